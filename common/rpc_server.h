@@ -1,0 +1,75 @@
+// The shell every service runs in: listening, limits, health, reflection, graceful stop.
+#ifndef RECYCLING_COMMON_RPC_SERVER_H_
+#define RECYCLING_COMMON_RPC_SERVER_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace recycling {
+
+struct RpcServerOptions {
+  // Addresses to listen on: "host:port" (port 0 picks a free one) or "unix:/path". May be empty:
+  // then the server is reached through InProcessChannel only.
+  std::vector<std::string> listen;
+  // Largest message taken, bytes.
+  int max_message_bytes = 16 << 20;
+  // Written atomically once listening, one bound address a line; empty: not written.
+  std::string port_file;
+};
+
+// Threads: all methods may be called from any thread.
+class RpcServer {
+ public:
+  // Starts serving `services`, which must outlive the server, with grpc.health.v1 (the empty name
+  // is live from now on; each of `health_names` is NOT_SERVING until SetServing(true)) and
+  // reflection. Keepalive pings are allowed every 10 s. InvalidArgument for an address that cannot
+  // be parsed, Unavailable for one that cannot be bound (naming it).
+  static absl::StatusOr<std::unique_ptr<RpcServer>> Start(
+      const RpcServerOptions& options, const std::vector<grpc::Service*>& services,
+      std::vector<std::string> health_names);
+
+  // Shuts down at once if still running.
+  ~RpcServer();
+
+  RpcServer(const RpcServer&) = delete;
+  RpcServer& operator=(const RpcServer&) = delete;
+
+  // Addresses bound, in the order of options.listen, with the real port.
+  const std::vector<std::string>& addresses() const { return addresses_; }
+
+  // Health of every name given to Start.
+  void SetServing(bool serving);
+
+  std::shared_ptr<grpc::Channel> InProcessChannel();
+
+  // Health goes to NOT_SERVING, new calls are refused, running ones get `grace` to end and are
+  // cancelled then. Returns when the last one is gone. Idempotent.
+  void Shutdown(absl::Duration grace);
+
+ private:
+  RpcServer() = default;
+
+  std::vector<std::string> addresses_;
+  std::vector<std::string> health_names_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+// Blocks SIGINT and SIGTERM in this thread and every thread started after; call first in main,
+// before any thread.
+void BlockStopSignals();
+
+// Waits for SIGINT or SIGTERM, then returns. A second signal while the caller stops gracefully ends
+// the process at once with exit code 130.
+void WaitForStopSignal();
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_RPC_SERVER_H_

@@ -1,0 +1,90 @@
+// Text to token ids and back, as the model file says: SentencePiece-style ("llama": scores, byte
+// fallback, dummy prefix) and byte-level BPE ("gpt2": merges and a pre-tokenizer pattern).
+#ifndef RECYCLING_COMMON_TOKENIZER_TOKENIZER_H_
+#define RECYCLING_COMMON_TOKENIZER_TOKENIZER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/token_id.h"
+
+namespace recycling {
+
+enum class TokenType : std::uint8_t {
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6,
+};
+
+// Everything a tokenizer is made of. Plain data, not yet checked.
+struct TokenizerData {
+  std::string model;  // "llama" or "gpt2"
+  std::string pre;    // pre-tokenizer name, for example "llama-bpe"; empty for "llama"
+  std::vector<std::string> tokens;     // [vocab_size], bytes as the file has them
+  std::vector<float> scores;           // [vocab_size] or empty
+  std::vector<TokenType> token_types;  // [vocab_size] or empty: all normal
+  std::vector<std::string> merges;     // "left right" in order of rank; byte-level BPE only
+  std::optional<TokenId> bos;
+  std::optional<TokenId> eos;
+  std::optional<TokenId> eot;  // end of turn; ends a sequence like eos
+  std::optional<TokenId> unknown;
+  bool add_bos = false;
+  bool add_eos = false;
+  bool add_space_prefix = false;
+
+  bool operator==(const TokenizerData&) const = default;
+};
+
+// SHA-256 over the data in a canonical form (every field, lengths before contents). 32 bytes.
+std::string TokenizerDigest(const TokenizerData& data);
+
+struct EncodeOptions {
+  bool add_special = true;     // add bos / eos where the data asks for them
+  bool parse_control = false;  // read control tokens written in the text as control tokens;
+                               // user-defined ones always are
+};
+
+// Threads: immutable after Create; all methods may be called from any thread.
+class Tokenizer {
+ public:
+  // Refuses data it cannot serve: InvalidArgument (lengths that differ, ids out of range, duplicate
+  // or missing byte tokens where they are needed, malformed merges), Unimplemented (an unknown
+  // model or pre-tokenizer, by name).
+  static absl::StatusOr<std::unique_ptr<const Tokenizer>> Create(TokenizerData data);
+
+  virtual ~Tokenizer() = default;
+
+  // Ids of `text`. InvalidArgument if the text is not UTF-8 (saying at which byte).
+  virtual absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text,
+                                                      const EncodeOptions& options) const = 0;
+
+  // Text of `ids` as bytes (a token may hold part of a character); the dummy prefix is taken off
+  // again. Control tokens give no text unless render_control. InvalidArgument if an id is not in
+  // the vocabulary.
+  virtual absl::StatusOr<std::string> Decode(std::span<const TokenId> ids,
+                                             bool render_control) const = 0;
+
+  // Bytes that `id` adds to a running text: Decode without the dummy prefix's removal. Empty for
+  // control and unknown ids.
+  virtual std::string TokenBytes(TokenId id) const = 0;
+
+  virtual const TokenizerData& data() const = 0;
+
+  std::uint32_t vocab_size() const { return static_cast<std::uint32_t>(data().tokens.size()); }
+
+  // Ids that end a sequence: eos and eot, where present; ascending, distinct.
+  std::vector<TokenId> EndOfSequenceIds() const;
+};
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_TOKENIZER_TOKENIZER_H_

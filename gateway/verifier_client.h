@@ -1,0 +1,98 @@
+// The gateway's view of a verifier: one session per sequence. Tests replace it by a mock or a fake;
+// the real one speaks gRPC (grpc_verifier_client.h).
+#ifndef RECYCLING_GATEWAY_VERIFIER_CLIENT_H_
+#define RECYCLING_GATEWAY_VERIFIER_CLIENT_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/draft_tree.h"
+#include "common/model_identity.h"
+#include "common/sampling_options.h"
+#include "common/token_id.h"
+
+namespace recycling::gateway {
+
+// What a verifier says of itself in the handshake.
+struct VerifierInfo {
+  ModelIdentity model;
+  std::uint32_t context_length = 0;
+  std::uint32_t k = 0;
+  int max_tree_nodes = 0;
+  std::uint32_t max_sequences = 0;
+  std::string numerics_id;
+  std::string build;
+  std::string kernel;
+  std::string model_description;
+  std::vector<TokenId> eos_token_ids;
+};
+
+struct OpenSequence {
+  std::vector<TokenId> prompt_ids;     // at least one
+  std::vector<TokenId> generated_ids;  // emitted before the sequence moved here
+  SamplingOptions sampling;            // seed set where temperature > 0
+  std::uint32_t learn_last = 0;  // candidates of the last so many prefilled tokens; UINT32_MAX: all
+  bool want_candidates = true;
+};
+
+struct SequenceOpened {
+  std::uint32_t base = 0;        // committed tokens, root included
+  Candidates prompt_candidates;  // rows [base - 1 - rows, base - 1)
+  std::uint32_t cached_tokens = 0;
+  absl::Duration forward;
+};
+
+struct VerifyStep {
+  std::uint64_t step = 0;
+  std::uint32_t base = 0;
+  std::optional<DraftTree> tree;  // absent: a plain step
+};
+
+struct StepVerified {
+  std::uint64_t step = 0;
+  std::uint32_t base = 0;
+  std::vector<TokenId> tokens;         // accepted draft tokens and the bonus; at least one
+  std::vector<int> accepted_nodes;     // one fewer than tokens
+  Candidates candidates;               // of every row, root first; empty unless wanted
+  std::vector<TokenLogprob> logprobs;  // as many as tokens, or none
+  bool draft_ignored = false;
+  absl::Duration forward;
+};
+
+// One sequence at one verifier; destroying it closes the stream and so frees the slot.
+// Call order: Open Verify*. Threads: calls one at a time; Cancel may come from any thread at any
+// time.
+class VerifierSession {
+ public:
+  virtual ~VerifierSession() = default;
+
+  // Both block until answered, cancelled (Cancelled) or past the session's deadline
+  // (DeadlineExceeded). A lost peer is Unavailable, a peer that breaks the protocol is Internal.
+  // After an error the session is of no more use.
+  virtual absl::StatusOr<SequenceOpened> Open(const OpenSequence& open) = 0;
+  virtual absl::StatusOr<StepVerified> Verify(const VerifyStep& step) = 0;
+
+  // Makes a running or later call return Cancelled.
+  virtual void Cancel() = 0;
+};
+
+// One verifier. Threads: any.
+class VerifierClient {
+ public:
+  virtual ~VerifierClient() = default;
+
+  // Never blocks for long; failures surface in Open. `deadline` bounds the whole session.
+  virtual std::unique_ptr<VerifierSession> NewSession(absl::Time deadline) = 0;
+
+  virtual const VerifierInfo& info() const = 0;
+  virtual const std::string& address() const = 0;
+};
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_VERIFIER_CLIENT_H_

@@ -1,0 +1,80 @@
+// The forward pass. Batch-invariant: the logits of a row are a function of the tokens on its path
+// and of nothing else, to the bit, whatever other rows and sequences share the pass and however
+// many threads run it.
+#ifndef RECYCLING_VERIFIER_TRANSFORMER_H_
+#define RECYCLING_VERIFIER_TRANSFORMER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/token_id.h"
+#include "verifier/kv_cache.h"
+#include "verifier/model.h"
+
+namespace recycling::verifier {
+
+// Consecutive rows of one sequence in a pass. Row r sits at absolute position length + depth(r),
+// where length is the number of positions the sequence has in the cache and depth counts ancestors
+// among the rows. A chain (parents -1, 0, 1,
+// ...) is a prefill chunk; a tree has its root first, with parent -1.
+struct Segment {
+  KvSequence* kv = nullptr;
+  std::span<const TokenId> tokens;  // [rows]
+  std::span<const std::int32_t>
+      parents;  // [rows]; -1: follows the cached prefix; else less than its own index
+  std::span<const int> logit_rows;  // rows whose logits are wanted, ascending; may be empty
+};
+
+struct TransformerOptions {
+  int threads = 1;     // >= 1
+  int max_rows = 512;  // most rows of a pass, all segments together, >= 1
+  KvType kv_type = KvType::kF32;
+  // Longest sequence, tokens; 0: the model's trained context length. May exceed it: RoPE goes on,
+  // quality is not promised.
+  std::uint32_t context_length = 0;
+};
+
+// Threads: not thread-safe; one pass at a time.
+class Transformer {
+ public:
+  // InvalidArgument for options out of range; ResourceExhausted if memory for activations cannot be
+  // had.
+  static absl::StatusOr<std::unique_ptr<Transformer>> Create(std::shared_ptr<const Model> model,
+                                                             const TransformerOptions& options);
+  virtual ~Transformer() = default;
+
+  // Runs one pass over all rows of all segments (each KvSequence in at most one of them). On
+  // success logits() holds [total logit rows, vocab_size] in segment order, and the rows' keys and
+  // values lie in scratch of this step until Commit or the next Forward. InvalidArgument for rows,
+  // parents or tokens out of range or a sequence beyond its context or capacity; Cancelled if
+  // *cancelled became true (checked between layers; may be null). On error nothing changed.
+  virtual absl::Status Forward(std::span<const Segment> segments,
+                               const std::atomic<bool>* cancelled) = 0;
+
+  // Valid until the next Forward. [vocab_size] floats of logit row `row`, counted over all
+  // segments.
+  virtual std::span<const float> logits(int row) const = 0;
+
+  // Appends the keys and values of `path` (rows of segment `segment` of the last pass: path[0] has
+  // parent -1, each next one is a child of the one before) to the segment's sequence. Copies
+  // path.size() rows per layer. Once per segment and pass.
+  virtual absl::Status Commit(int segment, std::span<const int> path) = 0;
+
+  virtual const Model& model() const = 0;
+  virtual std::uint32_t context_length() const = 0;
+
+  // Name of the arithmetic, for example "portable".
+  virtual std::string kernel() const = 0;
+  // Digest of everything that decides a logit's bits: model file, kernel, packing, KV type, version
+  // of the arithmetic.
+  virtual std::string numerics_id() const = 0;
+};
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_TRANSFORMER_H_
