@@ -12,12 +12,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/mutex.h"
 
 namespace recycling {
 
 struct RpcServerOptions {
-  // Addresses to listen on: "host:port" (port 0 picks a free one) or "unix:/path". May be empty:
-  // then the server is reached through InProcessChannel only.
+  // Addresses to listen on: "host:port" (port 0 picks a free one; an empty host is every interface)
+  // or "unix:/path" (a socket file that nobody listens on is replaced). May be empty: then the
+  // server is reached through InProcessChannel only.
   std::vector<std::string> listen;
   // Largest message taken, bytes.
   int max_message_bytes = 16 << 20;
@@ -31,7 +33,8 @@ class RpcServer {
   // Starts serving `services`, which must outlive the server, with grpc.health.v1 (the empty name
   // is live from now on; each of `health_names` is NOT_SERVING until SetServing(true)) and
   // reflection. Keepalive pings are allowed every 10 s. InvalidArgument for an address that cannot
-  // be parsed, Unavailable for one that cannot be bound (naming it).
+  // be parsed, Unavailable for one that cannot be bound or a port file that cannot be written
+  // (naming it).
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(
       const RpcServerOptions& options, const std::vector<grpc::Service*>& services,
       std::vector<std::string> health_names);
@@ -57,9 +60,14 @@ class RpcServer {
  private:
   RpcServer() = default;
 
+  // Constant after Start.
   std::vector<std::string> addresses_;
   std::vector<std::string> health_names_;
+  int max_message_bytes_ = 0;
   std::unique_ptr<grpc::Server> server_;
+
+  Mutex shutdown_mutex_;
+  bool shut_down_ ABSL_GUARDED_BY(shutdown_mutex_) = false;
 };
 
 // Blocks SIGINT and SIGTERM in this thread and every thread started after; call first in main,

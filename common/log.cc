@@ -1,0 +1,77 @@
+#include "common/log.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+
+#include "absl/time/clock.h"
+
+namespace recycling {
+namespace {
+
+constexpr std::size_t kMaxValueBytes = 1024;
+std::atomic<LogLevel> min_level = LogLevel::kInfo;
+
+bool IsPrintable(char c) { return c >= ' ' && c <= '~'; }
+
+void AppendEscaped(std::string_view text, bool quoted, std::string* line) {
+  constexpr char kHex[] = "0123456789abcdef";
+  for (const char c : text) {
+    if (c == '\n') {
+      *line += "\\n";
+    } else if (!IsPrintable(c)) {
+      const auto byte = static_cast<unsigned char>(c);
+      *line += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    } else {
+      if (quoted && (c == '"' || c == '\\')) *line += '\\';
+      *line += c;
+    }
+  }
+}
+
+void AppendValue(std::string_view value, std::string* line) {
+  const bool cut = value.size() > kMaxValueBytes;
+  value = value.substr(0, kMaxValueBytes);
+  const bool bare = !value.empty() && !cut && std::all_of(value.begin(), value.end(), [](char c) {
+    return IsPrintable(c) && c != ' ' && c != '"' && c != '\\' && c != '=';
+  });
+  if (bare) {
+    *line += value;
+    return;
+  }
+  *line += '"';
+  AppendEscaped(value, /*quoted=*/true, line);
+  *line += cut ? "...\"" : "\"";
+}
+
+}  // namespace
+
+std::string FormatLogLine(absl::Time time, LogLevel level, std::string_view message,
+                          LogFields fields) {
+  std::string line = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
+  line += ' ';
+  line += "IWE"[static_cast<int>(level)];
+  line += ' ';
+  AppendEscaped(message, /*quoted=*/false, &line);
+  for (const auto& [key, value] : fields) {
+    line += ' ';
+    line += key;
+    line += '=';
+    AppendValue(value, &line);
+  }
+  line += '\n';
+  return line;
+}
+
+void Log(LogLevel level, std::string_view message, LogFields fields) {
+  if (level < min_level.load(std::memory_order_relaxed)) return;
+  const std::string line = FormatLogLine(absl::Now(), level, message, fields);
+  while (write(STDERR_FILENO, line.data(), line.size()) < 0 && errno == EINTR) {
+  }
+}
+
+void SetLogLevel(LogLevel level) { min_level.store(level, std::memory_order_relaxed); }
+
+}  // namespace recycling
