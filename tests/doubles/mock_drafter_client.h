@@ -1,0 +1,32 @@
+// GoogleMock mocks of gateway/drafter_client.h.
+#ifndef RECYCLING_TESTS_DOUBLES_MOCK_DRAFTER_CLIENT_H_
+#define RECYCLING_TESTS_DOUBLES_MOCK_DRAFTER_CLIENT_H_
+
+#include <gmock/gmock.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "gateway/drafter_client.h"
+
+namespace recycling::doubles {
+
+class MockDrafterSession : public gateway::DrafterSession {
+ public:
+  MOCK_METHOD(void, Send, (gateway::DraftStep step), (override));
+  MOCK_METHOD(absl::StatusOr<DraftTree>, Receive, (std::uint64_t step, absl::Duration timeout),
+              (override));
+};
+
+class MockDrafterClient : public gateway::DrafterClient {
+ public:
+  MOCK_METHOD(std::unique_ptr<gateway::DrafterSession>, NewSession,
+              (const std::string& tenant, gateway::MatrixScope scope, absl::Time deadline),
+              (override));
+  MOCK_METHOD(const std::string&, address, (), (const, override));
+};
+
+}  // namespace recycling::doubles
+
+#endif  // RECYCLING_TESTS_DOUBLES_MOCK_DRAFTER_CLIENT_H_
