@@ -1,0 +1,216 @@
+#include "tests/doubles/tiny_model.h"
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <vector>
+
+namespace recycling::doubles {
+namespace {
+
+constexpr std::uint32_t kF32 = 0;
+constexpr std::uint32_t kF16 = 1;
+constexpr std::uint32_t kQ4_0 = 2;
+constexpr std::uint32_t kQ8_0 = 8;
+constexpr std::uint32_t kQ6_K = 14;
+constexpr std::uint32_t kBF16 = 30;
+
+// Fixed on every platform, unlike the distributions of <random>. (SplitMix64.)
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed) {}
+
+  std::uint64_t Bits() {
+    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+  }
+  // In [-1, 1), on a grid of 2^-23: exact in single precision.
+  float Symmetric() { return static_cast<float>(Bits() >> 40) / 8388608.0F - 1.0F; }
+
+ private:
+  std::uint64_t state_;
+};
+
+// Of a positive normal number in half precision's range, rounded towards zero.
+std::uint16_t HalfBits(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return static_cast<std::uint16_t>((bits >> 13) - ((127 - 15) << 10));
+}
+
+std::uint16_t SignedHalfBits(float value) {
+  if (std::fabs(value) < 6.2e-5F) return 0;
+  return static_cast<std::uint16_t>(HalfBits(std::fabs(value)) | (value < 0 ? 0x8000 : 0));
+}
+
+// One block or value with values spread over about [-scale, scale].
+std::string RandomBlock(std::uint32_t type, float scale, Random& random) {
+  std::string block;
+  const auto bytes = [&](int n) {
+    for (int i = 0; i < n; ++i) block += static_cast<char>(random.Bits() & 0xff);
+  };
+  switch (type) {
+    case kF16:
+      return GgufBytes(SignedHalfBits(scale * random.Symmetric()));
+    case kBF16:
+      return GgufBytes(static_cast<std::uint16_t>(
+          std::bit_cast<std::uint32_t>(scale * random.Symmetric()) >> 16));
+    case kQ8_0:
+      block = GgufBytes(HalfBits(scale / 128));
+      bytes(32);
+      return block;
+    case kQ4_0:
+      block = GgufBytes(HalfBits(scale / 8));
+      bytes(16);
+      return block;
+    case kQ6_K:
+      bytes(128 + 64 + 16);
+      return block + GgufBytes(HalfBits(scale / (32 * 128)));
+    default:
+      return GgufBytes(scale * random.Symmetric());
+  }
+}
+
+std::uint32_t BlockValues(std::uint32_t type) {
+  if (type == kQ6_K) return 256;
+  return type == kQ8_0 || type == kQ4_0 ? 32 : 1;
+}
+
+// A matrix [rows, columns] that keeps the size of what it is multiplied with.
+void AddMatrix(GgufWriter& writer, const std::string& name, std::uint32_t columns,
+               std::uint32_t rows, std::uint32_t type, Random& random) {
+  if (columns % BlockValues(type) != 0) type = kF32;
+  const float scale = 1.7F / std::sqrt(static_cast<float>(columns));
+  std::string data;
+  const std::uint64_t blocks = std::uint64_t{rows} * columns / BlockValues(type);
+  for (std::uint64_t i = 0; i < blocks; ++i) data += RandomBlock(type, scale, random);
+  writer.Tensor(name, {columns, rows}, type, data);
+}
+
+// A vector of numbers in [low, high].
+void AddVector(GgufWriter& writer, const std::string& name, std::uint32_t size, float low,
+               float high, Random& random) {
+  std::string data;
+  for (std::uint32_t i = 0; i < size; ++i) {
+    data += GgufBytes(low + (high - low) * 0.5F * (random.Symmetric() + 1.0F));
+  }
+  writer.Tensor(name, {size}, kF32, data);
+}
+
+std::vector<std::string> TextPieces() {
+  std::vector<std::string> pieces = {"\xE2\x96\x81"};
+  for (char c = 'a'; c <= 'z'; ++c) pieces.emplace_back(1, c);
+  for (const char* piece : {".", ",", "he", "in", "an", "the", "\xE2\x96\x81t", "\xE2\x96\x81the",
+                            "\xE2\x96\x81"
+                            "a",
+                            "\xE2\x96\x81"
+                            "and",
+                            "er", "on"}) {
+    pieces.emplace_back(piece);
+  }
+  return pieces;
+}
+
+void AddTokenizer(GgufWriter& writer, std::uint32_t vocab_size) {
+  constexpr std::int32_t kNormal = 1;
+  constexpr std::int32_t kUnknown = 2;
+  constexpr std::int32_t kControl = 3;
+  constexpr std::int32_t kByte = 6;
+  std::vector<std::string> tokens = {"<unk>", "<s>", "</s>"};
+  std::vector<std::int32_t> types = {kUnknown, kControl, kControl};
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    std::array<char, 8> text = {};
+    std::snprintf(text.data(), text.size(), "<0x%02X>", byte);
+    tokens.emplace_back(text.data());
+    types.push_back(kByte);
+  }
+  for (const std::string& piece : TextPieces()) {
+    tokens.push_back(piece);
+    types.push_back(kNormal);
+  }
+  while (tokens.size() < vocab_size) {
+    tokens.push_back("w" + std::to_string(tokens.size()));
+    types.push_back(kNormal);
+  }
+  tokens.resize(vocab_size);
+  types.resize(vocab_size);
+  std::vector<float> scores(vocab_size, 0.0F);
+  for (std::uint32_t i = 259; i < vocab_size; ++i) scores[i] = -static_cast<float>(i - 259);
+  writer.String("tokenizer.ggml.model", "llama");
+  writer.Strings("tokenizer.ggml.tokens", tokens);
+  writer.Floats("tokenizer.ggml.scores", scores);
+  writer.Int32s("tokenizer.ggml.token_type", types);
+  writer.Uint32("tokenizer.ggml.bos_token_id", 1);
+  writer.Uint32("tokenizer.ggml.eos_token_id", 2);
+  writer.Uint32("tokenizer.ggml.unknown_token_id", 0);
+}
+
+void AddConfig(GgufWriter& writer, const TinyModelSpec& spec) {
+  writer.String("general.architecture", "llama");
+  writer.String("general.name", "tiny");
+  writer.Uint32("llama.context_length", spec.context_length);
+  writer.Uint32("llama.embedding_length", spec.hidden_size);
+  writer.Uint32("llama.block_count", spec.layers);
+  writer.Uint32("llama.feed_forward_length", spec.feed_forward);
+  writer.Uint32("llama.attention.head_count", spec.kv_heads * spec.heads_per_group);
+  writer.Uint32("llama.attention.head_count_kv", spec.kv_heads);
+  writer.Uint32("llama.attention.key_length", spec.key_length);
+  writer.Uint32("llama.attention.value_length", spec.value_length);
+  writer.Uint32("llama.rope.dimension_count", spec.key_length);
+  writer.Float("llama.rope.freq_base", 10000.0F);
+  writer.Float("llama.attention.layer_norm_rms_epsilon", 1e-5F);
+}
+
+void AddLayer(GgufWriter& writer, const TinyModelSpec& spec, std::uint32_t layer, Random& random) {
+  const std::string block = "blk." + std::to_string(layer) + ".";
+  const std::uint32_t heads = spec.kv_heads * spec.heads_per_group;
+  const auto matrix = [&](const char* name, std::uint32_t columns, std::uint32_t rows) {
+    AddMatrix(writer, block + name + ".weight", columns, rows, spec.matrix_type, random);
+  };
+  AddVector(writer, block + "attn_norm.weight", spec.hidden_size, 0.5F, 1.5F, random);
+  matrix("attn_q", spec.hidden_size, heads * spec.key_length);
+  matrix("attn_k", spec.hidden_size, spec.kv_heads * spec.key_length);
+  matrix("attn_v", spec.hidden_size, spec.kv_heads * spec.value_length);
+  matrix("attn_output", heads * spec.value_length, spec.hidden_size);
+  AddVector(writer, block + "ffn_norm.weight", spec.hidden_size, 0.5F, 1.5F, random);
+  matrix("ffn_gate", spec.hidden_size, spec.feed_forward);
+  matrix("ffn_up", spec.hidden_size, spec.feed_forward);
+  matrix("ffn_down", spec.feed_forward, spec.hidden_size);
+}
+
+}  // namespace
+
+GgufWriter TinyModelWriter(const TinyModelSpec& spec) {
+  GgufWriter writer;
+  Random random(spec.seed);
+  AddConfig(writer, spec);
+  AddTokenizer(writer, spec.vocab_size);
+  AddMatrix(writer, "token_embd.weight", spec.hidden_size, spec.vocab_size, spec.matrix_type,
+            random);
+  for (std::uint32_t layer = 0; layer < spec.layers; ++layer) {
+    AddLayer(writer, spec, layer, random);
+  }
+  AddVector(writer, "output_norm.weight", spec.hidden_size, 2.0F, 4.0F, random);
+  if (!spec.tied) {
+    AddMatrix(writer, "output.weight", spec.hidden_size, spec.vocab_size, spec.matrix_type, random);
+  }
+  if (spec.rope_factors) {
+    AddVector(writer, "rope_freqs.weight", spec.key_length / 2, 1.0F, 8.0F, random);
+  }
+  return writer;
+}
+
+std::string TinyModelBytes(const TinyModelSpec& spec) { return TinyModelWriter(spec).Finish(); }
+
+bool WriteTinyModel(const TinyModelSpec& spec, const std::string& path) {
+  const std::string bytes = TinyModelBytes(spec);
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  return file.good();
+}
+
+}  // namespace recycling::doubles

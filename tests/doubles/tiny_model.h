@@ -1,0 +1,45 @@
+// Complete small llama models with random weights, for tests: they load, tokenize and run in
+// milliseconds, and every shape, tensor type and special case of the format can be asked for.
+#ifndef RECYCLING_TESTS_DOUBLES_TINY_MODEL_H_
+#define RECYCLING_TESTS_DOUBLES_TINY_MODEL_H_
+
+#include <cstdint>
+#include <string>
+
+#include "tests/doubles/gguf_writer.h"
+
+namespace recycling::doubles {
+
+// What to write. Equal specs give equal bytes.
+struct TinyModelSpec {
+  // Ids 0 to 2 are <unk>, <s>, </s>, then the 256 byte tokens, then text pieces: the letters, "▁",
+  // common pairs and words, then made-up ones. At least 260 for a tokenizer that can be created.
+  std::uint32_t vocab_size = 320;
+  std::uint32_t hidden_size = 32;
+  std::uint32_t layers = 2;
+  std::uint32_t kv_heads = 2;
+  std::uint32_t heads_per_group = 2;  // query heads = kv_heads * heads_per_group
+  std::uint32_t key_length = 8;       // head size of queries and keys, even
+  std::uint32_t value_length = 8;     // head size of values
+  std::uint32_t feed_forward = 48;
+  std::uint32_t context_length = 256;
+  bool tied = false;          // no output.weight: token_embd.weight is used
+  bool rope_factors = false;  // with rope_freqs.weight
+  // Type of the matrices, as the format numbers them: 0 F32, 1 F16, 2 Q4_0, 8 Q8_0, 14 Q6_K, 30
+  // BF16. A matrix whose rows are not whole blocks (32 values; 256 for Q6_K) stays F32.
+  std::uint32_t matrix_type = 0;
+  std::uint64_t seed = 1;
+};
+
+// A writer that holds the whole model, for tests that add to it before Finish.
+GgufWriter TinyModelWriter(const TinyModelSpec& spec);
+
+// The file's bytes.
+std::string TinyModelBytes(const TinyModelSpec& spec);
+
+// Writes the file. False if it could not be written.
+[[nodiscard]] bool WriteTinyModel(const TinyModelSpec& spec, const std::string& path);
+
+}  // namespace recycling::doubles
+
+#endif  // RECYCLING_TESTS_DOUBLES_TINY_MODEL_H_
