@@ -1,0 +1,37 @@
+# shellcheck shell=bash disable=SC2034
+# Sourced by the scripts beside it: which distribution packages each task needs, and how to install them.
+# Names are those of Debian 12 and Ubuntu 24.04.
+
+build_packages=(
+  g++ cmake ninja-build ccache git pkg-config
+  libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
+  libabsl-dev libeigen3-dev libicu-dev libssl-dev zlib1g-dev nlohmann-json3-dev
+)
+test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format)
+sanitizer_packages=(clang clang-tidy libclang-rt-dev)
+
+# install_packages NAME...: installs what is missing, saying so on stderr; needs root or sudo only if something is.
+install_packages() {
+  local missing=() name
+  for name in "$@"; do
+    if [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null)" != installed ]; then
+      missing+=("$name")
+    fi
+  done
+  if [ ${#missing[@]} -eq 0 ]; then return 0; fi
+  echo "installing packages: ${missing[*]}" >&2
+  if ! command -v apt-get >/dev/null; then
+    echo "apt-get: not found; install the packages above (or what your distribution calls them) and run again" >&2
+    return 1
+  fi
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      echo "not root and sudo not found; as root, run: apt-get install ${missing[*]}" >&2
+      return 1
+    fi
+    as_root=(sudo)
+  fi
+  "${as_root[@]}" apt-get update -qq >&2
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}

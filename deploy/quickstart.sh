@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# From a fresh clone to generated text: installs packages, builds, starts the three services, generates, stops them.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+prompt="Once upon a time"
+model="$root/deploy/model/default.q8_0.gguf"
+keep_running=false
+max_tokens=160
+
+usage() {
+  cat <<EOF
+usage: deploy/quickstart.sh [--prompt TEXT] [--model FILE] [--max_tokens N] [--keep-running]
+
+Installs the packages the build needs (as root or with sudo; says which), builds the programs, starts verifier,
+drafter and gateway as three processes on free loopback ports, prints what the model writes after the prompt and
+a block of statistics, and stops everything it started. Needs no network beyond the package manager.
+
+  --prompt TEXT    what to continue (default: "$prompt")
+  --model FILE     a GGUF file of the llama architecture (default: deploy/model/default.q8_0.gguf)
+  --max_tokens N   most tokens to write (default: $max_tokens)
+  --keep-running   after the text, print the addresses and keep serving until Ctrl-C
+  --help           this text
+EOF
+}
+
+fail_usage() {
+  echo "quickstart.sh: $1" >&2
+  usage >&2
+  exit 2
+}
+
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --prompt) [ $# -ge 2 ] || fail_usage "--prompt: expected a text"; prompt=$2; shift ;;
+    --model) [ $# -ge 2 ] || fail_usage "--model: expected a file"; model=$2; shift ;;
+    --max_tokens) [ $# -ge 2 ] || fail_usage "--max_tokens: expected a number"; max_tokens=$2; shift ;;
+    --keep-running) keep_running=true ;;
+    --help | -h) usage; exit 0 ;;
+    *) fail_usage "unknown argument: $1" ;;
+  esac
+  shift
+done
+[ -r "$model" ] || { echo "quickstart.sh: cannot read the model file $model" >&2; exit 2; }
+
+# shellcheck source=deploy/packages.sh
+. "$root/deploy/packages.sh"
+install_packages "${build_packages[@]}"
+
+echo "building (the first time takes minutes, then seconds)" >&2
+cmake --preset quickstart -S "$root" >"${TMPDIR:-/tmp}/recycling-configure.$$" 2>&1 || {
+  cat "${TMPDIR:-/tmp}/recycling-configure.$$" >&2
+  exit 1
+}
+rm -f "${TMPDIR:-/tmp}/recycling-configure.$$"
+cmake --build "$root/build/quickstart" -- --quiet >&2
+bin="$root/build/quickstart/bin"
+
+work=$(mktemp -d)
+pids=()
+stop_all() {
+  trap - EXIT INT TERM
+  for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+  rm -rf "$work"
+}
+trap stop_all EXIT
+trap 'stop_all; exit 130' INT
+trap 'stop_all; exit 143' TERM
+
+# start NAME ARG...: starts recycling-NAME on a free loopback port and sets `address` once it listens.
+start() {
+  local name=$1
+  shift
+  "$bin/recycling-$name" --listen=127.0.0.1:0 --port_file="$work/$name.port" "$@" 2>"$work/$name.log" &
+  local pid=$!
+  pids=("$pid" "${pids[@]}")  # the gateway stops first
+  for _ in $(seq 600); do
+    if [ -s "$work/$name.port" ]; then
+      address=$(head -n 1 "$work/$name.port")
+      return 0
+    fi
+    if ! kill -0 "$pid" 2>/dev/null; then break; fi
+    sleep 0.1
+  done
+  echo "recycling-$name did not start:" >&2
+  cat "$work/$name.log" >&2
+  exit 1
+}
+
+start verifier --model="$model"
+verifier=$address
+start drafter
+drafter=$address
+start gateway --verifiers="$verifier" --drafters="$drafter"
+gateway=$address
+for _ in $(seq 600); do
+  if "$bin/recycling" health --gateway="$gateway" >/dev/null 2>&1; then break; fi
+  sleep 0.1
+done
+
+"$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" --max_tokens="$max_tokens"
+
+if $keep_running; then
+  cat <<EOF
+
+serving until Ctrl-C
+  gateway   $gateway    $bin/recycling generate --gateway=$gateway --prompt="..."
+  verifier  $verifier
+  drafter   $drafter
+EOF
+  wait
+fi
