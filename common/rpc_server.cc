@@ -23,6 +23,7 @@ namespace recycling {
 namespace {
 
 constexpr std::string_view kUnix = "unix:";
+constexpr int kMaxHealthBytes = 4096;
 
 // OK if a new socket can be made at `path`. A socket file that nobody listens on is removed; gRPC
 // would also remove one that is in use.
@@ -109,6 +110,34 @@ void SetLimits(int max_message_bytes, grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
 }
 
+// Starts a server on `listen` and appends the addresses it got to `addresses`.
+absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(const std::vector<std::string>& listen,
+                                                     const std::vector<grpc::Service*>& services,
+                                                     int max_message_bytes,
+                                                     std::vector<std::string>& addresses) {
+  for (const std::string& address : listen) RETURN_IF_ERROR(CheckAddress(address));
+  grpc::ServerBuilder builder;
+  SetLimits(max_message_bytes, &builder);
+  std::vector<int> ports(listen.size(), 0);
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    builder.AddListeningPort(listen[i], grpc::InsecureServerCredentials(), &ports[i]);
+  }
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    const std::string& address = listen[i];
+    if (ports[i] <= 0) {
+      return absl::UnavailableError(absl::StrCat(
+          "listen: cannot bind ", address, " (in use, not this machine's, or not permitted)"));
+    }
+    const bool is_unix = address.starts_with(kUnix);
+    addresses.push_back(
+        is_unix ? address : absl::StrCat(address.substr(0, address.rfind(':')), ":", ports[i]));
+  }
+  if (server == nullptr) return absl::InternalError("the gRPC server did not start");
+  return server;
+}
+
 sigset_t StopSignals() {
   sigset_t set;
   sigemptyset(&set);
@@ -122,31 +151,16 @@ sigset_t StopSignals() {
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     const RpcServerOptions& options, const std::vector<grpc::Service*>& services,
     std::vector<std::string> health_names) {
-  for (const std::string& address : options.listen) RETURN_IF_ERROR(CheckAddress(address));
-  InitOnce();
-  grpc::ServerBuilder builder;
-  SetLimits(options.max_message_bytes, &builder);
-  std::vector<int> ports(options.listen.size(), 0);
-  for (std::size_t i = 0; i < ports.size(); ++i) {
-    builder.AddListeningPort(options.listen[i], grpc::InsecureServerCredentials(), &ports[i]);
-  }
-  for (grpc::Service* service : services) builder.RegisterService(service);
-
   std::unique_ptr<RpcServer> server(new RpcServer());
   server->max_message_bytes_ = options.max_message_bytes;
   server->health_names_ = std::move(health_names);
-  server->server_ = builder.BuildAndStart();
-  for (std::size_t i = 0; i < ports.size(); ++i) {
-    const std::string& address = options.listen[i];
-    if (ports[i] <= 0) {
-      return absl::UnavailableError(absl::StrCat(
-          "listen: cannot bind ", address, " (in use, not this machine's, or not permitted)"));
-    }
-    const bool is_unix = address.starts_with(kUnix);
-    server->addresses_.push_back(
-        is_unix ? address : absl::StrCat(address.substr(0, address.rfind(':')), ":", ports[i]));
+  InitOnce();
+  ASSIGN_OR_RETURN(server->server_,
+                   Listen(options.listen, services, options.max_message_bytes, server->addresses_));
+  if (!options.health_listen.empty()) {
+    ASSIGN_OR_RETURN(server->health_server_, Listen(options.health_listen, /*services=*/{},
+                                                    kMaxHealthBytes, server->addresses_));
   }
-  if (server->server_ == nullptr) return absl::InternalError("the gRPC server did not start");
   server->SetServing(false);
   if (!options.port_file.empty()) {
     RETURN_IF_ERROR(WriteAtomically(options.port_file, server->addresses_));
@@ -157,8 +171,11 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
 RpcServer::~RpcServer() { Shutdown(absl::ZeroDuration()); }
 
 void RpcServer::SetServing(bool serving) {
-  grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
-  for (const std::string& name : health_names_) health->SetServingStatus(name, serving);
+  for (grpc::Server* server : {server_.get(), health_server_.get()}) {
+    if (server == nullptr) continue;
+    grpc::HealthCheckServiceInterface* health = server->GetHealthCheckService();
+    for (const std::string& name : health_names_) health->SetServingStatus(name, serving);
+  }
 }
 
 std::shared_ptr<grpc::Channel> RpcServer::InProcessChannel() {
@@ -172,9 +189,14 @@ void RpcServer::Shutdown(absl::Duration grace) {
   MutexLock lock(shutdown_mutex_);
   if (shut_down_) return;
   shut_down_ = true;
-  server_->GetHealthCheckService()->Shutdown();
+  for (grpc::Server* server : {server_.get(), health_server_.get()}) {
+    if (server != nullptr) server->GetHealthCheckService()->Shutdown();
+  }
   server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
   server_->Wait();
+  if (health_server_ == nullptr) return;
+  health_server_->Shutdown(absl::ToChronoTime(absl::Now()));  // watchers are cancelled
+  health_server_->Wait();
 }
 
 void BlockStopSignals() {

@@ -21,9 +21,13 @@ struct RpcServerOptions {
   // or "unix:/path" (a socket file that nobody listens on is replaced). May be empty: then the
   // server is reached through InProcessChannel only.
   std::vector<std::string> listen;
+  // More addresses, as in `listen`, that answer health checks (and reflection) alone, in plaintext:
+  // for orchestrators, whose probes carry no client certificate.
+  std::vector<std::string> health_listen;
   // Largest message taken, bytes.
   int max_message_bytes = 16 << 20;
-  // Written atomically once listening, one bound address a line; empty: not written.
+  // Written atomically once listening, one bound address a line, those of `listen` first; empty:
+  // not written.
   std::string port_file;
 };
 
@@ -45,7 +49,8 @@ class RpcServer {
   RpcServer(const RpcServer&) = delete;
   RpcServer& operator=(const RpcServer&) = delete;
 
-  // Addresses bound, in the order of options.listen, with the real port.
+  // Addresses bound, in the order of options.listen and then options.health_listen, with the real
+  // port.
   const std::vector<std::string>& addresses() const { return addresses_; }
 
   // Health of every name given to Start.
@@ -65,6 +70,7 @@ class RpcServer {
   std::vector<std::string> health_names_;
   int max_message_bytes_ = 0;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<grpc::Server> health_server_;  // null without options.health_listen
 
   Mutex shutdown_mutex_;
   bool shut_down_ ABSL_GUARDED_BY(shutdown_mutex_) = false;
