@@ -96,6 +96,22 @@ void ExpectError(const absl::StatusOr<std::unique_ptr<RpcServer>>& server, absl:
   EXPECT_THAT(std::string(server.status().message()), HasSubstr(message));
 }
 
+TEST_F(RpcServerTest, AnswersHealthAndNothingElseOnThePortOfItsOwn) {
+  RpcServerOptions options;
+  options.listen = {"127.0.0.1:0"};
+  options.health_listen = {"127.0.0.1:0"};
+  const auto server = RpcServer::Start(options, {&service_}, {"probe"});
+  ASSERT_TRUE(server.ok()) << server.status();
+  ASSERT_EQ((*server)->addresses().size(), 2u);
+  const auto channel = Connect((*server)->addresses()[1]);
+  EXPECT_TRUE(CheckHealth(channel, "", kLong).value());
+  EXPECT_FALSE(CheckHealth(channel, "probe", kLong).value());
+  (*server)->SetServing(true);
+  EXPECT_TRUE(CheckHealth(channel, "probe", kLong).value());
+  EXPECT_EQ(DrafterId(Connect((*server)->addresses()[0])), "probe");
+  EXPECT_NE(DrafterId(channel), "probe");
+}
+
 TEST_F(RpcServerTest, ServesEveryAddressAndWritesThePortFile) {
   const auto server = Start({"127.0.0.1:0", "unix:" + folder_ + "/s"}, folder_ + "/ports");
   ASSERT_TRUE(server.ok()) << server.status();
