@@ -28,7 +28,7 @@ enum class TokenType : std::uint8_t {
 // Everything a tokenizer is made of. Plain data, not yet checked.
 struct TokenizerData {
   std::string model;  // "llama" or "gpt2"
-  std::string pre;    // pre-tokenizer name, for example "llama-bpe"; empty for "llama"
+  std::string pre;    // pre-tokenizer name, for example "llama-bpe"; not read for "llama"
   std::vector<std::string> tokens;     // [vocab_size], bytes as the file has them
   std::vector<float> scores;           // [vocab_size] or empty
   std::vector<TokenType> token_types;  // [vocab_size] or empty: all normal
@@ -39,7 +39,7 @@ struct TokenizerData {
   std::optional<TokenId> unknown;
   bool add_bos = false;
   bool add_eos = false;
-  bool add_space_prefix = false;
+  bool add_space_prefix = false;  // "llama" only: the dummy prefix
 
   bool operator==(const TokenizerData&) const = default;
 };
@@ -56,14 +56,17 @@ struct EncodeOptions {
 // Threads: immutable after Create; all methods may be called from any thread.
 class Tokenizer {
  public:
-  // Refuses data it cannot serve: InvalidArgument (lengths that differ, ids out of range, duplicate
-  // or missing byte tokens where they are needed, malformed merges), Unimplemented (an unknown
-  // model or pre-tokenizer, by name).
+  // Refuses data it cannot serve: InvalidArgument (what CheckTokenizerData refuses, malformed or
+  // duplicate byte tokens, merges that are malformed or not of the vocabulary), Unimplemented (an
+  // unknown model or pre-tokenizer, by name).
   static absl::StatusOr<std::unique_ptr<const Tokenizer>> Create(TokenizerData data);
 
   virtual ~Tokenizer() = default;
 
-  // Ids of `text`. InvalidArgument if the text is not UTF-8 (saying at which byte).
+  // Ids of `text`. Time n log n in its length at most, whatever text and vocabulary hold.
+  // InvalidArgument if the text is not UTF-8 (saying at which byte), is longer than 1 GiB, or has a
+  // character that the vocabulary has no token for: no bytes and no unknown token. (An unknown
+  // token that is also a control token does not count: text must not become a control token.)
   virtual absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text,
                                                       const EncodeOptions& options) const = 0;
 

@@ -1,0 +1,39 @@
+// Cuts a text into the words that byte-level BPE merges within. Each known pre-tokenizer is a list
+// of patterns; a later pattern cuts the words that the earlier ones left.
+#ifndef RECYCLING_COMMON_TOKENIZER_PRE_TOKENIZER_H_
+#define RECYCLING_COMMON_TOKENIZER_PRE_TOKENIZER_H_
+
+#include <unicode/regex.h>
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace recycling {
+
+// Threads: immutable.
+class PreTokenizer {
+ public:
+  // By the name model files use: "gpt-2", "llama-bpe", "qwen2", "smollm", "starcoder",
+  // "deepseek-llm", "default"; the empty name means "default". Another name is Unimplemented.
+  static absl::StatusOr<PreTokenizer> Create(std::string_view name);
+
+  // End of each word of `text`, in bytes, ascending; the words cover the text. `text` must be UTF-8
+  // of less than 2^31 bytes. Time linear in text. Errors: ResourceExhausted, Internal (what the
+  // Unicode library reports).
+  absl::StatusOr<std::vector<std::size_t>> Split(std::string_view text) const;
+
+  // A word that is in the vocabulary is one token, merges or not.
+  bool whole_words() const { return whole_words_; }
+
+ private:
+  std::vector<std::unique_ptr<icu::RegexPattern>> patterns_;
+  bool whole_words_ = false;
+};
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_TOKENIZER_PRE_TOKENIZER_H_

@@ -1,0 +1,30 @@
+#include "common/tokenizer/utf8.h"
+
+#include <unicode/utf8.h>
+
+#include <cstdint>
+
+namespace recycling {
+
+std::optional<char32_t> Utf8Reader::Next() {
+  const char* text = text_.data();
+  auto i = static_cast<std::int32_t>(position_);
+  const auto size = static_cast<std::int32_t>(text_.size());
+  UChar32 character;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"  // in the library's macro
+  U8_NEXT(text, i, size, character);
+#pragma GCC diagnostic pop
+  position_ = static_cast<std::size_t>(i);
+  if (character < 0) return std::nullopt;
+  return static_cast<char32_t>(character);
+}
+
+std::string ToUtf8(char32_t character) {
+  char buffer[U8_MAX_LENGTH];
+  std::int32_t size = 0;
+  U8_APPEND_UNSAFE(buffer, size, character);
+  return std::string(buffer, static_cast<std::size_t>(size));
+}
+
+}  // namespace recycling

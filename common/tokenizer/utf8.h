@@ -1,0 +1,32 @@
+#ifndef RECYCLING_COMMON_TOKENIZER_UTF8_H_
+#define RECYCLING_COMMON_TOKENIZER_UTF8_H_
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace recycling {
+
+// Walks over the characters of a text of less than 2^31 bytes. The text must outlive the reader.
+class Utf8Reader {
+ public:
+  explicit Utf8Reader(std::string_view text) : text_(text) {}
+
+  bool done() const { return position_ == text_.size(); }
+  // Bytes read so far.
+  std::size_t position() const { return position_; }
+  // The next character; nothing if it is not well-formed UTF-8. Call only while not done.
+  std::optional<char32_t> Next();
+
+ private:
+  std::string_view text_;
+  std::size_t position_ = 0;
+};
+
+// UTF-8 of a code point.
+std::string ToUtf8(char32_t character);
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_TOKENIZER_UTF8_H_

@@ -1,0 +1,110 @@
+#include "common/tokenizer/vocabulary_tokenizer.h"
+
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "common/tokenizer/utf8.h"
+
+namespace recycling {
+namespace {
+
+// Keeps offsets within 32 bits, here and in the Unicode library.
+constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
+
+absl::Status CheckText(std::string_view text) {
+  if (text.size() > kMaxTextBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("text: got ", text.size(), " bytes, expected at most ", kMaxTextBytes));
+  }
+  Utf8Reader reader(text);
+  while (!reader.done()) {
+    const std::size_t begin = reader.position();
+    if (!reader.Next().has_value()) {
+      return absl::InvalidArgumentError(absl::StrCat("text: not UTF-8 at byte ", begin));
+    }
+  }
+  return absl::OkStatus();
+}
+
+SpecialTokens FindSpecialTokens(const TokenizerData& data, bool with_control) {
+  std::vector<std::pair<std::string_view, TokenId>> tokens;
+  for (TokenId id = 0; id < data.tokens.size(); ++id) {
+    const TokenType type = TypeOf(data, id);
+    if (type == TokenType::kUserDefined || (with_control && type == TokenType::kControl)) {
+      tokens.emplace_back(data.tokens[id], id);
+    }
+  }
+  return SpecialTokens(tokens);
+}
+
+}  // namespace
+
+TokenType TypeOf(const TokenizerData& data, TokenId id) {
+  return data.token_types.empty() ? TokenType::kNormal : data.token_types[id];
+}
+
+VocabularyTokenizer::VocabularyTokenizer(TokenizerData data, std::vector<std::string> token_bytes,
+                                         bool dummy_prefix)
+    : data_(std::move(data)),
+      token_bytes_(std::move(token_bytes)),
+      dummy_prefix_(dummy_prefix),
+      user_defined_(FindSpecialTokens(data_, false)),
+      user_defined_and_control_(FindSpecialTokens(data_, true)) {}
+
+absl::StatusOr<std::vector<TokenId>> VocabularyTokenizer::Encode(
+    std::string_view text, const EncodeOptions& options) const {
+  RETURN_IF_ERROR(CheckText(text));
+  std::vector<TokenId> ids;
+  if (options.add_special && data_.add_bos) ids.push_back(*data_.bos);
+  const SpecialTokens& special = options.parse_control ? user_defined_and_control_ : user_defined_;
+  std::size_t position = 0;
+  for (const SpecialTokens::Match& match : special.Find(text)) {
+    if (match.begin > position) {
+      RETURN_IF_ERROR(EncodePlain(text.substr(position, match.begin - position), ids));
+    }
+    ids.push_back(match.id);
+    position = match.end;
+  }
+  if (position < text.size()) RETURN_IF_ERROR(EncodePlain(text.substr(position), ids));
+  if (options.add_special && data_.add_eos) ids.push_back(*data_.eos);
+  return ids;
+}
+
+absl::StatusOr<std::string> VocabularyTokenizer::Decode(std::span<const TokenId> ids,
+                                                        bool render_control) const {
+  std::string text;
+  bool prefixed = dummy_prefix_;  // the next token starts a stretch of plain text
+  for (const TokenId id : ids) {
+    if (id >= vocab_size()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("detokenize: got token id ", id, ", expected less than ", vocab_size()));
+    }
+    const TokenType type = TypeOf(data_, id);
+    const bool hidden = type == TokenType::kControl || type == TokenType::kUnknown;
+    const std::string& bytes = hidden && render_control ? data_.tokens[id] : token_bytes_[id];
+    const bool special = type == TokenType::kControl || type == TokenType::kUserDefined;
+    const bool strip = prefixed && !special && !bytes.empty() && bytes[0] == ' ';
+    text.append(bytes, strip ? 1 : 0);
+    prefixed = dummy_prefix_ && special;
+  }
+  return text;
+}
+
+std::string VocabularyTokenizer::TokenBytes(TokenId id) const {
+  return id < vocab_size() ? token_bytes_[id] : std::string();
+}
+
+absl::Status VocabularyTokenizer::AppendUnknown(std::string_view character,
+                                                std::vector<TokenId>& ids) const {
+  if (data_.unknown.has_value() && TypeOf(data_, *data_.unknown) != TokenType::kControl) {
+    ids.push_back(*data_.unknown);
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "text: the vocabulary has no token for \"",
+      absl::CHexEscape({character.data(), character.size()}), "\" and no unknown token"));
+}
+
+}  // namespace recycling
