@@ -45,6 +45,7 @@ MATCHER_P(IsOkAndHolds, value,
     *result_listener << "whose status is " << arg.status().ToString();
     return false;
   }
+  *result_listener << "which holds " << ::testing::PrintToString(*arg) << " ";
   return ::testing::ExplainMatchResult(value, *arg, result_listener);
 }
 
