@@ -1,0 +1,161 @@
+#include "gateway/decode_loop.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "common/status_macros.h"
+#include "gateway/verifier_answers.h"
+
+namespace recycling::gateway {
+namespace {
+
+EmissionRules RulesOf(const DecodeRequest& request, const VerifierInfo& info) {
+  return {
+      .max_tokens = request.max_tokens,
+      .eos_token_ids = request.sampling.ignore_eos ? std::vector<TokenId>() : info.eos_token_ids,
+      .stop_token_ids = request.sampling.stop_token_ids,
+      .stop = request.stop};
+}
+
+}  // namespace
+
+DecodeLoop::DecodeLoop(DecodeRequest request, DecodeParts parts)
+    : request_(std::move(request)),
+      parts_(std::move(parts)),
+      emission_(RulesOf(request_, parts_.verifier->info()), parts_.token_bytes),
+      session_(parts_.verifier->NewSession(request_.deadline)) {
+  if (!request_.speculate) return;
+  drafting_.emplace(DraftingOptions{.tenant = request_.tenant,
+                                    .scope = request_.scope,
+                                    .draft_deadline = parts_.draft_deadline,
+                                    .deadline = request_.deadline,
+                                    .vocab_size = parts_.verifier->info().model.vocab_size},
+                    parts_.drafters, parts_.clock);
+}
+
+DecodeOutcome DecodeLoop::Run(const std::function<void(OutputDelta)>& show) {
+  absl::Status status = Open();
+  const absl::Duration begin = parts_.clock.Monotonic();
+  while (status.ok() && !emission_.finish().has_value()) status = Step(show);
+  timings_.decode = parts_.clock.Monotonic() - begin;
+  CloseSession();
+  DecodeOutcome outcome = Summary(std::move(status));
+  if (observation_.has_value()) {
+    drafting_->Next({.step = step_, .observation = std::exchange(observation_, std::nullopt)});
+  }
+  drafting_.reset();
+  return outcome;
+}
+
+void DecodeLoop::Cancel() {
+  MutexLock lock(session_mutex_);
+  if (session_ != nullptr) session_->Cancel();
+}
+
+void DecodeLoop::CloseSession() {
+  std::unique_ptr<VerifierSession> closing;
+  MutexLock lock(session_mutex_);
+  closing = std::move(session_);
+}
+
+absl::Status DecodeLoop::Open() {
+  const absl::Duration begin = parts_.clock.Monotonic();
+  const OpenSequence open{.prompt_ids = request_.prompt_ids,
+                          .generated_ids = {},
+                          .sampling = request_.sampling,
+                          .learn_last = drafting_.has_value() ? request_.learn_last : 0,
+                          .want_candidates = drafting_.has_value()};
+  ASSIGN_OR_RETURN(SequenceOpened opened, session_->Open(open));
+  RETURN_IF_ERROR(CheckOpened(open, opened));
+  timings_.prefill = parts_.clock.Monotonic() - begin;
+  cached_prompt_tokens_ = opened.cached_tokens;
+  base_ = opened.base;
+  root_ = request_.prompt_ids.back();
+  if (drafting_.has_value() && !opened.prompt_candidates.ids.empty()) {
+    const auto rows = opened.prompt_candidates.ids.size() / opened.prompt_candidates.k;
+    const auto end = request_.prompt_ids.end() - 1;
+    drafting_->LearnPrompt({.tokens = {end - static_cast<std::ptrdiff_t>(rows), end},
+                            .candidates = std::move(opened.prompt_candidates),
+                            .accepted_path = {}});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DecodeLoop::Step(const std::function<void(OutputDelta)>& show) {
+  Drafting::Draft draft = AskForDraft();
+  const VerifyStep ask{.step = step_, .base = base_, .tree = std::move(draft.tree)};
+
+  const absl::Duration begin = parts_.clock.Monotonic();
+  auto answered = session_->Verify(ask);
+  timings_.verify += parts_.clock.Monotonic() - begin;
+  RETURN_IF_ERROR(answered.status());
+  StepVerified& verified = *answered;
+  RETURN_IF_ERROR(CheckVerified(ask, verified, parts_.verifier->info().model.vocab_size,
+                                request_.sampling.top_logprobs.has_value()));
+  if (records_.empty()) {
+    timings_.time_to_first_token = parts_.clock.Monotonic() - request_.arrived;
+  }
+  timings_.verify_forward += verified.forward;
+
+  const std::uint32_t taken_before = emission_.taken();
+  OutputDelta delta = emission_.Add(verified.tokens, verified.logprobs);
+  if (!delta.empty()) show(std::move(delta));
+  const bool drafted = ask.tree.has_value() && !verified.draft_ignored;
+  records_.push_back(
+      {.tokens = emission_.taken() - taken_before,
+       .drafted = drafted ? static_cast<std::uint32_t>(ask.tree->drafted()) : 0,
+       .accepted = static_cast<std::uint32_t>(verified.accepted_nodes.size()),
+       .fallback = verified.draft_ignored ? FallbackReason::kStale : draft.fallback});
+
+  if (drafting_.has_value()) Learn(ask, &verified);
+  ++step_;
+  base_ += static_cast<std::uint32_t>(verified.tokens.size());
+  root_ = verified.tokens.back();
+  return absl::OkStatus();
+}
+
+Drafting::Draft DecodeLoop::AskForDraft() {
+  if (!drafting_.has_value()) return {};
+  const int max_nodes = std::min(request_.node_budget, parts_.verifier->info().max_tree_nodes);
+  constexpr std::uint32_t kDeepest = std::numeric_limits<int>::max();
+  const int max_depth = static_cast<int>(std::min(emission_.allowed() - 1, kDeepest));
+  DraftStep step{.step = step_,
+                 .prompt = std::nullopt,
+                 .observation = std::exchange(observation_, std::nullopt),
+                 .proposal = std::nullopt};
+  if (max_nodes > 0 && max_depth > 0) {
+    step.proposal =
+        Proposal{.base = base_, .root = root_, .max_nodes = max_nodes, .max_depth = max_depth};
+  }
+  const absl::Duration begin = parts_.clock.Monotonic();
+  Drafting::Draft draft = drafting_->Next(std::move(step));
+  timings_.draft += parts_.clock.Monotonic() - begin;
+  return draft;
+}
+
+void DecodeLoop::Learn(const VerifyStep& asked, StepVerified* verified) {
+  if (verified->candidates.ids.empty()) return;
+  const bool plain = !asked.tree.has_value() || verified->draft_ignored;
+  Observation observation{.tokens = plain ? std::vector<TokenId>{root_} : asked.tree->tokens,
+                          .candidates = std::move(verified->candidates),
+                          .accepted_path = {0}};
+  observation.accepted_path.insert(observation.accepted_path.end(),
+                                   verified->accepted_nodes.begin(),
+                                   verified->accepted_nodes.end());
+  observation_ = std::move(observation);
+}
+
+DecodeOutcome DecodeLoop::Summary(absl::Status status) const {
+  DecodeOutcome outcome;
+  outcome.status = std::move(status);
+  if (emission_.finish().has_value()) outcome.finish = *emission_.finish();
+  outcome.completion_tokens = emission_.shown();
+  outcome.cached_prompt_tokens = cached_prompt_tokens_;
+  outcome.timings = timings_;
+  outcome.speculation = Summarize(records_, emission_.shown());
+  if (drafting_.has_value()) outcome.drafter = drafting_->drafter();
+  return outcome;
+}
+
+}  // namespace recycling::gateway

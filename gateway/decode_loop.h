@@ -1,0 +1,111 @@
+// The guess-verify-update loop of one request.
+//
+//   Opening --opened--> Drafting --tree or fallback--> Verifying --tokens--> Emitting
+//                          ^                                                    |
+//                          +------------------- not finished ------------------+
+//                                                                  finished --> Ended
+//   An error of the verifier ends the loop in any state; an error of the drafter ends nothing.
+//
+//  1. The output is a function of what the verifier chooses and of nothing a drafter does.
+//  2. A draft is asked for only if the node budget is not 0 and more than one token may still be
+//     emitted; it is cut to what may be emitted less the bonus token.
+//  3. With speculation off there is no drafter session and nothing is learnt.
+//  4. Learning is never waited for. The drafter hears of every step, the last one included.
+#ifndef RECYCLING_GATEWAY_DECODE_LOOP_H_
+#define RECYCLING_GATEWAY_DECODE_LOOP_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+#include "common/mutex.h"
+#include "common/sampling_options.h"
+#include "gateway/decode_stats.h"
+#include "gateway/drafting.h"
+#include "gateway/emission.h"
+#include "gateway/verifier_client.h"
+
+namespace recycling::gateway {
+
+// A request that has been validated: at least one prompt id, prompt and max_tokens fit into the
+// context, a seed where the temperature is above 0.
+struct DecodeRequest {
+  std::vector<TokenId> prompt_ids;
+  SamplingOptions sampling;
+  std::uint32_t max_tokens = 1;
+  std::vector<std::string> stop;
+  bool speculate = true;
+  int node_budget = 0;           // most drafted nodes a step; cut to the verifier's limit
+  std::uint32_t learn_last = 0;  // learn this many of the last prompt tokens; UINT32_MAX: all
+  MatrixScope scope = MatrixScope::kTenant;
+  std::string tenant = "default";
+  absl::Time deadline = absl::InfiniteFuture();
+  absl::Duration arrived;  // Clock::Monotonic() when the request came
+};
+
+// What the loop works with; what is referred to must outlive it.
+struct DecodeParts {
+  std::shared_ptr<VerifierClient> verifier;
+  DrafterDirectory& drafters;
+  const Clock& clock;
+  TokenBytesFn token_bytes;
+  absl::Duration draft_deadline;
+};
+
+struct DecodeOutcome {
+  absl::Status status;  // OK: finish is set. Else what ended the loop; deltas shown stay shown.
+  Finish finish;
+  std::uint32_t completion_tokens = 0;  // shown
+  std::uint32_t cached_prompt_tokens = 0;
+  Timings timings;
+  SpeculationStats speculation;
+  std::string drafter;  // in use at the end; empty if none
+};
+
+// Call order: Run once. Threads: Run one, Cancel any.
+class DecodeLoop {
+ public:
+  DecodeLoop(DecodeRequest request, DecodeParts parts);
+
+  // Blocks until the output has ended. `show` hears every delta that is not empty, in order, on
+  // this thread. The verifier's slot is free when this returns.
+  DecodeOutcome Run(const std::function<void(OutputDelta)>& show);
+
+  // Makes Run return Cancelled within one pass of the verifier. Any time, any number of times.
+  void Cancel();
+
+ private:
+  absl::Status Open();
+  absl::Status Step(const std::function<void(OutputDelta)>& show);
+  Drafting::Draft AskForDraft();
+  void Learn(const VerifyStep& asked, StepVerified* verified);
+  void CloseSession();
+  DecodeOutcome Summary(absl::Status status) const;
+
+  const DecodeRequest request_;
+  const DecodeParts parts_;
+  std::optional<Drafting> drafting_;  // absent: speculation is off
+  Emission emission_;
+
+  std::uint64_t step_ = 0;
+  std::uint32_t base_ = 0;
+  TokenId root_ = 0;
+  std::optional<Observation> observation_;  // of the step before; the drafter has not heard it
+
+  std::vector<StepRecord> records_;
+  std::uint32_t cached_prompt_tokens_ = 0;
+  Timings timings_;
+
+  Mutex session_mutex_;  // Cancel against the end of Run; Run alone replaces the session
+  std::unique_ptr<VerifierSession> session_;
+};
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_DECODE_LOOP_H_

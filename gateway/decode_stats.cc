@@ -1,0 +1,66 @@
+#include "gateway/decode_stats.h"
+
+#include <algorithm>
+
+namespace recycling::gateway {
+
+double SpeculationStats::MeanAcceptedTokens() const {
+  return steps == 0 ? 0 : static_cast<double>(emitted_tokens) / static_cast<double>(steps);
+}
+
+double SpeculationStats::AcceptanceRate() const {
+  return draft_tokens == 0
+             ? 0
+             : static_cast<double>(accepted_tokens) / static_cast<double>(draft_tokens);
+}
+
+void SpeculationStats::Add(const SpeculationStats& other) {
+  steps += other.steps;
+  emitted_tokens += other.emitted_tokens;
+  drafted_steps += other.drafted_steps;
+  draft_tokens += other.draft_tokens;
+  accepted_tokens += other.accepted_tokens;
+  if (accepted_per_depth.size() < other.accepted_per_depth.size()) {
+    accepted_per_depth.resize(other.accepted_per_depth.size(), 0);
+  }
+  for (std::size_t d = 0; d < other.accepted_per_depth.size(); ++d) {
+    accepted_per_depth[d] += other.accepted_per_depth[d];
+  }
+  for (std::size_t r = 0; r < fallbacks.size(); ++r) fallbacks[r] += other.fallbacks[r];
+}
+
+SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t output_tokens) {
+  SpeculationStats stats;
+  stats.emitted_tokens = output_tokens;
+  std::uint32_t left = output_tokens;
+  for (const StepRecord& step : steps) {
+    if (left == 0) break;
+    const std::uint32_t tokens = std::min(step.tokens, left);
+    const std::uint32_t accepted = std::min(step.accepted, tokens);
+    left -= tokens;
+    ++stats.steps;
+    if (step.drafted > 0) ++stats.drafted_steps;
+    stats.draft_tokens += step.drafted;
+    stats.accepted_tokens += accepted;
+    if (stats.accepted_per_depth.size() < accepted) stats.accepted_per_depth.resize(accepted, 0);
+    for (std::uint32_t d = 0; d < accepted; ++d) ++stats.accepted_per_depth[d];
+    if (step.fallback.has_value()) ++stats.fallbacks[static_cast<std::size_t>(*step.fallback)];
+  }
+  return stats;
+}
+
+absl::Duration Timings::rest() const {
+  return std::max(absl::ZeroDuration(), decode - draft - verify);
+}
+
+void Timings::Add(const Timings& other) {
+  total += other.total;
+  time_to_first_token += other.time_to_first_token;
+  prefill += other.prefill;
+  decode += other.decode;
+  draft += other.draft;
+  verify += other.verify;
+  verify_forward += other.verify_forward;
+}
+
+}  // namespace recycling::gateway

@@ -1,0 +1,89 @@
+// One request's side of drafting: keeps a drafter session, asks for trees, judges what comes and
+// counts why a step goes without. Whatever a drafter does costs at most one draft deadline a step
+// and changes no token.
+//  1. A tree that is returned is valid, within the limits asked for and for the step asked for.
+//  2. After an error the session is dropped; the next attempt opens one at whatever drafter is
+//     picked then (it hears the step's base and root, nothing is replayed). After a timeout, a
+//     stale or a malformed tree the session is kept and goes on hearing observations.
+//  3. After n failures in a row min(2^(n-1) - 1, 31) steps do not ask; they count as the same
+//     reason.
+#ifndef RECYCLING_GATEWAY_DRAFTING_H_
+#define RECYCLING_GATEWAY_DRAFTING_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+#include "common/draft_tree.h"
+#include "gateway/decode_stats.h"
+#include "gateway/drafter_client.h"
+
+namespace recycling::gateway {
+
+// Where a request finds its drafter. Threads: any.
+class DrafterDirectory {
+ public:
+  virtual ~DrafterDirectory() = default;
+
+  // The drafter of `tenant` now; never blocks. The drafter counts as used until the pointer is
+  // gone. Unavailable if none is ready, FailedPrecondition if none is and one serves another model.
+  virtual absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string& tenant) = 0;
+
+  // A session at the drafter of this address ended with this error. Never blocks.
+  virtual void Report(const std::string& address, const absl::Status& error) = 0;
+};
+
+struct DraftingOptions {
+  std::string tenant;
+  MatrixScope scope = MatrixScope::kTenant;
+  absl::Duration draft_deadline;  // longest wait for one draft
+  absl::Time deadline;            // of the request
+  std::uint32_t vocab_size = 0;
+};
+
+// Threads: one.
+class Drafting {
+ public:
+  // `directory` and `clock` must outlive this.
+  Drafting(DraftingOptions options, DrafterDirectory& directory, const Clock& clock)
+      : options_(std::move(options)), directory_(directory), clock_(clock) {}
+
+  struct Draft {
+    std::optional<DraftTree> tree;           // with at least one drafted node
+    std::optional<FallbackReason> fallback;  // a draft was asked for and there is none
+  };
+
+  // Rows of the prompt; heard by the first session.
+  void LearnPrompt(Observation prompt) { prompt_ = std::move(prompt); }
+
+  // Tells the drafter of `step` and, if it has a proposal, waits for the tree.
+  Draft Next(DraftStep step);
+
+  // Address of the drafter in use; empty if none.
+  std::string drafter() const { return session_ == nullptr ? "" : drafter_->address(); }
+
+ private:
+  std::optional<FallbackReason> EnsureSession();
+  Draft Judge(absl::StatusOr<DraftTree> answer, const Proposal& proposal);
+  Draft Fail(FallbackReason reason);
+  void Drop(const absl::Status& error);
+
+  const DraftingOptions options_;
+  DrafterDirectory& directory_;
+  const Clock& clock_;
+
+  std::shared_ptr<DrafterClient> drafter_;
+  std::unique_ptr<DrafterSession> session_;  // null: none
+  std::optional<Observation> prompt_;
+  int failures_ = 0;  // in a row
+  int skip_ = 0;      // steps that will not ask
+  FallbackReason last_failure_ = FallbackReason::kUnavailable;
+};
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_DRAFTING_H_

@@ -1,0 +1,31 @@
+// Which peer a request goes to. Pure: what the peers are now in, an index out.
+#ifndef RECYCLING_GATEWAY_SELECTION_H_
+#define RECYCLING_GATEWAY_SELECTION_H_
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace recycling::gateway {
+
+// A peer that is ready.
+struct ReadyPeer {
+  std::string address;
+  int running = 0;  // requests of this gateway that use it now
+};
+
+// The peer with the fewest running requests, ties by order; absent without peers.
+std::optional<std::size_t> LeastLoaded(std::span<const ReadyPeer> peers);
+
+// Rendezvous hashing (highest random weight): each (key, address) has a fixed weight, the heaviest
+// address wins. When a peer comes or goes only its own keys move. With spread > 1 the least loaded
+// of the `spread` heaviest wins, ties by weight. Every gateway picks alike. Absent without peers;
+// spread below 1 counts as 1.
+std::optional<std::size_t> PickByKey(std::string_view key, std::span<const ReadyPeer> peers,
+                                     int spread);
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_SELECTION_H_

@@ -1,0 +1,341 @@
+#include "gateway/decode_loop.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tests/doubles/fake_clock.h"
+#include "tests/doubles/fake_drafter_client.h"
+#include "tests/doubles/fake_verifier_client.h"
+#include "tests/doubles/matchers.h"
+#include "tests/doubles/mock_verifier_client.h"
+
+namespace recycling::gateway {
+namespace {
+
+using doubles::DraftFault;
+using doubles::IsOk;
+using doubles::StatusIs;
+using doubles::VerifierFault;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Return;
+using ::testing::ReturnRef;
+
+const std::vector<TokenId> kPrompt = {5, 6, 7, 8};
+constexpr TokenId kEos = 2;
+
+class OneDrafter : public DrafterDirectory {
+ public:
+  absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string&) override {
+    if (drafter == nullptr) return absl::UnavailableError("no drafter");
+    return drafter;
+  }
+  void Report(const std::string&, const absl::Status& error) override { reported.push_back(error); }
+
+  std::shared_ptr<DrafterClient> drafter;
+  std::vector<absl::Status> reported;
+};
+
+// The loop over a toy verifier and a drafter that knows the toy's language.
+class DecodeLoopTest : public ::testing::Test {
+ protected:
+  DecodeOutcome Run(DecodeRequest request) {
+    if (request.prompt_ids.empty()) request.prompt_ids = kPrompt;
+    verifier_options_.model = drafter_options_.model = model_;
+    verifier_options_.trace = drafter_options_.trace = trace_;
+    drafter_options_.clock = &clock_;
+    verifier_ = std::make_shared<doubles::FakeVerifierClient>(verifier_options_);
+    if (has_drafter_) {
+      drafters_.drafter = std::make_shared<doubles::FakeDrafterClient>(drafter_options_);
+    }
+    DecodeLoop loop(std::move(request), Parts(verifier_));
+    on_start_(loop);
+    return loop.Run([this](OutputDelta delta) { deltas_.push_back(std::move(delta)); });
+  }
+
+  DecodeParts Parts(std::shared_ptr<VerifierClient> verifier) {
+    return {.verifier = std::move(verifier),
+            .drafters = drafters_,
+            .clock = clock_,
+            .token_bytes = [](TokenId id) { return "<" + std::to_string(id) + ">"; },
+            .draft_deadline = absl::Milliseconds(20)};
+  }
+
+  std::vector<TokenId> Tokens() const {
+    std::vector<TokenId> tokens;
+    for (const OutputDelta& delta : deltas_) {
+      tokens.insert(tokens.end(), delta.tokens.begin(), delta.tokens.end());
+    }
+    return tokens;
+  }
+
+  std::vector<TokenId> Plain(int count) const { return model_->Continue(kPrompt, count); }
+
+  std::uint64_t Fallbacks(const DecodeOutcome& outcome, FallbackReason reason) const {
+    return outcome.speculation.fallbacks[static_cast<std::size_t>(reason)];
+  }
+
+  // How often calls that start with `word` were made.
+  long Calls(const std::string& word) const {
+    const auto calls = trace_->Calls();
+    return std::count_if(calls.begin(), calls.end(),
+                         [&](const std::string& call) { return call.starts_with(word); });
+  }
+
+  std::shared_ptr<const doubles::ToyModel> model_ = std::make_shared<doubles::ToyModel>();
+  std::shared_ptr<doubles::CallTrace> trace_ = std::make_shared<doubles::CallTrace>();
+  doubles::FakeVerifierOptions verifier_options_;
+  doubles::FakeDrafterOptions drafter_options_;
+  bool has_drafter_ = true;
+  std::function<void(DecodeLoop&)> on_start_ = [](DecodeLoop&) {};
+  doubles::FakeClock clock_;
+  OneDrafter drafters_;
+  std::shared_ptr<doubles::FakeVerifierClient> verifier_;
+  std::vector<OutputDelta> deltas_;
+};
+
+TEST_F(DecodeLoopTest, DraftedOutputEqualsPlainOutputInFewerSteps) {
+  const DecodeOutcome outcome = Run({.max_tokens = 40, .node_budget = 16});
+  ASSERT_THAT(outcome.status, IsOk());
+  EXPECT_EQ(Tokens(), Plain(40));
+  EXPECT_EQ(outcome.finish.reason, FinishReason::kLength);
+  EXPECT_EQ(outcome.completion_tokens, 40u);
+  EXPECT_LT(outcome.speculation.steps, 20u);
+  EXPECT_GT(outcome.speculation.MeanAcceptedTokens(), 2.0);
+  EXPECT_EQ(outcome.drafter, "fake-drafter");
+}
+
+TEST_F(DecodeLoopTest, OneStepAsksVerifiesAndTellsInThisOrder) {
+  drafter_options_.acceptance_rate = 0;
+  ASSERT_THAT(Run({.max_tokens = 2, .node_budget = 8}).status, IsOk());
+  EXPECT_THAT(trace_->Calls(), ElementsAre("verifier.session", "verifier.open", "drafter.session",
+                                           "drafter.propose 0", "verifier.verify 0",
+                                           "drafter.observe 1", "verifier.verify 1",
+                                           "verifier.close", "drafter.observe 2", "drafter.close"));
+}
+
+TEST_F(DecodeLoopTest, SpeculationOffMakesNoDrafterCallAndAsksNoCandidates) {
+  const DecodeOutcome outcome =
+      Run({.max_tokens = 10, .speculate = false, .node_budget = 16, .learn_last = 3});
+  ASSERT_THAT(outcome.status, IsOk());
+  EXPECT_EQ(Tokens(), Plain(10));
+  EXPECT_EQ(Calls("drafter"), 0);
+  EXPECT_EQ(outcome.speculation.MeanAcceptedTokens(), 1.0);
+  EXPECT_EQ(outcome.drafter, "");
+}
+
+TEST_F(DecodeLoopTest, ABudgetOfZeroStepsPlainlyButTheDrafterHearsEveryStep) {
+  const DecodeOutcome outcome = Run({.max_tokens = 10, .node_budget = 0});
+  ASSERT_THAT(outcome.status, IsOk());
+  EXPECT_EQ(Tokens(), Plain(10));
+  EXPECT_EQ(Calls("drafter.propose"), 0);
+  EXPECT_EQ(Calls("drafter.observe"), 10);
+  EXPECT_EQ(outcome.speculation.steps, 10u);
+  EXPECT_EQ(outcome.speculation.fallbacks, (SpeculationStats().fallbacks));
+}
+
+TEST_F(DecodeLoopTest, TheLastTokenIsNotDrafted) {
+  ASSERT_THAT(Run({.max_tokens = 1, .node_budget = 16}).status, IsOk());
+  EXPECT_EQ(Calls("drafter.propose"), 0);
+  EXPECT_EQ(Calls("drafter.observe"), 1);
+  EXPECT_EQ(Tokens(), Plain(1));
+}
+
+TEST_F(DecodeLoopTest, BudgetAndDepthAreCutToTheVerifierAndToTheTokensStillAllowed) {
+  verifier_options_.max_tree_nodes = 5;
+  ASSERT_THAT(Run({.max_tokens = 3, .node_budget = 16}).status, IsOk());
+  EXPECT_EQ(Tokens(), Plain(3));
+  for (const OutputDelta& delta : deltas_) EXPECT_LE(delta.tokens.size(), 3u);
+  // A larger tree, or a deeper one, would have been InvalidArgument or more tokens than allowed.
+  EXPECT_EQ(Calls("verifier.verify"), 1);
+}
+
+TEST_F(DecodeLoopTest, LearnsThePromptBeforeTheFirstStep) {
+  ASSERT_THAT(Run({.max_tokens = 4, .node_budget = 4, .learn_last = 2}).status, IsOk());
+  EXPECT_EQ(Calls("drafter.prompt 0"), 1);
+  EXPECT_EQ(Calls("drafter.prompt"), 1);
+}
+
+TEST_F(DecodeLoopTest, EndOfSequenceInsideAnAcceptedRunEndsTheOutputThere) {
+  model_ = std::make_shared<doubles::ToyModel>(doubles::ToyModelOptions{.script = {{8, kEos}}});
+  const DecodeOutcome outcome = Run({.max_tokens = 40, .node_budget = 16});
+  ASSERT_THAT(outcome.status, IsOk());
+  EXPECT_EQ(outcome.finish.reason, FinishReason::kEos);
+  EXPECT_EQ(outcome.finish.matched_token, kEos);
+  EXPECT_EQ(outcome.completion_tokens, 5u);
+  EXPECT_EQ(Tokens(), Plain(5));
+}
+
+TEST_F(DecodeLoopTest, IgnoredEndOfSequenceGoesOn) {
+  model_ = std::make_shared<doubles::ToyModel>(doubles::ToyModelOptions{.script = {{8, kEos}}});
+  const DecodeOutcome outcome =
+      Run({.sampling = {.ignore_eos = true}, .max_tokens = 9, .node_budget = 16});
+  EXPECT_EQ(outcome.finish.reason, FinishReason::kLength);
+  EXPECT_EQ(Tokens(), Plain(9));
+}
+
+TEST_F(DecodeLoopTest, AStopStringInsideAnAcceptedRunTrimsTextIdsAndCounts) {
+  const std::vector<TokenId> plain = Plain(10);
+  const std::string stop = std::to_string(plain[3]) + "><" + std::to_string(plain[4]);
+  const DecodeOutcome outcome = Run({.max_tokens = 10, .stop = {stop}, .node_budget = 16});
+  EXPECT_EQ(outcome.finish.reason, FinishReason::kStopString);
+  EXPECT_EQ(outcome.finish.matched_stop, stop);
+  EXPECT_EQ(Tokens(), Plain(4));  // the fourth's "<" stands before the match
+  EXPECT_EQ(outcome.completion_tokens, 4u);
+  EXPECT_EQ(outcome.speculation.emitted_tokens, 4u);
+  EXPECT_LE(outcome.speculation.accepted_tokens, 4u);
+}
+
+TEST_F(DecodeLoopTest, LogprobsStandBesideTheTokensOfEveryDelta) {
+  Run({.sampling = {.top_logprobs = 2}, .max_tokens = 12, .node_budget = 8});
+  for (const OutputDelta& delta : deltas_) {
+    ASSERT_EQ(delta.logprobs.size(), delta.tokens.size());
+    for (std::size_t i = 0; i < delta.tokens.size(); ++i) {
+      EXPECT_EQ(delta.logprobs[i].token, delta.tokens[i]);
+    }
+  }
+}
+
+TEST_F(DecodeLoopTest, EveryFaultOfTheDrafterCostsSpeedAndIsCounted) {
+  const std::vector<std::pair<DraftFault, FallbackReason>> faults = {
+      {DraftFault::kError, FallbackReason::kError},
+      {DraftFault::kMismatch, FallbackReason::kMismatch},
+      {DraftFault::kSilent, FallbackReason::kTimeout},
+      {DraftFault::kDropped, FallbackReason::kUnavailable},
+      {DraftFault::kStale, FallbackReason::kStale},
+      {DraftFault::kNoTree, FallbackReason::kMalformed},
+      {DraftFault::kCycle, FallbackReason::kMalformed},
+      {DraftFault::kUnknownToken, FallbackReason::kMalformed},
+      {DraftFault::kTooManyNodes, FallbackReason::kMalformed},
+      {DraftFault::kTwins, FallbackReason::kMalformed},
+      {DraftFault::kWrongRoot, FallbackReason::kStale},
+      {DraftFault::kNegativeParent, FallbackReason::kMalformed},
+      {DraftFault::kLengthsDiffer, FallbackReason::kMalformed}};
+  for (const auto& [fault, reason] : faults) {
+    deltas_.clear();
+    drafter_options_.fault = [fault = fault](std::uint64_t) { return fault; };
+    const DecodeOutcome outcome = Run({.max_tokens = 10, .node_budget = 8});
+    ASSERT_THAT(outcome.status, IsOk());
+    EXPECT_EQ(Tokens(), Plain(10));
+    EXPECT_EQ(outcome.speculation.steps, 10u);
+    EXPECT_EQ(Fallbacks(outcome, reason), 9u) << static_cast<int>(fault);  // the last is not asked
+  }
+}
+
+TEST_F(DecodeLoopTest, WithoutADrafterEveryStepIsPlain) {
+  has_drafter_ = false;
+  const DecodeOutcome outcome = Run({.max_tokens = 10, .node_budget = 8});
+  ASSERT_THAT(outcome.status, IsOk());
+  EXPECT_EQ(Tokens(), Plain(10));
+  EXPECT_EQ(Fallbacks(outcome, FallbackReason::kUnavailable), 9u);
+}
+
+TEST_F(DecodeLoopTest, ADrafterThatRecoversDraftsAgain) {
+  drafter_options_.fault = [](std::uint64_t step) {
+    return step < 2 ? DraftFault::kError : DraftFault::kNone;
+  };
+  const DecodeOutcome outcome = Run({.max_tokens = 30, .node_budget = 8});
+  EXPECT_EQ(Tokens(), Plain(30));
+  EXPECT_EQ(Fallbacks(outcome, FallbackReason::kError), 3u);  // steps 0 and 1, and the pause after
+  EXPECT_GT(outcome.speculation.drafted_steps, 0u);
+  EXPECT_EQ(drafters_.reported.size(), 2u);
+}
+
+TEST_F(DecodeLoopTest, TimingsTellDraftFromVerifyFromRest) {
+  verifier_options_.on_call = [this](const std::string& call) {
+    if (call == "verifier.open") clock_.Advance(absl::Milliseconds(7));
+    if (call.starts_with("verifier.verify")) clock_.Advance(absl::Milliseconds(3));
+  };
+  drafter_options_.on_call = [this](const std::string& call) {
+    if (call.starts_with("drafter.propose")) clock_.Advance(absl::Milliseconds(1));
+  };
+  drafter_options_.acceptance_rate = 0;
+  const DecodeOutcome outcome = Run({.max_tokens = 4, .node_budget = 8});
+  EXPECT_EQ(outcome.timings.prefill, absl::Milliseconds(7));
+  EXPECT_EQ(outcome.timings.verify, absl::Milliseconds(12));
+  EXPECT_EQ(outcome.timings.draft, absl::Milliseconds(3));
+  EXPECT_EQ(outcome.timings.decode, absl::Milliseconds(15));
+  EXPECT_EQ(outcome.timings.rest(), absl::ZeroDuration());
+  EXPECT_EQ(outcome.timings.time_to_first_token, absl::Milliseconds(11));
+}
+
+TEST_F(DecodeLoopTest, AnErrorOfTheVerifierEndsTheLoopAndKeepsWhatWasShown) {
+  verifier_options_.fault = [](std::uint64_t step) {
+    return step == 3 ? VerifierFault::kError : VerifierFault::kNone;
+  };
+  const DecodeOutcome outcome = Run({.max_tokens = 10, .speculate = false});
+  EXPECT_THAT(outcome.status, StatusIs(absl::StatusCode::kUnavailable, HasSubstr("scripted")));
+  EXPECT_EQ(Tokens(), Plain(3));
+  EXPECT_EQ(outcome.completion_tokens, 3u);
+  EXPECT_EQ(verifier_->open_sequences(), 0);
+}
+
+TEST_F(DecodeLoopTest, AnErrorAtOpenEndsTheLoopBeforeAnyStep) {
+  verifier_options_.open_error = absl::ResourceExhaustedError("no slot");
+  const DecodeOutcome outcome = Run({.max_tokens = 10, .node_budget = 8});
+  EXPECT_THAT(outcome.status, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("no slot")));
+  EXPECT_EQ(Calls("verifier.verify"), 0);
+  EXPECT_EQ(Calls("drafter"), 0);
+}
+
+TEST_F(DecodeLoopTest, AVerifierThatBreaksTheProtocolIsInternal) {
+  for (const VerifierFault fault :
+       {VerifierFault::kWrongStep, VerifierFault::kNoTokens, VerifierFault::kUnknownToken}) {
+    verifier_options_.fault = [fault](std::uint64_t) { return fault; };
+    EXPECT_THAT(Run({.max_tokens = 10, .node_budget = 8}).status,
+                StatusIs(absl::StatusCode::kInternal, HasSubstr("verifier's answer")));
+  }
+}
+
+TEST_F(DecodeLoopTest, CancelBeforeRunEndsItAtOnce) {
+  on_start_ = [](DecodeLoop& loop) { loop.Cancel(); };
+  EXPECT_THAT(Run({.max_tokens = 10}).status, StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_EQ(Calls("verifier.verify"), 0);
+}
+
+TEST_F(DecodeLoopTest, CancelWithinAPassEndsItWithThatPass) {
+  DecodeLoop* running = nullptr;
+  on_start_ = [&](DecodeLoop& loop) { running = &loop; };
+  verifier_options_.on_call = [&](const std::string& call) {
+    if (call == "verifier.verify 2") running->Cancel();
+  };
+  EXPECT_THAT(Run({.max_tokens = 10, .speculate = false}).status,
+              StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_EQ(Tokens(), Plain(2));
+  EXPECT_EQ(verifier_->open_sequences(), 0);
+}
+
+TEST_F(DecodeLoopTest, TheDeadlineReachesTheVerifier) {
+  verifier_options_.fault = [](std::uint64_t) { return VerifierFault::kSilent; };
+  EXPECT_THAT(Run({.max_tokens = 10, .deadline = clock_.Now() + absl::Seconds(1)}).status,
+              StatusIs(absl::StatusCode::kDeadlineExceeded));
+}
+
+TEST_F(DecodeLoopTest, ADraftThatTheVerifierIgnoredIsAStaleStep) {
+  doubles::MockVerifierClient client;
+  auto session = std::make_unique<doubles::MockVerifierSession>();
+  VerifierInfo info{.model = model_->Identity(), .max_tree_nodes = 80};
+  EXPECT_CALL(*session, Open).WillOnce(Return(SequenceOpened{.base = 4}));
+  EXPECT_CALL(*session, Verify).WillRepeatedly([](const VerifyStep& step) {
+    return StepVerified{.step = step.step,
+                        .base = step.base,
+                        .tokens = {9},
+                        .draft_ignored = step.tree.has_value()};
+  });
+  EXPECT_CALL(client, info).WillRepeatedly(ReturnRef(info));
+  EXPECT_CALL(client, NewSession).WillOnce(Return(testing::ByMove(std::move(session))));
+  drafters_.drafter = std::make_shared<doubles::FakeDrafterClient>(drafter_options_);
+  DecodeLoop loop({.prompt_ids = kPrompt, .max_tokens = 3, .node_budget = 8},
+                  Parts(std::shared_ptr<VerifierClient>(&client, [](auto*) {})));
+  const DecodeOutcome outcome = loop.Run([](OutputDelta) {});
+  ASSERT_THAT(outcome.status, IsOk());
+  EXPECT_EQ(Fallbacks(outcome, FallbackReason::kStale), 2u);
+  EXPECT_EQ(outcome.speculation.draft_tokens, 0u);
+}
+
+}  // namespace
+}  // namespace recycling::gateway
