@@ -1,0 +1,10 @@
+# The example that README.md shows is the one that is compiled: example_test.cc less its first line.
+file(READ ${CMAKE_CURRENT_LIST_DIR}/README.md page)
+file(READ ${CMAKE_CURRENT_LIST_DIR}/example_test.cc source)
+string(FIND "${source}" "\n" first_line)
+math(EXPR start "${first_line} + 1")
+string(SUBSTRING "${source}" ${start} -1 code)
+string(FIND "${page}" "```cpp\n${code}```" found)
+if(found EQUAL -1)
+  message(FATAL_ERROR "README.md does not show example_test.cc as it is")
+endif()
