@@ -2,17 +2,19 @@
 #ifndef RECYCLING_VERIFIER_KV_CACHE_H_
 #define RECYCLING_VERIFIER_KV_CACHE_H_
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "verifier/kv_rows.h"  // KvType
 #include "verifier/model_config.h"
 
 namespace recycling::verifier {
-
-// Number format of cached keys and values. Rows are rounded to it before any use, in their own pass
-// too.
-enum class KvType { kF32, kF16 };
 
 class KvCache;
 
@@ -20,12 +22,41 @@ class KvCache;
 // thread-safe.
 class KvSequence {
  public:
-  virtual ~KvSequence() = default;
+  ~KvSequence();
+  KvSequence(const KvSequence&) = delete;
+  KvSequence& operator=(const KvSequence&) = delete;
 
   // Committed positions.
-  virtual std::uint32_t length() const = 0;
-  // Forgets positions [length, old length). length must be at most the old one.
-  virtual void Truncate(std::uint32_t length) = 0;
+  std::uint32_t length() const { return length_; }
+  // Forgets positions [length, old length) and gives their pages back. Nothing happens if length is
+  // not less than the old one.
+  void Truncate(std::uint32_t length);
+
+  // Appends `rows` of `from`, in order, as the next positions. `from` must have the cache's layout.
+  // ResourceExhausted if the context is full or memory cannot be had; nothing changed then.
+  absl::Status Append(const KvRows& from, std::span<const int> rows);
+
+  // Most positions.
+  std::uint32_t context_length() const;
+  const KvLayout& layout() const;
+
+  // Numbers of a committed position: [key_values] and [value_values] of the layout's type.
+  const std::byte* Key(std::size_t layer, std::uint32_t position) const {
+    return pages_[position / kPageRows].Key(layer, position % kPageRows);
+  }
+  const std::byte* Value(std::size_t layer, std::uint32_t position) const {
+    return pages_[position / kPageRows].Value(layer, position % kPageRows);
+  }
+
+ private:
+  friend class KvCache;
+  static constexpr std::uint32_t kPageRows = 64;
+
+  explicit KvSequence(KvCache& cache) : cache_(cache) {}
+
+  KvCache& cache_;
+  std::uint32_t length_ = 0;
+  std::vector<KvRows> pages_;  // kPageRows positions each, as many as length_ needs
 };
 
 // A fixed number of slots, each for one sequence of at most context_length positions; memory is
@@ -33,16 +64,28 @@ class KvSequence {
 // thread.
 class KvCache {
  public:
+  // InvalidArgument if context_length or max_sequences is not at least 1.
   static absl::StatusOr<std::unique_ptr<KvCache>> Create(const ModelConfig& config, KvType type,
                                                          std::uint32_t context_length,
                                                          int max_sequences);
-  virtual ~KvCache() = default;
 
   // ResourceExhausted if every slot is taken. The cache must outlive the sequence.
-  virtual absl::StatusOr<std::unique_ptr<KvSequence>> Open() = 0;
+  absl::StatusOr<std::unique_ptr<KvSequence>> Open();
 
-  virtual int open_sequences() const = 0;
-  virtual int max_sequences() const = 0;
+  int open_sequences() const { return open_.load(); }
+  int max_sequences() const { return max_sequences_; }
+  std::uint32_t context_length() const { return context_length_; }
+  const KvLayout& layout() const { return layout_; }
+
+ private:
+  friend class KvSequence;
+  KvCache(const KvLayout& layout, std::uint32_t context_length, int max_sequences)
+      : layout_(layout), context_length_(context_length), max_sequences_(max_sequences) {}
+
+  const KvLayout layout_;
+  const std::uint32_t context_length_;
+  const int max_sequences_;
+  std::atomic<int> open_{0};
 };
 
 }  // namespace recycling::verifier

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "common/model_identity.h"
 #include "common/tokenizer/tokenizer.h"
+#include "verifier/gguf_file.h"
 #include "verifier/model_config.h"  // ModelConfig: dimensions, epsilon, RoPE; every default documented there
 #include "verifier/weights.h"  // Weights: views into the mapped file, shapes beside each
 
@@ -23,17 +24,32 @@ class Model {
   // while the Model lives.
   static absl::StatusOr<std::shared_ptr<const Model>> Load(const std::string& path);
 
-  virtual ~Model() = default;
+  // The same from a file that was read already; `name` becomes part of the model id.
+  static absl::StatusOr<std::shared_ptr<const Model>> FromFile(std::unique_ptr<const GgufFile> file,
+                                                               const std::string& name);
 
-  virtual const ModelConfig& config() const = 0;
-  virtual const Weights& weights() const = 0;
-  virtual const TokenizerData& tokenizer_data() const = 0;
-  // model_id is the file's name and the first 16 hex digits of its SHA-256.
-  virtual const ModelIdentity& identity() const = 0;
+  const ModelConfig& config() const { return config_; }
+  const Weights& weights() const { return weights_; }
+  const TokenizerData& tokenizer_data() const { return tokenizer_data_; }
+  // model_id is the file's name (its first 200 bytes), a hyphen and the first 16 hex digits of the
+  // file's SHA-256.
+  const ModelIdentity& identity() const { return identity_; }
   // SHA-256 of the whole file, 64 hex digits; part of the numerics id.
-  virtual const std::string& file_digest() const = 0;
+  const std::string& file_digest() const { return file_digest_; }
+  // Numbers in all tensors.
+  std::uint64_t parameters() const;
   // One line for people: architecture, parameter count, tensor types.
-  virtual std::string Description() const = 0;
+  std::string Description() const;
+
+ private:
+  Model() = default;
+
+  std::unique_ptr<const GgufFile> file_;
+  ModelConfig config_;
+  Weights weights_;
+  TokenizerData tokenizer_data_;
+  ModelIdentity identity_;
+  std::string file_digest_;
 };
 
 }  // namespace recycling::verifier

@@ -12,27 +12,15 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/token_id.h"
 #include "verifier/kv_cache.h"
 #include "verifier/model.h"
+#include "verifier/step.h"  // Segment
 
 namespace recycling::verifier {
 
-// Consecutive rows of one sequence in a pass. Row r sits at absolute position length + depth(r),
-// where length is the number of positions the sequence has in the cache and depth counts ancestors
-// among the rows. A chain (parents -1, 0, 1,
-// ...) is a prefill chunk; a tree has its root first, with parent -1.
-struct Segment {
-  KvSequence* kv = nullptr;
-  std::span<const TokenId> tokens;  // [rows]
-  std::span<const std::int32_t>
-      parents;  // [rows]; -1: follows the cached prefix; else less than its own index
-  std::span<const int> logit_rows;  // rows whose logits are wanted, ascending; may be empty
-};
-
 struct TransformerOptions {
-  int threads = 1;     // >= 1
-  int max_rows = 512;  // most rows of a pass, all segments together, >= 1
+  int threads = 1;     // [1, 1024]
+  int max_rows = 512;  // most rows of a pass, all segments together, [1, 65536]
   KvType kv_type = KvType::kF32;
   // Longest sequence, tokens; 0: the model's trained context length. May exceed it: RoPE goes on,
   // quality is not promised.
@@ -51,8 +39,10 @@ class Transformer {
   // Runs one pass over all rows of all segments (each KvSequence in at most one of them). On
   // success logits() holds [total logit rows, vocab_size] in segment order, and the rows' keys and
   // values lie in scratch of this step until Commit or the next Forward. InvalidArgument for rows,
-  // parents or tokens out of range or a sequence beyond its context or capacity; Cancelled if
-  // *cancelled became true (checked between layers; may be null). On error nothing changed.
+  // parents or tokens out of range, a sequence beyond its context, in two segments or of a cache of
+  // another layout; ResourceExhausted if memory for the pass cannot be had; Cancelled if *cancelled
+  // became true (checked between layers; may be null). On error the sequences are as they were and
+  // there is nothing to commit.
   virtual absl::Status Forward(std::span<const Segment> segments,
                                const std::atomic<bool>* cancelled) = 0;
 
@@ -62,7 +52,9 @@ class Transformer {
 
   // Appends the keys and values of `path` (rows of segment `segment` of the last pass: path[0] has
   // parent -1, each next one is a child of the one before) to the segment's sequence. Copies
-  // path.size() rows per layer. Once per segment and pass.
+  // path.size() rows per layer. InvalidArgument for another path; FailedPrecondition for a second
+  // time in a pass or a sequence whose length changed since; ResourceExhausted if memory cannot be
+  // had. On error nothing changed.
   virtual absl::Status Commit(int segment, std::span<const int> path) = 0;
 
   virtual const Model& model() const = 0;

@@ -1,0 +1,162 @@
+// Logits and greedy ids against goldens that other programs computed.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "verifier/transformer.h"
+
+namespace recycling::verifier {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Largest difference of a logit, as a part of the golden's largest logit.
+constexpr float kTolerance = 1e-4F;
+
+struct Golden {
+  std::string name;
+  std::vector<TokenId> ids;     // the prompt's
+  std::vector<TokenId> greedy;  // that follow
+  float margin = 0;             // smallest gap between first and second choice among them
+  std::vector<float> logits;    // [ids, vocab]
+};
+
+std::vector<Golden> ReadGoldens(const fs::path& folder, const std::string& prefix) {
+  std::vector<Golden> goldens;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const fs::path path = entry.path();
+    if (path.extension() != ".json" || path.filename().string().rfind(prefix, 0) != 0) continue;
+    std::ifstream file(path);
+    const auto json = nlohmann::json::parse(file);
+    Golden golden;
+    golden.name = path.stem().string();
+    golden.ids = json.at(json.contains("ids") ? "ids" : "prompt").get<std::vector<TokenId>>();
+    golden.greedy = json.at("greedy").get<std::vector<TokenId>>();
+    golden.margin = json.at(json.contains("min_margin") ? "min_margin" : "min_greedy_margin");
+    std::ifstream logits(fs::path(path).replace_extension(".logits.f32"), std::ios::binary);
+    const std::string bytes(std::istreambuf_iterator<char>(logits), {});
+    golden.logits.resize(bytes.size() / sizeof(float));
+    std::memcpy(golden.logits.data(), bytes.data(), golden.logits.size() * sizeof(float));
+    goldens.push_back(std::move(golden));
+  }
+  return goldens;
+}
+
+// One sequence of one model.
+class Runner {
+ public:
+  explicit Runner(const std::shared_ptr<const Model>& model)
+      : transformer_(*Transformer::Create(model, {.threads = 2})),
+        cache_(*KvCache::Create(model->config(), KvType::kF32, transformer_->context_length(), 1)),
+        kv_(*cache_->Open()) {}
+
+  // Appends `ids` as one chunk, with logits of every row.
+  void Append(const std::vector<TokenId>& ids) {
+    std::vector<std::int32_t> parents(ids.size());
+    std::iota(parents.begin(), parents.end(), -1);
+    std::vector<int> rows(ids.size());
+    std::iota(rows.begin(), rows.end(), 0);
+    const Segment segment = {
+        .kv = kv_.get(), .tokens = ids, .parents = parents, .logit_rows = rows};
+    ASSERT_TRUE(transformer_->Forward({&segment, 1}, nullptr).ok());
+    ASSERT_TRUE(transformer_->Commit(0, rows).ok());
+  }
+  std::span<const float> logits(int row) const { return transformer_->logits(row); }
+
+ private:
+  std::unique_ptr<Transformer> transformer_;
+  std::unique_ptr<KvCache> cache_;
+  std::unique_ptr<KvSequence> kv_;
+};
+
+float LargestDifference(const Runner& runner, const Golden& golden, std::size_t vocab) {
+  float largest = 0;
+  for (std::size_t i = 0; i < golden.logits.size(); ++i) {
+    const float got = runner.logits(static_cast<int>(i / vocab))[i % vocab];
+    const float difference = std::fabs(got - golden.logits[i]);
+    if (!(difference <= largest)) largest = difference;  // NaN too
+  }
+  return largest;
+}
+
+std::vector<TokenId> Greedy(Runner& runner, int last_row, std::size_t count) {
+  std::vector<TokenId> ids;
+  while (ids.size() < count) {
+    const auto logits = runner.logits(last_row);
+    ids.push_back(
+        static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
+    runner.Append({ids.back()});
+    last_row = 0;
+  }
+  return ids;
+}
+
+struct Checked {
+  int logits = 0;
+  int greedy = 0;
+};
+
+// Checks every golden of `model`; says how many it compared.
+Checked CheckGoldens(const std::vector<Golden>& goldens, const fs::path& path) {
+  const auto model = Model::Load(path.string());
+  EXPECT_TRUE(model.ok()) << model.status();
+  Checked checked;
+  if (!model.ok()) return checked;
+  const std::size_t vocab = (*model)->config().vocab_size;
+  for (const Golden& golden : goldens) {
+    SCOPED_TRACE(golden.name);
+    EXPECT_EQ(golden.logits.size(), golden.ids.size() * vocab);
+    if (golden.logits.size() != golden.ids.size() * vocab) continue;
+    Runner runner(*model);
+    runner.Append(golden.ids);
+    const float scale = std::accumulate(
+        golden.logits.begin(), golden.logits.end(), 0.0F,
+        [](float largest, float logit) { return std::max(largest, std::fabs(logit)); });
+    const float difference = LargestDifference(runner, golden, vocab) / scale;
+    EXPECT_LE(difference, kTolerance);
+    ++checked.logits;
+    // Both choices may be off by the tolerance; a smaller gap says nothing.
+    if (golden.margin <= 2 * kTolerance * scale) continue;
+    EXPECT_EQ(Greedy(runner, static_cast<int>(golden.ids.size()) - 1, golden.greedy.size()),
+              golden.greedy);
+    ++checked.greedy;
+  }
+  return checked;
+}
+
+fs::path SourceDir() {
+  const char* source = std::getenv("RECYCLING_SOURCE_DIR");
+  return source != nullptr ? source : ".";
+}
+
+TEST(GoldenTest, ReferenceModelsComputeTheReferenceLogits) {
+  const char* env = std::getenv("RECYCLING_SHARED");
+  const fs::path shared = env != nullptr ? fs::path(env) : SourceDir() / "../shared";
+  if (env == nullptr && !fs::exists(shared)) {
+    GTEST_SKIP() << "no reference files: " << shared << " does not exist";
+  }
+  Checked checked;
+  for (const char* name :
+       {"llama-gqa.f32", "llama-gqa.F16", "llama-gqa.BF16", "llama-gqa.Q8_0", "llama-gqa.Q4_0",
+        "llama-tied.f32", "llama-ropefac.f32", "stories260k.f32"}) {
+    const auto goldens = ReadGoldens(shared / "goldens", std::string(name) + ".");
+    const Checked one = CheckGoldens(goldens, shared / "models" / (std::string(name) + ".gguf"));
+    checked.logits += one.logits;
+    checked.greedy += one.greedy;
+  }
+  // All 8 models with 4 prompts each; the greedy ids of two have a gap too small to say anything.
+  EXPECT_EQ(checked.logits, 32);
+  EXPECT_EQ(checked.greedy, 30);
+}
+
+}  // namespace
+}  // namespace recycling::verifier

@@ -1,0 +1,73 @@
+// Elementary functions in plain IEEE arithmetic: the same bits on every machine and from every
+// compiler (the C library's differ between processors). Needs -ffp-contract=off.
+#ifndef RECYCLING_VERIFIER_KERNELS_FLOAT_MATH_H_
+#define RECYCLING_VERIFIER_KERNELS_FLOAT_MATH_H_
+
+#include <bit>
+#include <cstdint>
+
+namespace recycling::verifier {
+
+// Half precision to single, exact; infinities and NaNs too.
+inline float HalfToFloat(std::uint16_t half) {
+  const std::uint32_t sign = (half & 0x8000U) << 16;
+  const std::uint32_t magnitude = (half & 0x7fffU) << 13;
+  // Moves the exponent's bias from 15 to 127; a multiplication does it for subnormals as well.
+  const float value = std::bit_cast<float>(magnitude) * 0x1p112F;
+  const std::uint32_t special = (half & 0x7c00U) == 0x7c00U ? 0x7f800000U : 0U;
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) | special | sign);
+}
+
+// Single precision to half, to nearest, ties to even; too large becomes infinite, NaN a quiet NaN.
+inline std::uint16_t FloatToHalf(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t sign = (bits >> 16) & 0x8000U;
+  const std::uint32_t magnitude = bits & 0x7fffffffU;
+  std::uint32_t half = 0;
+  if (magnitude >= 0x47800000U) {  // 2^16 and above
+    half = magnitude > 0x7f800000U ? 0x7e00U : 0x7c00U;
+  } else if (magnitude < 0x38800000U) {  // below 2^-14: subnormal, rounded by the addition
+    half = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5F) - 0x3f000000U;
+  } else {
+    half = (magnitude - (112U << 23) + 0xfffU + ((magnitude >> 13) & 1U)) >> 13;
+  }
+  return static_cast<std::uint16_t>(half | sign);
+}
+
+inline float Bfloat16ToFloat(std::uint16_t value) {
+  return std::bit_cast<float>(std::uint32_t{value} << 16);
+}
+
+// e^x within 2 units in the last place, for x in [-87, 88]; below and above as at the ends. NaN in,
+// NaN out.
+inline float Exp(float x) {
+  x = x < -87.0F ? -87.0F : x;
+  x = x > 88.0F ? 88.0F : x;
+  // x = n ln 2 + r with |r| <= ln 2 / 2; adding 1.5 * 2^23 leaves n in the low bits.
+  const float shifted = x * 1.44269504F + 12582912.0F;
+  const float n = shifted - 12582912.0F;
+  const float r = (x - n * 0.693359375F) - n * -2.12194440e-4F;
+  // Taylor's series of e^r; the first term left out is below 2^-26.
+  float p = 1.0F / 5040;
+  p = p * r + 1.0F / 720;
+  p = p * r + 1.0F / 120;
+  p = p * r + 1.0F / 24;
+  p = p * r + 1.0F / 6;
+  p = p * r + 0.5F;
+  p = p * r + 1.0F;
+  p = p * r + 1.0F;
+  const std::uint32_t scale = (std::bit_cast<std::uint32_t>(shifted) << 23) + 0x3f800000U;
+  return p * std::bit_cast<float>(scale);
+}
+
+struct SinCos {
+  double sin;
+  double cos;
+};
+
+// Sine and cosine of x, within 1e-9 for |x| < 2^24.
+SinCos SineCosine(double x);
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_KERNELS_FLOAT_MATH_H_
