@@ -103,7 +103,8 @@ absl::StatusOr<MergeTable> ReadMerges(const TokenizerData& data, const TokenInde
   for (std::size_t rank = 0; rank < data.merges.size(); ++rank) {
     const std::string_view merge = data.merges[rank];
     const std::size_t space = merge.find(' ');
-    if (space == 0 || space + 1 >= merge.size() || space != merge.rfind(' ')) {
+    if (space == 0 || space == merge.npos || space + 1 == merge.size() ||
+        space != merge.rfind(' ')) {
       return MergeError(rank, merge, "two texts and a space between them");
     }
     joined.assign(merge.substr(0, space)).append(merge.substr(space + 1));
