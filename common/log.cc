@@ -65,6 +65,12 @@ std::string FormatLogLine(absl::Time time, LogLevel level, std::string_view mess
   return line;
 }
 
+std::string Escaped(std::string_view text) {
+  std::string escaped;
+  AppendEscaped(text, /*quoted=*/false, &escaped);
+  return escaped;
+}
+
 void Log(LogLevel level, std::string_view message, LogFields fields) {
   if (level < min_level.load(std::memory_order_relaxed)) return;
   const std::string line = FormatLogLine(absl::Now(), level, message, fields);

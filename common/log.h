@@ -30,6 +30,10 @@ void SetLogLevel(LogLevel level);
 std::string FormatLogLine(absl::Time time, LogLevel level, std::string_view message,
                           LogFields fields);
 
+// `text` with everything but printable ASCII escaped, so that it is one line and a terminal does
+// not obey it.
+std::string Escaped(std::string_view text);
+
 }  // namespace recycling
 
 #endif  // RECYCLING_COMMON_LOG_H_

@@ -57,6 +57,12 @@ std::string Wrap(const std::string& text, const std::string& indent, std::size_t
   return absl::StrCat(out, line, "\n");
 }
 
+std::string DefaultText(const absl::CommandLineFlag& flag) {
+  const std::string value = flag.DefaultValue();
+  if (flag.IsOfType<std::string>()) return absl::StrCat("\"", value, "\"");
+  return value.empty() ? "none" : value;
+}
+
 std::string Help(const ProgramInfo& info, const Flags& flags) {
   std::string help = absl::StrCat(info.name, ": ", info.summary, "\n");
   if (!info.examples.empty()) {
@@ -67,9 +73,7 @@ std::string Help(const ProgramInfo& info, const Flags& flags) {
   }
   absl::StrAppend(&help, "\nFlags (a flag wins over its environment variable):\n");
   for (const auto& [name, flag] : flags) {
-    std::string value = flag->DefaultValue();
-    if (value.empty() || flag->IsOfType<std::string>()) value = absl::StrCat("\"", value, "\"");
-    absl::StrAppend(&help, "  --", name, "  (default ", value, "; environment ",
+    absl::StrAppend(&help, "  --", name, "  (default ", DefaultText(*flag), "; environment ",
                     EnvironmentName(name), ")\n", Wrap(flag->Help(), "      ", 100));
   }
   absl::StrAppend(&help,

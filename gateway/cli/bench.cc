@@ -1,0 +1,207 @@
+#include <cstdio>
+#include <fstream>
+#include <optional>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "common/program.h"
+#include "common/status_grpc.h"
+#include "common/status_macros.h"
+#include "gateway/cli/bench_report.h"
+#include "gateway/cli/client.h"
+#include "gateway/cli/commands.h"
+#include "gateway/cli/flags.h"
+#include "gateway/cli/json_text.h"
+#include "recycling/gateway/v1/gateway.grpc.pb.h"
+
+ABSL_FLAG(std::string, prompts, "",
+          "File with one JSON object per line: a \"prompt\", or Spec-Bench's \"turns\", of which "
+          "the first is taken. Required.");
+ABSL_FLAG(int, repeat, 1, "Runs of each prompt and mode.");
+ABSL_FLAG(int, limit, 0, "Take only the first this many prompts; 0 takes all.");
+
+namespace recycling::cli {
+namespace {
+
+constexpr char kProgram[] = "recycling bench";
+constexpr std::uint32_t kDefaultMaxTokens = 128;
+constexpr int kDifferencesShown = 5;
+
+struct PromptFile {
+  std::vector<std::string> prompts;
+  std::size_t from_turns = 0;
+};
+
+absl::StatusOr<PromptFile> ReadPrompts(const std::string& path, std::size_t limit) {
+  if (path.empty()) return absl::InvalidArgumentError("--prompts: got no file");
+  std::ifstream file(path);
+  if (!file) return absl::InvalidArgumentError(absl::StrCat("--prompts: cannot open ", path));
+  PromptFile result;
+  std::string line;
+  for (int number = 1; std::getline(file, line); ++number) {
+    if (limit > 0 && result.prompts.size() == limit) break;
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    absl::StatusOr<PromptLine> prompt = ParsePromptLine(line);
+    if (!prompt.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ", line ", number, ": ", prompt.status().message()));
+    }
+    result.from_turns += prompt->from_turns;
+    result.prompts.push_back(std::move(prompt->prompt));
+  }
+  if (file.bad()) return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read"));
+  if (result.prompts.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": got no prompt"));
+  }
+  return result;
+}
+
+absl::StatusOr<Output> Run(gateway::v1::GatewayService::Stub& stub,
+                           const gateway::v1::GenerateRequest& request) {
+  InterruptibleCall call(absl::GetFlag(FLAGS_timeout));
+  const auto stream = stub.Generate(call.context(), request);
+  gateway::v1::GenerateResponse response;
+  Output output;
+  bool ended = false;
+  while (stream->Read(&response)) {
+    output.text += response.delta().text();
+    const auto& ids = response.delta().token_ids();
+    output.token_ids.insert(output.token_ids.end(), ids.begin(), ids.end());
+    if (response.has_final()) output.final = response.final();
+    ended = ended || response.has_final();
+  }
+  RETURN_IF_ERROR(FromGrpcStatus(stream->Finish()));
+  if (!ended) return absl::InternalError("the stream ended without its final message");
+  return output;
+}
+
+class Bench {
+ public:
+  Bench(gateway::v1::GatewayService::Stub& stub, const gateway::v1::GenerateRequest& request,
+        const std::vector<std::string>& prompts)
+      : stub_(stub), request_(request), prompts_(prompts) {
+    summary_.plain_by_prompt.resize(prompts.size());
+    summary_.recycled_by_prompt.resize(prompts.size());
+  }
+
+  // Plain and recycled runs take turns, each first in every other pair, so that a machine that gets
+  // slower or faster favours neither.
+  absl::Status RunAll(int repeats) {
+    for (int repeat = 0; repeat < repeats; ++repeat) {
+      for (std::size_t prompt = 0; prompt < prompts_.size(); ++prompt) {
+        const bool plain_first = (prompt + static_cast<std::size_t>(repeat)) % 2 == 0;
+        RETURN_IF_ERROR(RunOne(prompt, repeat, plain_first));
+        RETURN_IF_ERROR(RunOne(prompt, repeat, !plain_first));
+        ShowProgress(static_cast<std::size_t>(repeat) * prompts_.size() + prompt + 1,
+                     static_cast<std::size_t>(repeats) * prompts_.size());
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  const BenchSummary& summary() const { return summary_; }
+
+ private:
+  absl::Status RunOne(std::size_t prompt, int repeat, bool plain) {
+    request_.set_prompt(prompts_[prompt]);
+    request_.mutable_speculation()->set_mode(plain ? gateway::v1::SPECULATION_MODE_OFF
+                                                   : gateway::v1::SPECULATION_MODE_ON);
+    ASSIGN_OR_RETURN(const Output output, Run(stub_, request_));
+    (plain ? summary_.plain : summary_.recycled).Add(output.final);
+    (plain ? summary_.plain_by_prompt : summary_.recycled_by_prompt)[prompt].Add(output.final);
+    return Compare(prompt, repeat, plain, output);
+  }
+
+  // With the first output of the same prompt.
+  absl::Status Compare(std::size_t prompt, int repeat, bool plain, const Output& output) {
+    if (prompt == first_.size()) first_.push_back(output);
+    const std::optional<std::string> difference = Difference(output, first_[prompt]);
+    const std::string mode = plain ? "plain" : "recycled";
+    if (difference.has_value() && ++summary_.different <= kDifferencesShown) {
+      std::fprintf(stderr, "%s: prompt %zu, run %d, %s: %s\n", kProgram, prompt, repeat,
+                   mode.c_str(), difference->c_str());
+    }
+    if (absl::GetFlag(FLAGS_json) &&
+        !Print(kProgram, BenchRunJson(prompt, repeat, mode, output.final, difference))) {
+      return absl::CancelledError("stdout is gone");
+    }
+    return absl::OkStatus();
+  }
+
+  static void ShowProgress(std::size_t done, std::size_t all) {
+    if (!StderrIsTerminal()) return;
+    std::fprintf(stderr, "\r%zu of %zu pairs%s", done, all, done == all ? "\r\x1b[K" : "");
+  }
+
+  gateway::v1::GatewayService::Stub& stub_;
+  gateway::v1::GenerateRequest request_;
+  const std::vector<std::string>& prompts_;
+  std::vector<Output> first_;  // [prompts that were run]
+  BenchSummary summary_;
+};
+
+// What bench fixes so that two runs can be compared.
+absl::StatusOr<gateway::v1::GenerateRequest> BuildRequest() {
+  ASSIGN_OR_RETURN(gateway::v1::GenerateRequest request, RequestFromFlags());
+  if (!request.sampling().has_seed()) request.mutable_sampling()->set_seed(0);
+  if (!request.sampling().has_max_tokens()) {
+    request.mutable_sampling()->set_max_tokens(kDefaultMaxTokens);
+  }
+  return request;
+}
+
+std::string Conditions(const PromptFile& file, const gateway::v1::GenerateRequest& request,
+                       int repeats) {
+  std::string text =
+      absl::StrCat(file.prompts.size(), " prompts, ", repeats, " runs each way, at most ",
+                   request.sampling().max_tokens(), " tokens, temperature ",
+                   request.sampling().temperature(), ", seed ", request.sampling().seed(), "\n");
+  if (file.from_turns > 0) {
+    absl::StrAppend(&text, "the first turn only was taken of ", file.from_turns, " prompts\n");
+  }
+  return absl::StrCat(text, "\n");
+}
+
+int RunAndReport(const PromptFile& file, const gateway::v1::GenerateRequest& request, int repeats) {
+  const std::string address = absl::GetFlag(FLAGS_gateway);
+  const auto stub = gateway::v1::GatewayService::NewStub(Connect(address));
+  Bench bench(*stub, request, file.prompts);
+  if (const absl::Status status = bench.RunAll(repeats); !status.ok()) {
+    return Fail(kProgram, absl::StrCat("gateway ", address), status);
+  }
+  const BenchSummary& summary = bench.summary();
+  const std::string report = absl::GetFlag(FLAGS_json)
+                                 ? BenchSummaryJson(summary)
+                                 : Conditions(file, request, repeats) + BenchTable(summary);
+  return Print(kProgram, report) && summary.different == 0 ? kExitOk : kExitFailure;
+}
+
+}  // namespace
+
+int RunBench(int argc, char** argv) {
+  const ProgramInfo info = {
+      .name = kProgram,
+      .summary =
+          "decodes the same prompts plainly and recycled, checks that the outputs are "
+          "equal, compares the speed. Exits 1 if an output differs.",
+      .examples =
+          "recycling bench --prompts prompts.jsonl --max_tokens 128 --limit 8\n"
+          "recycling bench --prompts prompts.jsonl --temperature 1 --seed 7 --repeat 3\n"
+          "recycling bench --prompts prompts.jsonl --ignore_eos --json > runs.jsonl\n",
+      .flag_files = {"gateway/cli/bench.cc", kClientFlags, kSamplingFlags}};
+  const std::vector<std::string> extra = ParseProgramFlags(argc, argv, info);
+  if (!extra.empty()) {
+    return FailUsage(kProgram, absl::StrCat("got \"", extra[0], "\", expected flags only"));
+  }
+  const int repeats = absl::GetFlag(FLAGS_repeat);
+  const int limit = absl::GetFlag(FLAGS_limit);
+  if (repeats < 1) return FailUsage(kProgram, "--repeat: expected at least 1");
+  if (limit < 0) return FailUsage(kProgram, "--limit: expected at least 0");
+  const auto file = ReadPrompts(absl::GetFlag(FLAGS_prompts), static_cast<std::size_t>(limit));
+  if (!file.ok()) return FailUsage(kProgram, std::string(file.status().message()));
+  const auto request = BuildRequest();
+  if (!request.ok()) return FailUsage(kProgram, std::string(request.status().message()));
+  return RunAndReport(*file, *request, repeats);
+}
+
+}  // namespace recycling::cli

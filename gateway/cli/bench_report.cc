@@ -1,0 +1,174 @@
+#include "gateway/cli/bench_report.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace recycling::cli {
+namespace {
+
+double Divide(double a, double b) { return b > 0 ? a / b : 0; }
+
+double PerSecond(std::uint64_t count, std::uint64_t micros) {
+  return Divide(static_cast<double>(count) * 1e6, static_cast<double>(micros));
+}
+
+double Percent(std::uint64_t part, std::uint64_t whole) {
+  return Divide(100.0 * static_cast<double>(part), static_cast<double>(whole));
+}
+
+std::string TokenAt(const Output& output, std::size_t i) {
+  return i < output.token_ids.size() ? absl::StrCat(output.token_ids[i]) : "absent";
+}
+
+void AddTimings(const gateway::v1::Timings& from, gateway::v1::Timings* to) {
+  to->set_total_micros(to->total_micros() + from.total_micros());
+  to->set_time_to_first_token_micros(to->time_to_first_token_micros() +
+                                     from.time_to_first_token_micros());
+  to->set_prefill_micros(to->prefill_micros() + from.prefill_micros());
+  to->set_decode_micros(to->decode_micros() + from.decode_micros());
+  to->set_draft_micros(to->draft_micros() + from.draft_micros());
+  to->set_verify_micros(to->verify_micros() + from.verify_micros());
+  to->set_verify_forward_micros(to->verify_forward_micros() + from.verify_forward_micros());
+  to->set_rest_micros(to->rest_micros() + from.rest_micros());
+}
+
+void AddSpeculation(const gateway::v1::SpeculationStats& from, gateway::v1::SpeculationStats* to) {
+  to->set_steps(to->steps() + from.steps());
+  to->set_drafted_steps(to->drafted_steps() + from.drafted_steps());
+  to->set_draft_tokens(to->draft_tokens() + from.draft_tokens());
+  to->set_accepted_tokens(to->accepted_tokens() + from.accepted_tokens());
+  auto* depths = to->mutable_accepted_per_depth();
+  for (int d = 0; d < from.accepted_per_depth_size(); ++d) {
+    if (d == depths->size()) depths->Add(0);
+    depths->Set(d, depths->Get(d) + from.accepted_per_depth(d));
+  }
+  for (const auto& fallback : from.fallbacks()) {
+    auto* counts = to->mutable_fallbacks();
+    auto same = std::find_if(counts->begin(), counts->end(), [&](const auto& count) {
+      return count.reason() == fallback.reason();
+    });
+    if (same == counts->end()) {
+      *counts->Add() = fallback;
+    } else {
+      same->set_count(same->count() + fallback.count());
+    }
+  }
+}
+
+std::string Row(const std::string& name, const Totals& plain, const Totals& recycled) {
+  return absl::StrFormat("%6s %9d %10.1f %10.1f %7.2f %6.2f %8.1f%%\n", name, recycled.tokens,
+                         plain.DecodeTokensPerSecond(), recycled.DecodeTokensPerSecond(),
+                         Ratio(plain, recycled), recycled.MeanAcceptedTokens(),
+                         100 * recycled.AcceptanceRate());
+}
+
+std::string TimeRow(const std::string& name, const Totals& totals) {
+  return absl::StrFormat(
+      "%-9s draft %4.1f%%  verify %4.1f%%  rest %4.1f%%  of %.2f s decoding, "
+      "%.2f s prefill\n",
+      name, totals.DraftPercent(), totals.VerifyPercent(), totals.RestPercent(),
+      static_cast<double>(totals.timings.decode_micros()) / 1e6,
+      static_cast<double>(totals.timings.prefill_micros()) / 1e6);
+}
+
+}  // namespace
+
+std::optional<std::string> Difference(const Output& got, const Output& expected) {
+  std::string difference;
+  const auto ids = std::mismatch(got.token_ids.begin(), got.token_ids.end(),
+                                 expected.token_ids.begin(), expected.token_ids.end());
+  if (ids.first != got.token_ids.end() || ids.second != expected.token_ids.end()) {
+    const auto i = static_cast<std::size_t>(ids.first - got.token_ids.begin());
+    absl::StrAppend(&difference, "token ", i, " is ", TokenAt(got, i), ", expected ",
+                    TokenAt(expected, i), "; ");
+  }
+  if (got.text != expected.text) {
+    const auto text =
+        std::mismatch(got.text.begin(), got.text.end(), expected.text.begin(), expected.text.end());
+    absl::StrAppend(&difference, "texts differ from byte ", text.first - got.text.begin(), "; ");
+  }
+  if (got.final.finish_reason() != expected.final.finish_reason()) {
+    absl::StrAppend(&difference, "finish reason is ", FinishReason_Name(got.final.finish_reason()),
+                    ", expected ", FinishReason_Name(expected.final.finish_reason()), "; ");
+  }
+  if (difference.empty()) return std::nullopt;
+  difference.resize(difference.size() - 2);
+  return difference;
+}
+
+void Totals::Add(const gateway::v1::Final& final) {
+  ++runs;
+  tokens += final.usage().completion_tokens();
+  AddTimings(final.timings(), &timings);
+  AddSpeculation(final.speculation(), &speculation);
+}
+
+double Totals::DecodeTokensPerSecond() const { return PerSecond(tokens, timings.decode_micros()); }
+
+double Totals::OverallTokensPerSecond() const { return PerSecond(tokens, timings.total_micros()); }
+
+double Totals::MeanAcceptedTokens() const {
+  return Divide(static_cast<double>(tokens), speculation.steps());
+}
+
+double Totals::AcceptanceRate() const {
+  return Percent(speculation.accepted_tokens(), speculation.draft_tokens()) / 100;
+}
+
+double Totals::DraftPercent() const {
+  return Percent(timings.draft_micros(), timings.decode_micros());
+}
+
+double Totals::VerifyPercent() const {
+  return Percent(timings.verify_micros(), timings.decode_micros());
+}
+
+double Totals::RestPercent() const {
+  return Percent(timings.rest_micros(), timings.decode_micros());
+}
+
+std::vector<double> Totals::AcceptedPerDepthPercent() const {
+  std::vector<double> percents;
+  for (const std::uint64_t count : speculation.accepted_per_depth()) {
+    percents.push_back(Percent(count, speculation.drafted_steps()));
+  }
+  return percents;
+}
+
+std::uint64_t Totals::Fallbacks() const {
+  std::uint64_t count = 0;
+  for (const auto& fallback : speculation.fallbacks()) count += fallback.count();
+  return count;
+}
+
+double Ratio(const Totals& plain, const Totals& recycled) {
+  return Divide(recycled.DecodeTokensPerSecond(), plain.DecodeTokensPerSecond());
+}
+
+std::string BenchTable(const BenchSummary& summary) {
+  std::string table = absl::StrFormat("%6s %9s %10s %10s %7s %6s %9s\n", "prompt", "tokens",
+                                      "plain t/s", "recyc. t/s", "ratio", "MAT", "accepted");
+  for (std::size_t i = 0; i < summary.plain_by_prompt.size(); ++i) {
+    absl::StrAppend(
+        &table, Row(absl::StrCat(i), summary.plain_by_prompt[i], summary.recycled_by_prompt[i]));
+  }
+  absl::StrAppend(&table, Row("all", summary.plain, summary.recycled), "\n",
+                  TimeRow("plain", summary.plain), TimeRow("recycled", summary.recycled),
+                  "accepted per depth, of drafted steps:");
+  for (const double percent : summary.recycled.AcceptedPerDepthPercent()) {
+    absl::StrAppend(&table, absl::StrFormat(" %.1f%%", percent));
+  }
+  absl::StrAppend(&table, "\nsteps without a wanted draft: ", summary.recycled.Fallbacks(),
+                  "\noutputs: ");
+  if (summary.different == 0) {
+    absl::StrAppend(&table, "all equal\n");
+  } else {
+    absl::StrAppend(&table, summary.different, " of ", summary.plain.runs + summary.recycled.runs,
+                    " differ\n");
+  }
+  return table;
+}
+
+}  // namespace recycling::cli

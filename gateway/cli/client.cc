@@ -1,0 +1,105 @@
+#include "gateway/cli/client.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/log.h"
+#include "common/mutex.h"
+#include "common/program.h"
+#include "common/rpc_server.h"
+
+namespace recycling::cli {
+namespace {
+
+struct Interrupts {
+  Mutex mu;
+  grpc::ClientContext* running ABSL_GUARDED_BY(mu) = nullptr;
+  bool interrupted ABSL_GUARDED_BY(mu) = false;
+};
+
+// Never destroyed: the watching thread lives as long as the process.
+Interrupts& Global() {
+  static Interrupts* const interrupts = new Interrupts();
+  return *interrupts;
+}
+
+bool Interrupted() {
+  MutexLock lock(Global().mu);
+  return Global().interrupted;
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+void WatchInterrupts() {
+  BlockStopSignals();
+  std::thread([] {
+    WaitForStopSignal();
+    Interrupts& interrupts = Global();
+    MutexLock lock(interrupts.mu);
+    interrupts.interrupted = true;
+    if (interrupts.running == nullptr) _exit(kExitInterrupted);
+    interrupts.running->TryCancel();
+  }).detach();
+}
+
+InterruptibleCall::InterruptibleCall(absl::Duration timeout) {
+  if (timeout > absl::ZeroDuration() && timeout < absl::InfiniteDuration()) {
+    context_.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+  }
+  Interrupts& interrupts = Global();
+  MutexLock lock(interrupts.mu);
+  if (interrupts.interrupted) context_.TryCancel();
+  interrupts.running = &context_;
+}
+
+InterruptibleCall::~InterruptibleCall() {
+  MutexLock lock(Global().mu);
+  Global().running = nullptr;
+}
+
+int Fail(const std::string& program, const std::string& what, const absl::Status& status) {
+  if (Interrupted()) {
+    std::fprintf(stderr, "%s: interrupted\n", program.c_str());
+    return kExitInterrupted;
+  }
+  std::fprintf(stderr, "%s: %s: %s\n", program.c_str(), Escaped(what).c_str(),
+               Escaped(status.ToString(absl::StatusToStringMode::kWithNoExtraData)).c_str());
+  return kExitFailure;
+}
+
+int FailUsage(const std::string& program, const std::string& message) {
+  std::fprintf(stderr, "%s: %s\nTry '%s --help'.\n", program.c_str(), Escaped(message).c_str(),
+               program.c_str());
+  return kExitUsage;
+}
+
+bool Print(const std::string& program, const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
+    return true;
+  }
+  std::fprintf(stderr, "%s: cannot write to stdout: %s\n", program.c_str(), std::strerror(errno));
+  return false;
+}
+
+bool StderrIsTerminal() { return isatty(STDERR_FILENO) == 1; }
+
+std::string Bold(const std::string& text) {
+  const char* no_color = std::getenv("NO_COLOR");
+  const bool color = StderrIsTerminal() && (no_color == nullptr || *no_color == '\0');
+  return color ? absl::StrCat("\x1b[1m", text, "\x1b[0m") : text;
+}
+
+}  // namespace recycling::cli

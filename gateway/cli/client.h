@@ -1,0 +1,56 @@
+// What all commands share: channels, calls that Ctrl-C cancels, errors, the terminal.
+#ifndef RECYCLING_GATEWAY_CLI_CLIENT_H_
+#define RECYCLING_GATEWAY_CLI_CLIENT_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace recycling::cli {
+
+// Channel to "host:port" or "unix:/path". Messages of any size are taken.
+std::shared_ptr<grpc::Channel> Connect(const std::string& address);
+
+// From now on Ctrl-C and SIGTERM cancel the call that is running, or end the process with exit code
+// 130 if none is; a second one ends it at once. Call first in main.
+void WatchInterrupts();
+
+// The context of one call, cancelled on Ctrl-C as long as it lives. One at a time.
+class InterruptibleCall {
+ public:
+  // No deadline if `timeout` is zero or infinite.
+  explicit InterruptibleCall(absl::Duration timeout);
+  ~InterruptibleCall();
+
+  InterruptibleCall(const InterruptibleCall&) = delete;
+  InterruptibleCall& operator=(const InterruptibleCall&) = delete;
+
+  grpc::ClientContext* context() { return &context_; }
+
+ private:
+  grpc::ClientContext context_;
+};
+
+// Prints "<program>: <what>: CODE: message" on stderr, foreign control characters escaped. Returns
+// the exit code: kExitInterrupted after Ctrl-C, else kExitFailure.
+int Fail(const std::string& program, const std::string& what, const absl::Status& status);
+
+// Prints "<program>: <message>" and where help is, on stderr. Returns kExitUsage.
+int FailUsage(const std::string& program, const std::string& message);
+
+// Writes to stdout and flushes. False if it cannot be written, which is said on stderr.
+bool Print(const std::string& program, const std::string& text);
+
+// Stderr is a terminal: progress may be shown.
+bool StderrIsTerminal();
+
+// `text` in bold for a terminal on stderr, unless NO_COLOR is set.
+std::string Bold(const std::string& text);
+
+}  // namespace recycling::cli
+
+#endif  // RECYCLING_GATEWAY_CLI_CLIENT_H_

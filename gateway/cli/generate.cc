@@ -1,0 +1,180 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <istream>
+#include <optional>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/program.h"
+#include "common/status_grpc.h"
+#include "common/status_macros.h"
+#include "gateway/cli/client.h"
+#include "gateway/cli/commands.h"
+#include "gateway/cli/flags.h"
+#include "gateway/cli/json_text.h"
+#include "gateway/cli/statistics_text.h"
+#include "recycling/gateway/v1/gateway.grpc.pb.h"
+
+ABSL_FLAG(recycling::cli::OptionalText, prompt, {},
+          "The prompt. Without --prompt, --file and --prompt_ids it is read from stdin.");
+ABSL_FLAG(std::string, file, "",
+          "File that holds the prompt; taken as it is, last newline included.");
+ABSL_FLAG(std::vector<std::string>, prompt_ids, {}, "The prompt as token ids: ID,ID,...");
+ABSL_FLAG(bool, speculation, true,
+          "Draft. --nospeculation decodes plainly and gives the same text, as drafting changes no "
+          "token.");
+ABSL_FLAG(std::optional<std::uint32_t>, top_logprobs, std::nullopt,
+          "With --json: log-probability of each token and of this many most probable ones, 0 to "
+          "20.");
+ABSL_FLAG(std::string, request_id, "", "Name of the request in logs. Default: made up.");
+ABSL_FLAG(bool, statistics, true, "Print statistics on stderr behind the text.");
+
+namespace recycling::cli {
+namespace {
+
+constexpr char kProgram[] = "recycling generate";
+constexpr std::size_t kMaxPromptBytes = 16 << 20;  // what a gateway takes in one message
+
+absl::StatusOr<std::string> ReadAll(std::istream& in, const std::string& name) {
+  std::string text;
+  char buffer[1 << 16];
+  while (in.read(buffer, sizeof(buffer)) || in.gcount() > 0) {
+    text.append(buffer, static_cast<std::size_t>(in.gcount()));
+    if (text.size() > kMaxPromptBytes) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, ": got more than ", kMaxPromptBytes, " bytes, expected a prompt"));
+    }
+  }
+  if (in.bad()) return absl::InvalidArgumentError(absl::StrCat(name, ": cannot be read"));
+  return text;
+}
+
+absl::Status SetPrompt(gateway::v1::GenerateRequest* request) {
+  const OptionalText prompt = absl::GetFlag(FLAGS_prompt);
+  const std::string path = absl::GetFlag(FLAGS_file);
+  const std::vector<std::string> id_texts = absl::GetFlag(FLAGS_prompt_ids);
+  if (prompt.given + !path.empty() + !id_texts.empty() > 1) {
+    return absl::InvalidArgumentError("expected one of --prompt, --file and --prompt_ids");
+  }
+  if (!id_texts.empty()) {
+    ASSIGN_OR_RETURN(const std::vector<std::uint32_t> ids, ParseIds("prompt_ids", id_texts));
+    request->mutable_prompt_ids()->mutable_ids()->Assign(ids.begin(), ids.end());
+    return absl::OkStatus();
+  }
+  if (prompt.given) {
+    request->set_prompt(prompt.text);
+  } else if (!path.empty()) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) return absl::InvalidArgumentError(absl::StrCat("--file: cannot open ", path));
+    ASSIGN_OR_RETURN(*request->mutable_prompt(), ReadAll(file, path));
+  } else {
+    if (isatty(STDIN_FILENO) == 1) std::fprintf(stderr, "Type a prompt; Ctrl-D ends it.\n");
+    ASSIGN_OR_RETURN(*request->mutable_prompt(), ReadAll(std::cin, "stdin"));
+  }
+  return CheckUtf8("prompt", request->prompt());
+}
+
+absl::StatusOr<gateway::v1::GenerateRequest> BuildRequest() {
+  ASSIGN_OR_RETURN(gateway::v1::GenerateRequest request, RequestFromFlags());
+  request.set_request_id(absl::GetFlag(FLAGS_request_id));
+  if (!absl::GetFlag(FLAGS_speculation)) {
+    request.mutable_speculation()->set_mode(gateway::v1::SPECULATION_MODE_OFF);
+  }
+  if (const auto top = absl::GetFlag(FLAGS_top_logprobs); top.has_value()) {
+    if (!absl::GetFlag(FLAGS_json)) {
+      return absl::InvalidArgumentError("--top_logprobs: expected --json beside it");
+    }
+    request.mutable_sampling()->set_top_logprobs(*top);
+  }
+  RETURN_IF_ERROR(SetPrompt(&request));
+  return request;
+}
+
+std::string EventJson(const gateway::v1::GenerateResponse& response) {
+  switch (response.event_case()) {
+    case gateway::v1::GenerateResponse::kStarted:
+      return StartedJson(response.started());
+    case gateway::v1::GenerateResponse::kDelta:
+      return DeltaJson(response.delta());
+    case gateway::v1::GenerateResponse::kFinal:
+      return FinalJson(response.final());
+    case gateway::v1::GenerateResponse::EVENT_NOT_SET:
+      break;
+  }
+  return "";
+}
+
+// The labels in front of each line in bold.
+std::string WithBoldLabels(const std::string& block) {
+  std::string bold;
+  for (const auto line : absl::StrSplit(block, '\n', absl::SkipEmpty())) {
+    const std::string text(line);
+    const std::size_t end = text.find(' ');
+    absl::StrAppend(&bold, Bold(text.substr(0, end)), text.substr(end), "\n");
+  }
+  return bold;
+}
+
+void PrintEnd(const gateway::v1::Final& final, bool text_ends_line) {
+  const bool json = absl::GetFlag(FLAGS_json);
+  if (!json && isatty(STDOUT_FILENO) == 1 && !text_ends_line) Print(kProgram, "\n");
+  if (absl::GetFlag(FLAGS_statistics) && !json) {
+    std::fprintf(stderr, "\n%s", WithBoldLabels(FinalText(final)).c_str());
+  }
+}
+
+int Generate(const gateway::v1::GenerateRequest& request) {
+  const std::string address = absl::GetFlag(FLAGS_gateway);
+  const bool json = absl::GetFlag(FLAGS_json);
+  const auto stub = gateway::v1::GatewayService::NewStub(Connect(address));
+  InterruptibleCall call(absl::GetFlag(FLAGS_timeout));
+  const auto stream = stub->Generate(call.context(), request);
+  gateway::v1::GenerateResponse response;
+  std::optional<gateway::v1::Final> final;
+  bool text_ends_line = true;
+  while (stream->Read(&response)) {
+    const std::string& text = response.delta().text();
+    if (!Print(kProgram, json ? EventJson(response) : text)) {
+      call.context()->TryCancel();
+      return kExitFailure;
+    }
+    if (!text.empty()) text_ends_line = text.back() == '\n';
+    if (response.has_final()) final = response.final();
+  }
+  absl::Status status = FromGrpcStatus(stream->Finish());
+  if (status.ok() && !final.has_value()) {
+    status = absl::InternalError("the stream ended without its final message");
+  }
+  if (!status.ok()) {
+    if (!json && !text_ends_line) std::fprintf(stderr, "\n");
+    return Fail(kProgram, absl::StrCat("gateway ", address), status);
+  }
+  PrintEnd(*final, text_ends_line);
+  return kExitOk;
+}
+
+}  // namespace
+
+int RunGenerate(int argc, char** argv) {
+  const ProgramInfo info = {
+      .name = kProgram,
+      .summary = "writes text behind a prompt, as it comes.",
+      .examples =
+          "recycling generate --prompt 'Once upon a time' --max_tokens 100\n"
+          "recycling generate --file prompt.txt --temperature 0.8 --top_p 0.95 --seed 7\n"
+          "echo 'Dear Sir,' | recycling generate --nospeculation --json\n",
+      .flag_files = {"gateway/cli/generate.cc", kClientFlags, kSamplingFlags}};
+  const std::vector<std::string> extra = ParseProgramFlags(argc, argv, info);
+  if (!extra.empty()) {
+    return FailUsage(kProgram, absl::StrCat("got \"", extra[0], "\", expected flags only"));
+  }
+  const absl::StatusOr<gateway::v1::GenerateRequest> request = BuildRequest();
+  if (!request.ok()) return FailUsage(kProgram, std::string(request.status().message()));
+  return Generate(*request);
+}
+
+}  // namespace recycling::cli

@@ -1,0 +1,56 @@
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "common/health_client.h"
+#include "common/log.h"
+#include "common/program.h"
+#include "gateway/cli/client.h"
+#include "gateway/cli/commands.h"
+#include "gateway/cli/flags.h"
+#include "gateway/cli/json_text.h"
+
+ABSL_FLAG(std::string, service, "",
+          "Service to ask for; empty asks whether the server is alive. Services: "
+          "recycling.gateway.v1.GatewayService, recycling.verifier.v1.VerifierService, "
+          "recycling.drafter.v1.DrafterService.");
+
+namespace recycling::cli {
+namespace {
+
+constexpr char kProgram[] = "recycling health";
+constexpr absl::Duration kDefaultTimeout = absl::Seconds(10);
+
+std::string HealthText(const std::string& address, const absl::StatusOr<bool>& health) {
+  if (!health.ok()) return absl::StrCat(address, ": ", Escaped(health.status().ToString()), "\n");
+  return absl::StrCat(address, ": ", *health ? "SERVING" : "NOT_SERVING", "\n");
+}
+
+}  // namespace
+
+int RunHealth(int argc, char** argv) {
+  const ProgramInfo info = {
+      .name = kProgram,
+      .summary =
+          "asks grpc.health.v1 of the gateway, or of every address given. Exits 0 if all "
+          "serve, else 1.",
+      .examples =
+          "recycling health\n"
+          "recycling health 127.0.0.1:50051 unix:/run/recycling/drafter\n"
+          "recycling health --service recycling.gateway.v1.GatewayService --timeout 2s\n",
+      .flag_files = {"gateway/cli/health.cc", kClientFlags}};
+  std::vector<std::string> addresses = ParseProgramFlags(argc, argv, info);
+  if (addresses.empty()) addresses.push_back(absl::GetFlag(FLAGS_gateway));
+  const std::string service = absl::GetFlag(FLAGS_service);
+  const absl::Duration timeout = absl::GetFlag(FLAGS_timeout);
+  bool all = true;
+  for (const std::string& address : addresses) {
+    const absl::StatusOr<bool> health = CheckHealth(
+        Connect(address), service, timeout > absl::ZeroDuration() ? timeout : kDefaultTimeout);
+    all = all && health.ok() && *health;
+    const std::string text = absl::GetFlag(FLAGS_json) ? HealthJson(address, service, health)
+                                                       : HealthText(address, health);
+    if (!Print(kProgram, text)) return kExitFailure;
+  }
+  return all ? kExitOk : kExitFailure;
+}
+
+}  // namespace recycling::cli

@@ -1,0 +1,228 @@
+#include "gateway/cli/json_text.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "gateway/cli/statistics_text.h"
+
+namespace recycling::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// One line; bytes that are not UTF-8 are replaced.
+std::string Line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json ParseOrDiscard(const std::string& text) {
+  return Json::parse(text, nullptr, /*allow_exceptions=*/false);
+}
+
+Json ToJson(const gateway::v1::Timings& timings) {
+  return {{"total_micros", timings.total_micros()},
+          {"time_to_first_token_micros", timings.time_to_first_token_micros()},
+          {"prefill_micros", timings.prefill_micros()},
+          {"decode_micros", timings.decode_micros()},
+          {"draft_micros", timings.draft_micros()},
+          {"verify_micros", timings.verify_micros()},
+          {"verify_forward_micros", timings.verify_forward_micros()},
+          {"rest_micros", timings.rest_micros()}};
+}
+
+Json ToJson(const gateway::v1::SpeculationStats& stats) {
+  Json fallbacks = Json::object();
+  for (const auto& fallback : stats.fallbacks()) {
+    fallbacks[FallbackReasonName(fallback.reason())] = fallback.count();
+  }
+  Json depths = Json::array();
+  for (const std::uint64_t count : stats.accepted_per_depth()) depths.push_back(count);
+  return {{"steps", stats.steps()},
+          {"drafted_steps", stats.drafted_steps()},
+          {"draft_tokens", stats.draft_tokens()},
+          {"accepted_tokens", stats.accepted_tokens()},
+          {"mean_accepted_tokens", stats.mean_accepted_tokens()},
+          {"acceptance_rate", stats.acceptance_rate()},
+          {"accepted_per_depth", depths},
+          {"fallbacks", fallbacks},
+          {"drafter", stats.drafter()},
+          {"verifier", stats.verifier()}};
+}
+
+Json ToJson(const common::v1::TokenLogprob& logprob) {
+  Json top = Json::array();
+  for (const auto& entry : logprob.top()) {
+    top.push_back({{"token_id", entry.token_id()}, {"logprob", entry.logprob()}});
+  }
+  return {{"token_id", logprob.token_id()}, {"logprob", logprob.logprob()}, {"top", top}};
+}
+
+Json ToJson(const gateway::v1::Final& final) {
+  Json json = {{"finish_reason", FinishReasonName(final.finish_reason())}};
+  if (!final.matched_stop().empty()) json["matched_stop"] = final.matched_stop();
+  if (final.has_matched_token()) json["matched_token"] = final.matched_token();
+  json["seed"] = final.seed();
+  json["usage"] = {{"prompt_tokens", final.usage().prompt_tokens()},
+                   {"completion_tokens", final.usage().completion_tokens()},
+                   {"cached_prompt_tokens", final.usage().cached_prompt_tokens()}};
+  json["timings"] = ToJson(final.timings());
+  json["speculation"] = ToJson(final.speculation());
+  return json;
+}
+
+Json ToJson(const Totals& totals) {
+  gateway::v1::SpeculationStats speculation = totals.speculation;
+  speculation.set_mean_accepted_tokens(totals.MeanAcceptedTokens());
+  speculation.set_acceptance_rate(totals.AcceptanceRate());
+  Json json = {{"runs", totals.runs},
+               {"tokens", totals.tokens},
+               {"decode_tokens_per_second", totals.DecodeTokensPerSecond()},
+               {"overall_tokens_per_second", totals.OverallTokensPerSecond()},
+               {"timings", ToJson(totals.timings)},
+               {"speculation", ToJson(speculation)}};
+  // Sums over requests have no single peer.
+  json["speculation"].erase("drafter");
+  json["speculation"].erase("verifier");
+  return json;
+}
+
+std::string ScopeName(common::v1::MatrixScope scope) {
+  switch (scope) {
+    case common::v1::MATRIX_SCOPE_REQUEST:
+      return "request";
+    case common::v1::MATRIX_SCOPE_SHARED:
+      return "shared";
+    default:
+      return "tenant";
+  }
+}
+
+Json ToJson(const drafter::v1::MatrixInfo& matrix) {
+  return {{"scope", ScopeName(matrix.scope())},
+          {"tenant", matrix.tenant()},
+          {"rows_filled", matrix.rows_filled()},
+          {"row_updates", matrix.row_updates()},
+          {"bytes", matrix.bytes()}};
+}
+
+// `fields` behind {"event": event}.
+std::string Event(const std::string& event, const Json& fields) {
+  Json json = {{"event", event}};
+  json.update(fields);
+  return Line(json);
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> ParseStringOrArray(const std::string& what,
+                                                            const std::string& text) {
+  if (!text.starts_with("[")) return std::vector<std::string>{text};
+  const Json json = ParseOrDiscard(text);
+  std::vector<std::string> texts;
+  bool valid = json.is_array();
+  for (const Json& entry : json) {
+    valid = valid && entry.is_string();
+    if (valid) texts.push_back(entry.get<std::string>());
+  }
+  if (!valid) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, ": got \"", text,
+                     "\", expected a text, or a JSON array of strings if it begins "
+                     "with ["));
+  }
+  return texts;
+}
+
+absl::StatusOr<PromptLine> ParsePromptLine(const std::string& line) {
+  const Json json = ParseOrDiscard(line);
+  if (!json.is_object()) {
+    return absl::InvalidArgumentError("expected one JSON object per line");
+  }
+  if (const auto prompt = json.find("prompt"); prompt != json.end() && prompt->is_string()) {
+    return PromptLine{.prompt = prompt->get<std::string>(), .from_turns = false};
+  }
+  const auto turns = json.find("turns");
+  if (turns != json.end() && turns->is_array() && !turns->empty() && turns->front().is_string()) {
+    return PromptLine{.prompt = turns->front().get<std::string>(), .from_turns = true};
+  }
+  return absl::InvalidArgumentError(
+      "expected a string \"prompt\" or an array \"turns\" that begins with a string");
+}
+
+std::string StartedJson(const gateway::v1::Started& started) {
+  return Event("started", {{"request_id", started.request_id()},
+                           {"prompt_tokens", started.prompt_tokens()},
+                           {"seed", started.seed()}});
+}
+
+std::string DeltaJson(const gateway::v1::Delta& delta) {
+  Json ids = Json::array();
+  for (const std::uint32_t id : delta.token_ids()) ids.push_back(id);
+  Json fields = {{"text", delta.text()}, {"token_ids", ids}};
+  for (const auto& logprob : delta.logprobs()) fields["logprobs"].push_back(ToJson(logprob));
+  return Event("delta", fields);
+}
+
+std::string FinalJson(const gateway::v1::Final& final) { return Event("final", ToJson(final)); }
+
+std::string BenchRunJson(std::size_t prompt, int repeat, const std::string& mode,
+                         const gateway::v1::Final& final,
+                         const std::optional<std::string>& difference) {
+  Json fields = {{"prompt", prompt}, {"repeat", repeat}, {"mode", mode}};
+  if (difference.has_value()) fields["difference"] = *difference;
+  fields.update(ToJson(final));
+  return Event("run", fields);
+}
+
+std::string BenchSummaryJson(const BenchSummary& summary) {
+  return Event("summary", {{"equal", summary.different == 0},
+                           {"different", summary.different},
+                           {"ratio", Ratio(summary.plain, summary.recycled)},
+                           {"plain", ToJson(summary.plain)},
+                           {"recycled", ToJson(summary.recycled)}});
+}
+
+std::string StatsJson(const gateway::v1::GetStatsResponse& stats) {
+  Json peers = Json::array();
+  for (const auto& peer : stats.peers()) {
+    peers.push_back(
+        {{"role", peer.role() == gateway::v1::PEER_ROLE_VERIFIER ? "verifier" : "drafter"},
+         {"address", peer.address()},
+         {"ready", peer.ready()},
+         {"detail", peer.detail()},
+         {"requests_running", peer.requests_running()}});
+  }
+  return Line({{"uptime_micros", stats.uptime_micros()},
+               {"requests_running", stats.requests_running()},
+               {"requests_succeeded", stats.requests_succeeded()},
+               {"requests_failed", stats.requests_failed()},
+               {"prompt_tokens", stats.prompt_tokens()},
+               {"completion_tokens", stats.completion_tokens()},
+               {"timings", ToJson(stats.timings())},
+               {"speculation", ToJson(stats.speculation())},
+               {"peers", peers}});
+}
+
+std::string HealthJson(const std::string& address, const std::string& service,
+                       const absl::StatusOr<bool>& health) {
+  Json json = {{"address", address}, {"service", service}, {"serving", health.ok() && *health}};
+  if (!health.ok()) json["error"] = std::string(health.status().message());
+  return Line(json);
+}
+
+std::string MatrixInfoJson(const drafter::v1::GetMatrixInfoResponse& info) {
+  Json matrices = Json::array();
+  for (const auto& matrix : info.matrices()) matrices.push_back(ToJson(matrix));
+  return Line({{"drafter_id", info.drafter_id()},
+               {"model_id", info.model().model_id()},
+               {"vocab_size", info.model().vocab_size()},
+               {"k", info.k()},
+               {"bytes", info.bytes()},
+               {"max_bytes", info.max_bytes()},
+               {"open_sessions", info.open_sessions()},
+               {"matrices", matrices}});
+}
+
+std::string MatrixJson(const drafter::v1::MatrixInfo& matrix) { return Line(ToJson(matrix)); }
+
+}  // namespace recycling::cli

@@ -1,0 +1,51 @@
+// All JSON the program reads and writes. Fields are named in README.md; numbers are numbers,
+// durations are microseconds. What is written is one line with its newline, always valid UTF-8.
+#ifndef RECYCLING_GATEWAY_CLI_JSON_TEXT_H_
+#define RECYCLING_GATEWAY_CLI_JSON_TEXT_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "gateway/cli/bench_report.h"
+#include "recycling/drafter/v1/drafter.pb.h"
+#include "recycling/gateway/v1/gateway.pb.h"
+
+namespace recycling::cli {
+
+// A text, or a JSON array of strings if it begins with '['. InvalidArgument (beginning with `what`)
+// for an array that does not parse.
+absl::StatusOr<std::vector<std::string>> ParseStringOrArray(const std::string& what,
+                                                            const std::string& text);
+
+// A prompt of a line of a prompt file.
+struct PromptLine {
+  std::string prompt;
+  bool from_turns = false;  // the first of "turns"; the others are left out
+};
+// InvalidArgument if `line` is not an object with a string "prompt" or an array "turns" of strings,
+// not empty.
+absl::StatusOr<PromptLine> ParsePromptLine(const std::string& line);
+
+// Lines of generate.
+std::string StartedJson(const gateway::v1::Started& started);
+std::string DeltaJson(const gateway::v1::Delta& delta);
+std::string FinalJson(const gateway::v1::Final& final);
+
+// Lines of bench.
+std::string BenchRunJson(std::size_t prompt, int repeat, const std::string& mode,
+                         const gateway::v1::Final& final,
+                         const std::optional<std::string>& difference);
+std::string BenchSummaryJson(const BenchSummary& summary);
+
+// Lines of stats, health and matrix.
+std::string StatsJson(const gateway::v1::GetStatsResponse& stats);
+std::string HealthJson(const std::string& address, const std::string& service,
+                       const absl::StatusOr<bool>& health);
+std::string MatrixInfoJson(const drafter::v1::GetMatrixInfoResponse& info);
+std::string MatrixJson(const drafter::v1::MatrixInfo& matrix);
+
+}  // namespace recycling::cli
+
+#endif  // RECYCLING_GATEWAY_CLI_JSON_TEXT_H_

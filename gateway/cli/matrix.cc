@@ -1,0 +1,177 @@
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/log.h"
+#include "common/program.h"
+#include "common/status_grpc.h"
+#include "gateway/cli/client.h"
+#include "gateway/cli/commands.h"
+#include "gateway/cli/flags.h"
+#include "gateway/cli/json_text.h"
+#include "recycling/drafter/v1/drafter.grpc.pb.h"
+
+ABSL_FLAG(std::string, drafter, "127.0.0.1:50052",
+          "Address of the drafter, host:port or unix:/path.");
+ABSL_FLAG(std::string, scope, "tenant", "Which matrix: tenant or shared.");
+ABSL_FLAG(std::string, tenant, "default", "Whose matrix, with --scope tenant.");
+
+namespace recycling::cli {
+namespace {
+
+using drafter::v1::DrafterService;
+
+constexpr char kProgram[] = "recycling matrix";
+constexpr std::size_t kChunkBytes = 256 << 10;
+
+struct Target {
+  common::v1::MatrixScope scope = common::v1::MATRIX_SCOPE_TENANT;
+  std::string tenant;
+};
+
+int FailRpc(const absl::Status& status) {
+  return Fail(kProgram, absl::StrCat("drafter ", absl::GetFlag(FLAGS_drafter)), status);
+}
+
+int FailFile(const std::string& path) {
+  std::fprintf(stderr, "%s: %s: %s\n", kProgram, path.c_str(), std::strerror(errno));
+  return kExitFailure;
+}
+
+std::string MatrixText(const drafter::v1::MatrixInfo& matrix) {
+  const bool shared = matrix.scope() == common::v1::MATRIX_SCOPE_SHARED;
+  const bool request = matrix.scope() == common::v1::MATRIX_SCOPE_REQUEST;
+  return absl::StrFormat("%-8s %-20s %10d %14d %12d\n",
+                         shared    ? "shared"
+                         : request ? "request"
+                                   : "tenant",
+                         Escaped(matrix.tenant()), matrix.rows_filled(), matrix.row_updates(),
+                         matrix.bytes());
+}
+
+std::string InfoText(const drafter::v1::GetMatrixInfoResponse& info) {
+  std::string text = absl::StrCat(
+      "drafter    ", Escaped(info.drafter_id()), ", ", info.open_sessions(), " open sessions\n",
+      "model      ",
+      info.has_model() ? absl::StrCat(Escaped(info.model().model_id()), ", vocabulary ",
+                                      info.model().vocab_size(), ", k ", info.k())
+                       : "none yet",
+      "\nmemory     ", info.bytes(), " of ", info.max_bytes(), " bytes\n\n");
+  absl::StrAppend(&text, absl::StrFormat("%-8s %-20s %10s %14s %12s\n", "scope", "tenant", "rows",
+                                         "row updates", "bytes"));
+  for (const auto& matrix : info.matrices()) absl::StrAppend(&text, MatrixText(matrix));
+  return text;
+}
+
+int Info(DrafterService::Stub& stub) {
+  InterruptibleCall call(absl::GetFlag(FLAGS_timeout));
+  drafter::v1::GetMatrixInfoResponse info;
+  const absl::Status status = FromGrpcStatus(
+      stub.GetMatrixInfo(call.context(), drafter::v1::GetMatrixInfoRequest(), &info));
+  if (!status.ok()) return FailRpc(status);
+  const bool json = absl::GetFlag(FLAGS_json);
+  return Print(kProgram, json ? MatrixInfoJson(info) : InfoText(info)) ? kExitOk : kExitFailure;
+}
+
+// Into a file beside `path`, which is replaced only by a whole snapshot.
+int Save(DrafterService::Stub& stub, const Target& target, const std::string& path) {
+  const std::string temporary = absl::StrCat(path, ".", getpid(), ".tmp");
+  std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
+  if (!file) return FailFile(temporary);
+  drafter::v1::SaveMatrixRequest request;
+  request.set_scope(target.scope);
+  request.set_tenant(target.tenant);
+  InterruptibleCall call(absl::GetFlag(FLAGS_timeout));
+  const auto stream = stub.SaveMatrix(call.context(), request);
+  drafter::v1::SaveMatrixResponse response;
+  std::size_t bytes = 0;
+  while (file && stream->Read(&response)) {
+    file << response.chunk();
+    bytes += response.chunk().size();
+  }
+  file.close();
+  if (!file) call.context()->TryCancel();
+  const int write_error = errno;
+  const absl::Status status = FromGrpcStatus(stream->Finish());
+  if (file && status.ok() && std::rename(temporary.c_str(), path.c_str()) == 0) {
+    std::fprintf(stderr, "saved %zu bytes to %s\n", bytes, path.c_str());
+    return kExitOk;
+  }
+  if (!file) errno = write_error;
+  const int code = file && !status.ok() ? FailRpc(status) : FailFile(path);
+  std::remove(temporary.c_str());
+  return code;
+}
+
+int Load(DrafterService::Stub& stub, const Target& target, const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return FailFile(path);
+  InterruptibleCall call(absl::GetFlag(FLAGS_timeout));
+  drafter::v1::LoadMatrixResponse response;
+  const auto stream = stub.LoadMatrix(call.context(), &response);
+  drafter::v1::LoadMatrixRequest request;
+  request.mutable_target()->set_scope(target.scope);
+  request.mutable_target()->set_tenant(target.tenant);
+  bool open = stream->Write(request);
+  std::string chunk(kChunkBytes, '\0');
+  while (open && (file.read(chunk.data(), kChunkBytes) || file.gcount() > 0)) {
+    request.set_chunk(chunk.substr(0, static_cast<std::size_t>(file.gcount())));
+    open = stream->Write(request);
+  }
+  if (file.bad()) {
+    call.context()->TryCancel();
+    stream->Finish();
+    return FailFile(path);
+  }
+  stream->WritesDone();
+  const absl::Status status = FromGrpcStatus(stream->Finish());
+  if (!status.ok()) return FailRpc(status);
+  const bool json = absl::GetFlag(FLAGS_json);
+  const std::string text = json ? MatrixJson(response.matrix())
+                                : absl::StrCat("loaded ", response.matrix().rows_filled(),
+                                               " rows, ", response.matrix().bytes(), " bytes\n");
+  return Print(kProgram, text) ? kExitOk : kExitFailure;
+}
+
+absl::StatusOr<Target> TargetFromFlags() {
+  const std::string scope = absl::GetFlag(FLAGS_scope);
+  if (scope == "shared") {
+    return Target{.scope = common::v1::MATRIX_SCOPE_SHARED, .tenant = ""};
+  }
+  if (scope == "tenant") {
+    return Target{.scope = common::v1::MATRIX_SCOPE_TENANT, .tenant = absl::GetFlag(FLAGS_tenant)};
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--scope: got \"", scope, "\", expected tenant or shared"));
+}
+
+}  // namespace
+
+int RunMatrix(int argc, char** argv) {
+  const ProgramInfo info = {
+      .name = kProgram,
+      .summary =
+          "shows, saves and loads a drafter's adjacency matrices: info | save FILE | load "
+          "FILE.",
+      .examples =
+          "recycling matrix info\n"
+          "recycling matrix save default.matrix --drafter 127.0.0.1:50052\n"
+          "recycling matrix load default.matrix --tenant default\n",
+      .flag_files = {"gateway/cli/matrix.cc", kClientFlags}};
+  const std::vector<std::string> words = ParseProgramFlags(argc, argv, info);
+  const absl::StatusOr<Target> target = TargetFromFlags();
+  if (!target.ok()) return FailUsage(kProgram, std::string(target.status().message()));
+  const auto stub = DrafterService::NewStub(Connect(absl::GetFlag(FLAGS_drafter)));
+  if (words.size() == 1 && words[0] == "info") return Info(*stub);
+  if (words.size() == 2 && words[0] == "save") return Save(*stub, *target, words[1]);
+  if (words.size() == 2 && words[0] == "load") return Load(*stub, *target, words[1]);
+  return FailUsage(kProgram, "expected info, save FILE or load FILE");
+}
+
+}  // namespace recycling::cli

@@ -1,0 +1,124 @@
+#include "gateway/cli/statistics_text.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/log.h"
+#include "gateway/cli/bench_report.h"
+
+namespace recycling::cli {
+namespace {
+
+double Seconds(std::uint64_t micros) { return static_cast<double>(micros) / 1e6; }
+
+std::string DraftingText(const gateway::v1::SpeculationStats& stats, const Totals& totals) {
+  if (stats.drafted_steps() == 0) {
+    return absl::StrFormat("drafting     none, %d steps\n", stats.steps());
+  }
+  return absl::StrFormat(
+      "drafting     MAT %.2f over %d steps; accepted %d of %d drafted tokens (%.1f%%)\n",
+      totals.MeanAcceptedTokens(), stats.steps(), stats.accepted_tokens(), stats.draft_tokens(),
+      100 * totals.AcceptanceRate());
+}
+
+std::string TimeText(const Totals& totals) {
+  return absl::StrFormat(
+      "time         draft %.1f%%, verify %.1f%%, rest %.1f%% of %.2f s decoding\n",
+      totals.DraftPercent(), totals.VerifyPercent(), totals.RestPercent(),
+      Seconds(totals.timings.decode_micros()));
+}
+
+std::string EndText(const gateway::v1::Final& final) {
+  std::string end = FinishReasonName(final.finish_reason());
+  if (!final.matched_stop().empty()) {
+    absl::StrAppend(&end, " \"", Escaped(final.matched_stop()), "\"");
+  }
+  if (final.has_matched_token()) absl::StrAppend(&end, " (token ", final.matched_token(), ")");
+  return end;
+}
+
+}  // namespace
+
+std::string FinishReasonName(gateway::v1::FinishReason reason) {
+  switch (reason) {
+    case gateway::v1::FINISH_REASON_EOS:
+      return "eos";
+    case gateway::v1::FINISH_REASON_STOP_STRING:
+      return "stop_string";
+    case gateway::v1::FINISH_REASON_STOP_TOKEN:
+      return "stop_token";
+    case gateway::v1::FINISH_REASON_LENGTH:
+      return "length";
+    default:
+      return "unknown";
+  }
+}
+
+std::string FallbackReasonName(gateway::v1::FallbackReason reason) {
+  switch (reason) {
+    case gateway::v1::FALLBACK_REASON_UNAVAILABLE:
+      return "unavailable";
+    case gateway::v1::FALLBACK_REASON_TIMEOUT:
+      return "timeout";
+    case gateway::v1::FALLBACK_REASON_STALE:
+      return "stale";
+    case gateway::v1::FALLBACK_REASON_MALFORMED:
+      return "malformed";
+    case gateway::v1::FALLBACK_REASON_ERROR:
+      return "error";
+    case gateway::v1::FALLBACK_REASON_MISMATCH:
+      return "mismatch";
+    default:
+      return "unknown";
+  }
+}
+
+std::string FallbacksText(const gateway::v1::SpeculationStats& speculation) {
+  if (speculation.fallbacks().empty()) return "none";
+  return absl::StrJoin(speculation.fallbacks(), ", ", [](std::string* out, const auto& fallback) {
+    absl::StrAppend(out, fallback.count(), " ", FallbackReasonName(fallback.reason()));
+  });
+}
+
+std::string FinalText(const gateway::v1::Final& final) {
+  Totals totals;
+  totals.Add(final);
+  const auto& usage = final.usage();
+  std::string text = absl::StrFormat(
+      "tokens       %d written, %d in the prompt (%d cached); ended by %s; seed %d\n",
+      usage.completion_tokens(), usage.prompt_tokens(), usage.cached_prompt_tokens(),
+      EndText(final), final.seed());
+  absl::StrAppend(
+      &text,
+      absl::StrFormat("speed        %.1f tokens/s; first token after %.0f ms, all in %.2f s\n",
+                      totals.DecodeTokensPerSecond(),
+                      1e3 * Seconds(final.timings().time_to_first_token_micros()),
+                      Seconds(final.timings().total_micros())),
+      DraftingText(final.speculation(), totals), TimeText(totals), "fallbacks    ",
+      FallbacksText(final.speculation()), "\n");
+  return text;
+}
+
+std::string StatsText(const gateway::v1::GetStatsResponse& stats) {
+  Totals totals;
+  totals.tokens = stats.completion_tokens();
+  totals.timings = stats.timings();
+  totals.speculation = stats.speculation();
+  std::string text = absl::StrFormat(
+      "uptime       %.0f s\nrequests     %d running, %d succeeded, %d failed\n"
+      "tokens       %d written, %d in prompts\nspeed        %.1f tokens/s while decoding\n",
+      Seconds(stats.uptime_micros()), stats.requests_running(), stats.requests_succeeded(),
+      stats.requests_failed(), stats.completion_tokens(), stats.prompt_tokens(),
+      totals.DecodeTokensPerSecond());
+  absl::StrAppend(&text, DraftingText(stats.speculation(), totals), TimeText(totals),
+                  "fallbacks    ", FallbacksText(stats.speculation()), "\n");
+  for (const gateway::v1::Peer& peer : stats.peers()) {
+    absl::StrAppend(&text, peer.role() == gateway::v1::PEER_ROLE_VERIFIER ? "verifier" : "drafter ",
+                    "     ", Escaped(peer.address()), ": ", peer.ready() ? "ready" : "not ready",
+                    ", ", peer.requests_running(), " running", peer.detail().empty() ? "" : ": ",
+                    Escaped(peer.detail()), "\n");
+  }
+  return text;
+}
+
+}  // namespace recycling::cli

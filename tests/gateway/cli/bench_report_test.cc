@@ -1,0 +1,106 @@
+#include "gateway/cli/bench_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace recycling::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+Output MakeOutput(const std::string& text, std::vector<std::uint32_t> ids) {
+  return {.text = text, .token_ids = std::move(ids), .final = {}};
+}
+
+TEST(DifferenceTest, IsNothingForEqualOutputs) {
+  EXPECT_EQ(Difference(MakeOutput("", {}), MakeOutput("", {})), std::nullopt);
+  EXPECT_EQ(Difference(MakeOutput("ab", {1, 2}), MakeOutput("ab", {1, 2})), std::nullopt);
+}
+
+TEST(DifferenceTest, SaysWhereOutputsPart) {
+  EXPECT_EQ(Difference(MakeOutput("ab", {1, 2}), MakeOutput("ac", {1, 3})),
+            "token 1 is 2, expected 3; texts differ from byte 1");
+  EXPECT_EQ(Difference(MakeOutput("a", {1}), MakeOutput("a", {1, 3})),
+            "token 1 is absent, expected 3");
+  EXPECT_EQ(Difference(MakeOutput("a", {1, 3}), MakeOutput("a", {1})),
+            "token 1 is 3, expected absent");
+  EXPECT_EQ(Difference(MakeOutput("ab", {1}), MakeOutput("a", {1})), "texts differ from byte 1");
+  Output stopped = MakeOutput("a", {1});
+  stopped.final.set_finish_reason(gateway::v1::FINISH_REASON_EOS);
+  EXPECT_EQ(Difference(stopped, MakeOutput("a", {1})),
+            "finish reason is FINISH_REASON_EOS, expected FINISH_REASON_UNSPECIFIED");
+}
+
+gateway::v1::Final MakeFinal(std::uint32_t tokens, std::uint64_t decode_micros,
+                             std::uint32_t steps) {
+  gateway::v1::Final final;
+  final.mutable_usage()->set_completion_tokens(tokens);
+  final.mutable_timings()->set_decode_micros(decode_micros);
+  final.mutable_speculation()->set_steps(steps);
+  return final;
+}
+
+TEST(TotalsTest, AreZeroBeforeAnythingRan) {
+  const Totals totals;
+  EXPECT_EQ(totals.DecodeTokensPerSecond(), 0);
+  EXPECT_EQ(totals.MeanAcceptedTokens(), 0);
+  EXPECT_EQ(totals.AcceptanceRate(), 0);
+  EXPECT_EQ(totals.DraftPercent(), 0);
+  EXPECT_EQ(Ratio(totals, totals), 0);
+}
+
+TEST(TotalsTest, WeighRunsByTokensAndTime) {
+  gateway::v1::Final first = MakeFinal(30, 1'000'000, 10);
+  first.mutable_timings()->set_draft_micros(100'000);
+  first.mutable_timings()->set_verify_micros(700'000);
+  first.mutable_timings()->set_rest_micros(200'000);
+  first.mutable_speculation()->set_drafted_steps(8);
+  first.mutable_speculation()->set_draft_tokens(100);
+  first.mutable_speculation()->set_accepted_tokens(20);
+  first.mutable_speculation()->add_accepted_per_depth(6);
+  gateway::v1::Final second = MakeFinal(10, 3'000'000, 10);
+  second.mutable_speculation()->set_drafted_steps(2);
+  second.mutable_speculation()->add_accepted_per_depth(1);
+  second.mutable_speculation()->add_accepted_per_depth(1);
+  for (const auto& [reason, count] : {std::pair(gateway::v1::FALLBACK_REASON_STALE, 2),
+                                      std::pair(gateway::v1::FALLBACK_REASON_ERROR, 1)}) {
+    for (gateway::v1::Final* final : {&first, &second}) {
+      auto* fallback = final->mutable_speculation()->add_fallbacks();
+      fallback->set_reason(reason);
+      fallback->set_count(static_cast<std::uint64_t>(count));
+    }
+  }
+  Totals totals;
+  totals.Add(first);
+  totals.Add(second);
+  EXPECT_EQ(totals.runs, 2U);
+  EXPECT_EQ(totals.DecodeTokensPerSecond(), 10);
+  EXPECT_EQ(totals.MeanAcceptedTokens(), 2);
+  EXPECT_EQ(totals.AcceptanceRate(), 0.2);
+  EXPECT_EQ(totals.DraftPercent(), 2.5);
+  EXPECT_EQ(totals.VerifyPercent(), 17.5);
+  EXPECT_EQ(totals.RestPercent(), 5);
+  EXPECT_THAT(totals.AcceptedPerDepthPercent(), ElementsAre(70, 10));
+  EXPECT_EQ(totals.Fallbacks(), 6U);
+  EXPECT_EQ(totals.speculation.fallbacks_size(), 2);
+}
+
+TEST(BenchTableTest, HasARowPerPromptAndTheTotals) {
+  BenchSummary summary;
+  summary.plain.Add(MakeFinal(10, 1'000'000, 10));
+  summary.recycled.Add(MakeFinal(10, 500'000, 4));
+  summary.plain_by_prompt = {summary.plain};
+  summary.recycled_by_prompt = {summary.recycled};
+  std::string table = BenchTable(summary);
+  EXPECT_THAT(table,
+              HasSubstr("     0        10       10.0       20.0    2.00   2.50      0.0%\n"));
+  EXPECT_THAT(table,
+              HasSubstr("   all        10       10.0       20.0    2.00   2.50      0.0%\n"));
+  EXPECT_THAT(table, HasSubstr("outputs: all equal\n"));
+  summary.different = 1;
+  EXPECT_THAT(BenchTable(summary), HasSubstr("outputs: 1 of 2 differ\n"));
+}
+
+}  // namespace
+}  // namespace recycling::cli
