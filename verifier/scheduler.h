@@ -1,0 +1,184 @@
+// Runs the model for many sequences: one pass at a time, in turn.
+//
+// Invariants:
+//  1. Between operations a sequence of n committed tokens has n - 1 positions in the cache; the
+//     last token is the root of the next step.
+//  2. What a sequence emits does not depend on the other sequences, nor on the trees it is offered.
+//  3. Jobs wait in one queue, first come first served; a prefill goes to its end after each chunk.
+//  4. A cancelled or destroyed sequence gives its slot back before the next pass starts.
+#ifndef RECYCLING_VERIFIER_SCHEDULER_H_
+#define RECYCLING_VERIFIER_SCHEDULER_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+#include "common/draft_tree.h"
+#include "common/mutex.h"
+#include "common/sampling_options.h"
+#include "common/token_id.h"
+#include "verifier/kv_cache.h"
+#include "verifier/row_costs.h"
+#include "verifier/sampler.h"
+#include "verifier/transformer.h"
+
+namespace recycling::verifier {
+
+struct SchedulerOptions {
+  std::uint32_t vocab_size = 0;
+  std::vector<TokenId> eos_ids;  // end-of-sequence ids, may be empty
+  std::uint32_t k = 8;           // candidates per row, 1 to 64; at most vocab_size are returned
+  int max_tree_nodes = 256;      // beside the root, >= 0; one less than a pass may have rows
+  int prefill_chunk = 256;       // rows of a prefill pass, >= 1, at most what a pass may have
+};
+
+struct SequenceOptions {
+  std::vector<TokenId> prompt_ids;     // at least one
+  std::vector<TokenId> generated_ids;  // emitted before; with the prompt at most the context length
+  SamplingOptions sampling;            // max_tokens is not read
+  std::uint32_t learn_last = 0;  // candidates of the last so many prefilled tokens; UINT32_MAX: all
+  bool want_candidates = false;  // of the rows of verify steps
+};
+
+// queue: from arrival, and from the end of each chunk, to the start of the next pass. forward: in
+// passes. sample: choosing, accepting, selecting candidates.
+struct StepTimings {
+  absl::Duration queue;
+  absl::Duration forward;
+  absl::Duration sample;
+};
+
+struct OpenResult {
+  std::uint32_t base = 0;        // committed tokens, root included
+  Candidates prompt_candidates;  // rows [base - 1 - rows, base - 1)
+  StepTimings timings;
+};
+
+struct VerifyStep {
+  std::uint32_t base = 0;         // must be the sequence's own count of committed tokens
+  std::optional<DraftTree> tree;  // absent: a plain step
+};
+
+struct StepResult {
+  std::vector<TokenId> tokens;         // accepted draft tokens and the bonus token; at least one
+  std::vector<int> accepted_nodes;     // from the root's child down; one fewer than tokens
+  Candidates candidates;               // of every row, root first; k is 0 unless wanted
+  std::vector<TokenLogprob> logprobs;  // as many as tokens if top_logprobs is set, else none
+  bool draft_ignored = false;          // the tree was for another base
+  StepTimings timings;
+};
+
+struct Load {
+  std::uint32_t open_sequences = 0;
+  std::uint32_t queued_passes = 0;  // the running one is not counted
+  std::vector<RowCost> row_costs;   // of verify passes, rows ascending; empty until measured
+};
+
+class Scheduler;
+struct SequenceState;
+
+// Called once, on the scheduler's thread, without a lock held; may use or destroy the sequence.
+using OpenDone = std::function<void(absl::StatusOr<OpenResult>)>;
+using StepDone = std::function<void(absl::StatusOr<StepResult>)>;
+
+// One sequence and its slot. Call order: (Open's callback) Verify*, each after the callback of the
+// one before. Threads: all methods may be called from any thread. The scheduler must outlive it.
+class Sequence {
+ public:
+  // Cancels.
+  ~Sequence();
+
+  // Verifies one tree in one pass; `done` gets the result or
+  //  FailedPrecondition for a base that is not the sequence's, or an output that has ended,
+  //  OutOfRange if the context is full, InvalidArgument for a malformed tree, Internal for logits
+  //  that are not finite, Cancelled.
+  // After an error other than Cancelled the sequence is what it was before. A tree for another base
+  // is ignored. Nodes that could not be emitted within the context are cut. Returns
+  // FailedPrecondition, and never calls `done`, while another operation is under way or if Open
+  // failed; Cancelled after Cancel.
+  absl::Status Verify(VerifyStep step, StepDone done);
+
+  // Makes an operation under way end as Cancelled soon, unless it is just done, and frees the slot.
+  void Cancel();
+
+ private:
+  friend class Scheduler;
+  Sequence(Scheduler& scheduler, std::shared_ptr<SequenceState> state);
+
+  Scheduler& scheduler_;
+  const std::shared_ptr<SequenceState> state_;
+};
+
+// Threads: all methods may be called from any thread.
+class Scheduler {
+ public:
+  // Starts the thread that owns `transformer`. `clock` must outlive the scheduler.
+  Scheduler(std::unique_ptr<Transformer> transformer, std::unique_ptr<KvCache> cache,
+            SchedulerOptions options, const Clock& clock = RealClock());
+
+  // Cancels every operation and waits for the callbacks.
+  ~Scheduler();
+
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // Takes a slot and starts to prefill all tokens but the last. InvalidArgument for ids or sampling
+  // options out of range or too many tokens; ResourceExhausted if no slot is free; in both cases
+  // `done` is not called. `done` gets the result, Cancelled, or an error of the forward pass.
+  absl::StatusOr<std::unique_ptr<Sequence>> Open(SequenceOptions options, OpenDone done);
+
+  Load load() const;
+  // As given, k at most vocab_size.
+  const SchedulerOptions& options() const { return options_; }
+  const Transformer& transformer() const { return *transformer_; }
+  int max_sequences() const { return cache_->max_sequences(); }
+
+ private:
+  friend class Sequence;
+  struct Job;
+
+  void Enqueue(std::unique_ptr<Job> job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::unique_ptr<Job> TakeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Run();
+  void RunOpen(std::unique_ptr<Job> job);
+  void RunVerify(std::unique_ptr<Job> job);
+  // Ends an operation; frees the slot if `close` or cancelled.
+  void Release(SequenceState& state, bool close);
+  absl::Status PrefillChunk(Job& job);
+  absl::StatusOr<StepResult> VerifyTree(Job& job);
+  // The tree to run: the step's, cut to the context, or the root alone.
+  absl::StatusOr<DraftTree> TreeToVerify(const SequenceState& state, VerifyStep& step,
+                                         bool* draft_ignored) const;
+  absl::Status Forward(Job& job, const Segment& segment);
+  // Appends the candidates of the last pass's first `logit_rows` logit rows.
+  void AppendTopK(int logit_rows, Candidates& candidates) const;
+
+  // Constant after construction; the transformer's passes run on thread_ only.
+  SchedulerOptions options_;
+  const Clock& clock_;
+  const std::unique_ptr<KvCache> cache_;  // has its own locking
+  const std::unique_ptr<Transformer> transformer_;
+
+  SamplerScratch scratch_;  // thread_ only
+
+  mutable Mutex mu_;
+  CondVar work_;
+  std::deque<std::unique_ptr<Job>> queue_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<SequenceState> running_ ABSL_GUARDED_BY(mu_);
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  RowCosts row_costs_ ABSL_GUARDED_BY(mu_);
+
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_SCHEDULER_H_

@@ -1,0 +1,29 @@
+// Between the messages of recycling.verifier.v1 and the scheduler's nouns.
+#ifndef RECYCLING_VERIFIER_VERIFIER_CONVERT_H_
+#define RECYCLING_VERIFIER_VERIFIER_CONVERT_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "recycling/verifier/v1/verifier.pb.h"
+#include "verifier/scheduler.h"
+
+namespace recycling::verifier {
+
+// InvalidArgument for more tokens than the context has; ranges are Scheduler::Open's to check.
+absl::StatusOr<SequenceOptions> SequenceOptionsFromProto(const v1::OpenSequence& proto,
+                                                         std::uint32_t context_length);
+
+// InvalidArgument for a tree of more than max_tree_nodes nodes or with arrays of unequal lengths;
+// everything else is Sequence::Verify's to check.
+absl::StatusOr<VerifyStep> StepFromProto(const v1::VerifyStep& proto, int max_tree_nodes);
+
+void LoadToProto(const Load& load, v1::Load* proto);
+void OpenResultToProto(const OpenResult& result, const Load& load, v1::SequenceOpened* proto);
+// `step` and `base` are the request's.
+void StepResultToProto(const StepResult& result, std::uint64_t step, std::uint32_t base,
+                       const Load& load, v1::StepVerified* proto);
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_VERIFIER_CONVERT_H_

@@ -1,0 +1,142 @@
+#include "verifier/verifier_server.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <future>
+#include <optional>
+#include <set>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/build_version.h"
+#include "common/status_macros.h"
+#include "common/tokenizer_proto.h"
+#include "verifier/model.h"
+#include "verifier/scheduler.h"
+#include "verifier/verifier_service.h"
+
+namespace recycling::verifier {
+namespace {
+
+absl::Status CheckRange(const char* name, std::int64_t value, std::int64_t low, std::int64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, ": got ", value, ", expected ", low, " to ", high));
+}
+
+absl::StatusOr<KvType> KvTypeFromName(const std::string& name) {
+  if (name == "f16") return KvType::kF16;
+  if (name == "f32") return KvType::kF32;
+  return absl::InvalidArgumentError(
+      absl::StrCat("kv_type: got \"", name, "\", expected f16 or f32"));
+}
+
+absl::Status CheckOptions(const VerifierOptions& options) {
+  RETURN_IF_ERROR(CheckRange("threads", options.threads, 0, 1024));
+  RETURN_IF_ERROR(CheckRange("max_sequences", options.max_sequences, 1, 4096));
+  RETURN_IF_ERROR(CheckRange("context_length", options.context_length, 0, 1 << 20));
+  RETURN_IF_ERROR(CheckRange("k", options.k, 1, 64));
+  RETURN_IF_ERROR(CheckRange("max_tree_nodes", options.max_tree_nodes, 0, 4096));
+  return CheckRange("prefill_chunk", options.prefill_chunk, 1, 4096);
+}
+
+std::vector<TokenId> EndOfSequenceIds(const TokenizerData& data) {
+  std::set<TokenId> ids;
+  for (const auto& id : {data.eos, data.eot}) {
+    if (id.has_value()) ids.insert(*id);
+  }
+  return {ids.begin(), ids.end()};
+}
+
+// A short prompt, a plain step and a tree.
+absl::Status WarmUp(Scheduler& scheduler) {
+  if (scheduler.transformer().context_length() < 8) return absl::OkStatus();
+  SequenceOptions options = {.prompt_ids = {0, 0, 0}, .learn_last = 1, .want_candidates = true};
+  options.sampling.ignore_eos = true;
+  // Shared with the callbacks, which may still be in set_value when the value is here.
+  const auto opened = std::make_shared<std::promise<absl::Status>>();
+  ASSIGN_OR_RETURN(const std::unique_ptr<Sequence> sequence,
+                   scheduler.Open(options, [opened](const absl::StatusOr<OpenResult>& result) {
+                     opened->set_value(result.status());
+                   }));
+  RETURN_IF_ERROR(opened->get_future().get());
+  std::uint32_t base = 3;
+  TokenId root = 0;
+  for (const bool drafts : {false, true}) {
+    VerifyStep step = {.base = base, .tree = DraftTree::Root(base, root)};
+    for (TokenId token = 0; drafts && token < 2 && token < scheduler.options().vocab_size &&
+                            step.tree->drafted() < scheduler.options().max_tree_nodes;
+         ++token) {
+      step.tree->tokens.push_back(token);
+      step.tree->parents.push_back(0);
+    }
+    const auto done = std::make_shared<std::promise<absl::StatusOr<StepResult>>>();
+    RETURN_IF_ERROR(sequence->Verify(std::move(step), [done](absl::StatusOr<StepResult> result) {
+      done->set_value(std::move(result));
+    }));
+    ASSIGN_OR_RETURN(const StepResult result, done->get_future().get());
+    base += static_cast<std::uint32_t>(result.tokens.size());
+    root = result.tokens.back();
+  }
+  return absl::OkStatus();
+}
+
+class ComposedVerifier final : public VerifierServer {
+ public:
+  ComposedVerifier(std::unique_ptr<Scheduler> scheduler, VerifierFacts facts,
+                   std::string description)
+      : scheduler_(std::move(scheduler)),
+        service_(*scheduler_, std::move(facts)),
+        description_(std::move(description)) {}
+
+  grpc::Service* service() override { return &service_; }
+  std::string Description() const override { return description_; }
+
+ private:
+  const std::unique_ptr<Scheduler> scheduler_;
+  VerifierService service_;
+  const std::string description_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
+    const VerifierOptions& options) {
+  RETURN_IF_ERROR(CheckOptions(options));
+  ASSIGN_OR_RETURN(const KvType kv_type, KvTypeFromName(options.kv_type));
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, Model::Load(options.model_path));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<Transformer> transformer,
+      Transformer::Create(model,
+                          {.threads = options.threads == 0 ? cores : options.threads,
+                           .max_rows = std::max(options.prefill_chunk, options.max_tree_nodes + 1),
+                           .kv_type = kv_type,
+                           .context_length = options.context_length}));
+  ASSIGN_OR_RETURN(std::unique_ptr<KvCache> cache,
+                   KvCache::Create(model->config(), kv_type, transformer->context_length(),
+                                   options.max_sequences));
+  VerifierFacts facts = {.model = model->identity(),
+                         .build = BuildVersion(),
+                         .model_description = model->Description()};
+  ASSIGN_OR_RETURN(facts.tokenizer_chunks, SplitTokenizerData(model->tokenizer_data()));
+  std::string description =
+      absl::StrCat(model->Description(), ", kernel ", transformer->kernel(), ", context ",
+                   transformer->context_length(), ", ", options.max_sequences, " sequences");
+  auto scheduler = std::make_unique<Scheduler>(
+      std::move(transformer), std::move(cache),
+      SchedulerOptions{.vocab_size = model->identity().vocab_size,
+                       .eos_ids = EndOfSequenceIds(model->tokenizer_data()),
+                       .k = options.k,
+                       .max_tree_nodes = options.max_tree_nodes,
+                       .prefill_chunk = options.prefill_chunk});
+  RETURN_IF_ERROR(WarmUp(*scheduler));
+  return std::make_unique<ComposedVerifier>(std::move(scheduler), std::move(facts),
+                                            std::move(description));
+}
+
+const char* VerifierServer::full_name() { return v1::VerifierService::service_full_name(); }
+
+}  // namespace recycling::verifier

@@ -1,0 +1,48 @@
+// Puts a verifier together: model, forward pass, cache, scheduler, service.
+#ifndef RECYCLING_VERIFIER_VERIFIER_SERVER_H_
+#define RECYCLING_VERIFIER_VERIFIER_SERVER_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace recycling::verifier {
+
+struct VerifierOptions {
+  std::string model_path;  // a GGUF v3 file
+  int threads = 0;         // of the forward pass, 0 to 1024; 0: as many as the machine has
+  int max_sequences = 8;   // open at once, 1 to 4096
+  std::uint32_t context_length = 0;  // tokens of a sequence, up to 2^20; 0: what the model has
+  std::uint32_t k = 8;               // candidates per row, 1 to 64
+  int max_tree_nodes = 256;          // beside the root, 0 to 4096
+  int prefill_chunk = 256;           // rows of a prefill pass, 1 to 4096
+  std::string kv_type = "f16";       // "f16" or "f32"
+};
+
+// Threads: service() and full_name() may be called from any thread.
+class VerifierServer {
+ public:
+  // Loads the model and runs one sequence through it, so that the first request finds everything
+  // warm. InvalidArgument for options out of range, by name; else as Model::Load,
+  // Transformer::Create and KvCache::Create.
+  static absl::StatusOr<std::unique_ptr<VerifierServer>> Create(const VerifierOptions& options);
+
+  virtual ~VerifierServer() = default;
+
+  // Lives as long as this object; every server that serves it must be shut down first.
+  virtual grpc::Service* service() = 0;
+
+  // One line for people: model, kernel, limits.
+  virtual std::string Description() const = 0;
+
+  // Name of the service, also in health checks: "recycling.verifier.v1.VerifierService".
+  static const char* full_name();
+};
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_VERIFIER_SERVER_H_

@@ -1,0 +1,208 @@
+#include "verifier/verifier_service.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "common/proto_convert.h"
+#include "common/status_grpc.h"
+#include "common/status_macros.h"
+#include "verifier/rpc_sequence.h"
+#include "verifier/verifier_convert.h"
+
+namespace recycling::verifier {
+namespace {
+
+constexpr std::uint32_t kProtocolVersion = 1;
+
+class TokenizerReactor final : public grpc::ServerWriteReactor<v1::GetTokenizerResponse> {
+ public:
+  explicit TokenizerReactor(const std::vector<std::string>& chunks) : chunks_(chunks) { Next(); }
+
+  void OnWriteDone(bool ok) override {
+    if (ok) {
+      Next();
+    } else {
+      Finish(grpc::Status::CANCELLED);
+    }
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  void Next() {
+    if (next_ == chunks_.size()) return Finish(grpc::Status::OK);
+    response_.set_chunk(chunks_[next_++]);
+    StartWrite(&response_);
+  }
+
+  const std::vector<std::string>& chunks_;
+  std::size_t next_ = 0;
+  v1::GetTokenizerResponse response_;
+};
+
+// One stream. Exactly one thing is under way at any time: a read, an operation of the scheduler, a
+// write, or the end. Only OnCancel may come in between.
+class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse> {
+ public:
+  explicit DecodeReactor(Scheduler& scheduler) : scheduler_(scheduler), sequence_(scheduler) {
+    StartRead(&request_);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return End(absl::OkStatus());  // the client has closed its side, or is gone
+    if (absl::Status status = Begin(); !status.ok()) End(status);
+  }
+  void OnWriteDone(bool ok) override {
+    if (!ok) return End(absl::CancelledError("the stream is broken"));
+    StartRead(&request_);
+  }
+  void OnCancel() override { sequence_.Cancel(); }
+  void OnDone() override { delete this; }
+
+ private:
+  // Starts what the request asks for. On error nothing was started.
+  absl::Status Begin() {
+    switch (request_.request_case()) {
+      case v1::DecodeRequest::kOpen:
+        return Open();
+      case v1::DecodeRequest::kVerify:
+        return Verify();
+      case v1::DecodeRequest::REQUEST_NOT_SET:
+        break;
+    }
+    return absl::InvalidArgumentError("decode: got an empty message, expected open or verify");
+  }
+
+  absl::Status Open() {
+    if (sequence_.is_open()) {
+      return absl::FailedPreconditionError("decode: got a second open, expected verify");
+    }
+    ASSIGN_OR_RETURN(
+        SequenceOptions options,
+        SequenceOptionsFromProto(request_.open(), scheduler_.transformer().context_length()));
+    return sequence_.Open(std::move(options), [this](absl::StatusOr<OpenResult> result) {
+      if (!result.ok()) return End(result.status());
+      OpenResultToProto(*result, scheduler_.load(), response_.mutable_opened());
+      StartWrite(&response_);
+    });
+  }
+
+  absl::Status Verify() {
+    if (!sequence_.is_open()) {
+      return absl::FailedPreconditionError("decode: got verify, expected open first");
+    }
+    ASSIGN_OR_RETURN(VerifyStep step,
+                     StepFromProto(request_.verify(), scheduler_.options().max_tree_nodes));
+    return sequence_.Verify(std::move(step), [this](absl::StatusOr<StepResult> result) {
+      if (!result.ok()) return End(result.status());
+      StepResultToProto(*result, request_.verify().step(), request_.verify().base(),
+                        scheduler_.load(), response_.mutable_verified());
+      StartWrite(&response_);
+    });
+  }
+
+  // The slot is free before the client hears of the end.
+  void End(const absl::Status& status) {
+    sequence_.Close();
+    Finish(ToGrpcStatus(status));
+  }
+
+  Scheduler& scheduler_;
+  RpcSequence sequence_;
+  v1::DecodeRequest request_;
+  v1::DecodeResponse response_;
+};
+
+// Open and one step, then the end.
+class VerifyReactor final : public grpc::ServerUnaryReactor {
+ public:
+  VerifyReactor(Scheduler& scheduler, const v1::VerifyRequest& request,
+                v1::VerifyResponse& response)
+      : scheduler_(scheduler), request_(request), response_(response), sequence_(scheduler) {
+    if (absl::Status status = Begin(); !status.ok()) End(status);
+  }
+
+  void OnCancel() override { sequence_.Cancel(); }
+  void OnDone() override { delete this; }
+
+ private:
+  absl::Status Begin() {
+    ASSIGN_OR_RETURN(
+        SequenceOptions options,
+        SequenceOptionsFromProto(request_.open(), scheduler_.transformer().context_length()));
+    ASSIGN_OR_RETURN(step_, StepFromProto(request_.verify(), scheduler_.options().max_tree_nodes));
+    return sequence_.Open(std::move(options), [this](absl::StatusOr<OpenResult> result) {
+      if (!result.ok()) return End(result.status());
+      if (absl::Status status = Opened(*result); !status.ok()) End(status);
+    });
+  }
+
+  absl::Status Opened(const OpenResult& result) {
+    OpenResultToProto(result, scheduler_.load(), response_.mutable_opened());
+    if (step_.base == 0) step_.base = result.base;
+    const std::uint32_t base = step_.base;
+    return sequence_.Verify(std::move(step_), [this, base](absl::StatusOr<StepResult> step) {
+      if (!step.ok()) return End(step.status());
+      StepResultToProto(*step, request_.verify().step(), base, scheduler_.load(),
+                        response_.mutable_verified());
+      End(absl::OkStatus());
+    });
+  }
+
+  void End(const absl::Status& status) {
+    sequence_.Close();
+    Finish(ToGrpcStatus(status));
+  }
+
+  Scheduler& scheduler_;
+  const v1::VerifyRequest& request_;
+  v1::VerifyResponse& response_;
+  RpcSequence sequence_;
+  VerifyStep step_;
+};
+
+}  // namespace
+
+VerifierService::VerifierService(Scheduler& scheduler, VerifierFacts facts)
+    : scheduler_(scheduler), facts_(std::move(facts)) {}
+
+grpc::ServerUnaryReactor* VerifierService::Handshake(grpc::CallbackServerContext* context,
+                                                     const v1::HandshakeRequest*,
+                                                     v1::HandshakeResponse* response) {
+  const Transformer& transformer = scheduler_.transformer();
+  const SchedulerOptions& options = scheduler_.options();
+  ModelIdentityToProto(facts_.model, response->mutable_model());
+  response->set_context_length(transformer.context_length());
+  response->set_k(options.k);
+  response->set_max_tree_nodes(static_cast<std::uint32_t>(options.max_tree_nodes));
+  response->set_max_sequences(static_cast<std::uint32_t>(scheduler_.max_sequences()));
+  response->set_numerics_id(transformer.numerics_id());
+  response->set_build(facts_.build);
+  response->set_protocol_version(kProtocolVersion);
+  response->mutable_eos_token_ids()->Add(options.eos_ids.begin(), options.eos_ids.end());
+  LoadToProto(scheduler_.load(), response->mutable_load());
+  response->set_kernel(transformer.kernel());
+  response->set_model_description(facts_.model_description);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::GetTokenizerResponse>* VerifierService::GetTokenizer(
+    grpc::CallbackServerContext*, const v1::GetTokenizerRequest*) {
+  return new TokenizerReactor(facts_.tokenizer_chunks);
+}
+
+grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>* VerifierService::Decode(
+    grpc::CallbackServerContext*) {
+  return new DecodeReactor(scheduler_);
+}
+
+grpc::ServerUnaryReactor* VerifierService::Verify(grpc::CallbackServerContext*,
+                                                  const v1::VerifyRequest* request,
+                                                  v1::VerifyResponse* response) {
+  return new VerifyReactor(scheduler_, *request, *response);
+}
+
+}  // namespace recycling::verifier

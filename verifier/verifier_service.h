@@ -1,0 +1,50 @@
+// The verifier's wire side: converts, calls the scheduler, converts back. No call blocks a thread:
+// passes run on the scheduler's thread, whose callbacks write the answers.
+#ifndef RECYCLING_VERIFIER_VERIFIER_SERVICE_H_
+#define RECYCLING_VERIFIER_VERIFIER_SERVICE_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <string>
+#include <vector>
+
+#include "common/model_identity.h"
+#include "recycling/verifier/v1/verifier.grpc.pb.h"
+#include "verifier/scheduler.h"
+
+namespace recycling::verifier {
+
+// What the handshake says of the model and the program.
+struct VerifierFacts {
+  ModelIdentity model;
+  std::string build;
+  std::string model_description;
+  std::vector<std::string> tokenizer_chunks;  // of a serialized TokenizerData, each at most 1 MiB
+};
+
+// Threads: all methods may be called from any thread. Every call must have ended before the service
+// is destroyed: shut the server down first.
+class VerifierService final : public v1::VerifierService::CallbackService {
+ public:
+  // `scheduler` must outlive the service.
+  VerifierService(Scheduler& scheduler, VerifierFacts facts);
+
+  grpc::ServerUnaryReactor* Handshake(grpc::CallbackServerContext* context,
+                                      const v1::HandshakeRequest* request,
+                                      v1::HandshakeResponse* response) override;
+  grpc::ServerWriteReactor<v1::GetTokenizerResponse>* GetTokenizer(
+      grpc::CallbackServerContext* context, const v1::GetTokenizerRequest* request) override;
+  grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>* Decode(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* Verify(grpc::CallbackServerContext* context,
+                                   const v1::VerifyRequest* request,
+                                   v1::VerifyResponse* response) override;
+
+ private:
+  Scheduler& scheduler_;
+  const VerifierFacts facts_;
+};
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_VERIFIER_SERVICE_H_
