@@ -74,7 +74,8 @@ std::string BytesOf(const TokenizerData& data, TokenId id) {
 }
 
 // Tokens that merges may speak of, by their text as the data has it: normal ones before others of
-// the same text, of equals the last. Views into `data`.
+// the same text, of equals the last. User-defined ones stand for their text as it is, so they take
+// part only where that is also what their characters say. Views into `data`.
 TokenIndex IndexTokens(const TokenizerData& data) {
   TokenIndex index;
   index.reserve(data.tokens.size());
@@ -82,10 +83,11 @@ TokenIndex IndexTokens(const TokenizerData& data) {
     if (TypeOf(data, id) == TokenType::kNormal) index[View(data.tokens[id])] = id;
   }
   for (TokenId id = 0; id < data.tokens.size(); ++id) {
+    const std::string& token = data.tokens[id];
     const TokenType type = TypeOf(data, id);
-    if (type != TokenType::kControl && type != TokenType::kUnknown) {
-      index.try_emplace(View(data.tokens[id]), id);
-    }
+    if (type == TokenType::kControl || type == TokenType::kUnknown) continue;
+    if (type == TokenType::kUserDefined && FromByteCharacters(token) != token) continue;
+    index.try_emplace(View(token), id);
   }
   return index;
 }

@@ -20,6 +20,15 @@ std::optional<char32_t> Utf8Reader::Next() {
   return static_cast<char32_t>(character);
 }
 
+std::optional<std::size_t> FindInvalidUtf8(std::string_view text) {
+  Utf8Reader reader(text);
+  while (!reader.done()) {
+    const std::size_t begin = reader.position();
+    if (!reader.Next().has_value()) return begin;
+  }
+  return std::nullopt;
+}
+
 std::string ToUtf8(char32_t character) {
   char buffer[U8_MAX_LENGTH];
   std::int32_t size = 0;

@@ -24,6 +24,9 @@ class Utf8Reader {
   std::size_t position_ = 0;
 };
 
+// Offset of the first byte that is not part of well-formed UTF-8; nothing if there is none.
+std::optional<std::size_t> FindInvalidUtf8(std::string_view text);
+
 // UTF-8 of a code point.
 std::string ToUtf8(char32_t character);
 

@@ -18,21 +18,20 @@ absl::Status CheckText(std::string_view text) {
     return absl::InvalidArgumentError(
         absl::StrCat("text: got ", text.size(), " bytes, expected at most ", kMaxTextBytes));
   }
-  Utf8Reader reader(text);
-  while (!reader.done()) {
-    const std::size_t begin = reader.position();
-    if (!reader.Next().has_value()) {
-      return absl::InvalidArgumentError(absl::StrCat("text: not UTF-8 at byte ", begin));
-    }
+  if (const auto byte = FindInvalidUtf8(text); byte.has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat("text: not UTF-8 at byte ", *byte));
   }
   return absl::OkStatus();
 }
 
+// A token that is not UTF-8 is left out: it would match parts of characters.
 SpecialTokens FindSpecialTokens(const TokenizerData& data, bool with_control) {
   std::vector<std::pair<std::string_view, TokenId>> tokens;
   for (TokenId id = 0; id < data.tokens.size(); ++id) {
     const TokenType type = TypeOf(data, id);
-    if (type == TokenType::kUserDefined || (with_control && type == TokenType::kControl)) {
+    const bool wanted =
+        type == TokenType::kUserDefined || (with_control && type == TokenType::kControl);
+    if (wanted && !FindInvalidUtf8(data.tokens[id])) {
       tokens.emplace_back(data.tokens[id], id);
     }
   }
