@@ -48,10 +48,11 @@ std::uint32_t AdjacencyMatrix::ReadRow(TokenId token, std::span<TokenId> row) co
   }
 }
 
-bool AdjacencyMatrix::IsValidRow(TokenId token, std::span<const TokenId> ids) const {
-  if (token >= vocab_size_ || ids.empty() || ids.size() > k_) return false;
+bool AdjacencyMatrix::IsValidRow(TokenId token, std::span<const TokenId> ids,
+                                 std::uint32_t vocab_size, std::uint32_t k) {
+  if (token >= vocab_size || ids.empty() || ids.size() > k) return false;
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] >= vocab_size_) return false;
+    if (ids[i] >= vocab_size) return false;
     for (std::size_t j = 0; j < i; ++j) {
       if (ids[i] == ids[j]) return false;
     }

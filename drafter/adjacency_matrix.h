@@ -40,10 +40,11 @@ class AdjacencyMatrix {
   // it is cold or `token` is outside the vocabulary.
   std::uint32_t ReadRow(TokenId token, std::span<TokenId> row) const;
 
-  // True if WriteRow may be called with these: 1 to k distinct ids, all in the vocabulary.
-  bool IsValidRow(TokenId token, std::span<const TokenId> ids) const;
+  // True for 1 to k distinct ids and a token, all less than vocab_size.
+  static bool IsValidRow(TokenId token, std::span<const TokenId> ids, std::uint32_t vocab_size,
+                         std::uint32_t k);
 
-  // Replaces the row of `token`. Requires IsValidRow(token, ids).
+  // Replaces the row of `token`. Requires IsValidRow(token, ids, vocab_size(), k()).
   void WriteRow(TokenId token, std::span<const TokenId> ids);
 
   // Rows that are not cold.
