@@ -38,12 +38,12 @@ absl::Status MatrixStore::Bind(const MatrixBinding& binding) {
   RETURN_IF_ERROR(ValidateBinding(binding));
   const std::uint64_t bytes = AdjacencyMatrix::MemoryBytes(binding.model.vocab_size, binding.k);
   const MutexLock lock(mutex_);
-  if (binding_.has_value()) {
-    RETURN_IF_ERROR(CheckSameModel(binding.model, binding_->model));
-    if (binding.k == binding_->k) return absl::OkStatus();
-    return absl::FailedPreconditionError(
-        absl::StrCat("k: got ", binding.k, ", expected ", binding_->k));
+  if (binding_.has_value()) RETURN_IF_ERROR(CheckSameModel(binding.model, binding_->model));
+  const std::uint32_t k = binding_.has_value() ? binding_->k : options_.k;
+  if (k != 0 && binding.k != k) {
+    return absl::FailedPreconditionError(absl::StrCat("k: got ", binding.k, ", expected ", k));
   }
+  if (binding_.has_value()) return absl::OkStatus();
   if (bytes > options_.max_bytes) {
     return absl::ResourceExhaustedError(
         absl::StrCat("a matrix of ", binding.model.vocab_size, " rows of ", binding.k, " takes ",

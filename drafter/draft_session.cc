@@ -1,0 +1,112 @@
+#include "drafter/draft_session.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/clock.h"
+#include "common/proto_convert.h"
+#include "common/status_grpc.h"
+#include "common/status_macros.h"
+#include "drafter/drafter_convert.h"
+#include "drafter/tree_builder.h"
+
+namespace recycling::drafter {
+namespace {
+
+// Reads one message, answers it if it asks for a tree, reads the next: at most one answer waits for
+// the peer.
+class DraftReactor final : public grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse> {
+ public:
+  explicit DraftReactor(DrafterState* state) : state_(state) { StartRead(&request_); }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      Finish(grpc::Status::OK);  // half-closed, or cancelled
+      return;
+    }
+    const absl::StatusOr<bool> answered = Handle();
+    if (!answered.ok()) {
+      Finish(ToGrpcStatus(answered.status()));
+    } else if (*answered) {
+      StartWrite(&response_);
+    } else {
+      StartRead(&request_);
+    }
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (ok) {
+      StartRead(&request_);
+    } else {
+      Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the peer is gone"));
+    }
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  absl::StatusOr<bool> Handle() {
+    if (request_.has_open()) {
+      if (session_ != nullptr) return absl::InvalidArgumentError("got a second open");
+      ASSIGN_OR_RETURN(session_, DraftSession::Open(request_.open(), state_));
+      return false;
+    }
+    if (session_ == nullptr) {
+      return absl::InvalidArgumentError("got no open as the first message");
+    }
+    if (!request_.has_step()) {
+      return absl::InvalidArgumentError("got an empty message, expected a step");
+    }
+    return session_->Step(request_.step(), &response_);
+  }
+
+  DrafterState* const state_;
+  v1::DraftRequest request_;
+  v1::DraftResponse response_;
+  std::unique_ptr<DraftSession> session_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<DraftSession>> DraftSession::Open(const v1::OpenSession& open,
+                                                                 DrafterState* state) {
+  ASSIGN_OR_RETURN(const MatrixKey key, MatrixKeyFromProto(open.scope(), open.tenant()));
+  MatrixBinding binding = BindingFromProto(open.model(), open.k());
+  RETURN_IF_ERROR(state->store->Bind(binding));
+  ASSIGN_OR_RETURN(std::shared_ptr<AdjacencyMatrix> matrix, state->store->Use(key));
+  return std::unique_ptr<DraftSession>(
+      new DraftSession(state, std::move(binding), std::move(matrix)));
+}
+
+absl::StatusOr<bool> DraftSession::Step(const v1::DraftStep& step, v1::DraftResponse* response) {
+  const absl::Duration start = RealClock().Monotonic();
+  std::optional<Observation> prompt, observation;
+  std::optional<Proposal> proposal;
+  if (step.has_prompt()) {
+    ASSIGN_OR_RETURN(prompt, PromptFromProto(step.prompt(), binding_));
+  }
+  if (step.has_observation()) {
+    ASSIGN_OR_RETURN(observation, ObservationFromProto(step.observation(), binding_));
+  }
+  if (step.has_proposal()) {
+    ASSIGN_OR_RETURN(proposal,
+                     ProposalFromProto(step.proposal(), state_->shape, binding_.model.vocab_size));
+  }
+  if (prompt.has_value()) Learn(*prompt, matrix_.get());
+  if (observation.has_value()) Learn(*observation, matrix_.get());
+  if (!proposal.has_value()) return false;
+  DraftTree tree =
+      BuildTree(*matrix_, proposal->root, state_->shape, proposal->max_nodes, proposal->max_depth);
+  tree.base = proposal->base;
+  response->set_step(step.step());
+  DraftTreeToProto(tree, response->mutable_tree());
+  const absl::Duration spent = RealClock().Monotonic() - start;
+  response->set_draft_micros(static_cast<std::uint64_t>(absl::ToInt64Microseconds(spent)));
+  return true;
+}
+
+grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* NewDraftReactor(DrafterState* state) {
+  return new DraftReactor(state);
+}
+
+}  // namespace recycling::drafter

@@ -1,0 +1,45 @@
+// One Draft stream, and what its unary twins share with it.
+#ifndef RECYCLING_DRAFTER_DRAFT_SESSION_H_
+#define RECYCLING_DRAFTER_DRAFT_SESSION_H_
+
+#include <memory>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "drafter/drafter_service.h"
+
+namespace recycling::drafter {
+
+// A matrix in use for one request. Threads: calls one at a time.
+class DraftSession {
+ public:
+  // An open counts as a handshake. InvalidArgument, FailedPrecondition, ResourceExhausted.
+  static absl::StatusOr<std::unique_ptr<DraftSession>> Open(const v1::OpenSession& open,
+                                                            DrafterState* state);
+  ~DraftSession() { --state_->open_sessions; }
+
+  DraftSession(const DraftSession&) = delete;
+  DraftSession& operator=(const DraftSession&) = delete;
+
+  // Checks the whole step, then learns and proposes: on InvalidArgument nothing was learnt. True if
+  // the step asked for a proposal, which then is in `response`.
+  absl::StatusOr<bool> Step(const v1::DraftStep& step, v1::DraftResponse* response);
+
+ private:
+  DraftSession(DrafterState* state, MatrixBinding binding, std::shared_ptr<AdjacencyMatrix> matrix)
+      : state_(state), binding_(std::move(binding)), matrix_(std::move(matrix)) {
+    ++state_->open_sessions;
+  }
+
+  DrafterState* const state_;
+  const MatrixBinding binding_;
+  const std::shared_ptr<AdjacencyMatrix> matrix_;
+};
+
+// Deletes itself when the stream is done.
+grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* NewDraftReactor(DrafterState* state);
+
+}  // namespace recycling::drafter
+
+#endif  // RECYCLING_DRAFTER_DRAFT_SESSION_H_

@@ -1,0 +1,119 @@
+#include "drafter/drafter_service.h"
+
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "common/build_version.h"
+#include "common/proto_convert.h"
+#include "common/status_grpc.h"
+#include "common/status_macros.h"
+#include "drafter/draft_session.h"
+#include "drafter/drafter_convert.h"
+#include "drafter/matrix_transfer.h"
+
+namespace recycling::drafter {
+namespace {
+
+grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const absl::Status& status) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  reactor->Finish(ToGrpcStatus(status));
+  return reactor;
+}
+
+absl::Status CheckHandshake(const v1::HandshakeRequest& request, MatrixStore* store) {
+  if (request.protocol_version() != kProtocolVersion) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "protocol_version: got ", request.protocol_version(), ", expected ", kProtocolVersion));
+  }
+  return store->Bind(BindingFromProto(request.model(), request.k()));
+}
+
+// A unary twin is a session of one step.
+absl::Status RunOneStep(const v1::OpenSession& open, const v1::DraftStep& step, DrafterState* state,
+                        v1::DraftResponse* response) {
+  if (open.scope() == common::v1::MATRIX_SCOPE_REQUEST) {
+    return absl::InvalidArgumentError(
+        "scope: got REQUEST, expected TENANT or SHARED for a call without a stream");
+  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<DraftSession> session, DraftSession::Open(open, state));
+  return session->Step(step, response).status();
+}
+
+}  // namespace
+
+bool TransferBudget::Take(std::uint64_t bytes) {
+  std::uint64_t used = used_.load();
+  do {
+    if (bytes > max_bytes_ || used > max_bytes_ - bytes) return false;
+  } while (!used_.compare_exchange_weak(used, used + bytes));
+  return true;
+}
+
+grpc::ServerUnaryReactor* GrpcDrafterService::Handshake(grpc::CallbackServerContext* context,
+                                                        const v1::HandshakeRequest* request,
+                                                        v1::HandshakeResponse* response) {
+  const absl::Status status = CheckHandshake(*request, state_.store);
+  if (status.ok()) {
+    response->set_drafter_id(state_.drafter_id);
+    response->set_max_tree_nodes(static_cast<std::uint32_t>(state_.shape.size()));
+    response->set_build(BuildVersion());
+    response->set_protocol_version(kProtocolVersion);
+    response->set_shared_scope_allowed(state_.store->options().allow_shared);
+    response->set_tree_template(state_.shape.name());
+  }
+  return Finish(context, status);
+}
+
+grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* GrpcDrafterService::Draft(
+    grpc::CallbackServerContext*) {
+  return NewDraftReactor(&state_);
+}
+
+grpc::ServerUnaryReactor* GrpcDrafterService::Propose(grpc::CallbackServerContext* context,
+                                                      const v1::ProposeRequest* request,
+                                                      v1::ProposeResponse* response) {
+  v1::DraftStep step;
+  *step.mutable_proposal() = request->proposal();
+  v1::DraftResponse answer;
+  const absl::Status status = RunOneStep(request->session(), step, &state_, &answer);
+  *response->mutable_tree() = std::move(*answer.mutable_tree());
+  return Finish(context, status);
+}
+
+grpc::ServerUnaryReactor* GrpcDrafterService::Observe(grpc::CallbackServerContext* context,
+                                                      const v1::ObserveRequest* request,
+                                                      v1::ObserveResponse*) {
+  v1::DraftStep step;
+  *step.mutable_observation() = request->observation();
+  v1::DraftResponse unused;
+  return Finish(context, RunOneStep(request->session(), step, &state_, &unused));
+}
+
+grpc::ServerUnaryReactor* GrpcDrafterService::GetMatrixInfo(grpc::CallbackServerContext* context,
+                                                            const v1::GetMatrixInfoRequest*,
+                                                            v1::GetMatrixInfoResponse* response) {
+  response->set_drafter_id(state_.drafter_id);
+  if (const std::optional<MatrixBinding> binding = state_.store->binding()) {
+    ModelIdentityToProto(binding->model, response->mutable_model());
+    response->set_k(binding->k);
+  }
+  for (const MatrixStore::Entry& entry : state_.store->List()) {
+    MatrixInfoToProto(entry, response->add_matrices());
+  }
+  response->set_bytes(state_.store->bytes());
+  response->set_max_bytes(state_.store->options().max_bytes);
+  response->set_open_sessions(state_.open_sessions.load());
+  return Finish(context, absl::OkStatus());
+}
+
+grpc::ServerWriteReactor<v1::SaveMatrixResponse>* GrpcDrafterService::SaveMatrix(
+    grpc::CallbackServerContext*, const v1::SaveMatrixRequest* request) {
+  return NewSaveReactor(&state_, *request);
+}
+
+grpc::ServerReadReactor<v1::LoadMatrixRequest>* GrpcDrafterService::LoadMatrix(
+    grpc::CallbackServerContext*, v1::LoadMatrixResponse* response) {
+  return NewLoadReactor(&state_, response);
+}
+
+}  // namespace recycling::drafter

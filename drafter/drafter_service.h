@@ -1,0 +1,88 @@
+// recycling.drafter.v1.DrafterService over the callback API. Thin: converts, calls the drafter's
+// core, converts the status. Drafting and learning take microseconds and happen in the reaction;
+// nothing here waits for a disk.
+#ifndef RECYCLING_DRAFTER_DRAFTER_SERVICE_H_
+#define RECYCLING_DRAFTER_DRAFTER_SERVICE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "drafter/matrix_store.h"
+#include "drafter/snapshot_saver.h"
+#include "drafter/tree_template.h"
+#include "recycling/drafter/v1/drafter.grpc.pb.h"
+
+namespace recycling::drafter {
+
+// Version of the protocol that is spoken.
+inline constexpr std::uint32_t kProtocolVersion = 1;
+
+// Bytes that snapshots on their way in or out take in memory, all calls together.
+class TransferBudget {
+ public:
+  explicit TransferBudget(std::uint64_t max_bytes) : max_bytes_(max_bytes) {}
+
+  // False, and nothing taken, if it would exceed the budget.
+  bool Take(std::uint64_t bytes);
+  void Give(std::uint64_t bytes) { used_ -= bytes; }
+
+ private:
+  const std::uint64_t max_bytes_;
+  std::atomic<std::uint64_t> used_{0};
+};
+
+// What the RPCs share. Everything pointed to outlives the service.
+struct DrafterState {
+  DrafterState(std::string id, TreeTemplate tree, MatrixStore* matrices, SnapshotSaver* snapshots)
+      : drafter_id(std::move(id)),
+        shape(std::move(tree)),
+        store(matrices),
+        saver(snapshots),
+        transfers(2 * store->options().max_bytes) {}
+
+  const std::string drafter_id;
+  const TreeTemplate shape;
+  MatrixStore* const store;
+  SnapshotSaver* const saver;  // null: nothing is kept on disk
+  std::atomic<std::uint32_t> open_sessions{0};
+  TransferBudget transfers;
+};
+
+// Threads: any. Error codes are those of the core (matrix_store.h, snapshot.h, drafter_convert.h):
+// InvalidArgument for a malformed message, of which nothing is learnt; FailedPrecondition for
+// another model or k and for a scope that is not allowed; NotFound, DataLoss and ResourceExhausted
+// as said there.
+class GrpcDrafterService final : public v1::DrafterService::CallbackService {
+ public:
+  GrpcDrafterService(std::string drafter_id, TreeTemplate shape, MatrixStore* store,
+                     SnapshotSaver* saver)
+      : state_(std::move(drafter_id), std::move(shape), store, saver) {}
+
+  grpc::ServerUnaryReactor* Handshake(grpc::CallbackServerContext* context,
+                                      const v1::HandshakeRequest* request,
+                                      v1::HandshakeResponse* response) override;
+  grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* Draft(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* Propose(grpc::CallbackServerContext* context,
+                                    const v1::ProposeRequest* request,
+                                    v1::ProposeResponse* response) override;
+  grpc::ServerUnaryReactor* Observe(grpc::CallbackServerContext* context,
+                                    const v1::ObserveRequest* request,
+                                    v1::ObserveResponse* response) override;
+  grpc::ServerUnaryReactor* GetMatrixInfo(grpc::CallbackServerContext* context,
+                                          const v1::GetMatrixInfoRequest* request,
+                                          v1::GetMatrixInfoResponse* response) override;
+  grpc::ServerWriteReactor<v1::SaveMatrixResponse>* SaveMatrix(
+      grpc::CallbackServerContext* context, const v1::SaveMatrixRequest* request) override;
+  grpc::ServerReadReactor<v1::LoadMatrixRequest>* LoadMatrix(
+      grpc::CallbackServerContext* context, v1::LoadMatrixResponse* response) override;
+
+ private:
+  DrafterState state_;
+};
+
+}  // namespace recycling::drafter
+
+#endif  // RECYCLING_DRAFTER_DRAFTER_SERVICE_H_
