@@ -1,0 +1,74 @@
+// Programs as child processes of a test, which never outlive it.
+#ifndef RECYCLING_TESTS_DOUBLES_PROCESS_H_
+#define RECYCLING_TESTS_DOUBLES_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace recycling::doubles {
+
+// Threads: one at a time; start it on a thread that lives as long as it should, because the kernel
+// kills it when that thread ends (so that a test that crashes leaves nothing behind).
+class Process {
+ public:
+  // Starts argv[0] (a path) with its output appended to the file `log`. NotFound if there is no
+  // such program.
+  static absl::StatusOr<std::unique_ptr<Process>> Start(const std::vector<std::string>& argv,
+                                                        const std::string& log);
+
+  // Kills and reaps it if it still runs.
+  ~Process();
+
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  // Sends `signal`; nothing if it has ended.
+  void Signal(int signal);
+
+  // Waits for the end. Its exit code, or 128 + the signal that ended it. DeadlineExceeded if it
+  // still runs after `timeout`.
+  absl::StatusOr<int> Wait(absl::Duration timeout);
+
+  // Waits until the program has written `path`, and returns its lines. Unavailable if the program
+  // ends first, DeadlineExceeded after `timeout`.
+  absl::StatusOr<std::vector<std::string>> WaitForLines(const std::string& path,
+                                                        absl::Duration timeout);
+
+  pid_t pid() const { return pid_; }
+
+ private:
+  Process(pid_t pid, std::string name) : pid_(pid), name_(std::move(name)) {}
+
+  // Whether it has ended; reaps it then.
+  bool Ended();
+
+  const pid_t pid_;
+  const std::string name_;
+  std::optional<int> exit_;
+};
+
+// A new empty folder that is removed with everything in it.
+class TempDir {
+ public:
+  TempDir();
+  ~TempDir();
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace recycling::doubles
+
+#endif  // RECYCLING_TESTS_DOUBLES_PROCESS_H_
