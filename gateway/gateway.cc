@@ -1,0 +1,206 @@
+#include "gateway/gateway.h"
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/log.h"
+#include "common/mutex.h"
+#include "common/status_macros.h"
+#include "gateway/gateway_proto.h"
+#include "gateway/gateway_service.h"
+#include "gateway/grpc_drafter_client.h"
+#include "gateway/grpc_verifier_client.h"
+#include "gateway/peer_pool.h"
+#include "gateway/served_model.h"
+
+namespace recycling::gateway {
+namespace {
+
+constexpr absl::Duration kTokenizerTimeout = absl::Seconds(30);
+
+// One channel an address as long as somebody uses it. Threads: any.
+class Channels {
+ public:
+  explicit Channels(ChannelFactory factory) : factory_(std::move(factory)) {}
+
+  std::shared_ptr<grpc::Channel> Get(const std::string& address) {
+    MutexLock lock(mutex_);
+    std::erase_if(channels_, [](const auto& entry) { return entry.second.expired(); });
+    if (const auto found = channels_.find(address); found != channels_.end()) {
+      if (auto channel = found->second.lock(); channel != nullptr) return channel;
+    }
+    auto channel = factory_(address);
+    channels_[address] = channel;
+    return channel;
+  }
+
+ private:
+  const ChannelFactory factory_;
+  Mutex mutex_;
+  std::map<std::string, std::weak_ptr<grpc::Channel>> channels_ ABSL_GUARDED_BY(mutex_);
+};
+
+class Verifiers final : public VerifierDirectory {
+ public:
+  Verifiers(PeerPoolOptions options, PeerPool<VerifierClient>::Greet greet, Resolver& resolver,
+            const Clock& clock)
+      : pool_(std::move(options), std::move(greet), resolver, clock) {}
+
+  absl::StatusOr<std::shared_ptr<VerifierClient>> Pick() override {
+    auto picked = pool_.Pick(LeastLoaded);
+    if (picked.ok()) return picked;
+    return absl::UnavailableError(absl::StrCat("verifiers: ", picked.status().message()));
+  }
+
+  void Report(const std::string& address, const absl::Status& error) override {
+    pool_.Report(address, error);
+  }
+
+  PeerPool<VerifierClient>& pool() { return pool_; }
+
+ private:
+  PeerPool<VerifierClient> pool_;
+};
+
+class Drafters final : public DrafterDirectory {
+ public:
+  Drafters(PeerPoolOptions options, PeerPool<DrafterClient>::Greet greet, Resolver& resolver,
+           const Clock& clock, int per_tenant)
+      : pool_(std::move(options), std::move(greet), resolver, clock), per_tenant_(per_tenant) {}
+
+  absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string& tenant) override {
+    return pool_.Pick(
+        [&](std::span<const ReadyPeer> peers) { return PickByKey(tenant, peers, per_tenant_); });
+  }
+
+  void Report(const std::string& address, const absl::Status& error) override {
+    pool_.Report(address, error);
+  }
+
+  PeerPool<DrafterClient>& pool() { return pool_; }
+
+ private:
+  PeerPool<DrafterClient> pool_;
+  const int per_tenant_;
+};
+
+class GatewayServerImpl final : public GatewayServer {
+ public:
+  explicit GatewayServerImpl(GatewayOptions options)
+      : options_(std::move(options)),
+        resolver_(options_.resolver == nullptr ? SystemResolver() : *options_.resolver),
+        clock_(options_.clock == nullptr ? RealClock() : *options_.clock),
+        channels_(options_.channel),
+        drafters_(
+            {.targets = options_.drafters, .on_ready = nullptr},
+            [this](const std::string& address) { return GreetDrafter(address); }, resolver_, clock_,
+            options_.drafters_per_tenant),
+        verifiers_(
+            {.targets = options_.verifiers,
+             .on_ready = [this](bool ready) { VerifiersChanged(ready); }},
+            [this](const std::string& address) { return GreetVerifier(address); }, resolver_,
+            clock_),
+        service_({.max_requests = options_.max_requests,
+                  .draft_deadline = options_.draft_deadline,
+                  .default_node_budget = options_.node_budget,
+                  .add_peers = [this](v1::GetStatsResponse* response) { AddPeers(response); }},
+                 model_, verifiers_, drafters_, clock_) {
+    drafters_.pool().Start();
+    verifiers_.pool().Start();
+  }
+
+  grpc::Service* service() override { return &service_; }
+
+  void OnReady(std::function<void(bool)> tell) override {
+    MutexLock lock(ready_mutex_);
+    tell_ = std::move(tell);
+    if (tell_) tell_(ready_);
+  }
+
+ private:
+  absl::StatusOr<std::shared_ptr<VerifierClient>> GreetVerifier(const std::string& address) {
+    ASSIGN_OR_RETURN(const auto client, GrpcVerifierClient::Connect(channels_.Get(address), address,
+                                                                    options_.handshake_timeout));
+    RETURN_IF_ERROR(model_.Admit(client->info(),
+                                 [&client] { return client->FetchTokenizer(kTokenizerTimeout); }));
+    return client;
+  }
+
+  absl::StatusOr<std::shared_ptr<DrafterClient>> GreetDrafter(const std::string& address) {
+    const auto model = model_.Get();
+    if (model == nullptr) return absl::UnavailableError("no verifier has been ready yet");
+    return GrpcDrafterClient::Connect(channels_.Get(address), address, model->info.model,
+                                      model->info.k, options_.handshake_timeout);
+  }
+
+  void VerifiersChanged(bool ready) {
+    Log(ready ? LogLevel::kInfo : LogLevel::kWarning,
+        ready ? "a verifier is ready" : "no verifier is ready");
+    if (ready) drafters_.pool().Nudge();
+    MutexLock lock(ready_mutex_);
+    ready_ = ready;
+    if (tell_) tell_(ready);
+  }
+
+  void AddPeers(v1::GetStatsResponse* response) {
+    for (const PeerStatus& peer : verifiers_.pool().Statuses()) {
+      PeerToProto(peer, v1::PEER_ROLE_VERIFIER, response->add_peers());
+    }
+    for (const PeerStatus& peer : drafters_.pool().Statuses()) {
+      PeerToProto(peer, v1::PEER_ROLE_DRAFTER, response->add_peers());
+    }
+  }
+
+  const GatewayOptions options_;
+  Resolver& resolver_;
+  const Clock& clock_;
+  Channels channels_;
+  ModelReference model_;
+  Mutex ready_mutex_;
+  bool ready_ ABSL_GUARDED_BY(ready_mutex_) = false;
+  std::function<void(bool)> tell_ ABSL_GUARDED_BY(ready_mutex_);
+  Drafters drafters_;
+  Verifiers verifiers_;  // its thread nudges the drafters
+  GatewayService service_;
+};
+
+absl::Status CheckRange(absl::string_view name, std::int64_t value, std::int64_t low,
+                        std::int64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, ": got ", value, ", expected ", low, " to ", high));
+}
+
+}  // namespace
+
+const char* GatewayServer::full_name() { return v1::GatewayService::service_full_name(); }
+
+std::shared_ptr<grpc::Channel> CreatePeerChannel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetMaxReceiveMessageSize(64 << 20);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+absl::StatusOr<std::unique_ptr<GatewayServer>> CreateGateway(GatewayOptions options) {
+  if (options.verifiers.empty()) {
+    return absl::InvalidArgumentError("verifiers: got none, expected at least one");
+  }
+  RETURN_IF_ERROR(CheckRange("max_requests", options.max_requests, 1, 4096));
+  RETURN_IF_ERROR(CheckRange("draft_deadline in microseconds",
+                             absl::ToInt64Microseconds(options.draft_deadline), 1,
+                             absl::ToInt64Microseconds(absl::Hours(1))));
+  RETURN_IF_ERROR(CheckRange("node_budget", options.node_budget, 0, 1 << 20));
+  RETURN_IF_ERROR(CheckRange("drafters_per_tenant", options.drafters_per_tenant, 1, 1 << 20));
+  return std::make_unique<GatewayServerImpl>(std::move(options));
+}
+
+}  // namespace recycling::gateway

@@ -1,0 +1,62 @@
+// Composition: everything a gateway is made of, behind one gRPC service. Used by recycling-gateway
+// and by the all-in-one program.
+#ifndef RECYCLING_GATEWAY_GATEWAY_H_
+#define RECYCLING_GATEWAY_GATEWAY_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+#include "gateway/peer_target.h"
+
+namespace recycling::gateway {
+
+using ChannelFactory = std::function<std::shared_ptr<grpc::Channel>(const std::string& address)>;
+
+// A plaintext channel that reconnects within a second, pings every 30 s and takes large messages.
+std::shared_ptr<grpc::Channel> CreatePeerChannel(const std::string& address);
+
+struct GatewayOptions {
+  std::vector<PeerTarget> verifiers;  // at least one; see ParsePeerList
+  std::vector<PeerTarget> drafters;   // may be empty: every step is plain
+  ChannelFactory channel = CreatePeerChannel;
+
+  int max_requests = 64;  // that run at once, 1 to 4096; a thread each
+  absl::Duration draft_deadline = absl::Milliseconds(20);  // longest wait for one draft, above 0
+  int node_budget = 80;         // of requests that do not say; 0 and more
+  int drafters_per_tenant = 1;  // at least 1
+  absl::Duration handshake_timeout = absl::Seconds(2);
+
+  Resolver* resolver = nullptr;  // null: the system's
+  const Clock* clock = nullptr;  // null: the real one
+};
+
+// Threads: any. Destroy after the server that serves it is shut down.
+class GatewayServer {
+ public:
+  virtual ~GatewayServer() = default;
+
+  // Name of the service, for health checks.
+  static const char* full_name();
+
+  // To be served; lives as long as this.
+  virtual grpc::Service* service() = 0;
+
+  // `tell` hears now whether a verifier is ready for work, and again at every change, from a thread
+  // of the gateway. It replaces the one before, which is not called any more once this returns;
+  // null: none. It must not block and must not call back.
+  virtual void OnReady(std::function<void(bool ready)> tell) = 0;
+};
+
+// Begins to greet the peers at once. InvalidArgument naming the option that is out of its range.
+absl::StatusOr<std::unique_ptr<GatewayServer>> CreateGateway(GatewayOptions options);
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_GATEWAY_H_

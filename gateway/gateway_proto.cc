@@ -1,0 +1,141 @@
+#include "gateway/gateway_proto.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "common/proto_convert.h"
+#include "common/status_macros.h"
+
+namespace recycling::gateway {
+namespace {
+
+// In the order of FallbackReason.
+constexpr v1::FallbackReason kReasons[kFallbackReasons] = {
+    v1::FALLBACK_REASON_UNAVAILABLE, v1::FALLBACK_REASON_TIMEOUT, v1::FALLBACK_REASON_STALE,
+    v1::FALLBACK_REASON_MALFORMED,   v1::FALLBACK_REASON_ERROR,   v1::FALLBACK_REASON_MISMATCH};
+
+absl::StatusOr<MatrixScope> ScopeFromProto(common::v1::MatrixScope scope) {
+  switch (scope) {
+    case common::v1::MATRIX_SCOPE_UNSPECIFIED:
+    case common::v1::MATRIX_SCOPE_TENANT:
+      return MatrixScope::kTenant;
+    case common::v1::MATRIX_SCOPE_REQUEST:
+      return MatrixScope::kRequest;
+    case common::v1::MATRIX_SCOPE_SHARED:
+      return MatrixScope::kShared;
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("matrix_scope: got unknown value ", static_cast<int>(scope)));
+  }
+}
+
+v1::FinishReason ReasonToProto(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kEos:
+      return v1::FINISH_REASON_EOS;
+    case FinishReason::kStopString:
+      return v1::FINISH_REASON_STOP_STRING;
+    case FinishReason::kStopToken:
+      return v1::FINISH_REASON_STOP_TOKEN;
+    case FinishReason::kLength:
+      return v1::FINISH_REASON_LENGTH;
+  }
+  return v1::FINISH_REASON_UNSPECIFIED;
+}
+
+std::uint32_t Clip(std::uint64_t count) {
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  return static_cast<std::uint32_t>(std::min(count, kMost));
+}
+
+std::uint64_t Micros(absl::Duration duration) {
+  return static_cast<std::uint64_t>(std::max(absl::ToInt64Microseconds(duration), std::int64_t{0}));
+}
+
+}  // namespace
+
+absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateRequest& proto) {
+  GenerateOptions options;
+  if (proto.has_prompt()) options.prompt = proto.prompt();
+  if (proto.has_prompt_ids()) {
+    const auto& ids = proto.prompt_ids().ids();
+    options.prompt = std::vector<TokenId>(ids.begin(), ids.end());
+  }
+  options.sampling = SamplingOptionsFromProto(proto.sampling());
+  options.stop.assign(proto.stop().begin(), proto.stop().end());
+  const v1::SpeculationOptions& speculation = proto.speculation();
+  if (!v1::SpeculationMode_IsValid(speculation.mode())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("speculation.mode: got unknown value ", static_cast<int>(speculation.mode())));
+  }
+  options.speculate = speculation.mode() != v1::SPECULATION_MODE_OFF;
+  if (speculation.has_node_budget()) options.node_budget = speculation.node_budget();
+  ASSIGN_OR_RETURN(options.scope, ScopeFromProto(speculation.matrix_scope()));
+  options.learn_from_prompt = speculation.learn_from_prompt();
+  if (speculation.has_learn_last()) options.learn_last = speculation.learn_last();
+  return options;
+}
+
+void DeltaToProto(const OutputDelta& delta, v1::Delta* proto) {
+  proto->set_text(delta.text);
+  proto->mutable_token_ids()->Add(delta.tokens.begin(), delta.tokens.end());
+  for (const TokenLogprob& logprob : delta.logprobs) {
+    TokenLogprobToProto(logprob, proto->add_logprobs());
+  }
+}
+
+void SpeculationToProto(const SpeculationStats& stats, v1::SpeculationStats* proto) {
+  proto->set_steps(Clip(stats.steps));
+  proto->set_drafted_steps(Clip(stats.drafted_steps));
+  proto->set_draft_tokens(stats.draft_tokens);
+  proto->set_accepted_tokens(stats.accepted_tokens);
+  proto->set_mean_accepted_tokens(stats.MeanAcceptedTokens());
+  proto->set_acceptance_rate(stats.AcceptanceRate());
+  proto->mutable_accepted_per_depth()->Add(stats.accepted_per_depth.begin(),
+                                           stats.accepted_per_depth.end());
+  for (std::size_t r = 0; r < stats.fallbacks.size(); ++r) {
+    if (stats.fallbacks[r] == 0) continue;
+    v1::Fallback* fallback = proto->add_fallbacks();
+    fallback->set_reason(kReasons[r]);
+    fallback->set_count(stats.fallbacks[r]);
+  }
+}
+
+void TimingsToProto(const Timings& timings, v1::Timings* proto) {
+  proto->set_total_micros(Micros(timings.total));
+  proto->set_time_to_first_token_micros(Micros(timings.time_to_first_token));
+  proto->set_prefill_micros(Micros(timings.prefill));
+  proto->set_decode_micros(Micros(timings.decode));
+  proto->set_draft_micros(Micros(timings.draft));
+  proto->set_verify_micros(Micros(timings.verify));
+  proto->set_verify_forward_micros(Micros(timings.verify_forward));
+  proto->set_rest_micros(Micros(timings.rest()));
+}
+
+void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto) {
+  proto->set_role(role);
+  proto->set_address(peer.address);
+  proto->set_ready(peer.ready);
+  proto->set_detail(peer.detail);
+  proto->set_requests_running(static_cast<std::uint32_t>(std::max(peer.running, 0)));
+}
+
+void FinalToProto(const DecodeOutcome& outcome, std::uint32_t prompt_tokens, std::uint64_t seed,
+                  const std::string& verifier, v1::Final* proto) {
+  proto->set_finish_reason(ReasonToProto(outcome.finish.reason));
+  proto->set_matched_stop(outcome.finish.matched_stop);
+  if (outcome.finish.matched_token.has_value()) {
+    proto->set_matched_token(*outcome.finish.matched_token);
+  }
+  proto->mutable_usage()->set_prompt_tokens(prompt_tokens);
+  proto->mutable_usage()->set_completion_tokens(outcome.completion_tokens);
+  proto->mutable_usage()->set_cached_prompt_tokens(outcome.cached_prompt_tokens);
+  TimingsToProto(outcome.timings, proto->mutable_timings());
+  SpeculationToProto(outcome.speculation, proto->mutable_speculation());
+  proto->mutable_speculation()->set_drafter(outcome.drafter);
+  proto->mutable_speculation()->set_verifier(verifier);
+  proto->set_seed(seed);
+}
+
+}  // namespace recycling::gateway

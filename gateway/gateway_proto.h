@@ -1,0 +1,30 @@
+// Between the messages of recycling.gateway.v1 and the gateway's nouns.
+#ifndef RECYCLING_GATEWAY_GATEWAY_PROTO_H_
+#define RECYCLING_GATEWAY_GATEWAY_PROTO_H_
+
+#include "absl/status/statusor.h"
+#include "gateway/decode_loop.h"
+#include "gateway/decode_stats.h"
+#include "gateway/emission.h"
+#include "gateway/generate_plan.h"
+#include "gateway/peer_pool.h"
+#include "recycling/gateway/v1/gateway.pb.h"
+
+namespace recycling::gateway {
+
+// InvalidArgument naming the field if an enum has a value this program does not know; everything
+// else is checked by PlanDecode.
+absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateRequest& proto);
+
+void DeltaToProto(const OutputDelta& delta, v1::Delta* proto);
+void SpeculationToProto(const SpeculationStats& stats, v1::SpeculationStats* proto);
+void TimingsToProto(const Timings& timings, v1::Timings* proto);
+void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto);
+
+// The end of an output of `prompt_tokens` prompt tokens. Requires outcome.status.ok().
+void FinalToProto(const DecodeOutcome& outcome, std::uint32_t prompt_tokens, std::uint64_t seed,
+                  const std::string& verifier, v1::Final* proto);
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_GATEWAY_PROTO_H_

@@ -1,0 +1,251 @@
+#include "gateway/gateway_service.h"
+
+#include <chrono>
+#include <cstdint>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/build_version.h"
+#include "common/log.h"
+#include "common/proto_convert.h"
+#include "common/status_grpc.h"
+#include "common/status_macros.h"
+#include "gateway/gateway_proto.h"
+#include "gateway/utf8.h"
+
+namespace recycling::gateway {
+namespace {
+
+constexpr std::size_t kLongestRequestId = 128;
+
+std::uint64_t Random64() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32) | device();
+}
+
+absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {
+  const auto deadline = context.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) return absl::InfiniteFuture();
+  return absl::FromChrono(deadline);
+}
+
+template <typename Message>
+absl::StatusOr<Message> Parse(grpc::ByteBuffer bytes) {
+  Message message;
+  if (grpc::SerializationTraits<Message>::Deserialize(&bytes, &message).ok()) return message;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "request: not a ", Message::descriptor()->full_name(), ", or a text in it is not UTF-8"));
+}
+
+grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context, const absl::Status& status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(ToGrpcStatus(status));
+  return reactor;
+}
+
+}  // namespace
+
+// One Generate call.
+struct GatewayService::Generation {
+  std::shared_ptr<StreamWriter> writer;
+  grpc::ByteBuffer bytes;
+  absl::Time deadline;
+  absl::Duration arrived;
+
+  // Filled in as the request is understood.
+  std::string request_id;
+  std::shared_ptr<const ServedModel> model;
+  std::shared_ptr<VerifierClient> verifier;
+  DecodeRequest request;
+  std::uint32_t prompt_tokens = 0;
+  std::uint64_t seed = 0;
+  DecodeOutcome outcome;
+};
+
+GatewayService::GatewayService(GatewayServiceOptions options, const ModelReference& model,
+                               VerifierDirectory& verifiers, DrafterDirectory& drafters,
+                               const Clock& clock)
+    : options_(std::move(options)),
+      model_(model),
+      verifiers_(verifiers),
+      drafters_(drafters),
+      clock_(clock),
+      started_(clock.Monotonic()),
+      workers_(options_.max_requests) {}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  const auto writer = StreamWriter::Create();
+  if (const absl::Status admitted = totals_.Begin(options_.max_requests); !admitted.ok()) {
+    writer->End(ToGrpcStatus(admitted));
+    return writer.get();
+  }
+  auto generation = std::make_shared<Generation>();
+  generation->writer = writer;
+  generation->bytes = *request;
+  generation->deadline = DeadlineOf(*context);
+  generation->arrived = clock_.Monotonic();
+  workers_.Submit([this, generation] { Run(*generation); });
+  return writer.get();
+}
+
+void GatewayService::Run(Generation& generation) {
+  DecodeOutcome& outcome = generation.outcome;
+  outcome.status = Plan(generation);
+  if (outcome.status.ok()) Decode(generation);
+  outcome.timings.total = clock_.Monotonic() - generation.arrived;
+  generation.writer->OnCancelCall(nullptr);
+  totals_.End(outcome, generation.prompt_tokens);
+  Log(generation);
+  if (outcome.status.ok()) {
+    v1::GenerateResponse response;
+    FinalToProto(outcome, generation.prompt_tokens, generation.seed, generation.verifier->address(),
+                 response.mutable_final());
+    generation.writer->Write(response);
+  }
+  generation.verifier.reset();
+  generation.writer->End(ToGrpcStatus(outcome.status));
+}
+
+absl::Status GatewayService::Plan(Generation& generation) {
+  ASSIGN_OR_RETURN(const v1::GenerateRequest proto,
+                   Parse<v1::GenerateRequest>(std::move(generation.bytes)));
+  if (proto.request_id().size() > kLongestRequestId) {
+    return absl::InvalidArgumentError(absl::StrCat("request_id: got ", proto.request_id().size(),
+                                                   " bytes, expected at most ", kLongestRequestId));
+  }
+  generation.request_id = proto.request_id().empty()
+                              ? absl::StrCat(absl::Hex(Random64(), absl::kZeroPad16))
+                              : proto.request_id();
+  ASSIGN_OR_RETURN(generation.model, Model());
+  ASSIGN_OR_RETURN(GenerateOptions options, GenerateOptionsFromProto(proto));
+  ASSIGN_OR_RETURN(generation.request, PlanDecode(std::move(options), *generation.model->tokenizer,
+                                                  generation.model->info.context_length,
+                                                  options_.default_node_budget, Random64));
+  generation.request.deadline = generation.deadline;
+  generation.request.arrived = generation.arrived;
+  generation.prompt_tokens = static_cast<std::uint32_t>(generation.request.prompt_ids.size());
+  generation.seed = *generation.request.sampling.seed;
+  ASSIGN_OR_RETURN(generation.verifier, verifiers_.Pick());
+  return absl::OkStatus();
+}
+
+void GatewayService::Decode(Generation& generation) {
+  StreamWriter& writer = *generation.writer;
+  v1::GenerateResponse response;
+  response.mutable_started()->set_request_id(generation.request_id);
+  response.mutable_started()->set_prompt_tokens(generation.prompt_tokens);
+  response.mutable_started()->set_seed(generation.seed);
+  writer.Write(response);
+
+  const auto loop = std::make_shared<DecodeLoop>(
+      std::move(generation.request),
+      DecodeParts{.verifier = generation.verifier,
+                  .drafters = drafters_,
+                  .clock = clock_,
+                  .token_bytes = [model = generation.model](
+                                     TokenId id) { return model->tokenizer->TokenBytes(id); },
+                  .draft_deadline = options_.draft_deadline});
+  writer.OnCancelCall([loop] { loop->Cancel(); });
+  generation.outcome = loop->Run([&writer](OutputDelta delta) {
+    v1::GenerateResponse message;
+    DeltaToProto(delta, message.mutable_delta());
+    writer.Write(message);
+  });
+  if (absl::IsUnavailable(generation.outcome.status)) {
+    verifiers_.Report(generation.verifier->address(), generation.outcome.status);
+  }
+}
+
+void GatewayService::Log(const Generation& generation) const {
+  const DecodeOutcome& outcome = generation.outcome;
+  const double seconds = absl::ToDoubleSeconds(outcome.timings.decode);
+  const double rate = seconds > 0 ? outcome.completion_tokens / seconds : 0;
+  const char* const kReasons[] = {"eos", "stop_string", "stop_token", "length"};
+  recycling::Log(
+      LogLevel::kInfo, "generate",
+      {{"request_id", generation.request_id},
+       {"prompt_tokens", absl::StrCat(generation.prompt_tokens)},
+       {"completion_tokens", absl::StrCat(outcome.completion_tokens)},
+       {"tokens_per_second", absl::StrFormat("%.1f", rate)},
+       {"mean_accepted_tokens", absl::StrFormat("%.2f", outcome.speculation.MeanAcceptedTokens())},
+       {"seconds", absl::StrFormat("%.3f", absl::ToDoubleSeconds(outcome.timings.total))},
+       {"end", outcome.status.ok() ? kReasons[static_cast<int>(outcome.finish.reason)]
+                                   : outcome.status.ToString()}});
+}
+
+absl::StatusOr<std::shared_ptr<const ServedModel>> GatewayService::Model() const {
+  if (auto model = model_.Get(); model != nullptr) return model;
+  auto picked = verifiers_.Pick();
+  if (!picked.ok()) return picked.status();
+  return absl::UnavailableError("no verifier has been ready yet");
+}
+
+grpc::ServerUnaryReactor* GatewayService::GetModel(grpc::CallbackServerContext* context,
+                                                   const v1::GetModelRequest*,
+                                                   v1::GetModelResponse* response) {
+  const auto model = Model();
+  if (!model.ok()) return Reply(context, model.status());
+  const VerifierInfo& info = (*model)->info;
+  ModelIdentityToProto(info.model, response->mutable_model());
+  response->set_context_length(info.context_length);
+  response->set_description(info.model_description);
+  response->set_kernel(info.kernel);
+  response->set_numerics_id(info.numerics_id);
+  response->mutable_eos_token_ids()->Add(info.eos_token_ids.begin(), info.eos_token_ids.end());
+  response->set_build(BuildVersion());
+  return Reply(context, absl::OkStatus());
+}
+
+grpc::ServerUnaryReactor* GatewayService::Tokenize(grpc::CallbackServerContext* context,
+                                                   const grpc::ByteBuffer* request,
+                                                   grpc::ByteBuffer* response) {
+  const auto answer = [&]() -> absl::StatusOr<v1::TokenizeResponse> {
+    ASSIGN_OR_RETURN(const v1::TokenizeRequest proto, Parse<v1::TokenizeRequest>(*request));
+    ASSIGN_OR_RETURN(const auto model, Model());
+    const EncodeOptions options{.add_special = proto.has_add_special() ? proto.add_special() : true,
+                                .parse_control = proto.parse_control()};
+    ASSIGN_OR_RETURN(const auto ids, model->tokenizer->Encode(proto.text(), options));
+    v1::TokenizeResponse message;
+    message.mutable_ids()->Add(ids.begin(), ids.end());
+    return message;
+  }();
+  if (!answer.ok()) return Reply(context, answer.status());
+  const grpc::Slice slice(answer->SerializeAsString());
+  *response = grpc::ByteBuffer(&slice, 1);
+  return Reply(context, absl::OkStatus());
+}
+
+grpc::ServerUnaryReactor* GatewayService::Detokenize(grpc::CallbackServerContext* context,
+                                                     const v1::DetokenizeRequest* request,
+                                                     v1::DetokenizeResponse* response) {
+  const auto text = [&]() -> absl::StatusOr<std::string> {
+    ASSIGN_OR_RETURN(const auto model, Model());
+    const std::vector<TokenId> ids(request->ids().begin(), request->ids().end());
+    return model->tokenizer->Decode(ids, request->render_control());
+  }();
+  if (!text.ok()) return Reply(context, text.status());
+  response->set_text(ToUtf8(*text));
+  return Reply(context, absl::OkStatus());
+}
+
+grpc::ServerUnaryReactor* GatewayService::GetStats(grpc::CallbackServerContext* context,
+                                                   const v1::GetStatsRequest*,
+                                                   v1::GetStatsResponse* response) {
+  const Totals totals = totals_.Snapshot();
+  response->set_uptime_micros(
+      static_cast<std::uint64_t>(absl::ToInt64Microseconds(clock_.Monotonic() - started_)));
+  response->set_requests_running(static_cast<std::uint32_t>(totals.running));
+  response->set_requests_succeeded(totals.succeeded);
+  response->set_requests_failed(totals.failed);
+  response->set_prompt_tokens(totals.prompt_tokens);
+  response->set_completion_tokens(totals.completion_tokens);
+  SpeculationToProto(totals.speculation, response->mutable_speculation());
+  TimingsToProto(totals.timings, response->mutable_timings());
+  if (options_.add_peers) options_.add_peers(response);
+  return Reply(context, absl::OkStatus());
+}
+
+}  // namespace recycling::gateway

@@ -1,0 +1,99 @@
+// recycling.gateway.v1.GatewayService: reads requests, runs the decode loop on threads of its own,
+// streams what it shows, keeps the totals and writes one log line a request.
+//  1. At most max_requests run at once; one more is ResourceExhausted at once.
+//  2. The loop never waits for a client: what the client has not taken is queued, at most a
+//     message a token.
+//  3. A client that cancels, is lost or runs out of time frees everything within one pass.
+#ifndef RECYCLING_GATEWAY_GATEWAY_SERVICE_H_
+#define RECYCLING_GATEWAY_GATEWAY_SERVICE_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+#include "gateway/drafting.h"
+#include "gateway/gateway_totals.h"
+#include "gateway/generate_plan.h"
+#include "gateway/served_model.h"
+#include "gateway/stream_writer.h"
+#include "gateway/verifier_client.h"
+#include "gateway/worker_pool.h"
+#include "recycling/gateway/v1/gateway.grpc.pb.h"
+
+namespace recycling::gateway {
+
+// Where a request finds its verifier. Threads: any; never blocks.
+class VerifierDirectory {
+ public:
+  virtual ~VerifierDirectory() = default;
+
+  // The verifier a new sequence goes to. It counts as used until the pointer is gone. Unavailable
+  // if none is ready.
+  virtual absl::StatusOr<std::shared_ptr<VerifierClient>> Pick() = 0;
+
+  // A sequence at the verifier of this address ended with this error.
+  virtual void Report(const std::string& address, const absl::Status& error) = 0;
+};
+
+struct GatewayServiceOptions {
+  int max_requests = 64;                                   // at least 1; a thread each
+  absl::Duration draft_deadline = absl::Milliseconds(20);  // longest wait for one draft
+  int default_node_budget = 80;                            // of requests that do not say
+  std::function<void(v1::GetStatsResponse*)> add_peers;    // fills GetStatsResponse.peers
+};
+
+// Generate and Tokenize take raw bytes: a text that is not UTF-8 makes a message that does not
+// parse, which generated code would answer with UNIMPLEMENTED and no word of why.
+using GatewayServiceBase = v1::GatewayService::WithRawCallbackMethod_Generate<
+    v1::GatewayService::WithRawCallbackMethod_Tokenize<
+        v1::GatewayService::WithCallbackMethod_GetModel<
+            v1::GatewayService::WithCallbackMethod_Detokenize<
+                v1::GatewayService::WithCallbackMethod_GetStats<v1::GatewayService::Service>>>>>;
+
+// Threads: any. Destroy after the server is shut down; waits for requests that still end.
+class GatewayService final : public GatewayServiceBase {
+ public:
+  // Everything referred to must outlive the service.
+  GatewayService(GatewayServiceOptions options, const ModelReference& model,
+                 VerifierDirectory& verifiers, DrafterDirectory& drafters, const Clock& clock);
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Generate(grpc::CallbackServerContext* context,
+                                                       const grpc::ByteBuffer* request) override;
+  grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context,
+                                     const v1::GetModelRequest* request,
+                                     v1::GetModelResponse* response) override;
+  grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context,
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* Detokenize(grpc::CallbackServerContext* context,
+                                       const v1::DetokenizeRequest* request,
+                                       v1::DetokenizeResponse* response) override;
+  grpc::ServerUnaryReactor* GetStats(grpc::CallbackServerContext* context,
+                                     const v1::GetStatsRequest* request,
+                                     v1::GetStatsResponse* response) override;
+
+ private:
+  struct Generation;
+
+  absl::StatusOr<std::shared_ptr<const ServedModel>> Model() const;
+  void Run(Generation& generation);
+  absl::Status Plan(Generation& generation);
+  void Decode(Generation& generation);
+  void Log(const Generation& generation) const;
+
+  const GatewayServiceOptions options_;
+  const ModelReference& model_;
+  VerifierDirectory& verifiers_;
+  DrafterDirectory& drafters_;
+  const Clock& clock_;
+  const absl::Duration started_;
+  GatewayTotals totals_;
+  WorkerPool workers_;  // last: its threads use everything above
+};
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_GATEWAY_SERVICE_H_

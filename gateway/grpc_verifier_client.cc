@@ -1,0 +1,214 @@
+#include "gateway/grpc_verifier_client.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/proto_convert.h"
+#include "common/status_grpc.h"
+#include "common/status_macros.h"
+#include "common/tokenizer_proto.h"
+#include "gateway/stream_call.h"
+
+namespace recycling::gateway {
+namespace {
+
+namespace pb = ::recycling::verifier::v1;
+using DecodeCall = StreamCall<pb::DecodeRequest, pb::DecodeResponse>;
+
+constexpr std::uint32_t kProtocolVersion = 1;
+constexpr absl::Duration kLinger = absl::Seconds(1);  // for the verifier to free the slot
+
+void SetTimeout(grpc::ClientContext* context, absl::Duration timeout) {
+  context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
+}
+
+absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
+  if (proto.protocol_version() != kProtocolVersion) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "protocol_version: got ", proto.protocol_version(), ", expected ", kProtocolVersion));
+  }
+  VerifierInfo info;
+  info.model = ModelIdentityFromProto(proto.model());
+  RETURN_IF_ERROR(ValidateModelIdentity(info.model));
+  if (proto.context_length() == 0) {
+    return absl::InvalidArgumentError("context_length: got 0, expected at least 1");
+  }
+  if (proto.k() < 1 || proto.k() > 64) {
+    return absl::InvalidArgumentError(absl::StrCat("k: got ", proto.k(), ", expected 1 to 64"));
+  }
+  info.context_length = proto.context_length();
+  info.k = proto.k();
+  constexpr std::uint32_t kMostNodes = std::numeric_limits<int>::max();
+  info.max_tree_nodes = static_cast<int>(std::min(proto.max_tree_nodes(), kMostNodes));
+  info.max_sequences = proto.max_sequences();
+  info.numerics_id = proto.numerics_id();
+  info.build = proto.build();
+  info.kernel = proto.kernel();
+  info.model_description = proto.model_description();
+  info.eos_token_ids.assign(proto.eos_token_ids().begin(), proto.eos_token_ids().end());
+  for (const TokenId id : info.eos_token_ids) {
+    if (id >= info.model.vocab_size) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("eos_token_ids: got ", id, ", expected less than ", info.model.vocab_size));
+    }
+  }
+  return info;
+}
+
+absl::StatusOr<SequenceOpened> OpenedFromProto(const pb::SequenceOpened& proto,
+                                               std::uint32_t vocab_size) {
+  SequenceOpened opened;
+  opened.base = proto.base();
+  opened.cached_tokens = proto.cached_tokens();
+  opened.forward = absl::Microseconds(proto.timings().forward_micros());
+  if (proto.prompt_candidates().ids_size() > 0) {
+    const auto& candidates = proto.prompt_candidates();
+    const std::size_t rows =
+        static_cast<std::size_t>(candidates.ids_size()) / std::max(candidates.k(), 1u);
+    ASSIGN_OR_RETURN(opened.prompt_candidates, CandidatesFromProto(candidates, rows, vocab_size));
+  }
+  return opened;
+}
+
+absl::StatusOr<StepVerified> VerifiedFromProto(const pb::StepVerified& proto, std::size_t rows,
+                                               std::uint32_t vocab_size) {
+  StepVerified verified;
+  verified.step = proto.step();
+  verified.base = proto.base();
+  verified.tokens.assign(proto.tokens().begin(), proto.tokens().end());
+  for (const std::uint32_t node : proto.accepted_nodes()) {
+    if (node > static_cast<std::uint32_t>(std::numeric_limits<int>::max())) {
+      return absl::InvalidArgumentError(absl::StrCat("accepted_nodes: got ", node));
+    }
+    verified.accepted_nodes.push_back(static_cast<int>(node));
+  }
+  if (proto.candidates().ids_size() > 0) {
+    ASSIGN_OR_RETURN(verified.candidates,
+                     CandidatesFromProto(proto.candidates(), rows, vocab_size));
+  }
+  for (const auto& logprob : proto.logprobs()) {
+    verified.logprobs.push_back(TokenLogprobFromProto(logprob));
+  }
+  verified.draft_ignored = proto.draft_ignored();
+  verified.forward = absl::Microseconds(proto.timings().forward_micros());
+  return verified;
+}
+
+class GrpcVerifierSession final : public VerifierSession {
+ public:
+  GrpcVerifierSession(std::shared_ptr<pb::VerifierService::Stub> stub, std::string address,
+                      std::uint32_t vocab_size, absl::Time deadline)
+      : stub_(std::move(stub)),
+        address_(std::move(address)),
+        vocab_size_(vocab_size),
+        call_(DecodeCall::Start(deadline, [this](auto* context, auto* reactor) {
+          stub_->async()->Decode(context, reactor);
+        })) {}
+
+  // Waits until the verifier has ended the stream, so that the slot is free for the next request.
+  ~GrpcVerifierSession() override {
+    call_->Close(kLinger);
+    call_->WaitDone();
+  }
+
+  absl::StatusOr<SequenceOpened> Open(const OpenSequence& open) override {
+    pb::DecodeRequest request;
+    auto& proto = *request.mutable_open();
+    proto.mutable_prompt_ids()->Add(open.prompt_ids.begin(), open.prompt_ids.end());
+    proto.mutable_generated_ids()->Add(open.generated_ids.begin(), open.generated_ids.end());
+    SamplingOptionsToProto(open.sampling, proto.mutable_sampling());
+    proto.set_learn_last(open.learn_last);
+    proto.set_want_candidates(open.want_candidates);
+    ASSIGN_OR_RETURN(const pb::DecodeResponse response, Exchange(std::move(request)));
+    if (!response.has_opened()) return Breach("expected opened");
+    auto opened = OpenedFromProto(response.opened(), vocab_size_);
+    if (!opened.ok()) return Breach(opened.status().message());
+    return opened;
+  }
+
+  absl::StatusOr<StepVerified> Verify(const VerifyStep& step) override {
+    pb::DecodeRequest request;
+    auto& proto = *request.mutable_verify();
+    proto.set_step(step.step);
+    proto.set_base(step.base);
+    if (step.tree.has_value()) DraftTreeToProto(*step.tree, proto.mutable_tree());
+    ASSIGN_OR_RETURN(const pb::DecodeResponse response, Exchange(std::move(request)));
+    if (!response.has_verified()) return Breach("expected verified");
+    const bool plain = !step.tree.has_value() || response.verified().draft_ignored();
+    const std::size_t rows = plain ? 1 : static_cast<std::size_t>(step.tree->size());
+    auto verified = VerifiedFromProto(response.verified(), rows, vocab_size_);
+    if (!verified.ok()) return Breach(verified.status().message());
+    return verified;
+  }
+
+  void Cancel() override { call_->Cancel(); }
+
+ private:
+  absl::StatusOr<pb::DecodeResponse> Exchange(pb::DecodeRequest request) {
+    call_->Send(std::move(request));  // if it is lost, Receive says why
+    auto received = call_->Receive(absl::InfiniteDuration());
+    if (!received.ok()) {
+      return absl::Status(received.status().code(),
+                          absl::StrCat("verifier ", address_, ": ", received.status().message()));
+    }
+    return **std::move(received);
+  }
+
+  absl::Status Breach(absl::string_view what) const {
+    return absl::InternalError(absl::StrCat("verifier ", address_, ": malformed answer: ", what));
+  }
+
+  const std::shared_ptr<pb::VerifierService::Stub> stub_;
+  const std::string address_;
+  const std::uint32_t vocab_size_;
+  const std::shared_ptr<DecodeCall> call_;
+};
+
+}  // namespace
+
+GrpcVerifierClient::GrpcVerifierClient(std::shared_ptr<grpc::Channel> channel, std::string address)
+    : address_(std::move(address)), stub_(pb::VerifierService::NewStub(std::move(channel))) {}
+
+absl::StatusOr<std::shared_ptr<GrpcVerifierClient>> GrpcVerifierClient::Connect(
+    std::shared_ptr<grpc::Channel> channel, const std::string& address, absl::Duration timeout) {
+  std::shared_ptr<GrpcVerifierClient> client(new GrpcVerifierClient(std::move(channel), address));
+  grpc::ClientContext context;
+  SetTimeout(&context, timeout);
+  pb::HandshakeResponse response;
+  RETURN_IF_ERROR(FromGrpcStatus(client->stub_->Handshake(&context, {}, &response)));
+  auto info = InfoFromProto(response);
+  if (absl::IsInvalidArgument(info.status())) {
+    return absl::InternalError(absl::StrCat("handshake: ", info.status().message()));
+  }
+  RETURN_IF_ERROR(info.status());
+  client->info_ = *std::move(info);
+  return client;
+}
+
+absl::StatusOr<TokenizerData> GrpcVerifierClient::FetchTokenizer(absl::Duration timeout) const {
+  grpc::ClientContext context;
+  SetTimeout(&context, timeout);
+  const auto reader = stub_->GetTokenizer(&context, {});
+  TokenizerDataJoiner joiner;
+  absl::Status joined = absl::OkStatus();
+  pb::GetTokenizerResponse response;
+  while (joined.ok() && reader->Read(&response)) joined = joiner.Append(response.chunk());
+  if (!joined.ok()) context.TryCancel();
+  const absl::Status finished = FromGrpcStatus(reader->Finish());
+  RETURN_IF_ERROR(joined);
+  RETURN_IF_ERROR(finished);
+  ASSIGN_OR_RETURN(TokenizerData data, joiner.Finish());
+  if (TokenizerDigest(data) != info_.model.tokenizer_digest) {
+    return absl::DataLossError("tokenizer: its digest is not the one of the handshake");
+  }
+  return data;
+}
+
+std::unique_ptr<VerifierSession> GrpcVerifierClient::NewSession(absl::Time deadline) {
+  return std::make_unique<GrpcVerifierSession>(stub_, address_, info_.model.vocab_size, deadline);
+}
+
+}  // namespace recycling::gateway

@@ -1,0 +1,177 @@
+// A bidirectional stream as a blocking object: send without waiting, receive with a timeout, close
+// gracefully within a bounded time. Built on gRPC's callback API.
+//  1. At most one message is read ahead, and at most kMaxQueued wait to be written.
+//  2. The call lives until gRPC is done with it, even if its owner has let it go; after Close that
+//     is at most `linger` later.
+#ifndef RECYCLING_GATEWAY_STREAM_CALL_H_
+#define RECYCLING_GATEWAY_STREAM_CALL_H_
+
+#include <grpcpp/alarm.h>
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "common/mutex.h"
+#include "common/status_grpc.h"
+
+namespace recycling::gateway {
+
+// Threads: Cancel any; everything else one at a time.
+template <typename Request, typename Response>
+class StreamCall final : public grpc::ClientBidiReactor<Request, Response>,
+                         public std::enable_shared_from_this<StreamCall<Request, Response>> {
+ public:
+  static constexpr std::size_t kMaxQueued = 16;
+
+  // Starts the call that `begin(context, reactor)` makes, for example
+  // `stub->async()->Decode(context, reactor)`. The call ends with DeadlineExceeded at `deadline`.
+  template <typename Begin>
+  static std::shared_ptr<StreamCall> Start(absl::Time deadline, const Begin& begin) {
+    auto call = std::shared_ptr<StreamCall>(new StreamCall);
+    call->self_ = call;
+    if (deadline != absl::InfiniteFuture()) {
+      call->context_.set_deadline(absl::ToChronoTime(deadline));
+    }
+    begin(&call->context_, call.get());
+    call->AddHold();  // given back by ReleaseHold
+    call->StartCall();
+    return call;
+  }
+
+  // Queues a message. Returns false, and the message is lost, if the stream has ended, is closed or
+  // kMaxQueued messages wait.
+  bool Send(Request message) {
+    MutexLock lock(mutex_);
+    if (writes_ended_ || reads_ended_ || closing_ || queue_.size() >= kMaxQueued) return false;
+    queue_.push_back(std::move(message));
+    if (queue_.size() == 1) this->StartWrite(&queue_.front());
+    return true;
+  }
+
+  // The next message; nothing if none came within `timeout`; the stream's status once it has ended
+  // (Unavailable if it ended well, because an answer was due).
+  absl::StatusOr<std::optional<Response>> Receive(absl::Duration timeout) {
+    const absl::Time until = absl::Now() + timeout;
+    MutexLock lock(mutex_);
+    if (!inbox_.has_value() && !reading_ && !reads_ended_) Read();
+    while (!inbox_.has_value() && !done_.has_value()) {
+      const absl::Duration left = until - absl::Now();
+      if (left <= absl::ZeroDuration()) return std::nullopt;
+      changed_.WaitFor(mutex_, left);
+    }
+    if (inbox_.has_value()) return std::exchange(inbox_, std::nullopt);
+    if (done_->ok()) return absl::UnavailableError("the peer ended the stream");
+    return *done_;
+  }
+
+  // Sends what is queued, ends this side and lets the peer end the other; cancels the call if that
+  // takes longer than `linger`. Does not wait. Idempotent.
+  void Close(absl::Duration linger) {
+    MutexLock lock(mutex_);
+    if (closing_) return;
+    closing_ = true;
+    inbox_.reset();
+    if (reads_ended_) return;
+    alarm_.Set(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(linger),
+               [weak = this->weak_from_this()](bool expired) {
+                 const auto call = weak.lock();
+                 if (expired && call != nullptr) call->Cancel();
+               });
+    // The status comes only after the last message has been read.
+    if (!reading_) Read();
+    if (queue_.empty()) EndWrites();
+    ReleaseHold();
+  }
+
+  // Waits until gRPC is done with the call. Bounded after Close or Cancel.
+  void WaitDone() {
+    MutexLock lock(mutex_);
+    while (!done_.has_value()) changed_.Wait(mutex_);
+  }
+
+  void Cancel() { context_.TryCancel(); }
+
+  // Reactions, called by gRPC.
+  void OnReadDone(bool ok) override {
+    MutexLock lock(mutex_);
+    reading_ = false;
+    if (!ok) {
+      reads_ended_ = true;
+      ReleaseHold();
+    } else if (closing_) {
+      Read();
+    } else {
+      inbox_ = std::move(incoming_);
+    }
+    changed_.NotifyAll();
+  }
+
+  void OnWriteDone(bool ok) override {
+    MutexLock lock(mutex_);
+    queue_.pop_front();
+    if (!ok) {
+      writes_ended_ = true;
+      queue_.clear();
+    } else if (!queue_.empty()) {
+      this->StartWrite(&queue_.front());
+    } else if (closing_) {
+      EndWrites();
+    }
+  }
+
+  void OnDone(const grpc::Status& status) override {
+    std::shared_ptr<StreamCall> self;
+    MutexLock lock(mutex_);
+    self = std::move(self_);
+    done_ = FromGrpcStatus(status);
+    changed_.NotifyAll();
+  }
+
+ private:
+  StreamCall() = default;
+
+  void Read() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    reading_ = true;
+    incoming_.Clear();
+    this->StartRead(&incoming_);
+  }
+
+  void EndWrites() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (std::exchange(writes_ended_, true)) return;
+    this->StartWritesDone();
+  }
+
+  // No operation is started after this, except in reactions to one that runs.
+  void ReleaseHold() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (std::exchange(held_, false)) this->RemoveHold();
+  }
+
+  grpc::ClientContext context_;
+
+  Mutex mutex_;
+  CondVar changed_;
+  std::shared_ptr<StreamCall> self_ ABSL_GUARDED_BY(mutex_);  // until done
+  std::deque<Request> queue_ ABSL_GUARDED_BY(mutex_);         // the first is being written
+  Response incoming_ ABSL_GUARDED_BY(mutex_);                 // gRPC's while reading_
+  std::optional<Response> inbox_ ABSL_GUARDED_BY(mutex_);
+  bool held_ ABSL_GUARDED_BY(mutex_) = true;
+  bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool reads_ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writes_ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<absl::Status> done_ ABSL_GUARDED_BY(mutex_);
+
+  grpc::Alarm alarm_;
+};
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_STREAM_CALL_H_

@@ -1,0 +1,575 @@
+// The gateway over real gRPC between fakes of its peers.
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/mutex.h"
+#include "common/rpc_server.h"
+#include "common/status_grpc.h"
+#include "common/tokenizer/tokenizer.h"
+#include "gateway/gateway.h"
+#include "recycling/gateway/v1/gateway.grpc.pb.h"
+#include "tests/doubles/fake_drafter_service.h"
+#include "tests/doubles/fake_verifier_service.h"
+#include "tests/doubles/matchers.h"
+#include "tests/doubles/proto_matchers.h"
+
+namespace recycling::gateway {
+namespace {
+
+using doubles::DraftFault;
+using doubles::FakeDrafterService;
+using doubles::FakeVerifierService;
+using doubles::IsOk;
+using doubles::ParseProto;
+using doubles::StatusIs;
+using doubles::VerifierFault;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+// What a Generate call gave.
+struct Generated {
+  absl::Status status;
+  v1::Started started;
+  std::vector<v1::Delta> deltas;
+  v1::Final final;
+
+  std::string text() const {
+    std::string all;
+    for (const v1::Delta& delta : deltas) all += delta.text();
+    return all;
+  }
+  std::vector<TokenId> tokens() const {
+    std::vector<TokenId> all;
+    for (const v1::Delta& delta : deltas) {
+      all.insert(all.end(), delta.token_ids().begin(), delta.token_ids().end());
+    }
+    return all;
+  }
+  std::uint64_t fallbacks(v1::FallbackReason reason) const {
+    for (const v1::Fallback& fallback : final.speculation().fallbacks()) {
+      if (fallback.reason() == reason) return fallback.count();
+    }
+    return 0;
+  }
+};
+
+// Holds threads up until it is opened.
+class Gate {
+ public:
+  void Pass() {
+    MutexLock lock(mutex_);
+    while (!open_) opened_.Wait(mutex_);
+  }
+  void Open() {
+    MutexLock lock(mutex_);
+    open_ = true;
+    opened_.NotifyAll();
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar opened_;
+  bool open_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+class GatewayServiceTest : public ::testing::Test {
+ protected:
+  ~GatewayServiceTest() override {
+    if (gateway_ != nullptr) gateway_->OnReady(nullptr);
+    if (server_ != nullptr) server_->Shutdown(absl::ZeroDuration());
+    gateway_.reset();
+  }
+
+  void AddVerifier(std::unique_ptr<FakeVerifierService> service) {
+    const std::string address = "verifier-" + std::to_string(verifiers_.size());
+    options_.verifiers.push_back({.address = address});
+    servers_[address] = *RpcServer::Start({}, {service.get()}, {});
+    verifiers_.push_back(std::move(service));
+  }
+  void AddVerifier(doubles::FakeVerifierOptions options = {}) {
+    AddVerifier(std::make_unique<FakeVerifierService>(std::move(options)));
+  }
+
+  void AddDrafter(std::unique_ptr<FakeDrafterService> service) {
+    const std::string address = "drafter-" + std::to_string(drafters_.size());
+    options_.drafters.push_back({.address = address});
+    servers_[address] = *RpcServer::Start({}, {service.get()}, {});
+    drafters_.push_back(std::move(service));
+  }
+  void AddDrafter(doubles::FakeDrafterOptions options = {}) {
+    AddDrafter(std::make_unique<FakeDrafterService>(std::move(options)));
+  }
+
+  // Starts the gateway and waits until every peer was greeted and, unless told otherwise, a
+  // verifier is ready.
+  void Start(bool wait_until_ready = true) {
+    options_.channel = [this](const std::string& address) {
+      return servers_.at(address)->InProcessChannel();
+    };
+    options_.draft_deadline = draft_deadline_;
+    auto gateway = CreateGateway(options_);
+    ASSERT_THAT(gateway, IsOk());
+    gateway_ = *std::move(gateway);
+    server_ = *RpcServer::Start({.max_message_bytes = 1 << 16}, {gateway_->service()}, {});
+    stub_ = v1::GatewayService::NewStub(server_->InProcessChannel());
+    if (!wait_until_ready) return;
+    AwaitStats([](const v1::GetStatsResponse& stats) {
+      bool all_greeted = true;
+      for (const v1::Peer& peer : stats.peers()) {
+        all_greeted &= peer.ready() || peer.detail().starts_with("FAILED_PRECONDITION");
+      }
+      return all_greeted && stats.peers_size() > 0;
+    });
+  }
+
+  v1::GetStatsResponse Stats() {
+    grpc::ClientContext context;
+    v1::GetStatsResponse response;
+    EXPECT_TRUE(stub_->GetStats(&context, {}, &response).ok());
+    return response;
+  }
+
+  // Asks until the statistics are as wanted; the test's time limit is the only one.
+  void AwaitStats(const std::function<bool(const v1::GetStatsResponse&)>& wanted) {
+    while (!wanted(Stats())) {
+    }
+  }
+
+  // `read` hears each message; the stream is read to its end.
+  Generated Generate(const std::string& request, grpc::ClientContext* context = nullptr,
+                     const std::function<void(const v1::GenerateResponse&)>& read = nullptr) {
+    grpc::ClientContext own;
+    if (context == nullptr) context = &own;
+    const auto reader = stub_->Generate(context, ParseProto<v1::GenerateRequest>(request));
+    Generated generated;
+    v1::GenerateResponse response;
+    while (reader->Read(&response)) {
+      if (read) read(response);
+      if (response.has_started()) generated.started = response.started();
+      if (response.has_delta()) generated.deltas.push_back(response.delta());
+      if (response.has_final()) generated.final = response.final();
+    }
+    generated.status = FromGrpcStatus(reader->Finish());
+    return generated;
+  }
+
+  std::vector<TokenId> Plain(int count) { return doubles::ToyModel().Continue({5, 6, 7}, count); }
+
+  GatewayOptions options_;
+  absl::Duration draft_deadline_ = absl::Seconds(10);  // no draft is late unless a test says so
+  std::vector<std::unique_ptr<FakeVerifierService>> verifiers_;
+  std::vector<std::unique_ptr<FakeDrafterService>> drafters_;
+  std::map<std::string, std::unique_ptr<RpcServer>> servers_;
+  std::unique_ptr<GatewayServer> gateway_;
+  std::unique_ptr<RpcServer> server_;
+  std::unique_ptr<v1::GatewayService::Stub> stub_;
+};
+
+TEST_F(GatewayServiceTest, GeneratesWhatTheModelSaysWithDraftingAndWithout) {
+  AddVerifier();
+  AddDrafter();
+  Start();
+  const Generated drafted =
+      Generate("prompt_ids { ids: [5, 6, 7] } sampling { max_tokens: 30 } request_id: 'mine'");
+  const Generated plain = Generate(
+      "prompt_ids { ids: [5, 6, 7] } sampling { max_tokens: 30 } "
+      "speculation { mode: SPECULATION_MODE_OFF }");
+  for (const Generated* generated : {&drafted, &plain}) {
+    EXPECT_THAT(generated->status, IsOk());
+    EXPECT_EQ(generated->tokens(), Plain(30));
+    EXPECT_EQ(generated->final.finish_reason(), v1::FINISH_REASON_LENGTH);
+    EXPECT_EQ(generated->final.usage().prompt_tokens(), 3u);
+    EXPECT_EQ(generated->final.usage().completion_tokens(), 30u);
+    EXPECT_EQ(generated->final.speculation().verifier(), "verifier-0");
+  }
+  EXPECT_EQ(drafted.text(), plain.text());
+  EXPECT_EQ(drafted.started.request_id(), "mine");
+  EXPECT_EQ(drafted.started.prompt_tokens(), 3u);
+  EXPECT_THAT(plain.started.request_id(), SizeIs(16));
+  EXPECT_GT(drafted.final.speculation().mean_accepted_tokens(), 2.0);
+  EXPECT_EQ(drafted.final.speculation().drafter(), "drafter-0");
+  EXPECT_EQ(plain.final.speculation().mean_accepted_tokens(), 1.0);
+  EXPECT_EQ(plain.final.speculation().drafter(), "");
+}
+
+TEST_F(GatewayServiceTest, TextIsTheTokenizersAndAStopStringTrimsIt) {
+  AddVerifier();
+  Start();
+  const Generated whole = Generate("prompt: 'hello' sampling { max_tokens: 20 }");
+  ASSERT_THAT(whole.status, IsOk());
+  grpc::ClientContext context;
+  v1::DetokenizeRequest request;
+  v1::DetokenizeResponse detokenized;
+  const std::vector<TokenId> tokens = whole.tokens();
+  request.mutable_ids()->Add(tokens.begin(), tokens.end());
+  ASSERT_TRUE(stub_->Detokenize(&context, request, &detokenized).ok());
+  EXPECT_EQ(whole.text(), " " + detokenized.text());  // the dummy prefix is taken off once
+
+  const std::string stop = whole.text().substr(whole.text().size() / 2, 4);
+  const Generated cut =
+      Generate("prompt: 'hello' sampling { max_tokens: 20 } stop: '" + stop + "'");
+  EXPECT_EQ(cut.final.finish_reason(), v1::FINISH_REASON_STOP_STRING);
+  EXPECT_EQ(cut.final.matched_stop(), stop);
+  EXPECT_EQ(cut.text(), whole.text().substr(0, whole.text().find(stop)));
+  EXPECT_EQ(cut.final.usage().completion_tokens(), cut.tokens().size());
+}
+
+TEST_F(GatewayServiceTest, ADrawnSeedIsEchoedAndGivesTheSameTokensAgain) {
+  AddVerifier();
+  Start();
+  const Generated first =
+      Generate("prompt: 'hello' sampling { max_tokens: 20 temperature: 1 top_logprobs: 2 }");
+  EXPECT_EQ(first.final.seed(), first.started.seed());
+  const Generated again =
+      Generate("prompt: 'hello' sampling { max_tokens: 20 temperature: 1 seed: " +
+               std::to_string(first.final.seed()) + " }");
+  EXPECT_EQ(again.tokens(), first.tokens());
+  for (const v1::Delta& delta : first.deltas)
+    EXPECT_EQ(delta.logprobs_size(), delta.token_ids_size());
+  EXPECT_EQ(again.deltas[0].logprobs_size(), 0);
+}
+
+TEST_F(GatewayServiceTest, RefusesWhatIsOutOfRangeAndNamesTheField) {
+  AddVerifier({.context_length = 16});
+  Start();
+  std::string many_stops, long_prompt;
+  for (int i = 0; i < 17; ++i) many_stops += " stop: 'x'";
+  for (int i = 0; i < 16; ++i) long_prompt += "ids: 5 ";
+  const std::string prompt = "prompt_ids { ids: [5, 6, 7] } ";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", "prompt"},
+      {"prompt_ids {}", "prompt: got no tokens"},
+      {"prompt_ids { ids: 320 }", "prompt_ids: got token id 320"},
+      {"prompt_ids { " + long_prompt + " }", "prompt: got 16 tokens, expected at most 15"},
+      {prompt + "sampling { max_tokens: 14 }", "max_tokens: got 14, expected at most 13"},
+      {prompt + "sampling { max_tokens: 0 }", "max_tokens"},
+      {prompt + "sampling { min_tokens: 14 }", "min_tokens"},
+      {prompt + "sampling { temperature: -1 }", "temperature"},
+      {prompt + "sampling { temperature: nan }", "temperature"},
+      {prompt + "sampling { top_p: 0 }", "top_p"},
+      {prompt + "sampling { stop_token_ids: 320 }", "stop_token_ids"},
+      {prompt + "sampling { top_logprobs: 21 }", "top_logprobs"},
+      {prompt + many_stops, "stop: got 17 strings"},
+      {prompt + "stop: ''", "stop: got a string of 0 bytes"},
+      {prompt + "stop: '" + std::string(1025, 'x') + "'", "stop: got a string of 1025 bytes"},
+      {prompt + "request_id: '" + std::string(129, 'x') + "'", "request_id: got 129 bytes"},
+      {prompt + "speculation { mode: 9 }", "speculation.mode: got unknown value 9"},
+      {prompt + "speculation { matrix_scope: 9 }", "matrix_scope: got unknown value 9"}};
+  for (const auto& [request, message] : cases) {
+    EXPECT_THAT(Generate(request).status,
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)))
+        << request;
+  }
+  EXPECT_EQ(Stats().requests_failed(), cases.size());
+  EXPECT_EQ(verifiers_[0]->fake().open_sequences(), 0);
+  EXPECT_THAT(Generate(prompt).status, IsOk());
+}
+
+TEST_F(GatewayServiceTest, TextThatIsNotUtf8IsInvalidArgument) {
+  AddVerifier();
+  Start();
+  v1::GenerateRequest request;
+  request.set_prompt("caf\xC3");
+  grpc::ClientContext context;
+  const auto reader = stub_->Generate(&context, request);
+  v1::GenerateResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_THAT(FromGrpcStatus(reader->Finish()),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("UTF-8")));
+
+  v1::TokenizeRequest tokenize;
+  tokenize.set_text("\xFF");
+  grpc::ClientContext tokenize_context;
+  v1::TokenizeResponse ids;
+  EXPECT_THAT(FromGrpcStatus(stub_->Tokenize(&tokenize_context, tokenize, &ids)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("UTF-8")));
+}
+
+TEST_F(GatewayServiceTest, AMessageThatIsTooLargeIsResourceExhausted) {
+  AddVerifier();
+  Start();
+  EXPECT_THAT(Generate("prompt: '" + std::string(1 << 17, 'x') + "'").status,
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(Generate("prompt: 'x' sampling { max_tokens: 2 }").status, IsOk());
+}
+
+TEST_F(GatewayServiceTest, OneRequestTooManyIsRefusedAndACancelledOneFreesEverything) {
+  options_.max_requests = 1;
+  AddVerifier({.fault = [](std::uint64_t step) {
+    return step == 1 ? VerifierFault::kSilent : VerifierFault::kNone;
+  }});
+  Start();
+  const std::string request = "prompt: 'hello' sampling { max_tokens: 5 }";
+  grpc::ClientContext context;
+  const Generated first = Generate(request, &context, [&](const v1::GenerateResponse& response) {
+    if (!response.has_delta()) return;
+    EXPECT_THAT(Generate(request).status,
+                StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("requests")));
+    EXPECT_EQ(verifiers_[0]->fake().open_sequences(), 1);
+    context.TryCancel();
+  });
+  EXPECT_THAT(first.status, StatusIs(absl::StatusCode::kCancelled));
+  AwaitStats([&](const v1::GetStatsResponse& stats) {
+    return stats.requests_running() == 0 && verifiers_[0]->fake().open_sequences() == 0 &&
+           stats.peers(0).requests_running() == 0;
+  });
+  EXPECT_EQ(Stats().requests_failed(), 2u);
+}
+
+TEST_F(GatewayServiceTest, TheDeadlineEndsARequestAndFreesItsSlot) {
+  AddVerifier({.fault = [](std::uint64_t) { return VerifierFault::kSilent; }});
+  Start();
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(100));
+  EXPECT_THAT(Generate("prompt: 'hello'", &context).status,
+              StatusIs(absl::StatusCode::kDeadlineExceeded));
+  AwaitStats([&](const v1::GetStatsResponse& stats) {
+    return stats.requests_running() == 0 && verifiers_[0]->fake().open_sequences() == 0;
+  });
+  EXPECT_EQ(Stats().requests_failed(), 1u);
+}
+
+TEST_F(GatewayServiceTest, EveryErrorOfTheVerifierReachesTheClientBehindWhatWasEmitted) {
+  for (const absl::StatusCode code :
+       {absl::StatusCode::kInvalidArgument, absl::StatusCode::kFailedPrecondition,
+        absl::StatusCode::kResourceExhausted, absl::StatusCode::kInternal,
+        absl::StatusCode::kDataLoss, absl::StatusCode::kUnavailable}) {
+    verifiers_.clear();
+    options_.verifiers.clear();
+    AddVerifier({.fault =
+                     [](std::uint64_t step) {
+                       return step == 3 ? VerifierFault::kError : VerifierFault::kNone;
+                     },
+                 .error = absl::Status(code, "scripted")});
+    Start();
+    const Generated generated =
+        Generate("prompt_ids { ids: [5, 6, 7] } sampling { max_tokens: 9 }");
+    EXPECT_THAT(generated.status,
+                StatusIs(code, AllOf(HasSubstr("verifier-0"), HasSubstr("scripted"))));
+    EXPECT_EQ(generated.tokens(), Plain(3));
+    EXPECT_FALSE(generated.final.has_usage());
+    server_->Shutdown(absl::ZeroDuration());
+    gateway_.reset();
+    servers_.clear();
+  }
+}
+
+TEST_F(GatewayServiceTest, AVerifierThatBreaksTheProtocolIsAnErrorNotACrash) {
+  const std::vector<std::pair<VerifierFault, absl::StatusCode>> faults = {
+      {VerifierFault::kNoTokens, absl::StatusCode::kInternal},
+      {VerifierFault::kWrongStep, absl::StatusCode::kInternal},
+      {VerifierFault::kUnknownToken, absl::StatusCode::kInternal},
+      {VerifierFault::kDropped, absl::StatusCode::kUnavailable}};
+  VerifierFault fault = VerifierFault::kNone;
+  AddVerifier({.fault = [&](std::uint64_t) { return fault; }});
+  AddDrafter();
+  Start();
+  for (const auto& [which, code] : faults) {
+    fault = which;
+    AwaitStats([](const v1::GetStatsResponse& stats) { return stats.peers(0).ready(); });
+    EXPECT_THAT(Generate("prompt: 'hello'").status, StatusIs(code));
+  }
+}
+
+TEST_F(GatewayServiceTest, ADrafterThatMisbehavesChangesNoToken) {
+  draft_deadline_ = absl::Milliseconds(1);
+  const std::vector<std::pair<DraftFault, v1::FallbackReason>> faults = {
+      {DraftFault::kError, v1::FALLBACK_REASON_ERROR},
+      {DraftFault::kSilent, v1::FALLBACK_REASON_TIMEOUT},
+      {DraftFault::kDropped, v1::FALLBACK_REASON_UNAVAILABLE},
+      {DraftFault::kStale, v1::FALLBACK_REASON_STALE},
+      {DraftFault::kLengthsDiffer, v1::FALLBACK_REASON_MALFORMED},
+      {DraftFault::kCycle, v1::FALLBACK_REASON_MALFORMED}};
+  AddVerifier();
+  DraftFault fault = DraftFault::kNone;
+  AddDrafter({.fault = [&](std::uint64_t) { return fault; }});
+  Start();
+  for (const auto& [which, reason] : faults) {
+    fault = which;
+    AwaitStats([](const v1::GetStatsResponse& stats) { return stats.peers(1).ready(); });
+    const Generated generated =
+        Generate("prompt_ids { ids: [5, 6, 7] } sampling { max_tokens: 12 }");
+    EXPECT_THAT(generated.status, IsOk());
+    EXPECT_EQ(generated.tokens(), Plain(12));
+    EXPECT_GT(generated.fallbacks(reason) +
+                  generated.fallbacks(v1::FALLBACK_REASON_TIMEOUT),  // if the machine was slow
+              0u)
+        << generated.final.ShortDebugString();
+  }
+}
+
+TEST_F(GatewayServiceTest, ADrafterOfAnotherModelIsEjectedAndCounted) {
+  AddVerifier();
+  auto stranger = std::make_unique<FakeDrafterService>();
+  ModelIdentity other = doubles::ToyModel().Identity();
+  other.model_id = "other";
+  stranger->set_identity(other);
+  AddDrafter(std::move(stranger));
+  Start();
+  const Generated generated = Generate("prompt_ids { ids: [5, 6, 7] } sampling { max_tokens: 9 }");
+  EXPECT_EQ(generated.tokens(), Plain(9));
+  EXPECT_EQ(generated.fallbacks(v1::FALLBACK_REASON_MISMATCH), 8u);
+  const v1::Peer peer = Stats().peers(1);
+  EXPECT_EQ(peer.role(), v1::PEER_ROLE_DRAFTER);
+  EXPECT_FALSE(peer.ready());
+  EXPECT_THAT(peer.detail(), AllOf(HasSubstr("FAILED_PRECONDITION"), HasSubstr("refused")));
+}
+
+TEST_F(GatewayServiceTest, AVerifierThatDoesNotMatchTheFirstIsRefused) {
+  AddVerifier();
+  AddVerifier({.numerics_id = "other arithmetic"});
+  auto future = std::make_unique<FakeVerifierService>();
+  future->set_edit_handshake([](auto& handshake) { handshake.set_protocol_version(2); });
+  AddVerifier(std::move(future));
+  Start();
+  const v1::GetStatsResponse stats = Stats();
+  EXPECT_TRUE(stats.peers(0).ready());
+  EXPECT_THAT(stats.peers(1).detail(),
+              AllOf(HasSubstr("FAILED_PRECONDITION"), HasSubstr("numerics_id"),
+                    HasSubstr("other arithmetic")));
+  EXPECT_THAT(stats.peers(2).detail(), HasSubstr("protocol_version: got 2, expected 1"));
+  EXPECT_THAT(Generate("prompt: 'x' sampling { max_tokens: 2 }").status, IsOk());
+}
+
+TEST_F(GatewayServiceTest, ATokenizerThatIsNotTheHandshakesIsRefused) {
+  auto liar = std::make_unique<FakeVerifierService>();
+  liar->set_edit_handshake([](auto& handshake) {
+    handshake.mutable_model()->set_tokenizer_digest(std::string(32, 'x'));
+  });
+  AddVerifier(std::move(liar));
+  Start(/*wait_until_ready=*/false);
+  AwaitStats([](const v1::GetStatsResponse& stats) {
+    return stats.peers_size() == 1 &&
+           stats.peers(0).detail().find("DATA_LOSS") != std::string::npos;
+  });
+}
+
+TEST_F(GatewayServiceTest, RequestsGoToTheLeastLoadedVerifier) {
+  Gate gate;
+  AddVerifier({.on_call = [&](const std::string& call) {
+    if (call == "verifier.verify 0") gate.Pass();
+  }});
+  AddVerifier();
+  Start();
+  const std::string request = "prompt: 'x' sampling { max_tokens: 3 }";
+  std::thread first(
+      [&] { EXPECT_EQ(Generate(request).final.speculation().verifier(), "verifier-0"); });
+  AwaitStats([](const auto& stats) { return stats.peers(0).requests_running() == 1; });
+  EXPECT_EQ(Generate(request).final.speculation().verifier(), "verifier-1");
+  gate.Open();
+  first.join();
+}
+
+TEST_F(GatewayServiceTest, WithoutAVerifierEveryCallIsUnavailable) {
+  options_.verifiers.push_back({.address = "nobody"});
+  options_.channel = nullptr;
+  doubles::FakeDrafterService not_a_verifier;
+  servers_["nobody"] = *RpcServer::Start({}, {&not_a_verifier}, {});
+  Start(/*wait_until_ready=*/false);
+  EXPECT_THAT(Generate("prompt: 'x'").status,
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("verifiers")));
+  grpc::ClientContext context;
+  v1::GetModelResponse model;
+  EXPECT_THAT(FromGrpcStatus(stub_->GetModel(&context, {}, &model)),
+              StatusIs(absl::StatusCode::kUnavailable));
+  servers_["nobody"]->Shutdown(absl::ZeroDuration());
+}
+
+TEST_F(GatewayServiceTest, TellsOfReadinessNowAndAtEveryChange) {
+  Gate may_greet, ready;
+  auto slow = std::make_unique<FakeVerifierService>();
+  slow->set_edit_handshake([&](auto&) { may_greet.Pass(); });
+  AddVerifier(std::move(slow));
+  Start(/*wait_until_ready=*/false);
+  bool first = true;
+  gateway_->OnReady([&](bool is_ready) {
+    EXPECT_EQ(is_ready, !first);
+    if (is_ready) ready.Open();
+    first = false;
+  });
+  may_greet.Open();
+  ready.Pass();
+  gateway_->OnReady([](bool is_ready) { EXPECT_TRUE(is_ready); });
+}
+
+TEST_F(GatewayServiceTest, DescribesTheModelAndTokenizesBothWays) {
+  AddVerifier();
+  Start();
+  grpc::ClientContext model_context;
+  v1::GetModelResponse model;
+  ASSERT_TRUE(stub_->GetModel(&model_context, {}, &model).ok());
+  EXPECT_EQ(model.model().vocab_size(), 320u);
+  EXPECT_EQ(model.numerics_id(), "toy");
+  EXPECT_THAT(model.eos_token_ids(), ElementsAre(2));
+
+  const auto tokenize = [&](const std::string& request) {
+    grpc::ClientContext context;
+    v1::TokenizeResponse response;
+    EXPECT_TRUE(
+        stub_->Tokenize(&context, ParseProto<v1::TokenizeRequest>(request), &response).ok());
+    return std::vector<TokenId>(response.ids().begin(), response.ids().end());
+  };
+  const auto with_bos = tokenize("text: 'bad \\n text'");
+  EXPECT_EQ(with_bos[0], 1u);
+  const auto ids = tokenize("text: 'bad \\n text' add_special: false");
+  EXPECT_EQ(ids.size() + 1, with_bos.size());
+  EXPECT_EQ(tokenize("text: '</s>' add_special: false parse_control: true"),
+            std::vector<TokenId>{2});
+
+  v1::DetokenizeRequest request;
+  request.mutable_ids()->Add(ids.begin(), ids.end());
+  grpc::ClientContext context;
+  v1::DetokenizeResponse text;
+  ASSERT_TRUE(stub_->Detokenize(&context, request, &text).ok());
+  EXPECT_EQ(text.text(), "bad \n text");
+  request.add_ids(320);
+  grpc::ClientContext bad_context;
+  EXPECT_THAT(FromGrpcStatus(stub_->Detokenize(&bad_context, request, &text)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("320")));
+}
+
+TEST_F(GatewayServiceTest, StatisticsAddUpOverRequests) {
+  AddVerifier();
+  AddDrafter();
+  Start();
+  const Generated first = Generate("prompt_ids { ids: [5, 6, 7] } sampling { max_tokens: 9 }");
+  const Generated second = Generate("prompt_ids { ids: [5, 6, 7] } sampling { max_tokens: 5 }");
+  const v1::GetStatsResponse stats = Stats();
+  EXPECT_EQ(stats.requests_succeeded(), 2u);
+  EXPECT_EQ(stats.requests_running(), 0u);
+  EXPECT_EQ(stats.prompt_tokens(), 6u);
+  EXPECT_EQ(stats.completion_tokens(), 14u);
+  EXPECT_EQ(stats.speculation().steps(),
+            first.final.speculation().steps() + second.final.speculation().steps());
+  EXPECT_EQ(stats.timings().total_micros(),
+            first.final.timings().total_micros() + second.final.timings().total_micros());
+}
+
+TEST(CreateGatewayTest, NamesTheOptionThatIsOutOfRange) {
+  const auto refuses = [](const std::string& message,
+                          const std::function<void(GatewayOptions&)>& set) {
+    GatewayOptions options;
+    options.verifiers = {{.address = "127.0.0.1:1"}};
+    set(options);
+    EXPECT_THAT(CreateGateway(options),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
+  };
+  refuses("verifiers: got none", [](GatewayOptions& o) { o.verifiers.clear(); });
+  refuses("max_requests: got 0", [](GatewayOptions& o) { o.max_requests = 0; });
+  refuses("draft_deadline", [](GatewayOptions& o) { o.draft_deadline = absl::ZeroDuration(); });
+  refuses("node_budget: got -1", [](GatewayOptions& o) { o.node_budget = -1; });
+  refuses("drafters_per_tenant: got 0", [](GatewayOptions& o) { o.drafters_per_tenant = 0; });
+}
+
+}  // namespace
+}  // namespace recycling::gateway
