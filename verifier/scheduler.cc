@@ -1,51 +1,22 @@
 #include "verifier/scheduler.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
-#include <numeric>
-#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "verifier/acceptance.h"
-#include "verifier/top_k.h"
+#include "verifier/sampler.h"
 
 namespace recycling::verifier {
-
-// While `busy`, everything but `cancelled` belongs to the scheduler's thread, which changes `busy`
-// back under the scheduler's lock; otherwise everything is guarded by that lock.
-struct SequenceState {
-  SequenceState(SamplingRules sampling_rules, std::unique_ptr<KvSequence> slot)
-      : rules(std::move(sampling_rules)), kv(std::move(slot)) {}
-
-  std::uint32_t base() const { return static_cast<std::uint32_t>(tokens.size()); }
-
-  TokenHistory history() const {
-    const std::span<const TokenId> all = tokens;
-    return {all.first(prompt_size), all.subspan(prompt_size), {}};
-  }
-
-  const SamplingRules rules;
-  std::uint32_t learn_last = 0;
-  bool want_candidates = false;
-  std::size_t prompt_size = 0;
-  std::vector<TokenId> tokens;     // committed: prompt and generated, the root last
-  std::unique_ptr<KvSequence> kv;  // null once the slot is given back
-  bool ended = false;              // a stop token was emitted
-  bool busy = false;
-  std::atomic<bool> cancelled = false;
-};
 
 // One operation, an open or a verify step.
 struct Scheduler::Job {
   std::shared_ptr<SequenceState> state;
   absl::Duration waiting_since;
-  StepTimings timings;
 
   OpenDone open_done;  // null: this is a verify step
-  Candidates prompt_candidates;
+  OpenResult opened;
 
   StepDone step_done;
   VerifyStep step;
@@ -117,7 +88,8 @@ Scheduler::Scheduler(std::unique_ptr<Transformer> transformer, std::unique_ptr<K
     : options_(std::move(options)),
       clock_(clock),
       cache_(std::move(cache)),
-      transformer_(std::move(transformer)) {
+      transformer_(std::move(transformer)),
+      runner_(*transformer_, options_, clock_) {
   options_.k = std::min(options_.k, options_.vocab_size);
   thread_ = std::thread([this] { Run(); });
 }
@@ -138,7 +110,9 @@ absl::StatusOr<std::unique_ptr<Sequence>> Scheduler::Open(SequenceOptions option
   ASSIGN_OR_RETURN(SamplingRules rules,
                    SamplingRules::Create(options.sampling, options_.eos_ids, options_.vocab_size));
   ASSIGN_OR_RETURN(std::unique_ptr<KvSequence> kv, cache_->Open());
-  auto state = std::make_shared<SequenceState>(std::move(rules), std::move(kv));
+  auto state = std::make_shared<SequenceState>();
+  state->rules = std::move(rules);
+  state->kv = std::move(kv);
   state->learn_last = options.learn_last;
   state->want_candidates = options.want_candidates;
   state->prompt_size = options.prompt_ids.size();
@@ -189,7 +163,6 @@ void Scheduler::Run() {
       job = TakeNext();
       running_ = job->state;
     }
-    job->timings.queue += clock_.Monotonic() - job->waiting_since;
     if (job->open_done != nullptr) {
       RunOpen(std::move(job));
     } else {
@@ -199,24 +172,35 @@ void Scheduler::Run() {
 }
 
 void Scheduler::RunOpen(std::unique_ptr<Job> job) {
-  const absl::Status status = PrefillChunk(*job);
   SequenceState& state = *job->state;
-  if (status.ok() && state.kv->length() + 1 < state.base()) {
+  job->opened.timings.queue += clock_.Monotonic() - job->waiting_since;
+  absl::Status status = CheckNotCancelled(state);
+  if (status.ok()) status = runner_.PrefillChunk(state, job->opened);
+  if (status.ok() && !state.prefilled()) {
     MutexLock lock(mu_);
     running_ = nullptr;
     Enqueue(std::move(job));
     return;
   }
   Release(state, /*close=*/!status.ok());
-  if (!status.ok()) return job->open_done(status);
-  job->open_done(OpenResult{.base = state.base(),
-                            .prompt_candidates = std::move(job->prompt_candidates),
-                            .timings = job->timings});
+  if (status.ok()) {
+    job->open_done(std::move(job->opened));
+  } else {
+    job->open_done(status);
+  }
 }
 
 void Scheduler::RunVerify(std::unique_ptr<Job> job) {
-  absl::StatusOr<StepResult> result = VerifyTree(*job);
-  Release(*job->state, /*close=*/false);
+  SequenceState& state = *job->state;
+  const StepTimings timings = {.queue = clock_.Monotonic() - job->waiting_since};
+  const absl::Status status = CheckNotCancelled(state);
+  absl::StatusOr<StepResult> result =
+      status.ok() ? runner_.Verify(state, std::move(job->step), timings) : status;
+  if (result.ok()) {
+    MutexLock lock(mu_);
+    row_costs_.Record(result->rows, result->timings.forward);
+  }
+  Release(state, /*close=*/false);
   job->step_done(std::move(result));
 }
 
@@ -225,119 +209,6 @@ void Scheduler::Release(SequenceState& state, bool close) {
   running_ = nullptr;
   state.busy = false;
   if (close || state.cancelled) state.kv.reset();
-}
-
-absl::Status Scheduler::PrefillChunk(Job& job) {
-  SequenceState& state = *job.state;
-  RETURN_IF_ERROR(CheckNotCancelled(state));
-  const std::uint32_t begin = state.kv->length();
-  const std::uint32_t end = state.base() - 1;  // the root is not prefilled
-  const std::uint32_t rows =
-      std::min(end - begin, static_cast<std::uint32_t>(options_.prefill_chunk));
-  if (rows == 0) return absl::OkStatus();
-  std::vector<int> chain(rows);  // row r follows row r - 1
-  std::iota(chain.begin(), chain.end(), 0);
-  std::vector<std::int32_t> parents(rows);
-  std::iota(parents.begin(), parents.end(), -1);
-  const std::uint32_t learn_from = end - std::min(state.learn_last, end);
-  const std::span<const int> all = chain;
-  const auto skipped = std::clamp(learn_from, begin, begin + rows) - begin;
-  const Segment segment = {.kv = state.kv.get(),
-                           .tokens = std::span(state.tokens).subspan(begin, rows),
-                           .parents = parents,
-                           .logit_rows = all.subspan(skipped)};
-  RETURN_IF_ERROR(Forward(job, segment));
-  RETURN_IF_ERROR(transformer_->Commit(0, chain));
-  const absl::Duration start = clock_.Monotonic();
-  AppendTopK(static_cast<int>(rows - skipped), job.prompt_candidates);
-  job.timings.sample += clock_.Monotonic() - start;
-  return absl::OkStatus();
-}
-
-absl::StatusOr<StepResult> Scheduler::VerifyTree(Job& job) {
-  SequenceState& state = *job.state;
-  RETURN_IF_ERROR(CheckNotCancelled(state));
-  StepResult result;
-  ASSIGN_OR_RETURN(const DraftTree tree, TreeToVerify(state, job.step, &result.draft_ignored));
-  std::vector<int> rows(tree.tokens.size());
-  std::iota(rows.begin(), rows.end(), 0);
-  RETURN_IF_ERROR(Forward(
-      job,
-      {.kv = state.kv.get(), .tokens = tree.tokens, .parents = tree.parents, .logit_rows = rows}));
-  const absl::Duration start = clock_.Monotonic();
-  const auto logits = [this](int node) { return transformer_->logits(node); };
-  ASSIGN_OR_RETURN(AcceptedPath accepted,
-                   AcceptPath(tree, state.history(), state.rules, logits, scratch_));
-  std::vector<int> path = {0};
-  path.insert(path.end(), accepted.nodes.begin(), accepted.nodes.end());
-  RETURN_IF_ERROR(transformer_->Commit(0, path));
-  state.tokens.insert(state.tokens.end(), accepted.tokens.begin(), accepted.tokens.end());
-  state.ended = accepted.stopped;
-
-  if (state.want_candidates) AppendTopK(tree.size(), result.candidates);
-  if (const auto& top = state.rules.options.top_logprobs; top.has_value()) {
-    for (std::size_t i = 0; i < path.size(); ++i) {
-      result.logprobs.push_back(LogProbabilities(logits(path[i]), accepted.tokens[i], *top));
-    }
-  }
-  result.tokens = std::move(accepted.tokens);
-  result.accepted_nodes = std::move(accepted.nodes);
-  job.timings.sample = clock_.Monotonic() - start;
-  result.timings = job.timings;
-  MutexLock lock(mu_);
-  row_costs_.Record(tree.size(), job.timings.forward);
-  return result;
-}
-
-absl::StatusOr<DraftTree> Scheduler::TreeToVerify(const SequenceState& state, VerifyStep& step,
-                                                  bool* draft_ignored) const {
-  const std::uint32_t base = state.base();
-  if (step.base != base) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("base: got ", step.base, ", expected ", base, ", the committed tokens"));
-  }
-  if (state.ended) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "verify: got a step after token ", state.tokens.back(), " has ended the output"));
-  }
-  const std::uint32_t context_length = transformer_->context_length();
-  if (base >= context_length) {
-    return absl::OutOfRangeError(absl::StrCat("context: got ", base,
-                                              " tokens, expected less than the context length, ",
-                                              context_length, ", to choose another one"));
-  }
-  DraftTree plain = DraftTree::Root(base, state.tokens.back());
-  if (!step.tree.has_value()) return plain;
-  if (step.tree->base != base) {
-    *draft_ignored = true;
-    return plain;
-  }
-  RETURN_IF_ERROR(ValidateTree(*step.tree, options_.vocab_size, options_.max_tree_nodes));
-  if (step.tree->tokens[0] != plain.tokens[0]) {
-    return absl::InvalidArgumentError(absl::StrCat("draft tree: got root ", step.tree->tokens[0],
-                                                   ", expected the last committed token, ",
-                                                   plain.tokens[0]));
-  }
-  // A node at depth d emits token number base + d + 1 of the sequence.
-  const int drafted = step.tree->drafted();
-  const auto max_depth = std::min(context_length - base - 1, static_cast<std::uint32_t>(drafted));
-  return CutTree(*std::move(step.tree), drafted, static_cast<int>(max_depth));
-}
-
-absl::Status Scheduler::Forward(Job& job, const Segment& segment) {
-  const absl::Duration start = clock_.Monotonic();
-  const absl::Status status = transformer_->Forward({&segment, 1}, &job.state->cancelled);
-  job.timings.forward += clock_.Monotonic() - start;
-  return status;
-}
-
-void Scheduler::AppendTopK(int logit_rows, Candidates& candidates) const {
-  if (logit_rows == 0) return;
-  candidates.k = options_.k;
-  for (int row = 0; row < logit_rows; ++row) {
-    candidates.ids.resize(candidates.ids.size() + options_.k);
-    TopK(transformer_->logits(row), std::span(candidates.ids).last(options_.k));
-  }
 }
 
 }  // namespace recycling::verifier

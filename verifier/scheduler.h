@@ -13,7 +13,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <thread>
 #include <vector>
 
@@ -21,60 +20,14 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
-#include "common/draft_tree.h"
 #include "common/mutex.h"
-#include "common/sampling_options.h"
-#include "common/token_id.h"
 #include "verifier/kv_cache.h"
+#include "verifier/pass_runner.h"
 #include "verifier/row_costs.h"
-#include "verifier/sampler.h"
+#include "verifier/sequence_types.h"
 #include "verifier/transformer.h"
 
 namespace recycling::verifier {
-
-struct SchedulerOptions {
-  std::uint32_t vocab_size = 0;
-  std::vector<TokenId> eos_ids;  // end-of-sequence ids, may be empty
-  std::uint32_t k = 8;           // candidates per row, 1 to 64; at most vocab_size are returned
-  int max_tree_nodes = 256;      // beside the root, >= 0; one less than a pass may have rows
-  int prefill_chunk = 256;       // rows of a prefill pass, >= 1, at most what a pass may have
-};
-
-struct SequenceOptions {
-  std::vector<TokenId> prompt_ids;     // at least one
-  std::vector<TokenId> generated_ids;  // emitted before; with the prompt at most the context length
-  SamplingOptions sampling;            // max_tokens is not read
-  std::uint32_t learn_last = 0;  // candidates of the last so many prefilled tokens; UINT32_MAX: all
-  bool want_candidates = false;  // of the rows of verify steps
-};
-
-// queue: from arrival, and from the end of each chunk, to the start of the next pass. forward: in
-// passes. sample: choosing, accepting, selecting candidates.
-struct StepTimings {
-  absl::Duration queue;
-  absl::Duration forward;
-  absl::Duration sample;
-};
-
-struct OpenResult {
-  std::uint32_t base = 0;        // committed tokens, root included
-  Candidates prompt_candidates;  // rows [base - 1 - rows, base - 1)
-  StepTimings timings;
-};
-
-struct VerifyStep {
-  std::uint32_t base = 0;         // must be the sequence's own count of committed tokens
-  std::optional<DraftTree> tree;  // absent: a plain step
-};
-
-struct StepResult {
-  std::vector<TokenId> tokens;         // accepted draft tokens and the bonus token; at least one
-  std::vector<int> accepted_nodes;     // from the root's child down; one fewer than tokens
-  Candidates candidates;               // of every row, root first; k is 0 unless wanted
-  std::vector<TokenLogprob> logprobs;  // as many as tokens if top_logprobs is set, else none
-  bool draft_ignored = false;          // the tree was for another base
-  StepTimings timings;
-};
 
 struct Load {
   std::uint32_t open_sequences = 0;
@@ -152,22 +105,14 @@ class Scheduler {
   void RunVerify(std::unique_ptr<Job> job);
   // Ends an operation; frees the slot if `close` or cancelled.
   void Release(SequenceState& state, bool close);
-  absl::Status PrefillChunk(Job& job);
-  absl::StatusOr<StepResult> VerifyTree(Job& job);
-  // The tree to run: the step's, cut to the context, or the root alone.
-  absl::StatusOr<DraftTree> TreeToVerify(const SequenceState& state, VerifyStep& step,
-                                         bool* draft_ignored) const;
-  absl::Status Forward(Job& job, const Segment& segment);
-  // Appends the candidates of the last pass's first `logit_rows` logit rows.
-  void AppendTopK(int logit_rows, Candidates& candidates) const;
 
-  // Constant after construction; the transformer's passes run on thread_ only.
+  // Constant after construction.
   SchedulerOptions options_;
   const Clock& clock_;
   const std::unique_ptr<KvCache> cache_;  // has its own locking
   const std::unique_ptr<Transformer> transformer_;
 
-  SamplerScratch scratch_;  // thread_ only
+  PassRunner runner_;  // thread_ only
 
   mutable Mutex mu_;
   CondVar work_;

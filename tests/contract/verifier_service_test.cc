@@ -12,9 +12,9 @@
 #include "common/proto_convert.h"
 #include "common/rpc_server.h"
 #include "common/status_grpc.h"
+#include "tests/contract/decode_stream.h"
 #include "tests/doubles/matchers.h"
 #include "tests/verifier/fake_transformer.h"
-#include "tests/verifier/random_tree.h"
 
 namespace recycling::verifier {
 namespace {
@@ -28,54 +28,6 @@ using ::testing::SizeIs;
 constexpr std::uint32_t kVocab = 32;
 constexpr std::uint32_t kContext = 64;
 constexpr TokenId kEos = 31;
-
-v1::DecodeRequest OpenRequest(std::vector<TokenId> prompt) {
-  v1::DecodeRequest request;
-  request.mutable_open()->mutable_prompt_ids()->Assign(prompt.begin(), prompt.end());
-  request.mutable_open()->mutable_sampling()->set_ignore_eos(true);
-  return request;
-}
-
-v1::DecodeRequest StepRequest(std::uint32_t base, const DraftTree* tree = nullptr) {
-  v1::DecodeRequest request;
-  request.mutable_verify()->set_step(7);
-  request.mutable_verify()->set_base(base);
-  if (tree != nullptr) DraftTreeToProto(*tree, request.mutable_verify()->mutable_tree());
-  return request;
-}
-
-// One Decode stream.
-class Stream {
- public:
-  explicit Stream(v1::VerifierService::Stub& stub, absl::Duration deadline = absl::Minutes(2)) {
-    context_.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
-    stream_ = stub.Decode(&context_);
-  }
-  ~Stream() {
-    if (!ended_) End().IgnoreError();
-  }
-
-  // The answer, or what the stream ended with.
-  absl::StatusOr<v1::DecodeResponse> Ask(const v1::DecodeRequest& request) {
-    v1::DecodeResponse response;
-    if (stream_->Write(request) && stream_->Read(&response)) return response;
-    return End();
-  }
-
-  absl::Status End() {
-    ended_ = true;
-    stream_->WritesDone();
-    return FromGrpcStatus(stream_->Finish());
-  }
-
-  void Cancel() { context_.TryCancel(); }
-  bool Write(const v1::DecodeRequest& request) { return stream_->Write(request); }
-
- private:
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReaderWriter<v1::DecodeRequest, v1::DecodeResponse>> stream_;
-  bool ended_ = false;
-};
 
 class VerifierServiceTest : public ::testing::Test {
  protected:
@@ -131,34 +83,8 @@ class VerifierServiceTest : public ::testing::Test {
     return response;
   }
 
-  // Emits `count` tokens after request's prompt; trees from `random` if given, told the truth.
-  std::vector<TokenId> Generate(const v1::DecodeRequest& request, std::size_t count,
-                                std::mt19937* random = nullptr,
-                                const std::vector<TokenId>& truth = {}) {
-    Stream stream(*stub_);
-    EXPECT_THAT(stream.Ask(request), IsOk());
-    std::vector<TokenId> tokens(request.open().prompt_ids().begin(),
-                                request.open().prompt_ids().end());
-    const std::size_t prompt = tokens.size();
-    while (tokens.size() < prompt + count) {
-      DraftTree tree;
-      if (random != nullptr) {
-        const auto told = static_cast<std::ptrdiff_t>(tokens.size() - prompt);
-        tree = RandomTree(tokens, {truth.begin() + told, truth.end()}, kVocab, 16, *random);
-      }
-      const auto response = stream.Ask(StepRequest(static_cast<std::uint32_t>(tokens.size()),
-                                                   random != nullptr ? &tree : nullptr));
-      if (!response.ok()) {
-        ADD_FAILURE() << response.status();
-        break;
-      }
-      tokens.insert(tokens.end(), response->verified().tokens().begin(),
-                    response->verified().tokens().end());
-    }
-    tokens.resize(std::min(tokens.size(), prompt + count));
-    tokens.erase(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(prompt));
-    EXPECT_THAT(stream.End(), IsOk());
-    return tokens;
+  std::vector<TokenId> Generate(const v1::DecodeRequest& request, std::size_t count) {
+    return GenerateTokens(*stub_, request, count);
   }
 
   void WaitUntilFree() {
@@ -220,7 +146,7 @@ TEST_F(VerifierServiceTest, AStreamOpensAndVerifies) {
   DraftTree tree = DraftTree::Root(3, 3);
   tree.tokens = {3, truth[0], (truth[0] + 1) % kVocab};
   tree.parents = {-1, 0, 0};
-  const auto verified = stream.Ask(StepRequest(3, &tree));
+  const auto verified = stream.Ask(StepRequest(tree, 3));
   ASSERT_THAT(verified, IsOk());
   const v1::StepVerified& step = verified->verified();
   EXPECT_EQ(step.step(), 7u);
@@ -307,7 +233,7 @@ TEST_F(VerifierServiceTest, AForeignBaseFailsAndAStaleTreeIsIgnored) {
   DraftTree stale = DraftTree::Root(1, 9);
   stale.tokens.push_back(4);
   stale.parents.push_back(0);
-  const auto response = OpenThen(StepRequest(2, &stale));
+  const auto response = OpenThen(StepRequest(stale, 2));
   ASSERT_THAT(response, IsOk());
   EXPECT_TRUE(response->verified().draft_ignored());
   EXPECT_THAT(response->verified().tokens(), SizeIs(1));
@@ -405,7 +331,7 @@ TEST_F(VerifierServiceTest, TheTwinGivesWhatTheStreamGives) {
     DraftTree tree = DraftTree::Root(2, 2);
     tree.tokens = {2, truth[0], truth[1]};
     tree.parents = {-1, 0, 1};
-    *request.mutable_verify() = StepRequest(0, &tree).verify();
+    *request.mutable_verify() = StepRequest(tree, 0).verify();
     const auto response = Verify(request);
     ASSERT_THAT(response, IsOk());
     EXPECT_EQ(response->opened().base(), 2u);
@@ -455,7 +381,9 @@ TEST_F(VerifierServiceTest, SequencesTogetherGiveWhatEachGivesAlone) {
   for (std::uint32_t i = 0; i < kSlots; ++i) {
     together.push_back(std::async(std::launch::async, [&, i] {
       std::mt19937 random(i);
-      return Generate(requests[i], kTokens, &random, alone[i]);
+      const auto prompt = static_cast<std::size_t>(requests[i].open().prompt_ids_size());
+      return GenerateTokens(*stub_, requests[i], kTokens,
+                            RandomTrees(prompt, alone[i], kVocab, random));
     }));
   }
   for (std::size_t i = 0; i < together.size(); ++i) EXPECT_EQ(together[i].get(), alone[i]);

@@ -3,17 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <future>
-#include <numeric>
-#include <random>
 #include <utility>
 
 #include "tests/doubles/fake_clock.h"
 #include "tests/doubles/matchers.h"
 #include "tests/verifier/fake_transformer.h"
-#include "tests/verifier/random_tree.h"
-#include "verifier/top_k.h"
 
 namespace recycling::verifier {
 namespace {
@@ -81,28 +76,6 @@ class SchedulerTest : public ::testing::Test {
     return VerifyLater(sequence, std::move(step)).get();
   }
 
-  // Emits at least `count` tokens; trees(base, so far) may be null: plain steps.
-  using Trees = std::function<std::optional<DraftTree>(const std::vector<TokenId>& so_far)>;
-  std::vector<TokenId> Generate(SequenceOptions options, std::size_t count, const Trees& trees) {
-    std::vector<TokenId> so_far = options.prompt_ids;
-    so_far.insert(so_far.end(), options.generated_ids.begin(), options.generated_ids.end());
-    const std::size_t before = so_far.size();
-    const auto sequence = Open(std::move(options));
-    while (so_far.size() < before + count) {
-      VerifyStep step{.base = static_cast<std::uint32_t>(so_far.size())};
-      if (trees != nullptr) step.tree = trees(so_far);
-      const auto result = Verify(*sequence, std::move(step));
-      if (!result.ok()) {
-        ADD_FAILURE() << result.status();
-        break;
-      }
-      so_far.insert(so_far.end(), result->tokens.begin(), result->tokens.end());
-    }
-    so_far.resize(std::min(so_far.size(), before + count));
-    so_far.erase(so_far.begin(), so_far.begin() + static_cast<std::ptrdiff_t>(before));
-    return so_far;
-  }
-
   doubles::FakeClock clock_;
   FakeTransformer* transformer_ = nullptr;
   // Written on the scheduler's thread; read once an operation's result is here.
@@ -147,161 +120,6 @@ TEST_F(SchedulerTest, AOneTokenPromptNeedsNoPass) {
   EXPECT_THAT(pass_rows_, IsEmpty());
   EXPECT_THAT(Verify(*sequence, {.base = 1}), IsOk());
   EXPECT_THAT(pass_rows_, ElementsAre(1));
-}
-
-TEST_F(SchedulerTest, LearnsFromTheLastPrefilledRowsAndProjectsNoOthers) {
-  const std::vector<TokenId> prompt = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
-  for (const std::uint32_t learn_last : {0u, 1u, 3u, 9u, 0xFFFFFFFFu}) {
-    Start();
-    SequenceOptions options = Prompt(prompt);
-    options.learn_last = learn_last;
-    const auto opened = OpenLater(options);
-    ASSERT_THAT(opened, IsOk());
-    const auto& result = opened->result.get();
-    ASSERT_THAT(result, IsOk());
-    const std::size_t rows = std::min<std::size_t>(learn_last, 9);
-    std::vector<TokenId> expected;
-    for (std::size_t position = 9 - rows; position < 9; ++position) {
-      const std::vector<TokenId> path(prompt.begin(),
-                                      prompt.begin() + static_cast<std::ptrdiff_t>(position) + 1);
-      expected.resize(expected.size() + 4);
-      TopK(FakeTransformer::Logits(path, kVocab), std::span(expected).last(4));
-    }
-    EXPECT_EQ(result->prompt_candidates.ids, expected);
-    EXPECT_EQ(std::accumulate(logit_rows_.begin(), logit_rows_.end(), std::size_t{0}), rows);
-    pass_rows_.clear();
-    logit_rows_.clear();
-  }
-}
-
-TEST_F(SchedulerTest, AnyTreesGiveTheTokensOfPlainSteps) {
-  Start();
-  std::mt19937 random(17);
-  int accepted_much = 0;
-  for (int round = 0; round < 40; ++round) {
-    SequenceOptions options = Prompt({static_cast<TokenId>(random() % kVocab), 3, 4});
-    if (round % 3 == 1) options.generated_ids = {5, 6};
-    options.sampling.temperature = round % 2 == 0 ? 0.0f : 0.7f;
-    options.sampling.seed = random();
-    if (round % 4 >= 2) {
-      options.sampling.repetition_penalty = 1.2f;
-      options.sampling.frequency_penalty = 0.3f;
-      options.sampling.min_tokens = 10;
-      options.sampling.stop_token_ids = {kEos};
-      options.sampling.logit_bias = {{kEos, -100}};
-    }
-    const std::vector<TokenId> plain = Generate(options, 30, nullptr);
-    pass_rows_.clear();
-    const std::size_t before = options.prompt_ids.size() + options.generated_ids.size();
-    const auto trees = [&](const std::vector<TokenId>& so_far) {
-      const auto told = static_cast<std::ptrdiff_t>(so_far.size() - before);
-      return RandomTree(so_far, {plain.begin() + told, plain.end()}, kVocab, 16, random);
-    };
-    EXPECT_EQ(Generate(options, 30, trees), plain) << "round " << round;
-    accepted_much += pass_rows_.size() < 25;
-  }
-  EXPECT_GT(accepted_much, 20) << "drafts were hardly accepted; the test proves little";
-}
-
-TEST_F(SchedulerTest, AMovedSequenceGoesOnAsBefore) {
-  Start();
-  SequenceOptions options = Prompt({1, 2});
-  options.sampling.temperature = 1;
-  options.sampling.seed = 3;
-  options.sampling.presence_penalty = 1;
-  const std::vector<TokenId> whole = Generate(options, 20, nullptr);
-  options.generated_ids.assign(whole.begin(), whole.begin() + 8);
-  EXPECT_EQ(Generate(options, 12, nullptr), std::vector<TokenId>(whole.begin() + 8, whole.end()));
-}
-
-TEST_F(SchedulerTest, CandidatesAndLogprobsAreOfTheRowsOfThePass) {
-  Start();
-  SequenceOptions options = Prompt({1, 2});
-  const std::vector<TokenId> truth = Generate(options, 3, nullptr);
-  options.want_candidates = true;
-  options.sampling.top_logprobs = 2;
-  const auto sequence = Open(options);
-  const auto result = Verify(
-      *sequence, {.base = 2, .tree = Chain({1, 2}, {truth[0], truth[1], (truth[2] + 1) % kVocab})});
-  ASSERT_THAT(result, IsOk());
-  EXPECT_EQ(result->tokens, truth);
-  EXPECT_THAT(result->accepted_nodes, ElementsAre(1, 2));
-  EXPECT_EQ(result->candidates.k, 4u);
-  ASSERT_THAT(result->candidates.ids, SizeIs(16));
-  // Greedy: the first candidate of each accepted row is what was emitted, and the most probable.
-  ASSERT_THAT(result->logprobs, SizeIs(3));
-  for (std::size_t row = 0; row < 3; ++row) {
-    EXPECT_EQ(result->candidates.ids[4 * row], truth[row]);
-    EXPECT_EQ(result->logprobs[row].token, truth[row]);
-    ASSERT_THAT(result->logprobs[row].top, SizeIs(2));
-    EXPECT_EQ(result->logprobs[row].top[0], std::pair(truth[row], result->logprobs[row].logprob));
-  }
-}
-
-TEST_F(SchedulerTest, AStaleTreeIsIgnored) {
-  Start();
-  const auto sequence = Open(Prompt({1, 2, 3}));
-  const auto result = Verify(*sequence, {.base = 3, .tree = Chain({1, 2}, {5, 6})});
-  ASSERT_THAT(result, IsOk());
-  EXPECT_TRUE(result->draft_ignored);
-  EXPECT_THAT(result->tokens, SizeIs(1));
-  EXPECT_EQ(pass_rows_.back(), 1);
-}
-
-TEST_F(SchedulerTest, WrongStepsAreNamedAndLeaveTheSequenceAsItWas) {
-  Start();
-  const std::vector<TokenId> truth = Generate(Prompt({1, 2}), 3, nullptr);
-  const auto sequence = Open(Prompt({1, 2}));
-  const auto expect = [&](VerifyStep step, absl::StatusCode code, const std::string& message) {
-    EXPECT_THAT(Verify(*sequence, std::move(step)), StatusIs(code, ::testing::HasSubstr(message)));
-  };
-  expect({.base = 3}, absl::StatusCode::kFailedPrecondition, "base: got 3, expected 2");
-  expect({.base = 2, .tree = Chain({1, 7}, {4})}, absl::StatusCode::kInvalidArgument,
-         "got root 7, expected the last committed token, 2");
-  expect({.base = 2, .tree = Chain({1, 2}, {kVocab})}, absl::StatusCode::kInvalidArgument,
-         "got token 32 at node 1");
-  expect({.base = 2, .tree = Chain({1, 2}, std::vector<TokenId>(17, 3))},
-         absl::StatusCode::kInvalidArgument, "got 17 nodes");
-  DraftTree cycle = Chain({1, 2}, {3, 4});
-  cycle.parents[1] = 2;
-  expect({.base = 2, .tree = cycle}, absl::StatusCode::kInvalidArgument, "got parent 2");
-  transformer_->poisoned = true;
-  expect({.base = 2}, absl::StatusCode::kInternal, "got nan for token 1");
-  transformer_->poisoned = false;
-  std::vector<TokenId> got;
-  for (std::uint32_t base = 2; base < 5; ++base) {
-    const auto result = Verify(*sequence, {.base = base});
-    ASSERT_THAT(result, IsOk());
-    got.push_back(result->tokens[0]);
-  }
-  EXPECT_EQ(got, truth);
-}
-
-TEST_F(SchedulerTest, TheOutputEndsAtTheStopTokenAndStaysEnded) {
-  Start();
-  const std::vector<TokenId> truth = Generate(Prompt({1, 2}), 3, nullptr);
-  SequenceOptions options = Prompt({1, 2});
-  options.sampling.stop_token_ids = {truth[1]};
-  const auto sequence = Open(options);
-  const auto result = Verify(*sequence, {.base = 2, .tree = Chain({1, 2}, truth)});
-  ASSERT_THAT(result, IsOk());
-  EXPECT_THAT(result->tokens, ElementsAre(truth[0], truth[1]));
-  EXPECT_THAT(Verify(*sequence, {.base = 4}),
-              StatusIs(absl::StatusCode::kFailedPrecondition, ::testing::HasSubstr("has ended")));
-}
-
-TEST_F(SchedulerTest, TheContextIsFilledToTheLastTokenAndNoFurther) {
-  Start();
-  const std::vector<TokenId> prompt(kContext - 3, 1);
-  const std::vector<TokenId> truth = Generate(Prompt(prompt), 3, nullptr);
-  const auto sequence = Open(Prompt(prompt));
-  std::vector<TokenId> drafts = truth;
-  drafts.push_back(4);
-  auto result = Verify(*sequence, {.base = kContext - 3, .tree = Chain(prompt, drafts)});
-  ASSERT_THAT(result, IsOk());
-  EXPECT_EQ(result->tokens, truth);
-  EXPECT_EQ(pass_rows_.back(), 3);
-  EXPECT_THAT(Verify(*sequence, {.base = kContext}), StatusIs(absl::StatusCode::kOutOfRange));
 }
 
 TEST_F(SchedulerTest, OpenRefusesWhatIsOutOfRange) {

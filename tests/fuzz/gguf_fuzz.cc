@@ -1,0 +1,74 @@
+// Bytes are refused or give a file whose parts can be read, and, if they make a small model, a pass
+// that gives the same bits alone and beside other rows.
+#include <cstring>
+#include <vector>
+
+#include "tests/fuzz/proto_fuzz.h"
+#include "verifier/tokenizer_data.h"
+#include "verifier/transformer.h"
+
+namespace {
+
+using namespace recycling::verifier;  // NOLINT(google-build-using-namespace)
+
+// Large enough for every seed, small enough for thousands of passes a second.
+constexpr std::uint64_t kMaxNumbers = 20000;
+constexpr std::uint32_t kMaxContext = 16;
+
+bool IsSmall(const ModelConfig& c) {
+  return std::uint64_t{c.heads} * (c.key_length + c.value_length) + c.hidden_size + c.feed_forward +
+             c.vocab_size <
+         kMaxNumbers;
+}
+
+void RunOnePass(const std::shared_ptr<const Model>& model) {
+  const auto transformer =
+      Transformer::Create(model, {.max_rows = 3, .context_length = kMaxContext});
+  FUZZ_CHECK(transformer.ok());
+  const auto cache = KvCache::Create(model->config(), KvType::kF32, kMaxContext, 2);
+  FUZZ_CHECK(cache.ok());
+  const auto kv = *(*cache)->Open();
+  const auto other = *(*cache)->Open();
+
+  const std::vector<recycling::TokenId> tokens = {0, model->config().vocab_size - 1, 0};
+  const std::vector<std::int32_t> parents = {-1, 0, 0};
+  const std::vector<int> rows = {0};
+  const Segment tree = {.kv = kv.get(), .tokens = tokens, .parents = parents, .logit_rows = rows};
+  FUZZ_CHECK((*transformer)->Forward({&tree, 1}, nullptr).ok());
+  const auto logits = (*transformer)->logits(0);
+  const std::vector<float> beside(logits.begin(), logits.end());
+  FUZZ_CHECK((*transformer)->Commit(0, std::vector<int>{0, 2}).ok());
+
+  const Segment alone = {.kv = other.get(),
+                         .tokens = std::span(tokens).first(1),
+                         .parents = std::span(parents).first(1),
+                         .logit_rows = rows};
+  FUZZ_CHECK((*transformer)->Forward({&alone, 1}, nullptr).ok());
+  FUZZ_CHECK(std::memcmp(beside.data(), (*transformer)->logits(0).data(),
+                         beside.size() * sizeof(float)) == 0);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  auto file = GgufFile::Parse(std::as_bytes(std::span(data, size)));
+  if (!file.ok()) return 0;
+  for (const auto& [key, value] : (*file)->values()) {
+    FUZZ_CHECK(GgufValueText(value, 50).size() < 50 + 6 * size);
+  }
+  for (const auto& [name, tensor] : (*file)->tensors()) {
+    // Touches the tensor's ends.
+    FUZZ_CHECK(!tensor.bytes.empty());
+    volatile std::byte sink = tensor.bytes.front();
+    sink = tensor.bytes.back();
+    static_cast<void>(sink);
+  }
+  const bool has_tokenizer = ReadTokenizerData(**file).ok();
+  const auto model = Model::FromFile(*std::move(file), "fuzz");
+  if (!model.ok()) return 0;
+  FUZZ_CHECK(has_tokenizer);
+  FUZZ_CHECK(recycling::ValidateModelIdentity((*model)->identity()).ok());
+  FUZZ_CHECK(!(*model)->Description().empty());
+  if (IsSmall((*model)->config())) RunOnePass(*model);
+  return 0;
+}
