@@ -1,0 +1,89 @@
+// What a step costs inside the drafter: the paper's tree of 80 nodes from a full matrix, and
+// learning its 81 rows with an accepted path of three. Roots and rows vary, so that the matrix is
+// read as in service: all over.
+#include <benchmark/benchmark.h>
+
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "drafter/observation.h"
+#include "drafter/tree_builder.h"
+
+namespace recycling::drafter {
+namespace {
+
+constexpr std::uint32_t kK = 8;
+constexpr std::size_t kSteps = 1024;  // different steps to cycle through
+
+std::vector<TokenId> DistinctIds(std::uint32_t vocab_size, std::mt19937& random) {
+  // Consecutive multiples of an odd step: distinct, and spread over the vocabulary.
+  const std::uint32_t first = static_cast<std::uint32_t>(random());
+  std::vector<TokenId> ids(kK);
+  for (std::uint32_t i = 0; i < kK; ++i) ids[i] = (first % vocab_size + i * 997) % vocab_size;
+  return ids;
+}
+
+std::unique_ptr<AdjacencyMatrix> FullMatrix(std::uint32_t vocab_size, std::mt19937& random) {
+  auto matrix = std::make_unique<AdjacencyMatrix>(vocab_size, kK);
+  for (TokenId token = 0; token < vocab_size; ++token) {
+    matrix->WriteRow(token, DistinctIds(vocab_size, random));
+  }
+  return matrix;
+}
+
+std::vector<Observation> Observations(const AdjacencyMatrix& matrix, std::mt19937& random) {
+  std::vector<Observation> observations(kSteps);
+  for (Observation& observation : observations) {
+    const TokenId root = static_cast<TokenId>(random()) % matrix.vocab_size();
+    observation.tokens = BuildTree(matrix, root, TreeTemplate::Paper80(), 80, 6).tokens;
+    observation.candidates.k = kK;
+    for (std::size_t row = 0; row < observation.tokens.size(); ++row) {
+      for (const TokenId id : DistinctIds(matrix.vocab_size(), random)) {
+        observation.candidates.ids.push_back(id);
+      }
+    }
+    observation.accepted_path = {0, 1, 9};
+  }
+  return observations;
+}
+
+void BM_BuildTree(benchmark::State& state) {
+  std::mt19937 random(1);
+  const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
+  for (auto unused : state) {
+    const TokenId root = static_cast<TokenId>(random()) % matrix->vocab_size();
+    benchmark::DoNotOptimize(BuildTree(*matrix, root, TreeTemplate::Paper80(), 80, 6));
+  }
+}
+
+void BM_Learn(benchmark::State& state) {
+  std::mt19937 random(1);
+  const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
+  const std::vector<Observation> observations = Observations(*matrix, random);
+  std::size_t step = 0;
+  for (auto unused : state) Learn(observations[step++ % kSteps], matrix.get());
+}
+
+// As the service does it: check, learn, build.
+void BM_Step(benchmark::State& state) {
+  std::mt19937 random(1);
+  const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
+  const std::vector<Observation> observations = Observations(*matrix, random);
+  std::size_t step = 0;
+  for (auto unused : state) {
+    const Observation& observation = observations[step++ % kSteps];
+    const absl::Status status = ValidateObservation(observation, matrix->vocab_size(), kK);
+    if (!status.ok()) state.SkipWithError("invalid observation");
+    Learn(observation, matrix.get());
+    benchmark::DoNotOptimize(
+        BuildTree(*matrix, observation.candidates.ids[0], TreeTemplate::Paper80(), 80, 6));
+  }
+}
+
+BENCHMARK(BM_BuildTree)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_Learn)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_Step)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
+
+}  // namespace
+}  // namespace recycling::drafter
