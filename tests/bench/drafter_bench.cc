@@ -1,13 +1,16 @@
 // What a step costs inside the drafter: the paper's tree of 80 nodes from a full matrix, and
 // learning its 81 rows with an accepted path of three. Roots and rows vary, so that the matrix is
-// read as in service: all over.
+// read as in service: all over. And what a snapshot costs: it is encoded and checked in the
+// reaction.
 #include <benchmark/benchmark.h>
 
 #include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "drafter/observation.h"
+#include "drafter/snapshot.h"
 #include "drafter/tree_builder.h"
 
 namespace recycling::drafter {
@@ -81,9 +84,32 @@ void BM_Step(benchmark::State& state) {
   }
 }
 
+const ModelIdentity kModel = {.model_id = "m", .tokenizer_digest = std::string(32, 'd')};
+
+void BM_EncodeSnapshot(benchmark::State& state) {
+  std::mt19937 random(1);
+  const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
+  for (auto unused : state) benchmark::DoNotOptimize(EncodeSnapshot(kModel, *matrix));
+}
+
+void BM_ParseAndRestoreSnapshot(benchmark::State& state) {
+  std::mt19937 random(1);
+  const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
+  const std::string bytes = EncodeSnapshot(kModel, *matrix);
+  for (auto unused : state) {
+    const auto snapshot = Snapshot::Parse(bytes);
+    if (!snapshot.ok()) state.SkipWithError("not a snapshot");
+    AdjacencyMatrix restored(matrix->vocab_size(), kK);
+    if (snapshot.ok()) snapshot->Restore(&restored);
+    benchmark::DoNotOptimize(restored.rows_filled());
+  }
+}
+
 BENCHMARK(BM_BuildTree)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_Learn)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_Step)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_EncodeSnapshot)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_ParseAndRestoreSnapshot)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace recycling::drafter
