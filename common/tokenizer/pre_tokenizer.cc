@@ -13,6 +13,7 @@ namespace {
 
 // The patterns are facts about the tokenizers they are named after. \s there is Unicode's
 // White_Space; ICU's \s is not (it lacks U+000B and U+0085), so the property is spelt out.
+// ICU runs a repeated set without a stack, but not a possessive one: it overflows on long runs.
 #define SPACE "\\p{White_Space}"
 #define NOT_SPACE "\\P{White_Space}"
 
@@ -66,8 +67,10 @@ const std::vector<Rules>& KnownRules() {
        {"[\\r\\n]", SPACE "?[" CASED_LETTERS "]+",
         SPACE
         "?[!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3000}-\\x{3002}]+",
-        // Space at the end. Looking behind keeps the search from trying every start of a long run.
-        "(?<!" SPACE ")" SPACE "++\\z",
+        // Space at the end. Looking behind keeps the search from trying every start of a long run;
+        // it sees text before the word too, which changes nothing: a word of space alone stays
+        // whole.
+        "(?<!" SPACE ")" SPACE "+\\z",
         "[\\x{4E00}-\\x{9FA5}\\x{800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+", "\\p{N}+"}},
       {"default", false, {"[\\p{P}\\$\\+<=>\\^~\\|]+", kGpt2, "\\p{N}+", "[0-9][0-9][0-9]"}},
   };

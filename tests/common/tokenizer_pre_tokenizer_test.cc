@@ -166,5 +166,16 @@ TEST(PreTokenizerTest, LongRunsTakeLinearTime) {
   }
 }
 
+// ICU's stack holds 8 MB; a pattern that takes a frame per character would overflow it.
+TEST(PreTokenizerTest, RunsOfAMegabyteNeedNoStack) {
+  for (const char* name : {"gpt-2", "llama-bpe", "starcoder", "deepseek-llm", "default"}) {
+    const auto pre_tokenizer = PreTokenizer::Create(name);
+    for (const char unit : {' ', '\n', 'a', '!', '1'}) {
+      const auto ends = pre_tokenizer->Split(std::string(std::size_t{1} << 20, unit));
+      EXPECT_TRUE(ends.ok()) << name << " on " << static_cast<int>(unit) << ": " << ends.status();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace recycling
