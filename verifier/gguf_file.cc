@@ -8,124 +8,26 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <cstring>
 #include <limits>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
+#include "verifier/gguf_cursor.h"
 
 namespace recycling::verifier {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "GGUF values are read in place");
-
 constexpr std::uint32_t kVersion = 3;
 constexpr std::uint64_t kDefaultAlignment = 32;
-constexpr std::uint64_t kMaxNameBytes = 65535;
 constexpr std::uint32_t kMaxShape = 4;
 constexpr int kMaxArrayNesting = 4;
 // Smallest encodings: key of one byte, type and value of one byte; name of one byte, one extent,
 // type and offset.
 constexpr std::uint64_t kMinEntryBytes = 8 + 1 + 4 + 1;
 constexpr std::uint64_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
-
-std::string Quoted(std::string_view text) {
-  constexpr std::size_t kShown = 80;
-  return absl::StrCat("\"", absl::CEscape(std::string(text.substr(0, kShown))),
-                      text.size() > kShown ? "..." : "", "\"");
-}
-
-// Bytes of one value of a fixed-size type; 0 for strings, arrays and unknown types.
-std::uint64_t ScalarBytes(GgufValueType type) {
-  switch (type) {
-    case GgufValueType::kUint8:
-    case GgufValueType::kInt8:
-    case GgufValueType::kBool:
-      return 1;
-    case GgufValueType::kUint16:
-    case GgufValueType::kInt16:
-      return 2;
-    case GgufValueType::kUint32:
-    case GgufValueType::kInt32:
-    case GgufValueType::kFloat32:
-      return 4;
-    case GgufValueType::kUint64:
-    case GgufValueType::kInt64:
-    case GgufValueType::kFloat64:
-      return 8;
-    case GgufValueType::kString:
-    case GgufValueType::kArray:
-      return 0;
-  }
-  return 0;
-}
-
-template <typename T>
-T Load(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof(T));
-  return value;
-}
-
-std::string_view AsText(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-// A position in the file that never leaves it. `what` names what is being read, for messages.
-class Cursor {
- public:
-  explicit Cursor(std::span<const std::byte> bytes) : bytes_(bytes) {}
-
-  std::uint64_t position() const { return position_; }
-  std::uint64_t remaining() const { return bytes_.size() - position_; }
-
-  absl::StatusOr<std::span<const std::byte>> Take(std::uint64_t size, std::string_view what) {
-    if (size > remaining()) {
-      return absl::DataLossError(absl::StrCat("GGUF: ", std::string(what), " at byte ", position_,
-                                              ": got ", remaining(), " bytes, expected ", size));
-    }
-    const auto taken = bytes_.subspan(position_, size);
-    position_ += size;
-    return taken;
-  }
-
-  template <typename T>
-  absl::StatusOr<T> Number(std::string_view what) {
-    ASSIGN_OR_RETURN(const auto taken, Take(sizeof(T), what));
-    return Load<T>(taken.data());
-  }
-
-  absl::StatusOr<std::span<const std::byte>> Text(std::string_view what) {
-    ASSIGN_OR_RETURN(const std::uint64_t size, Number<std::uint64_t>(what));
-    return Take(size, what);
-  }
-
-  // A key or a tensor's name.
-  absl::StatusOr<std::string> Name(std::string_view what) {
-    ASSIGN_OR_RETURN(const auto text, Text(what));
-    if (text.empty() || text.size() > kMaxNameBytes) {
-      return absl::DataLossError(absl::StrCat("GGUF: ", std::string(what), ": got ", text.size(),
-                                              " bytes, expected 1 to ", kMaxNameBytes));
-    }
-    return std::string(AsText(text));
-  }
-
-  // A count of things that take at least `min_bytes` each.
-  absl::Status CheckCount(std::uint64_t count, std::uint64_t min_bytes,
-                          std::string_view what) const {
-    if (count <= remaining() / min_bytes) return absl::OkStatus();
-    return absl::DataLossError(absl::StrCat("GGUF: count of ", std::string(what), ": got ", count,
-                                            ", but only ", remaining(), " bytes follow"));
-  }
-
- private:
-  std::span<const std::byte> bytes_;
-  std::uint64_t position_ = 0;
-};
 
 absl::StatusOr<GgufValueType> ReadValueType(Cursor& cursor, const std::string& key) {
   ASSIGN_OR_RETURN(const auto number, cursor.Number<std::uint32_t>(key));
@@ -258,49 +160,6 @@ absl::Status CheckNoOverlap(std::vector<TensorPlace>& places) {
   return absl::OkStatus();
 }
 
-absl::Status WrongType(std::string_view key, std::string_view expected) {
-  return absl::DataLossError(absl::StrCat(
-      "GGUF: ", Quoted(key), ": got a value of another type, expected ", std::string(expected)));
-}
-
-// The value as an integer, if it is one that fits.
-std::optional<std::int64_t> AsInteger(GgufValueType type, const std::byte* at) {
-  switch (type) {
-    case GgufValueType::kUint8:
-      return Load<std::uint8_t>(at);
-    case GgufValueType::kInt8:
-      return Load<std::int8_t>(at);
-    case GgufValueType::kUint16:
-      return Load<std::uint16_t>(at);
-    case GgufValueType::kInt16:
-      return Load<std::int16_t>(at);
-    case GgufValueType::kUint32:
-      return Load<std::uint32_t>(at);
-    case GgufValueType::kInt32:
-      return Load<std::int32_t>(at);
-    case GgufValueType::kInt64:
-      return Load<std::int64_t>(at);
-    case GgufValueType::kUint64: {
-      const auto value = Load<std::uint64_t>(at);
-      if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-        return std::nullopt;
-      }
-      return static_cast<std::int64_t>(value);
-    }
-    default:
-      return std::nullopt;
-  }
-}
-
-// Element `index` of a value of a fixed-size type, for people.
-std::string ElementText(GgufValueType type, const std::byte* at) {
-  if (type == GgufValueType::kFloat32) return absl::StrCat(Load<float>(at));
-  if (type == GgufValueType::kFloat64) return absl::StrCat(Load<double>(at));
-  if (type == GgufValueType::kBool) return std::to_integer<int>(*at) ? "true" : "false";
-  if (type == GgufValueType::kUint64) return absl::StrCat(Load<std::uint64_t>(at));
-  return absl::StrCat(AsInteger(type, at).value_or(0));
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<const GgufFile>> GgufFile::Open(const std::string& path) {
@@ -403,122 +262,9 @@ absl::Status GgufFile::ReadAll() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<std::uint32_t>> GgufFile::Uint32(std::string_view key) const {
-  const auto it = values_.find(key);
-  if (it == values_.end()) return std::optional<std::uint32_t>();
-  if (it->second.type == GgufValueType::kArray || it->second.type == GgufValueType::kString) {
-    return WrongType(key, "an integer");
-  }
-  const auto value = AsInteger(it->second.type, it->second.bytes.data());
-  if (!value || *value < 0 || *value > std::numeric_limits<std::uint32_t>::max()) {
-    return WrongType(key, "an integer from 0 to 4294967295");
-  }
-  return static_cast<std::uint32_t>(*value);
-}
-
-absl::StatusOr<std::optional<double>> GgufFile::Float(std::string_view key) const {
-  const auto it = values_.find(key);
-  if (it == values_.end()) return std::optional<double>();
-  const std::byte* at = it->second.bytes.data();
-  if (it->second.type == GgufValueType::kFloat32) return double{Load<float>(at)};
-  if (it->second.type == GgufValueType::kFloat64) return Load<double>(at);
-  return WrongType(key, "a floating-point number");
-}
-
-absl::StatusOr<std::optional<bool>> GgufFile::Bool(std::string_view key) const {
-  const auto it = values_.find(key);
-  if (it == values_.end()) return std::optional<bool>();
-  if (it->second.type != GgufValueType::kBool) return WrongType(key, "a boolean");
-  return std::to_integer<int>(it->second.bytes[0]) != 0;
-}
-
-absl::StatusOr<std::optional<std::string>> GgufFile::String(std::string_view key) const {
-  const auto it = values_.find(key);
-  if (it == values_.end()) return std::optional<std::string>();
-  if (it->second.type != GgufValueType::kString) return WrongType(key, "a string");
-  return std::string(AsText(it->second.bytes));
-}
-
-absl::StatusOr<std::optional<std::vector<std::string>>> GgufFile::Strings(
-    std::string_view key) const {
-  const auto it = values_.find(key);
-  if (it == values_.end()) return std::optional<std::vector<std::string>>();
-  const GgufValue& value = it->second;
-  if (value.type != GgufValueType::kArray || value.element_type != GgufValueType::kString) {
-    return WrongType(key, "an array of strings");
-  }
-  std::vector<std::string> strings;
-  strings.reserve(value.count);
-  Cursor cursor(value.bytes);
-  for (std::uint64_t i = 0; i < value.count; ++i) {
-    ASSIGN_OR_RETURN(const auto text, cursor.Text(key));
-    strings.emplace_back(AsText(text));
-  }
-  return strings;
-}
-
-absl::StatusOr<std::optional<std::vector<float>>> GgufFile::Floats(std::string_view key) const {
-  const auto it = values_.find(key);
-  if (it == values_.end()) return std::optional<std::vector<float>>();
-  const GgufValue& value = it->second;
-  if (value.type != GgufValueType::kArray || value.element_type != GgufValueType::kFloat32) {
-    return WrongType(key, "an array of 32-bit floating-point numbers");
-  }
-  std::vector<float> numbers(value.count);
-  if (!numbers.empty()) std::memcpy(numbers.data(), value.bytes.data(), value.bytes.size());
-  return numbers;
-}
-
-absl::StatusOr<std::optional<std::vector<std::int32_t>>> GgufFile::Int32s(
-    std::string_view key) const {
-  const auto it = values_.find(key);
-  if (it == values_.end()) return std::optional<std::vector<std::int32_t>>();
-  const GgufValue& value = it->second;
-  const std::uint64_t size = ScalarBytes(value.element_type);
-  if (value.type != GgufValueType::kArray || size == 0) {
-    return WrongType(key, "an array of integers");
-  }
-  std::vector<std::int32_t> numbers;
-  numbers.reserve(value.count);
-  for (std::uint64_t i = 0; i < value.count; ++i) {
-    const auto number = AsInteger(value.element_type, value.bytes.data() + i * size);
-    if (!number || *number < std::numeric_limits<std::int32_t>::min() ||
-        *number > std::numeric_limits<std::int32_t>::max()) {
-      return WrongType(key, "an array of 32-bit integers");
-    }
-    numbers.push_back(static_cast<std::int32_t>(*number));
-  }
-  return numbers;
-}
-
 const GgufTensor* GgufFile::FindTensor(std::string_view name) const {
   const auto it = tensors_.find(name);
   return it == tensors_.end() ? nullptr : &it->second;
-}
-
-std::string GgufValueText(const GgufValue& value, std::size_t limit) {
-  const bool array = value.type == GgufValueType::kArray;
-  const bool text = value.element_type == GgufValueType::kString;
-  if (value.type == GgufValueType::kString) {
-    const std::string_view shown = AsText(value.bytes).substr(0, limit);
-    return absl::StrCat(absl::Utf8SafeCEscape(std::string(shown)),
-                        shown.size() < value.bytes.size() ? " ..." : "");
-  }
-  if (array && value.element_type == GgufValueType::kArray) {
-    return absl::StrCat("[", value.count, " arrays]");
-  }
-  std::string out = array ? absl::StrCat("[", value.count, "] ") : "";
-  Cursor cursor(value.bytes);
-  for (std::uint64_t i = 0; i < value.count; ++i) {
-    if (out.size() >= limit) return absl::StrCat(out, " ...");
-    if (i > 0) out += ' ';
-    const std::uint64_t size = ScalarBytes(value.element_type);
-    const auto element = text ? cursor.Text("string") : cursor.Take(size, "element");
-    if (!element.ok()) return out;  // cannot be: the value was checked
-    out += text ? absl::StrCat("\"", absl::Utf8SafeCEscape(std::string(AsText(*element))), "\"")
-                : ElementText(value.element_type, element->data());
-  }
-  return out;
 }
 
 }  // namespace recycling::verifier

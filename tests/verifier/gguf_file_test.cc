@@ -139,15 +139,15 @@ TEST(GgufFileTest, RefusesForeignFiles) {
 
 TEST(GgufFileTest, RefusesHostileCountsAndLengths) {
   const std::uint64_t huge = std::uint64_t{1} << 62;
-  ExpectRefused(Head(huge, 0), "count of tensors: got 4611686018427387904");
-  ExpectRefused(Head(0, huge), "count of metadata values");
+  ExpectRefused(Head(huge, 0), "count of \"tensors\": got 4611686018427387904");
+  ExpectRefused(Head(0, huge), "count of \"metadata values\"");
   ExpectRefused(OneValue(8, GgufBytes(huge)), "expected 4611686018427387904");
   ExpectRefused(OneValue(8, GgufBytes(~std::uint64_t{0})), "got 0 bytes");
   for (const std::uint32_t element : {0U, 4U, 8U, 9U, 12U}) {
-    ExpectRefused(OneValue(9, GgufBytes(element) + GgufBytes(huge)), "count of k");
+    ExpectRefused(OneValue(9, GgufBytes(element) + GgufBytes(huge)), "count of \"k\"");
   }
   ExpectRefused(Head(0, 1) + GgufBytes(std::uint64_t{0}) + std::string(32, '\0'),
-                "key: got 0 bytes");
+                "\"key\": got 0 bytes");
 }
 
 TEST(GgufFileTest, RefusesWrongValueTypes) {
