@@ -68,7 +68,7 @@ std::string Help(const ProgramInfo& info, const Flags& flags) {
   if (!info.examples.empty()) {
     absl::StrAppend(&help, "\nExamples:\n");
     for (const auto line : absl::StrSplit(info.examples, '\n', absl::SkipEmpty())) {
-      absl::StrAppend(&help, "  ", line, "\n");
+      absl::StrAppend(&help, "  ", absl::StripLeadingAsciiWhitespace(line), "\n");
     }
   }
   absl::StrAppend(&help, "\nFlags (a flag wins over its environment variable):\n");

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <future>
 #include <nlohmann/json.hpp>
 
@@ -17,7 +18,6 @@ namespace {
 using ::recycling::testing::ProcessResult;
 using ::recycling::testing::ReadFile;
 using ::recycling::testing::Subprocess;
-using ::recycling::testing::TemporaryFolder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -173,7 +173,7 @@ class CliTest : public ::testing::Test {
   ScriptedGateway gateway_;
   ScriptedDrafter drafter_;
   std::unique_ptr<RpcServer> server_;
-  TemporaryFolder folder_;
+  doubles::TempDir folder_;
 };
 
 // Every line of `text`, which must all be JSON objects.

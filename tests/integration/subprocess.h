@@ -10,11 +10,12 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "tests/doubles/process.h"
 
 namespace recycling::testing {
 
@@ -24,20 +25,11 @@ inline std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
-// A folder that is removed with everything in it.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = ::testing::TempDir() + "recyclingXXXXXX";
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
+// Path of a program of the build.
+inline std::string BinaryPath(const std::string& program) {
+  const char* folder = std::getenv("RECYCLING_BIN_DIR");
+  return std::string(folder == nullptr ? "." : folder) + "/" + program;
+}
 
 struct ProcessResult {
   int exit_code = -1;  // -1: ended by a signal
@@ -45,15 +37,13 @@ struct ProcessResult {
   std::string err;
 };
 
-// A program of the build, from RECYCLING_BIN_DIR, with stdin, stdout and stderr in files.
+// A program of the build with stdin, stdout and stderr in files.
 class Subprocess {
  public:
   Subprocess(const std::string& program, std::vector<std::string> arguments,
              const std::string& input = "", const std::vector<std::string>& environment = {}) {
     std::ofstream(folder_ / "in", std::ios::binary) << input;
-    const char* folder = std::getenv("RECYCLING_BIN_DIR");
-    arguments.insert(arguments.begin(),
-                     std::string(folder == nullptr ? "." : folder) + "/" + program);
+    arguments.insert(arguments.begin(), BinaryPath(program));
     std::vector<std::string> variables = environment;
     for (char** variable = environ; *variable != nullptr; ++variable)
       variables.push_back(*variable);
@@ -99,7 +89,7 @@ class Subprocess {
     return pointers;
   }
 
-  TemporaryFolder folder_;
+  doubles::TempDir folder_;
   pid_t pid_ = -1;
 };
 

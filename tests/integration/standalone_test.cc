@@ -1,0 +1,115 @@
+// All services in one process, with a small model, as a user runs them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/doubles/process.h"
+#include "tests/doubles/tiny_model.h"
+#include "tests/integration/subprocess.h"
+
+namespace recycling {
+namespace {
+
+using ::recycling::testing::BinaryPath;
+using ::recycling::testing::ProcessResult;
+using ::recycling::testing::ReadFile;
+using ::recycling::testing::Subprocess;
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+constexpr absl::Duration kLong = absl::Minutes(1);
+
+class StandaloneTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(doubles::WriteTinyModel({}, folder_ / "model.gguf"));
+    std::filesystem::create_directory(folder_ / "snapshots");
+    Start();
+  }
+
+  void Start() {
+    std::filesystem::remove(folder_ / "ports");
+    auto process = doubles::Process::Start(
+        {BinaryPath("recycling-standalone"), "--model", folder_ / "model.gguf", "--listen",
+         "127.0.0.1:0", "--peer_listen", drafter_, "--port_file", folder_ / "ports",
+         "--snapshot_dir", folder_ / "snapshots", "--threads=1"},
+        folder_ / "log");
+    ASSERT_TRUE(process.ok()) << process.status();
+    process_ = *std::move(process);
+    const auto addresses = process_->WaitForLines(folder_ / "ports", kLong);
+    ASSERT_TRUE(addresses.ok()) << addresses.status() << ReadFile(folder_ / "log");
+    gateway_ = addresses->at(0);
+  }
+
+  void Stop() {
+    process_->Signal(SIGTERM);
+    const auto code = process_->Wait(kLong);
+    EXPECT_TRUE(code.ok() && *code == 0) << code.status() << ReadFile(folder_ / "log");
+  }
+
+  ProcessResult Run(std::vector<std::string> arguments) {
+    const std::string flag = arguments[0] == "matrix" ? "--drafter" : "--gateway";
+    arguments.insert(arguments.end(), {flag, arguments[0] == "matrix" ? drafter_ : gateway_});
+    return Subprocess("recycling", arguments).Wait();
+  }
+
+  doubles::TempDir folder_;
+  const std::string drafter_ = "unix:" + (folder_ / "peers");
+  std::string gateway_;
+  std::unique_ptr<doubles::Process> process_;
+};
+
+TEST_F(StandaloneTest, WritesTheSameTextPlainlyAndRecycledAndKeepsWhatItLearnt) {
+  std::ofstream(folder_ / "prompts") << "{\"prompt\": \"hello the\"}\n{\"prompt\": \"a\"}\n";
+  for (const char* temperature : {"0", "1"}) {
+    const ProcessResult bench =
+        Run({"bench", "--prompts", folder_ / "prompts", "--max_tokens=40", "--repeat=2", "--json",
+             "--ignore_eos", "--temperature", temperature});
+    ASSERT_EQ(bench.exit_code, 0) << bench.out << bench.err << ReadFile(folder_ / "log");
+    const Json summary =
+        Json::parse(bench.out.substr(bench.out.rfind("{\"event\"")), nullptr, false);
+    EXPECT_EQ(summary["equal"], true);
+    EXPECT_EQ(summary["recycled"]["tokens"], 160);
+    EXPECT_EQ(summary["plain"]["speculation"]["steps"], 160);
+    EXPECT_LT(summary["recycled"]["speculation"]["steps"], 160);
+    EXPECT_GT(summary["recycled"]["speculation"]["accepted_tokens"], 0);
+  }
+  const ProcessResult stats = Run({"stats"});
+  EXPECT_THAT(stats.out, HasSubstr("in-process drafter: ready"));
+  EXPECT_THAT(stats.out, HasSubstr("16 succeeded, 0 failed"));
+
+  ASSERT_EQ(Run({"matrix", "save", folder_ / "matrix"}).exit_code, 0);
+  const ProcessResult info = Run({"matrix", "info", "--json"});
+  const Json before = Json::parse(info.out, nullptr, false);
+  EXPECT_GT(before["matrices"][0]["rows_filled"], 0) << info.out << info.err;
+  EXPECT_EQ(Run({"matrix", "load", folder_ / "matrix", "--tenant", "other"}).exit_code, 0);
+
+  Stop();
+  Start();
+  const Json after = Json::parse(Run({"matrix", "info", "--json"}).out, nullptr, false);
+  EXPECT_EQ(after["matrices"].size(), 2U);
+  EXPECT_EQ(after["matrices"][0]["rows_filled"], before["matrices"][0]["rows_filled"]);
+  Stop();
+}
+
+TEST_F(StandaloneTest, RefusesWhatItCannotServe) {
+  const std::vector<std::tuple<std::vector<std::string>, int, std::string>> cases = {
+      {{}, 2, "--model: got none"},
+      {{"--model", folder_ / "absent"}, 1, "absent"},
+      {{"--model", folder_ / "model.gguf", "--k=65"}, 2, "k: got 65"},
+      {{"--model", folder_ / "model.gguf", "--listen", gateway_}, 1, "cannot bind " + gateway_},
+      {{"--model", folder_ / "model.gguf", "--max_requests=0"}, 2, "max_requests"},
+      {{"--model", folder_ / "model.gguf", "more"}, 2, "expected flags only"},
+  };
+  for (const auto& [arguments, code, message] : cases) {
+    const ProcessResult result = Subprocess("recycling-standalone", arguments).Wait();
+    EXPECT_EQ(result.exit_code, code) << message << ": " << result.err;
+    EXPECT_THAT(result.err, HasSubstr(message));
+  }
+}
+
+}  // namespace
+}  // namespace recycling
