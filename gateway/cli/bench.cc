@@ -106,10 +106,14 @@ class Bench {
     request_.set_prompt(prompts_[prompt]);
     request_.mutable_speculation()->set_mode(plain ? gateway::v1::SPECULATION_MODE_OFF
                                                    : gateway::v1::SPECULATION_MODE_ON);
-    ASSIGN_OR_RETURN(const Output output, Run(stub_, request_));
-    (plain ? summary_.plain : summary_.recycled).Add(output.final);
-    (plain ? summary_.plain_by_prompt : summary_.recycled_by_prompt)[prompt].Add(output.final);
-    return Compare(prompt, repeat, plain, output);
+    const absl::StatusOr<Output> output = Run(stub_, request_);
+    if (!output.ok()) {
+      return absl::Status(output.status().code(),
+                          absl::StrCat("prompt ", prompt, ": ", output.status().message()));
+    }
+    (plain ? summary_.plain : summary_.recycled).Add(output->final);
+    (plain ? summary_.plain_by_prompt : summary_.recycled_by_prompt)[prompt].Add(output->final);
+    return Compare(prompt, repeat, plain, *output);
   }
 
   // With the first output of the same prompt.

@@ -282,6 +282,10 @@ TEST_F(CliTest, ErrorsOfTheGatewayAreOneLineAndExitOne) {
   result = Run({"generate", "--prompt", "hang up"});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr("ended without its final message"));
+  result =
+      Run({"bench", "--prompts", WritePrompts("{\"prompt\":\"a\"}\n{\"prompt\":\"refuse\"}\n")});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("RESOURCE_EXHAUSTED: prompt 1: queue full"));
 }
 
 TEST_F(CliTest, AGatewayThatIsNotThereIsOneLineAndExitOne) {
