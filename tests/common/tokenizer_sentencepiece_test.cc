@@ -139,6 +139,12 @@ TEST(SentencePieceTest, PutsTheDummyPrefixBeforeTextOnly) {
               ElementsAre("▁a", "<s>", "▁a", "</s>"));
 }
 
+TEST(SentencePieceTest, DoesAsTheExampleInTheReadmeSays) {
+  TokenizerData data = Vocabulary({{"▁", -1}, {"a", -2}, {"b", -3}, {"ab", -4}, {"▁a", -5}});
+  data.add_space_prefix = true;
+  EXPECT_THAT(Split(data, "ab ab"), ElementsAre("▁", "ab", "▁", "ab"));
+}
+
 TEST(SentencePieceTest, AddsBosAndEosWhereAsked) {
   TokenizerData data = Vocabulary({{"a", 0}});
   EXPECT_THAT(Split(data, "a"), ElementsAre("a"));
