@@ -36,7 +36,10 @@ class StreamCall final : public grpc::ClientBidiReactor<Request, Response>,
   template <typename Begin>
   static std::shared_ptr<StreamCall> Start(absl::Time deadline, const Begin& begin) {
     auto call = std::shared_ptr<StreamCall>(new StreamCall);
-    call->self_ = call;
+    {
+      MutexLock lock(call->mutex_);
+      call->self_ = call;
+    }
     if (deadline != absl::InfiniteFuture()) {
       call->context_.set_deadline(absl::ToChronoTime(deadline));
     }
