@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/build_version.h"
+#include "common/log.h"
 #include "common/proto_convert.h"
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
@@ -61,6 +62,11 @@ grpc::ServerUnaryReactor* GrpcDrafterService::Handshake(grpc::CallbackServerCont
     response->set_shared_scope_allowed(state_.store->options().allow_shared);
     response->set_tree_template(state_.shape.name());
   }
+  Log(status.ok() ? LogLevel::kInfo : LogLevel::kWarning, "handshake",
+      {{"peer", context->peer()},
+       {"model", request->model().model_id()},
+       {"k", absl::StrCat(request->k())},
+       {"status", status.ToString()}});
   return Finish(context, status);
 }
 

@@ -92,20 +92,21 @@ int Fail(ExitCode code, const absl::Status& status) {
   return code;
 }
 
+int FailStart(const absl::Status& status) {
+  return Fail(absl::IsInvalidArgument(status) ? kExitUsage : kExitFailure, status);
+}
+
 int Main() {
   const absl::StatusOr<DrafterOptions> options = OptionsFromFlags();
   if (!options.ok()) return Fail(kExitUsage, options.status());
   const absl::StatusOr<std::unique_ptr<DrafterServer>> drafter = CreateDrafter(*options);
-  if (!drafter.ok()) {
-    return Fail(absl::IsInvalidArgument(drafter.status()) ? kExitUsage : kExitFailure,
-                drafter.status());
-  }
+  if (!drafter.ok()) return FailStart(drafter.status());
   const absl::StatusOr<std::unique_ptr<RpcServer>> server =
       RpcServer::Start({.listen = absl::GetFlag(FLAGS_listen),
                         .health_listen = absl::GetFlag(FLAGS_health_listen),
                         .port_file = absl::GetFlag(FLAGS_port_file)},
                        {(*drafter)->service()}, {kDrafterServiceName});
-  if (!server.ok()) return Fail(kExitFailure, server.status());
+  if (!server.ok()) return FailStart(server.status());
   (*server)->SetServing(true);
   Log(LogLevel::kInfo, "serving",
       {{"drafter_id", options->drafter_id},
