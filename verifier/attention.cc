@@ -96,52 +96,43 @@ void Attention::RunBlock(const Step& step, const Block& block, std::size_t group
   const auto index = [&](std::size_t r, std::size_t h) {
     return (block.first_row + r) * config_.heads + group * heads + h;
   };
-  const auto score = [&](std::size_t r, std::size_t position, const float* key) {
-    for (std::size_t h = 0; h < heads; ++h) {
-      const float* q = query + index(r, h) * key_length;
-      scores(r, h)[position] = Dot(q, key, key_length) * scale;
+  // Calls use(r, position, numbers) for every row and every position it attends to, positions
+  // ascending for each row. The prefix is loaded once for all rows.
+  const auto visit = [&](auto at_prefix, auto at_row, std::size_t size, auto use) {
+    for (std::uint32_t p = 0; p < segment.prefix; ++p) {
+      const float* numbers = LoadKv(type, at_prefix(p), size, loaded);
+      for (std::size_t r = 0; r < block.rows; ++r) use(r, p, numbers);
     }
-  };
-  const auto add_value = [&](std::size_t r, std::size_t position, const float* value) {
-    for (std::size_t h = 0; h < heads; ++h) {
-      AddScaled(scores(r, h)[position], value, value_length, out + index(r, h) * value_length);
+    for (std::size_t r = 0; r < block.rows; ++r) {
+      std::uint32_t p = segment.prefix;
+      for (const std::uint32_t row : Path(step, p, block.first_row + r, path_scratch)) {
+        use(r, p++, LoadKv(type, at_row(row), size, loaded));
+      }
     }
   };
 
-  // Scores: the prefix once for all rows, then each row's own path.
-  for (std::uint32_t p = 0; p < segment.prefix; ++p) {
-    const float* key = LoadKv(type, segment.kv->Key(layer, p) + key_offset, key_length, loaded);
-    for (std::size_t r = 0; r < block.rows; ++r) score(r, p, key);
-  }
+  visit([&](std::uint32_t p) { return segment.kv->Key(layer, p) + key_offset; },
+        [&](std::uint32_t row) { return fresh.Key(layer, row) + key_offset; }, key_length,
+        [&](std::size_t r, std::uint32_t position, const float* key) {
+          for (std::size_t h = 0; h < heads; ++h) {
+            const float* q = query + index(r, h) * key_length;
+            scores(r, h)[position] = Dot(q, key, key_length) * scale;
+          }
+        });
   for (std::size_t r = 0; r < block.rows; ++r) {
-    std::size_t p = segment.prefix;
-    for (const std::uint32_t ancestor :
-         Path(step, segment.prefix, block.first_row + r, path_scratch)) {
-      score(r, p++, LoadKv(type, fresh.Key(layer, ancestor) + key_offset, key_length, loaded));
-    }
-  }
-  // Weights.
-  for (std::size_t r = 0; r < block.rows; ++r) {
-    const std::size_t positions = step.positions[block.first_row + r] + 1;
     for (std::size_t h = 0; h < heads; ++h) {
-      Softmax(scores(r, h), positions);
+      Softmax(scores(r, h), step.positions[block.first_row + r] + 1);
       std::fill_n(out + index(r, h) * value_length, value_length, 0.0F);
     }
   }
-  // Values, in the same order as scores.
-  for (std::uint32_t p = 0; p < segment.prefix; ++p) {
-    const float* value =
-        LoadKv(type, segment.kv->Value(layer, p) + value_offset, value_length, loaded);
-    for (std::size_t r = 0; r < block.rows; ++r) add_value(r, p, value);
-  }
-  for (std::size_t r = 0; r < block.rows; ++r) {
-    std::size_t p = segment.prefix;
-    for (const std::uint32_t ancestor :
-         Path(step, segment.prefix, block.first_row + r, path_scratch)) {
-      add_value(r, p++,
-                LoadKv(type, fresh.Value(layer, ancestor) + value_offset, value_length, loaded));
-    }
-  }
+  visit([&](std::uint32_t p) { return segment.kv->Value(layer, p) + value_offset; },
+        [&](std::uint32_t row) { return fresh.Value(layer, row) + value_offset; }, value_length,
+        [&](std::size_t r, std::uint32_t position, const float* value) {
+          for (std::size_t h = 0; h < heads; ++h) {
+            AddScaled(scores(r, h)[position], value, value_length,
+                      out + index(r, h) * value_length);
+          }
+        });
 }
 
 }  // namespace recycling::verifier

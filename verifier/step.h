@@ -15,13 +15,13 @@ namespace recycling::verifier {
 
 // Consecutive rows of one sequence in a pass. Row r sits at absolute position length + depth(r),
 // where length is the number of positions the sequence has in the cache and depth counts ancestors
-// among the rows. A chain (parents -1, 0, 1,
-// ...) is a prefill chunk; a tree has its root first, with parent -1.
+// among the rows. A chain (parents -1, 0, 1 and so on) is a prefill chunk; a tree has its root
+// first, with parent -1.
 struct Segment {
   KvSequence* kv = nullptr;
   std::span<const TokenId> tokens;  // [rows]
-  std::span<const std::int32_t>
-      parents;  // [rows]; -1: follows the cached prefix; else less than its own index
+  // [rows]; -1: follows the cached prefix; else less than its own index
+  std::span<const std::int32_t> parents;
   std::span<const int> logit_rows;  // rows whose logits are wanted, ascending; may be empty
 };
 

@@ -21,6 +21,7 @@ absl::Status MatMul::Reserve(std::size_t max_columns) {
 }
 
 void MatMul::operator()(const Matrix& w, const float* in, std::size_t rows, float* out) {
+  if (rows == 0) return;
   const std::size_t tasks = (w.rows + kTaskOutputs - 1) / kTaskOutputs;
   pool_.Run(tasks, [&](std::size_t task, std::size_t worker) {
     float* unpacked = unpacked_.data() + worker * kBlock * max_columns_;
