@@ -95,7 +95,9 @@ drafter=$address
 start gateway --verifiers="$verifier" --drafters="$drafter"
 gateway=$address
 for _ in $(seq 600); do
-  if "$bin/recycling" health --gateway="$gateway" >/dev/null 2>&1; then break; fi
+  if "$bin/recycling" health --gateway="$gateway" --service=recycling.gateway.v1.GatewayService >/dev/null 2>&1; then
+    break
+  fi
   sleep 0.1
 done
 
