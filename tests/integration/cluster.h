@@ -1,0 +1,85 @@
+// The three services as processes, on ports that they pick, for tests of the whole.
+#ifndef RECYCLING_TESTS_INTEGRATION_CLUSTER_H_
+#define RECYCLING_TESTS_INTEGRATION_CLUSTER_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "recycling/gateway/v1/gateway.grpc.pb.h"
+#include "tests/doubles/process.h"
+
+namespace recycling::integration {
+
+// Everything that a Generate call said.
+struct Output {
+  grpc::Status status;
+  bool started = false;
+  std::uint64_t seed = 0;
+  std::string text;
+  std::vector<std::uint32_t> ids;
+  std::vector<std::string> logprobs;  // serialized, so that equal means equal bits
+  gateway::v1::Final final;           // empty unless status is OK
+
+  // What must not depend on drafting.
+  bool SameTokens(const Output& other) const;
+  std::uint64_t Fallbacks(gateway::v1::FallbackReason reason) const;
+  std::uint64_t Fallbacks() const;
+  std::string ForPeople() const;
+};
+
+// Calls Generate and reads to the end; `on_delta` (may be null) runs after each delta with their
+// number so far. `context` may carry a deadline or be cancelled.
+Output Generate(const std::shared_ptr<grpc::Channel>& gateway,
+                const gateway::v1::GenerateRequest& request,
+                const std::function<void(int deltas)>& on_delta = nullptr,
+                grpc::ClientContext* context = nullptr);
+
+// A failure to start or to become ready fails the test and is seen as an empty address. The
+// programs come from RECYCLING_BIN_DIR; all end with the Cluster. Use it on the test's main thread.
+class Cluster {
+ public:
+  Cluster() = default;
+  // Prints the logs of all programs if the test failed.
+  ~Cluster();
+
+  // Starts a program of the build and waits until it listens. Returns its address. `listen` other
+  // than port 0 starts it where another one was.
+  std::string Start(const std::string& program, std::vector<std::string> flags,
+                    const std::string& listen = "127.0.0.1:0");
+
+  // Starts a gateway and waits until it is ready and sees all these peers ready.
+  std::string StartGateway(const std::string& verifier, const std::string& drafter,
+                           std::vector<std::string> flags = {});
+
+  // The program that listens on `address`.
+  doubles::Process& at(const std::string& address) { return *processes_.at(address); }
+  void Kill(const std::string& address) { processes_.erase(address); }
+
+  const doubles::TempDir& folder() const { return folder_; }
+
+ private:
+  doubles::TempDir folder_;
+  int started_ = 0;
+  std::map<std::string, std::unique_ptr<doubles::Process>> processes_;
+};
+
+std::shared_ptr<grpc::Channel> Connect(const std::string& address);
+
+// Asks again every few milliseconds until `condition` holds; false after a minute.
+bool Eventually(const std::function<bool()>& condition);
+
+// Whether the gateway sees every peer ready.
+bool AllPeersReady(const std::shared_ptr<grpc::Channel>& gateway);
+
+// Sequences open at the verifier, or -1 if it does not answer.
+int OpenSequences(const std::shared_ptr<grpc::Channel>& verifier);
+
+}  // namespace recycling::integration
+
+#endif  // RECYCLING_TESTS_INTEGRATION_CLUSTER_H_

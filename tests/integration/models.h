@@ -1,0 +1,25 @@
+// Model files that integration tests run on.
+#ifndef RECYCLING_TESTS_INTEGRATION_MODELS_H_
+#define RECYCLING_TESTS_INTEGRATION_MODELS_H_
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/doubles/tiny_model.h"
+
+namespace recycling::integration {
+
+// Writes a small random model into `folder` and returns its path. Its greedy output does not end
+// soon and each token takes well under a millisecond.
+inline std::string TinyModel(const std::string& folder) {
+  const std::string path = folder + "/tiny.gguf";
+  doubles::TinyModelSpec spec;
+  spec.context_length = 2048;
+  EXPECT_TRUE(doubles::WriteTinyModel(spec, path)) << path;
+  return path;
+}
+
+}  // namespace recycling::integration
+
+#endif  // RECYCLING_TESTS_INTEGRATION_MODELS_H_
