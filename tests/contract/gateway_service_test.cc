@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -371,8 +372,8 @@ TEST_F(GatewayServiceTest, AVerifierThatBreaksTheProtocolIsAnErrorNotACrash) {
       {VerifierFault::kWrongStep, absl::StatusCode::kInternal},
       {VerifierFault::kUnknownToken, absl::StatusCode::kInternal},
       {VerifierFault::kDropped, absl::StatusCode::kUnavailable}};
-  VerifierFault fault = VerifierFault::kNone;
-  AddVerifier({.fault = [&](std::uint64_t) { return fault; }});
+  std::atomic<VerifierFault> fault = VerifierFault::kNone;
+  AddVerifier({.fault = [&](std::uint64_t) { return fault.load(); }});
   AddDrafter();
   Start();
   for (const auto& [which, code] : faults) {
@@ -392,8 +393,8 @@ TEST_F(GatewayServiceTest, ADrafterThatMisbehavesChangesNoToken) {
       {DraftFault::kLengthsDiffer, v1::FALLBACK_REASON_MALFORMED},
       {DraftFault::kCycle, v1::FALLBACK_REASON_MALFORMED}};
   AddVerifier();
-  DraftFault fault = DraftFault::kNone;
-  AddDrafter({.fault = [&](std::uint64_t) { return fault; }});
+  std::atomic<DraftFault> fault = DraftFault::kNone;
+  AddDrafter({.fault = [&](std::uint64_t) { return fault.load(); }});
   Start();
   for (const auto& [which, reason] : faults) {
     fault = which;
