@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <initializer_list>
+#include <iterator>
 #include <limits>
 
 #include "absl/status/status.h"
@@ -69,26 +70,30 @@ void ApplyPenalties(const TokenHistory& history, const SamplingOptions& options,
   }
 }
 
-// Hands out candidates in order of probability and sorts no more of them than are asked for.
+// Hands out tokens in order of probability and sorts no more of them than are asked for: it takes
+// them out of the vocabulary in bands of falling probability, of which the first holds nearly all
+// draws, and sorts a band in growing pieces.
 class DescendingOrder {
  public:
   using Candidate = SamplerScratch::Candidate;
 
-  explicit DescendingOrder(std::vector<Candidate>& candidates) : candidates_(candidates) {}
-
-  std::size_t size() const { return candidates_.size(); }
-
-  // Requires i < size().
-  TokenId operator[](std::size_t i) {
-    while (i >= sorted_) Extend();
-    return candidates_[i].id;
+  DescendingOrder(std::span<const double> logits, double highest, double temperature,
+                  std::vector<Candidate>& candidates)
+      : logits_(logits), highest_(highest), temperature_(temperature), candidates_(candidates) {
+    candidates_.clear();
   }
 
-  // Drops all but the `count` most probable candidates.
-  void Keep(std::size_t count) {
-    if (count >= size()) return;
-    std::nth_element(candidates_.begin(), At(count), candidates_.end(), Before);
-    candidates_.resize(count);
+  // The token at place i, or null if fewer tokens are not masked. Valid until the next call.
+  const Candidate* At(std::size_t i) {
+    while (i >= sorted_) {
+      if (sorted_ == candidates_.size() && !GatherBand()) return nullptr;
+      SortMore();
+    }
+    return &candidates_[i];
+  }
+
+  double Weight(const Candidate& candidate) const {
+    return std::exp((candidate.logit - highest_) / temperature_);
   }
 
  private:
@@ -96,61 +101,89 @@ class DescendingOrder {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
   }
 
-  std::vector<Candidate>::iterator At(std::size_t i) {
-    return candidates_.begin() + static_cast<std::ptrdiff_t>(i);
+  // Adds tokens until there is one that is not sorted; false if none is left.
+  bool GatherBand() {
+    constexpr double kBands[] = {4, 16, 64};  // a weight of e^-4 and more, ...
+    while (band_ <= std::size(kBands) && sorted_ == candidates_.size()) {
+      const double below = above_;
+      above_ = band_ < std::size(kBands) ? highest_ - temperature_ * kBands[band_]
+                                         : std::numeric_limits<double>::lowest();
+      ++band_;
+      for (TokenId id = 0; id < logits_.size(); ++id) {
+        if (logits_[id] >= above_ && logits_[id] < below) candidates_.push_back({logits_[id], id});
+      }
+    }
+    return sorted_ < candidates_.size();
   }
 
-  void Extend() {
-    const std::size_t end = std::min(size(), std::max<std::size_t>(64, 4 * sorted_));
-    if (end < size()) std::nth_element(At(sorted_), At(end), candidates_.end(), Before);
-    std::sort(At(sorted_), At(end), Before);
+  void SortMore() {
+    const auto at = [this](std::size_t i) {
+      return candidates_.begin() + static_cast<std::ptrdiff_t>(i);
+    };
+    const std::size_t end = std::min(candidates_.size(), std::max<std::size_t>(64, 4 * sorted_));
+    std::nth_element(at(sorted_), at(end), candidates_.end(), Before);
+    std::sort(at(sorted_), at(end), Before);
     sorted_ = end;
   }
 
+  const std::span<const double> logits_;
+  const double highest_;
+  const double temperature_;
   std::vector<Candidate>& candidates_;
   std::size_t sorted_ = 0;
+  std::size_t band_ = 0;
+  double above_ = std::numeric_limits<double>::infinity();
 };
+
+// Sum of the weights of the `count` most probable tokens, in order of ids.
+double SumOfMostProbable(std::size_t count, DescendingOrder& order,
+                         std::vector<SamplerScratch::Candidate>& kept) {
+  kept.clear();
+  for (const auto* token = order.At(0); token != nullptr && kept.size() < count;
+       token = order.At(kept.size())) {
+    kept.push_back(*token);
+  }
+  std::sort(kept.begin(), kept.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  double sum = 0;
+  for (const auto& token : kept) sum += order.Weight(token);
+  return sum;
+}
 
 // Requires temperature > 0 and a highest adjusted logit above kMasked.
 TokenId Draw(const SamplingRules& rules, std::uint64_t position, double highest,
              SamplerScratch& scratch) {
   const SamplingOptions& options = rules.options;
-  const std::size_t vocab_size = scratch.adjusted.size();
-  scratch.candidates.clear();
-  for (TokenId id = 0; id < vocab_size; ++id) {
-    if (scratch.adjusted[id] != kMasked) scratch.candidates.push_back({scratch.adjusted[id], id});
-  }
-  DescendingOrder order(scratch.candidates);
-  if (options.top_k > 0) order.Keep(options.top_k);
-
-  // Weights of what top_k has left, relative to the most probable token's, whose weight is 1.
-  scratch.weights.assign(vocab_size, 0);
-  for (const auto& candidate : scratch.candidates) {
-    scratch.weights[candidate.id] = std::exp((candidate.logit - highest) / options.temperature);
-  }
-  double sum = 0;
-  for (const double weight : scratch.weights) sum += weight;
-
-  const auto weight = [&](std::size_t i) { return scratch.weights[order[i]]; };
-  std::size_t kept = order.size();
-  if (options.top_p < 1 || options.min_p > 0) {
-    const double enough = options.top_p < 1 ? options.top_p * sum : HUGE_VAL;
-    sum = 0;
-    for (kept = 0; kept < order.size() && sum < enough; ++kept) {
-      const double w = weight(kept);
-      if (w == 0 || w < options.min_p) break;
-      sum += w;
+  DescendingOrder order(scratch.adjusted, highest, options.temperature, scratch.candidates);
+  std::size_t kept = scratch.adjusted.size();
+  double sum = 0;  // of the weights of the `kept` most probable tokens
+  if (options.top_k > 0 && options.top_k < kept) {
+    kept = options.top_k;
+    sum = SumOfMostProbable(kept, order, scratch.kept);
+  } else {
+    for (const double logit : scratch.adjusted) {
+      sum += std::exp((logit - highest) / options.temperature);
     }
   }
-
+  if (options.top_p < 1 || options.min_p > 0) {
+    const double enough = options.top_p < 1 ? options.top_p * sum : HUGE_VAL;
+    const std::size_t most = kept;
+    sum = 0;
+    for (kept = 0; kept < most && sum < enough; ++kept) {
+      const auto* token = order.At(kept);
+      const double weight = token != nullptr ? order.Weight(*token) : 0;
+      if (weight == 0 || weight < options.min_p) break;
+      sum += weight;
+    }
+  }
   const double target = UniformAt(rules.seed, position) * sum;
   double running = 0;
-  TokenId chosen = order[0];
+  TokenId chosen = order.At(0)->id;
   for (std::size_t i = 0; i < kept && running <= target; ++i) {
-    const double w = weight(i);
-    if (w == 0) break;  // rounding left the running sum below the target; the rest has no weight
-    running += w;
-    chosen = order[i];
+    const auto* token = order.At(i);
+    const double weight = token != nullptr ? order.Weight(*token) : 0;
+    if (weight == 0) break;  // rounding left the running sum below the target
+    running += weight;
+    chosen = token->id;
   }
   return chosen;
 }

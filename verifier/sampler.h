@@ -53,8 +53,8 @@ struct SamplerScratch {
     TokenId id;
   };
   std::vector<double> adjusted;       // [vocab]
-  std::vector<double> weights;        // [vocab]
   std::vector<Candidate> candidates;  // at most [vocab]
+  std::vector<Candidate> kept;        // at most [vocab]
   std::vector<std::uint32_t> counts;  // [vocab], zero between calls
 };
 
