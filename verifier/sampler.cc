@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "verifier/kernels/float_math.h"
 #include "verifier/philox.h"
 
 namespace recycling::verifier {
@@ -93,7 +94,7 @@ class DescendingOrder {
   }
 
   double Weight(const Candidate& candidate) const {
-    return std::exp((candidate.logit - highest_) / temperature_);
+    return ExpNonPositive((candidate.logit - highest_) / temperature_);
   }
 
  private:
@@ -161,7 +162,7 @@ TokenId Draw(const SamplingRules& rules, std::uint64_t position, double highest,
     sum = SumOfMostProbable(kept, order, scratch.kept);
   } else {
     for (const double logit : scratch.adjusted) {
-      sum += std::exp((logit - highest) / options.temperature);
+      sum += ExpNonPositive((logit - highest) / options.temperature);
     }
   }
   if (options.top_p < 1 || options.min_p > 0) {

@@ -4,7 +4,8 @@
 //
 // Order: logit bias, repetition penalty (prompt and output), frequency and presence penalty
 // (output), min_tokens mask, temperature, top_k, top_p, min_p, one draw. All arithmetic is in
-// double, in which finite float logits stay finite through every step.
+// double, in which finite float logits stay finite through every step, and the same on every
+// machine.
 //  - Order of probability means order of adjusted logit, ties by lower id.
 //  - top_k, top_p and min_p each see what the one before has left.
 //  - The sum of all weights is taken in order of ids, running sums in order of probability.

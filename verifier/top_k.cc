@@ -7,6 +7,8 @@
 #include <limits>
 #include <vector>
 
+#include "verifier/kernels/float_math.h"
+
 namespace recycling::verifier {
 namespace {
 
@@ -42,7 +44,7 @@ void TopK(std::span<const float> logits, std::span<TokenId> ids) {
 TokenLogprob LogProbabilities(std::span<const float> logits, TokenId token, std::uint32_t top) {
   const double highest = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
-  for (const float logit : logits) sum += std::exp(logit - highest);
+  for (const float logit : logits) sum += ExpNonPositive(logit - highest);
   const double log_sum = std::log(sum);
   const auto log_probability = [&](TokenId id) {
     constexpr double kLeast = -std::numeric_limits<float>::max();

@@ -60,6 +60,32 @@ inline float Exp(float x) {
   return p * std::bit_cast<float>(scale);
 }
 
+// e^x for x <= 0 within 2 units in the last place; 0 below -708. e^0 is 1 exactly.
+inline double ExpNonPositive(double x) {
+  if (!(x >= -708.0)) return 0;
+  // x = n ln 2 + r with |r| <= ln 2 / 2, as above; n times the first part of ln 2 is exact.
+  const double shifted = x * 1.4426950408889634 + 6755399441055744.0;
+  const double n = shifted - 6755399441055744.0;
+  const double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
+  // Taylor's series of e^r; the first term left out is below 2^-57.
+  double p = 1.0 / 6227020800;
+  p = p * r + 1.0 / 479001600;
+  p = p * r + 1.0 / 39916800;
+  p = p * r + 1.0 / 3628800;
+  p = p * r + 1.0 / 362880;
+  p = p * r + 1.0 / 40320;
+  p = p * r + 1.0 / 5040;
+  p = p * r + 1.0 / 720;
+  p = p * r + 1.0 / 120;
+  p = p * r + 1.0 / 24;
+  p = p * r + 1.0 / 6;
+  p = p * r + 0.5;
+  p = p * r + 1.0;
+  p = p * r + 1.0;
+  const std::uint64_t scale = (std::bit_cast<std::uint64_t>(shifted) << 52) + 0x3ff0000000000000U;
+  return p * std::bit_cast<double>(scale);
+}
+
 struct SinCos {
   double sin;
   double cos;

@@ -53,6 +53,19 @@ TEST(ExpTest, IsWithinTwoUnitsInTheLastPlace) {
   EXPECT_TRUE(std::isnan(Exp(std::numeric_limits<float>::quiet_NaN())));
 }
 
+TEST(ExpNonPositiveTest, IsWithinTwoUnitsInTheLastPlace) {
+  for (double x = 0; x >= -708; x -= 0.00731) {
+    const long double expected = std::exp(static_cast<long double>(x));
+    ASSERT_NEAR(static_cast<double>(ExpNonPositive(x) / expected), 1, 4.5e-16) << x;
+  }
+  EXPECT_EQ(ExpNonPositive(0), 1);
+  EXPECT_EQ(ExpNonPositive(-1e-300), 1);
+  EXPECT_GT(ExpNonPositive(-708), 0);
+  EXPECT_EQ(ExpNonPositive(-709), 0);
+  EXPECT_EQ(ExpNonPositive(-1e300), 0);
+  EXPECT_EQ(ExpNonPositive(-std::numeric_limits<double>::infinity()), 0);
+}
+
 TEST(SineCosineTest, IsWithinABillionthUpToTheLongestContext) {
   double x = 1e-7;
   for (int i = 0; i < 100000 && x < (1 << 24); ++i, x *= 1.0004) {
