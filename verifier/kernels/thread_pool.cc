@@ -15,9 +15,8 @@ ThreadPool::ThreadPool(int threads) {
 }
 
 ThreadPool::~ThreadPool() {
-  stop_.store(true);
-  generation_.fetch_add(1);
-  generation_.notify_all();
+  untaken_.store(kStop);
+  untaken_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -27,33 +26,33 @@ void ThreadPool::Run(std::size_t tasks, absl::FunctionRef<void(std::size_t, std:
     return;
   }
   run_ = &run;
-  tasks_ = tasks;
-  next_task_.store(0, std::memory_order_relaxed);
-  busy_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
-  generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
-  TakeTasks(0);
-  for (std::uint32_t busy = 0; (busy = busy_.load(std::memory_order_acquire)) != 0;) {
-    busy_.wait(busy, std::memory_order_acquire);
+  unfinished_.store(static_cast<std::uint32_t>(tasks), std::memory_order_relaxed);
+  untaken_.store(static_cast<std::uint32_t>(tasks), std::memory_order_release);
+  untaken_.notify_all();
+  while (const std::uint32_t untaken = untaken_.load(std::memory_order_acquire)) {
+    TryTask(untaken, 0);
+  }
+  while (const std::uint32_t unfinished = unfinished_.load(std::memory_order_acquire)) {
+    unfinished_.wait(unfinished, std::memory_order_acquire);
   }
 }
 
 void ThreadPool::Work(std::size_t worker) {
-  for (std::uint32_t seen = 0;;) {
-    generation_.wait(seen, std::memory_order_acquire);
-    seen = generation_.load(std::memory_order_acquire);
-    if (stop_.load(std::memory_order_relaxed)) return;
-    TakeTasks(worker);
-    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+  for (;;) {
+    const std::uint32_t untaken = untaken_.load(std::memory_order_acquire);
+    if (untaken == kStop) return;
+    if (untaken == 0) {
+      untaken_.wait(0, std::memory_order_acquire);
+    } else {
+      TryTask(untaken, worker);
+    }
   }
 }
 
-void ThreadPool::TakeTasks(std::size_t worker) {
-  for (;;) {
-    const std::size_t task = next_task_.fetch_add(1, std::memory_order_relaxed);
-    if (task >= tasks_) return;
-    (*run_)(task, worker);
-  }
+void ThreadPool::TryTask(std::uint32_t untaken, std::size_t worker) {
+  if (!untaken_.compare_exchange_weak(untaken, untaken - 1, std::memory_order_acq_rel)) return;
+  (*run_)(untaken - 1, worker);
+  if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_all();
 }
 
 }  // namespace recycling::verifier

@@ -21,23 +21,24 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // Calls run(task, worker) once for every task in [0, tasks); workers are in [0, threads()) and
-  // run one task at a time. Returns when all are done.
+  // Calls run(task, worker) once for every task in [0, tasks), tasks less than 2^32 - 1; workers
+  // are in [0, threads()) and run one task at a time. Returns when all are done.
   void Run(std::size_t tasks, absl::FunctionRef<void(std::size_t task, std::size_t worker)> run);
 
   std::size_t threads() const { return workers_.size() + 1; }
 
  private:
-  void Work(std::size_t worker);
-  void TakeTasks(std::size_t worker);
+  static constexpr std::uint32_t kStop = 0xffffffff;
 
-  // Set by Run while workers are idle, published by generation_.
+  void Work(std::size_t worker);
+  // Takes the last of `untaken` tasks and runs it, if the count is still that.
+  void TryTask(std::uint32_t untaken, std::size_t worker);
+
+  // The loop under way: set by Run, published by untaken_, read by whoever took a task of it. Run
+  // waits for taken tasks only, never for a worker that has not woken up yet.
   const absl::FunctionRef<void(std::size_t, std::size_t)>* run_ = nullptr;
-  std::size_t tasks_ = 0;
-  std::atomic<std::size_t> next_task_{0};
-  std::atomic<std::uint32_t> generation_{0};  // changes when there is work, or the end
-  std::atomic<std::uint32_t> busy_{0};        // workers that have not finished this generation
-  std::atomic<bool> stop_{false};
+  std::atomic<std::uint32_t> untaken_{0};  // tasks nobody has taken, or kStop
+  std::atomic<std::uint32_t> unfinished_{0};
   std::vector<std::thread> workers_;
 };
 
