@@ -25,6 +25,12 @@ void SetTimeout(grpc::ClientContext* context, absl::Duration timeout) {
   context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
 }
 
+// A number beyond int64 would turn negative.
+absl::Duration MicrosFromProto(std::uint64_t micros) {
+  constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  return absl::Microseconds(static_cast<std::int64_t>(std::min(micros, kMost)));
+}
+
 absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
   if (proto.protocol_version() != kProtocolVersion) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -63,7 +69,7 @@ absl::StatusOr<SequenceOpened> OpenedFromProto(const pb::SequenceOpened& proto,
   SequenceOpened opened;
   opened.base = proto.base();
   opened.cached_tokens = proto.cached_tokens();
-  opened.forward = absl::Microseconds(proto.timings().forward_micros());
+  opened.forward = MicrosFromProto(proto.timings().forward_micros());
   if (proto.prompt_candidates().ids_size() > 0) {
     const auto& candidates = proto.prompt_candidates();
     const std::size_t rows =
@@ -93,7 +99,7 @@ absl::StatusOr<StepVerified> VerifiedFromProto(const pb::StepVerified& proto, st
     verified.logprobs.push_back(TokenLogprobFromProto(logprob));
   }
   verified.draft_ignored = proto.draft_ignored();
-  verified.forward = absl::Microseconds(proto.timings().forward_micros());
+  verified.forward = MicrosFromProto(proto.timings().forward_micros());
   return verified;
 }
 
