@@ -1,0 +1,31 @@
+// What a client asks a gateway for is refused or gives a plan that fits the model.
+#include <memory>
+
+#include "gateway/gateway_proto.h"
+#include "gateway/generate_plan.h"
+#include "tests/doubles/toy_model.h"
+#include "tests/fuzz/proto_fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  namespace gateway = recycling::gateway;
+  constexpr std::uint32_t kContext = 64;
+  static const auto& tokenizer =
+      **new auto(*recycling::Tokenizer::Create(recycling::doubles::ToyModel().MakeTokenizerData()));
+
+  const auto proto = recycling::fuzz::ParseInput<gateway::v1::GenerateRequest>(data, size);
+  auto options = gateway::GenerateOptionsFromProto(proto);
+  if (!options.ok()) return 0;
+  const auto plan = gateway::PlanDecode(*std::move(options), tokenizer, kContext,
+                                        /*default_node_budget=*/80, [] { return 7u; });
+  if (!plan.ok()) return 0;
+  FUZZ_CHECK(!plan->prompt_ids.empty());
+  for (const recycling::TokenId id : plan->prompt_ids) FUZZ_CHECK(id < tokenizer.vocab_size());
+  FUZZ_CHECK(plan->max_tokens >= 1);
+  FUZZ_CHECK(plan->prompt_ids.size() + plan->max_tokens <= kContext);
+  FUZZ_CHECK(plan->node_budget >= 0);
+  FUZZ_CHECK(plan->sampling.seed.has_value());
+  FUZZ_CHECK(recycling::ValidateSamplingOptions(plan->sampling, tokenizer.vocab_size()).ok());
+  FUZZ_CHECK(plan->stop.size() <= 16);
+  for (const std::string& stop : plan->stop) FUZZ_CHECK(!stop.empty() && stop.size() <= 1024);
+  return 0;
+}

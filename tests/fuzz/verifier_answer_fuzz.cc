@@ -1,0 +1,97 @@
+// What a verifier answers to a gateway, over real gRPC within the process, is refused or keeps the
+// promises that the decode loop builds on.
+#include <grpcpp/grpcpp.h>
+
+#include <string>
+
+#include "common/rpc_server.h"
+#include "gateway/grpc_verifier_client.h"
+#include "gateway/verifier_answers.h"
+#include "recycling/verifier/v1/verifier.grpc.pb.h"
+#include "tests/fuzz/proto_fuzz.h"
+
+namespace {
+
+namespace pb = recycling::verifier::v1;
+namespace gateway = recycling::gateway;
+
+constexpr std::uint32_t kVocab = 64;
+
+// Answers with what it is given; one input at a time.
+class Puppet final : public pb::VerifierService::Service {
+ public:
+  grpc::Status Handshake(grpc::ServerContext*, const pb::HandshakeRequest*,
+                         pb::HandshakeResponse* response) override {
+    *response = handshake;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Decode(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<pb::DecodeResponse, pb::DecodeRequest>* stream) override {
+    pb::DecodeRequest request;
+    while (stream->Read(&request)) stream->Write(request.has_open() ? opened : verified);
+    return grpc::Status::OK;
+  }
+
+  pb::HandshakeResponse handshake;
+  pb::DecodeResponse opened, verified;
+};
+
+pb::HandshakeResponse GoodHandshake() {
+  pb::HandshakeResponse handshake;
+  handshake.mutable_model()->set_model_id("fuzz");
+  handshake.mutable_model()->set_vocab_size(kVocab);
+  handshake.mutable_model()->set_tokenizer_digest(std::string(32, 'd'));
+  handshake.set_context_length(64);
+  handshake.set_k(2);
+  handshake.set_max_tree_nodes(80);
+  handshake.set_protocol_version(1);
+  return handshake;
+}
+
+void CheckSession(gateway::VerifierClient& client) {
+  const auto session = client.NewSession(absl::InfiniteFuture());
+  const gateway::OpenSequence open{.prompt_ids = {1, 2, 3}, .learn_last = 2};
+  const auto opened = session->Open(open);
+  if (!opened.ok() || !gateway::CheckOpened(open, *opened).ok()) return;
+  FUZZ_CHECK(opened->base == 3);
+  FUZZ_CHECK(opened->prompt_candidates.ids.size() <= 2 * 64);
+
+  gateway::VerifyStep step{.step = 0, .base = 3, .tree = recycling::DraftTree::Root(3, 3)};
+  step.tree->tokens.insert(step.tree->tokens.end(), {4, 5, 6});
+  step.tree->parents.insert(step.tree->parents.end(), {0, 0, 1});
+  const auto verified = session->Verify(step);
+  if (!verified.ok() || !gateway::CheckVerified(step, *verified, kVocab, false).ok()) return;
+  FUZZ_CHECK(!verified->tokens.empty() && verified->tokens.size() <= 3);
+  for (const recycling::TokenId token : verified->tokens) FUZZ_CHECK(token < kVocab);
+  FUZZ_CHECK(verified->accepted_nodes.size() + 1 == verified->tokens.size());
+  for (const int node : verified->accepted_nodes) FUZZ_CHECK(node >= 1 && node <= 3);
+  FUZZ_CHECK(verified->forward >= absl::ZeroDuration());
+}
+
+}  // namespace
+
+// The first byte is the length of the answer to open; the answer to verify follows. With its high
+// bit the rest is a handshake instead.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static Puppet& puppet = *new Puppet;
+  static auto& server = *recycling::RpcServer::Start({}, {&puppet}, {})->release();
+  static const auto channel = server.InProcessChannel();
+  if (size == 0) return 0;
+  const bool shake = data[0] >= 128;
+  const std::size_t length = std::min<std::size_t>(data[0] & 127, size - 1);
+  puppet.handshake = shake ? recycling::fuzz::ParseInput<pb::HandshakeResponse>(data + 1, size - 1)
+                           : GoodHandshake();
+  puppet.opened = recycling::fuzz::ParseInput<pb::DecodeResponse>(data + 1, length);
+  puppet.verified =
+      recycling::fuzz::ParseInput<pb::DecodeResponse>(data + 1 + length, size - 1 - length);
+
+  const auto client = gateway::GrpcVerifierClient::Connect(channel, "puppet", absl::Minutes(1));
+  if (!client.ok()) return 0;
+  const gateway::VerifierInfo& info = (*client)->info();
+  FUZZ_CHECK(recycling::ValidateModelIdentity(info.model).ok());
+  FUZZ_CHECK(info.context_length >= 1 && info.k >= 1 && info.k <= 64 && info.max_tree_nodes >= 0);
+  if (!shake) CheckSession(**client);
+  return 0;
+}
