@@ -47,6 +47,9 @@ int Fail(const absl::Status& status) {
 }
 
 int Main() {
+  if (absl::GetFlag(FLAGS_listen).empty()) {
+    return Fail(absl::InvalidArgumentError("listen: got none, expected at least one address"));
+  }
   auto verifiers = ParsePeerList(absl::GetFlag(FLAGS_verifiers));
   if (!verifiers.ok()) return Fail(verifiers.status());
   auto drafters = ParsePeerList(absl::GetFlag(FLAGS_drafters));
