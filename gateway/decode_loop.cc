@@ -54,7 +54,7 @@ void DecodeLoop::Cancel() {
 }
 
 void DecodeLoop::CloseSession() {
-  std::unique_ptr<VerifierSession> closing;
+  std::unique_ptr<VerifierSession> closing;  // destroyed after the lock is gone: closing may wait
   MutexLock lock(session_mutex_);
   closing = std::move(session_);
 }
