@@ -20,10 +20,11 @@ ABSL_FLAG(std::vector<std::string>, health_listen, {},
           "Addresses that answer health checks alone, as in --listen.");
 ABSL_FLAG(std::string, port_file, "",
           "File to write the bound addresses to once listening, one a line. Empty: none.");
-ABSL_FLAG(int, threads, 0, "Threads of the forward pass. 0: one for each core.");
+ABSL_FLAG(int, threads, 0, "Threads of the forward pass, at most 1024. 0: one for each core.");
 ABSL_FLAG(int, max_sequences, 8, "Sequences that may be open at once, 1 to 4096.");
 ABSL_FLAG(std::uint32_t, context_length, 0,
-          "Most tokens of a sequence, prompt and output. 0: what the model was trained for.");
+          "Most tokens of a sequence, prompt and output, at most 1048576. 0: what the model was "
+          "trained for.");
 ABSL_FLAG(std::uint32_t, k, 8, "Candidates returned for each row, 1 to 64.");
 ABSL_FLAG(int, max_tree_nodes, 256, "Most nodes of a draft tree beside the root, 0 to 4096.");
 ABSL_FLAG(int, prefill_chunk, 256, "Prompt tokens in one pass, 1 to 4096.");

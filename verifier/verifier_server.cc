@@ -122,9 +122,9 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                          .build = BuildVersion(),
                          .model_description = model->Description()};
   ASSIGN_OR_RETURN(facts.tokenizer_chunks, SplitTokenizerData(model->tokenizer_data()));
-  std::string description =
-      absl::StrCat(model->Description(), ", kernel ", transformer->kernel(), ", context ",
-                   transformer->context_length(), ", ", options.max_sequences, " sequences");
+  std::string description = absl::StrCat(model->Description(), ", kernel ", transformer->kernel(),
+                                         ", up to ", options.max_sequences, " sequences of ",
+                                         transformer->context_length(), " tokens");
   auto scheduler = std::make_unique<Scheduler>(
       std::move(transformer), std::move(cache),
       SchedulerOptions{.vocab_size = model->identity().vocab_size,
