@@ -101,6 +101,7 @@ for _ in $(seq 600); do
   sleep 0.1
 done
 
+printf "%s" "$prompt"
 "$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" --max_tokens="$max_tokens"
 
 if $keep_running; then

@@ -136,7 +136,7 @@ TEST_F(DrafterProgramTest, ExitCodesTellUsageFromFailure) {
   EXPECT_EQ(ExitCode({"--bind_model=m,10," + digest}), kExitUsage);  // no --k
   EXPECT_EQ(ExitCode({"--k=2", "--bind_model=m,10,xyz"}), kExitUsage);
   EXPECT_EQ(ExitCode({"word"}), kExitUsage);
-  EXPECT_EQ(ExitCode({"--template=" + (folder_ / "absent")}), kExitFailure);
+  EXPECT_EQ(ExitCode({"--tree_template=" + (folder_ / "absent")}), kExitFailure);
   EXPECT_EQ(ExitCode({"--snapshot_dir=" + (folder_ / "absent")}), kExitFailure);
 }
 

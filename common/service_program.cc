@@ -1,0 +1,52 @@
+#include "common/service_program.h"
+
+#include <cstdio>
+
+#include "absl/flags/flag.h"
+#include "absl/time/time.h"
+#include "common/log.h"
+
+ABSL_FLAG(std::vector<std::string>, health_listen, {},
+          "Addresses that answer health checks alone, as in --listen.");
+ABSL_FLAG(std::string, port_file, "",
+          "File to write the bound addresses to once listening, one a line, those of --listen "
+          "first. Empty: none.");
+ABSL_FLAG(absl::Duration, drain_grace, absl::Seconds(30),
+          "How long running requests may go on after SIGTERM before they are cancelled.");
+
+namespace recycling {
+
+int RunService(int argc, char** argv, const ProgramInfo& info,
+               const std::function<absl::Status()>& run) {
+  BlockStopSignals();
+  const std::vector<std::string> words = ParseProgramFlags(argc, argv, info);
+  if (!words.empty()) {
+    std::fprintf(stderr, "%s: got argument \"%s\", expected flags only\n", info.name.c_str(),
+                 Escaped(words[0]).c_str());
+    return kExitUsage;
+  }
+  const absl::Status status = run();
+  if (status.ok()) return kExitOk;
+  std::fprintf(stderr, "%s: %s\n", info.name.c_str(),
+               Escaped(std::string(status.message())).c_str());
+  return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailure;
+}
+
+absl::StatusOr<std::unique_ptr<RpcServer>> StartService(const std::vector<std::string>& listen,
+                                                        grpc::Service* service,
+                                                        const std::string& health_name) {
+  if (listen.empty()) {
+    return absl::InvalidArgumentError("--listen: got none, expected at least one address");
+  }
+  return RpcServer::Start({.listen = listen,
+                           .health_listen = absl::GetFlag(FLAGS_health_listen),
+                           .port_file = absl::GetFlag(FLAGS_port_file)},
+                          {service}, {health_name});
+}
+
+void StopService(RpcServer& server) {
+  Log(LogLevel::kInfo, "stopping");
+  server.Shutdown(absl::GetFlag(FLAGS_drain_grace));
+}
+
+}  // namespace recycling

@@ -1,0 +1,35 @@
+// What the mains of the services share: the flags each of them has, and how it starts, stops and
+// fails.
+#ifndef RECYCLING_COMMON_SERVICE_PROGRAM_H_
+#define RECYCLING_COMMON_SERVICE_PROGRAM_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/program.h"
+#include "common/rpc_server.h"
+
+namespace recycling {
+
+// A service's main: blocks stop signals, parses flags, refuses positional arguments, calls `run`,
+// which serves until a stop signal, and says on stderr why it failed. Returns kExitUsage for
+// InvalidArgument, kExitFailure for any other error. Call first in main.
+int RunService(int argc, char** argv, const ProgramInfo& info,
+               const std::function<absl::Status()>& run);
+
+// Starts an RpcServer on `listen` with --health_listen and --port_file. InvalidArgument if `listen`
+// is empty; else as RpcServer::Start.
+absl::StatusOr<std::unique_ptr<RpcServer>> StartService(const std::vector<std::string>& listen,
+                                                        grpc::Service* service,
+                                                        const std::string& health_name);
+
+// Shuts down, giving running requests --drain_grace to end.
+void StopService(RpcServer& server);
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_SERVICE_PROGRAM_H_

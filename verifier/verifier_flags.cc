@@ -1,0 +1,35 @@
+#include "verifier/verifier_flags.h"
+
+#include <cstdint>
+#include <string>
+
+#include "absl/flags/flag.h"
+
+ABSL_FLAG(std::string, model, "", "GGUF file of the llama architecture to serve. Required.");
+ABSL_FLAG(int, threads, 0, "Threads of the forward pass, at most 1024. 0: one for each core.");
+ABSL_FLAG(int, max_sequences, 8, "Sequences that may be open at once, 1 to 4096.");
+ABSL_FLAG(std::uint32_t, context_length, 0,
+          "Most tokens of a sequence, prompt and output, at most 1048576. 0: what the model was "
+          "trained for.");
+ABSL_FLAG(std::uint32_t, k, 8, "Candidates returned for each row, 1 to 64.");
+ABSL_FLAG(int, max_tree_nodes, 256, "Most nodes of a draft tree beside the root, 0 to 4096.");
+ABSL_FLAG(int, prefill_chunk, 256, "Prompt tokens in one pass, 1 to 4096.");
+ABSL_FLAG(std::string, kv_type, "f16", "Number format of cached keys and values: f16 or f32.");
+
+namespace recycling::verifier {
+
+absl::StatusOr<VerifierOptions> OptionsFromFlags() {
+  if (absl::GetFlag(FLAGS_model).empty()) {
+    return absl::InvalidArgumentError("--model: got none, expected a GGUF file");
+  }
+  return VerifierOptions{.model_path = absl::GetFlag(FLAGS_model),
+                         .threads = absl::GetFlag(FLAGS_threads),
+                         .max_sequences = absl::GetFlag(FLAGS_max_sequences),
+                         .context_length = absl::GetFlag(FLAGS_context_length),
+                         .k = absl::GetFlag(FLAGS_k),
+                         .max_tree_nodes = absl::GetFlag(FLAGS_max_tree_nodes),
+                         .prefill_chunk = absl::GetFlag(FLAGS_prefill_chunk),
+                         .kv_type = absl::GetFlag(FLAGS_kv_type)};
+}
+
+}  // namespace recycling::verifier
