@@ -3,6 +3,8 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "common/rpc_server.h"
 #include "common/tokenizer_proto.h"
 #include "tests/doubles/fake_drafter_service.h"
@@ -124,8 +126,8 @@ TEST(FakeVerifierServiceTest, TheUnaryTwinAnswersLikeTheStream) {
 }
 
 TEST(FakeVerifierServiceTest, FaultsLookAsOnTheWire) {
-  VerifierFault fault = VerifierFault::kError;
-  FakeVerifierService service({.fault = [&](std::uint64_t) { return fault; }});
+  std::atomic<VerifierFault> fault = VerifierFault::kError;
+  FakeVerifierService service({.fault = [&](std::uint64_t) { return fault.load(); }});
   const auto server = Serve(service);
   const auto fail = [&](VerifierFault which) {
     fault = which;
@@ -183,9 +185,9 @@ TEST(FakeDrafterServiceTest, RefusesAnotherModelAndKUnlessToldNotTo) {
 }
 
 TEST(FakeDrafterServiceTest, FaultsLookAsOnTheWire) {
-  DraftFault fault = DraftFault::kNone;
+  std::atomic<DraftFault> fault = DraftFault::kNone;
   FakeDrafterService service(
-      {.fault = [&](std::uint64_t step) { return step == 0 ? fault : DraftFault::kNone; }});
+      {.fault = [&](std::uint64_t step) { return step == 0 ? fault.load() : DraftFault::kNone; }});
   const auto server = Serve(service);
   const std::string proposal = "proposal { base: 2 root: 6 max_nodes: 3 max_depth: 2 }";
   const auto fail = [&](DraftFault which) {
