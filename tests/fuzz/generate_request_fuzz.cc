@@ -9,8 +9,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   namespace gateway = recycling::gateway;
   constexpr std::uint32_t kContext = 64;
-  static const auto& tokenizer =
-      **new auto(*recycling::Tokenizer::Create(recycling::doubles::ToyModel().MakeTokenizerData()));
+  static const auto made =
+      recycling::Tokenizer::Create(recycling::doubles::ToyModel().MakeTokenizerData());
+  const recycling::Tokenizer& tokenizer = **made;
 
   const auto proto = recycling::fuzz::ParseInput<gateway::v1::GenerateRequest>(data, size);
   auto options = gateway::GenerateOptionsFromProto(proto);
