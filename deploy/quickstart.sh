@@ -102,7 +102,10 @@ for _ in $(seq 600); do
 done
 
 printf "%s" "$prompt"
-"$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" --max_tokens="$max_tokens"
+"$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" --max_tokens="$max_tokens" &
+generate=$!  # in the background, so that a signal is acted on at once
+pids=("$generate" "${pids[@]}")
+wait "$generate"
 
 if $keep_running; then
   cat <<EOF

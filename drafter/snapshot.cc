@@ -2,6 +2,7 @@
 
 #include <openssl/sha.h>
 
+#include <algorithm>
 #include <array>
 #include <span>
 
@@ -109,8 +110,8 @@ std::string EncodeSnapshot(const ModelIdentity& model, const AdjacencyMatrix& ma
   Put(kVersion, &out);
   Put(matrix.k(), &out);
   Put(matrix.vocab_size(), &out);
-  Put(std::uint32_t{0}, &out);  // rows, known below
-  Put(matrix.row_updates(), &out);
+  Put(std::uint32_t{0}, &out);  // rows and row updates, known below
+  Put(std::uint64_t{0}, &out);
   out += model.tokenizer_digest;
   Put(static_cast<std::uint32_t>(model.model_id.size()), &out);
   out += model.model_id;
@@ -124,9 +125,11 @@ std::string EncodeSnapshot(const ModelIdentity& model, const AdjacencyMatrix& ma
     Put(count, &out);
     for (std::uint32_t i = 0; i < count; ++i) Put(ids[i], &out);
   }
-  std::string rows_field;
-  Put(rows, &rows_field);
-  out.replace(kRowsOffset, rows_field.size(), rows_field);
+  // The matrix may learn meanwhile: every row found was written before its updates are read here.
+  std::string counts;
+  Put(rows, &counts);
+  Put(std::max(matrix.row_updates(), std::uint64_t{rows}), &counts);
+  out.replace(kRowsOffset, counts.size(), counts);
   out += Checksum(out);
   return out;
 }

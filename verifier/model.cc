@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
+#include "common/tokenizer/tokenizer_check.h"
 #include "verifier/sha256.h"
 #include "verifier/tokenizer_data.h"
 
@@ -19,6 +20,14 @@ std::uint64_t Values(const GgufTensor& tensor) {
   std::uint64_t values = 1;  // cannot overflow: the file is at least as many bits long
   for (const std::uint64_t extent : tensor.shape) values *= extent;
   return values;
+}
+
+// The name with '_' for what is not printable ASCII: it travels in messages, which must be UTF-8.
+std::string Printable(std::string name) {
+  for (char& c : name) {
+    if (c < ' ' || c > '~') c = '_';
+  }
+  return name;
 }
 
 }  // namespace
@@ -36,9 +45,12 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::FromFile(std::unique_ptr<con
   ASSIGN_OR_RETURN(model->config_, ReadModelConfig(*file));
   ASSIGN_OR_RETURN(model->weights_, ReadWeights(*file, model->config_));
   ASSIGN_OR_RETURN(model->tokenizer_data_, ReadTokenizerData(*file));
+  if (const absl::Status status = CheckTokenizerData(model->tokenizer_data_); !status.ok()) {
+    return absl::DataLossError(status.message());
+  }
   model->file_digest_ = Sha256Hex(file->bytes());
   model->identity_.model_id =
-      absl::StrCat(name.substr(0, 200), "-", model->file_digest_.substr(0, 16));
+      absl::StrCat(Printable(name.substr(0, 200)), "-", model->file_digest_.substr(0, 16));
   model->identity_.vocab_size = model->config_.vocab_size;
   model->identity_.tokenizer_digest = TokenizerDigest(model->tokenizer_data_);
   model->file_ = std::move(file);

@@ -79,7 +79,7 @@ absl::StatusOr<TokenizerData> ReadTokenizerData(const GgufFile& file) {
   ASSIGN_OR_RETURN(data.unknown, ReadId(file, "tokenizer.ggml.unknown_token_id", usual(0)));
   ASSIGN_OR_RETURN(data.eot, ReadId(file, "tokenizer.ggml.eot_token_id", std::nullopt));
   ASSIGN_OR_RETURN(data.add_bos, ReadFlag(file, "tokenizer.ggml.add_bos_token",
-                                          sentencepiece || PreAddsBos(data.pre)));
+                                          data.bos && (sentencepiece || PreAddsBos(data.pre))));
   ASSIGN_OR_RETURN(data.add_eos, ReadFlag(file, "tokenizer.ggml.add_eos_token", false));
   ASSIGN_OR_RETURN(data.add_space_prefix,
                    ReadFlag(file, "tokenizer.ggml.add_space_prefix", sentencepiece));

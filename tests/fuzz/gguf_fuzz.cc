@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tests/fuzz/proto_fuzz.h"
+#include "verifier/sampler.h"
 #include "verifier/tokenizer_data.h"
 #include "verifier/transformer.h"
 
@@ -19,6 +20,21 @@ bool IsSmall(const ModelConfig& c) {
   return std::uint64_t{c.heads} * (c.key_length + c.value_length) + c.hidden_size + c.feed_forward +
              c.vocab_size <
          kMaxNumbers;
+}
+
+// The file's own end-of-sequence ids are masked.
+void ChooseOnce(const Model& model, std::span<const float> logits) {
+  std::vector<recycling::TokenId> eos;
+  for (const auto& id : {model.tokenizer_data().eos, model.tokenizer_data().eot}) {
+    if (id.has_value()) eos.push_back(*id);
+  }
+  recycling::SamplingOptions options;
+  options.min_tokens = 1;
+  const auto rules = SamplingRules::Create(options, eos, model.config().vocab_size);
+  FUZZ_CHECK(rules.ok());
+  SamplerScratch scratch;
+  const auto token = ChooseToken(logits, {}, *rules, /*position=*/1, scratch);
+  FUZZ_CHECK(!token.ok() || *token < model.config().vocab_size);
 }
 
 void RunOnePass(const std::shared_ptr<const Model>& model) {
@@ -37,6 +53,7 @@ void RunOnePass(const std::shared_ptr<const Model>& model) {
   FUZZ_CHECK((*transformer)->Forward({&tree, 1}, nullptr).ok());
   const auto logits = (*transformer)->logits(0);
   const std::vector<float> beside(logits.begin(), logits.end());
+  ChooseOnce(*model, beside);
   FUZZ_CHECK((*transformer)->Commit(0, std::vector<int>{0, 2}).ok());
 
   const Segment alone = {.kv = other.get(),

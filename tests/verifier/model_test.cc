@@ -147,6 +147,20 @@ TEST(ModelTest, RefusesAbsentAndImpossibleValues) {
       .ExpectRefused("layer_norm_rms_epsilon");
 }
 
+TEST(ModelTest, RefusesAVocabularyWhoseIdsAreOutsideIt) {
+  EditedModel().Set("tokenizer.ggml.eos_token_id", 100000000U).ExpectRefused("100000000");
+  EditedModel().Set("tokenizer.ggml.bos_token_id", ~0U - 1).ExpectRefused("4294967294");
+}
+
+TEST(ModelTest, TheIdIsPrintableWhateverTheFileIsCalled) {
+  const std::string bytes = doubles::TinyModelBytes({});
+  auto file = GgufFile::Parse(std::as_bytes(std::span<const char>(bytes)));
+  ASSERT_TRUE(file.ok()) << file.status();
+  const auto model = Model::FromFile(*std::move(file), "\xff\n\xc3\xa9 x.gguf");
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ((*model)->identity().model_id.substr(0, 12), "____ x.gguf-");
+}
+
 TEST(ModelTest, RefusesTensorsThatAreAbsentOrMisshapen) {
   EditedModel()
       .Rename("blk.1.attn_k.weight", "blk.9.attn_k.weight")

@@ -57,6 +57,8 @@ TEST(ReadTokenizerDataTest, BytePairDefaults) {
 TEST(ReadTokenizerDataTest, Llama3VocabulariesAddBosUnlessTheFileSaysOtherwise) {
   GgufWriter writer = Vocabulary("gpt2");
   writer.String("tokenizer.ggml.pre", "llama-bpe");
+  EXPECT_FALSE(Read(writer)->add_bos) << "there is no id to add";
+  writer.Uint32("tokenizer.ggml.bos_token_id", 1);
   EXPECT_TRUE(Read(writer)->add_bos);
   writer.Bool("tokenizer.ggml.add_bos_token", false);
   EXPECT_FALSE(Read(writer)->add_bos);
