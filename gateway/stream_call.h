@@ -3,6 +3,8 @@
 //  1. At most one message is read ahead, and at most kMaxQueued wait to be written.
 //  2. The call lives until gRPC is done with it, even if its owner has let it go; after Close that
 //     is at most `linger` later.
+//  3. A message that cannot be read ends the call: gRPC itself would leave it open, and an answer
+//     would be waited for in vain.
 #ifndef RECYCLING_GATEWAY_STREAM_CALL_H_
 #define RECYCLING_GATEWAY_STREAM_CALL_H_
 
@@ -30,6 +32,8 @@ class StreamCall final : public grpc::ClientBidiReactor<Request, Response>,
                          public std::enable_shared_from_this<StreamCall<Request, Response>> {
  public:
   static constexpr std::size_t kMaxQueued = 16;
+  // How long a status may take after the last message.
+  static constexpr absl::Duration kStatusWait = absl::Seconds(1);
 
   // Starts the call that `begin(context, reactor)` makes, for example
   // `stub->async()->Decode(context, reactor)`. The call ends with DeadlineExceeded at `deadline`.
@@ -60,7 +64,8 @@ class StreamCall final : public grpc::ClientBidiReactor<Request, Response>,
   }
 
   // The next message; nothing if none came within `timeout`; the stream's status once it has ended
-  // (Unavailable if it ended well, because an answer was due).
+  // (Unavailable if it ended well, because an answer was due; Internal after a message that cannot
+  // be read).
   absl::StatusOr<std::optional<Response>> Receive(absl::Duration timeout) {
     const absl::Time until = absl::Now() + timeout;
     MutexLock lock(mutex_);
@@ -83,11 +88,7 @@ class StreamCall final : public grpc::ClientBidiReactor<Request, Response>,
     closing_ = true;
     inbox_.reset();
     if (reads_ended_) return;
-    alarm_.Set(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(linger),
-               [weak = this->weak_from_this()](bool expired) {
-                 const auto call = weak.lock();
-                 if (expired && call != nullptr) call->Cancel();
-               });
+    CancelAfter(linger);
     // The status comes only after the last message has been read.
     if (!reading_) Read();
     if (queue_.empty()) EndWrites();
@@ -107,6 +108,10 @@ class StreamCall final : public grpc::ClientBidiReactor<Request, Response>,
     MutexLock lock(mutex_);
     reading_ = false;
     if (!ok) {
+      // Either the peer has ended the stream, and its status is on the way, or this message cannot
+      // be read, and none is.
+      if (!closing_) CancelAfter(kStatusWait);
+      unreadable_ = !closing_;
       reads_ended_ = true;
       ReleaseHold();
     } else if (closing_) {
@@ -134,7 +139,9 @@ class StreamCall final : public grpc::ClientBidiReactor<Request, Response>,
     std::shared_ptr<StreamCall> self;
     MutexLock lock(mutex_);
     self = std::move(self_);
-    done_ = FromGrpcStatus(status);
+    const bool cancelled_here = unreadable_ && status.error_code() == grpc::StatusCode::CANCELLED;
+    done_ = cancelled_here ? absl::InternalError("the peer sent a message that cannot be read")
+                           : FromGrpcStatus(status);
     changed_.NotifyAll();
   }
 
@@ -145,6 +152,15 @@ class StreamCall final : public grpc::ClientBidiReactor<Request, Response>,
     reading_ = true;
     incoming_.Clear();
     this->StartRead(&incoming_);
+  }
+
+  // At most once. Does not wait.
+  void CancelAfter(absl::Duration wait) {
+    alarm_.Set(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(wait),
+               [weak = this->weak_from_this()](bool expired) {
+                 const auto call = weak.lock();
+                 if (expired && call != nullptr) call->Cancel();
+               });
   }
 
   void EndWrites() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -168,6 +184,7 @@ class StreamCall final : public grpc::ClientBidiReactor<Request, Response>,
   bool held_ ABSL_GUARDED_BY(mutex_) = true;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool reads_ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool unreadable_ ABSL_GUARDED_BY(mutex_) = false;  // reads ended before Close; see OnReadDone
   bool writes_ended_ ABSL_GUARDED_BY(mutex_) = false;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<absl::Status> done_ ABSL_GUARDED_BY(mutex_);

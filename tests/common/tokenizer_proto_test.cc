@@ -66,7 +66,7 @@ TEST(TokenizerProtoTest, SplitsIntoFullChunksAndARest) {
   const auto chunks = SplitTokenizerData(large);
   ASSERT_TRUE(chunks.ok());
   ASSERT_THAT(*chunks, SizeIs(4));
-  for (int i = 0; i < 3; ++i) EXPECT_THAT((*chunks)[i], SizeIs(kTokenizerChunkBytes));
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_THAT((*chunks)[i], SizeIs(kTokenizerChunkBytes));
   EXPECT_LT((*chunks)[3].size(), 100u);
   const auto data = Join(*chunks);
   ASSERT_TRUE(data.ok()) << data.status();
