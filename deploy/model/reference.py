@@ -82,7 +82,7 @@ class Model:
         self.head_dim, self.context = key["rope.dimension_count"], key["context_length"]
         self.tokenizer = Tokenizer(self.meta)
         half = self.head_dim // 2
-        self.freq = key["rope.freq_base"] ** (-np.arange(half) / half)
+        self.freq = key.get("rope.freq_base", 10000.0) ** (-np.arange(half) / half)
         self.reset()
 
     def reset(self):
