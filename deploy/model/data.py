@@ -49,11 +49,36 @@ def read_sums(corpus):
     return docs
 
 
+def unwrap(lines):
+    """Joins lines broken at a fixed width into paragraphs.
+
+    A paragraph ends at a blank line, and at a line that ends a sentence though the next word would
+    still have fitted.
+    """
+    width = np.percentile([len(line) for line in lines if line], 95)
+    paragraphs, part = [], []
+    for line, following in zip(lines, lines[1:] + [""]):
+        if line:
+            part.append(line)
+        room = len(line) + 1 + len(following.split(" ")[0]) < width - 2
+        if part and (not following or (room and line[-1:] in ".!?\"'")):
+            paragraphs.append(" ".join(part))
+            part = []
+    return paragraphs
+
+
 def read_novel(path):
-    """The paragraphs of one book; lines that are mostly not English letters are left out."""
+    """The paragraphs of one book; those that are not mostly English letters are left out."""
     text = path.read_text(encoding="utf-8", errors="replace").translate(PLAIN)
-    paragraphs = (re.sub(r"\s+", " ", p).strip() for p in text.split("\n"))
+    paragraphs = [re.sub(r"\s+", " ", line).strip() for line in text.split("\n")]
+    if np.percentile([len(line) for line in paragraphs if line], 95) < 90:
+        paragraphs = unwrap(paragraphs)
     return [p for p in paragraphs if p and sum(ord(c) > 126 for c in p) <= 0.02 * len(p)]
+
+
+def is_torn(paragraphs):
+    """Whether many paragraphs end in mid-sentence: the book's line ends are not its paragraphs."""
+    return sum(p[-1].isalpha() or p[-1] == "," for p in paragraphs) > 0.15 * len(paragraphs)
 
 
 def passages(paragraphs):
@@ -82,6 +107,8 @@ def plainest_novels(corpus, stories):
     books = []
     for path in sorted((corpus / "novels").glob("*.txt")):
         paragraphs = read_novel(path)
+        if is_torn(paragraphs):
+            continue
         found = words.findall(" ".join(paragraphs).lower())
         books.append((sum(w in known for w in found) / len(found), path.stem, paragraphs))
     books.sort(key=lambda b: (-b[0], b[1]))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains the default model on a CPU: vocabulary, training, Q8_0 GGUF, all from one command.
 
-  python3 train.py --corpus DIR --work DIR --minutes 105 --out default.q8_0.gguf
+  python3 train.py --corpus DIR --work DIR --minutes 115 --out default.q8_0.gguf
 
 The run lasts --minutes of training time, whatever the machine's speed: the learning rate follows the
 clock (short warmup, constant, then linearly to zero), and so does the change from rows of 256 tokens
@@ -15,6 +15,7 @@ import json
 import math
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,14 @@ import torch.nn.functional as F
 import data
 import export
 
-MIX = {"stories": 0.40, "novels": 0.48, "sums": 0.12}   # share of the rows of each step
+MIX = {"stories": 0.40, "novels": 0.48, "sums": 0.12}           # share of the rows of each step
+FINAL_MIX = {"stories": 0.60, "novels": 0.34, "sums": 0.06}     # from FINAL_FROM on: more plain English
+FINAL_FROM = 0.60
 BATCH_TOKENS = 8192         # tokens per optimizer step
-MICRO_TOKENS = 2048         # tokens per forward and backward pass
+MICRO_TOKENS = 1024         # tokens per forward and backward pass of one thread
 SHORT_ROW, LONG_ROW = 256, 1024
 WARMUP_STEPS = 30
-LONG_FROM = 0.83            # from this share of the time on, rows are LONG_ROW tokens
+LONG_FROM = 0.80            # from this share of the time on, rows are LONG_ROW tokens
 DECAY_FROM = 0.40           # from this share of the time on, the learning rate falls to zero
 MUON_LR, MUON_MOMENTUM = 0.02, 0.95
 EMBED_LR, HEAD_LR, NORM_LR = 0.01, 0.003, 0.005
@@ -167,16 +170,21 @@ class Muon:
         self.momentum = [torch.zeros(len(p), *p[0].shape) for p, _ in self.groups]
 
     @torch.no_grad()
-    def step(self, lr):
+    def step(self, lr, pool):
+        @torch.no_grad()    # holds for the calling thread alone
+        def update(job):
+            params, grads, start, end = job
+            scale = lr * max(1.0, (end - start) / grads.shape[2]) ** 0.5
+            for p, u in zip(params, orthogonalise(grads[:, start:end])):
+                p[start:end].sub_(u, alpha=scale)
+
+        jobs = []
         for (params, parts), m in zip(self.groups, self.momentum):
             g = torch.stack([p.grad for p in params])
             m.lerp_(g, 1 - MUON_MOMENTUM)
             g.lerp_(m, MUON_MOMENTUM)
-            for start, end in parts:
-                update = orthogonalise(g[:, start:end])
-                scale = lr * max(1.0, (end - start) / g.shape[2]) ** 0.5
-                for p, u in zip(params, update):
-                    p[start:end].sub_(u, alpha=scale)
+            jobs += [(params, g, start, end) for start, end in parts]
+        list(pool.map(update, jobs))
 
 
 def learning_rate(step, progress):
@@ -186,17 +194,17 @@ def learning_rate(step, progress):
 
 
 class Mixer:
-    """Draws the rows of a step from the sources in the shares of MIX."""
+    """Draws the rows of a step from the sources in given shares."""
 
     def __init__(self, work):
         self.streams = {s: data.Stream(work, s, seed=i) for i, s in enumerate(MIX)}
         self.due = dict.fromkeys(MIX, 0.0)
 
-    def rows(self, count, length):
+    def rows(self, mix, count, length):
         out = []
         for _ in range(count):
-            for s in MIX:
-                self.due[s] += MIX[s]
+            for s in mix:
+                self.due[s] += mix[s]
             source = max(self.due, key=self.due.get)
             self.due[source] -= 1
             out.append(self.streams[source].row(length))
@@ -209,6 +217,13 @@ class Mixer:
         self.due = state[0]
         for s, stream in self.streams.items():
             stream.restore(state[1][s])
+
+
+def gradients(model, params, rows):
+    """(loss, gradient of each parameter) of a few rows."""
+    logits = model(rows[:, :-1]).flatten(0, 1)
+    loss = NextTokenLoss.apply(logits, rows[:, 1:].flatten())
+    return float(loss), torch.autograd.grad(loss, params)
 
 
 @torch.no_grad()
@@ -233,7 +248,8 @@ def heldout_loss(model, work, tokens):
 def train(args):
     work = args.work
     work.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(1)        # the threads of the pool work on rows of their own, not on one product
+    pool = ThreadPoolExecutor(args.threads, initializer=torch.set_num_threads, initargs=(1,))
     torch.manual_seed(args.seed)
     if not (work / "heldout.json").exists():
         data.prepare(args.corpus, work)
@@ -260,26 +276,24 @@ def train(args):
                     "seconds": spent}, part)
         os.replace(part, checkpoint)
 
-    params = sum(p.numel() for p in model.parameters())
-    print(f"{params / 1e6:.2f} M parameters, {args.minutes} minutes, from step {step}", flush=True)
+    params = list(model.parameters())
+    print(f"{sum(p.numel() for p in params) / 1e6:.2f} M parameters, {args.minutes} minutes, from step {step}", flush=True)
     start = time.time() - spent
     saved_at, judged_at, logged_at, recent = spent, spent, (spent, tokens), []
     while spent < args.minutes * 60:
         progress = spent / (args.minutes * 60)
         length = LONG_ROW if progress >= LONG_FROM else SHORT_ROW
-        rows = mixer.rows(BATCH_TOKENS // length, length)
+        rows = mixer.rows(FINAL_MIX if progress >= FINAL_FROM else MIX, BATCH_TOKENS // length, length)
         micro = rows.split(MICRO_TOKENS // length)
-        for r in micro:
-            logits = model(r[:, :-1]).flatten(0, 1)
-            loss = NextTokenLoss.apply(logits, r[:, 1:].flatten()) / len(micro)
-            loss.backward()
-            recent.append(float(loss) * len(micro))
+        results = list(pool.map(lambda r: gradients(model, params, r), micro))
+        recent += [loss for loss, _ in results]
+        for p, *grads in zip(params, *(g for _, g in results)):
+            p.grad = torch.stack(grads).mean(0)
         factor = learning_rate(step, progress)
-        muon.step(MUON_LR * factor)
+        muon.step(MUON_LR * factor, pool)
         for group in adam.param_groups:
             group["lr"] = group["peak"] * factor
         adam.step()
-        model.zero_grad()
         step, tokens, spent = step + 1, tokens + rows.shape[0] * length, time.time() - start
         if step % 10 == 0:
             speed = (tokens - logged_at[1]) / (spent - logged_at[0])
@@ -300,10 +314,10 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--corpus", type=Path, required=True, help="folder with the text (see data.py for its layout)")
     ap.add_argument("--work", type=Path, required=True, help="folder for token files, vocabulary and checkpoint")
-    ap.add_argument("--minutes", type=float, default=105, help="training time in minutes (default 105)")
+    ap.add_argument("--minutes", type=float, default=115, help="training time in minutes (default 115)")
     ap.add_argument("--out", type=Path, help="the GGUF file to write at the end")
     ap.add_argument("--resume", action="store_true", help="continue from the checkpoint in --work")
-    ap.add_argument("--threads", type=int, default=2, help="threads for matrix products (default 2)")
+    ap.add_argument("--threads", type=int, default=2, help="threads that train, each on its own rows (default 2)")
     ap.add_argument("--seed", type=int, default=1, help="seed of the initial weights (default 1)")
     ap.add_argument("--save-every", type=float, default=4, metavar="MIN", help="minutes between checkpoints")
     ap.add_argument("--judge-every", type=float, default=8, metavar="MIN", help="minutes between held-out losses")
