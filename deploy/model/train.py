@@ -277,7 +277,8 @@ def train(args):
         os.replace(part, checkpoint)
 
     params = list(model.parameters())
-    print(f"{sum(p.numel() for p in params) / 1e6:.2f} M parameters, {args.minutes} minutes, from step {step}", flush=True)
+    count = sum(p.numel() for p in params)
+    print(f"{count / 1e6:.2f} M parameters, {args.minutes} minutes, from step {step}", flush=True)
     start = time.time() - spent
     saved_at, judged_at, logged_at, recent = spent, spent, (spent, tokens), []
     while spent < args.minutes * 60:
