@@ -102,7 +102,8 @@ for _ in $(seq 600); do
 done
 
 printf "%s" "$prompt"
-"$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" --max_tokens="$max_tokens" &
+"$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" --max_tokens="$max_tokens" \
+  --temperature=0.7 --top_p=0.95 &
 generate=$!  # in the background, so that a signal is acted on at once
 pids=("$generate" "${pids[@]}")
 wait "$generate"
