@@ -106,10 +106,11 @@ absl::StatusOr<StepVerified> VerifiedFromProto(const pb::StepVerified& proto, st
 class GrpcVerifierSession final : public VerifierSession {
  public:
   GrpcVerifierSession(std::shared_ptr<pb::VerifierService::Stub> stub, std::string address,
-                      std::uint32_t vocab_size, absl::Time deadline)
+                      const VerifierInfo& info, absl::Time deadline)
       : stub_(std::move(stub)),
         address_(std::move(address)),
-        vocab_size_(vocab_size),
+        model_(info.model),
+        numerics_id_(info.numerics_id),
         call_(DecodeCall::Start(deadline, [this](auto* context, auto* reactor) {
           stub_->async()->Decode(context, reactor);
         })) {}
@@ -128,9 +129,16 @@ class GrpcVerifierSession final : public VerifierSession {
     SamplingOptionsToProto(open.sampling, proto.mutable_sampling());
     proto.set_learn_last(open.learn_last);
     proto.set_want_candidates(open.want_candidates);
-    ASSIGN_OR_RETURN(const pb::DecodeResponse response, Exchange(std::move(request)));
-    if (!response.has_opened()) return Breach("expected opened");
-    auto opened = OpenedFromProto(response.opened(), vocab_size_);
+    ModelIdentityToProto(model_, proto.mutable_model());
+    proto.set_numerics_id(numerics_id_);
+    auto response = Exchange(std::move(request));
+    if (absl::IsFailedPrecondition(response.status())) {
+      return absl::UnavailableError(
+          absl::StrCat(response.status().message(), "; not the verifier of the handshake"));
+    }
+    RETURN_IF_ERROR(response.status());
+    if (!response->has_opened()) return Breach("expected opened");
+    auto opened = OpenedFromProto(response->opened(), model_.vocab_size);
     if (!opened.ok()) return Breach(opened.status().message());
     return opened;
   }
@@ -145,7 +153,7 @@ class GrpcVerifierSession final : public VerifierSession {
     if (!response.has_verified()) return Breach("expected verified");
     const bool plain = !step.tree.has_value() || response.verified().draft_ignored();
     const std::size_t rows = plain ? 1 : static_cast<std::size_t>(step.tree->size());
-    auto verified = VerifiedFromProto(response.verified(), rows, vocab_size_);
+    auto verified = VerifiedFromProto(response.verified(), rows, model_.vocab_size);
     if (!verified.ok()) return Breach(verified.status().message());
     return verified;
   }
@@ -169,7 +177,8 @@ class GrpcVerifierSession final : public VerifierSession {
 
   const std::shared_ptr<pb::VerifierService::Stub> stub_;
   const std::string address_;
-  const std::uint32_t vocab_size_;
+  const ModelIdentity model_;
+  const std::string numerics_id_;
   const std::shared_ptr<DecodeCall> call_;
 };
 
@@ -214,7 +223,7 @@ absl::StatusOr<TokenizerData> GrpcVerifierClient::FetchTokenizer(absl::Duration 
 }
 
 std::unique_ptr<VerifierSession> GrpcVerifierClient::NewSession(absl::Time deadline) {
-  return std::make_unique<GrpcVerifierSession>(stub_, address_, info_.model.vocab_size, deadline);
+  return std::make_unique<GrpcVerifierSession>(stub_, address_, info_, deadline);
 }
 
 }  // namespace recycling::gateway

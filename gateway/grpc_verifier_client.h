@@ -25,6 +25,8 @@ class GrpcVerifierClient final : public VerifierClient {
   // The tokenizer's data, whose digest is the one of the handshake, within `timeout`.
   absl::StatusOr<TokenizerData> FetchTokenizer(absl::Duration timeout) const;
 
+  // Its Open says what the handshake said, so that a verifier that has taken the address since
+  // refuses it: Unavailable, as if the first one were lost.
   std::unique_ptr<VerifierSession> NewSession(absl::Time deadline) override;
   const VerifierInfo& info() const override { return info_; }
   const std::string& address() const override { return address_; }

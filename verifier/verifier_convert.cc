@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/proto_convert.h"
 #include "common/status_macros.h"
@@ -21,6 +22,21 @@ void TimingsToProto(const StepTimings& timings, v1::StepTimings* proto) {
 }
 
 }  // namespace
+
+absl::Status CheckMeansThisVerifier(const v1::OpenSequence& proto, const ModelIdentity& model,
+                                    const std::string& numerics_id) {
+  if (proto.has_model()) {
+    const ModelIdentity got = ModelIdentityFromProto(proto.model());
+    RETURN_IF_ERROR(ValidateModelIdentity(got));
+    RETURN_IF_ERROR(CheckSameModel(got, model));
+  }
+  if (!proto.numerics_id().empty() && proto.numerics_id() != numerics_id) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("numerics_id: got \"", absl::CEscape(proto.numerics_id().substr(0, 256)),
+                     "\", expected \"", absl::CEscape(numerics_id), "\""));
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<SequenceOptions> SequenceOptionsFromProto(const v1::OpenSequence& proto,
                                                          std::uint32_t context_length) {

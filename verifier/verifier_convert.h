@@ -3,12 +3,21 @@
 #define RECYCLING_VERIFIER_VERIFIER_CONVERT_H_
 
 #include <cstdint>
+#include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/model_identity.h"
 #include "recycling/verifier/v1/verifier.pb.h"
 #include "verifier/scheduler.h"
 
 namespace recycling::verifier {
+
+// Whether the caller means this verifier: OK if what `proto` says of model and numerics id, if
+// anything, is `model` and `numerics_id`. FailedPrecondition for the first difference,
+// InvalidArgument for an identity out of range.
+absl::Status CheckMeansThisVerifier(const v1::OpenSequence& proto, const ModelIdentity& model,
+                                    const std::string& numerics_id);
 
 // InvalidArgument for more tokens than the context has; ranges are Scheduler::Open's to check.
 absl::StatusOr<SequenceOptions> SequenceOptionsFromProto(const v1::OpenSequence& proto,

@@ -16,6 +16,13 @@ namespace {
 
 constexpr std::uint32_t kProtocolVersion = 1;
 
+absl::StatusOr<SequenceOptions> ReadOpen(const v1::OpenSequence& open, const ModelIdentity& model,
+                                         const Scheduler& scheduler) {
+  const Transformer& transformer = scheduler.transformer();
+  RETURN_IF_ERROR(CheckMeansThisVerifier(open, model, transformer.numerics_id()));
+  return SequenceOptionsFromProto(open, transformer.context_length());
+}
+
 class TokenizerReactor final : public grpc::ServerWriteReactor<v1::GetTokenizerResponse> {
  public:
   explicit TokenizerReactor(const std::vector<std::string>& chunks) : chunks_(chunks) { Next(); }
@@ -45,7 +52,9 @@ class TokenizerReactor final : public grpc::ServerWriteReactor<v1::GetTokenizerR
 // write, or the end. Only OnCancel may come in between.
 class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse> {
  public:
-  explicit DecodeReactor(Scheduler& scheduler) : scheduler_(scheduler), sequence_(scheduler) {
+  // Both must outlive the reactor.
+  DecodeReactor(Scheduler& scheduler, const ModelIdentity& model)
+      : scheduler_(scheduler), model_(model), sequence_(scheduler) {
     StartRead(&request_);
   }
 
@@ -78,9 +87,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
     if (sequence_.is_open()) {
       return absl::FailedPreconditionError("decode: got a second open, expected verify");
     }
-    ASSIGN_OR_RETURN(
-        SequenceOptions options,
-        SequenceOptionsFromProto(request_.open(), scheduler_.transformer().context_length()));
+    ASSIGN_OR_RETURN(SequenceOptions options, ReadOpen(request_.open(), model_, scheduler_));
     return sequence_.Open(std::move(options), [this](absl::StatusOr<OpenResult> result) {
       if (!result.ok()) return End(result.status());
       OpenResultToProto(*result, scheduler_.load(), response_.mutable_opened());
@@ -109,6 +116,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
   }
 
   Scheduler& scheduler_;
+  const ModelIdentity& model_;
   RpcSequence sequence_;
   v1::DecodeRequest request_;
   v1::DecodeResponse response_;
@@ -117,9 +125,14 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
 // Open and one step, then the end.
 class VerifyReactor final : public grpc::ServerUnaryReactor {
  public:
-  VerifyReactor(Scheduler& scheduler, const v1::VerifyRequest& request,
+  // Everything must outlive the reactor.
+  VerifyReactor(Scheduler& scheduler, const ModelIdentity& model, const v1::VerifyRequest& request,
                 v1::VerifyResponse& response)
-      : scheduler_(scheduler), request_(request), response_(response), sequence_(scheduler) {
+      : scheduler_(scheduler),
+        model_(model),
+        request_(request),
+        response_(response),
+        sequence_(scheduler) {
     if (absl::Status status = Begin(); !status.ok()) End(status);
   }
 
@@ -128,9 +141,7 @@ class VerifyReactor final : public grpc::ServerUnaryReactor {
 
  private:
   absl::Status Begin() {
-    ASSIGN_OR_RETURN(
-        SequenceOptions options,
-        SequenceOptionsFromProto(request_.open(), scheduler_.transformer().context_length()));
+    ASSIGN_OR_RETURN(SequenceOptions options, ReadOpen(request_.open(), model_, scheduler_));
     ASSIGN_OR_RETURN(step_, StepFromProto(request_.verify(), scheduler_.options().max_tree_nodes));
     return sequence_.Open(std::move(options), [this](absl::StatusOr<OpenResult> result) {
       if (!result.ok()) return End(result.status());
@@ -156,6 +167,7 @@ class VerifyReactor final : public grpc::ServerUnaryReactor {
   }
 
   Scheduler& scheduler_;
+  const ModelIdentity& model_;
   const v1::VerifyRequest& request_;
   v1::VerifyResponse& response_;
   RpcSequence sequence_;
@@ -196,13 +208,13 @@ grpc::ServerWriteReactor<v1::GetTokenizerResponse>* VerifierService::GetTokenize
 
 grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>* VerifierService::Decode(
     grpc::CallbackServerContext*) {
-  return new DecodeReactor(scheduler_);
+  return new DecodeReactor(scheduler_, facts_.model);
 }
 
 grpc::ServerUnaryReactor* VerifierService::Verify(grpc::CallbackServerContext*,
                                                   const v1::VerifyRequest* request,
                                                   v1::VerifyResponse* response) {
-  return new VerifyReactor(scheduler_, *request, *response);
+  return new VerifyReactor(scheduler_, facts_.model, *request, *response);
 }
 
 }  // namespace recycling::verifier

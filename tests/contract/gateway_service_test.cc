@@ -443,6 +443,25 @@ TEST_F(GatewayServiceTest, AVerifierThatDoesNotMatchTheFirstIsRefused) {
   EXPECT_THAT(Generate("prompt: 'x' sampling { max_tokens: 2 }").status, IsOk());
 }
 
+TEST_F(GatewayServiceTest, AVerifierReplacedAfterItsHandshakeDecodesNothing) {
+  std::atomic<bool> replaced = false;
+  auto service = std::make_unique<FakeVerifierService>();  // its opens are for "toy" alone
+  service->set_edit_handshake([&](auto& handshake) {
+    if (!replaced) handshake.set_numerics_id("before");
+  });
+  AddVerifier(std::move(service));
+  Start();
+  const Generated generated = Generate("prompt: 'hello'");
+  EXPECT_THAT(generated.status,
+              StatusIs(absl::StatusCode::kUnavailable,
+                       AllOf(HasSubstr("verifier-0"), HasSubstr("numerics_id: got before"))));
+  EXPECT_THAT(generated.deltas, SizeIs(0));
+  replaced = true;
+  AwaitStats([](const v1::GetStatsResponse& stats) {
+    return !stats.peers(0).ready() && stats.peers(0).detail().starts_with("FAILED_PRECONDITION");
+  });
+}
+
 TEST_F(GatewayServiceTest, ATokenizerThatIsNotTheHandshakesIsRefused) {
   auto liar = std::make_unique<FakeVerifierService>();
   liar->set_edit_handshake([](auto& handshake) {

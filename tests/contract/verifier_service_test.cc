@@ -202,6 +202,40 @@ TEST_F(VerifierServiceTest, OpensOutOfRangeAreRefused) {
   expect(request, "stop_token_ids");
 }
 
+TEST_F(VerifierServiceTest, AnOpenForAnotherVerifierIsRefusedByStreamAndTwin) {
+  const auto expect = [&](const v1::DecodeRequest& open, absl::StatusCode code,
+                          const std::string& message) {
+    v1::VerifyRequest twin;
+    *twin.mutable_open() = open.open();
+    EXPECT_THAT(Stream(*stub_).Ask(open), StatusIs(code, HasSubstr(message)));
+    EXPECT_THAT(Verify(twin), StatusIs(code, HasSubstr(message)));
+    EXPECT_EQ(scheduler_->load().open_sequences, 0u);
+  };
+  using enum absl::StatusCode;
+  const ModelIdentity mine = {"fake-0", kVocab, std::string(32, 'd')};
+  v1::DecodeRequest request = OpenRequest({1, 2});
+  expect(request, kOk, "");
+  ModelIdentityToProto(mine, request.mutable_open()->mutable_model());
+  request.mutable_open()->set_numerics_id("fake");
+  expect(request, kOk, "");
+
+  const auto refuses_model = [&](const ModelIdentity& model, absl::StatusCode code,
+                                 const std::string& message) {
+    v1::DecodeRequest other = request;
+    ModelIdentityToProto(model, other.mutable_open()->mutable_model());
+    expect(other, code, message);
+  };
+  refuses_model({"other", kVocab, mine.tokenizer_digest}, kFailedPrecondition,
+                "model_id: got \"other\", expected \"fake-0\"");
+  refuses_model({"fake-0", 33, mine.tokenizer_digest}, kFailedPrecondition,
+                "vocab_size: got 33, expected 32");
+  refuses_model({"fake-0", kVocab, std::string(32, 'e')}, kFailedPrecondition, "tokenizer_digest");
+  refuses_model({"", kVocab, mine.tokenizer_digest}, kInvalidArgument, "model_id");
+  request.mutable_open()->clear_model();
+  request.mutable_open()->set_numerics_id("other");
+  expect(request, kFailedPrecondition, "numerics_id: got \"other\", expected \"fake\"");
+}
+
 TEST_F(VerifierServiceTest, MalformedTreesAreRefused) {
   const auto expect = [&](const v1::DecodeRequest& request, const std::string& message) {
     EXPECT_THAT(OpenThen(request),

@@ -18,6 +18,16 @@ std::vector<TokenId> Ids(const google::protobuf::RepeatedField<std::uint32_t>& i
   return {ids.begin(), ids.end()};
 }
 
+// What a real verifier checks of the caller's handshake.
+absl::Status CheckMeant(const pb::OpenSequence& open, const gateway::VerifierInfo& info) {
+  if (open.has_model()) {
+    RETURN_IF_ERROR(CheckSameModel(ModelIdentityFromProto(open.model()), info.model));
+  }
+  if (open.numerics_id().empty() || open.numerics_id() == info.numerics_id) return absl::OkStatus();
+  return absl::FailedPreconditionError("numerics_id: got " + open.numerics_id() + ", expected " +
+                                       info.numerics_id);
+}
+
 gateway::OpenSequence OpenFromProto(const pb::OpenSequence& proto) {
   return {.prompt_ids = Ids(proto.prompt_ids()),
           .generated_ids = Ids(proto.generated_ids()),
@@ -110,6 +120,8 @@ grpc::Status FakeVerifierService::Decode(
   while (stream->Read(&request)) {
     pb::DecodeResponse response;
     if (request.has_open()) {
+      const absl::Status meant = CheckMeant(request.open(), fake_.info());
+      if (!meant.ok()) return ToGrpcStatus(meant);
       const auto opened = session->Open(OpenFromProto(request.open()));
       if (!opened.ok()) return ToGrpcStatus(opened.status());
       OpenedToProto(*opened, response.mutable_opened());
@@ -132,6 +144,8 @@ grpc::Status FakeVerifierService::Decode(
 grpc::Status FakeVerifierService::Verify(grpc::ServerContext* context,
                                          const pb::VerifyRequest* request,
                                          pb::VerifyResponse* response) {
+  const absl::Status meant = CheckMeant(request->open(), fake_.info());
+  if (!meant.ok()) return ToGrpcStatus(meant);
   const auto session = fake_.NewSession(DeadlineOf(*context));
   const auto opened = session->Open(OpenFromProto(request->open()));
   if (!opened.ok()) return ToGrpcStatus(opened.status());

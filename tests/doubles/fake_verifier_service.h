@@ -10,7 +10,8 @@
 namespace recycling::doubles {
 
 // Faults look as they do on the wire: silence lasts until the caller cancels, half-closes or runs
-// out of its deadline; a dropped stream ends with OK and without the answer. Threads: any.
+// out of its deadline; a dropped stream ends with OK and without the answer. An open that names
+// another model or numerics id than the fake's own is FAILED_PRECONDITION. Threads: any.
 class FakeVerifierService final : public verifier::v1::VerifierService::Service {
  public:
   explicit FakeVerifierService(FakeVerifierOptions options = {});
