@@ -19,6 +19,10 @@ namespace recycling::gateway {
 namespace {
 
 constexpr std::size_t kLongestRequestId = 128;
+// Tokenize and Detokenize are not counted by max_requests and run on gRPC's own threads: these
+// bounds keep one call short and its memory small.
+constexpr std::size_t kMostTextBytes = 1 << 20;
+constexpr int kMostIds = 1 << 16;
 
 std::uint64_t Random64() {
   std::random_device device;
@@ -204,6 +208,10 @@ grpc::ServerUnaryReactor* GatewayService::Tokenize(grpc::CallbackServerContext* 
                                                    grpc::ByteBuffer* response) {
   const auto answer = [&]() -> absl::StatusOr<v1::TokenizeResponse> {
     ASSIGN_OR_RETURN(const v1::TokenizeRequest proto, Parse<v1::TokenizeRequest>(*request));
+    if (proto.text().size() > kMostTextBytes) {
+      return absl::InvalidArgumentError(absl::StrCat("text: got ", proto.text().size(),
+                                                     " bytes, expected at most ", kMostTextBytes));
+    }
     ASSIGN_OR_RETURN(const auto model, Model());
     const EncodeOptions options{.add_special = proto.has_add_special() ? proto.add_special() : true,
                                 .parse_control = proto.parse_control()};
@@ -222,6 +230,10 @@ grpc::ServerUnaryReactor* GatewayService::Detokenize(grpc::CallbackServerContext
                                                      const v1::DetokenizeRequest* request,
                                                      v1::DetokenizeResponse* response) {
   const auto text = [&]() -> absl::StatusOr<std::string> {
+    if (request->ids_size() > kMostIds) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("ids: got ", request->ids_size(), ", expected at most ", kMostIds));
+    }
     ASSIGN_OR_RETURN(const auto model, Model());
     const std::vector<TokenId> ids(request->ids().begin(), request->ids().end());
     return model->tokenizer->Decode(ids, request->render_control());

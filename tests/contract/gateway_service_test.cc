@@ -122,7 +122,8 @@ class GatewayServiceTest : public ::testing::Test {
     auto gateway = CreateGateway(options_);
     ASSERT_THAT(gateway, IsOk());
     gateway_ = *std::move(gateway);
-    server_ = *RpcServer::Start({.max_message_bytes = 1 << 16}, {gateway_->service()}, {});
+    server_ =
+        *RpcServer::Start({.max_message_bytes = max_message_bytes_}, {gateway_->service()}, {});
     stub_ = v1::GatewayService::NewStub(server_->InProcessChannel());
     if (!wait_until_ready) return;
     AwaitStats([this](const v1::GetStatsResponse& stats) {
@@ -169,6 +170,7 @@ class GatewayServiceTest : public ::testing::Test {
 
   GatewayOptions options_;
   absl::Duration draft_deadline_ = absl::Seconds(10);  // no draft is late unless a test says so
+  int max_message_bytes_ = 1 << 16;
   std::vector<std::unique_ptr<FakeVerifierService>> verifiers_;
   std::vector<std::unique_ptr<FakeDrafterService>> drafters_;
   std::map<std::string, std::unique_ptr<RpcServer>> servers_;
@@ -557,6 +559,34 @@ TEST_F(GatewayServiceTest, DescribesTheModelAndTokenizesBothWays) {
   grpc::ClientContext bad_context;
   EXPECT_THAT(FromGrpcStatus(stub_->Detokenize(&bad_context, request, &text)),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("320")));
+}
+
+TEST_F(GatewayServiceTest, TokenizesAtMostAMebibyteAndDetokenizesAtMost65536Ids) {
+  max_message_bytes_ = 4 << 20;
+  AddVerifier();
+  Start();
+  const auto tokenize = [&](std::size_t bytes) {
+    grpc::ClientContext context;
+    v1::TokenizeRequest request;
+    request.set_text(std::string(bytes, 'a'));
+    v1::TokenizeResponse response;
+    return FromGrpcStatus(stub_->Tokenize(&context, request, &response));
+  };
+  EXPECT_THAT(tokenize(1 << 20), IsOk());
+  EXPECT_THAT(tokenize((1 << 20) + 1),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("text: got 1048577 bytes, expected at most 1048576")));
+
+  const auto detokenize = [&](int ids) {
+    grpc::ClientContext context;
+    v1::DetokenizeRequest request;
+    for (int i = 0; i < ids; ++i) request.add_ids(5);
+    v1::DetokenizeResponse response;
+    return FromGrpcStatus(stub_->Detokenize(&context, request, &response));
+  };
+  EXPECT_THAT(detokenize(65536), IsOk());
+  EXPECT_THAT(detokenize(65537), StatusIs(absl::StatusCode::kInvalidArgument,
+                                          HasSubstr("ids: got 65537, expected at most 65536")));
 }
 
 TEST_F(GatewayServiceTest, StatisticsAddUpOverRequests) {
