@@ -89,7 +89,7 @@ class Drafters final : public DrafterDirectory {
 
 class GatewayServerImpl final : public GatewayServer {
  public:
-  explicit GatewayServerImpl(GatewayOptions options)
+  GatewayServerImpl(GatewayOptions options, std::unique_ptr<WorkerPool> workers)
       : options_(std::move(options)),
         resolver_(options_.resolver == nullptr ? SystemResolver() : *options_.resolver),
         clock_(options_.clock == nullptr ? RealClock() : *options_.clock),
@@ -107,7 +107,7 @@ class GatewayServerImpl final : public GatewayServer {
                   .draft_deadline = options_.draft_deadline,
                   .default_node_budget = options_.node_budget,
                   .add_peers = [this](v1::GetStatsResponse* response) { AddPeers(response); }},
-                 model_, verifiers_, drafters_, clock_) {
+                 std::move(workers), model_, verifiers_, drafters_, clock_) {
     drafters_.pool().Start();
     verifiers_.pool().Start();
   }
@@ -200,7 +200,8 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> CreateGateway(GatewayOptions opti
                              absl::ToInt64Microseconds(absl::Hours(1))));
   RETURN_IF_ERROR(CheckRange("node_budget", options.node_budget, 0, 1 << 20));
   RETURN_IF_ERROR(CheckRange("drafters_per_tenant", options.drafters_per_tenant, 1, 1 << 20));
-  return std::make_unique<GatewayServerImpl>(std::move(options));
+  ASSIGN_OR_RETURN(auto workers, WorkerPool::Create(options.max_requests));
+  return std::make_unique<GatewayServerImpl>(std::move(options), std::move(workers));
 }
 
 }  // namespace recycling::gateway

@@ -55,6 +55,7 @@ class GatewayServer {
 };
 
 // Begins to greet the peers at once. InvalidArgument naming the option that is out of its range.
+// ResourceExhausted if the system has no thread for each of max_requests.
 absl::StatusOr<std::unique_ptr<GatewayServer>> CreateGateway(GatewayOptions options);
 
 }  // namespace recycling::gateway

@@ -68,16 +68,16 @@ struct GatewayService::Generation {
   DecodeOutcome outcome;
 };
 
-GatewayService::GatewayService(GatewayServiceOptions options, const ModelReference& model,
-                               VerifierDirectory& verifiers, DrafterDirectory& drafters,
-                               const Clock& clock)
+GatewayService::GatewayService(GatewayServiceOptions options, std::unique_ptr<WorkerPool> workers,
+                               const ModelReference& model, VerifierDirectory& verifiers,
+                               DrafterDirectory& drafters, const Clock& clock)
     : options_(std::move(options)),
       model_(model),
       verifiers_(verifiers),
       drafters_(drafters),
       clock_(clock),
       started_(clock.Monotonic()),
-      workers_(options_.max_requests) {}
+      workers_(std::move(workers)) {}
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
@@ -91,7 +91,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
   generation->bytes = *request;
   generation->deadline = DeadlineOf(*context);
   generation->arrived = clock_.Monotonic();
-  workers_.Submit([this, generation] { Run(*generation); });
+  workers_->Submit([this, generation] { Run(*generation); });
   return writer.get();
 }
 

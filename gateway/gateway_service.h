@@ -39,7 +39,7 @@ class VerifierDirectory {
 };
 
 struct GatewayServiceOptions {
-  int max_requests = 64;                                   // at least 1; a thread each
+  int max_requests = 64;                                   // at least 1
   absl::Duration draft_deadline = absl::Milliseconds(20);  // longest wait for one draft
   int default_node_budget = 80;                            // of requests that do not say
   std::function<void(v1::GetStatsResponse*)> add_peers;    // fills GetStatsResponse.peers
@@ -56,9 +56,11 @@ using GatewayServiceBase = v1::GatewayService::WithRawCallbackMethod_Generate<
 // Threads: any. Destroy after the server is shut down; waits for requests that still end.
 class GatewayService final : public GatewayServiceBase {
  public:
-  // Everything referred to must outlive the service.
-  GatewayService(GatewayServiceOptions options, const ModelReference& model,
-                 VerifierDirectory& verifiers, DrafterDirectory& drafters, const Clock& clock);
+  // Everything referred to must outlive the service. `workers` has a thread for each of
+  // max_requests.
+  GatewayService(GatewayServiceOptions options, std::unique_ptr<WorkerPool> workers,
+                 const ModelReference& model, VerifierDirectory& verifiers,
+                 DrafterDirectory& drafters, const Clock& clock);
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Generate(grpc::CallbackServerContext* context,
                                                        const grpc::ByteBuffer* request) override;
@@ -91,7 +93,7 @@ class GatewayService final : public GatewayServiceBase {
   const Clock& clock_;
   const absl::Duration started_;
   GatewayTotals totals_;
-  WorkerPool workers_;  // last: its threads use everything above
+  const std::unique_ptr<WorkerPool> workers_;  // last: its threads use everything above
 };
 
 }  // namespace recycling::gateway

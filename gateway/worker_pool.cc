@@ -1,11 +1,25 @@
 #include "gateway/worker_pool.h"
 
+#include <system_error>
 #include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 
 namespace recycling::gateway {
 
-WorkerPool::WorkerPool(int threads) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
+absl::StatusOr<std::unique_ptr<WorkerPool>> WorkerPool::Create(int threads,
+                                                               const StartThread& start) {
+  std::unique_ptr<WorkerPool> pool(new WorkerPool);
+  for (int i = 0; i < threads; ++i) {
+    try {
+      pool->threads_.push_back(start([pool = pool.get()] { pool->Work(); }));
+    } catch (const std::system_error& error) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("threads: got ", i, ", expected ", threads, ": ", error.what()));
+    }
+  }
+  return pool;
 }
 
 WorkerPool::~WorkerPool() {

@@ -3,9 +3,12 @@
 
 #include <deque>
 #include <functional>
+#include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "common/mutex.h"
 
 namespace recycling::gateway {
@@ -14,8 +17,15 @@ namespace recycling::gateway {
 // runs what is still queued and waits for it. Threads: any.
 class WorkerPool {
  public:
-  // `threads`: at least 1.
-  explicit WorkerPool(int threads);
+  // Starts one thread; throws std::system_error where the system has none left.
+  using StartThread = std::function<std::thread(std::function<void()>)>;
+
+  // `threads`: at least 1. ResourceExhausted if the system gives fewer: with those alone, requests
+  // that were admitted would wait unseen. `start` is for tests.
+  static absl::StatusOr<std::unique_ptr<WorkerPool>> Create(
+      int threads, const StartThread& start = [](std::function<void()> run) {
+        return std::thread(std::move(run));
+      });
   ~WorkerPool();
 
   WorkerPool(const WorkerPool&) = delete;
@@ -25,6 +35,7 @@ class WorkerPool {
   void Submit(std::function<void()> task);
 
  private:
+  WorkerPool() = default;
   void Work();
 
   Mutex mutex_;
