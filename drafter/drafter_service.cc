@@ -53,6 +53,7 @@ bool TransferBudget::Take(std::uint64_t bytes) {
 grpc::ServerUnaryReactor* GrpcDrafterService::Handshake(grpc::CallbackServerContext* context,
                                                         const v1::HandshakeRequest* request,
                                                         v1::HandshakeResponse* response) {
+  const bool first = !state_.store->binding().has_value();
   const absl::Status status = CheckHandshake(*request, state_.store);
   if (status.ok()) {
     response->set_drafter_id(state_.drafter_id);
@@ -62,11 +63,13 @@ grpc::ServerUnaryReactor* GrpcDrafterService::Handshake(grpc::CallbackServerCont
     response->set_shared_scope_allowed(state_.store->options().allow_shared);
     response->set_tree_template(state_.shape.name());
   }
-  Log(status.ok() ? LogLevel::kInfo : LogLevel::kWarning, "handshake",
-      {{"peer", context->peer()},
-       {"model", request->model().model_id()},
-       {"k", absl::StrCat(request->k())},
-       {"status", status.ToString()}});
+  if (first || !status.ok()) {  // gateways greet every few seconds
+    Log(status.ok() ? LogLevel::kInfo : LogLevel::kWarning, "handshake",
+        {{"peer", context->peer()},
+         {"model", request->model().model_id()},
+         {"k", absl::StrCat(request->k())},
+         {"status", status.ToString()}});
+  }
   return Finish(context, status);
 }
 

@@ -49,6 +49,19 @@ TEST_F(DrafterServiceTest, HandshakeRefusesAnotherModelKOrProtocol) {
   EXPECT_EQ(Info().k(), kK);
 }
 
+TEST_F(DrafterServiceTest, LogsTheHandshakeThatBindsAndThoseItRefuses) {
+  v1::HandshakeResponse response;
+  const auto logged = [&](const std::string& model) {
+    ::testing::internal::CaptureStderr();
+    Handshake(&response, model).IgnoreError();
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(logged("m"), HasSubstr(" I handshake "));
+  EXPECT_EQ(logged("m"), "");
+  EXPECT_THAT(logged("n"), HasSubstr(" W handshake "));
+  EXPECT_EQ(logged("m"), "");
+}
+
 TEST_F(DrafterServiceTest, AStreamLearnsAndAnswersEveryStepThatAsks) {
   Stream stream(stub_.get(), Session());
   const v1::Proposal ask = Ask(1);
