@@ -41,7 +41,8 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ -r "$model" ] || { echo "quickstart.sh: cannot read the model file $model" >&2; exit 2; }
+[[ -f "$model" && -r "$model" ]] || fail_usage "--model: cannot read a file at $model"
+[[ "$max_tokens" =~ ^[1-9][0-9]{0,6}$ ]] || fail_usage "--max_tokens: got $max_tokens, expected a number above 0"
 
 # shellcheck source=deploy/packages.sh
 . "$root/deploy/packages.sh"
@@ -105,8 +106,10 @@ printf "%s" "$prompt"
 "$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" --max_tokens="$max_tokens" \
   --temperature=0.7 --top_p=0.95 &
 generate=$!  # in the background, so that a signal is acted on at once
+services=("${pids[@]}")
 pids=("$generate" "${pids[@]}")
 wait "$generate"
+pids=("${services[@]}")
 
 if $keep_running; then
   cat <<EOF
@@ -116,5 +119,7 @@ serving until Ctrl-C
   verifier  $verifier
   drafter   $drafter
 EOF
-  wait
+  wait -n "${pids[@]}" || true
+  echo "one of the services has ended; stopping the others" >&2
+  exit 1
 fi

@@ -163,7 +163,8 @@ absl::Status CheckNoOverlap(std::vector<TensorPlace>& places) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<const GgufFile>> GgufFile::Open(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without waiting for a writer, should it be a pipe.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
   const absl::Cleanup close_fd = [fd] { close(fd); };
   struct stat info = {};

@@ -22,7 +22,8 @@ ABSL_FLAG(std::vector<std::string>, listen, {"127.0.0.1:50050"},
           "unix:/path.");
 ABSL_FLAG(std::vector<std::string>, peer_listen, {},
           "Addresses on which verifier and drafter are served too, for example for 'recycling "
-          "matrix'. Empty: only the gateway in this process reaches them.");
+          "matrix'; the log says the bound ones, --port_file does not. Empty: only the gateway in "
+          "this process reaches them.");
 
 namespace recycling {
 namespace {

@@ -35,6 +35,17 @@ bool Interrupted() {
   return Global().interrupted;
 }
 
+// What the status leaves open, or nothing.
+std::string Hint(const absl::Status& status) {
+  if (absl::IsUnimplemented(status) && status.message().empty()) {
+    return "what answers there is another service";
+  }
+  if (absl::IsUnavailable(status) && status.message().find("onnect") != std::string::npos) {
+    return " (is the service running there? --help says how to name another address)";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
@@ -75,8 +86,9 @@ int Fail(const std::string& program, const std::string& what, const absl::Status
     std::fprintf(stderr, "%s: interrupted\n", program.c_str());
     return kExitInterrupted;
   }
-  std::fprintf(stderr, "%s: %s: %s\n", program.c_str(), Escaped(what).c_str(),
-               Escaped(status.ToString(absl::StatusToStringMode::kWithNoExtraData)).c_str());
+  std::fprintf(stderr, "%s: %s: %s%s\n", program.c_str(), Escaped(what).c_str(),
+               Escaped(status.ToString(absl::StatusToStringMode::kWithNoExtraData)).c_str(),
+               Hint(status).c_str());
   return kExitFailure;
 }
 

@@ -13,7 +13,7 @@ double Seconds(std::uint64_t micros) { return static_cast<double>(micros) / 1e6;
 
 std::string DraftingText(const gateway::v1::SpeculationStats& stats, const Totals& totals) {
   if (stats.drafted_steps() == 0) {
-    return absl::StrFormat("drafting     none, %d steps\n", stats.steps());
+    return absl::StrFormat("drafting     no drafts in %d steps\n", stats.steps());
   }
   return absl::StrFormat(
       "drafting     MAT %.2f over %d steps; accepted %d of %d drafted tokens (%.1f%%)\n",
