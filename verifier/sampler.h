@@ -25,8 +25,8 @@ namespace recycling::verifier {
 
 // Sampling options of one sequence, checked, with what the model adds to them.
 struct SamplingRules {
-  // InvalidArgument if an option (ValidateSamplingOptions) or an id of `eos_ids` is out of range, or
-  // temperature is above 0 and there is no seed.
+  // InvalidArgument if an option (ValidateSamplingOptions) or an id of `eos_ids` is out of range,
+  // or temperature is above 0 and there is no seed.
   static absl::StatusOr<SamplingRules> Create(const SamplingOptions& options,
                                               std::span<const TokenId> eos_ids,
                                               std::uint32_t vocab_size);
