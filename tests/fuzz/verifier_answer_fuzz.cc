@@ -3,7 +3,9 @@
 #include <grpcpp/grpcpp.h>
 
 #include <string>
+#include <utility>
 
+#include "common/mutex.h"
 #include "common/rpc_server.h"
 #include "gateway/grpc_verifier_client.h"
 #include "gateway/verifier_answers.h"
@@ -22,7 +24,8 @@ class Puppet final : public pb::VerifierService::Service {
  public:
   grpc::Status Handshake(grpc::ServerContext*, const pb::HandshakeRequest*,
                          pb::HandshakeResponse* response) override {
-    *response = handshake;
+    recycling::MutexLock lock(mutex_);
+    *response = handshake_;
     return grpc::Status::OK;
   }
 
@@ -30,12 +33,27 @@ class Puppet final : public pb::VerifierService::Service {
       grpc::ServerContext*,
       grpc::ServerReaderWriter<pb::DecodeResponse, pb::DecodeRequest>* stream) override {
     pb::DecodeRequest request;
-    while (stream->Read(&request)) stream->Write(request.has_open() ? opened : verified);
+    while (stream->Read(&request)) {
+      recycling::MutexLock lock(mutex_);
+      stream->Write(request.has_open() ? opened_ : verified_);
+    }
     return grpc::Status::OK;
   }
 
-  pb::HandshakeResponse handshake;
-  pb::DecodeResponse opened, verified;
+  void Answer(pb::HandshakeResponse handshake, pb::DecodeResponse opened,
+              pb::DecodeResponse verified) {
+    recycling::MutexLock lock(mutex_);
+    handshake_ = std::move(handshake);
+    opened_ = std::move(opened);
+    verified_ = std::move(verified);
+  }
+
+ private:
+  // ThreadSanitizer does not see what orders the calls inside gRPC.
+  recycling::Mutex mutex_;
+  pb::HandshakeResponse handshake_ ABSL_GUARDED_BY(mutex_);
+  pb::DecodeResponse opened_ ABSL_GUARDED_BY(mutex_);
+  pb::DecodeResponse verified_ ABSL_GUARDED_BY(mutex_);
 };
 
 pb::HandshakeResponse GoodHandshake() {
@@ -81,11 +99,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const bool shake = data[0] >= 128;
   const std::size_t length = std::min<std::size_t>(data[0] & 127, size - 1);
-  puppet.handshake = shake ? recycling::fuzz::ParseInput<pb::HandshakeResponse>(data + 1, size - 1)
-                           : GoodHandshake();
-  puppet.opened = recycling::fuzz::ParseInput<pb::DecodeResponse>(data + 1, length);
-  puppet.verified =
-      recycling::fuzz::ParseInput<pb::DecodeResponse>(data + 1 + length, size - 1 - length);
+  puppet.Answer(
+      shake ? recycling::fuzz::ParseInput<pb::HandshakeResponse>(data + 1, size - 1)
+            : GoodHandshake(),
+      recycling::fuzz::ParseInput<pb::DecodeResponse>(data + 1, length),
+      recycling::fuzz::ParseInput<pb::DecodeResponse>(data + 1 + length, size - 1 - length));
 
   const auto client = gateway::GrpcVerifierClient::Connect(channel, "puppet", absl::Minutes(1));
   if (!client.ok()) return 0;
