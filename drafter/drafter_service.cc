@@ -6,6 +6,7 @@
 #include "common/build_version.h"
 #include "common/log.h"
 #include "common/proto_convert.h"
+#include "common/protocol_version.h"
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
 #include "drafter/draft_session.h"

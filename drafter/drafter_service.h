@@ -16,9 +16,6 @@
 
 namespace recycling::drafter {
 
-// Version of the protocol that is spoken.
-inline constexpr std::uint32_t kProtocolVersion = 1;
-
 // Bytes that snapshots on their way in or out take in memory, all calls together.
 class TransferBudget {
  public:

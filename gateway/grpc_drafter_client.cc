@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/proto_convert.h"
+#include "common/protocol_version.h"
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
 #include "gateway/stream_call.h"
@@ -16,7 +17,6 @@ namespace {
 namespace pb = ::recycling::drafter::v1;
 using DraftCall = StreamCall<pb::DraftRequest, pb::DraftResponse>;
 
-constexpr std::uint32_t kProtocolVersion = 1;
 constexpr absl::Duration kLinger = absl::Seconds(1);  // for the last observation to arrive
 
 common::v1::MatrixScope ScopeToProto(MatrixScope scope) {

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/proto_convert.h"
+#include "common/protocol_version.h"
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
 #include "common/tokenizer_proto.h"
@@ -18,7 +19,6 @@ namespace {
 namespace pb = ::recycling::verifier::v1;
 using DecodeCall = StreamCall<pb::DecodeRequest, pb::DecodeResponse>;
 
-constexpr std::uint32_t kProtocolVersion = 1;
 constexpr absl::Duration kLinger = absl::Seconds(1);  // for the verifier to free the slot
 
 void SetTimeout(grpc::ClientContext* context, absl::Duration timeout) {

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "common/proto_convert.h"
+#include "common/protocol_version.h"
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
 #include "verifier/rpc_sequence.h"
@@ -13,8 +14,6 @@
 
 namespace recycling::verifier {
 namespace {
-
-constexpr std::uint32_t kProtocolVersion = 1;
 
 absl::StatusOr<SequenceOptions> ReadOpen(const v1::OpenSequence& open, const ModelIdentity& model,
                                          const Scheduler& scheduler) {
