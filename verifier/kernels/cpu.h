@@ -1,0 +1,39 @@
+// Which instructions the kernels may use on this machine.
+#ifndef RECYCLING_VERIFIER_KERNELS_CPU_H_
+#define RECYCLING_VERIFIER_KERNELS_CPU_H_
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace recycling::verifier {
+
+// Each level includes the ones before it.
+enum class InstructionSet {
+  kPortable,    // what the compiler's baseline has
+  kAvx2,        // AVX2, FMA, F16C
+  kAvx512,      // AVX-512 F, BW, DQ, VL
+  kAvx512Vnni,  // AVX-512 VNNI
+  kAmx,         // AMX tiles with int8 and bf16
+};
+
+// True if the processor has the instructions and the operating system keeps their registers; for
+// AMX also, if the kernel gives this process the permission, which the first call asks for. Any
+// thread.
+bool Supports(InstructionSet set);
+
+// The highest supported level.
+InstructionSet BestInstructionSet();
+
+// Every supported level, lowest first: what tests run over.
+std::vector<InstructionSet> SupportedInstructionSets();
+
+// "portable", "avx2", "avx512", "avx512-vnni", "amx".
+std::string_view Name(InstructionSet set);
+
+// The level of that name, supported or not.
+std::optional<InstructionSet> InstructionSetFromName(std::string_view name);
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_KERNELS_CPU_H_
