@@ -8,24 +8,27 @@
 
 namespace recycling::verifier {
 
-// Half precision to single, exact; infinities and NaNs too.
+// Half precision to single, exact; infinities too, a NaN becomes quiet and keeps its other bits. As
+// the processors' own conversions.
 inline float HalfToFloat(std::uint16_t half) {
   const std::uint32_t sign = (half & 0x8000U) << 16;
   const std::uint32_t magnitude = (half & 0x7fffU) << 13;
   // Moves the exponent's bias from 15 to 127; a multiplication does it for subnormals as well.
   const float value = std::bit_cast<float>(magnitude) * 0x1p112F;
   const std::uint32_t special = (half & 0x7c00U) == 0x7c00U ? 0x7f800000U : 0U;
-  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) | special | sign);
+  const std::uint32_t quiet = (half & 0x7fffU) > 0x7c00U ? 0x00400000U : 0U;
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) | special | quiet | sign);
 }
 
-// Single precision to half, to nearest, ties to even; too large becomes infinite, NaN a quiet NaN.
+// Single precision to half, to nearest, ties to even; too large becomes infinite, a NaN
+// quiet with the upper bits it had. As the processors' own conversions.
 inline std::uint16_t FloatToHalf(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = (bits >> 16) & 0x8000U;
   const std::uint32_t magnitude = bits & 0x7fffffffU;
   std::uint32_t half = 0;
   if (magnitude >= 0x47800000U) {  // 2^16 and above
-    half = magnitude > 0x7f800000U ? 0x7e00U : 0x7c00U;
+    half = magnitude > 0x7f800000U ? 0x7e00U | ((magnitude >> 13) & 0x1ffU) : 0x7c00U;
   } else if (magnitude < 0x38800000U) {  // below 2^-14: subnormal, rounded by the addition
     half = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5F) - 0x3f000000U;
   } else {

@@ -15,7 +15,7 @@ TEST(HalfTest, EveryHalfGoesToSingleAndBack) {
     const int mantissa = static_cast<int>(bits & 1023U);
     if (exponent == 31 && mantissa != 0) {
       ASSERT_TRUE(std::isnan(value)) << bits;
-      ASSERT_EQ(FloatToHalf(value) & 0x7fffU, 0x7e00U) << bits;
+      ASSERT_EQ(FloatToHalf(value), bits | 0x0200U) << bits;  // quiet, otherwise as it was
       continue;
     }
     const float size = exponent == 31 ? std::numeric_limits<float>::infinity()

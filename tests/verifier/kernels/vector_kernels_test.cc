@@ -1,0 +1,159 @@
+// Every build of the kernels against one scalar definition, to the bit.
+#include "verifier/kernels/vector_kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "verifier/kernels/float_math.h"
+
+namespace recycling::verifier {
+namespace {
+
+using Floats = std::vector<float>;
+
+class VectorKernelsTest : public testing::TestWithParam<InstructionSet> {
+ protected:
+  const VectorKernels& kernels() const { return VectorKernelsFor(GetParam()); }
+
+  Floats Random(std::size_t n, float size = 3) {
+    std::normal_distribution<float> normal(0, size);
+    Floats x(n);
+    for (float& v : x) v = normal(random_);
+    return x;
+  }
+
+  std::mt19937 random_{17};
+};
+
+INSTANTIATE_TEST_SUITE_P(Sets, VectorKernelsTest, testing::ValuesIn(SupportedInstructionSets()),
+                         [](const auto& set) {
+                           std::string name(Name(set.param));
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+void ExpectSameBits(const Floats& got, const Floats& expected) {
+  ASSERT_EQ(got.size(), expected.size());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    ASSERT_EQ(std::bit_cast<std::uint32_t>(got[i]), std::bit_cast<std::uint32_t>(expected[i]))
+        << "number " << i << " of " << got.size() << ": got " << got[i] << ", expected "
+        << expected[i];
+  }
+}
+
+constexpr std::size_t kSizes[] = {1, 2, 6, 15, 16, 17, 31, 32, 33, 64, 100, 257, 1920};
+
+TEST_P(VectorKernelsTest, RmsNormAddsSquaresToSixteenLanes) {
+  for (const std::size_t n : kSizes) {
+    const Floats x = Random(n);
+    const Floats weight = Random(n);
+    float lanes[16] = {};
+    for (std::size_t i = 0; i < n; ++i) lanes[i % 16] += x[i] * x[i];
+    for (std::size_t half = 8; half > 0; half /= 2) {
+      for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+    }
+    const float scale = 1.0F / std::sqrt(lanes[0] / static_cast<float>(n) + 1e-5F);
+    Floats expected(n);
+    for (std::size_t i = 0; i < n; ++i) expected[i] = x[i] * scale * weight[i];
+    Floats got(n);
+    kernels().rms_norm(x.data(), weight.data(), n, 1e-5F, got.data());
+    ExpectSameBits(got, expected);
+  }
+}
+
+TEST_P(VectorKernelsTest, SiluIsTheScalarOneWhereverItWrites) {
+  for (const std::size_t n : kSizes) {
+    Floats gate = Random(n, 30);
+    gate[0] = n % 2 == 0 ? 1000.0F : -1000.0F;
+    const Floats up = Random(n);
+    Floats expected(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      expected[i] = gate[i] / (1.0F + Exp(-gate[i])) * up[i];
+    }
+    Floats in_up = up;
+    kernels().silu_times(gate.data(), in_up.data(), n, in_up.data());
+    ExpectSameBits(in_up, expected);
+    kernels().silu_times(gate.data(), up.data(), n, gate.data());
+    ExpectSameBits(gate, expected);
+  }
+}
+
+TEST_P(VectorKernelsTest, SiluKeepsNaN) {
+  Floats x = {1, std::numeric_limits<float>::quiet_NaN(), 2};
+  const Floats ones(3, 1.0F);
+  kernels().silu_times(x.data(), ones.data(), 3, x.data());
+  EXPECT_FALSE(std::isnan(x[0]));
+  EXPECT_TRUE(std::isnan(x[1]));
+}
+
+TEST_P(VectorKernelsTest, AddsAndTurns) {
+  for (const std::size_t n : kSizes) {
+    const Floats a = Random(n);
+    const Floats b = Random(n);
+    Floats expected = a;
+    for (std::size_t i = 0; i < n; ++i) expected[i] += b[i];
+    Floats got = a;
+    kernels().add(b.data(), n, got.data());
+    ExpectSameBits(got, expected);
+    if (n % 2 != 0) continue;
+    Floats cosines(n);
+    Floats sines(n);
+    for (std::size_t i = 0; i < n; i += 2) {
+      cosines[i] = cosines[i + 1] = std::cos(b[i]);
+      sines[i + 1] = std::sin(b[i]);
+      sines[i] = -sines[i + 1];
+      expected[i] = a[i] * cosines[i] - a[i + 1] * sines[i + 1];
+      expected[i + 1] = a[i] * sines[i + 1] + a[i + 1] * cosines[i];
+    }
+    got = a;
+    kernels().turn_pairs(cosines.data(), sines.data(), n, got.data());
+    ExpectSameBits(got, expected);
+  }
+}
+
+TEST_P(VectorKernelsTest, EveryHalfConvertsAsInSoftware) {
+  std::vector<std::uint16_t> halves(65536 + 5);
+  Floats expected(halves.size());
+  for (std::size_t i = 0; i < halves.size(); ++i) {
+    halves[i] = static_cast<std::uint16_t>(i);
+    expected[i] = HalfToFloat(halves[i]);
+  }
+  Floats floats(halves.size());
+  kernels().from_half(halves.data(), halves.size(), floats.data());
+  ExpectSameBits(floats, expected);
+  std::vector<std::uint16_t> back(halves.size());
+  kernels().to_half(floats.data(), floats.size(), back.data());
+  for (std::size_t i = 0; i < halves.size(); ++i) {
+    ASSERT_EQ(back[i], std::isnan(floats[i]) ? halves[i] | 0x0200 : halves[i]) << i;
+  }
+}
+
+TEST_P(VectorKernelsTest, FloatsRoundToHalvesAsInSoftware) {
+  Floats floats;
+  for (std::uint32_t bits = 0; bits < 0xffff0000U; bits += 0x2a37U) {  // every exponent, both signs
+    floats.push_back(std::bit_cast<float>(bits));
+  }
+  for (std::uint16_t half = 0; half < 0x7bff; ++half) {  // ties and their neighbours
+    const float middle =
+        (HalfToFloat(half) + HalfToFloat(static_cast<std::uint16_t>(half + 1))) / 2;
+    for (const float x : {middle, std::nextafter(middle, 0.0F), std::nextafter(middle, 1e9F)}) {
+      floats.push_back(x);
+      floats.push_back(-x);
+    }
+  }
+  std::vector<std::uint16_t> got(floats.size());
+  kernels().to_half(floats.data(), floats.size(), got.data());
+  for (std::size_t i = 0; i < floats.size(); ++i) {
+    ASSERT_EQ(got[i], FloatToHalf(floats[i])) << std::bit_cast<std::uint32_t>(floats[i]);
+  }
+}
+
+}  // namespace
+}  // namespace recycling::verifier

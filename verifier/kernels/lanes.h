@@ -1,0 +1,274 @@
+// Sixteen floats side by side, in whatever registers the including source file is compiled for.
+// Operation by operation each lane does IEEE arithmetic, so that code written in them gives the
+// same bits in every build but for Madd, which is fused where the instructions have it.
+//
+// Only for the sources of vector_kernels: everything here has internal linkage, so that code for
+// one instruction set is never taken where another was meant.
+#ifndef RECYCLING_VERIFIER_KERNELS_LANES_H_
+#define RECYCLING_VERIFIER_KERNELS_LANES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#else
+#include "verifier/kernels/float_math.h"
+#endif
+
+namespace recycling::verifier {
+namespace {
+
+constexpr std::size_t kLanes = 16;
+
+#if defined(__AVX512F__)
+
+constexpr bool kMaddIsFused = true;
+
+struct Lanes {
+  __m512 v;
+
+  static Lanes Splat(float x) { return {_mm512_set1_ps(x)}; }
+  static Lanes Load(const float* at) { return {_mm512_loadu_ps(at)}; }
+  static Lanes LoadHalf(const std::uint16_t* at) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)))};
+  }
+  void Store(float* at) const { _mm512_storeu_ps(at, v); }
+  void StoreHalf(std::uint16_t* at) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(at),
+                        _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  // Lanes 2i and 2i + 1 change places.
+  Lanes SwapPairs() const { return {_mm512_permute_ps(v, 0xb1)}; }
+  // 2^n of lanes that hold n + 1.5 * 2^23, n in [-127, 128].
+  Lanes PowerOfTwo() const {
+    return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32(_mm512_castps_si512(v), 23),
+                                                 _mm512_set1_epi32(0x3f800000)))};
+  }
+  // The first `count` lanes, the others 0.
+  Lanes First(std::size_t count) const {
+    return {_mm512_maskz_mov_ps(static_cast<__mmask16>((1U << count) - 1), v)};
+  }
+  // Bit l: lane l is not less than or equal to x's; NaN is not.
+  std::uint32_t NotAtMost(Lanes x) const { return _mm512_cmp_ps_mask(v, x.v, _CMP_NLE_UQ); }
+};
+
+inline Lanes operator+(Lanes a, Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Lanes operator-(Lanes a, Lanes b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline Lanes operator*(Lanes a, Lanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Lanes operator/(Lanes a, Lanes b) { return {_mm512_div_ps(a.v, b.v)}; }
+// a * b + c, rounded once.
+inline Lanes Madd(Lanes a, Lanes b, Lanes c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+// a > b ? a : b, a < b ? a : b; so b if one is NaN.
+inline Lanes Max(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline Lanes Min(Lanes a, Lanes b) { return {_mm512_min_ps(a.v, b.v)}; }
+
+#elif defined(__AVX2__)
+
+constexpr bool kMaddIsFused = true;
+
+struct Lanes {
+  __m256 low;
+  __m256 high;
+
+  static Lanes Splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+  static Lanes Load(const float* at) { return {_mm256_loadu_ps(at), _mm256_loadu_ps(at + 8)}; }
+  static Lanes LoadHalf(const std::uint16_t* at) {
+    const auto* halves = reinterpret_cast<const __m128i*>(at);
+    return {_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1))};
+  }
+  void Store(float* at) const {
+    _mm256_storeu_ps(at, low);
+    _mm256_storeu_ps(at + 8, high);
+  }
+  void StoreHalf(std::uint16_t* at) const {
+    auto* halves = reinterpret_cast<__m128i*>(at);
+    _mm_storeu_si128(halves, _mm256_cvtps_ph(low, _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128(halves + 1, _mm256_cvtps_ph(high, _MM_FROUND_TO_NEAREST_INT));
+  }
+  Lanes SwapPairs() const { return {_mm256_permute_ps(low, 0xb1), _mm256_permute_ps(high, 0xb1)}; }
+  Lanes PowerOfTwo() const { return {PowerOfTwo(low), PowerOfTwo(high)}; }
+  Lanes First(std::size_t count) const {
+    const __m256i limit = _mm256_set1_epi32(static_cast<int>(count));
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i keep_low = _mm256_cmpgt_epi32(limit, lane);
+    const __m256i keep_high =
+        _mm256_cmpgt_epi32(limit, _mm256_add_epi32(lane, _mm256_set1_epi32(8)));
+    return {_mm256_and_ps(low, _mm256_castsi256_ps(keep_low)),
+            _mm256_and_ps(high, _mm256_castsi256_ps(keep_high))};
+  }
+  std::uint32_t NotAtMost(Lanes x) const {
+    const int l = _mm256_movemask_ps(_mm256_cmp_ps(low, x.low, _CMP_NLE_UQ));
+    const int h = _mm256_movemask_ps(_mm256_cmp_ps(high, x.high, _CMP_NLE_UQ));
+    return static_cast<std::uint32_t>(l) | (static_cast<std::uint32_t>(h) << 8);
+  }
+
+ private:
+  static __m256 PowerOfTwo(__m256 x) {
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(x), 23),
+                                                _mm256_set1_epi32(0x3f800000)));
+  }
+};
+
+inline Lanes operator+(Lanes a, Lanes b) {
+  return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+}
+inline Lanes operator-(Lanes a, Lanes b) {
+  return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+}
+inline Lanes operator*(Lanes a, Lanes b) {
+  return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+}
+inline Lanes operator/(Lanes a, Lanes b) {
+  return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+}
+inline Lanes Madd(Lanes a, Lanes b, Lanes c) {
+  return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+inline Lanes Max(Lanes a, Lanes b) {
+  return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
+inline Lanes Min(Lanes a, Lanes b) {
+  return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
+}
+
+#else
+
+constexpr bool kMaddIsFused = false;
+
+struct Lanes {
+  using Four = float __attribute__((vector_size(16)));
+  using FourBits = std::int32_t __attribute__((vector_size(16)));
+  Four v[4];
+
+  static Lanes Splat(float x) {
+    const Four four = {x, x, x, x};
+    return {{four, four, four, four}};
+  }
+  static Lanes Load(const float* at) {
+    Lanes lanes;
+    std::memcpy(lanes.v, at, sizeof(lanes.v));
+    return lanes;
+  }
+  static Lanes LoadHalf(const std::uint16_t* at) {
+    float floats[kLanes];
+    for (std::size_t i = 0; i < kLanes; ++i) floats[i] = HalfToFloat(at[i]);
+    return Load(floats);
+  }
+  void Store(float* at) const { std::memcpy(at, v, sizeof(v)); }
+  void StoreHalf(std::uint16_t* at) const {
+    float floats[kLanes];
+    Store(floats);
+    for (std::size_t i = 0; i < kLanes; ++i) at[i] = FloatToHalf(floats[i]);
+  }
+  Lanes SwapPairs() const {
+    Lanes lanes;
+    for (int i = 0; i < 4; ++i) lanes.v[i] = __builtin_shufflevector(v[i], v[i], 1, 0, 3, 2);
+    return lanes;
+  }
+  Lanes PowerOfTwo() const {
+    Lanes lanes;
+    for (int i = 0; i < 4; ++i) {
+      using FourWords = std::uint32_t __attribute__((vector_size(16)));
+      lanes.v[i] = (Four)(((FourWords)v[i] << 23) + 0x3f800000U);
+    }
+    return lanes;
+  }
+  Lanes First(std::size_t count) const {
+    float floats[kLanes];
+    Store(floats);
+    for (std::size_t i = count; i < kLanes; ++i) floats[i] = 0;
+    return Load(floats);
+  }
+  std::uint32_t NotAtMost(Lanes x) const {
+    std::uint32_t bits = 0;
+    for (int i = 0; i < 4; ++i) {
+      const FourBits at_most = v[i] <= x.v[i];
+      for (int j = 0; j < 4; ++j) {
+        bits |= (at_most[j] == 0 ? 1U : 0U) << (4 * i + j);
+      }
+    }
+    return bits;
+  }
+};
+
+#define RECYCLING_EACH_FOUR(expression)                  \
+  Lanes lanes;                                           \
+  for (int i = 0; i < 4; ++i) lanes.v[i] = (expression); \
+  return lanes
+
+inline Lanes::Four Select(Lanes::FourBits mask, Lanes::Four a, Lanes::Four b) {
+  return (Lanes::Four)((mask & (Lanes::FourBits)a) | (~mask & (Lanes::FourBits)b));
+}
+inline Lanes operator+(const Lanes& a, const Lanes& b) { RECYCLING_EACH_FOUR(a.v[i] + b.v[i]); }
+inline Lanes operator-(const Lanes& a, const Lanes& b) { RECYCLING_EACH_FOUR(a.v[i] - b.v[i]); }
+inline Lanes operator*(const Lanes& a, const Lanes& b) { RECYCLING_EACH_FOUR(a.v[i] * b.v[i]); }
+inline Lanes operator/(const Lanes& a, const Lanes& b) { RECYCLING_EACH_FOUR(a.v[i] / b.v[i]); }
+inline Lanes Madd(const Lanes& a, const Lanes& b, const Lanes& c) {
+  RECYCLING_EACH_FOUR(a.v[i] * b.v[i] + c.v[i]);
+}
+inline Lanes Max(const Lanes& a, const Lanes& b) {
+  RECYCLING_EACH_FOUR(Select(a.v[i] > b.v[i], a.v[i], b.v[i]));
+}
+inline Lanes Min(const Lanes& a, const Lanes& b) {
+  RECYCLING_EACH_FOUR(Select(a.v[i] < b.v[i], a.v[i], b.v[i]));
+}
+#undef RECYCLING_EACH_FOUR
+
+#endif
+
+// The first `count` floats at `at`, `fill` in the other lanes.
+inline Lanes LoadFirst(const float* at, std::size_t count, float fill) {
+  float floats[kLanes];
+  for (std::size_t i = 0; i < kLanes; ++i) floats[i] = fill;
+  std::memcpy(floats, at, count * sizeof(float));
+  return Lanes::Load(floats);
+}
+inline void StoreFirst(const Lanes& x, float* at, std::size_t count) {
+  float floats[kLanes];
+  x.Store(floats);
+  std::memcpy(at, floats, count * sizeof(float));
+}
+
+// Lanes l and l + 8 are added, then l and l + 4, l and l + 2, 0 and 1.
+inline float Sum(const Lanes& x) {
+  float l[kLanes];
+  x.Store(l);
+  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) l[i] = l[i] + l[i + half];
+  }
+  return l[0];
+}
+
+inline float Largest(const Lanes& x) {
+  float l[kLanes];
+  x.Store(l);
+  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) l[i] = l[i] > l[i + half] ? l[i] : l[i + half];
+  }
+  return l[0];
+}
+
+// Exp of float_math.h, bit for bit.
+inline Lanes Exp(const Lanes& x_in) {
+  const auto c = [](float x) { return Lanes::Splat(x); };
+  const Lanes x = Min(c(88.0F), Max(c(-87.0F), x_in));
+  const Lanes shifted = x * c(1.44269504F) + c(12582912.0F);
+  const Lanes n = shifted - c(12582912.0F);
+  const Lanes r = (x - n * c(0.693359375F)) - n * c(-2.12194440e-4F);
+  Lanes p = c(1.0F / 5040);
+  p = p * r + c(1.0F / 720);
+  p = p * r + c(1.0F / 120);
+  p = p * r + c(1.0F / 24);
+  p = p * r + c(1.0F / 6);
+  p = p * r + c(0.5F);
+  p = p * r + c(1.0F);
+  p = p * r + c(1.0F);
+  return p * shifted.PowerOfTwo();
+}
+
+}  // namespace
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_KERNELS_LANES_H_

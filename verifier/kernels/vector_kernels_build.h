@@ -1,0 +1,26 @@
+// The table of one build. Only for the sources of vector_kernels; see lanes.h.
+#ifndef RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_BUILD_H_
+#define RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_BUILD_H_
+
+#include "verifier/kernels/vector_kernels.h"
+#include "verifier/kernels/vector_kernels_elementwise.h"
+
+namespace recycling::verifier {
+
+extern const VectorKernels kPortableVectorKernels;
+extern const VectorKernels kAvx2VectorKernels;
+extern const VectorKernels kAvx512VectorKernels;
+
+namespace {
+
+constexpr VectorKernels kThisBuild = {.rms_norm = RmsNorm,
+                                      .silu_times = SiluTimes,
+                                      .add = Add,
+                                      .turn_pairs = TurnPairs,
+                                      .to_half = ToHalf,
+                                      .from_half = FromHalf};
+
+}  // namespace
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_BUILD_H_
