@@ -1,5 +1,6 @@
 #include "common/proto_convert.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -152,6 +153,11 @@ void TokenLogprobToProto(const TokenLogprob& logprob, common::v1::TokenLogprob* 
     entry->set_token_id(token);
     entry->set_logprob(value);
   }
+}
+
+absl::Duration MicrosFromProto(std::uint64_t micros) {
+  constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  return absl::Microseconds(static_cast<std::int64_t>(std::min(micros, kMost)));
 }
 
 }  // namespace recycling

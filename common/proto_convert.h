@@ -6,6 +6,7 @@
 #define RECYCLING_COMMON_PROTO_CONVERT_H_
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/draft_tree.h"
 #include "common/model_identity.h"
 #include "common/sampling_options.h"
@@ -34,6 +35,9 @@ void ModelIdentityToProto(const ModelIdentity& identity, common::v1::ModelIdenti
 
 TokenLogprob TokenLogprobFromProto(const common::v1::TokenLogprob& proto);
 void TokenLogprobToProto(const TokenLogprob& logprob, common::v1::TokenLogprob* proto);
+
+// Microseconds as they travel; a number beyond int64 is the largest duration, not a negative one.
+absl::Duration MicrosFromProto(std::uint64_t micros);
 
 }  // namespace recycling
 

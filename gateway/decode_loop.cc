@@ -36,13 +36,13 @@ DecodeLoop::DecodeLoop(DecodeRequest request, DecodeParts parts)
 
 DecodeOutcome DecodeLoop::Run(const std::function<void(OutputDelta)>& show) {
   absl::Status status = Open();
-  const absl::Duration begin = parts_.clock.Monotonic();
+  step_begin_ = parts_.clock.Monotonic();
+  if (status.ok()) AskForDraft();
   while (status.ok() && !emission_.finish().has_value()) status = Step(show);
-  timings_.decode = parts_.clock.Monotonic() - begin;
   CloseSession();
   DecodeOutcome outcome = Summary(std::move(status));
   if (observation_.has_value()) {
-    drafting_->Next({.step = step_, .observation = std::exchange(observation_, std::nullopt)});
+    drafting_->Ask({.step = step_, .observation = std::exchange(observation_, std::nullopt)});
   }
   drafting_.reset();
   return outcome;
@@ -83,24 +83,21 @@ absl::Status DecodeLoop::Open() {
 }
 
 absl::Status DecodeLoop::Step(const std::function<void(OutputDelta)>& show) {
-  Drafting::Draft draft = AskForDraft();
+  const absl::Duration begin = parts_.clock.Monotonic();
+  Drafting::Draft draft = drafting_.has_value() ? drafting_->Take() : Drafting::Draft();
   const VerifyStep ask{.step = step_, .base = base_, .tree = std::move(draft.tree)};
 
-  const absl::Duration begin = parts_.clock.Monotonic();
+  const absl::Duration drafted_at = parts_.clock.Monotonic();
   auto answered = session_->Verify(ask);
-  timings_.verify += parts_.clock.Monotonic() - begin;
+  const absl::Duration verified_at = parts_.clock.Monotonic();
   RETURN_IF_ERROR(answered.status());
   StepVerified& verified = *answered;
   RETURN_IF_ERROR(CheckVerified(ask, verified, parts_.verifier->info().model.vocab_size,
                                 request_.sampling.top_logprobs.has_value()));
-  if (records_.empty()) {
-    timings_.time_to_first_token = parts_.clock.Monotonic() - request_.arrived;
-  }
-  timings_.verify_forward += verified.forward;
+  if (records_.empty()) timings_.time_to_first_token = verified_at - request_.arrived;
 
   const std::uint32_t taken_before = emission_.taken();
   OutputDelta delta = emission_.Add(verified.tokens, verified.logprobs);
-  if (!delta.empty()) show(std::move(delta));
   const bool drafted = ask.tree.has_value() && !verified.draft_ignored;
   records_.push_back(
       {.tokens = emission_.taken() - taken_before,
@@ -112,11 +109,36 @@ absl::Status DecodeLoop::Step(const std::function<void(OutputDelta)>& show) {
   ++step_;
   base_ += static_cast<std::uint32_t>(verified.tokens.size());
   root_ = verified.tokens.back();
+
+  StepTimes times{.step = {},
+                  .waited = draft.waited,
+                  .draft = asking_ + (drafted_at - begin),
+                  .draft_inside = draft.inside,
+                  .verify = verified_at - drafted_at,
+                  .verify_forward = verified.forward,
+                  .verify_inside = std::min(verified.inside, verified_at - drafted_at)};
+  if (times.draft_inside > times.draft) times.draft_inside = times.draft;
+  if (!emission_.finish().has_value()) {
+    EndStep(times);
+    AskForDraft();
+    if (!delta.empty()) show(std::move(delta));
+  } else {
+    if (!delta.empty()) show(std::move(delta));
+    EndStep(times);
+  }
   return absl::OkStatus();
 }
 
-Drafting::Draft DecodeLoop::AskForDraft() {
-  if (!drafting_.has_value()) return {};
+void DecodeLoop::EndStep(StepTimes times) {
+  const absl::Duration end = parts_.clock.Monotonic();
+  times.step = end - std::exchange(step_begin_, end);
+  timings_.Add(times);
+  durations_.Add(times);
+}
+
+void DecodeLoop::AskForDraft() {
+  asking_ = absl::ZeroDuration();
+  if (!drafting_.has_value()) return;
   const int max_nodes = std::min(request_.node_budget, parts_.verifier->info().max_tree_nodes);
   constexpr std::uint32_t kDeepest = std::numeric_limits<int>::max();
   const int max_depth = static_cast<int>(std::min(emission_.allowed() - 1, kDeepest));
@@ -129,9 +151,8 @@ Drafting::Draft DecodeLoop::AskForDraft() {
         Proposal{.base = base_, .root = root_, .max_nodes = max_nodes, .max_depth = max_depth};
   }
   const absl::Duration begin = parts_.clock.Monotonic();
-  Drafting::Draft draft = drafting_->Next(std::move(step));
-  timings_.draft += parts_.clock.Monotonic() - begin;
-  return draft;
+  drafting_->Ask(std::move(step));
+  asking_ = parts_.clock.Monotonic() - begin;
 }
 
 void DecodeLoop::Learn(const VerifyStep& asked, StepVerified* verified) {
@@ -153,6 +174,7 @@ DecodeOutcome DecodeLoop::Summary(absl::Status status) const {
   outcome.completion_tokens = emission_.shown();
   outcome.cached_prompt_tokens = cached_prompt_tokens_;
   outcome.timings = timings_;
+  outcome.steps = durations_;
   outcome.speculation = Summarize(records_, emission_.shown());
   if (drafting_.has_value()) outcome.drafter = drafting_->drafter();
   return outcome;

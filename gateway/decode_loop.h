@@ -10,7 +10,9 @@
 //  2. A draft is asked for only if the node budget is not 0 and more than one token may still be
 //     emitted; it is cut to what may be emitted less the bonus token.
 //  3. With speculation off there is no drafter session and nothing is learnt.
-//  4. Learning is never waited for. The drafter hears of every step, the last one included.
+//  4. The next draft is asked for before the client is shown what the last step gave, so that both
+//     take place at once.
+//  5. Learning is never waited for. The drafter hears of every step, the last one included.
 #ifndef RECYCLING_GATEWAY_DECODE_LOOP_H_
 #define RECYCLING_GATEWAY_DECODE_LOOP_H_
 
@@ -64,6 +66,7 @@ struct DecodeOutcome {
   std::uint32_t completion_tokens = 0;  // shown
   std::uint32_t cached_prompt_tokens = 0;
   Timings timings;
+  StepDurations steps;
   SpeculationStats speculation;
   std::string drafter;  // in use at the end; empty if none
 };
@@ -83,7 +86,8 @@ class DecodeLoop {
  private:
   absl::Status Open();
   absl::Status Step(const std::function<void(OutputDelta)>& show);
-  Drafting::Draft AskForDraft();
+  void AskForDraft();
+  void EndStep(StepTimes times);
   void Learn(const VerifyStep& asked, StepVerified* verified);
   void CloseSession();
   DecodeOutcome Summary(absl::Status status) const;
@@ -101,6 +105,9 @@ class DecodeLoop {
   std::vector<StepRecord> records_;
   std::uint32_t cached_prompt_tokens_ = 0;
   Timings timings_;
+  StepDurations durations_;
+  absl::Duration step_begin_;  // Clock::Monotonic()
+  absl::Duration asking_;      // took this long for the next draft
 
   Mutex session_mutex_;  // Cancel against the end of Run; Run alone replaces the session
   std::unique_ptr<VerifierSession> session_;

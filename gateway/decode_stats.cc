@@ -27,6 +27,7 @@ void SpeculationStats::Add(const SpeculationStats& other) {
     accepted_per_depth[d] += other.accepted_per_depth[d];
   }
   for (std::size_t r = 0; r < fallbacks.size(); ++r) fallbacks[r] += other.fallbacks[r];
+  paused_steps += other.paused_steps;
 }
 
 SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t output_tokens) {
@@ -44,6 +45,7 @@ SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t outp
     stats.accepted_tokens += accepted;
     if (stats.accepted_per_depth.size() < accepted) stats.accepted_per_depth.resize(accepted, 0);
     for (std::uint32_t d = 0; d < accepted; ++d) ++stats.accepted_per_depth[d];
+    if (step.paused) ++stats.paused_steps;
     if (step.fallback.has_value()) ++stats.fallbacks[static_cast<std::size_t>(*step.fallback)];
   }
   return stats;
@@ -51,6 +53,22 @@ SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t outp
 
 absl::Duration Timings::rest() const {
   return std::max(absl::ZeroDuration(), decode - draft - verify);
+}
+
+absl::Duration StepTimes::wire() const {
+  absl::Duration wire = verify - verify_inside;
+  if (draft_inside.has_value()) wire += draft - *draft_inside;
+  return wire;
+}
+
+void Timings::Add(const StepTimes& times) {
+  decode += times.step;
+  draft += times.draft;
+  draft_inside += times.draft_inside.value_or(absl::ZeroDuration());
+  verify += times.verify;
+  verify_forward += times.verify_forward;
+  verify_inside += times.verify_inside;
+  wire += times.wire();
 }
 
 void Timings::Add(const Timings& other) {
@@ -61,6 +79,26 @@ void Timings::Add(const Timings& other) {
   draft += other.draft;
   verify += other.verify;
   verify_forward += other.verify_forward;
+  draft_inside += other.draft_inside;
+  verify_inside += other.verify_inside;
+  wire += other.wire;
+}
+
+void StepDurations::Add(const StepTimes& times) {
+  (times.waited ? drafted_overhead : plain_overhead).Add(times.overhead());
+  if (times.waited) draft.Add(times.draft);
+  verify.Add(times.verify);
+  wire.Add(times.wire());
+  rest.Add(times.step - times.draft - times.verify);
+}
+
+void StepDurations::Add(const StepDurations& other) {
+  drafted_overhead.Add(other.drafted_overhead);
+  plain_overhead.Add(other.plain_overhead);
+  draft.Add(other.draft);
+  verify.Add(other.verify);
+  wire.Add(other.wire);
+  rest.Add(other.rest);
 }
 
 }  // namespace recycling::gateway

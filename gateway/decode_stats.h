@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "gateway/duration_histogram.h"
 
 namespace recycling::gateway {
 
@@ -23,6 +24,7 @@ struct StepRecord {
   std::uint32_t drafted = 0;   // drafted nodes, root not counted
   std::uint32_t accepted = 0;  // accepted draft nodes, bonus not counted
   std::optional<FallbackReason> fallback;
+  bool paused = false;  // could have been drafted and was not asked for: it did not pay
 };
 
 // Sums over steps of which at least one token is output.
@@ -34,6 +36,7 @@ struct SpeculationStats {
   std::uint64_t accepted_tokens = 0;              // those that are output
   std::vector<std::uint64_t> accepted_per_depth;  // sums to accepted_tokens
   std::array<std::uint64_t, kFallbackReasons> fallbacks{};
+  std::uint64_t paused_steps = 0;
 
   // Emitted tokens / steps, 0 without steps; exactly 1 for plain decoding.
   double MeanAcceptedTokens() const;
@@ -50,6 +53,23 @@ struct SpeculationStats {
 // behind the last output token are left out.
 SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t output_tokens);
 
+// How long one step took.
+struct StepTimes {
+  absl::Duration step;
+  bool waited = false;                         // for a draft
+  absl::Duration draft;                        // asking and waiting for it
+  std::optional<absl::Duration> draft_inside;  // of a draft that came; at most draft
+  absl::Duration verify;                       // waiting
+  absl::Duration verify_forward;
+  absl::Duration verify_inside;  // at most verify
+
+  // All of the step that is not the verifier's own.
+  absl::Duration overhead() const { return step - verify_inside; }
+
+  // On the way to drafter and verifier and back.
+  absl::Duration wire() const;
+};
+
 // See gateway.proto.
 struct Timings {
   absl::Duration total;
@@ -59,11 +79,28 @@ struct Timings {
   absl::Duration draft;
   absl::Duration verify;
   absl::Duration verify_forward;
+  absl::Duration draft_inside;
+  absl::Duration verify_inside;
+  absl::Duration wire;
 
   // Everything else in the loop; never negative.
   absl::Duration rest() const;
 
+  void Add(const StepTimes& times);
   void Add(const Timings& other);
+};
+
+// See gateway.proto.
+struct StepDurations {
+  DurationHistogram drafted_overhead;
+  DurationHistogram plain_overhead;
+  DurationHistogram draft;
+  DurationHistogram verify;
+  DurationHistogram wire;
+  DurationHistogram rest;
+
+  void Add(const StepTimes& times);
+  void Add(const StepDurations& other);
 };
 
 }  // namespace recycling::gateway

@@ -40,6 +40,11 @@ struct DraftStep {
   std::optional<Proposal> proposal;        // absent: no answer is wanted
 };
 
+struct DraftAnswer {
+  DraftTree tree;         // as the drafter sent it
+  absl::Duration inside;  // spent inside the drafter, as it says
+};
+
 // One request's session at one drafter; destroying it closes the stream. Threads: calls one at a
 // time.
 class DrafterSession {
@@ -50,11 +55,10 @@ class DrafterSession {
   virtual void Send(DraftStep step) = 0;
 
   // Waits at most `timeout` for the answer to step `step`; answers to earlier steps are dropped.
-  // The tree is as the drafter sent it: the caller validates. DeadlineExceeded when late,
-  // FailedPrecondition if the drafter serves another model, Unavailable if it is gone, any other
-  // code as the drafter said. After an error other than DeadlineExceeded the session is of no more
-  // use.
-  virtual absl::StatusOr<DraftTree> Receive(std::uint64_t step, absl::Duration timeout) = 0;
+  // The caller validates the tree. DeadlineExceeded when late, FailedPrecondition if the drafter
+  // serves another model, Unavailable if it is gone, any other code as the drafter said. After an
+  // error other than DeadlineExceeded the session is of no more use.
+  virtual absl::StatusOr<DraftAnswer> Receive(std::uint64_t step, absl::Duration timeout) = 0;
 };
 
 // One drafter. Threads: any.

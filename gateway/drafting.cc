@@ -23,25 +23,36 @@ FallbackReason ReasonOf(const absl::Status& error) {
 
 }  // namespace
 
-Drafting::Draft Drafting::Next(DraftStep step) {
+void Drafting::Ask(DraftStep step) {
+  asked_.reset();
+  missing_.reset();
   const std::optional<Proposal> wanted = step.proposal;
-  if (!wanted && !prompt_ && !step.observation) return {};
+  if (!wanted && !prompt_ && !step.observation) return;
   const bool skips = skip_ > 0;
   if (skips) {
     --skip_;
     step.proposal.reset();
+    if (wanted) missing_ = last_failure_;
   } else if (const auto missing = EnsureSession(); missing.has_value()) {
-    return {.tree = std::nullopt, .fallback = wanted ? missing : std::nullopt};
+    if (wanted) missing_ = missing;
+    return;
   }
-  const std::uint64_t number = step.step;
-  if (session_ != nullptr) {
-    step.prompt = std::exchange(prompt_, std::nullopt);
-    session_->Send(std::move(step));
-  }
-  if (!wanted) return {};
-  if (skips) return {.tree = std::nullopt, .fallback = last_failure_};
+  asked_step_ = step.step;
+  asked_ = step.proposal;
+  if (session_ == nullptr) return;
+  step.prompt = std::exchange(prompt_, std::nullopt);
+  session_->Send(std::move(step));
+}
+
+Drafting::Draft Drafting::Take() {
+  const auto missing = std::exchange(missing_, std::nullopt);
+  const auto asked = std::exchange(asked_, std::nullopt);
+  if (!asked) return {.tree = {}, .fallback = missing, .waited = false, .inside = {}};
   const absl::Duration left = options_.deadline - clock_.Now();
-  return Judge(session_->Receive(number, std::min(options_.draft_deadline, left)), *wanted);
+  Draft draft =
+      Judge(session_->Receive(asked_step_, std::min(options_.draft_deadline, left)), *asked);
+  draft.waited = true;
+  return draft;
 }
 
 std::optional<FallbackReason> Drafting::EnsureSession() {
@@ -54,30 +65,34 @@ std::optional<FallbackReason> Drafting::EnsureSession() {
   return std::nullopt;
 }
 
-Drafting::Draft Drafting::Judge(absl::StatusOr<DraftTree> answer, const Proposal& proposal) {
+Drafting::Draft Drafting::Judge(absl::StatusOr<DraftAnswer> answer, const Proposal& proposal) {
   if (!answer.ok()) {
     if (!absl::IsDeadlineExceeded(answer.status())) Drop(answer.status());
-    return Fail(ReasonOf(answer.status()));
+    return Fail(ReasonOf(answer.status()), std::nullopt);
   }
-  if (!ValidateTree(*answer, options_.vocab_size, proposal.max_nodes).ok()) {
-    return Fail(FallbackReason::kMalformed);
+  DraftTree& tree = answer->tree;
+  if (!ValidateTree(tree, options_.vocab_size, proposal.max_nodes).ok()) {
+    return Fail(FallbackReason::kMalformed, answer->inside);
   }
-  if (answer->base != proposal.base || answer->tokens[0] != proposal.root) {
-    return Fail(FallbackReason::kStale);
+  if (tree.base != proposal.base || tree.tokens[0] != proposal.root) {
+    return Fail(FallbackReason::kStale, answer->inside);
   }
   // Breadth-first order: the last node is one of the deepest.
-  if (NodeDepths(*answer).back() > proposal.max_depth) return Fail(FallbackReason::kMalformed);
+  if (NodeDepths(tree).back() > proposal.max_depth) {
+    return Fail(FallbackReason::kMalformed, answer->inside);
+  }
   failures_ = 0;
   Draft draft;
-  if (answer->drafted() > 0) draft.tree = *std::move(answer);
+  draft.inside = answer->inside;
+  if (tree.drafted() > 0) draft.tree = std::move(tree);
   return draft;
 }
 
-Drafting::Draft Drafting::Fail(FallbackReason reason) {
+Drafting::Draft Drafting::Fail(FallbackReason reason, std::optional<absl::Duration> inside) {
   last_failure_ = reason;
   skip_ = failures_ < 5 ? (1 << failures_) - 1 : kMostSkipped;
   ++failures_;
-  return {.tree = std::nullopt, .fallback = reason};
+  return {.tree = std::nullopt, .fallback = reason, .waited = true, .inside = inside};
 }
 
 void Drafting::Drop(const absl::Status& error) {

@@ -54,22 +54,27 @@ class Drafting {
 
   struct Draft {
     std::optional<DraftTree> tree;           // with at least one drafted node
-    std::optional<FallbackReason> fallback;  // a draft was asked for and there is none
+    std::optional<FallbackReason> fallback;  // a draft was wanted and there is none
+    bool waited = false;                     // for an answer of the drafter
+    std::optional<absl::Duration> inside;    // of an answer that came: the drafter's own time
   };
 
   // Rows of the prompt; heard by the first session.
   void LearnPrompt(Observation prompt) { prompt_ = std::move(prompt); }
 
-  // Tells the drafter of `step` and, if it has a proposal, waits for the tree.
-  Draft Next(DraftStep step);
+  // Tells the drafter of `step` and, if it has a proposal, asks for the tree. Does not wait.
+  void Ask(DraftStep step);
+
+  // What came of the last Ask; waits for the tree that was asked for. Once after each Ask.
+  Draft Take();
 
   // Address of the drafter in use; empty if none.
   std::string drafter() const { return session_ == nullptr ? "" : drafter_->address(); }
 
  private:
   std::optional<FallbackReason> EnsureSession();
-  Draft Judge(absl::StatusOr<DraftTree> answer, const Proposal& proposal);
-  Draft Fail(FallbackReason reason);
+  Draft Judge(absl::StatusOr<DraftAnswer> answer, const Proposal& proposal);
+  Draft Fail(FallbackReason reason, std::optional<absl::Duration> inside);
   void Drop(const absl::Status& error);
 
   const DraftingOptions options_;
@@ -79,8 +84,11 @@ class Drafting {
   std::shared_ptr<DrafterClient> drafter_;
   std::unique_ptr<DrafterSession> session_;  // null: none
   std::optional<Observation> prompt_;
-  int failures_ = 0;  // in a row
-  int skip_ = 0;      // steps that will not ask
+  std::optional<Proposal> asked_;  // Take waits for its answer
+  std::uint64_t asked_step_ = 0;
+  std::optional<FallbackReason> missing_;  // a draft was wanted and could not be asked for
+  int failures_ = 0;                       // in a row
+  int skip_ = 0;                           // steps that will not ask
   FallbackReason last_failure_ = FallbackReason::kUnavailable;
 };
 

@@ -53,6 +53,16 @@ std::uint64_t Micros(absl::Duration duration) {
   return static_cast<std::uint64_t>(std::max(absl::ToInt64Microseconds(duration), std::int64_t{0}));
 }
 
+void HistogramToProto(const DurationHistogram& histogram, v1::DurationHistogram* proto) {
+  for (const DurationHistogram::Bucket& bucket : histogram.Buckets()) {
+    v1::DurationBucket* added = proto->add_buckets();
+    added->set_from_micros(bucket.from);
+    added->set_to_micros(bucket.to);
+    added->set_count(bucket.count);
+  }
+  proto->set_sum_micros(histogram.sum_micros());
+}
+
 }  // namespace
 
 absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateRequest& proto) {
@@ -92,6 +102,7 @@ void SpeculationToProto(const SpeculationStats& stats, v1::SpeculationStats* pro
   proto->set_accepted_tokens(stats.accepted_tokens);
   proto->set_mean_accepted_tokens(stats.MeanAcceptedTokens());
   proto->set_acceptance_rate(stats.AcceptanceRate());
+  proto->set_paused_steps(stats.paused_steps);
   proto->mutable_accepted_per_depth()->Add(stats.accepted_per_depth.begin(),
                                            stats.accepted_per_depth.end());
   for (std::size_t r = 0; r < stats.fallbacks.size(); ++r) {
@@ -111,6 +122,18 @@ void TimingsToProto(const Timings& timings, v1::Timings* proto) {
   proto->set_verify_micros(Micros(timings.verify));
   proto->set_verify_forward_micros(Micros(timings.verify_forward));
   proto->set_rest_micros(Micros(timings.rest()));
+  proto->set_draft_inside_micros(Micros(timings.draft_inside));
+  proto->set_verify_inside_micros(Micros(timings.verify_inside));
+  proto->set_wire_micros(Micros(timings.wire));
+}
+
+void StepDurationsToProto(const StepDurations& steps, v1::StepDurations* proto) {
+  HistogramToProto(steps.drafted_overhead, proto->mutable_drafted_overhead());
+  HistogramToProto(steps.plain_overhead, proto->mutable_plain_overhead());
+  HistogramToProto(steps.draft, proto->mutable_draft());
+  HistogramToProto(steps.verify, proto->mutable_verify());
+  HistogramToProto(steps.wire, proto->mutable_wire());
+  HistogramToProto(steps.rest, proto->mutable_rest());
 }
 
 void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto) {
@@ -132,6 +155,7 @@ void FinalToProto(const DecodeOutcome& outcome, std::uint32_t prompt_tokens, std
   proto->mutable_usage()->set_completion_tokens(outcome.completion_tokens);
   proto->mutable_usage()->set_cached_prompt_tokens(outcome.cached_prompt_tokens);
   TimingsToProto(outcome.timings, proto->mutable_timings());
+  StepDurationsToProto(outcome.steps, proto->mutable_steps());
   SpeculationToProto(outcome.speculation, proto->mutable_speculation());
   proto->mutable_speculation()->set_drafter(outcome.drafter);
   proto->mutable_speculation()->set_verifier(verifier);

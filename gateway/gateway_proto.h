@@ -19,6 +19,7 @@ absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateReque
 void DeltaToProto(const OutputDelta& delta, v1::Delta* proto);
 void SpeculationToProto(const SpeculationStats& stats, v1::SpeculationStats* proto);
 void TimingsToProto(const Timings& timings, v1::Timings* proto);
+void StepDurationsToProto(const StepDurations& steps, v1::StepDurations* proto);
 void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto);
 
 // The end of an output of `prompt_tokens` prompt tokens. Requires outcome.status.ok().

@@ -256,6 +256,7 @@ grpc::ServerUnaryReactor* GatewayService::GetStats(grpc::CallbackServerContext* 
   response->set_completion_tokens(totals.completion_tokens);
   SpeculationToProto(totals.speculation, response->mutable_speculation());
   TimingsToProto(totals.timings, response->mutable_timings());
+  StepDurationsToProto(totals.steps, response->mutable_steps());
   if (options_.add_peers) options_.add_peers(response);
   return Reply(context, absl::OkStatus());
 }

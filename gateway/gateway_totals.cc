@@ -24,6 +24,7 @@ void GatewayTotals::End(const DecodeOutcome& outcome, std::uint64_t prompt_token
   totals_.completion_tokens += outcome.completion_tokens;
   totals_.speculation.Add(outcome.speculation);
   totals_.timings.Add(outcome.timings);
+  totals_.steps.Add(outcome.steps);
 }
 
 Totals GatewayTotals::Snapshot() const {

@@ -19,6 +19,7 @@ struct Totals {
   std::uint64_t completion_tokens = 0;
   SpeculationStats speculation;
   Timings timings;
+  StepDurations steps;
 };
 
 // Threads: any.

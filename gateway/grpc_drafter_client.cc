@@ -75,7 +75,7 @@ class GrpcDrafterSession final : public DrafterSession {
     call_->Send(std::move(request));
   }
 
-  absl::StatusOr<DraftTree> Receive(std::uint64_t step, absl::Duration timeout) override {
+  absl::StatusOr<DraftAnswer> Receive(std::uint64_t step, absl::Duration timeout) override {
     const absl::Time until = absl::Now() + timeout;
     while (true) {
       auto received = call_->Receive(until - absl::Now());
@@ -95,7 +95,8 @@ class GrpcDrafterSession final : public DrafterSession {
       }
       auto tree = DraftTreeFromProto(response.tree());
       // Not even the shape of a tree: one without nodes says so, and the session goes on.
-      return tree.ok() ? *std::move(tree) : DraftTree();
+      return DraftAnswer{.tree = tree.ok() ? *std::move(tree) : DraftTree(),
+                         .inside = MicrosFromProto(response.draft_micros())};
     }
   }
 

@@ -25,12 +25,6 @@ void SetTimeout(grpc::ClientContext* context, absl::Duration timeout) {
   context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
 }
 
-// A number beyond int64 would turn negative.
-absl::Duration MicrosFromProto(std::uint64_t micros) {
-  constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  return absl::Microseconds(static_cast<std::int64_t>(std::min(micros, kMost)));
-}
-
 absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
   if (proto.protocol_version() != kProtocolVersion) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -99,7 +93,10 @@ absl::StatusOr<StepVerified> VerifiedFromProto(const pb::StepVerified& proto, st
     verified.logprobs.push_back(TokenLogprobFromProto(logprob));
   }
   verified.draft_ignored = proto.draft_ignored();
-  verified.forward = MicrosFromProto(proto.timings().forward_micros());
+  const auto& timings = proto.timings();
+  verified.forward = MicrosFromProto(timings.forward_micros());
+  verified.inside = verified.forward + MicrosFromProto(timings.queue_micros()) +
+                    MicrosFromProto(timings.sample_micros());
   return verified;
 }
 

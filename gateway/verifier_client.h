@@ -62,6 +62,7 @@ struct StepVerified {
   std::vector<TokenLogprob> logprobs;  // as many as tokens, or none
   bool draft_ignored = false;
   absl::Duration forward;
+  absl::Duration inside;  // forward, and waiting for it and choosing behind it
 };
 
 // One sequence at one verifier; destroying it closes the stream and so frees the slot.

@@ -79,7 +79,10 @@ class Bench {
  public:
   Bench(gateway::v1::GatewayService::Stub& stub, const gateway::v1::GenerateRequest& request,
         const std::vector<std::string>& prompts)
-      : stub_(stub), request_(request), prompts_(prompts) {
+      : stub_(stub),
+        request_(request),
+        recycled_mode_(request.speculation().mode()),
+        prompts_(prompts) {
     summary_.plain_by_prompt.resize(prompts.size());
     summary_.recycled_by_prompt.resize(prompts.size());
   }
@@ -90,8 +93,9 @@ class Bench {
     for (int repeat = 0; repeat < repeats; ++repeat) {
       for (std::size_t prompt = 0; prompt < prompts_.size(); ++prompt) {
         const bool plain_first = (prompt + static_cast<std::size_t>(repeat)) % 2 == 0;
-        RETURN_IF_ERROR(RunOne(prompt, repeat, plain_first));
-        RETURN_IF_ERROR(RunOne(prompt, repeat, !plain_first));
+        ASSIGN_OR_RETURN(const double first, RunOne(prompt, repeat, plain_first));
+        ASSIGN_OR_RETURN(const double second, RunOne(prompt, repeat, !plain_first));
+        summary_.pairs.emplace_back(plain_first ? first : second, plain_first ? second : first);
         ShowProgress(static_cast<std::size_t>(repeat) * prompts_.size() + prompt + 1,
                      static_cast<std::size_t>(repeats) * prompts_.size());
       }
@@ -102,10 +106,11 @@ class Bench {
   const BenchSummary& summary() const { return summary_; }
 
  private:
-  absl::Status RunOne(std::size_t prompt, int repeat, bool plain) {
+  // Its decode tokens per second.
+  absl::StatusOr<double> RunOne(std::size_t prompt, int repeat, bool plain) {
     request_.set_prompt(prompts_[prompt]);
     request_.mutable_speculation()->set_mode(plain ? gateway::v1::SPECULATION_MODE_OFF
-                                                   : gateway::v1::SPECULATION_MODE_ON);
+                                                   : recycled_mode_);
     const absl::StatusOr<Output> output = Run(stub_, request_);
     if (!output.ok()) {
       return absl::Status(output.status().code(),
@@ -113,7 +118,10 @@ class Bench {
     }
     (plain ? summary_.plain : summary_.recycled).Add(output->final);
     (plain ? summary_.plain_by_prompt : summary_.recycled_by_prompt)[prompt].Add(output->final);
-    return Compare(prompt, repeat, plain, *output);
+    RETURN_IF_ERROR(Compare(prompt, repeat, plain, *output));
+    Totals run;
+    run.Add(output->final);
+    return run.DecodeTokensPerSecond();
   }
 
   // With the first output of the same prompt.
@@ -139,6 +147,7 @@ class Bench {
 
   gateway::v1::GatewayService::Stub& stub_;
   gateway::v1::GenerateRequest request_;
+  const gateway::v1::SpeculationMode recycled_mode_;
   const std::vector<std::string>& prompts_;
   std::vector<Output> first_;  // [prompts that were run]
   BenchSummary summary_;
@@ -147,6 +156,10 @@ class Bench {
 // What bench fixes so that two runs can be compared.
 absl::StatusOr<gateway::v1::GenerateRequest> BuildRequest() {
   ASSIGN_OR_RETURN(gateway::v1::GenerateRequest request, RequestFromFlags());
+  if (request.speculation().mode() == gateway::v1::SPECULATION_MODE_OFF) {
+    return absl::InvalidArgumentError(
+        "--speculation: got off, which bench does beside it; expected auto or fixed");
+  }
   if (!request.sampling().has_seed()) request.mutable_sampling()->set_seed(0);
   if (!request.sampling().has_max_tokens()) {
     request.mutable_sampling()->set_max_tokens(kDefaultMaxTokens);

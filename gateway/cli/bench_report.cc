@@ -1,6 +1,7 @@
 #include "gateway/cli/bench_report.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -32,6 +33,18 @@ void AddTimings(const gateway::v1::Timings& from, gateway::v1::Timings* to) {
   to->set_verify_micros(to->verify_micros() + from.verify_micros());
   to->set_verify_forward_micros(to->verify_forward_micros() + from.verify_forward_micros());
   to->set_rest_micros(to->rest_micros() + from.rest_micros());
+  to->set_draft_inside_micros(to->draft_inside_micros() + from.draft_inside_micros());
+  to->set_verify_inside_micros(to->verify_inside_micros() + from.verify_inside_micros());
+  to->set_wire_micros(to->wire_micros() + from.wire_micros());
+}
+
+void AddSteps(const gateway::v1::StepDurations& from, gateway::v1::StepDurations* to) {
+  AddHistogram(from.drafted_overhead(), to->mutable_drafted_overhead());
+  AddHistogram(from.plain_overhead(), to->mutable_plain_overhead());
+  AddHistogram(from.draft(), to->mutable_draft());
+  AddHistogram(from.verify(), to->mutable_verify());
+  AddHistogram(from.wire(), to->mutable_wire());
+  AddHistogram(from.rest(), to->mutable_rest());
 }
 
 void AddSpeculation(const gateway::v1::SpeculationStats& from, gateway::v1::SpeculationStats* to) {
@@ -39,6 +52,7 @@ void AddSpeculation(const gateway::v1::SpeculationStats& from, gateway::v1::Spec
   to->set_drafted_steps(to->drafted_steps() + from.drafted_steps());
   to->set_draft_tokens(to->draft_tokens() + from.draft_tokens());
   to->set_accepted_tokens(to->accepted_tokens() + from.accepted_tokens());
+  to->set_paused_steps(to->paused_steps() + from.paused_steps());
   auto* depths = to->mutable_accepted_per_depth();
   for (int d = 0; d < from.accepted_per_depth_size(); ++d) {
     if (d == depths->size()) depths->Add(0);
@@ -66,14 +80,116 @@ std::string Row(const std::string& name, const Totals& plain, const Totals& recy
 
 std::string TimeRow(const std::string& name, const Totals& totals) {
   return absl::StrFormat(
-      "%-9s draft %4.1f%%  verify %4.1f%%  rest %4.1f%%  of %.2f s decoding, "
+      "%-9s draft %4.1f%%  verify %4.1f%%  wire %4.1f%%  rest %4.1f%%  of %.2f s decoding, "
       "%.2f s prefill\n",
-      name, totals.DraftPercent(), totals.VerifyPercent(), totals.RestPercent(),
-      static_cast<double>(totals.timings.decode_micros()) / 1e6,
+      name, totals.DraftPercent(), totals.VerifyPercent(), totals.WirePercent(),
+      totals.RestPercent(), static_cast<double>(totals.timings.decode_micros()) / 1e6,
       static_cast<double>(totals.timings.prefill_micros()) / 1e6);
 }
 
+std::string MedianRow(const std::string& name, const Median& median) {
+  std::string row = absl::StrFormat("%-9s %8.2f", name, median.median);
+  if (median.interval.has_value()) {
+    absl::StrAppendFormat(&row, "  (95%% interval %.2f to %.2f)", median.interval->first,
+                          median.interval->second);
+  }
+  return row + "\n";
+}
+
+std::string OverheadRow(const std::string& name, const gateway::v1::DurationHistogram& histogram) {
+  if (CountOf(histogram) == 0) return "";
+  return absl::StrFormat("%-9s p50 %.0f us, p99 %.0f us of %d steps\n", name,
+                         QuantileMicros(histogram, 0.5), QuantileMicros(histogram, 0.99),
+                         CountOf(histogram));
+}
+
+// P(X <= k) of n fair coins.
+double FairCoins(std::size_t n, std::size_t k) {
+  const auto total = static_cast<double>(n);
+  double sum = 0;
+  for (std::size_t i = 0; i <= k; ++i) {
+    const auto heads = static_cast<double>(i);
+    sum += std::exp(std::lgamma(total + 1) - std::lgamma(heads + 1) -
+                    std::lgamma(total - heads + 1) - total * std::log(2.0));
+  }
+  return sum;
+}
+
+std::vector<double> Side(const BenchSummary& summary, double (*of)(double plain, double recycled)) {
+  std::vector<double> values;
+  for (const auto& [plain, recycled] : summary.pairs) values.push_back(of(plain, recycled));
+  return values;
+}
+
 }  // namespace
+
+void AddHistogram(const gateway::v1::DurationHistogram& from, gateway::v1::DurationHistogram* to) {
+  gateway::v1::DurationHistogram sum;
+  sum.set_sum_micros(from.sum_micros() + to->sum_micros());
+  int a = 0;
+  int b = 0;
+  while (a < from.buckets_size() || b < to->buckets_size()) {
+    const bool take_a =
+        b == to->buckets_size() ||
+        (a < from.buckets_size() && from.buckets(a).from_micros() <= to->buckets(b).from_micros());
+    const auto& bucket = take_a ? from.buckets(a++) : to->buckets(b++);
+    const int last = sum.buckets_size() - 1;
+    if (last >= 0 && sum.buckets(last).from_micros() == bucket.from_micros()) {
+      sum.mutable_buckets(last)->set_count(sum.buckets(last).count() + bucket.count());
+    } else {
+      *sum.add_buckets() = bucket;
+    }
+  }
+  *to = std::move(sum);
+}
+
+std::uint64_t CountOf(const gateway::v1::DurationHistogram& histogram) {
+  std::uint64_t count = 0;
+  for (const auto& bucket : histogram.buckets()) count += bucket.count();
+  return count;
+}
+
+double QuantileMicros(const gateway::v1::DurationHistogram& histogram, double q) {
+  const double rank = q * static_cast<double>(CountOf(histogram));
+  double below = 0;
+  for (const auto& bucket : histogram.buckets()) {
+    const auto count = static_cast<double>(bucket.count());
+    if (below + count >= rank && count > 0) {
+      const double width =
+          static_cast<double>(bucket.to_micros()) - static_cast<double>(bucket.from_micros());
+      return static_cast<double>(bucket.from_micros()) + width * (rank - below) / count;
+    }
+    below += count;
+  }
+  return 0;
+}
+
+Median MedianOf(std::vector<double> values) {
+  Median result{.values = values.size(), .median = 0, .interval = std::nullopt};
+  if (values.empty()) return result;
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  result.median = (values[(n - 1) / 2] + values[n / 2]) / 2;
+  // The median lies between the values `low` from either end unless at most `low` of the n values
+  // fall on one side of it.
+  std::size_t low = 0;
+  while (low < n / 2 && FairCoins(n, low) <= 0.025) ++low;
+  if (low > 0) result.interval = {values[low - 1], values[n - low]};
+  return result;
+}
+
+Median PairRatio(const BenchSummary& summary) {
+  return MedianOf(Side(
+      summary, [](double plain, double recycled) { return plain > 0 ? recycled / plain : 0; }));
+}
+
+Median PlainMedian(const BenchSummary& summary) {
+  return MedianOf(Side(summary, [](double plain, double) { return plain; }));
+}
+
+Median RecycledMedian(const BenchSummary& summary) {
+  return MedianOf(Side(summary, [](double, double recycled) { return recycled; }));
+}
 
 std::optional<std::string> Difference(const Output& got, const Output& expected) {
   std::string difference;
@@ -103,6 +219,7 @@ void Totals::Add(const gateway::v1::Final& final) {
   tokens += final.usage().completion_tokens();
   AddTimings(final.timings(), &timings);
   AddSpeculation(final.speculation(), &speculation);
+  AddSteps(final.steps(), &steps);
 }
 
 double Totals::DecodeTokensPerSecond() const { return PerSecond(tokens, timings.decode_micros()); }
@@ -118,15 +235,23 @@ double Totals::AcceptanceRate() const {
 }
 
 double Totals::DraftPercent() const {
-  return Percent(timings.draft_micros(), timings.decode_micros());
+  // What was waited for drafts that never came is neither the drafter's nor the wire's.
+  return Percent(timings.draft_inside_micros(), timings.decode_micros());
 }
 
 double Totals::VerifyPercent() const {
-  return Percent(timings.verify_micros(), timings.decode_micros());
+  return Percent(timings.verify_inside_micros(), timings.decode_micros());
+}
+
+double Totals::WirePercent() const {
+  return Percent(timings.wire_micros(), timings.decode_micros());
 }
 
 double Totals::RestPercent() const {
-  return Percent(timings.rest_micros(), timings.decode_micros());
+  const std::uint64_t known =
+      timings.draft_inside_micros() + timings.verify_inside_micros() + timings.wire_micros();
+  return Percent(timings.decode_micros() - std::min(known, timings.decode_micros()),
+                 timings.decode_micros());
 }
 
 std::vector<double> Totals::AcceptedPerDepthPercent() const {
@@ -154,14 +279,21 @@ std::string BenchTable(const BenchSummary& summary) {
     absl::StrAppend(
         &table, Row(absl::StrCat(i), summary.plain_by_prompt[i], summary.recycled_by_prompt[i]));
   }
-  absl::StrAppend(&table, Row("all", summary.plain, summary.recycled), "\n",
-                  TimeRow("plain", summary.plain), TimeRow("recycled", summary.recycled),
-                  "accepted per depth, of drafted steps:");
+  absl::StrAppend(
+      &table, Row("all", summary.plain, summary.recycled), "\n", "tokens/s, medians of ",
+      summary.pairs.size(), " pairs:\n", MedianRow("plain", PlainMedian(summary)),
+      MedianRow("recycled", RecycledMedian(summary)), MedianRow("ratio", PairRatio(summary)),
+      "\nwhere the time went:\n", TimeRow("plain", summary.plain),
+      TimeRow("recycled", summary.recycled), "\ngateway, drafter and wire per step:\n",
+      OverheadRow("plain", summary.plain.steps.plain_overhead()),
+      OverheadRow("recycled", summary.recycled.steps.drafted_overhead()),
+      OverheadRow("paused", summary.recycled.steps.plain_overhead()),
+      "\naccepted per depth, of drafted steps:");
   for (const double percent : summary.recycled.AcceptedPerDepthPercent()) {
     absl::StrAppend(&table, absl::StrFormat(" %.1f%%", percent));
   }
   absl::StrAppend(&table, "\nsteps without a wanted draft: ", summary.recycled.Fallbacks(),
-                  "\noutputs: ");
+                  ", paused: ", summary.recycled.speculation.paused_steps(), "\noutputs: ");
   if (summary.different == 0) {
     absl::StrAppend(&table, "all equal\n");
   } else {

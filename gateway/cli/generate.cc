@@ -24,9 +24,6 @@ ABSL_FLAG(recycling::cli::OptionalText, prompt, {},
 ABSL_FLAG(std::string, file, "",
           "File that holds the prompt; taken as it is, last newline included.");
 ABSL_FLAG(std::vector<std::string>, prompt_ids, {}, "The prompt as token ids: ID,ID,...");
-ABSL_FLAG(bool, speculation, true,
-          "Draft. --nospeculation decodes plainly and gives the same text, as drafting changes no "
-          "token.");
 ABSL_FLAG(std::optional<std::uint32_t>, top_logprobs, std::nullopt,
           "With --json: log-probability of each token and of this many most probable ones, 0 to "
           "20.");
@@ -81,9 +78,6 @@ absl::Status SetPrompt(gateway::v1::GenerateRequest* request) {
 absl::StatusOr<gateway::v1::GenerateRequest> BuildRequest() {
   ASSIGN_OR_RETURN(gateway::v1::GenerateRequest request, RequestFromFlags());
   request.set_request_id(absl::GetFlag(FLAGS_request_id));
-  if (!absl::GetFlag(FLAGS_speculation)) {
-    request.mutable_speculation()->set_mode(gateway::v1::SPECULATION_MODE_OFF);
-  }
   if (const auto top = absl::GetFlag(FLAGS_top_logprobs); top.has_value()) {
     if (!absl::GetFlag(FLAGS_json)) {
       return absl::InvalidArgumentError("--top_logprobs: expected --json beside it");
@@ -166,7 +160,7 @@ int RunGenerate(int argc, char** argv) {
       .examples =
           "recycling generate --prompt 'Once upon a time' --max_tokens 100\n"
           "recycling generate --file prompt.txt --temperature 0.8 --top_p 0.95 --seed 7\n"
-          "echo 'Dear Sir,' | recycling generate --nospeculation --json\n",
+          "echo 'Dear Sir,' | recycling generate --speculation off --json\n",
       .flag_files = {"gateway/cli/generate.cc", kClientFlags, kSamplingFlags}};
   const std::vector<std::string> extra = ParseProgramFlags(argc, argv, info);
   if (!extra.empty()) {

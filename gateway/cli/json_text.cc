@@ -27,7 +27,36 @@ Json ToJson(const gateway::v1::Timings& timings) {
           {"draft_micros", timings.draft_micros()},
           {"verify_micros", timings.verify_micros()},
           {"verify_forward_micros", timings.verify_forward_micros()},
-          {"rest_micros", timings.rest_micros()}};
+          {"rest_micros", timings.rest_micros()},
+          {"draft_inside_micros", timings.draft_inside_micros()},
+          {"verify_inside_micros", timings.verify_inside_micros()},
+          {"wire_micros", timings.wire_micros()}};
+}
+
+Json ToJson(const gateway::v1::DurationHistogram& histogram) {
+  return {{"count", CountOf(histogram)},
+          {"sum_micros", histogram.sum_micros()},
+          {"p50_micros", QuantileMicros(histogram, 0.5)},
+          {"p90_micros", QuantileMicros(histogram, 0.9)},
+          {"p99_micros", QuantileMicros(histogram, 0.99)}};
+}
+
+Json ToJson(const gateway::v1::StepDurations& steps) {
+  return {{"drafted_overhead", ToJson(steps.drafted_overhead())},
+          {"plain_overhead", ToJson(steps.plain_overhead())},
+          {"draft", ToJson(steps.draft())},
+          {"verify", ToJson(steps.verify())},
+          {"wire", ToJson(steps.wire())},
+          {"rest", ToJson(steps.rest())}};
+}
+
+Json ToJson(const Median& median) {
+  Json json = {{"values", median.values}, {"median", median.median}};
+  if (median.interval.has_value()) {
+    json["low"] = median.interval->first;
+    json["high"] = median.interval->second;
+  }
+  return json;
 }
 
 Json ToJson(const gateway::v1::SpeculationStats& stats) {
@@ -45,6 +74,7 @@ Json ToJson(const gateway::v1::SpeculationStats& stats) {
           {"acceptance_rate", stats.acceptance_rate()},
           {"accepted_per_depth", depths},
           {"fallbacks", fallbacks},
+          {"paused_steps", stats.paused_steps()},
           {"drafter", stats.drafter()},
           {"verifier", stats.verifier()}};
 }
@@ -67,6 +97,7 @@ Json ToJson(const gateway::v1::Final& final) {
                    {"cached_prompt_tokens", final.usage().cached_prompt_tokens()}};
   json["timings"] = ToJson(final.timings());
   json["speculation"] = ToJson(final.speculation());
+  json["steps"] = ToJson(final.steps());
   return json;
 }
 
@@ -79,7 +110,13 @@ Json ToJson(const Totals& totals) {
                {"decode_tokens_per_second", totals.DecodeTokensPerSecond()},
                {"overall_tokens_per_second", totals.OverallTokensPerSecond()},
                {"timings", ToJson(totals.timings)},
-               {"speculation", ToJson(speculation)}};
+               {"speculation", ToJson(speculation)},
+               {"steps", ToJson(totals.steps)},
+               {"shares",
+                {{"draft", totals.DraftPercent() / 100},
+                 {"verify", totals.VerifyPercent() / 100},
+                 {"wire", totals.WirePercent() / 100},
+                 {"rest", totals.RestPercent() / 100}}}};
   // Sums over requests have no single peer.
   json["speculation"].erase("drafter");
   json["speculation"].erase("verifier");
@@ -178,6 +215,10 @@ std::string BenchSummaryJson(const BenchSummary& summary) {
   return Event("summary", {{"equal", summary.different == 0},
                            {"different", summary.different},
                            {"ratio", Ratio(summary.plain, summary.recycled)},
+                           {"pair_ratio", ToJson(PairRatio(summary))},
+                           {"plain_tokens_per_second", ToJson(PlainMedian(summary))},
+                           {"recycled_tokens_per_second", ToJson(RecycledMedian(summary))},
+                           {"mean_accepted_tokens", summary.recycled.MeanAcceptedTokens()},
                            {"plain", ToJson(summary.plain)},
                            {"recycled", ToJson(summary.recycled)}});
 }
@@ -200,6 +241,7 @@ std::string StatsJson(const gateway::v1::GetStatsResponse& stats) {
                {"completion_tokens", stats.completion_tokens()},
                {"timings", ToJson(stats.timings())},
                {"speculation", ToJson(stats.speculation())},
+               {"steps", ToJson(stats.steps())},
                {"peers", peers}});
 }
 

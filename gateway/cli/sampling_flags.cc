@@ -43,6 +43,10 @@ ABSL_FLAG(recycling::cli::OptionalText, stop, {},
           "'[\"\\n\\n\", \"The End\"]'.");
 ABSL_FLAG(std::vector<std::string>, stop_token_ids, {}, "Token ids that end the output: ID,ID,...");
 ABSL_FLAG(bool, ignore_eos, false, "Go on after the model's end-of-sequence token.");
+ABSL_FLAG(std::string, speculation, "",
+          "auto: draft the tree that pays, while one does; fixed: the drafter's whole template at "
+          "every step; off: decode plainly. None changes a token. Default: the gateway's, usually "
+          "auto.");
 ABSL_FLAG(std::optional<std::uint32_t>, node_budget, std::nullopt,
           "Most drafted tokens per step; 0 decodes plainly while the drafter keeps learning. "
           "Default: the gateway's.");
@@ -94,10 +98,21 @@ absl::Status SetSampling(common::v1::SamplingOptions* sampling) {
   return SetLogitBias(sampling);
 }
 
+absl::StatusOr<gateway::v1::SpeculationMode> ParseSpeculationMode(const std::string& text) {
+  if (text.empty()) return gateway::v1::SPECULATION_MODE_UNSPECIFIED;
+  if (text == "auto") return gateway::v1::SPECULATION_MODE_ON;
+  if (text == "fixed") return gateway::v1::SPECULATION_MODE_FIXED;
+  if (text == "off") return gateway::v1::SPECULATION_MODE_OFF;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--speculation: got \"", text, "\", expected auto, fixed or off"));
+}
+
 absl::Status SetSpeculation(gateway::v1::SpeculationOptions* speculation) {
   const std::string scope = absl::GetFlag(FLAGS_matrix_scope);
   ASSIGN_OR_RETURN(const common::v1::MatrixScope parsed, ParseMatrixScope("matrix_scope", scope));
   speculation->set_matrix_scope(parsed);
+  ASSIGN_OR_RETURN(const auto mode, ParseSpeculationMode(absl::GetFlag(FLAGS_speculation)));
+  speculation->set_mode(mode);
   if (const auto budget = absl::GetFlag(FLAGS_node_budget); budget.has_value()) {
     speculation->set_node_budget(*budget);
   }

@@ -23,9 +23,22 @@ std::string DraftingText(const gateway::v1::SpeculationStats& stats, const Total
 
 std::string TimeText(const Totals& totals) {
   return absl::StrFormat(
-      "time         draft %.1f%%, verify %.1f%%, rest %.1f%% of %.2f s decoding\n",
-      totals.DraftPercent(), totals.VerifyPercent(), totals.RestPercent(),
+      "time         draft %.1f%%, verify %.1f%%, wire %.1f%%, rest %.1f%% of %.2f s decoding\n",
+      totals.DraftPercent(), totals.VerifyPercent(), totals.WirePercent(), totals.RestPercent(),
       Seconds(totals.timings.decode_micros()));
+}
+
+// Empty without steps.
+std::string OverheadText(const std::string& of, const gateway::v1::DurationHistogram& histogram) {
+  if (CountOf(histogram) == 0) return "";
+  return absl::StrFormat("overhead     p50 %.0f us, p99 %.0f us of %d %s steps\n",
+                         QuantileMicros(histogram, 0.5), QuantileMicros(histogram, 0.99),
+                         CountOf(histogram), of);
+}
+
+std::string StepsText(const gateway::v1::StepDurations& steps) {
+  return OverheadText("drafted", steps.drafted_overhead()) +
+         OverheadText("plain", steps.plain_overhead());
 }
 
 std::string EndText(const gateway::v1::Final& final) {
@@ -94,8 +107,8 @@ std::string FinalText(const gateway::v1::Final& final) {
                       totals.DecodeTokensPerSecond(),
                       1e3 * Seconds(final.timings().time_to_first_token_micros()),
                       Seconds(final.timings().total_micros())),
-      DraftingText(final.speculation(), totals), TimeText(totals), "fallbacks    ",
-      FallbacksText(final.speculation()), "\n");
+      DraftingText(final.speculation(), totals), TimeText(totals), StepsText(final.steps()),
+      "fallbacks    ", FallbacksText(final.speculation()), "\n");
   return text;
 }
 
@@ -111,7 +124,8 @@ std::string StatsText(const gateway::v1::GetStatsResponse& stats) {
       stats.requests_failed(), stats.completion_tokens(), stats.prompt_tokens(),
       totals.DecodeTokensPerSecond());
   absl::StrAppend(&text, DraftingText(stats.speculation(), totals), TimeText(totals),
-                  "fallbacks    ", FallbacksText(stats.speculation()), "\n");
+                  StepsText(stats.steps()), "fallbacks    ", FallbacksText(stats.speculation()),
+                  "\n");
   for (const gateway::v1::Peer& peer : stats.peers()) {
     absl::StrAppend(&text, peer.role() == gateway::v1::PEER_ROLE_VERIFIER ? "verifier" : "drafter ",
                     "     ", Escaped(peer.address()), ": ", peer.ready() ? "ready" : "not ready",

@@ -17,7 +17,7 @@ std::string FallbackReasonName(gateway::v1::FallbackReason reason);
 // "3 unavailable, 1 timeout", or "none".
 std::string FallbacksText(const gateway::v1::SpeculationStats& speculation);
 
-// The block behind a generated text, five or six lines.
+// The block behind a generated text, six to eight lines.
 std::string FinalText(const gateway::v1::Final& final);
 
 // The table of a gateway's totals and peers.

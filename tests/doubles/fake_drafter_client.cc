@@ -79,7 +79,8 @@ class FakeDrafterSession final : public gateway::DrafterSession {
     }
   }
 
-  absl::StatusOr<DraftTree> Receive(std::uint64_t step, absl::Duration timeout) override {
+  absl::StatusOr<gateway::DraftAnswer> Receive(std::uint64_t step,
+                                               absl::Duration timeout) override {
     if (!broken_.ok()) return broken_;
     const auto asked = asked_.find(step);
     if (asked == asked_.end()) {
@@ -99,7 +100,8 @@ class FakeDrafterSession final : public gateway::DrafterSession {
       case DraftFault::kDropped:
         return broken_ = absl::UnavailableError(kStreamDropped);
       default:
-        return FakeDraft(*options_, step, proposal, fault);
+        return gateway::DraftAnswer{.tree = FakeDraft(*options_, step, proposal, fault),
+                                    .inside = options_->inside};
     }
   }
 

@@ -46,6 +46,7 @@ struct FakeDrafterOptions {
   int children = 2;         // of the node that is right, or of the first one where none is
   int max_tree_nodes = 80;  // never drafts more beside the root
   std::string address = "fake-drafter";
+  absl::Duration inside;  // what an answer says it took
 
   // Fault of each step, by its number; null: none.
   std::function<DraftFault(std::uint64_t step)> fault = nullptr;

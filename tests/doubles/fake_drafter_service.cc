@@ -101,13 +101,15 @@ grpc::Status FakeDrafterService::Draft(
     const std::uint64_t step = request.step().step();
     session->Send(StepFromProto(request.step()));
     if (!request.step().has_proposal()) continue;
-    const auto tree = session->Receive(step, absl::ZeroDuration());
-    if (tree.status().message() == kSilence) continue;
-    if (tree.status().message() == kStreamDropped) return grpc::Status::OK;
-    if (!tree.ok()) return ToGrpcStatus(tree.status());
+    const auto answer = session->Receive(step, absl::ZeroDuration());
+    if (answer.status().message() == kSilence) continue;
+    if (answer.status().message() == kStreamDropped) return grpc::Status::OK;
+    if (!answer.ok()) return ToGrpcStatus(answer.status());
     pb::DraftResponse response;
     response.set_step(step);
-    if (!tree->tokens.empty()) GarbageTreeToProto(*tree, response.mutable_tree());
+    if (const DraftTree& tree = answer->tree; !tree.tokens.empty()) {
+      GarbageTreeToProto(tree, response.mutable_tree());
+    }
     if (!stream->Write(response)) break;
   }
   return grpc::Status::OK;

@@ -167,6 +167,7 @@ absl::StatusOr<StepVerified> FakeVerifierSession::Verify(const VerifyStep& step)
   }
 
   StepVerified verified;
+  verified.inside = options_->inside;
   verified.step = step.step + (fault == VerifierFault::kWrongStep ? 1 : 0);
   verified.base = step.base;
   verified.draft_ignored = step.tree.has_value() && step.tree->base != step.base;

@@ -32,6 +32,7 @@ struct FakeVerifierOptions {
   std::uint32_t max_sequences = 64;
   std::string numerics_id = "toy";
   std::string address = "fake-verifier";
+  absl::Duration inside;  // what an answer to a step says it took
 
   // Fault of each verify step, by its number; null: none.
   std::function<VerifierFault(std::uint64_t step)> fault = nullptr;

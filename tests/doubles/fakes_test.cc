@@ -44,9 +44,10 @@ Output Generate(FakeVerifierClient& verifier, FakeDrafterClient* drafter,
       drafts->Send({.step = step,
                     .proposal = gateway::Proposal{
                         .base = base, .root = root, .max_nodes = 16, .max_depth = 4}});
-      auto tree = drafts->Receive(step, absl::Milliseconds(1));
-      if (tree.ok() && ValidateTree(*tree, 320, 16).ok() && tree->tokens[0] == root) {
-        verify.tree = *tree;
+      auto answer = drafts->Receive(step, absl::Milliseconds(1));
+      if (answer.ok() && ValidateTree(answer->tree, 320, 16).ok() &&
+          answer->tree.tokens[0] == root) {
+        verify.tree = answer->tree;
       }
     }
     const auto verified = sequence->Verify(verify);

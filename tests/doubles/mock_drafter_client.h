@@ -15,8 +15,8 @@ namespace recycling::doubles {
 class MockDrafterSession : public gateway::DrafterSession {
  public:
   MOCK_METHOD(void, Send, (gateway::DraftStep step), (override));
-  MOCK_METHOD(absl::StatusOr<DraftTree>, Receive, (std::uint64_t step, absl::Duration timeout),
-              (override));
+  MOCK_METHOD(absl::StatusOr<gateway::DraftAnswer>, Receive,
+              (std::uint64_t step, absl::Duration timeout), (override));
 };
 
 class MockDrafterClient : public gateway::DrafterClient {

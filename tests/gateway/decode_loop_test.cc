@@ -54,7 +54,10 @@ class DecodeLoopTest : public ::testing::Test {
     }
     DecodeLoop loop(std::move(request), Parts(verifier_));
     on_start_(loop);
-    return loop.Run([this](OutputDelta delta) { deltas_.push_back(std::move(delta)); });
+    return loop.Run([this](OutputDelta delta) {
+      on_show_();
+      deltas_.push_back(std::move(delta));
+    });
   }
 
   DecodeParts Parts(std::shared_ptr<VerifierClient> verifier) {
@@ -92,6 +95,7 @@ class DecodeLoopTest : public ::testing::Test {
   doubles::FakeDrafterOptions drafter_options_;
   bool has_drafter_ = true;
   std::function<void(DecodeLoop&)> on_start_ = [](DecodeLoop&) {};
+  std::function<void()> on_show_ = [] {};
   doubles::FakeClock clock_;
   OneDrafter drafters_;
   std::shared_ptr<doubles::FakeVerifierClient> verifier_;
@@ -261,6 +265,49 @@ TEST_F(DecodeLoopTest, TimingsTellDraftFromVerifyFromRest) {
   EXPECT_EQ(outcome.timings.decode, absl::Milliseconds(15));
   EXPECT_EQ(outcome.timings.rest(), absl::ZeroDuration());
   EXPECT_EQ(outcome.timings.time_to_first_token, absl::Milliseconds(11));
+}
+
+TEST_F(DecodeLoopTest, TheNextDraftIsAskedForBeforeTheClientIsShownAnything) {
+  on_show_ = [this] { trace_->Add("show"); };
+  drafter_options_.acceptance_rate = 0;
+  ASSERT_THAT(Run({.max_tokens = 3, .node_budget = 8}).status, IsOk());
+  const auto calls = trace_->Calls();
+  const auto first_show = std::find(calls.begin(), calls.end(), "show");
+  EXPECT_EQ(*(first_show - 1), "drafter.propose 1");
+  EXPECT_EQ(*(first_show + 1), "verifier.verify 1");
+}
+
+TEST_F(DecodeLoopTest, StepDurationsTellInsideFromWireFromRest) {
+  verifier_options_.on_call = [this](const std::string& call) {
+    if (call.starts_with("verifier.verify")) clock_.Advance(absl::Microseconds(300));
+  };
+  verifier_options_.inside = absl::Microseconds(250);
+  drafter_options_.on_call = [this](const std::string& call) {
+    if (call.starts_with("drafter.propose")) clock_.Advance(absl::Microseconds(100));
+  };
+  drafter_options_.inside = absl::Microseconds(40);
+  drafter_options_.acceptance_rate = 0;
+  on_show_ = [this] { clock_.Advance(absl::Microseconds(10)); };
+  const DecodeOutcome outcome = Run({.max_tokens = 4, .node_budget = 8});
+  EXPECT_EQ(outcome.timings.draft, absl::Microseconds(300));
+  EXPECT_EQ(outcome.timings.draft_inside, absl::Microseconds(120));
+  EXPECT_EQ(outcome.timings.verify, absl::Microseconds(1200));
+  EXPECT_EQ(outcome.timings.verify_inside, absl::Microseconds(1000));
+  EXPECT_EQ(outcome.timings.wire, absl::Microseconds(380));
+  EXPECT_EQ(outcome.timings.rest(), absl::Microseconds(40));
+  EXPECT_EQ(outcome.timings.decode, absl::Microseconds(1540));
+  // What a step gave is shown in the next one, and in the last, which is not drafted.
+  EXPECT_EQ(outcome.steps.drafted_overhead.sum_micros(), 150u + 160u + 160u);
+  EXPECT_EQ(outcome.steps.plain_overhead.sum_micros(), 70u);
+  EXPECT_EQ(outcome.steps.verify.sum_micros(), 1200u);
+}
+
+TEST_F(DecodeLoopTest, WhatAPeerSaysItSpentIsAtMostWhatWasWaited) {
+  verifier_options_.inside = absl::Hours(1);
+  drafter_options_.inside = absl::InfiniteDuration();
+  const DecodeOutcome outcome = Run({.max_tokens = 4, .node_budget = 8});
+  EXPECT_EQ(outcome.timings.draft_inside, absl::ZeroDuration());
+  EXPECT_EQ(outcome.timings.verify_inside, absl::ZeroDuration());
 }
 
 TEST_F(DecodeLoopTest, AnErrorOfTheVerifierEndsTheLoopAndKeepsWhatWasShown) {

@@ -49,18 +49,26 @@ class DraftingTest : public ::testing::Test {
       ON_CALL(*session, Receive).WillByDefault([this](std::uint64_t step, absl::Duration timeout) {
         asked_.push_back(step);
         timeout_ = timeout;
-        return answer_(step);
+        auto answer = answer_(step);
+        if (!answer.ok()) return absl::StatusOr<DraftAnswer>(answer.status());
+        return absl::StatusOr<DraftAnswer>(
+            DraftAnswer{.tree = *std::move(answer), .inside = absl::Microseconds(9)});
       });
       return session;
     });
     ON_CALL(directory_, Pick).WillByDefault([this](const std::string&) { return picked_; });
   }
 
+  static Drafting::Draft Next(Drafting& drafting, DraftStep step) {
+    drafting.Ask(std::move(step));
+    return drafting.Take();
+  }
+
   Drafting::Draft Ask(std::uint64_t step) {
-    return drafting_.Next(
-        {.step = step,
-         .observation = Observation{.tokens = {kRoot}},
-         .proposal = Proposal{.base = kBase, .root = kRoot, .max_nodes = 3, .max_depth = 2}});
+    return Next(drafting_, {.step = step,
+                            .observation = Observation{.tokens = {kRoot}},
+                            .proposal = Proposal{
+                                .base = kBase, .root = kRoot, .max_nodes = 3, .max_depth = 2}});
   }
 
   void ExpectFallback(FallbackReason reason) {
@@ -98,6 +106,17 @@ TEST_F(DraftingTest, HandsOverAValidTree) {
   EXPECT_THAT(draft.tree, Optional(Chain(kBase, kRoot, 2)));
   EXPECT_EQ(draft.fallback, std::nullopt);
   EXPECT_EQ(drafting_.drafter(), "drafter:1");
+  EXPECT_TRUE(draft.waited);
+  EXPECT_EQ(draft.inside, absl::Microseconds(9));
+}
+
+TEST_F(DraftingTest, AsksWithoutWaiting) {
+  drafting_.Ask({.step = 3, .proposal = Proposal{.base = kBase, .root = kRoot, .max_nodes = 3}});
+  EXPECT_EQ(sent_.size(), 1u);
+  EXPECT_THAT(asked_, ElementsAre());
+  EXPECT_TRUE(drafting_.Take().waited);
+  EXPECT_THAT(asked_, ElementsAre(3));
+  EXPECT_FALSE(drafting_.Take().waited) << "an answer is taken once";
 }
 
 TEST_F(DraftingTest, ObservationAndProposalTravelInOneMessage) {
@@ -124,14 +143,14 @@ TEST_F(DraftingTest, ATreeWithoutDraftedNodesIsNoFallback) {
 }
 
 TEST_F(DraftingTest, WithoutAProposalNothingIsAwaited) {
-  const Drafting::Draft draft = drafting_.Next({.step = 0, .observation = Observation{}});
+  const Drafting::Draft draft = Next(drafting_, {.step = 0, .observation = Observation{}});
   EXPECT_EQ(draft.fallback, std::nullopt);
   EXPECT_THAT(asked_, ElementsAre());
   EXPECT_EQ(sent_.size(), 1u);
 }
 
 TEST_F(DraftingTest, WithNothingToSayNoSessionIsOpened) {
-  drafting_.Next({.step = 0});
+  Next(drafting_, {.step = 0});
   EXPECT_EQ(sessions_, 0);
   EXPECT_EQ(drafting_.drafter(), "");
 }
@@ -151,7 +170,7 @@ TEST_F(DraftingTest, OnlyDraftersOfAnotherModelIsMismatch) {
 
 TEST_F(DraftingTest, NoDrafterIsNoFallbackWhereNoDraftIsWanted) {
   picked_ = absl::UnavailableError("none");
-  EXPECT_EQ(drafting_.Next({.step = 0, .observation = Observation{}}).fallback, std::nullopt);
+  EXPECT_EQ(Next(drafting_, {.step = 0, .observation = Observation{}}).fallback, std::nullopt);
 }
 
 TEST_F(DraftingTest, ALateDraftKeepsTheSession) {
@@ -190,8 +209,9 @@ TEST_F(DraftingTest, NonsenseIsMalformed) {
                        .vocab_size = 100},
                       directory_, clock_);
     answer_ = [&](std::uint64_t) { return tree; };
-    const Drafting::Draft draft = drafting.Next(
-        {.proposal = Proposal{.base = kBase, .root = kRoot, .max_nodes = 3, .max_depth = 2}});
+    const Drafting::Draft draft =
+        Next(drafting,
+             {.proposal = Proposal{.base = kBase, .root = kRoot, .max_nodes = 3, .max_depth = 2}});
     EXPECT_FALSE(draft.tree.has_value());
     EXPECT_EQ(draft.fallback, FallbackReason::kMalformed);
   }
@@ -214,10 +234,10 @@ TEST_F(DraftingTest, AnErrorIsReportedAndANewSessionIsOpenedAtTheNextStep) {
     const Proposal proposal{.base = kBase, .root = kRoot, .max_nodes = 3, .max_depth = 2};
     EXPECT_CALL(directory_, Report("drafter:1", error));
     answer_ = [error = error](std::uint64_t) { return error; };
-    EXPECT_EQ(drafting.Next({.step = 0, .proposal = proposal}).fallback, reason);
+    EXPECT_EQ(Next(drafting, {.step = 0, .proposal = proposal}).fallback, reason);
     EXPECT_EQ(drafting.drafter(), "");
     answer_ = [](std::uint64_t) { return Chain(kBase, kRoot, 1); };
-    EXPECT_TRUE(drafting.Next({.step = 1, .proposal = proposal}).tree.has_value());
+    EXPECT_TRUE(Next(drafting, {.step = 1, .proposal = proposal}).tree.has_value());
     EXPECT_EQ(sessions_, 2);
     EXPECT_TRUE(sent_[0].prompt.has_value());
     EXPECT_FALSE(sent_[1].prompt.has_value()) << "nothing is replayed";

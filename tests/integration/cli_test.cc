@@ -87,6 +87,7 @@ class ScriptedGateway : public gateway::v1::GatewayService::Service {
     final.mutable_usage()->set_completion_tokens(3);
     final.mutable_timings()->set_decode_micros(plain ? 3'000'000 : 1'000'000);
     final.mutable_timings()->set_verify_micros(500'000);
+    final.mutable_timings()->set_verify_inside_micros(500'000);
     auto* speculation = final.mutable_speculation();
     speculation->set_steps(plain ? 3 : 2);
     if (plain) return final;
@@ -196,7 +197,7 @@ TEST_F(CliTest, GenerateWritesTheTextToStdoutAndStatisticsToStderr) {
             "tokens       3 written, 0 in the prompt (0 cached); ended by length; seed 11\n"
             "speed        3.0 tokens/s; first token after 0 ms, all in 0.00 s\n"
             "drafting     MAT 1.50 over 2 steps; accepted 1 of 10 drafted tokens (10.0%)\n"
-            "time         draft 0.0%, verify 50.0%, rest 0.0% of 1.00 s decoding\n"
+            "time         draft 0.0%, verify 50.0%, wire 0.0%, rest 50.0% of 1.00 s decoding\n"
             "fallbacks    2 timeout\n");
   EXPECT_EQ(Run({"generate", "--prompt", "Say hello", "--nostatistics"}).err, "");
 }
@@ -237,7 +238,7 @@ TEST_F(CliTest, GenerateSendsOnlyOptionsThatAreGiven) {
        "--ignore_eos",
        "--top_logprobs=2",
        "--json",
-       "--nospeculation",
+       "--speculation=off",
        "--node_budget=0",
        "--matrix_scope=request",
        "--learn_from_prompt",

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <vector>
+
 namespace recycling::cli {
 namespace {
 
@@ -53,7 +56,10 @@ TEST(TotalsTest, AreZeroBeforeAnythingRan) {
 TEST(TotalsTest, WeighRunsByTokensAndTime) {
   gateway::v1::Final first = MakeFinal(30, 1'000'000, 10);
   first.mutable_timings()->set_draft_micros(100'000);
+  first.mutable_timings()->set_draft_inside_micros(60'000);
   first.mutable_timings()->set_verify_micros(700'000);
+  first.mutable_timings()->set_verify_inside_micros(600'000);
+  first.mutable_timings()->set_wire_micros(140'000);
   first.mutable_timings()->set_rest_micros(200'000);
   first.mutable_speculation()->set_drafted_steps(8);
   first.mutable_speculation()->set_draft_tokens(100);
@@ -78,12 +84,75 @@ TEST(TotalsTest, WeighRunsByTokensAndTime) {
   EXPECT_EQ(totals.DecodeTokensPerSecond(), 10);
   EXPECT_EQ(totals.MeanAcceptedTokens(), 2);
   EXPECT_EQ(totals.AcceptanceRate(), 0.2);
-  EXPECT_EQ(totals.DraftPercent(), 2.5);
-  EXPECT_EQ(totals.VerifyPercent(), 17.5);
-  EXPECT_EQ(totals.RestPercent(), 5);
+  EXPECT_EQ(totals.DraftPercent(), 1.5);
+  EXPECT_EQ(totals.VerifyPercent(), 15);
+  EXPECT_EQ(totals.WirePercent(), 3.5);
+  EXPECT_EQ(totals.RestPercent(), 80) << "what is not known to be anything else";
   EXPECT_THAT(totals.AcceptedPerDepthPercent(), ElementsAre(70, 10));
   EXPECT_EQ(totals.Fallbacks(), 6U);
   EXPECT_EQ(totals.speculation.fallbacks_size(), 2);
+}
+
+gateway::v1::DurationHistogram MakeHistogram(
+    const std::vector<std::array<std::uint64_t, 3>>& buckets) {
+  gateway::v1::DurationHistogram histogram;
+  for (const auto& [from, to, count] : buckets) {
+    auto* bucket = histogram.add_buckets();
+    bucket->set_from_micros(from);
+    bucket->set_to_micros(to);
+    bucket->set_count(count);
+    histogram.set_sum_micros(histogram.sum_micros() + from * count);
+  }
+  return histogram;
+}
+
+TEST(HistogramTest, AddsCountsOfEqualBuckets) {
+  gateway::v1::DurationHistogram sum = MakeHistogram({{2, 3, 1}, {32, 34, 5}});
+  AddHistogram(MakeHistogram({{1, 2, 7}, {32, 34, 1}, {64, 68, 2}}), &sum);
+  EXPECT_EQ(sum.DebugString(),
+            MakeHistogram({{1, 2, 7}, {2, 3, 1}, {32, 34, 6}, {64, 68, 2}}).DebugString());
+  EXPECT_EQ(CountOf(sum), 16u);
+}
+
+TEST(HistogramTest, QuantilesAreLinearInsideABucket) {
+  EXPECT_EQ(QuantileMicros({}, 0.5), 0);
+  const auto histogram = MakeHistogram({{100, 104, 4}, {200, 208, 4}});
+  EXPECT_EQ(QuantileMicros(histogram, 0), 100);
+  EXPECT_EQ(QuantileMicros(histogram, 0.25), 102);
+  EXPECT_EQ(QuantileMicros(histogram, 0.5), 104);
+  EXPECT_EQ(QuantileMicros(histogram, 0.75), 204);
+  EXPECT_EQ(QuantileMicros(histogram, 1), 208);
+}
+
+TEST(MedianTest, IsTheMiddleOrTheMeanOfTheTwoInTheMiddle) {
+  EXPECT_EQ(MedianOf({}).values, 0u);
+  EXPECT_EQ(MedianOf({}).median, 0);
+  EXPECT_EQ(MedianOf({3, 1, 2}).median, 2);
+  EXPECT_EQ(MedianOf({4, 1, 3, 2}).median, 2.5);
+}
+
+TEST(MedianTest, TheIntervalIsTheNarrowestWithAtLeast95Percent) {
+  std::vector<double> values;
+  const auto interval = [&values](int count) {
+    values.clear();
+    for (int i = count; i >= 1; --i) values.push_back(i);
+    return MedianOf(values).interval;
+  };
+  EXPECT_EQ(interval(5), std::nullopt) << "1 and 5 would be 93.75 %";
+  // The ranks of the tables of the sign test.
+  EXPECT_EQ(interval(6), std::pair(1.0, 6.0));
+  EXPECT_EQ(interval(8), std::pair(1.0, 8.0));
+  EXPECT_EQ(interval(9), std::pair(2.0, 8.0));
+  EXPECT_EQ(interval(20), std::pair(6.0, 15.0));
+  EXPECT_EQ(interval(100), std::pair(40.0, 61.0));
+}
+
+TEST(PairsTest, RatiosAreTakenPairByPair) {
+  BenchSummary summary;
+  summary.pairs = {{100, 150}, {10, 30}, {1, 1}};
+  EXPECT_EQ(PairRatio(summary).median, 1.5);
+  EXPECT_EQ(PlainMedian(summary).median, 10);
+  EXPECT_EQ(RecycledMedian(summary).median, 30);
 }
 
 TEST(BenchTableTest, HasARowPerPromptAndTheTotals) {
