@@ -1,10 +1,39 @@
 #include "verifier/kernels/thread_pool.h"
 
+#include <chrono>
 #include <system_error>
 
-namespace recycling::verifier {
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
-ThreadPool::ThreadPool(int threads) {
+namespace recycling::verifier {
+namespace {
+
+constexpr std::chrono::microseconds kAwake{50};
+
+// Processors that this process may run on; at least 1.
+int Processors() {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) return CPU_COUNT(&set);
+#endif
+  const unsigned known = std::thread::hardware_concurrency();
+  return known == 0 ? 1 : static_cast<int>(known);
+}
+
+// Leaves the processor's other thread more of it while this one waits.
+inline void Pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) : waits_awake_(threads <= Processors()) {
   for (int i = 1; i < threads; ++i) {
     try {
       workers_.emplace_back([this, i] { Work(static_cast<std::size_t>(i)); });
@@ -28,12 +57,12 @@ void ThreadPool::Run(std::size_t tasks, absl::FunctionRef<void(std::size_t, std:
   run_ = &run;
   unfinished_.store(static_cast<std::uint32_t>(tasks), std::memory_order_relaxed);
   untaken_.store(static_cast<std::uint32_t>(tasks), std::memory_order_release);
-  untaken_.notify_all();
+  untaken_.notify_all();  // no system call while nobody sleeps
   while (const std::uint32_t untaken = untaken_.load(std::memory_order_acquire)) {
     TryTask(untaken, 0);
   }
   while (const std::uint32_t unfinished = unfinished_.load(std::memory_order_acquire)) {
-    unfinished_.wait(unfinished, std::memory_order_acquire);
+    Wait(unfinished_, unfinished);
   }
 }
 
@@ -42,7 +71,7 @@ void ThreadPool::Work(std::size_t worker) {
     const std::uint32_t untaken = untaken_.load(std::memory_order_acquire);
     if (untaken == kStop) return;
     if (untaken == 0) {
-      untaken_.wait(0, std::memory_order_acquire);
+      Wait(untaken_, 0);
     } else {
       TryTask(untaken, worker);
     }
@@ -53,6 +82,21 @@ void ThreadPool::TryTask(std::uint32_t untaken, std::size_t worker) {
   if (!untaken_.compare_exchange_weak(untaken, untaken - 1, std::memory_order_acq_rel)) return;
   (*run_)(untaken - 1, worker);
   if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_all();
+}
+
+void ThreadPool::Wait(const std::atomic<std::uint32_t>& value, std::uint32_t old) const {
+  if (waits_awake_) {
+    using SteadyClock = std::chrono::steady_clock;
+    constexpr int kPausesPerLook = 32;
+    const auto end = SteadyClock::now() + kAwake;
+    do {
+      for (int i = 0; i < kPausesPerLook; ++i) {
+        if (value.load(std::memory_order_relaxed) != old) return;
+        Pause();
+      }
+    } while (SteadyClock::now() < end);
+  }
+  value.wait(old, std::memory_order_relaxed);
 }
 
 }  // namespace recycling::verifier

@@ -27,5 +27,26 @@ TEST(ThreadPoolTest, RunsEveryTaskOnceAndReturnsAfterTheLast) {
   }
 }
 
+// Long runs of short loops, with pauses in which workers fall asleep in between: every combination
+// of a worker awake, going to sleep and asleep is met by a new loop.
+TEST(ThreadPoolTest, NoLoopIsMissedWhileWorkersFallAsleep) {
+  for (const int threads : {2, 3, 16}) {
+    ThreadPool pool(threads);
+    std::vector<std::size_t> sums(64, 0);
+    std::size_t expected = 0;
+    for (std::size_t loop = 1; loop <= 2000; ++loop) {
+      const std::size_t tasks = 2 + loop % 63;
+      for (std::size_t wait = 0; wait < (loop % 11 == 0 ? 40000U : loop % 100); ++wait) {
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+      }
+      pool.Run(tasks, [&](std::size_t task, std::size_t) { sums[task] += loop; });
+      for (std::size_t task = 0; task < tasks; ++task) expected += loop;
+    }
+    std::size_t sum = 0;
+    for (const std::size_t s : sums) sum += s;
+    ASSERT_EQ(sum, expected) << threads << " threads";
+  }
+}
+
 }  // namespace
 }  // namespace recycling::verifier
