@@ -1,5 +1,7 @@
 #include "verifier/kv_cache.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -26,14 +28,21 @@ absl::Status KvSequence::Append(const KvRows& from, std::span<const int> rows) {
                                                      context_length()));
   }
   const std::size_t pages = (length_ + rows.size() + kPageRows - 1) / kPageRows;
-  std::vector<KvRows> added;
-  while (pages_.size() + added.size() < pages) {
-    RETURN_IF_ERROR(added.emplace_back().Reserve(layout(), kPageRows));
+  const std::size_t had = pages_.size();
+  while (pages_.size() < pages) {
+    KvRows page;
+    if (absl::Status status = page.Reserve(layout(), kPageRows); !status.ok()) {
+      pages_.erase(pages_.begin() + static_cast<std::ptrdiff_t>(had), pages_.end());
+      return status;
+    }
+    pages_.push_back(std::move(page));
   }
-  for (KvRows& page : added) pages_.push_back(std::move(page));
-  for (const int row : rows) {
-    pages_[length_ / kPageRows].CopyRow(from, static_cast<std::size_t>(row), length_ % kPageRows);
-    ++length_;
+  while (!rows.empty()) {
+    const std::size_t at = length_ % kPageRows;
+    const std::size_t count = std::min(rows.size(), kPageRows - at);
+    pages_[length_ / kPageRows].CopyRows(from, rows.first(count), at);
+    length_ += static_cast<std::uint32_t>(count);
+    rows = rows.subspan(count);
   }
   return absl::OkStatus();
 }

@@ -40,17 +40,18 @@ class KvSequence {
   std::uint32_t context_length() const;
   const KvLayout& layout() const;
 
-  // Numbers of a committed position: [key_values] and [value_values] of the layout's type.
-  const std::byte* Key(std::size_t layer, std::uint32_t position) const {
-    return pages_[position / kPageRows].Key(layer, position % kPageRows);
+  // Keys and values of one layer and head, positions [block * kKvBlockRows, ...), as KvRows has
+  // them. Those from length() on are arbitrary.
+  const std::byte* Keys(std::size_t layer, std::size_t head, std::size_t block) const {
+    return pages_[block].Keys(layer, head, 0);
   }
-  const std::byte* Value(std::size_t layer, std::uint32_t position) const {
-    return pages_[position / kPageRows].Value(layer, position % kPageRows);
+  const std::byte* Values(std::size_t layer, std::size_t head, std::size_t block) const {
+    return pages_[block].Values(layer, head, 0);
   }
 
  private:
   friend class KvCache;
-  static constexpr std::uint32_t kPageRows = 64;
+  static constexpr std::uint32_t kPageRows = kKvBlockRows;
 
   explicit KvSequence(KvCache& cache) : cache_(cache) {}
 

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "verifier/buffer.h"
+#include "verifier/kernels/vector_kernels.h"
 #include "verifier/model_config.h"
 
 namespace recycling::verifier {
@@ -17,8 +18,9 @@ namespace recycling::verifier {
 // precision.
 class Rope {
  public:
-  // `factors` [rope_dimensions / 2], or empty: all 1.
-  Rope(const ModelConfig& config, std::span<const float> factors);
+  // `factors` [rope_dimensions / 2], or empty: all 1. `kernels` must outlive it and decides no
+  // bits.
+  Rope(const ModelConfig& config, std::span<const float> factors, const VectorKernels& kernels);
 
   // Memory for `rows` rows. ResourceExhausted if it cannot be had.
   absl::Status Reserve(std::size_t rows);
@@ -33,9 +35,11 @@ class Rope {
   const std::vector<double>& frequencies() const { return frequencies_; }
 
  private:
+  const VectorKernels& kernels_;
   std::vector<double> frequencies_;  // [rope_dimensions / 2]
-  Buffer<float> cosines_;            // [rows, rope_dimensions / 2]
-  Buffer<float> sines_;              // [rows, rope_dimensions / 2]
+  Buffer<std::size_t> tables_;       // [rows]; rows of equal position share one
+  Buffer<float> cosines_;            // [tables, rope_dimensions], each twice
+  Buffer<float> sines_;              // [tables, rope_dimensions], each negated, then as it is
 };
 
 }  // namespace recycling::verifier

@@ -24,7 +24,7 @@ namespace recycling::verifier {
 namespace {
 
 // Changes whenever the bits of a logit may change for the same file, kernel and key-value type.
-constexpr int kArithmeticVersion = 1;
+constexpr int kArithmeticVersion = 2;
 
 using Vector = Eigen::Map<Eigen::ArrayXf>;
 using ConstVector = Eigen::Map<const Eigen::ArrayXf>;
@@ -70,8 +70,10 @@ class PortableTransformer final : public Transformer {
                  .layout = KvLayout::Of(model_->config(), options.kv_type)}),
         pool_(options.threads),
         matmul_(pool_),
-        attention_(model_->config(), pool_),
-        rope_(model_->config(), model_->weights().rope_factors) {}
+        instruction_set_(options.instruction_set),
+        kernels_(VectorKernelsFor(instruction_set_)),
+        attention_(model_->config(), pool_, instruction_set_),
+        rope_(model_->config(), model_->weights().rope_factors, kernels_) {}
 
   absl::Status Reserve() {
     const ModelConfig& c = model_->config();
@@ -93,7 +95,9 @@ class PortableTransformer final : public Transformer {
   }
   const Model& model() const override { return *model_; }
   std::uint32_t context_length() const override { return limits_.context_length; }
-  std::string kernel() const override { return "portable"; }
+  std::string kernel() const override {
+    return "portable matmul, " + std::string(Name(instruction_set_));
+  }
   std::string numerics_id() const override;
 
  private:
@@ -111,6 +115,8 @@ class PortableTransformer final : public Transformer {
   const StepLimits limits_;
   ThreadPool pool_;
   MatMul matmul_;
+  const InstructionSet instruction_set_;
+  const VectorKernels& kernels_;
   Attention attention_;
   Rope rope_;
   Activations act_;
@@ -150,23 +156,14 @@ void PortableTransformer::Embed() {
 
 // residual += W_o attention(rope(W_q x), rope(W_k x), W_v x), x = norm(residual)
 void PortableTransformer::AttentionBlock(std::size_t layer) {
-  const ModelConfig& c = model_->config();
   const LayerWeights& w = model_->weights().layers[layer];
   const std::size_t rows = step_.rows();
   RmsNorm(w.attention_norm, act_.residual.data(), rows, act_.normed.data());
   matmul_(w.query, act_.normed.data(), rows, act_.query.data());
   matmul_(w.key, act_.normed.data(), rows, act_.key.data());
   matmul_(w.value, act_.normed.data(), rows, act_.value.data());
-  for (std::size_t r = 0; r < rows; ++r) {
-    float* query = act_.query.data() + r * w.query.rows;
-    float* key = act_.key.data() + r * w.key.rows;
-    const float* value = act_.value.data() + r * w.value.rows;
-    rope_.Turn(r, c.heads, c.key_length, query);
-    rope_.Turn(r, c.kv_heads, c.key_length, key);
-    StoreKv(limits_.layout.type, key, w.key.rows, fresh_.Key(layer, r));
-    StoreKv(limits_.layout.type, value, w.value.rows, fresh_.Value(layer, r));
-  }
-  attention_(step_, layer, fresh_, act_.query.data(), act_.attended.data());
+  attention_(step_, layer, rope_, act_.query.data(), act_.key.data(), act_.value.data(), fresh_,
+             act_.attended.data());
   matmul_(w.attention_output, act_.attended.data(), rows, act_.normed.data());
   AddToResidual();
 }

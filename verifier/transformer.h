@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "verifier/kernels/cpu.h"
 #include "verifier/kv_cache.h"
 #include "verifier/model.h"
 #include "verifier/step.h"  // Segment
@@ -22,6 +23,7 @@ struct TransformerOptions {
   int threads = 1;     // [1, 1024]
   int max_rows = 512;  // most rows of a pass, all segments together, [1, 65536]
   KvType kv_type = KvType::kF32;
+  InstructionSet instruction_set = BestInstructionSet();  // must be supported
   // Longest sequence, tokens; 0: the model's trained context length. May exceed it: RoPE goes on,
   // quality is not promised.
   std::uint32_t context_length = 0;

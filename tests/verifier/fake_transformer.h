@@ -61,8 +61,7 @@ class FakeTransformer final : public Transformer {
     std::vector<std::vector<TokenId>> paths(segment.tokens.size());
     for (std::size_t row = 0; row < paths.size(); ++row) {
       const auto number = static_cast<float>(segment.tokens[row]);
-      StoreKv(KvType::kF32, &number, 1, rows_.Key(0, row));
-      StoreKv(KvType::kF32, &number, 1, rows_.Value(0, row));
+      rows_.Store(VectorKernelsFor(InstructionSet::kPortable), 0, 0, row, &number, &number);
       const std::int32_t parent = segment.parents[row];
       paths[row] = parent < 0 ? Prefix() : paths[static_cast<std::size_t>(parent)];
       paths[row].push_back(segment.tokens[row]);
@@ -96,7 +95,10 @@ class FakeTransformer final : public Transformer {
     std::vector<TokenId> tokens(kv_->length());
     for (std::uint32_t position = 0; position < kv_->length(); ++position) {
       float number = 0;
-      std::memcpy(&number, kv_->Key(0, position), sizeof(number));
+      std::memcpy(
+          &number,
+          kv_->Values(0, 0, position / kKvBlockRows) + position % kKvBlockRows * sizeof(number),
+          sizeof(number));
       tokens[position] = static_cast<TokenId>(number);
     }
     return tokens;

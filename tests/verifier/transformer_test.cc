@@ -90,12 +90,21 @@ bool SameBits(const Bits& a, const Bits& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
+struct Case {
+  std::string name;
+  TinyModelSpec spec;
+  KvType kv_type;
+  InstructionSet set = BestInstructionSet();
+};
+
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
 // What everything is compared with: one row, one thread, one token after the other from position 0,
 // each committed. Results are kept by token path.
 class Plain {
  public:
-  Plain(std::shared_ptr<const Model> model, KvType type)
-      : engine_(std::move(model), {.kv_type = type}) {}
+  Plain(std::shared_ptr<const Model> model, const Case& c)
+      : engine_(std::move(model), {.kv_type = c.kv_type, .instruction_set = c.set}) {}
 
   const Bits& Logits(const std::vector<TokenId>& tokens) {
     Bits& known = known_[tokens];
@@ -170,24 +179,18 @@ std::vector<TokenId> Join(std::vector<TokenId> tokens, const Tree& tree,
   return tokens;
 }
 
-struct Case {
-  std::string name;
-  TinyModelSpec spec;
-  KvType kv_type;
-};
-
-void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
-
 class BitsTest : public testing::TestWithParam<Case> {};
 
 TEST_P(BitsTest, AnyMixOfTreesEqualsOneTokenAtATime) {
   const auto model = LoadTiny(GetParam().spec);
   ASSERT_NE(model, nullptr);
   const std::uint32_t vocab = model->config().vocab_size;
-  Plain plain(model, GetParam().kv_type);
+  Plain plain(model, GetParam());
   Random random(7);
   for (int threads = 1; threads <= 4; ++threads) {
-    Engine engine(model, {.threads = threads, .kv_type = GetParam().kv_type});
+    Engine engine(
+        model,
+        {.threads = threads, .kv_type = GetParam().kv_type, .instruction_set = GetParam().set});
     for (int pass = 0; pass < 3; ++pass) {
       const int sequences = random.Number(1, 4);
       std::vector<std::unique_ptr<KvSequence>> kv;
@@ -225,8 +228,9 @@ TEST_P(BitsTest, CommittedPathsContinueAsAFreshRun) {
   const auto model = LoadTiny(GetParam().spec);
   ASSERT_NE(model, nullptr);
   const std::uint32_t vocab = model->config().vocab_size;
-  Plain plain(model, GetParam().kv_type);
-  Engine engine(model, {.threads = 2, .kv_type = GetParam().kv_type});
+  Plain plain(model, GetParam());
+  Engine engine(model,
+                {.threads = 2, .kv_type = GetParam().kv_type, .instruction_set = GetParam().set});
   Random random(11);
   const auto kv = engine.Open();
   std::vector<TokenId> tokens = random.Tokens(9, vocab);
@@ -270,6 +274,13 @@ std::vector<Case> Cases() {
   TinyModelSpec wide = {.vocab_size = 64, .hidden_size = 256, .layers = 1, .feed_forward = 16};
   wide.matrix_type = 14;
   cases.push_back({"Q6_K", wide, KvType::kF32});
+  for (const InstructionSet set : SupportedInstructionSets()) {
+    if (set == BestInstructionSet()) continue;
+    std::string name(Name(set));
+    std::erase(name, '-');
+    cases.push_back({"GroupedF16CacheOn_" + name, grouped, KvType::kF16, set});
+    cases.push_back({"OddSizesTiedOn_" + name, odd, KvType::kF32, set});
+  }
   return cases;
 }
 

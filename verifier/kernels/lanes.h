@@ -268,6 +268,13 @@ inline Lanes Exp(const Lanes& x_in) {
   return p * shifted.PowerOfTwo();
 }
 
+// Exp of one number.
+inline float FirstExp(float x) {
+  float lanes[kLanes];
+  Exp(Lanes::Splat(x)).Store(lanes);
+  return lanes[0];
+}
+
 }  // namespace
 }  // namespace recycling::verifier
 

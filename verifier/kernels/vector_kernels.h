@@ -1,6 +1,8 @@
 // Inner loops around the projections, one build for each instruction set, chosen at run time.
 //
-// Every function gives the same bits in every build.
+// Every function gives the same bits in every build, except those of attention: there a product and
+// a sum round once in the AVX2 and AVX-512 builds, which agree to the bit, and twice in the
+// portable one.
 #ifndef RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_H_
 #define RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_H_
 
@@ -10,6 +12,22 @@
 #include "verifier/kernels/cpu.h"
 
 namespace recycling::verifier {
+
+// Positions that are attended to together. Part of the arithmetic.
+constexpr std::size_t kKvBlockRows = 64;
+
+// What attention knows of one query after some blocks of positions, in floats: the largest score,
+// the factor by which the last block made everything before it smaller, sums of weights by lane,
+// and the weighted sum of values, padded to a multiple of 16.
+struct AttentionState {
+  static constexpr std::size_t kMaximum = 0;
+  static constexpr std::size_t kFactor = 1;
+  static constexpr std::size_t kSums = 16;
+  static constexpr std::size_t kOut = 32;
+  static constexpr std::size_t Floats(std::size_t value_vectors) {
+    return kOut + 16 * value_vectors;
+  }
+};
 
 struct VectorKernels {
   // out[i] = x[i] * (1 / sqrt(mean of squares + epsilon)) * weight[i], i in [0, n). Square i is
@@ -26,6 +44,24 @@ struct VectorKernels {
   // Half precision and back: FloatToHalf and HalfToFloat of float_math.h, NaNs too.
   void (*to_half)(const float* from, std::size_t n, std::uint16_t* to);
   void (*from_half)(const std::uint16_t* from, std::size_t n, float* to);
+
+  // scores[q, p] = sum over d ascending of query[q, d] keys[d, p], p in [0, kKvBlockRows). query
+  // [queries, key_length], keys [key_length, kKvBlockRows], scores [queries, scores_stride].
+  void (*scores)(const float* query, std::size_t queries, std::size_t key_length, const float* keys,
+                 float* scores, std::size_t scores_stride);
+  // Adds positions [0, count) of a block, count in [1, kKvBlockRows], to the states of `queries`
+  // queries, [queries, state_stride]. With m the larger of the state's maximum and the block's,
+  // f = e^(maximum - m) and w[p] = e^(scores[p] - m), which overwrites the scores:
+  //   sums[l] = sums[l] f + w[l] + w[l + 16] + ...      one after the other
+  //   out[d]  = out[d] f + w[0] values[0][d] + ...      one after the other
+  // values[p] has 16 value_vectors floats.
+  void (*attend)(float* scores, std::size_t scores_stride, std::size_t queries,
+                 const float* const* values, std::size_t count, std::size_t value_vectors,
+                 float* states, std::size_t state_stride);
+  // One state over the positions of both, those of `to` first.
+  void (*merge)(const float* from, std::size_t value_vectors, float* to);
+  // out[i] = the state's out[i] * (1 / sum), where the sum adds lanes as rms_norm does.
+  void (*finish)(const float* state, std::size_t value_length, float* out);
 };
 
 // Of the highest build that `set` includes.

@@ -3,6 +3,7 @@
 #define RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_BUILD_H_
 
 #include "verifier/kernels/vector_kernels.h"
+#include "verifier/kernels/vector_kernels_attention.h"
 #include "verifier/kernels/vector_kernels_elementwise.h"
 
 namespace recycling::verifier {
@@ -18,7 +19,11 @@ constexpr VectorKernels kThisBuild = {.rms_norm = RmsNorm,
                                       .add = Add,
                                       .turn_pairs = TurnPairs,
                                       .to_half = ToHalf,
-                                      .from_half = FromHalf};
+                                      .from_half = FromHalf,
+                                      .scores = Scores,
+                                      .attend = Attend,
+                                      .merge = Merge,
+                                      .finish = Finish};
 
 }  // namespace
 }  // namespace recycling::verifier
