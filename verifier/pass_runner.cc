@@ -24,16 +24,15 @@ absl::Status PassRunner::PrefillChunk(SequenceState& state, OpenResult& result) 
   const std::uint32_t end = state.base() - 1;  // the root is not prefilled
   const std::uint32_t rows =
       std::min(end - begin, static_cast<std::uint32_t>(options_.prefill_chunk));
-  std::vector<int> chain(rows);  // row r follows row r - 1
-  std::iota(chain.begin(), chain.end(), 0);
-  std::vector<std::int32_t> parents(rows);
-  std::iota(parents.begin(), parents.end(), -1);
+  const std::span<const int> chain = FirstRows(rows);  // row r follows row r - 1
+  parents_.resize(rows);
+  std::iota(parents_.begin(), parents_.end(), -1);
   const std::uint32_t learn_from = end - std::min(state.learn_last, end);
   const std::uint32_t unlearnt = std::clamp(learn_from, begin, begin + rows) - begin;
   const Segment segment = {.kv = state.kv.get(),
                            .tokens = std::span(state.tokens).subspan(begin, rows),
-                           .parents = parents,
-                           .logit_rows = std::span(chain).subspan(unlearnt)};
+                           .parents = parents_,
+                           .logit_rows = chain.subspan(unlearnt)};
   RETURN_IF_ERROR(Forward(state, segment, result.timings));
   RETURN_IF_ERROR(transformer_.Commit(0, chain));
   const absl::Duration start = clock_.Monotonic();
@@ -47,25 +46,25 @@ absl::StatusOr<StepResult> PassRunner::Verify(SequenceState& state, VerifyStep s
   StepResult result;
   ASSIGN_OR_RETURN(const DraftTree tree, TreeToVerify(state, step, &result.draft_ignored));
   // Which nodes the walk will visit is not known before the pass: all have their logits computed.
-  std::vector<int> rows(tree.tokens.size());
-  std::iota(rows.begin(), rows.end(), 0);
-  const Segment segment = {
-      .kv = state.kv.get(), .tokens = tree.tokens, .parents = tree.parents, .logit_rows = rows};
+  const Segment segment = {.kv = state.kv.get(),
+                           .tokens = tree.tokens,
+                           .parents = tree.parents,
+                           .logit_rows = FirstRows(tree.tokens.size())};
   RETURN_IF_ERROR(Forward(state, segment, timings));
   const absl::Duration start = clock_.Monotonic();
   const auto logits = [this](int node) { return transformer_.logits(node); };
   ASSIGN_OR_RETURN(AcceptedPath accepted,
                    AcceptPath(tree, state.history(), state.rules, logits, scratch_));
-  std::vector<int> path = {0};
-  path.insert(path.end(), accepted.nodes.begin(), accepted.nodes.end());
-  RETURN_IF_ERROR(transformer_.Commit(0, path));
+  path_.assign(1, 0);
+  path_.insert(path_.end(), accepted.nodes.begin(), accepted.nodes.end());
+  RETURN_IF_ERROR(transformer_.Commit(0, path_));
   state.tokens.insert(state.tokens.end(), accepted.tokens.begin(), accepted.tokens.end());
   state.ended = accepted.stopped;
 
   if (state.want_candidates) AppendTopK(tree.size(), result.candidates);
   if (const auto& top = state.rules.options.top_logprobs; top.has_value()) {
-    for (std::size_t i = 0; i < path.size(); ++i) {
-      result.logprobs.push_back(LogProbabilities(logits(path[i]), accepted.tokens[i], *top));
+    for (std::size_t i = 0; i < path_.size(); ++i) {
+      result.logprobs.push_back(LogProbabilities(logits(path_[i]), accepted.tokens[i], *top));
     }
   }
   result.rows = tree.size();
@@ -74,6 +73,11 @@ absl::StatusOr<StepResult> PassRunner::Verify(SequenceState& state, VerifyStep s
   timings.sample += clock_.Monotonic() - start;
   result.timings = timings;
   return result;
+}
+
+std::span<const int> PassRunner::FirstRows(std::size_t count) {
+  while (rows_.size() < count) rows_.push_back(static_cast<int>(rows_.size()));
+  return std::span(rows_).first(count);
 }
 
 absl::StatusOr<DraftTree> PassRunner::TreeToVerify(const SequenceState& state, VerifyStep& step,
@@ -123,10 +127,13 @@ absl::Status PassRunner::Forward(const SequenceState& state, const Segment& segm
 void PassRunner::AppendTopK(int logit_rows, Candidates& candidates) const {
   if (logit_rows == 0) return;
   candidates.k = options_.k;
-  for (int row = 0; row < logit_rows; ++row) {
-    candidates.ids.resize(candidates.ids.size() + options_.k);
-    TopK(transformer_.logits(row), std::span(candidates.ids).last(options_.k));
-  }
+  const std::size_t rows = static_cast<std::size_t>(logit_rows);
+  const std::size_t before = candidates.ids.size();
+  candidates.ids.resize(before + rows * options_.k);
+  const auto added = std::span(candidates.ids).subspan(before);
+  transformer_.Share(rows, [&](std::size_t row) {
+    TopK(transformer_.logits(static_cast<int>(row)), added.subspan(row * options_.k, options_.k));
+  });
 }
 
 }  // namespace recycling::verifier

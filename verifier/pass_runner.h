@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -58,6 +59,8 @@ class PassRunner {
  private:
   absl::StatusOr<DraftTree> TreeToVerify(const SequenceState& state, VerifyStep& step,
                                          bool* draft_ignored) const;
+  // 0, 1, ..., count - 1; valid until the next call.
+  std::span<const int> FirstRows(std::size_t count);
   absl::Status Forward(const SequenceState& state, const Segment& segment, StepTimings& timings);
   void AppendTopK(int logit_rows, Candidates& candidates) const;
 
@@ -65,6 +68,10 @@ class PassRunner {
   const SchedulerOptions& options_;
   const Clock& clock_;
   SamplerScratch scratch_;
+  // Memory that passes use again.
+  std::vector<int> rows_;  // 0, 1, 2 and so on
+  std::vector<std::int32_t> parents_;
+  std::vector<int> path_;
 };
 
 }  // namespace recycling::verifier

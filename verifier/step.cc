@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 
@@ -60,10 +59,7 @@ absl::Status AddLogitRows(const Segment& segment, Step& step) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<Step> MakeStep(std::span<const Segment> segments, const StepLimits& limits) {
-  Step step;
+absl::Status AddSegments(std::span<const Segment> segments, const StepLimits& limits, Step& step) {
   for (const Segment& segment : segments) {
     RETURN_IF_ERROR(CheckSequence(segment, step, limits));
     if (segment.tokens.empty() || segment.parents.size() != segment.tokens.size()) {
@@ -87,7 +83,25 @@ absl::StatusOr<Step> MakeStep(std::span<const Segment> segments, const StepLimit
     }
     RETURN_IF_ERROR(AddLogitRows(segment, step));
   }
-  return step;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void Step::Clear() {
+  segments.clear();
+  tokens.clear();
+  parents.clear();
+  positions.clear();
+  logit_rows.clear();
+  max_positions = 0;
+}
+
+absl::Status LayOut(std::span<const Segment> segments, const StepLimits& limits, Step& step) {
+  step.Clear();
+  const absl::Status status = AddSegments(segments, limits, step);
+  if (!status.ok()) step.Clear();
+  return status;
 }
 
 }  // namespace recycling::verifier

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "common/token_id.h"
 #include "verifier/kv_cache.h"
 
@@ -44,6 +44,8 @@ struct Step {
   std::uint32_t max_positions = 0;       // largest position + 1
 
   std::size_t rows() const { return tokens.size(); }
+  // Without segments and rows; keeps the memory.
+  void Clear();
 };
 
 struct StepLimits {
@@ -53,9 +55,9 @@ struct StepLimits {
   KvLayout layout;
 };
 
-// InvalidArgument, saying what, got and expected, if a segment is not as Segment says or a limit is
-// passed.
-absl::StatusOr<Step> MakeStep(std::span<const Segment> segments, const StepLimits& limits);
+// Lays out `segments` in `step`, whose memory is used again. InvalidArgument, saying what, got and
+// expected, if a segment is not as Segment says or a limit is passed; the step is clear then.
+absl::Status LayOut(std::span<const Segment> segments, const StepLimits& limits, Step& step);
 
 }  // namespace recycling::verifier
 

@@ -1,6 +1,7 @@
 #include "verifier/top_k.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "verifier/kernels/float_math.h"
+#include "verifier/kernels/vector_kernels.h"
 
 namespace recycling::verifier {
 namespace {
@@ -26,19 +28,25 @@ std::uint64_t OrderKey(float logit, TokenId id) {
 }  // namespace
 
 void TopK(std::span<const float> logits, std::span<TokenId> ids) {
-  const std::size_t k = ids.size();
-  std::vector<std::uint64_t> best(k);  // keys, highest first; 0 is below every key
-  float least = NAN;                   // logit of best.back() once all k are taken
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] <= least) continue;  // of equal logits the earlier one stays
+  static const VectorKernels& kernels = VectorKernelsFor(BestInstructionSet());
+  constexpr std::size_t kUsual = 64;
+  std::array<std::uint64_t, kUsual> few{};
+  std::vector<std::uint64_t> many(ids.size() > kUsual ? ids.size() : 0);
+  const std::span<std::uint64_t> best =  // keys, highest first; 0 is below every key
+      many.empty() ? std::span(few).first(ids.size()) : std::span(many);
+  const std::size_t n = logits.size();
+  float least = NAN;  // logit of best.back() once all are taken
+  // Of equal logits the earlier one stays.
+  for (std::size_t i = kernels.next_above(logits.data(), 0, n, least); i < n;
+       i = kernels.next_above(logits.data(), i + 1, n, least)) {
     const std::uint64_t key = OrderKey(logits[i], static_cast<TokenId>(i));
     if (key < best.back()) continue;
-    std::size_t at = k - 1;
+    std::size_t at = best.size() - 1;
     for (; at > 0 && best[at - 1] < key; --at) best[at] = best[at - 1];
     best[at] = key;
     if (best.back() != 0) least = logits[~static_cast<TokenId>(best.back())];
   }
-  for (std::size_t i = 0; i < k; ++i) ids[i] = ~static_cast<TokenId>(best[i]);
+  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = ~static_cast<TokenId>(best[i]);
 }
 
 TokenLogprob LogProbabilities(std::span<const float> logits, TokenId token, std::uint32_t top) {

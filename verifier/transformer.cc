@@ -93,6 +93,9 @@ class PortableTransformer final : public Transformer {
     return {act_.logits.data() + static_cast<std::size_t>(row) * limits_.vocab_size,
             limits_.vocab_size};
   }
+  void Share(std::size_t tasks, absl::FunctionRef<void(std::size_t task)> run) override {
+    pool_.Run(tasks, [&](std::size_t task, std::size_t) { run(task); });
+  }
   const Model& model() const override { return *model_; }
   std::uint32_t context_length() const override { return limits_.context_length; }
   std::string kernel() const override {
@@ -122,21 +125,24 @@ class PortableTransformer final : public Transformer {
   Activations act_;
   KvRows fresh_;  // keys and values of the pass's rows
   Step step_;     // the pass
+  std::vector<int> commit_rows_;
 };
 
 absl::Status PortableTransformer::Forward(std::span<const Segment> segments,
                                           const std::atomic<bool>* cancelled) {
-  step_ = Step();
-  ASSIGN_OR_RETURN(Step step, MakeStep(segments, limits_));
-  RETURN_IF_ERROR(attention_.Prepare(step));
-  RETURN_IF_ERROR(act_.logits.Reserve(step.logit_rows.size() * limits_.vocab_size, "logits"));
-  step_ = std::move(step);
+  RETURN_IF_ERROR(LayOut(segments, limits_, step_));
+  absl::Status room = attention_.Prepare(step_);
+  room.Update(act_.logits.Reserve(step_.logit_rows.size() * limits_.vocab_size, "logits"));
+  if (!room.ok()) {
+    step_.Clear();
+    return room;
+  }
 
   rope_.SetPositions(step_.positions);
   Embed();
   for (std::size_t layer = 0; layer < model_->weights().layers.size(); ++layer) {
     if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed)) {
-      step_ = Step();
+      step_.Clear();
       return absl::CancelledError("pass: cancelled");
     }
     AttentionBlock(layer);
@@ -225,7 +231,8 @@ absl::Status PortableTransformer::Commit(int segment, std::span<const int> path)
                                                       " positions, expected ", s.prefix,
                                                       " as in the pass"));
   }
-  std::vector<int> rows;
+  std::vector<int>& rows = commit_rows_;
+  rows.clear();
   std::int32_t parent = -1;
   for (const int node : path) {
     const std::size_t row = s.first_row + static_cast<std::size_t>(std::max(node, 0));

@@ -5,11 +5,13 @@
 #define RECYCLING_VERIFIER_TRANSFORMER_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "verifier/kernels/cpu.h"
@@ -58,6 +60,12 @@ class Transformer {
   // time in a pass or a sequence whose length changed since; ResourceExhausted if memory cannot be
   // had. On error nothing changed.
   virtual absl::Status Commit(int segment, std::span<const int> path) = 0;
+
+  // Calls run(task) once for every task in [0, tasks), on the threads that run passes. For what is
+  // read off the logits of many rows.
+  virtual void Share(std::size_t tasks, absl::FunctionRef<void(std::size_t task)> run) {
+    for (std::size_t task = 0; task < tasks; ++task) run(task);
+  }
 
   virtual const Model& model() const = 0;
   virtual std::uint32_t context_length() const = 0;

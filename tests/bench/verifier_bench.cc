@@ -1,8 +1,14 @@
 // Kernels of the verifier and what holds them together. Two threads where threads matter.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
 
+#include "verifier/attention.h"
 #include "verifier/kernels/thread_pool.h"
 
 namespace recycling::verifier {
@@ -43,6 +49,77 @@ void BM_BarrierAfterGap(benchmark::State& state) {
   }
 }
 BENCHMARK(BM_BarrierAfterGap)->ArgName("loops")->Arg(100)->Arg(10000)->Arg(30000)->UseRealTime();
+
+// One layer of the 0.9 B model's attention: a tree of `rows` rows (all children of the root) after
+// `positions` cached ones, F16, two threads. Counters: multiply-adds counted twice, and the bytes
+// of keys and values, each taken once.
+void BM_Attention(benchmark::State& state) {
+  const auto set = static_cast<InstructionSet>(state.range(0));
+  if (!Supports(set)) {
+    state.SkipWithError("not supported here");
+    return;
+  }
+  const auto rows = static_cast<std::size_t>(state.range(1));
+  const auto positions = static_cast<std::size_t>(state.range(2));
+  ModelConfig config;
+  config.layers = 1;
+  config.heads = 30;
+  config.kv_heads = 10;
+  config.key_length = config.value_length = config.rope_dimensions = 64;
+  config.rope_freq_base = 10000;
+  const KvLayout layout = KvLayout::Of(config, KvType::kF16);
+  const VectorKernels& kernels = VectorKernelsFor(set);
+  const auto cache = *KvCache::Create(config, KvType::kF16, 1 << 20, 1);
+  const auto kv = *cache->Open();
+  const std::vector<float> numbers(64, 0.25F);
+  KvRows fresh;
+  if (!fresh.Reserve(layout, std::max(rows, positions)).ok()) return;
+  for (std::size_t r = 0; r < positions; ++r) {
+    for (std::size_t h = 0; h < config.kv_heads; ++h) {
+      fresh.Store(kernels, 0, h, r, numbers.data(), numbers.data());
+    }
+  }
+  std::vector<int> all(positions);
+  std::iota(all.begin(), all.end(), 0);
+  if (!kv->Append(fresh, all).ok()) return;
+  Step step;
+  step.segments = {{.kv = kv.get(),
+                    .prefix = static_cast<std::uint32_t>(positions),
+                    .first_row = 0,
+                    .rows = rows}};
+  step.tokens.assign(rows, 0);
+  step.parents.assign(rows, 0);
+  step.parents[0] = -1;
+  step.positions.assign(rows, static_cast<std::uint32_t>(positions + 1));
+  step.positions[0] = static_cast<std::uint32_t>(positions);
+  ThreadPool pool(2);
+  Attention attention(config, pool, set);
+  Rope rope(config, {}, kernels);
+  if (!attention.Prepare(step).ok() || !rope.Reserve(rows).ok()) return;
+  rope.SetPositions(step.positions);
+  std::vector<float> query(rows * 30 * 64, 0.5F);
+  std::vector<float> key(rows * 10 * 64, 0.25F);
+  const std::vector<float> value(rows * 10 * 64, 0.25F);
+  std::vector<float> out(rows * 30 * 64);
+  for (auto _ : state) {
+    attention(step, 0, rope, query.data(), key.data(), value.data(), fresh, out.data());
+    benchmark::ClobberMemory();
+  }
+  const double scores = 30.0 * static_cast<double>(rows * positions);
+  state.counters["flop"] =
+      benchmark::Counter(scores * 2 * 128, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["bytes"] =
+      benchmark::Counter(static_cast<double>(positions * layout.token_bytes()),
+                         benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(BM_Attention)
+    ->ArgNames({"set", "rows", "positions"})
+    ->ArgsProduct({{static_cast<int>(InstructionSet::kPortable),
+                    static_cast<int>(InstructionSet::kAvx2),
+                    static_cast<int>(InstructionSet::kAvx512)},
+                   {1, 81},
+                   {512, 8192, 32768}})
+    ->UseRealTime();
 
 }  // namespace
 }  // namespace recycling::verifier

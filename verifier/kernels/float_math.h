@@ -1,5 +1,6 @@
 // Elementary functions in plain IEEE arithmetic: the same bits on every machine and from every
-// compiler (the C library's differ between processors). Needs -ffp-contract=off.
+// compiler (the C library's differ between processors). Needs -ffp-contract=off. Always inlined, as
+// sources for other instruction sets use them.
 #ifndef RECYCLING_VERIFIER_KERNELS_FLOAT_MATH_H_
 #define RECYCLING_VERIFIER_KERNELS_FLOAT_MATH_H_
 
@@ -10,7 +11,7 @@ namespace recycling::verifier {
 
 // Half precision to single, exact; infinities too, a NaN becomes quiet and keeps its other bits. As
 // the processors' own conversions.
-inline float HalfToFloat(std::uint16_t half) {
+[[gnu::always_inline]] inline float HalfToFloat(std::uint16_t half) {
   const std::uint32_t sign = (half & 0x8000U) << 16;
   const std::uint32_t magnitude = (half & 0x7fffU) << 13;
   // Moves the exponent's bias from 15 to 127; a multiplication does it for subnormals as well.
@@ -22,7 +23,7 @@ inline float HalfToFloat(std::uint16_t half) {
 
 // Single precision to half, to nearest, ties to even; too large becomes infinite, a NaN
 // quiet with the upper bits it had. As the processors' own conversions.
-inline std::uint16_t FloatToHalf(float value) {
+[[gnu::always_inline]] inline std::uint16_t FloatToHalf(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = (bits >> 16) & 0x8000U;
   const std::uint32_t magnitude = bits & 0x7fffffffU;
@@ -43,7 +44,7 @@ inline float Bfloat16ToFloat(std::uint16_t value) {
 
 // e^x within 2 units in the last place, for x in [-87, 88]; below and above as at the ends. NaN in,
 // NaN out.
-inline float Exp(float x) {
+[[gnu::always_inline]] inline float Exp(float x) {
   x = x < -87.0F ? -87.0F : x;
   x = x > 88.0F ? 88.0F : x;
   // x = n ln 2 + r with |r| <= ln 2 / 2; adding 1.5 * 2^23 leaves n in the low bits.
@@ -64,7 +65,7 @@ inline float Exp(float x) {
 }
 
 // e^x for x <= 0 within 2 units in the last place; 0 below -708. e^0 is 1 exactly.
-inline double ExpNonPositive(double x) {
+[[gnu::always_inline]] inline double ExpNonPositive(double x) {
   if (!(x >= -708.0)) return 0;
   // x = n ln 2 + r with |r| <= ln 2 / 2, as above; n times the first part of ln 2 is exact.
   const double shifted = x * 1.4426950408889634 + 6755399441055744.0;

@@ -41,6 +41,13 @@ struct VectorKernels {
   // the angle whose cosine stands twice in cosines and whose sine stands negated, then as it is, in
   // sines.
   void (*turn_pairs)(const float* cosines, const float* sines, std::size_t n, float* x);
+  // The first i in [begin, n) at which x[i] <= bound does not hold, NaN included; n if there is
+  // none.
+  std::size_t (*next_above)(const float* x, std::size_t begin, std::size_t n, float bound);
+  // out[i] = ExpNonPositive((x[i] - highest) / temperature), of float_math.h.
+  void (*weights)(const double* x, std::size_t n, double highest, double temperature, double* out);
+  // The largest of x, n at least 1, none of them NaN.
+  double (*largest)(const double* x, std::size_t n);
   // Half precision and back: FloatToHalf and HalfToFloat of float_math.h, NaNs too.
   void (*to_half)(const float* from, std::size_t n, std::uint16_t* to);
   void (*from_half)(const std::uint16_t* from, std::size_t n, float* to);

@@ -5,6 +5,7 @@
 #include "verifier/kernels/vector_kernels.h"
 #include "verifier/kernels/vector_kernels_attention.h"
 #include "verifier/kernels/vector_kernels_elementwise.h"
+#include "verifier/kernels/vector_kernels_sampling.h"
 
 namespace recycling::verifier {
 
@@ -18,6 +19,9 @@ constexpr VectorKernels kThisBuild = {.rms_norm = RmsNorm,
                                       .silu_times = SiluTimes,
                                       .add = Add,
                                       .turn_pairs = TurnPairs,
+                                      .next_above = NextAbove,
+                                      .weights = Weights,
+                                      .largest = LargestOf,
                                       .to_half = ToHalf,
                                       .from_half = FromHalf,
                                       .scores = Scores,
