@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <functional>
+#include <utility>
 #include <vector>
 
 namespace recycling::doubles {
@@ -79,23 +81,56 @@ std::uint32_t BlockValues(std::uint32_t type) {
   return type == kQ8_0 || type == kQ4_0 ? 32 : 1;
 }
 
-// A matrix [rows, columns] that keeps the size of what it is multiplied with.
+constexpr float kOutlierScale = 100.0F;
+
+using IsOutlier = std::function<bool(std::uint32_t)>;
+
+bool None(std::uint32_t) { return false; }
+
+// Makes value `i` of a quantized block as small as it can be without being zero.
+void Shrink(std::uint32_t type, std::uint32_t i, std::string& block) {
+  if (type == kQ8_0) {
+    char& number = block[2 + i];
+    number = number < 0 ? -1 : 1;
+  } else if (type == kQ4_0) {
+    char& pair = block[2 + i % 16];
+    const unsigned shift = i < 16 ? 0 : 4;
+    const unsigned bits = static_cast<unsigned char>(pair);
+    const unsigned number = (bits >> shift & 15) < 8 ? 7 : 9;
+    pair = static_cast<char>((bits & ~(15U << shift)) | number << shift);
+  }
+}
+
+// A matrix [rows, columns] that keeps the size of what it is multiplied with. Outlier rows are
+// larger, outlier columns smaller.
 void AddMatrix(GgufWriter& writer, const std::string& name, std::uint32_t columns,
-               std::uint32_t rows, std::uint32_t type, Random& random) {
+               std::uint32_t rows, std::uint32_t type, Random& random,
+               const IsOutlier& outlier_row = None, const IsOutlier& outlier_column = None) {
   if (columns % BlockValues(type) != 0) type = kF32;
+  const std::uint32_t block_values = BlockValues(type);
   const float scale = 1.7F / std::sqrt(static_cast<float>(columns));
   std::string data;
-  const std::uint64_t blocks = std::uint64_t{rows} * columns / BlockValues(type);
-  for (std::uint64_t i = 0; i < blocks; ++i) data += RandomBlock(type, scale, random);
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    const float row_scale = outlier_row(row) ? scale * kOutlierScale : scale;
+    for (std::uint32_t column = 0; column < columns; column += block_values) {
+      const bool small = block_values == 1 && outlier_column(column);
+      std::string block = RandomBlock(type, small ? row_scale / kOutlierScale : row_scale, random);
+      for (std::uint32_t i = 0; block_values > 1 && i < block_values; ++i) {
+        if (outlier_column(column + i)) Shrink(type, i, block);
+      }
+      data += block;
+    }
+  }
   writer.Tensor(name, {columns, rows}, type, data);
 }
 
-// A vector of numbers in [low, high].
+// A vector of numbers in [low, high]; outliers are larger.
 void AddVector(GgufWriter& writer, const std::string& name, std::uint32_t size, float low,
-               float high, Random& random) {
+               float high, Random& random, const IsOutlier& outlier = None) {
   std::string data;
   for (std::uint32_t i = 0; i < size; ++i) {
-    data += GgufBytes(low + (high - low) * 0.5F * (random.Symmetric() + 1.0F));
+    const float value = low + (high - low) * 0.5F * (random.Symmetric() + 1.0F);
+    data += GgufBytes(outlier(i) ? value * kOutlierScale : value);
   }
   writer.Tensor(name, {size}, kF32, data);
 }
@@ -132,7 +167,9 @@ void AddTokenizer(GgufWriter& writer, std::uint32_t vocab_size) {
     types.push_back(kNormal);
   }
   while (tokens.size() < vocab_size) {
-    tokens.push_back("w" + std::to_string(tokens.size()));
+    std::string token = "w";
+    token += std::to_string(tokens.size());
+    tokens.push_back(std::move(token));
     types.push_back(kNormal);
   }
   tokens.resize(vocab_size);
@@ -164,21 +201,40 @@ void AddConfig(GgufWriter& writer, const TinyModelSpec& spec) {
   writer.Float("llama.attention.layer_norm_rms_epsilon", 1e-5F);
 }
 
+// One channel of every `every`; none if that is 0.
+IsOutlier Every(std::uint32_t every) {
+  if (every == 0) return None;
+  return [every](std::uint32_t channel) { return channel % every == every / 2; };
+}
+
 void AddLayer(GgufWriter& writer, const TinyModelSpec& spec, std::uint32_t layer, Random& random) {
-  const std::string block = "blk." + std::to_string(layer) + ".";
+  std::string block = "blk.";
+  block += std::to_string(layer);
+  block += '.';
   const std::uint32_t heads = spec.kv_heads * spec.heads_per_group;
-  const auto matrix = [&](const char* name, std::uint32_t columns, std::uint32_t rows) {
-    AddMatrix(writer, block + name + ".weight", columns, rows, spec.matrix_type, random);
+  const IsOutlier outlier = Every(spec.outlier_every);
+  // The value channel that reaches a channel of all heads.
+  const IsOutlier attended = [&](std::uint32_t channel) {
+    const std::uint32_t kv_head = channel / spec.value_length / spec.heads_per_group;
+    return outlier(kv_head * spec.value_length + channel % spec.value_length);
   };
-  AddVector(writer, block + "attn_norm.weight", spec.hidden_size, 0.5F, 1.5F, random);
-  matrix("attn_q", spec.hidden_size, heads * spec.key_length);
-  matrix("attn_k", spec.hidden_size, spec.kv_heads * spec.key_length);
-  matrix("attn_v", spec.hidden_size, spec.kv_heads * spec.value_length);
-  matrix("attn_output", heads * spec.value_length, spec.hidden_size);
-  AddVector(writer, block + "ffn_norm.weight", spec.hidden_size, 0.5F, 1.5F, random);
-  matrix("ffn_gate", spec.hidden_size, spec.feed_forward);
-  matrix("ffn_up", spec.hidden_size, spec.feed_forward);
-  matrix("ffn_down", spec.feed_forward, spec.hidden_size);
+  const auto matrix = [&](const char* name, std::uint32_t columns, std::uint32_t rows,
+                          const IsOutlier& outlier_row, const IsOutlier& outlier_column) {
+    AddMatrix(writer, block + name + ".weight", columns, rows, spec.matrix_type, random,
+              outlier_row, outlier_column);
+  };
+  const auto norm = [&](const char* name) {
+    AddVector(writer, block + name + ".weight", spec.hidden_size, 0.5F, 1.5F, random, outlier);
+  };
+  norm("attn_norm");
+  matrix("attn_q", spec.hidden_size, heads * spec.key_length, None, outlier);
+  matrix("attn_k", spec.hidden_size, spec.kv_heads * spec.key_length, None, outlier);
+  matrix("attn_v", spec.hidden_size, spec.kv_heads * spec.value_length, outlier, outlier);
+  matrix("attn_output", heads * spec.value_length, spec.hidden_size, None, attended);
+  norm("ffn_norm");
+  matrix("ffn_gate", spec.hidden_size, spec.feed_forward, None, outlier);
+  matrix("ffn_up", spec.hidden_size, spec.feed_forward, outlier, outlier);
+  matrix("ffn_down", spec.feed_forward, spec.hidden_size, None, outlier);
 }
 
 }  // namespace
@@ -193,9 +249,11 @@ GgufWriter TinyModelWriter(const TinyModelSpec& spec) {
   for (std::uint32_t layer = 0; layer < spec.layers; ++layer) {
     AddLayer(writer, spec, layer, random);
   }
-  AddVector(writer, "output_norm.weight", spec.hidden_size, 2.0F, 4.0F, random);
+  const IsOutlier outlier = spec.tied ? None : Every(spec.outlier_every);
+  AddVector(writer, "output_norm.weight", spec.hidden_size, 2.0F, 4.0F, random, outlier);
   if (!spec.tied) {
-    AddMatrix(writer, "output.weight", spec.hidden_size, spec.vocab_size, spec.matrix_type, random);
+    AddMatrix(writer, "output.weight", spec.hidden_size, spec.vocab_size, spec.matrix_type, random,
+              None, outlier);
   }
   if (spec.rope_factors) {
     AddVector(writer, "rope_freqs.weight", spec.key_length / 2, 1.0F, 8.0F, random);

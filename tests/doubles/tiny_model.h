@@ -28,6 +28,11 @@ struct TinyModelSpec {
   // Type of the matrices, as the format numbers them: 0 F32, 1 F16, 2 Q4_0, 8 Q8_0, 14 Q6_K, 30
   // BF16. A matrix whose rows are not whole blocks (32 values; 256 for Q6_K) stays F32.
   std::uint32_t matrix_type = 0;
+  // 0: none. Else one of so many input channels of every projection (of a tied model, all but the
+  // last) is an outlier: a hundred times as large as the others, and met by weights as much smaller
+  // (in Q8_0 and Q4_0 the smallest ones, in Q6_K as ever), so that what the others say still
+  // matters.
+  std::uint32_t outlier_every = 0;
   std::uint64_t seed = 1;
 };
 

@@ -1,6 +1,4 @@
-// Compares a model file's logits and greedy ids with goldens that another program computed:
-//   NAME.json        prompt ids, greedy ids that follow, smallest gap between first and second
-//   choice NAME.logits.f32  little-endian float32 [prompt ids, vocabulary]
+// Compares a model file's logits and greedy ids with goldens.
 #ifndef RECYCLING_TESTS_VERIFIER_GOLDEN_CHECK_H_
 #define RECYCLING_TESTS_VERIFIER_GOLDEN_CHECK_H_
 
@@ -9,51 +7,16 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "tests/verifier/golden_files.h"
 #include "verifier/transformer.h"
 
 namespace recycling::verifier {
 
 // Largest difference of a logit, as a part of the golden's largest logit.
 inline constexpr float kTolerance = 1e-4F;
-
-struct Golden {
-  std::string name;
-  std::vector<TokenId> ids;     // the prompt's
-  std::vector<TokenId> greedy;  // that follow
-  float margin = 0;             // smallest gap between first and second choice among them
-  std::vector<float> logits;    // [ids, vocab]
-};
-
-inline std::vector<Golden> ReadGoldens(const std::filesystem::path& folder,
-                                       const std::string& prefix) {
-  std::vector<Golden> goldens;
-  std::error_code none;  // no folder, no goldens
-  for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
-    const std::filesystem::path path = entry.path();
-    if (path.extension() != ".json" || path.filename().string().rfind(prefix, 0) != 0) continue;
-    std::ifstream file(path);
-    const auto json = nlohmann::json::parse(file);
-    Golden golden;
-    golden.name = path.stem().string();
-    golden.ids = json.at(json.contains("ids") ? "ids" : "prompt").get<std::vector<TokenId>>();
-    golden.greedy = json.at("greedy").get<std::vector<TokenId>>();
-    golden.margin = json.at(json.contains("min_margin") ? "min_margin" : "min_greedy_margin");
-    std::ifstream logits(std::filesystem::path(path).replace_extension(".logits.f32"),
-                         std::ios::binary);
-    const std::string bytes(std::istreambuf_iterator<char>(logits), {});
-    golden.logits.resize(bytes.size() / sizeof(float));
-    std::memcpy(golden.logits.data(), bytes.data(), golden.logits.size() * sizeof(float));
-    goldens.push_back(std::move(golden));
-  }
-  return goldens;
-}
 
 // One sequence of one model.
 class Runner {

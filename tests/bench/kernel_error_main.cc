@@ -1,0 +1,185 @@
+// bench_kernel_error: how far each kernel's logits are from what they should be. One JSON object.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "common/program.h"
+#include "common/status_macros.h"
+#include "tests/bench/kernel_choice.h"
+#include "tests/doubles/tiny_model.h"
+#include "tests/verifier/golden_files.h"
+#include "verifier/tensor_type.h"
+#include "verifier/transformer.h"
+
+ABSL_FLAG(std::string, goldens, "",
+          "Folder of goldens, NAME.json and NAME.logits.f32; a name begins with its model's and a "
+          "dot. Empty: none.");
+ABSL_FLAG(std::string, models, "",
+          "Folder of the goldens' models, MODEL.gguf, or the file of the one model of all.");
+ABSL_FLAG(int, threads, 2, "Threads of a pass.");
+
+namespace recycling::bench {
+namespace {
+
+using verifier::TensorType;
+
+// Of every position of `ids`.
+absl::StatusOr<std::vector<float>> Logits(const std::shared_ptr<const verifier::Model>& model,
+                                          const std::string& kernel,
+                                          const std::vector<TokenId>& ids) {
+  verifier::TransformerOptions options = {.threads = absl::GetFlag(FLAGS_threads),
+                                          .max_rows = static_cast<int>(ids.size())};
+  RETURN_IF_ERROR(ChooseKernel(kernel, options));
+  ASSIGN_OR_RETURN(const auto transformer, verifier::Transformer::Create(model, options));
+  ASSIGN_OR_RETURN(const auto cache, verifier::KvCache::Create(model->config(), options.kv_type,
+                                                               transformer->context_length(), 1));
+  ASSIGN_OR_RETURN(const auto sequence, cache->Open());
+  std::vector<std::int32_t> parents(ids.size());
+  std::iota(parents.begin(), parents.end(), -1);
+  std::vector<int> rows(ids.size());
+  std::iota(rows.begin(), rows.end(), 0);
+  const verifier::Segment segment = {
+      .kv = sequence.get(), .tokens = ids, .parents = parents, .logit_rows = rows};
+  RETURN_IF_ERROR(transformer->Forward({&segment, 1}, nullptr));
+  std::vector<float> logits;
+  for (const int row : rows) {
+    const auto of_row = transformer->logits(row);
+    logits.insert(logits.end(), of_row.begin(), of_row.end());
+  }
+  return logits;
+}
+
+// Largest difference as a part of the largest expected magnitude.
+double RelativeError(const std::vector<float>& got, const std::vector<float>& expected) {
+  double scale = 0;
+  double difference = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    scale = std::max(scale, std::fabs(double{expected[i]}));
+    const double one = std::fabs(double{got[i]} - double{expected[i]});
+    if (!(one <= difference)) difference = one;  // NaN too
+  }
+  return difference / scale;
+}
+
+// The worst error of a kernel on one model.
+struct Worst {
+  int prompts = 0;
+  double error = 0;
+};
+
+nlohmann::json ToJson(const std::map<std::string, Worst>& errors) {
+  nlohmann::json json = nlohmann::json::object();
+  for (const auto& [name, worst] : errors) {
+    json[name] = {{"prompts", worst.prompts}, {"error", worst.error}};
+  }
+  return json;
+}
+
+void Add(Worst& worst, double error) {
+  ++worst.prompts;
+  if (!(error <= worst.error)) worst.error = error;
+}
+
+// Against the goldens' logits, by model.
+absl::StatusOr<std::map<std::string, Worst>> GoldenErrors(const std::string& kernel) {
+  std::map<std::string, Worst> errors;
+  const std::filesystem::path models = absl::GetFlag(FLAGS_models);
+  for (const auto& golden : verifier::ReadGoldens(absl::GetFlag(FLAGS_goldens), "")) {
+    const bool one = std::filesystem::is_regular_file(models);
+    const std::string name =
+        one ? models.stem().string() : golden.name.substr(0, golden.name.rfind('.'));
+    const std::filesystem::path path = one ? models : models / (name + ".gguf");
+    if (!std::filesystem::exists(path)) continue;
+    ASSIGN_OR_RETURN(const auto model, verifier::Model::Load(path));
+    ASSIGN_OR_RETURN(const auto logits, Logits(model, kernel, golden.ids));
+    if (logits.size() != golden.logits.size()) {
+      return absl::DataLossError(absl::StrCat(golden.name, ": got ", golden.logits.size(),
+                                              " logits, expected ", logits.size()));
+    }
+    Add(errors[name], RelativeError(logits, golden.logits));
+  }
+  return errors;
+}
+
+// A random model in which one of so many inputs of every projection is an outlier.
+absl::StatusOr<std::shared_ptr<const verifier::Model>> OutlierModel(TensorType type,
+                                                                    std::string& bytes) {
+  doubles::TinyModelSpec spec;
+  spec.vocab_size = 512;
+  spec.hidden_size = 256;
+  spec.layers = 4;
+  spec.key_length = 32;
+  spec.value_length = 32;
+  spec.heads_per_group = 4;
+  spec.feed_forward = 768;
+  spec.matrix_type = static_cast<std::uint32_t>(type);
+  spec.outlier_every = 64;
+  bytes = doubles::TinyModelBytes(spec);
+  ASSIGN_OR_RETURN(auto file,
+                   verifier::GgufFile::Parse(std::as_bytes(std::span<const char>(bytes))));
+  return verifier::Model::FromFile(std::move(file), "outliers");
+}
+
+// Against the portable kernel, by tensor type.
+absl::StatusOr<std::map<std::string, Worst>> OutlierErrors(const std::string& kernel) {
+  constexpr int kPrompts = 4;
+  constexpr std::size_t kTokens = 64;
+  std::map<std::string, Worst> errors;
+  for (const TensorType type : {TensorType::kF32, TensorType::kF16, TensorType::kBF16,
+                                TensorType::kQ8_0, TensorType::kQ4_0}) {
+    std::string bytes;
+    ASSIGN_OR_RETURN(const auto model, OutlierModel(type, bytes));
+    for (unsigned prompt = 0; prompt < kPrompts; ++prompt) {
+      std::vector<TokenId> ids(kTokens);
+      for (unsigned i = 0; i < kTokens; ++i) ids[i] = (17 + 131 * prompt + 97 * i * (i + 1)) % 512;
+      ASSIGN_OR_RETURN(const auto expected, Logits(model, "portable", ids));
+      ASSIGN_OR_RETURN(const auto got, Logits(model, kernel, ids));
+      Add(errors[std::string(verifier::InfoOf(type).name)], RelativeError(got, expected));
+    }
+  }
+  return errors;
+}
+
+absl::StatusOr<nlohmann::json> Measure() {
+  nlohmann::json kernels = nlohmann::json::array();
+  for (const std::string& kernel : Kernels()) {
+    ASSIGN_OR_RETURN(const auto goldens, GoldenErrors(kernel));
+    ASSIGN_OR_RETURN(const auto outliers, OutlierErrors(kernel));
+    kernels.push_back(
+        {{"kernel", kernel}, {"goldens", ToJson(goldens)}, {"outliers", ToJson(outliers)}});
+  }
+  return nlohmann::json{{"kernels", kernels}};
+}
+
+}  // namespace
+}  // namespace recycling::bench
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments = recycling::ParseProgramFlags(
+      argc, argv,
+      {.name = "bench_kernel_error",
+       .summary = "Compares the logits of every kernel of this machine with goldens, and with the "
+                  "portable kernel's on random models whose activations have outliers. The error "
+                  "is the largest difference as a part of the largest logit of a prompt.",
+       .examples = "  bench_kernel_error --goldens shared/goldens --models shared/models\n"});
+  if (!arguments.empty()) {
+    std::cerr << "bench_kernel_error: got \"" << arguments[0] << "\", expected flags only\n";
+    return recycling::kExitUsage;
+  }
+  const auto result = recycling::bench::Measure();
+  if (!result.ok()) {
+    std::cerr << "bench_kernel_error: " << result.status().message() << "\n";
+    return recycling::kExitFailure;
+  }
+  std::cout << result->dump() << std::endl;
+  return recycling::kExitOk;
+}
