@@ -7,7 +7,7 @@ build_packages=(
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   libabsl-dev libeigen3-dev libicu-dev libssl-dev zlib1g-dev nlohmann-json3-dev
 )
-test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format)
+test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format python3)
 sanitizer_packages=(clang clang-tidy libclang-rt-dev)
 
 # install_packages NAME...: installs what is missing, saying so on stderr; needs root or sudo only if something is.

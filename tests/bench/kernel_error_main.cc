@@ -25,6 +25,8 @@ ABSL_FLAG(std::string, goldens, "",
           "dot. Empty: none.");
 ABSL_FLAG(std::string, models, "",
           "Folder of the goldens' models, MODEL.gguf, or the file of the one model of all.");
+ABSL_FLAG(bool, outliers, true, "Measure models with outliers too.");
+ABSL_FLAG(bool, list, false, "Only list the kernels of this machine.");
 ABSL_FLAG(int, threads, 2, "Threads of a pass.");
 
 namespace recycling::bench {
@@ -150,10 +152,14 @@ absl::StatusOr<std::map<std::string, Worst>> OutlierErrors(const std::string& ke
 }
 
 absl::StatusOr<nlohmann::json> Measure() {
+  if (absl::GetFlag(FLAGS_list)) return nlohmann::json{{"kernels", Kernels()}};
   nlohmann::json kernels = nlohmann::json::array();
   for (const std::string& kernel : Kernels()) {
     ASSIGN_OR_RETURN(const auto goldens, GoldenErrors(kernel));
-    ASSIGN_OR_RETURN(const auto outliers, OutlierErrors(kernel));
+    std::map<std::string, Worst> outliers;
+    if (absl::GetFlag(FLAGS_outliers)) {
+      ASSIGN_OR_RETURN(outliers, OutlierErrors(kernel));
+    }
     kernels.push_back(
         {{"kernel", kernel}, {"goldens", ToJson(goldens)}, {"outliers", ToJson(outliers)}});
   }

@@ -1,0 +1,91 @@
+"""Figures of the performance table: medians with intervals, rows, Markdown. No processes, no files."""
+import dataclasses
+import math
+import statistics
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A median of rounds and the order statistics around it."""
+    median: float
+    low: float
+    high: float
+    rounds: int
+
+    def text(self, form=".2f"):
+        if self.rounds == 1:
+            return f"{self.median:{form}}"
+        return f"{self.median:{form}} ({self.low:{form}} to {self.high:{form}})"
+
+
+def measured(values):
+    """The median of `values`, and the narrowest pair of order statistics, as far from one end as from the other,
+    between which the true median lies with at least 95 % confidence; of fewer than six values (94 % and less) the
+    smallest and the largest."""
+    values = sorted(values)
+    if not values:
+        raise ValueError("no values: expected at least one")
+    n, skipped, below = len(values), 0, 1 / 2**len(values)
+    while 2 * (below := below + math.comb(n, skipped + 1) / 2**n) <= 0.05:
+        skipped += 1
+    return Measured(statistics.median(values), values[skipped], values[n - 1 - skipped], n)
+
+
+def ratios(numerators, denominators):
+    """Round by round, so that a slow round spoils one ratio and not two medians."""
+    if len(numerators) != len(denominators):
+        raise ValueError(f"got {len(numerators)} and {len(denominators)} rounds, expected as many")
+    return measured([a / b for a, b in zip(numerators, denominators)])
+
+
+@dataclasses.dataclass
+class Row:
+    """A line of the table. `must` and `aim` are bounds of the measured value; `atmost` says which side is good."""
+    key: str
+    what: str
+    must: float | None
+    aim: float | None
+    atmost: bool
+    unit: str = "x"
+    value: Measured | None = None
+    form: str = ".2f"
+    note: str = ""           # conditions, or why there is no value
+
+    def met(self, bound):
+        if self.value is None or bound is None:
+            return None
+        return self.value.median <= bound if self.atmost else self.value.median >= bound
+
+    def verdict(self):
+        if self.value is None:
+            return "not measured"
+        if self.met(self.aim):
+            return "aim"
+        if self.must is None:
+            return "published"
+        return "must" if self.met(self.must) else "missed"
+
+    def bound(self, bound):
+        if bound is None:
+            return ""
+        sign = "<=" if self.atmost else ">="
+        return f"{sign} {bound:g} {self.unit}".strip()
+
+    def cells(self):
+        value = f"{self.value.text(self.form)} {self.unit}".strip() if self.value else ""
+        return [self.what, self.bound(self.must), self.bound(self.aim), value, self.verdict(), self.note]
+
+
+def markdown(header, rows):
+    """A Markdown table; cells may be anything."""
+    def line(cells):
+        return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    return "\n".join([line(header), line(["---"] * len(header)), *map(line, rows)]) + "\n"
+
+
+def table(rows):
+    return markdown(["what", "must", "aim", "measured", "reached", "conditions"], [row.cells() for row in rows])
+
+
+def to_json(rows):
+    return [{**dataclasses.asdict(row), "verdict": row.verdict()} for row in rows]

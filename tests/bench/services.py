@@ -1,0 +1,144 @@
+"""The project's own programs: one-shot ones, and the three services as processes."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+
+class ProgramError(Exception):
+    pass
+
+
+class Programs:
+    """Of a build folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def path(self, program):
+        return os.path.join(self.folder, program)
+
+    def run(self, program, *arguments):
+        """Its stdout."""
+        command = [self.path(program), *map(str, arguments)]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                              check=False)
+        if done.returncode != 0:
+            raise ProgramError(f"{' '.join(command)[:400]}: exit code {done.returncode}\n{done.stderr[-2000:]}")
+        return done.stdout
+
+    def json(self, program, *arguments):
+        return json.loads(self.run(program, *arguments))
+
+
+class Service:
+    """A running program that listens; ends with `with`."""
+
+    def __init__(self, programs, program, folder, name, wire, flags):
+        port_file = os.path.join(folder, name + ".port")
+        if os.path.exists(port_file):
+            os.remove(port_file)
+        listen = f"unix:{folder}/{name}.sock" if wire == "unix" else "127.0.0.1:0"
+        self.log = os.path.join(folder, name + ".log")
+        command = [programs.path(program), f"--listen={listen}", f"--port_file={port_file}", *flags]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.address = self._wait(program, port_file)
+
+    def _wait(self, program, port_file):
+        while self.process.poll() is None:
+            if os.path.exists(port_file):
+                with open(port_file, encoding="utf-8") as lines:
+                    address = lines.readline()
+                if address.endswith("\n"):
+                    return address.strip()
+            time.sleep(0.02)
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            raise ProgramError(f"{program}: exit code {self.process.returncode}\n{log.read()[-2000:]}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Cluster:
+    """Three processes on Unix sockets or TCP. Drafter and gateway start with Fresh, so that what one round learnt
+    does not help the next, which decodes the same prompts."""
+
+    def __init__(self, programs, folder, wire, model, threads, kernel, gateway_flags=()):
+        self.programs, self.folder, self.wire, self.gateway_flags = programs, folder, wire, gateway_flags
+        os.makedirs(folder, exist_ok=True)
+        flags = [f"--model={model}", f"--threads={threads}"] + ([f"--kernel={kernel}"] if kernel else [])
+        self.verifier = Service(programs, "recycling-verifier", folder, "verifier", wire, flags)
+        self.drafter = self.gateway = None
+
+    def fresh(self):
+        self._stop_loop()
+        self.drafter = Service(self.programs, "recycling-drafter", self.folder, "drafter", self.wire, [])
+        peers = [f"--verifiers={self.verifier.address}", f"--drafters={self.drafter.address}"]
+        peers += self.gateway_flags
+        self.gateway = Service(self.programs, "recycling-gateway", self.folder, "gateway", self.wire, peers)
+        while not self._ready():
+            time.sleep(0.02)
+
+    def _ready(self):
+        if self.gateway.process.poll() is not None:
+            raise ProgramError(f"recycling-gateway: exit code {self.gateway.process.returncode}")
+        try:
+            stats = self.programs.json("recycling", "stats", f"--gateway={self.gateway.address}", "--json")
+        except ProgramError:
+            return False
+        return len(stats["peers"]) == 2 and all(peer["ready"] for peer in stats["peers"])
+
+    def bench(self, prompts, tokens, sampling, seed, speculation):
+        """[{"plain": run, "recycled": run}] for each prompt of the file; runs are the JSON of `recycling bench`."""
+        temperature, top_p = sampling
+        out = self.programs.run(
+            "recycling", "bench", f"--gateway={self.gateway.address}", f"--prompts={prompts}", "--json",
+            f"--max_tokens={tokens}", f"--temperature={temperature}", f"--top_p={top_p}", f"--seed={seed}",
+            "--ignore_eos", f"--speculation={speculation}")
+        pairs = {}
+        for line in map(json.loads, out.splitlines()):
+            if line["event"] == "run":
+                pairs.setdefault(line["prompt"], {})[line["mode"]] = line
+        return list(pairs.values())
+
+    def prefill_micros(self, ids):
+        out = self.programs.run("recycling", "generate", f"--gateway={self.gateway.address}", "--json",
+                                "--max_tokens=1", "--ignore_eos", "--prompt_ids=" + ",".join(map(str, ids)))
+        final = json.loads(out.splitlines()[-1])
+        if final["usage"]["prompt_tokens"] != len(ids) or final["usage"].get("cached_prompt_tokens", 0) != 0:
+            raise ProgramError(f"prefill: got {final['usage']}, expected {len(ids)} tokens, none from a cache")
+        return final["timings"]["prefill_micros"]
+
+    def _stop_loop(self):
+        for service in (self.gateway, self.drafter):
+            if service is not None:
+                service.__exit__()
+        self.gateway = self.drafter = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stop_loop()
+        self.verifier.__exit__()
+
+
+def tokens_per_second(runs):
+    """Of several runs together."""
+    return sum(run["usage"]["completion_tokens"] for run in runs) * 1e6 / sum(
+        run["timings"]["decode_micros"] for run in runs)
+
+
+def mean_accepted_tokens(runs):
+    return sum(run["usage"]["completion_tokens"] for run in runs) / sum(run["speculation"]["steps"] for run in runs)

@@ -1,0 +1,515 @@
+#!/usr/bin/env python3
+"""Measures what the performance table says and prints it as Markdown.
+
+Everything runs in rounds, and in each round everything that is compared runs in turn (A B A B), so that a machine that
+becomes slower favours nobody. A figure is the median over rounds with its interval; a ratio is taken within a round.
+
+Decoding is measured on a grown model: a small trained one, enlarged without changing what it computes, so that text
+and acceptance are real and the cost is a large model's.
+
+Engines to compare with are found through environment variables, folders of their programs:
+  RECYCLING_LLAMA_CPP     llama-bench, llama-cli, llama-lookup
+  RECYCLING_IK_LLAMA_CPP  llama-bench
+Rows that need one say so where it is absent.
+
+  cmake --preset release && cmake --build --preset release
+  RECYCLING_LLAMA_CPP=~/llama.cpp/build/bin tests/bench/table.py --small small.f16.gguf --models /tmp/models \\
+      --prompts prompts.jsonl --report table.md --json table.json
+"""
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import sys
+import tempfile
+
+import figures
+import peers
+import services
+from figures import Row, measured, ratios
+from services import mean_accepted_tokens, tokens_per_second
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SHARED = os.environ.get("RECYCLING_SHARED", os.path.join(ROOT, "..", "shared"))
+DEFAULT_MODEL = os.path.join(ROOT, "deploy", "model", "default.q8_0.gguf")
+OWN_PROMPTS = os.path.join(ROOT, "tests", "bench", "prompts.jsonl")
+SECTIONS = ["rows", "decode", "prefill", "overhead", "perplexity", "errors"]
+SAMPLED, GREEDY = (0.6, 0.95), (0, 1)
+ROWS = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 80, 81, 96]
+ONLY_PORTABLE = "this build has only the portable kernel on this machine"
+REFERENCE_MAT = 2.70  # of the method's authors on their benchmark: no text of ours can flatter it
+
+
+def all_rows():
+    """Every row of the table, not measured yet."""
+    def row(key, what, must, aim, atmost, **rest):
+        return key, Row(key, what, must, aim, atmost, **rest)
+    return dict([
+        row("row_cost_amx", "T(80) / T(1), AMX", 1.7, 1.2, True),
+        row("row_cost_vnni", "T(80) / T(1), AVX-512 VNNI without AMX", 5, 3, True),
+        row("floor", "T(1) against the memory floor", 1.3, 1.1, True),
+        row("method", "2.70 x T(1) / (T(80) + all else)", 1.5, 2.2, False),
+        row("decode_sampled", "decoding, three processes, against llama.cpp plain, by the run's MAT, temperature 0.6",
+            0.65, 0.95, False, unit="x MAT"),
+        row("decode_greedy", "the same, greedy, against the better of llama.cpp plain and lookup", 1.3, 2.2, False),
+        row("decode_q4_0", "Q4_0, by MAT, temperature 0.6, against llama.cpp plain", 0.45, 0.75, False, unit="x MAT"),
+        row("prefill", "prefill of 512 tokens against the best of llama.cpp and ik_llama.cpp", 3.5, 8, False),
+        row("plain", "plain decoding against llama.cpp plain", 1.0, 1.15, False),
+        row("overhead_unix", "gateway + drafter + wire a step, p50, Unix sockets", 300, 120, True, unit="us", form=".0f"),
+        row("overhead_tcp", "the same, TCP", 400, 200, True, unit="us", form=".0f"),
+        row("default_model", "recycled over plain, default model, through the services", 1.0, 1.3, False),
+        row("perplexity", "perplexity on held-out text against the portable kernel", 0.1, 0.01, True, unit="%",
+            form=".4f"),
+        row("error_goldens", "worst relative logit error on the goldens", None, 1e-3, True, unit="", form=".1e"),
+        row("error_outliers", "the same on models with planted activation outliers, against the portable kernel", None,
+            1e-3, True, unit="", form=".1e"),
+    ])
+
+
+class Run:
+    """One run of the script: settings, what is found on the machine, and the rows as they fill."""
+
+    def __init__(self, arguments, folder):
+        self.a = arguments
+        self.folder = folder
+        self.programs = services.Programs(arguments.bin)
+        self.peers, self.absent = peers.find(arguments.quick)
+        self.rows = all_rows()
+        self.details = []    # (title, header, cells)
+        self.raw = {}        # everything as measured
+        self.step_overhead = None  # microseconds, p50, of the grown model's drafted steps
+        with open(arguments.prompts, encoding="utf-8") as lines:
+            self.prompts = [json.loads(line) for line in lines if line.strip()][:arguments.limit or None]
+        self.models = {kind: self._grow(kind) for kind in ("q8_0", "q4_0")}
+
+    def _grow(self, kind):
+        a = self.a
+        stem = os.path.basename(a.small).split(".")[0]
+        path = os.path.join(a.models or self.folder, f"{stem}.grown.{kind}.gguf")
+        if not os.path.exists(path):
+            layers, heads, kv_heads, feed_forward = a.size
+            say(f"growing {path}")
+            self.programs.run("bench_grow_model", a.small, path + ".part", f"--layers={layers}", f"--heads={heads}",
+                              f"--kv_heads={kv_heads}", f"--feed_forward={feed_forward}", f"--type={kind}")
+            os.rename(path + ".part", path)
+        return path
+
+    def cluster(self, name, wire, model):
+        """The three processes. A quick run may meet a slow machine, where drafts that are late would be none."""
+        flags = ["--draft_deadline_ms=60000"] if self.a.quick else []
+        return services.Cluster(self.programs, os.path.join(self.folder, name), wire, model, self.a.threads,
+                                self.a.kernels[0], flags)
+
+    def rounds(self, what):
+        for round_ in range(self.a.repeats):
+            say(f"{what}: round {round_ + 1} of {self.a.repeats}")
+            yield round_
+
+    def set(self, key, value, note=""):
+        self.rows[key].value = value
+        self.rows[key].note = note
+
+    def leave(self, key, why):
+        if self.rows[key].value is None:
+            self.rows[key].note = why
+
+    def why_absent(self, *names):
+        return "; ".join(dict.fromkeys(self.absent[name] for name in names if name in self.absent))
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def measure_rows(run):
+    """T(r) of every kernel asked for beside T(r) of the peers, on the grown Q8_0 and Q4_0 models."""
+    a = run.a
+    for kind, model in run.models.items():
+        costs = {kernel: {r: [] for r in a.rows} for kernel in a.kernels}
+        reads = {kernel: [] for kernel in a.kernels}
+        peer_costs = {name: {r: [] for r in a.rows} for name in run.peers}
+        names = {}
+        for _ in run.rounds(f"passes, {kind}"):
+            for kernel in a.kernels:
+                got = run.programs.json(
+                    "bench_row_cost", model, "--repeats=1", "--prefill=0", f"--threads={a.threads}",
+                    f"--context={a.context}", f"--rows={','.join(map(str, a.rows))}", "--kv_type=f16",
+                    *([f"--kernel={kernel}"] if kernel else []))
+                names[kernel] = got
+                reads[kernel] += got["read_micros"]
+                for entry in got["rows"]:
+                    costs[kernel][entry["rows"]] += entry["micros"]
+            for name, peer in run.peers.items():
+                for r, micros in peer.pass_micros(model, a.rows, a.threads).items():
+                    peer_costs[name][r].append(micros)
+        tables = {names[kernel]["kernel"]: cost for kernel, cost in costs.items()} | peer_costs
+        run.raw[f"rows_{kind}"] = {"micros": tables, "read_micros": reads, "conditions": names}
+        run.details.append((
+            f"Milliseconds of a pass over r rows and T(r) / T(1), {kind.upper()} grown model, context {a.context} "
+            "(peers: none)", ["rows", *tables],
+            [[r, *(f"{measured(cost[r]).median / 1000:.1f} ms, {ratios(cost[r], cost[1]).text()}"
+                   for cost in tables.values())] for r in a.rows]))
+        if kind == "q8_0":
+            for kernel in a.kernels:
+                fill_row_cost(run, names[kernel], costs[kernel], reads[kernel])
+
+
+def fill_row_cost(run, got, cost, read):
+    largest = max(r for r in run.a.rows if r <= 80)
+    key = "row_cost_amx" if "amx" in got["kernel"] else "row_cost_vnni" if "vnni" in got["kernel"] else None
+    conditions = f"kernel {got['kernel']}, {got['threads']} threads, context {got['context']}"
+    if key:
+        run.set(key, ratios(cost[largest], cost[1]), conditions)
+    else:
+        for row in ("row_cost_amx", "row_cost_vnni"):
+            run.leave(row, f"kernel {got['kernel']}: {ratios(cost[largest], cost[1]).text()} x at {largest} rows")
+    if run.rows["floor"].value is None:  # the first kernel is the one the other rows are about
+        speed = got["weight_bytes"] / measured(read).median / 1000
+        run.set("floor", ratios(cost[1], read),
+                f"kernel {got['kernel']}: {got['weight_bytes'] / 1e6:.0f} MB of weights a pass, read at {speed:.1f} GB/s")
+        run.raw["method"] = {"t1": cost[1], "t80": cost[largest], "kernel": got["kernel"]}
+
+
+def fill_method(run):
+    """After decoding, which knows what else a step costs."""
+    if "method" not in run.raw:
+        return
+    if run.step_overhead is None:
+        run.leave("method", "what else a step costs was not measured: no step was drafted")
+        return
+    t1, t80 = run.raw["method"]["t1"], run.raw["method"]["t80"]
+    run.set("method", measured([REFERENCE_MAT * one / (eighty + run.step_overhead) for one, eighty in zip(t1, t80)]),
+            f"kernel {run.raw['method']['kernel']}, all else {run.step_overhead:.0f} us, p50 of drafted steps")
+
+
+def one_prompt_file(run, prompt):
+    path = os.path.join(run.folder, "prompt.jsonl")
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(json.dumps(prompt) + "\n")
+    return path
+
+
+def decode_rounds(run, cluster, model, sampling, rivals, speculation, prompts=None):
+    """{who: [tokens per second of a round]} with "mat", and the recycled runs. Prompts go to all in turn."""
+    prompts = prompts or run.prompts
+    speeds = {who: [] for who in ("plain", "recycled", "mat", *rivals)}
+    recycled_runs = []
+    for round_ in run.rounds(f"decoding, {os.path.basename(model)}, temperature {sampling[0]}, {speculation}"):
+        cluster.fresh()
+        ours = {"plain": [], "recycled": []}
+        micros = {rival: 0.0 for rival in rivals}
+        for prompt in prompts:
+            seed = round_ + 1
+            pair = cluster.bench(one_prompt_file(run, prompt), run.a.tokens, sampling, seed, speculation)[0]
+            for mode in ours:
+                if "difference" in pair[mode]:
+                    raise services.ProgramError(f"recycling bench: {mode}: {pair[mode]['difference']}")
+                ours[mode].append(pair[mode])
+            for rival in rivals:
+                micros[rival] += 1e6 / run.peers["llama.cpp"].decode(
+                    rival, model, prompt["prompt"], run.a.tokens, run.a.threads, sampling, seed, run.folder)
+        for mode, runs in ours.items():
+            speeds[mode].append(tokens_per_second(runs))
+        speeds["mat"].append(mean_accepted_tokens(ours["recycled"]))
+        for rival in rivals:  # as long for each prompt: the mean time of a token
+            speeds[rival].append(1e6 * len(prompts) / micros[rival])
+        recycled_runs += ours["recycled"]
+    return speeds, recycled_runs
+
+
+def median_overhead(runs):
+    """Microseconds a drafted step takes beyond the verifier: p50 of each request, then their median."""
+    values = [r["steps"]["drafted_overhead"]["p50_micros"] for r in runs if r["steps"]["drafted_overhead"]["count"]]
+    return measured(values) if values else None
+
+
+def measure_decode(run):
+    """Decoding through the three processes beside llama.cpp on the grown models."""
+    has_peer = "llama.cpp" in run.peers
+    cases = [("q8_0", SAMPLED, ["llama-cli"]), ("q8_0", GREEDY, ["llama-cli", "llama-lookup"]),
+             ("q4_0", SAMPLED, ["llama-cli"])]
+    cells = []
+    for kind, sampling, rivals in cases:
+        rivals = rivals if has_peer else []
+        with run.cluster("decode", "unix", run.models[kind]) as cluster:
+            speeds, _ = decode_rounds(run, cluster, run.models[kind], sampling, rivals, run.a.speculation)
+            if kind == "q8_0" and sampling == SAMPLED:
+                measure_step_overhead(run, cluster)
+        mode = "greedy" if sampling == GREEDY else f"temperature {sampling[0]}"
+        run.raw[f"decode_{kind}_{mode}"] = speeds
+        cells.append([kind.upper(), mode, *(measured(speeds[who]).text(".1f") if who in speeds else "" for who in
+                                            ("plain", "recycled", "llama-cli", "llama-lookup")),
+                      measured(speeds["mat"]).text()])
+        if has_peer:
+            fill_decode(run, kind, sampling, speeds)
+    run.details.append((f"Tokens per second, {run.a.tokens} tokens, {len(run.prompts)} prompts, grown model, "
+                        f"drafting {run.a.speculation}",
+                        ["type", "sampling", "plain", "recycled", "llama.cpp plain", "llama.cpp lookup", "MAT"], cells))
+    if not has_peer:
+        for key in ("decode_sampled", "decode_greedy", "decode_q4_0", "plain"):
+            run.leave(key, run.why_absent("llama.cpp"))
+
+
+def measure_step_overhead(run, cluster):
+    """What a step of the whole tree costs beside its pass; the first prompt says enough."""
+    speeds, runs = decode_rounds(run, cluster, run.models["q8_0"], SAMPLED, [], "fixed", run.prompts[:1])
+    run.raw["decode_q8_0_fixed"] = speeds
+    if overhead := median_overhead(runs):
+        run.step_overhead = overhead.median
+
+
+def fill_decode(run, kind, sampling, speeds):
+    ours = speeds["recycled"]
+    note = f"MAT {measured(speeds['mat']).median:.2f}"
+    if sampling == GREEDY:
+        best = [max(pair) for pair in zip(speeds["llama-cli"], speeds["llama-lookup"])]
+        run.set("decode_greedy", ratios(ours, best), note + "; small models repeat themselves, which flatters")
+        return
+    by_mat = [mat * peer for mat, peer in zip(speeds["mat"], speeds["llama-cli"])]
+    run.set("decode_sampled" if kind == "q8_0" else "decode_q4_0", ratios(ours, by_mat), note)
+    if kind == "q8_0":
+        run.set("plain", ratios(speeds["plain"], speeds["llama-cli"]), "temperature 0.6")
+
+
+def token_ids(run, model, count):
+    """Ids of held-out text."""
+    path = os.path.join(run.folder, "heldout.txt")
+    out = run.programs.run("recycling-inspect", model, "tokenize", f"--file={path}")
+    ids = [i for line in out.splitlines() for i in json.loads(line)]
+    if len(ids) < count:
+        raise services.ProgramError(f"held-out text: got {len(ids)} tokens, expected at least {count}")
+    return ids[:count]
+
+
+def measure_prefill(run):
+    """A prompt of 512 tokens through the three processes beside the peers' own programs."""
+    model, count = run.models["q8_0"], run.a.prefill
+    ids = token_ids(run, model, count)
+    ours, theirs = [], {name: [] for name in run.peers}
+    with run.cluster("prefill", "unix", model) as cluster:
+        cluster.fresh()
+        for round_ in run.rounds("prefill"):
+            ours.append(cluster.prefill_micros(ids[round_:] + ids[:round_]))
+            for name, peer in run.peers.items():
+                theirs[name].append(peer.pass_micros(model, [count], run.a.threads)[count])
+    run.raw["prefill"] = {"ours": ours, **theirs}
+    everybody = {"recycling, three processes": ours} | theirs
+    run.details.append((f"Prompt of {count} tokens, Q8_0 grown model, tokens per second", list(everybody),
+                        [[measured([count * 1e6 / micros for micros in them]).text(".1f")
+                          for them in everybody.values()]]))
+    if not theirs:
+        run.leave("prefill", run.why_absent("llama.cpp", "ik_llama.cpp"))
+        return
+    best = [min(times) for times in zip(*theirs.values())]
+    run.set("prefill", ratios(best, ours), f"against {', '.join(theirs)}"
+            + (f"; {run.why_absent('llama.cpp', 'ik_llama.cpp')}" if len(theirs) < 2 else ""))
+
+
+def measure_overhead(run):
+    """What a step takes beyond the verifier, and recycled over plain, on the default model."""
+    cells = []
+    for wire in ("unix", "tcp"):
+        with run.cluster(wire, wire, DEFAULT_MODEL) as cluster:
+            fixed, runs = decode_rounds(run, cluster, DEFAULT_MODEL, SAMPLED, [], "fixed")
+            if overhead := median_overhead(runs):
+                run.set(f"overhead_{wire}", overhead, "default model, steps with a draft of the whole tree")
+            else:
+                run.leave(f"overhead_{wire}", "no step was drafted")
+            auto = fixed
+            if run.a.speculation != "fixed" and wire == "unix":
+                auto, _ = decode_rounds(run, cluster, DEFAULT_MODEL, SAMPLED, [], run.a.speculation)
+        run.raw[f"default_{wire}"] = {"fixed": fixed} | ({} if auto is fixed else {run.a.speculation: auto})
+        if wire == "unix":
+            run.set("default_model", ratios(auto["recycled"], auto["plain"]),
+                    f"temperature 0.6, drafting {run.a.speculation}, MAT {measured(auto['mat']).median:.2f}")
+        for name, speeds in {"fixed": fixed, run.a.speculation if auto is not fixed else "fixed": auto}.items():
+            cells.append([wire, name, measured(speeds["plain"]).text(".1f"), measured(speeds["recycled"]).text(".1f"),
+                          ratios(speeds["recycled"], speeds["plain"]).text(), measured(speeds["mat"]).text()])
+    run.details.append(("Default model, tokens per second through the services, temperature 0.6",
+                        ["wire", "drafting", "plain", "recycled", "ratio", "MAT"], cells))
+
+
+def perplexity(run, model, kernel):
+    out = run.programs.run("recycling-inspect", model, "perplexity", f"--threads={run.a.threads}",
+                           f"--text={os.path.join(run.folder, 'heldout.txt')}", "--context=256",
+                           *([f"--kernel={kernel}"] if kernel else []))
+    words = out.split()
+    return float(words[1]), int(words[words.index("tokens,") - 1])
+
+
+def measure_perplexity(run):
+    kernels = run.programs.json("bench_kernel_error", "--list")["kernels"]
+    cells, worst = [], None
+    for name, model in (("grown Q8_0", run.models["q8_0"]), ("default", DEFAULT_MODEL)):
+        values = {}
+        for kernel in kernels:
+            say(f"perplexity, {name}, {kernel}")
+            values[kernel], tokens = perplexity(run, model, kernel if len(kernels) > 1 else "")
+        for kernel, value in values.items():
+            change = 100 * abs(value / values["portable"] - 1)
+            cells.append([name, kernel, tokens, f"{value:.4f}", f"{change:.4f} %"])
+            if name == "grown Q8_0" and kernel != "portable" and (worst is None or change > worst[0]):
+                worst = (change, kernel, tokens)
+    run.details.append(("Perplexity of held-out text", ["model", "kernel", "tokens", "perplexity", "change"], cells))
+    if worst:
+        run.set("perplexity", measured([worst[0]]), f"kernel {worst[1]}, the worst, {worst[2]} tokens, window 256")
+    else:
+        run.leave("perplexity", ONLY_PORTABLE)
+
+
+def measure_errors(run):
+    folders = [("tests/goldens/default", os.path.join(ROOT, "tests", "goldens", "default"), DEFAULT_MODEL)]
+    if os.path.isdir(os.path.join(SHARED, "goldens")):
+        folders.append(("shared", os.path.join(SHARED, "goldens"), os.path.join(SHARED, "models")))
+    found = {}
+    for name, goldens, models in folders:
+        say(f"errors, {name}")
+        got = run.programs.json("bench_kernel_error", f"--goldens={goldens}", f"--models={models}",
+                                f"--threads={run.a.threads}", f"--outliers={'true' if not found else 'false'}")
+        for entry in got["kernels"]:
+            errors = found.setdefault(entry["kernel"], {"goldens": {}, "outliers": {}})
+            errors["goldens"] |= entry["goldens"]
+            errors["outliers"] |= entry["outliers"]
+    run.raw["errors"] = found
+    for key, part in (("error_goldens", "goldens"), ("error_outliers", "outliers")):
+        models = sorted({model for errors in found.values() for model in errors[part]})
+        run.details.append((f"Worst relative logit error, {part}", ["kernel", *models],
+                            [[kernel, *(f"{errors[part][model]['error']:.1e}" for model in models)]
+                             for kernel, errors in found.items()]))
+        worst = {kernel: max(e["error"] for e in errors[part].values()) for kernel, errors in found.items()}
+        if part == "outliers":  # the portable kernel is what the others are compared with
+            del worst["portable"]
+        if not worst:
+            run.leave(key, ONLY_PORTABLE)
+            continue
+        kernel = max(worst, key=worst.get)
+        run.set(key, measured([worst[kernel]]), f"kernel {kernel}, the worst; all kernels below")
+
+
+MEASURE = {"rows": measure_rows, "decode": measure_decode, "prefill": measure_prefill, "overhead": measure_overhead,
+           "perplexity": measure_perplexity, "errors": measure_errors}
+
+
+def processor():
+    name, flags = platform.machine(), set()
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
+        for line in lines:
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                name = value.strip()
+            if key.strip() == "flags":
+                flags = set(value.split())
+    wanted = ["avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"]
+    return f"{name}, {os.cpu_count()} cores, with {' '.join(f for f in wanted if f in flags) or 'none of ' + ' '.join(wanted)}"
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def conditions(run):
+    a = run.a
+    lines = [f"processor: {processor()}", f"threads: {a.threads}, here and in the peers",
+             f"rounds: {a.repeats}, everything in turn; a value is the median (its interval)",
+             f"load of the machine before: {os.getloadavg()[0]:.1f}",
+             "programs: " + run.programs.run("recycling", "--version").splitlines()[0]]
+    for kind, path in run.models.items():
+        lines.append(f"grown {kind.upper()} model: {os.path.basename(path)}, SHA-256 {sha256(path)}..., of "
+                     f"{os.path.basename(a.small)}, SHA-256 {sha256(a.small)}...; it computes what the small one does")
+    lines.append(f"default model: {os.path.basename(DEFAULT_MODEL)}, SHA-256 {sha256(DEFAULT_MODEL)}...")
+    lines.append(f"prompts: {len(run.prompts)} of {os.path.basename(a.prompts)}, {a.tokens} tokens each")
+    for name, peer in run.peers.items():
+        lines.append(f"{name}: {peer.version(run.models['q8_0'])}")
+    lines += [why if why.startswith(name) else f"{name}: {why}" for name, why in run.absent.items()]
+    if a.quick:
+        lines.append("a quick run: it shows that everything works, its figures mean nothing")
+    return lines
+
+
+def write_heldout(run):
+    """Text that is scored: the beginning of --heldout, else the prompts."""
+    text = "\n\n".join(prompt["prompt"] for prompt in run.prompts)
+    if run.a.heldout:
+        with open(run.a.heldout, encoding="utf-8") as file:
+            text = file.read(run.a.heldout_characters)
+    with open(os.path.join(run.folder, "heldout.txt"), "w", encoding="utf-8") as out:
+        out.write(text)
+
+
+def report(run, header):
+    parts = ["".join(f"- {line}\n" for line in header), figures.table(run.rows.values())]
+    for title, columns, cells in run.details:
+        parts.append(f"**{title}**\n\n" + figures.markdown(columns, cells))
+    return "\n".join(parts)
+
+
+def parse(argv):
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    shared_small = os.path.join(SHARED, "models", "novels12m.f16.gguf")
+    shared_prompts = os.path.join(SHARED, "prompts", "decode_bench.jsonl")
+    p.add_argument("--bin", default=os.path.join(ROOT, "build", "release", "bin"), help="folder of the programs")
+    p.add_argument("--small", default=shared_small, help="trained model to grow (default: %(default)s)")
+    p.add_argument("--models", help="folder that keeps grown models from run to run (default: grown anew)")
+    p.add_argument("--prompts", default=shared_prompts, help="JSON lines with a prompt each (default: %(default)s)")
+    p.add_argument("--limit", type=int, default=0, help="take only the first this many prompts; 0: all")
+    p.add_argument("--heldout", help="text for perplexity and prefill (default: the prompts)")
+    p.add_argument("--heldout-characters", type=int, default=20000, help="so much of it (default: %(default)s)")
+    p.add_argument("--kernels", default="", help="kernels of the passes, the first one also of everything else "
+                   "(default: the best of the machine)")
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--repeats", type=int, default=5, help="rounds (default: %(default)s)")
+    p.add_argument("--tokens", type=int, default=128, help="of each decoding (default: %(default)s)")
+    p.add_argument("--context", type=int, default=256, help="positions before a measured pass (default: %(default)s)")
+    p.add_argument("--prefill", type=int, default=512, help="tokens of the long prompt (default: %(default)s)")
+    p.add_argument("--speculation", default="auto", choices=["auto", "fixed"], help="what recycled decoding drafts")
+    p.add_argument("--only", default=",".join(SECTIONS), help="sections to measure (default: %(default)s)")
+    p.add_argument("--quick", action="store_true", help="seconds, no peers, the default model: does it work?")
+    p.add_argument("--report", help="file for the Markdown (default: standard output)")
+    p.add_argument("--json", help="file for everything as measured")
+    a = p.parse_args(argv)
+    a.kernels, a.only = a.kernels.split(","), a.only.split(",")
+    if unknown := set(a.only) - set(SECTIONS):
+        p.error(f"--only: got {', '.join(sorted(unknown))}, expected some of {', '.join(SECTIONS)}")
+    a.rows, a.size = ROWS, (22, 30, 10, 5120)
+    if a.quick:
+        a.small, a.prompts, a.models, a.heldout = DEFAULT_MODEL, OWN_PROMPTS, None, None
+        a.rows, a.size, a.limit, a.repeats = [1, 2, 8], (6, 6, 2, 1056), 1, 1
+        a.tokens, a.context, a.prefill = 8, 8, 16
+    return a
+
+
+def main(argv):
+    a = parse(argv)
+    with tempfile.TemporaryDirectory(prefix="recycling-table-") as folder:
+        run = Run(a, folder)
+        write_heldout(run)
+        header = conditions(run)
+        for section in SECTIONS:
+            if section in a.only:
+                MEASURE[section](run)
+        fill_method(run)
+        for row in run.rows.values():
+            row.note = row.note or "not measured in this run" if row.value is None else row.note
+        text = report(run, header)
+        if a.json:
+            with open(a.json, "w", encoding="utf-8") as out:
+                json.dump({"conditions": header, "rows": figures.to_json(run.rows.values()), "raw": run.raw}, out,
+                          indent=1)
+    if a.report:
+        with open(a.report, "w", encoding="utf-8") as out:
+            out.write(text)
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except (peers.PeerError, services.ProgramError, ValueError, OSError) as problem:
+        sys.exit(f"table.py: {problem}")
