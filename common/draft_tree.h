@@ -17,7 +17,12 @@
 namespace recycling {
 
 // Where a drafted node came from.
-enum class DraftSource : std::uint8_t { kUnspecified = 0, kMatrix = 1 };
+enum class DraftSource : std::uint8_t {
+  kUnspecified = 0,
+  kMatrix = 1,    // the parent's row of the adjacency matrix
+  kSequence = 2,  // what followed the parent's token earlier in the same sequence
+  kRecent = 3,    // the row of the last accepted token: the parent's own is cold
+};
 
 // Top-k candidates of consecutive rows, from raw logits: highest first, ties by lower id.
 struct Candidates {

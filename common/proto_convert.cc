@@ -7,6 +7,23 @@
 #include "absl/strings/str_cat.h"
 
 namespace recycling {
+namespace {
+
+// One that is not known here is not said.
+DraftSource SourceFromProto(int source) {
+  switch (source) {
+    case common::v1::DRAFT_SOURCE_MATRIX:
+      return DraftSource::kMatrix;
+    case common::v1::DRAFT_SOURCE_SEQUENCE:
+      return DraftSource::kSequence;
+    case common::v1::DRAFT_SOURCE_RECENT:
+      return DraftSource::kRecent;
+    default:
+      return DraftSource::kUnspecified;
+  }
+}
+
+}  // namespace
 
 SamplingOptions SamplingOptionsFromProto(const common::v1::SamplingOptions& proto) {
   SamplingOptions options;
@@ -79,8 +96,7 @@ absl::StatusOr<DraftTree> DraftTreeFromProto(const common::v1::DraftTree& proto)
   if (proto.sources_size() > 0) {
     tree.sources.push_back(DraftSource::kUnspecified);
     for (const int source : proto.sources()) {
-      tree.sources.push_back(source == common::v1::DRAFT_SOURCE_MATRIX ? DraftSource::kMatrix
-                                                                       : DraftSource::kUnspecified);
+      tree.sources.push_back(SourceFromProto(source));
     }
   }
   return tree;

@@ -14,6 +14,7 @@
 #include <span>
 
 #include "common/token_id.h"
+#include "drafter/acceptance.h"
 
 namespace recycling::drafter {
 
@@ -51,6 +52,10 @@ class AdjacencyMatrix {
   std::uint32_t rows_filled() const { return rows_filled_.load(std::memory_order_relaxed); }
   // Writes so far, those before a snapshot it was restored from included.
   std::uint64_t row_updates() const { return row_updates_.load(std::memory_order_relaxed); }
+  // How often candidates came true, over all sequences that use this matrix. Some 3 KB, which
+  // memory_bytes does not count.
+  SharedAcceptance& acceptance() { return acceptance_; }
+  const SharedAcceptance& acceptance() const { return acceptance_; }
   // For restoring a snapshot, before the matrix is shared.
   void set_row_updates(std::uint64_t updates) { row_updates_.store(updates); }
 
@@ -64,6 +69,7 @@ class AdjacencyMatrix {
   const std::unique_ptr<std::atomic<TokenId>[]> ids_;   // [vocab_size, k]
   std::atomic<std::uint32_t> rows_filled_{0};
   std::atomic<std::uint64_t> row_updates_{0};
+  SharedAcceptance acceptance_;  // has its own locking
 };
 
 }  // namespace recycling::drafter

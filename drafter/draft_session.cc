@@ -7,7 +7,6 @@
 #include "common/proto_convert.h"
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
-#include "drafter/drafter_convert.h"
 #include "drafter/tree_builder.h"
 
 namespace recycling::drafter {
@@ -92,17 +91,45 @@ absl::StatusOr<bool> DraftSession::Step(const v1::DraftStep& step, v1::DraftResp
     ASSIGN_OR_RETURN(proposal,
                      ProposalFromProto(step.proposal(), state_->shape, binding_.model.vocab_size));
   }
-  if (prompt.has_value()) Learn(*prompt, matrix_.get());
-  if (observation.has_value()) Learn(*observation, matrix_.get());
+  LearnStep(step.step(), prompt, observation, proposal);
   if (!proposal.has_value()) return false;
-  DraftTree tree =
-      BuildTree(*matrix_, proposal->root, state_->shape, proposal->max_nodes, proposal->max_depth);
+  DraftTree tree = Propose(*proposal);
   tree.base = proposal->base;
   response->set_step(step.step());
   DraftTreeToProto(tree, response->mutable_tree());
   const absl::Duration spent = RealClock().Monotonic() - start;
   response->set_draft_micros(static_cast<std::uint64_t>(absl::ToInt64Microseconds(spent)));
   return true;
+}
+
+void DraftSession::LearnStep(std::uint64_t step, const std::optional<Observation>& prompt,
+                             const std::optional<Observation>& observation,
+                             const std::optional<Proposal>& proposal) {
+  if (prompt.has_value()) Learn(*prompt, matrix_.get());
+  if (state_->adaptive) {
+    if (prompt.has_value()) history_.ObservePrompt(prompt->tokens);
+    // The steps of a request follow each other, unless one was lost on the way.
+    if (observation.has_value() && step == last_step_ + 1) {
+      history_.ObserveBonus(observation->tokens[0], matrix_.get());
+    }
+    history_.ForgetBonus();
+    if (observation.has_value()) {
+      const auto bonus = proposal.has_value() ? std::optional(proposal->root) : std::nullopt;
+      history_.Observe(*observation, bonus, matrix_.get());
+    }
+    last_step_ = step;
+  }
+  if (observation.has_value()) Learn(*observation, matrix_.get());
+}
+
+DraftTree DraftSession::Propose(const Proposal& proposal) {
+  if (!state_->adaptive || !proposal.costs.has_value()) {
+    return BuildTree(*matrix_, proposal.root, state_->shape, proposal.max_nodes,
+                     proposal.max_depth);
+  }
+  const AcceptanceTable estimates = Estimate(matrix_->acceptance().Read(), history_.counts());
+  return builder_.Build(*matrix_, history_, estimates, proposal.root, *proposal.costs,
+                        proposal.max_nodes, proposal.max_depth);
 }
 
 grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* NewDraftReactor(DrafterState* state) {

@@ -2,12 +2,16 @@
 #ifndef RECYCLING_DRAFTER_DRAFT_SESSION_H_
 #define RECYCLING_DRAFTER_DRAFT_SESSION_H_
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "drafter/adaptive_tree.h"
+#include "drafter/drafter_convert.h"
 #include "drafter/drafter_service.h"
+#include "drafter/sequence_history.h"
 
 namespace recycling::drafter {
 
@@ -32,9 +36,18 @@ class DraftSession {
     ++state_->open_sessions;
   }
 
+  void LearnStep(std::uint64_t step, const std::optional<Observation>& prompt,
+                 const std::optional<Observation>& observation,
+                 const std::optional<Proposal>& proposal);
+  DraftTree Propose(const Proposal& proposal);
+
   DrafterState* const state_;
   const MatrixBinding binding_;
   const std::shared_ptr<AdjacencyMatrix> matrix_;
+
+  SequenceHistory history_;
+  std::uint64_t last_step_ = 0;
+  AdaptiveTreeBuilder builder_;
 };
 
 // Deletes itself when the stream is done.

@@ -1,6 +1,8 @@
 #include "drafter/drafter_convert.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/proto_convert.h"
@@ -82,10 +84,20 @@ absl::StatusOr<Proposal> ProposalFromProto(const v1::Proposal& proto, const Tree
     return absl::InvalidArgumentError(
         absl::StrCat("proposal: got root ", proto.root(), ", expected less than ", vocab_size));
   }
-  return Proposal{.base = proto.base(),
-                  .root = proto.root(),
-                  .max_nodes = AtMost(proto.max_nodes(), shape.size()),
-                  .max_depth = AtMost(proto.max_depth(), shape.depth())};
+  Proposal proposal{.base = proto.base(),
+                    .root = proto.root(),
+                    .max_nodes = AtMost(proto.max_nodes(), shape.size()),
+                    .max_depth = AtMost(proto.max_depth(), kMaxTemplateDepth),
+                    .costs = std::nullopt};
+  if (proto.step_costs_size() > 0) {
+    std::vector<StepCosts::Point> points;
+    points.reserve(static_cast<std::size_t>(proto.step_costs_size()));
+    for (const v1::StepCost& cost : proto.step_costs()) {
+      points.push_back({.nodes = cost.nodes(), .micros = cost.micros()});
+    }
+    ASSIGN_OR_RETURN(proposal.costs, StepCosts::Create(std::move(points)));
+  }
+  return proposal;
 }
 
 void MatrixInfoToProto(const MatrixStore::Entry& entry, v1::MatrixInfo* proto) {

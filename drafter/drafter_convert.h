@@ -4,22 +4,25 @@
 #define RECYCLING_DRAFTER_DRAFTER_CONVERT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "drafter/matrix_store.h"
 #include "drafter/observation.h"
+#include "drafter/step_costs.h"
 #include "drafter/tree_template.h"
 #include "recycling/drafter/v1/drafter.pb.h"
 
 namespace recycling::drafter {
 
-// The tree that is asked for, within the template's own size.
+// The tree that is asked for, within the drafter's own limits.
 struct Proposal {
   std::uint32_t base = 0;
   TokenId root = 0;
   int max_nodes = 0;
   int max_depth = 0;
+  std::optional<StepCosts> costs;  // absent: not known
 };
 
 // UNSPECIFIED is the tenant's. InvalidArgument for an unknown scope; the tenant is not checked.
@@ -39,8 +42,8 @@ absl::StatusOr<Observation> ObservationFromProto(const v1::Observation& proto,
 absl::StatusOr<Observation> PromptFromProto(const v1::PromptObservation& proto,
                                             const MatrixBinding& binding);
 
-// InvalidArgument for a base of 0 or a root outside the vocabulary. Larger limits are cut to the
-// template's.
+// InvalidArgument for a base of 0, a root outside the vocabulary or step costs that are none
+// (StepCosts::Create). max_nodes is cut to the template's, max_depth to kMaxTemplateDepth.
 absl::StatusOr<Proposal> ProposalFromProto(const v1::Proposal& proto, const TreeTemplate& shape,
                                            std::uint32_t vocab_size);
 

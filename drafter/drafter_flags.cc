@@ -6,6 +6,10 @@
 #include "absl/flags/flag.h"
 #include "absl/time/time.h"
 
+ABSL_FLAG(std::string, tree, "adaptive",
+          "Which tree is drafted. adaptive: of all trees the one expected to pay most, by what the "
+          "gateway says a step costs and by how often such guesses came true; the template's tree "
+          "while the cost is not known. template: always the template's tree.");
 ABSL_FLAG(std::string, tree_template, "",
           "File with the tree template (drafter/README.md). Empty: the paper's tree of 80 nodes.");
 ABSL_FLAG(std::uint64_t, max_matrix_bytes, std::uint64_t{256} << 20,
@@ -24,6 +28,7 @@ namespace recycling::drafter {
 
 DrafterOptions OptionsFromFlags() {
   DrafterOptions options;
+  options.tree = absl::GetFlag(FLAGS_tree);
   options.template_file = absl::GetFlag(FLAGS_tree_template);
   options.max_matrix_bytes = absl::GetFlag(FLAGS_max_matrix_bytes);
   options.allow_shared = absl::GetFlag(FLAGS_allow_shared);

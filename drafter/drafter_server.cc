@@ -35,8 +35,8 @@ class Server final : public DrafterServer {
            {"left", absl::StrCat(loaded.left)}});
       saver_ = std::make_unique<SnapshotSaver>(dir_.get(), options_.snapshot_interval);
     }
-    service_ =
-        std::make_unique<GrpcDrafterService>(options_.drafter_id, shape_, &store_, saver_.get());
+    service_ = std::make_unique<GrpcDrafterService>(
+        options_.drafter_id, shape_, options_.tree == "adaptive", &store_, saver_.get());
     return absl::OkStatus();
   }
 
@@ -57,6 +57,10 @@ class Server final : public DrafterServer {
 
 absl::Status ValidateOptions(const DrafterOptions& options) {
   RETURN_IF_ERROR(ValidateDrafterId(options.drafter_id));
+  if (options.tree != "adaptive" && options.tree != "template") {
+    return absl::InvalidArgumentError(absl::StrCat("tree: got \"", options.tree.substr(0, 80),
+                                                   "\", expected adaptive or template"));
+  }
   if (options.k > kMaxK) {
     return absl::InvalidArgumentError(
         absl::StrCat("k: got ", options.k, ", expected 0 to ", kMaxK));

@@ -21,8 +21,11 @@ namespace recycling::drafter {
 inline constexpr char kDrafterServiceName[] = "recycling.drafter.v1.DrafterService";
 
 struct DrafterOptions {
-  std::string drafter_id = "drafter";                         // 1 to 48 of [A-Za-z0-9_-]
-  std::string template_file;                                  // empty: the paper's tree
+  std::string drafter_id = "drafter";  // 1 to 48 of [A-Za-z0-9_-]
+  std::string template_file;           // empty: the paper's tree
+  // "adaptive": the tree that pays most at the costs a proposal brings, the template's where it
+  // brings none; "template": always the template's.
+  std::string tree = "adaptive";
   std::uint64_t max_matrix_bytes = std::uint64_t{256} << 20;  // of all matrices together
   bool allow_shared = false;                                  // the shared scope may be used
   std::uint32_t k = 0;                 // candidates per row; 0: as the first handshake says

@@ -1,7 +1,7 @@
 // What a step costs inside the drafter: the paper's tree of 80 nodes from a full matrix, and
 // learning its 81 rows with an accepted path of three. Roots and rows vary, so that the matrix is
-// read as in service: all over. And what a snapshot costs: it is encoded and checked in the
-// reaction.
+// read as in service: all over. The same for a tree that is chosen by cost, where all nodes pay.
+// And what a snapshot costs: it is encoded and checked in the reaction.
 #include <benchmark/benchmark.h>
 
 #include <memory>
@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "drafter/adaptive_tree.h"
 #include "drafter/observation.h"
+#include "drafter/sequence_history.h"
 #include "drafter/snapshot.h"
 #include "drafter/tree_builder.h"
 
@@ -60,6 +62,38 @@ void BM_BuildTree(benchmark::State& state) {
   }
 }
 
+// Estimates and tree.
+void BM_BuildAdaptiveTree(benchmark::State& state) {
+  std::mt19937 random(1);
+  const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
+  const auto costs = StepCosts::Create({{0, 50'000}, {15, 50'000}, {79, 51'000}, {80, 51'100}});
+  SequenceHistory history;
+  for (const Observation& observation : Observations(*matrix, random)) {
+    history.ObservePrompt(observation.tokens);
+  }
+  AdaptiveTreeBuilder builder;
+  double nodes = 0;
+  for (auto unused : state) {
+    const TokenId root = static_cast<TokenId>(random()) % matrix->vocab_size();
+    const AcceptanceTable estimates = Estimate(matrix->acceptance().Read(), history.counts());
+    const DraftTree tree = builder.Build(*matrix, history, estimates, root, *costs, 80, 32);
+    nodes += tree.drafted();
+  }
+  state.counters["nodes"] = benchmark::Counter(nodes, benchmark::Counter::kAvgIterations);
+}
+
+// What is counted of a step beside what is learnt.
+void BM_ObserveStep(benchmark::State& state) {
+  std::mt19937 random(1);
+  const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
+  const std::vector<Observation> observations = Observations(*matrix, random);
+  SequenceHistory history;
+  std::size_t step = 0;
+  for (auto unused : state) {
+    history.Observe(observations[step++ % kSteps], TokenId{1}, matrix.get());
+  }
+}
+
 void BM_Learn(benchmark::State& state) {
   std::mt19937 random(1);
   const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
@@ -106,6 +140,8 @@ void BM_ParseAndRestoreSnapshot(benchmark::State& state) {
 }
 
 BENCHMARK(BM_BuildTree)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_BuildAdaptiveTree)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_ObserveStep)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_Learn)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_Step)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_EncodeSnapshot)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMillisecond);

@@ -31,7 +31,7 @@ TEST(DraftTreeConvertTest, JoinsTheRootAndTheArraysAndBack) {
     tokens: [ 2, 3, 4 ]
     parents: [ 0, 0, 1 ]
     ranks: [ 0, 1, 0 ]
-    sources: [ DRAFT_SOURCE_MATRIX, DRAFT_SOURCE_MATRIX, DRAFT_SOURCE_UNSPECIFIED ])pb";
+    sources: [ DRAFT_SOURCE_MATRIX, DRAFT_SOURCE_SEQUENCE, DRAFT_SOURCE_RECENT ])pb";
   const auto tree = Tree(text);
   ASSERT_THAT(tree, IsOk());
   EXPECT_EQ(tree->base, 9u);
@@ -39,7 +39,7 @@ TEST(DraftTreeConvertTest, JoinsTheRootAndTheArraysAndBack) {
   EXPECT_THAT(tree->parents, ElementsAre(-1, 0, 0, 1));
   EXPECT_THAT(tree->ranks, ElementsAre(0, 0, 1, 0));
   EXPECT_THAT(tree->sources, ElementsAre(DraftSource::kUnspecified, DraftSource::kMatrix,
-                                         DraftSource::kMatrix, DraftSource::kUnspecified));
+                                         DraftSource::kSequence, DraftSource::kRecent));
   EXPECT_THAT(ValidateTree(*tree, 5, 3), IsOk());
   pb::DraftTree back;
   back.add_tokens(99);  // what the message held before is gone

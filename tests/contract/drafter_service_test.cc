@@ -101,6 +101,80 @@ TEST_F(DrafterServiceTest, LimitsCutTheTree) {
               ElementsAre(2, 3, 4, 5));
 }
 
+v1::Proposal AskAt(std::uint32_t root,
+                   const std::vector<std::pair<std::uint32_t, std::uint32_t>>& costs) {
+  v1::Proposal proposal = Ask(root);
+  for (const auto& [nodes, micros] : costs) {
+    proposal.add_step_costs()->set_nodes(nodes);
+    proposal.mutable_step_costs()->rbegin()->set_micros(micros);
+  }
+  return proposal;
+}
+
+TEST_F(DrafterServiceTest, StepCostsDecideHowLargeATreeIs) {
+  ASSERT_THAT(Observe(Session(), Rows({1, 2, 3}, {2, 3, 4, 5, 6, 7})), IsOk());
+  EXPECT_THAT(Propose(Session(), AskAt(1, {{0, 100}, {80, 800'000}}))->tokens(), IsEmpty());
+  EXPECT_THAT(Propose(Session(), AskAt(1, {{0, 1000}, {1, 1001}, {2, 9000}}))->tokens(),
+              ElementsAre(2));
+  EXPECT_THAT(Propose(Session(), AskAt(1, {{0, 100}}))->tokens(), ElementsAre(2, 3, 4, 5, 6, 7));
+  // Without costs: the template, and so with --tree=template.
+  EXPECT_THAT(Propose(Session(), Ask(1, 1))->tokens(), ElementsAre(2));
+  Start({.drafter_id = "d1", .tree = "template"});
+  ASSERT_THAT(Observe(Session(), Rows({1, 2, 3}, {2, 3, 4, 5, 6, 7})), IsOk());
+  EXPECT_THAT(Propose(Session(), AskAt(1, {{0, 100}, {80, 800'000}}))->tokens(),
+              ElementsAre(2, 3, 4, 5, 6, 7));
+}
+
+TEST_F(DrafterServiceTest, MalformedStepCostsAreRefused) {
+  ASSERT_THAT(Observe(Session(), Rows({1}, {2, 3})), IsOk());
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> many;
+  for (std::uint32_t i = 0; i < 65; ++i) many.push_back({i, 1});
+  const std::vector<std::pair<std::vector<std::pair<std::uint32_t, std::uint32_t>>, std::string>>
+      malformed = {{{{1, 5}}, "got nodes 1 first, expected 0"},
+                   {{{0, 0}}, "got micros 0"},
+                   {{{0, 5}, {0, 5}}, "got nodes 0 after 0"},
+                   {{{0, 5}, {9, 4}}, "got micros 4 after 5"},
+                   {many, "got 65 entries, expected 1 to 64"}};
+  for (const auto& [costs, message] : malformed) {
+    EXPECT_THAT(Propose(Session(), AskAt(1, costs)),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
+  }
+}
+
+// A candidate that a stream's own past speaks for is proposed there and in no other stream, and
+// what one tenant accepts does not change what another one's guesses are worth.
+TEST_F(DrafterServiceTest, WhatASequenceSawStaysWithIt) {
+  const v1::Proposal ask = AskAt(1, {{0, 100}});
+  Stream own(stub_.get(), Session(MATRIX_SCOPE_TENANT, "a"));
+  const v1::Observation seen = Rows({1}, {2, 3});
+  v1::Proposal nine = AskAt(9, {{0, 100}});
+  own.Send(0, &seen, &nine);  // 9 followed 1, which is not in its row
+  own.Read();
+  own.Send(1, nullptr, &ask);
+  const common::v1::DraftTree tree = own.Read().tree();
+  EXPECT_THAT(tree.tokens(), ::testing::Contains(9u));
+  EXPECT_THAT(tree.sources(), ::testing::Contains(common::v1::DRAFT_SOURCE_SEQUENCE));
+  Stream sibling(stub_.get(), Session(MATRIX_SCOPE_TENANT, "a"));
+  sibling.Send(0, nullptr, &ask);
+  EXPECT_THAT(sibling.Read().tree().tokens(), ElementsAre(2, 3));
+  EXPECT_THAT(own.Finish(), IsOk());
+  EXPECT_THAT(sibling.Finish(), IsOk());
+
+  // At this price a guess must come true in one of two steps.
+  const v1::Proposal dear = AskAt(1, {{0, 1000}, {1, 1500}, {2, 9000}});
+  ASSERT_THAT(Observe(Session(MATRIX_SCOPE_TENANT, "b"), seen), IsOk());
+  EXPECT_THAT(Propose(Session(MATRIX_SCOPE_TENANT, "b"), dear)->tokens(), IsEmpty());
+  Stream good(stub_.get(), Session(MATRIX_SCOPE_TENANT, "c"));
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    const v1::Observation hit = Rows({1, 2}, {2, 3, 2, 3}, {0, 1});
+    good.Send(i, &hit, nullptr);
+  }
+  good.Send(40, nullptr, &dear);
+  EXPECT_THAT(good.Read().tree().tokens(), ElementsAre(2));
+  EXPECT_THAT(good.Finish(), IsOk());
+  EXPECT_THAT(Propose(Session(MATRIX_SCOPE_TENANT, "b"), dear)->tokens(), IsEmpty());
+}
+
 TEST_F(DrafterServiceTest, LearnsAPromptBeforeTheFirstStep) {
   Stream stream(stub_.get(), Session(MATRIX_SCOPE_REQUEST));
   v1::DraftRequest request;
@@ -278,6 +352,9 @@ TEST_F(DrafterServiceTest, InfoSaysEverythingHeld) {
 
 TEST_F(DrafterServiceTest, OptionsOutOfRangeAreNamed) {
   EXPECT_THAT(CreateDrafter({.drafter_id = "a/b"}), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(CreateDrafter({.tree = "best"}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("tree: got \"best\", expected adaptive or template")));
   EXPECT_THAT(CreateDrafter({.k = 65}), StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(CreateDrafter({.model = ModelIdentity{"m", 10, std::string(32, 'd')}}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("beside a model")));

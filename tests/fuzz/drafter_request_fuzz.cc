@@ -1,6 +1,8 @@
 // A message of a Draft stream is refused or can be learnt from and answered with a valid tree.
 #include "common/model_identity.h"
+#include "drafter/adaptive_tree.h"
 #include "drafter/drafter_convert.h"
+#include "drafter/sequence_history.h"
 #include "drafter/tree_builder.h"
 #include "tests/fuzz/proto_fuzz.h"
 
@@ -27,10 +29,15 @@ void CheckOpen(const drafter::v1::OpenSession& open) {
 
 void CheckStep(const drafter::v1::DraftStep& step) {
   drafter::AdjacencyMatrix matrix(kBinding.model.vocab_size, kBinding.k);
+  drafter::SequenceHistory history;
   const auto prompt = drafter::PromptFromProto(step.prompt(), kBinding);
   if (prompt.ok()) drafter::Learn(*prompt, &matrix);
+  if (prompt.ok()) history.ObservePrompt(prompt->tokens);
   const auto observation = drafter::ObservationFromProto(step.observation(), kBinding);
-  if (observation.ok()) drafter::Learn(*observation, &matrix);
+  if (observation.ok()) {
+    history.Observe(*observation, std::nullopt, &matrix);
+    drafter::Learn(*observation, &matrix);
+  }
 
   const auto& shape = drafter::TreeTemplate::Paper80();
   const auto proposal =
@@ -41,6 +48,24 @@ void CheckStep(const drafter::v1::DraftStep& step) {
   FUZZ_CHECK(tree.tokens[0] == step.proposal().root());
   FUZZ_CHECK(recycling::ValidateTree(tree, kBinding.model.vocab_size, proposal->max_nodes).ok());
   for (const int depth : recycling::NodeDepths(tree)) FUZZ_CHECK(depth <= proposal->max_depth);
+
+  FUZZ_CHECK(proposal->costs.has_value() == (step.proposal().step_costs_size() > 0));
+  if (!proposal->costs.has_value()) return;
+  history.ObserveBonus(proposal->root, &matrix);
+  double before = 1;
+  for (int nodes = 0; nodes <= proposal->max_nodes; ++nodes) {
+    FUZZ_CHECK(proposal->costs->Micros(nodes) >= before);
+    before = proposal->costs->Micros(nodes);
+  }
+  drafter::AdaptiveTreeBuilder builder;
+  const drafter::AcceptanceTable estimates =
+      drafter::Estimate(matrix.acceptance().Read(), history.counts());
+  tree = builder.Build(matrix, history, estimates, proposal->root, *proposal->costs,
+                       proposal->max_nodes, proposal->max_depth);
+  FUZZ_CHECK(tree.tokens[0] == step.proposal().root());
+  FUZZ_CHECK(recycling::ValidateTree(tree, kBinding.model.vocab_size, proposal->max_nodes).ok());
+  for (const int depth : recycling::NodeDepths(tree)) FUZZ_CHECK(depth <= proposal->max_depth);
+  FUZZ_CHECK(builder.expected_tokens() >= 1 && builder.expected_tokens() <= 1 + tree.drafted());
 }
 
 }  // namespace
