@@ -23,10 +23,12 @@ constexpr double kMasked = -std::numeric_limits<double>::infinity();
 
 absl::Status CheckFinite(std::span<const float> logits) {
   constexpr std::uint32_t kExponent = 0x7F800000;
-  bool finite = true;
-  for (const float logit : logits)
-    finite &= (std::bit_cast<std::uint32_t>(logit) & kExponent) != kExponent;
-  if (finite) return absl::OkStatus();
+  // All ones where an exponent is; without a branch, so that compilers vectorise it.
+  std::uint32_t special = 0;
+  for (const float logit : logits) {
+    special |= ((std::bit_cast<std::uint32_t>(logit) & kExponent) + (1U << 23)) & 0x80000000U;
+  }
+  if (special == 0) return absl::OkStatus();
   const auto bad = std::find_if_not(logits.begin(), logits.end(),
                                     [](float logit) { return std::isfinite(logit); });
   return absl::InternalError(absl::StrCat("logits: got ", *bad, " for token ", bad - logits.begin(),
@@ -95,6 +97,7 @@ class DescendingOrder {
                   std::vector<Candidate>& candidates)
       : logits_(logits), highest_(highest), temperature_(temperature), candidates_(candidates) {
     candidates_.clear();
+    candidates_.reserve(logits.size());
   }
 
   // The token at place i, or null if fewer tokens are not masked. Valid until the next call.

@@ -5,11 +5,14 @@
 #include <cstddef>
 #include <memory>
 #include <numeric>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "verifier/attention.h"
 #include "verifier/kernels/thread_pool.h"
+#include "verifier/sampler.h"
+#include "verifier/top_k.h"
 
 namespace recycling::verifier {
 namespace {
@@ -120,6 +123,44 @@ BENCHMARK(BM_Attention)
                    {1, 81},
                    {512, 8192, 32768}})
     ->UseRealTime();
+
+std::vector<float> Logits(std::size_t vocab) {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal(0, 3);
+  std::vector<float> logits(vocab);
+  for (float& logit : logits) logit = normal(random);
+  return logits;
+}
+
+// Candidates of one row.
+void BM_TopK(benchmark::State& state) {
+  const std::vector<float> logits = Logits(static_cast<std::size_t>(state.range(0)));
+  std::vector<TokenId> ids(8);
+  for (auto _ : state) {
+    TopK(logits, ids);
+    benchmark::DoNotOptimize(ids.data());
+  }
+}
+BENCHMARK(BM_TopK)->ArgName("vocab")->Arg(4096)->Arg(131072);
+
+// One token: greedy (0), or at temperature 0.6 with top_p 0.95 (1).
+void BM_ChooseToken(benchmark::State& state) {
+  const auto vocab = static_cast<std::size_t>(state.range(1));
+  const std::vector<float> logits = Logits(vocab);
+  SamplingOptions options;
+  if (state.range(0) == 1) {
+    options.temperature = 0.6F;
+    options.top_p = 0.95F;
+    options.seed = 1;
+  }
+  const auto rules = *SamplingRules::Create(options, {}, static_cast<std::uint32_t>(vocab));
+  SamplerScratch scratch;
+  std::uint64_t position = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(ChooseToken(logits, {}, rules, position++, scratch));
+  }
+}
+BENCHMARK(BM_ChooseToken)->ArgNames({"sampled", "vocab"})->ArgsProduct({{0, 1}, {4096, 131072}});
 
 }  // namespace
 }  // namespace recycling::verifier

@@ -66,7 +66,9 @@ inline float Bfloat16ToFloat(std::uint16_t value) {
 
 // e^x for x <= 0 within 2 units in the last place; 0 below -708. e^0 is 1 exactly.
 [[gnu::always_inline]] inline double ExpNonPositive(double x) {
-  if (!(x >= -708.0)) return 0;
+  // Selected at the end rather than branched on, so that loops of it vectorise.
+  const bool counts = x >= -708.0;
+  x = counts ? x : 0.0;
   // x = n ln 2 + r with |r| <= ln 2 / 2, as above; n times the first part of ln 2 is exact.
   const double shifted = x * 1.4426950408889634 + 6755399441055744.0;
   const double n = shifted - 6755399441055744.0;
@@ -87,7 +89,7 @@ inline float Bfloat16ToFloat(std::uint16_t value) {
   p = p * r + 1.0;
   p = p * r + 1.0;
   const std::uint64_t scale = (std::bit_cast<std::uint64_t>(shifted) << 52) + 0x3ff0000000000000U;
-  return p * std::bit_cast<double>(scale);
+  return counts ? p * std::bit_cast<double>(scale) : 0.0;
 }
 
 struct SinCos {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -115,6 +116,37 @@ TEST_P(VectorKernelsTest, AddsAndTurns) {
     got = a;
     kernels().turn_pairs(cosines.data(), sines.data(), n, got.data());
     ExpectSameBits(got, expected);
+  }
+}
+
+TEST_P(VectorKernelsTest, ScansFindTheNextAboveAndNaN) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  for (const std::size_t n : kSizes) {
+    Floats x = Random(n);
+    if (n > 40) x[n / 2] = kNan;
+    for (const float bound : {-100.0F, -1.0F, 2.5F, 100.0F, x[0], kNan}) {
+      for (std::size_t begin = 0; begin <= n; begin += 1 + n / 7) {
+        std::size_t expected = begin;
+        while (expected < n && x[expected] <= bound) ++expected;
+        ASSERT_EQ(kernels().next_above(x.data(), begin, n, bound), expected);
+      }
+    }
+  }
+}
+
+TEST_P(VectorKernelsTest, WeightsAndTheLargestAreTheScalarOnes) {
+  for (const std::size_t n : kSizes) {
+    std::vector<double> x(n);
+    for (double& v : x) v = Random(1, 200)[0];
+    if (n > 3) x[3] = -std::numeric_limits<double>::infinity();
+    const double highest = *std::max_element(x.begin(), x.end());
+    ASSERT_EQ(kernels().largest(x.data(), n), highest);
+    std::vector<double> got(n);
+    kernels().weights(x.data(), n, highest, double{0.6F}, got.data());
+    for (std::size_t i = 0; i < n; ++i) {
+      ASSERT_EQ(std::bit_cast<std::uint64_t>(got[i]),
+                std::bit_cast<std::uint64_t>(ExpNonPositive((x[i] - highest) / double{0.6F})));
+    }
   }
 }
 
