@@ -121,7 +121,11 @@ BENCHMARK(BM_Attention)
                     static_cast<int>(InstructionSet::kAvx2),
                     static_cast<int>(InstructionSet::kAvx512)},
                    {1, 81},
-                   {512, 8192, 32768}})
+                   {512, 4096}})
+    ->ArgsProduct({{static_cast<int>(InstructionSet::kAvx2),
+                    static_cast<int>(InstructionSet::kAvx512)},
+                   {1},
+                   {8192, 32768}})
     ->UseRealTime();
 
 std::vector<float> Logits(std::size_t vocab) {
