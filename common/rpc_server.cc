@@ -25,11 +25,26 @@ namespace {
 constexpr std::string_view kUnix = "unix:";
 constexpr int kMaxHealthBytes = 4096;
 
+std::string PathOf(const std::string& unix_address) {
+  const std::string path = unix_address.substr(kUnix.size());
+  return path.starts_with("//") ? path.substr(2) : path;
+}
+
+// Whoever may write to a socket may connect to it.
+absl::Status KeepOthersOut(const std::string& address) {
+  struct stat info;
+  const std::string path = PathOf(address);
+  if (lstat(path.c_str(), &info) == 0 && chmod(path.c_str(), info.st_mode & 0770) == 0) {
+    return absl::OkStatus();
+  }
+  return absl::UnavailableError(
+      absl::StrCat("listen: cannot set the permissions of ", address, ": ", std::strerror(errno)));
+}
+
 // OK if a new socket can be made at `path`. A socket file that nobody listens on is removed; gRPC
 // would also remove one that is in use.
 absl::Status PrepareUnixPath(const std::string& address) {
-  std::string path = address.substr(kUnix.size());
-  if (path.starts_with("//")) path = path.substr(2);
+  const std::string path = PathOf(address);
   sockaddr_un name = {};
   name.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof(name.sun_path)) {
@@ -131,6 +146,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(const std::vector<std::stri
           "listen: cannot bind ", address, " (in use, not this machine's, or not permitted)"));
     }
     const bool is_unix = address.starts_with(kUnix);
+    if (is_unix) RETURN_IF_ERROR(KeepOthersOut(address));
     addresses.push_back(
         is_unix ? address : absl::StrCat(address.substr(0, address.rfind(':')), ":", ports[i]));
   }

@@ -18,7 +18,8 @@ namespace recycling {
 
 struct RpcServerOptions {
   // Addresses to listen on: "host:port" (port 0 picks a free one; an empty host is every interface)
-  // or "unix:/path" (a socket file that nobody listens on is replaced). May be empty: then the
+  // or "unix:/path" (a socket file that nobody listens on is replaced; only owner and group may
+  // connect, as the umask allows; the file goes with the server). May be empty: then the
   // server is reached through InProcessChannel only.
   std::vector<std::string> listen;
   // More addresses, as in `listen`, that answer health checks (and reflection) alone, in plaintext:

@@ -4,11 +4,16 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "gateway/step_prices.h"
 #include "gateway/verifier_answers.h"
 
 namespace recycling::gateway {
 namespace {
+
+// Of a step with a draft, before one was measured.
+constexpr absl::Duration kUsualOverhead = absl::Microseconds(300);
 
 EmissionRules RulesOf(const DecodeRequest& request, const VerifierInfo& info) {
   return {
@@ -25,13 +30,15 @@ DecodeLoop::DecodeLoop(DecodeRequest request, DecodeParts parts)
       parts_(std::move(parts)),
       emission_(RulesOf(request_, parts_.verifier->info()), parts_.token_bytes),
       session_(parts_.verifier->NewSession(request_.deadline)) {
-  if (!request_.speculate) return;
+  if (request_.speculation == Speculation::kOff) return;
+  kind_ = absl::StrCat(request_.tenant, "\n", parts_.verifier->address());
   drafting_.emplace(DraftingOptions{.tenant = request_.tenant,
                                     .scope = request_.scope,
                                     .draft_deadline = parts_.draft_deadline,
                                     .deadline = request_.deadline,
                                     .vocab_size = parts_.verifier->info().model.vocab_size},
                     parts_.drafters, parts_.clock);
+  if (request_.speculation == Speculation::kAuto) guard_ = parts_.ledger.guard(kind_);
 }
 
 DecodeOutcome DecodeLoop::Run(const std::function<void(OutputDelta)>& show) {
@@ -44,6 +51,7 @@ DecodeOutcome DecodeLoop::Run(const std::function<void(OutputDelta)>& show) {
   if (observation_.has_value()) {
     drafting_->Ask({.step = step_, .observation = std::exchange(observation_, std::nullopt)});
   }
+  if (guard_.has_value()) parts_.ledger.KeepGuard(kind_, *guard_);
   drafting_.reset();
   return outcome;
 }
@@ -70,6 +78,7 @@ absl::Status DecodeLoop::Open() {
   RETURN_IF_ERROR(CheckOpened(open, opened));
   timings_.prefill = parts_.clock.Monotonic() - begin;
   cached_prompt_tokens_ = opened.cached_tokens;
+  pass_costs_ = std::move(opened.pass_costs);
   base_ = opened.base;
   root_ = request_.prompt_ids.back();
   if (drafting_.has_value() && !opened.prompt_candidates.ids.empty()) {
@@ -99,11 +108,11 @@ absl::Status DecodeLoop::Step(const std::function<void(OutputDelta)>& show) {
   const std::uint32_t taken_before = emission_.taken();
   OutputDelta delta = emission_.Add(verified.tokens, verified.logprobs);
   const bool drafted = ask.tree.has_value() && !verified.draft_ignored;
-  records_.push_back(
-      {.tokens = emission_.taken() - taken_before,
-       .drafted = drafted ? static_cast<std::uint32_t>(ask.tree->drafted()) : 0,
-       .accepted = static_cast<std::uint32_t>(verified.accepted_nodes.size()),
-       .fallback = verified.draft_ignored ? FallbackReason::kStale : draft.fallback});
+  records_.push_back({.tokens = emission_.taken() - taken_before,
+                      .drafted = drafted ? static_cast<std::uint32_t>(ask.tree->drafted()) : 0,
+                      .accepted = static_cast<std::uint32_t>(verified.accepted_nodes.size()),
+                      .fallback = verified.draft_ignored ? FallbackReason::kStale : draft.fallback,
+                      .paused = paused_});
 
   if (drafting_.has_value()) Learn(ask, &verified);
   ++step_;
@@ -119,21 +128,45 @@ absl::Status DecodeLoop::Step(const std::function<void(OutputDelta)>& show) {
                   .verify_inside = std::min(verified.inside, verified_at - drafted_at)};
   if (times.draft_inside > times.draft) times.draft_inside = times.draft;
   if (!emission_.finish().has_value()) {
-    EndStep(times);
+    EndStep(times, verified);
     AskForDraft();
     if (!delta.empty()) show(std::move(delta));
   } else {
     if (!delta.empty()) show(std::move(delta));
-    EndStep(times);
+    EndStep(times, verified);
   }
   return absl::OkStatus();
 }
 
-void DecodeLoop::EndStep(StepTimes times) {
+void DecodeLoop::EndStep(StepTimes times, const StepVerified& verified) {
   const absl::Duration end = parts_.clock.Monotonic();
   times.step = end - std::exchange(step_begin_, end);
   timings_.Add(times);
   durations_.Add(times);
+  if (drafting_.has_value()) JudgeStep(times, verified);
+}
+
+// Waiting for other sequences' passes is no cost of this one's trees, and left out.
+void DecodeLoop::JudgeStep(const StepTimes& times, const StepVerified& verified) {
+  if (!verified.pass_costs.empty()) pass_costs_ = verified.pass_costs;
+  const absl::Duration plain_overhead =
+      std::max(absl::ZeroDuration(), times.overhead() - times.draft);
+  // The first step of a request opens streams.
+  if (records_.size() > 1) {
+    std::optional<absl::Duration> drafted;
+    if (times.draft_inside.has_value()) drafted = times.overhead();
+    parts_.ledger.RecordOverhead(kind_, plain_overhead, drafted);
+  }
+  if (!guard_.has_value()) return;
+  const absl::Duration took =
+      std::max(absl::ZeroDuration(), times.step - std::min(verified.queue, times.verify));
+  if (times.waited && !pass_costs_.empty()) {
+    const absl::Duration plain =
+        PassCostAt(pass_costs_, 1) + parts_.ledger.overhead(kind_).plain.value_or(plain_overhead);
+    guard_->Asked(static_cast<int>(records_.back().tokens), took, plain);
+  } else if (paused_) {
+    guard_->Paused(took);
+  }
 }
 
 void DecodeLoop::AskForDraft() {
@@ -146,13 +179,24 @@ void DecodeLoop::AskForDraft() {
                  .prompt = std::nullopt,
                  .observation = std::exchange(observation_, std::nullopt),
                  .proposal = std::nullopt};
-  if (max_nodes > 0 && max_depth > 0) {
-    step.proposal =
-        Proposal{.base = base_, .root = root_, .max_nodes = max_nodes, .max_depth = max_depth};
+  const bool could_ask = max_nodes > 0 && max_depth > 0;
+  paused_ = could_ask && guard_.has_value() && !guard_->asks();
+  if (could_ask && !paused_) {
+    step.proposal = Proposal{.base = base_,
+                             .root = root_,
+                             .max_nodes = max_nodes,
+                             .max_depth = max_depth,
+                             .step_costs = Prices(max_nodes)};
   }
   const absl::Duration begin = parts_.clock.Monotonic();
   drafting_->Ask(std::move(step));
   asking_ = parts_.clock.Monotonic() - begin;
+}
+
+std::vector<StepCost> DecodeLoop::Prices(int max_nodes) {
+  if (!guard_.has_value()) return {};
+  const absl::Duration overhead = parts_.ledger.overhead(kind_).drafted.value_or(kUsualOverhead);
+  return PriceSteps(pass_costs_, overhead, max_nodes);
 }
 
 void DecodeLoop::Learn(const VerifyStep& asked, StepVerified* verified) {

@@ -12,7 +12,9 @@
 //  3. With speculation off there is no drafter session and nothing is learnt.
 //  4. The next draft is asked for before the client is shown what the last step gave, so that both
 //     take place at once.
-//  5. Learning is never waited for. The drafter hears of every step, the last one included.
+//  5. With automatic speculation the drafter hears what steps cost, and while drafting does not pay
+//     (draft_guard.h) steps take the plain path: nothing is asked for.
+//  6. Learning is never waited for. The drafter hears of every step, the last one included.
 #ifndef RECYCLING_GATEWAY_DECODE_LOOP_H_
 #define RECYCLING_GATEWAY_DECODE_LOOP_H_
 
@@ -29,11 +31,16 @@
 #include "common/mutex.h"
 #include "common/sampling_options.h"
 #include "gateway/decode_stats.h"
+#include "gateway/draft_guard.h"
+#include "gateway/draft_ledger.h"
 #include "gateway/drafting.h"
 #include "gateway/emission.h"
 #include "gateway/verifier_client.h"
 
 namespace recycling::gateway {
+
+// How drafting is done; see SpeculationMode in gateway.proto.
+enum class Speculation { kOff, kAuto, kFixed };
 
 // A request that has been validated: at least one prompt id, prompt and max_tokens fit into the
 // context, a seed where the temperature is above 0.
@@ -42,7 +49,7 @@ struct DecodeRequest {
   SamplingOptions sampling;
   std::uint32_t max_tokens = 1;
   std::vector<std::string> stop;
-  bool speculate = true;
+  Speculation speculation = Speculation::kAuto;
   int node_budget = 0;           // most drafted nodes a step; cut to the verifier's limit
   std::uint32_t learn_last = 0;  // learn this many of the last prompt tokens; UINT32_MAX: all
   MatrixScope scope = MatrixScope::kTenant;
@@ -55,6 +62,7 @@ struct DecodeRequest {
 struct DecodeParts {
   std::shared_ptr<VerifierClient> verifier;
   DrafterDirectory& drafters;
+  DraftLedger& ledger;
   const Clock& clock;
   TokenBytesFn token_bytes;
   absl::Duration draft_deadline;
@@ -87,9 +95,11 @@ class DecodeLoop {
   absl::Status Open();
   absl::Status Step(const std::function<void(OutputDelta)>& show);
   void AskForDraft();
-  void EndStep(StepTimes times);
+  void EndStep(StepTimes times, const StepVerified& verified);
+  void JudgeStep(const StepTimes& times, const StepVerified& verified);
   void Learn(const VerifyStep& asked, StepVerified* verified);
   void CloseSession();
+  std::vector<StepCost> Prices(int max_nodes);
   DecodeOutcome Summary(absl::Status status) const;
 
   const DecodeRequest request_;
@@ -101,6 +111,11 @@ class DecodeLoop {
   std::uint32_t base_ = 0;
   TokenId root_ = 0;
   std::optional<Observation> observation_;  // of the step before; the drafter has not heard it
+
+  std::string kind_;                  // of this request in the ledger: tenant and verifier
+  std::optional<DraftGuard> guard_;   // automatic speculation only
+  std::vector<PassCost> pass_costs_;  // as the verifier said last
+  bool paused_ = false;               // the guard kept the step from asking
 
   std::vector<StepRecord> records_;
   std::uint32_t cached_prompt_tokens_ = 0;

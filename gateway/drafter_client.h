@@ -25,12 +25,23 @@ struct Observation {
   std::vector<int> accepted_path;  // row indices, root first; empty for a prompt
 };
 
+// What a step with this many drafted nodes takes, all in.
+struct StepCost {
+  std::uint32_t nodes = 0;
+  std::uint32_t micros = 0;
+
+  bool operator==(const StepCost&) const = default;
+};
+
 // The tree that is asked for.
 struct Proposal {
   std::uint32_t base = 0;  // committed tokens, root included
   TokenId root = 0;
   int max_nodes = 0;  // beside the root
   int max_depth = 0;
+  // As in the proto: nodes ascending from 0, micros at least 1 and not descending, at most 64.
+  // Empty: not known, or not to matter.
+  std::vector<StepCost> step_costs;
 };
 
 struct DraftStep {

@@ -105,7 +105,7 @@ class GatewayServerImpl final : public GatewayServer {
             clock_),
         service_({.max_requests = options_.max_requests,
                   .draft_deadline = options_.draft_deadline,
-                  .default_node_budget = options_.node_budget,
+                  .defaults = options_.defaults,
                   .add_peers = [this](v1::GetStatsResponse* response) { AddPeers(response); }},
                  std::move(workers), model_, verifiers_, drafters_, clock_) {
     drafters_.pool().Start();
@@ -198,7 +198,7 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> CreateGateway(GatewayOptions opti
   RETURN_IF_ERROR(CheckRange("draft_deadline in microseconds",
                              absl::ToInt64Microseconds(options.draft_deadline), 1,
                              absl::ToInt64Microseconds(absl::Hours(1))));
-  RETURN_IF_ERROR(CheckRange("node_budget", options.node_budget, 0, 1 << 20));
+  RETURN_IF_ERROR(CheckRange("node_budget", options.defaults.node_budget, 0, 1 << 20));
   RETURN_IF_ERROR(CheckRange("drafters_per_tenant", options.drafters_per_tenant, 1, 1 << 20));
   ASSIGN_OR_RETURN(auto workers, WorkerPool::Create(options.max_requests));
   return std::make_unique<GatewayServerImpl>(std::move(options), std::move(workers));

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
+#include "gateway/generate_plan.h"
 #include "gateway/peer_target.h"
 
 namespace recycling::gateway {
@@ -29,7 +30,7 @@ struct GatewayOptions {
 
   int max_requests = 64;  // that run at once, 1 to 4096; a thread each
   absl::Duration draft_deadline = absl::Milliseconds(20);  // longest wait for one draft, above 0
-  int node_budget = 80;         // of requests that do not say; 0 and more
+  RequestDefaults defaults;     // of requests that do not say; node_budget 0 and more
   int drafters_per_tenant = 1;  // at least 1
   absl::Duration handshake_timeout = absl::Seconds(2);
 

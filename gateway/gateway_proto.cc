@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "common/proto_convert.h"
@@ -27,6 +28,22 @@ absl::StatusOr<MatrixScope> ScopeFromProto(common::v1::MatrixScope scope) {
     default:
       return absl::InvalidArgumentError(
           absl::StrCat("matrix_scope: got unknown value ", static_cast<int>(scope)));
+  }
+}
+
+absl::StatusOr<std::optional<Speculation>> SpeculationFromProto(v1::SpeculationMode mode) {
+  switch (mode) {
+    case v1::SPECULATION_MODE_UNSPECIFIED:
+      return std::nullopt;
+    case v1::SPECULATION_MODE_ON:
+      return Speculation::kAuto;
+    case v1::SPECULATION_MODE_OFF:
+      return Speculation::kOff;
+    case v1::SPECULATION_MODE_FIXED:
+      return Speculation::kFixed;
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("speculation.mode: got unknown value ", static_cast<int>(mode)));
   }
 }
 
@@ -75,11 +92,7 @@ absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateReque
   options.sampling = SamplingOptionsFromProto(proto.sampling());
   options.stop.assign(proto.stop().begin(), proto.stop().end());
   const v1::SpeculationOptions& speculation = proto.speculation();
-  if (!v1::SpeculationMode_IsValid(speculation.mode())) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("speculation.mode: got unknown value ", static_cast<int>(speculation.mode())));
-  }
-  options.speculate = speculation.mode() != v1::SPECULATION_MODE_OFF;
+  ASSIGN_OR_RETURN(options.speculation, SpeculationFromProto(speculation.mode()));
   if (speculation.has_node_budget()) options.node_budget = speculation.node_budget();
   ASSIGN_OR_RETURN(options.scope, ScopeFromProto(speculation.matrix_scope()));
   options.learn_from_prompt = speculation.learn_from_prompt();

@@ -125,9 +125,9 @@ absl::Status GatewayService::Plan(Generation& generation) {
                               : proto.request_id();
   ASSIGN_OR_RETURN(generation.model, Model());
   ASSIGN_OR_RETURN(GenerateOptions options, GenerateOptionsFromProto(proto));
-  ASSIGN_OR_RETURN(generation.request, PlanDecode(std::move(options), *generation.model->tokenizer,
-                                                  generation.model->info.context_length,
-                                                  options_.default_node_budget, Random64));
+  ASSIGN_OR_RETURN(generation.request,
+                   PlanDecode(std::move(options), *generation.model->tokenizer,
+                              generation.model->info.context_length, options_.defaults, Random64));
   generation.request.deadline = generation.deadline;
   generation.request.arrived = generation.arrived;
   generation.prompt_tokens = static_cast<std::uint32_t>(generation.request.prompt_ids.size());
@@ -148,6 +148,7 @@ void GatewayService::Decode(Generation& generation) {
       std::move(generation.request),
       DecodeParts{.verifier = generation.verifier,
                   .drafters = drafters_,
+                  .ledger = ledger_,
                   .clock = clock_,
                   .token_bytes = [model = generation.model](
                                      TokenId id) { return model->tokenizer->TokenBytes(id); },

@@ -41,8 +41,8 @@ class VerifierDirectory {
 struct GatewayServiceOptions {
   int max_requests = 64;                                   // at least 1
   absl::Duration draft_deadline = absl::Milliseconds(20);  // longest wait for one draft
-  int default_node_budget = 80;                            // of requests that do not say
-  std::function<void(v1::GetStatsResponse*)> add_peers;    // fills GetStatsResponse.peers
+  RequestDefaults defaults;
+  std::function<void(v1::GetStatsResponse*)> add_peers;  // fills GetStatsResponse.peers
 };
 
 // Generate and Tokenize take raw bytes: a text that is not UTF-8 makes a message that does not
@@ -93,6 +93,7 @@ class GatewayService final : public GatewayServiceBase {
   const Clock& clock_;
   const absl::Duration started_;
   GatewayTotals totals_;
+  DraftLedger ledger_;
   const std::unique_ptr<WorkerPool> workers_;  // last: its threads use everything above
 };
 

@@ -58,7 +58,8 @@ absl::StatusOr<std::uint32_t> RoomBehind(std::size_t prompt_tokens, std::uint32_
 }  // namespace
 
 absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenizer& tokenizer,
-                                         std::uint32_t context_length, int default_node_budget,
+                                         std::uint32_t context_length,
+                                         const RequestDefaults& defaults,
                                          const std::function<std::uint64_t()>& draw_seed) {
   DecodeRequest request;
   ASSIGN_OR_RETURN(request.prompt_ids, PromptIds(&options, tokenizer));
@@ -76,11 +77,11 @@ absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenize
   request.max_tokens = *request.sampling.max_tokens;
   RETURN_IF_ERROR(CheckStops(options.stop));
   request.stop = std::move(options.stop);
-  request.speculate = options.speculate;
+  request.speculation = options.speculation.value_or(defaults.speculation);
   constexpr std::uint32_t kMostNodes = std::numeric_limits<int>::max();
   request.node_budget = options.node_budget.has_value()
                             ? static_cast<int>(std::min(*options.node_budget, kMostNodes))
-                            : default_node_budget;
+                            : defaults.node_budget;
   request.scope = options.scope;
   if (options.learn_from_prompt) {
     request.learn_last = options.learn_last.value_or(std::numeric_limits<std::uint32_t>::max());

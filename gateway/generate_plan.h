@@ -23,11 +23,17 @@ struct GenerateOptions {
   std::variant<std::monostate, std::string, std::vector<TokenId>> prompt;  // text, or ids
   SamplingOptions sampling;
   std::vector<std::string> stop;
-  bool speculate = true;
+  std::optional<Speculation> speculation;
   std::optional<std::uint32_t> node_budget;
   MatrixScope scope = MatrixScope::kTenant;
   bool learn_from_prompt = false;
   std::optional<std::uint32_t> learn_last;
+};
+
+// What a request gets that does not say.
+struct RequestDefaults {
+  Speculation speculation = Speculation::kAuto;
+  int node_budget = 80;
 };
 
 // The request to run. InvalidArgument naming the field: no prompt, a prompt without tokens, longer
@@ -36,7 +42,8 @@ struct GenerateOptions {
 // over 1024 bytes. `draw_seed` is called if the request has no seed. Deadline and arrival are left
 // to the caller.
 absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenizer& tokenizer,
-                                         std::uint32_t context_length, int default_node_budget,
+                                         std::uint32_t context_length,
+                                         const RequestDefaults& defaults,
                                          const std::function<std::uint64_t()>& draw_seed);
 
 }  // namespace recycling::gateway

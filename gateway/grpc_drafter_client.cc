@@ -32,6 +32,7 @@ common::v1::MatrixScope ScopeToProto(MatrixScope scope) {
 }
 
 void StepToProto(const DraftStep& step, pb::DraftStep* proto) {
+  proto->Clear();
   proto->set_step(step.step);
   if (step.observation.has_value()) {
     auto& observation = *proto->mutable_observation();
@@ -51,6 +52,11 @@ void StepToProto(const DraftStep& step, pb::DraftStep* proto) {
     proposal.set_root(step.proposal->root);
     proposal.set_max_nodes(static_cast<std::uint32_t>(step.proposal->max_nodes));
     proposal.set_max_depth(static_cast<std::uint32_t>(step.proposal->max_depth));
+    for (const StepCost& cost : step.proposal->step_costs) {
+      auto* added = proposal.add_step_costs();
+      added->set_nodes(cost.nodes);
+      added->set_micros(cost.micros);
+    }
   }
 }
 
@@ -62,47 +68,43 @@ class GrpcDrafterSession final : public DrafterSession {
         call_(DraftCall::Start(deadline, [this](auto* context, auto* reactor) {
           stub_->async()->Draft(context, reactor);
         })) {
-    pb::DraftRequest request;
-    *request.mutable_open() = std::move(open);
-    call_->Send(std::move(request));
+    call_->Send([&open](pb::DraftRequest& request) { *request.mutable_open() = std::move(open); });
   }
 
   ~GrpcDrafterSession() override { call_->Close(kLinger); }
 
   void Send(DraftStep step) override {
-    pb::DraftRequest request;
-    StepToProto(step, request.mutable_step());
-    call_->Send(std::move(request));
+    call_->Send([&step](pb::DraftRequest& request) { StepToProto(step, request.mutable_step()); });
   }
 
   absl::StatusOr<DraftAnswer> Receive(std::uint64_t step, absl::Duration timeout) override {
     const absl::Time until = absl::Now() + timeout;
     while (true) {
-      auto received = call_->Receive(until - absl::Now());
+      const auto received = call_->Receive(until - absl::Now(), &response_);
       // The request's deadline ended the stream: this is no late answer, none will come.
       if (absl::IsDeadlineExceeded(received.status())) {
         return absl::UnavailableError(received.status().message());
       }
       RETURN_IF_ERROR(received.status());
-      if (!received->has_value()) {
+      if (!*received) {
         return absl::DeadlineExceededError(absl::StrCat("draft of step ", step, ": late"));
       }
-      const pb::DraftResponse& response = **received;
-      if (response.step() < step) continue;
-      if (response.step() > step) {
+      if (response_.step() < step) continue;
+      if (response_.step() > step) {
         return absl::InternalError(
-            absl::StrCat("draft: got step ", response.step(), ", expected ", step));
+            absl::StrCat("draft: got step ", response_.step(), ", expected ", step));
       }
-      auto tree = DraftTreeFromProto(response.tree());
+      auto tree = DraftTreeFromProto(response_.tree());
       // Not even the shape of a tree: one without nodes says so, and the session goes on.
       return DraftAnswer{.tree = tree.ok() ? *std::move(tree) : DraftTree(),
-                         .inside = MicrosFromProto(response.draft_micros())};
+                         .inside = MicrosFromProto(response_.draft_micros())};
     }
   }
 
  private:
   const std::shared_ptr<pb::DrafterService::Stub> stub_;
   const std::shared_ptr<DraftCall> call_;
+  pb::DraftResponse response_;  // used again
 };
 
 }  // namespace

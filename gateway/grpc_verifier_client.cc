@@ -58,12 +58,30 @@ absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
   return info;
 }
 
+// Advice on speed, not worth a request: what makes no sense is not known.
+std::vector<PassCost> PassCostsFromProto(const pb::Load& load) {
+  constexpr int kMostCosts = 1024;
+  if (load.row_costs_size() > kMostCosts) return {};
+  std::vector<PassCost> costs;
+  costs.reserve(static_cast<std::size_t>(load.row_costs_size()));
+  std::uint32_t rows = 0;
+  std::uint32_t micros = 1;
+  for (const pb::RowCost& cost : load.row_costs()) {
+    if (cost.rows() <= rows || cost.micros() < micros) return {};
+    rows = cost.rows();
+    micros = cost.micros();
+    costs.push_back({.rows = rows, .duration = absl::Microseconds(micros)});
+  }
+  return costs;
+}
+
 absl::StatusOr<SequenceOpened> OpenedFromProto(const pb::SequenceOpened& proto,
                                                std::uint32_t vocab_size) {
   SequenceOpened opened;
   opened.base = proto.base();
   opened.cached_tokens = proto.cached_tokens();
   opened.forward = MicrosFromProto(proto.timings().forward_micros());
+  opened.pass_costs = PassCostsFromProto(proto.load());
   if (proto.prompt_candidates().ids_size() > 0) {
     const auto& candidates = proto.prompt_candidates();
     const std::size_t rows =
@@ -95,8 +113,9 @@ absl::StatusOr<StepVerified> VerifiedFromProto(const pb::StepVerified& proto, st
   verified.draft_ignored = proto.draft_ignored();
   const auto& timings = proto.timings();
   verified.forward = MicrosFromProto(timings.forward_micros());
-  verified.inside = verified.forward + MicrosFromProto(timings.queue_micros()) +
-                    MicrosFromProto(timings.sample_micros());
+  verified.queue = MicrosFromProto(timings.queue_micros());
+  verified.inside = verified.queue + verified.forward + MicrosFromProto(timings.sample_micros());
+  verified.pass_costs = PassCostsFromProto(proto.load());
   return verified;
 }
 
@@ -119,38 +138,39 @@ class GrpcVerifierSession final : public VerifierSession {
   }
 
   absl::StatusOr<SequenceOpened> Open(const OpenSequence& open) override {
-    pb::DecodeRequest request;
-    auto& proto = *request.mutable_open();
-    proto.mutable_prompt_ids()->Add(open.prompt_ids.begin(), open.prompt_ids.end());
-    proto.mutable_generated_ids()->Add(open.generated_ids.begin(), open.generated_ids.end());
-    SamplingOptionsToProto(open.sampling, proto.mutable_sampling());
-    proto.set_learn_last(open.learn_last);
-    proto.set_want_candidates(open.want_candidates);
-    ModelIdentityToProto(model_, proto.mutable_model());
-    proto.set_numerics_id(numerics_id_);
-    auto response = Exchange(std::move(request));
-    if (absl::IsFailedPrecondition(response.status())) {
+    const absl::Status status = Exchange([&](pb::DecodeRequest& request) {
+      auto& proto = *request.mutable_open();
+      proto.mutable_prompt_ids()->Add(open.prompt_ids.begin(), open.prompt_ids.end());
+      proto.mutable_generated_ids()->Add(open.generated_ids.begin(), open.generated_ids.end());
+      SamplingOptionsToProto(open.sampling, proto.mutable_sampling());
+      proto.set_learn_last(open.learn_last);
+      proto.set_want_candidates(open.want_candidates);
+      ModelIdentityToProto(model_, proto.mutable_model());
+      proto.set_numerics_id(numerics_id_);
+    });
+    if (absl::IsFailedPrecondition(status)) {
       return absl::UnavailableError(
-          absl::StrCat(response.status().message(), "; not the verifier of the handshake"));
+          absl::StrCat(status.message(), "; not the verifier of the handshake"));
     }
-    RETURN_IF_ERROR(response.status());
-    if (!response->has_opened()) return Breach("expected opened");
-    auto opened = OpenedFromProto(response->opened(), model_.vocab_size);
+    RETURN_IF_ERROR(status);
+    if (!response_.has_opened()) return Breach("expected opened");
+    auto opened = OpenedFromProto(response_.opened(), model_.vocab_size);
     if (!opened.ok()) return Breach(opened.status().message());
     return opened;
   }
 
   absl::StatusOr<StepVerified> Verify(const VerifyStep& step) override {
-    pb::DecodeRequest request;
-    auto& proto = *request.mutable_verify();
-    proto.set_step(step.step);
-    proto.set_base(step.base);
-    if (step.tree.has_value()) DraftTreeToProto(*step.tree, proto.mutable_tree());
-    ASSIGN_OR_RETURN(const pb::DecodeResponse response, Exchange(std::move(request)));
-    if (!response.has_verified()) return Breach("expected verified");
-    const bool plain = !step.tree.has_value() || response.verified().draft_ignored();
+    RETURN_IF_ERROR(Exchange([&step](pb::DecodeRequest& request) {
+      auto& proto = *request.mutable_verify();
+      proto.Clear();
+      proto.set_step(step.step);
+      proto.set_base(step.base);
+      if (step.tree.has_value()) DraftTreeToProto(*step.tree, proto.mutable_tree());
+    }));
+    if (!response_.has_verified()) return Breach("expected verified");
+    const bool plain = !step.tree.has_value() || response_.verified().draft_ignored();
     const std::size_t rows = plain ? 1 : static_cast<std::size_t>(step.tree->size());
-    auto verified = VerifiedFromProto(response.verified(), rows, model_.vocab_size);
+    auto verified = VerifiedFromProto(response_.verified(), rows, model_.vocab_size);
     if (!verified.ok()) return Breach(verified.status().message());
     return verified;
   }
@@ -158,14 +178,14 @@ class GrpcVerifierSession final : public VerifierSession {
   void Cancel() override { call_->Cancel(); }
 
  private:
-  absl::StatusOr<pb::DecodeResponse> Exchange(pb::DecodeRequest request) {
-    call_->Send(std::move(request));  // if it is lost, Receive says why
-    auto received = call_->Receive(absl::InfiniteDuration());
-    if (!received.ok()) {
-      return absl::Status(received.status().code(),
-                          absl::StrCat("verifier ", address_, ": ", received.status().message()));
-    }
-    return **std::move(received);
+  // Sends what `fill` makes and puts the answer into response_.
+  template <typename Fill>
+  absl::Status Exchange(const Fill& fill) {
+    call_->Send(fill);  // if it is lost, Receive says why
+    const auto received = call_->Receive(absl::InfiniteDuration(), &response_);
+    if (received.ok()) return absl::OkStatus();
+    return absl::Status(received.status().code(),
+                        absl::StrCat("verifier ", address_, ": ", received.status().message()));
   }
 
   absl::Status Breach(absl::string_view what) const {
@@ -177,6 +197,7 @@ class GrpcVerifierSession final : public VerifierSession {
   const ModelIdentity model_;
   const std::string numerics_id_;
   const std::shared_ptr<DecodeCall> call_;
+  pb::DecodeResponse response_;  // used again
 };
 
 }  // namespace

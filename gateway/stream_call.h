@@ -1,6 +1,7 @@
 // A bidirectional stream as a blocking object: send without waiting, receive with a timeout, close
 // gracefully within a bounded time. Built on gRPC's callback API.
-//  1. At most one message is read ahead, and at most kMaxQueued wait to be written.
+//  1. At most one message is read ahead, and at most kMaxQueued wait to be written. Messages are
+//     used again, with the memory they hold.
 //  2. The call lives until gRPC is done with it, even if its owner has let it go; after Close that
 //     is at most `linger` later.
 //  3. A message that cannot be read ends the call: gRPC itself would leave it open, and an answer
@@ -16,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -53,29 +55,51 @@ class StreamCall final : public grpc::ClientBidiReactor<Request, Response>,
     return call;
   }
 
-  // Queues a message. Returns false, and the message is lost, if the stream has ended, is closed or
-  // kMaxQueued messages wait.
-  bool Send(Request message) {
-    MutexLock lock(mutex_);
-    if (writes_ended_ || reads_ended_ || closing_ || queue_.size() >= kMaxQueued) return false;
-    queue_.push_back(std::move(message));
-    if (queue_.size() == 1) this->StartWrite(&queue_.front());
+  // Queues the message that `fill(message)` makes of a new one, or of one that was sent before and
+  // is as it was: fill clears it. Must not call back. Returns false, and nothing is sent, if the
+  // stream has ended, is closed or kMaxQueued messages wait.
+  template <typename Fill>
+  bool Send(const Fill& fill) {
+    Request* first = nullptr;
+    {
+      MutexLock lock(mutex_);
+      if (writes_ended_ || reads_ended_ || closing_ || queue_.size() >= kMaxQueued) return false;
+      if (spare_.empty()) spare_.push_back(std::make_unique<Request>());
+      queue_.push_back(std::move(spare_.back()));
+      spare_.pop_back();
+      fill(*queue_.back());
+      if (queue_.size() > 1) return true;
+      first = queue_.front().get();
+      this->AddHold();  // the call may end before the write is started
+    }
+    // Without the lock: the reactions to what is written need it, and may come at once.
+    this->StartWrite(first);
+    this->RemoveHold();
     return true;
   }
 
-  // The next message; nothing if none came within `timeout`; the stream's status once it has ended
-  // (Unavailable if it ended well, because an answer was due; Internal after a message that cannot
-  // be read).
-  absl::StatusOr<std::optional<Response>> Receive(absl::Duration timeout) {
-    const absl::Time until = absl::Now() + timeout;
+  // Puts the next message into `message` and returns true; false if none came within `timeout`; the
+  // stream's status once it has ended (Unavailable if it ended well, because an answer was due;
+  // Internal after a message that cannot be read).
+  absl::StatusOr<bool> Receive(absl::Duration timeout, Response* message) {
+    const bool bounded = timeout != absl::InfiniteDuration();
+    const absl::Time until = bounded ? absl::Now() + timeout : absl::InfiniteFuture();
     MutexLock lock(mutex_);
-    if (!inbox_.has_value() && !reading_ && !reads_ended_) Read();
-    while (!inbox_.has_value() && !done_.has_value()) {
+    if (!arrived_ && !reading_ && !reads_ended_) Read();
+    while (!arrived_ && !done_.has_value()) {
+      if (!bounded) {
+        changed_.Wait(mutex_);
+        continue;
+      }
       const absl::Duration left = until - absl::Now();
-      if (left <= absl::ZeroDuration()) return std::nullopt;
+      if (left <= absl::ZeroDuration()) return false;
       changed_.WaitFor(mutex_, left);
     }
-    if (inbox_.has_value()) return std::exchange(inbox_, std::nullopt);
+    if (arrived_) {
+      arrived_ = false;
+      message->Swap(&incoming_);
+      return true;
+    }
     if (done_->ok()) return absl::UnavailableError("the peer ended the stream");
     return *done_;
   }
@@ -86,7 +110,7 @@ class StreamCall final : public grpc::ClientBidiReactor<Request, Response>,
     MutexLock lock(mutex_);
     if (closing_) return;
     closing_ = true;
-    inbox_.reset();
+    arrived_ = false;
     if (reads_ended_) return;
     CancelAfter(linger);
     // The status comes only after the last message has been read.
@@ -117,19 +141,20 @@ class StreamCall final : public grpc::ClientBidiReactor<Request, Response>,
     } else if (closing_) {
       Read();
     } else {
-      inbox_ = std::move(incoming_);
+      arrived_ = true;
     }
     changed_.NotifyAll();
   }
 
   void OnWriteDone(bool ok) override {
     MutexLock lock(mutex_);
+    spare_.push_back(std::move(queue_.front()));
     queue_.pop_front();
     if (!ok) {
       writes_ended_ = true;
       queue_.clear();
     } else if (!queue_.empty()) {
-      this->StartWrite(&queue_.front());
+      this->StartWrite(queue_.front().get());
     } else if (closing_) {
       EndWrites();
     }
@@ -150,7 +175,6 @@ class StreamCall final : public grpc::ClientBidiReactor<Request, Response>,
 
   void Read() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     reading_ = true;
-    incoming_.Clear();
     this->StartRead(&incoming_);
   }
 
@@ -178,9 +202,11 @@ class StreamCall final : public grpc::ClientBidiReactor<Request, Response>,
   Mutex mutex_;
   CondVar changed_;
   std::shared_ptr<StreamCall> self_ ABSL_GUARDED_BY(mutex_);  // until done
-  std::deque<Request> queue_ ABSL_GUARDED_BY(mutex_);         // the first is being written
-  Response incoming_ ABSL_GUARDED_BY(mutex_);                 // gRPC's while reading_
-  std::optional<Response> inbox_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::unique_ptr<Request>> queue_
+      ABSL_GUARDED_BY(mutex_);  // the first is being written
+  std::vector<std::unique_ptr<Request>> spare_ ABSL_GUARDED_BY(mutex_);
+  Response incoming_ ABSL_GUARDED_BY(mutex_);     // gRPC's while reading_
+  bool arrived_ ABSL_GUARDED_BY(mutex_) = false;  // incoming_ waits to be taken
   bool held_ ABSL_GUARDED_BY(mutex_) = true;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool reads_ended_ ABSL_GUARDED_BY(mutex_) = false;

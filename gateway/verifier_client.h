@@ -18,6 +18,14 @@
 
 namespace recycling::gateway {
 
+// What the verifier says a pass costs by its number of rows.
+struct PassCost {
+  std::uint32_t rows = 0;
+  absl::Duration duration;
+
+  bool operator==(const PassCost&) const = default;
+};
+
 // What a verifier says of itself in the handshake.
 struct VerifierInfo {
   ModelIdentity model;
@@ -45,6 +53,8 @@ struct SequenceOpened {
   Candidates prompt_candidates;  // rows [base - 1 - rows, base - 1)
   std::uint32_t cached_tokens = 0;
   absl::Duration forward;
+  // Rows ascending from at least 1, durations above 0 and not descending; empty: not known.
+  std::vector<PassCost> pass_costs;
 };
 
 struct VerifyStep {
@@ -62,7 +72,9 @@ struct StepVerified {
   std::vector<TokenLogprob> logprobs;  // as many as tokens, or none
   bool draft_ignored = false;
   absl::Duration forward;
-  absl::Duration inside;  // forward, and waiting for it and choosing behind it
+  absl::Duration queue;              // waiting for its turn
+  absl::Duration inside;             // queue, forward and choosing behind it
+  std::vector<PassCost> pass_costs;  // as in SequenceOpened
 };
 
 // One sequence at one verifier; destroying it closes the stream and so frees the slot.

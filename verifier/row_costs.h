@@ -1,7 +1,7 @@
 #ifndef RECYCLING_VERIFIER_ROW_COSTS_H_
 #define RECYCLING_VERIFIER_ROW_COSTS_H_
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -14,24 +14,38 @@ struct RowCost {
   std::uint32_t micros = 0;  // of one pass
 };
 
-// Running mean of what a pass costs by its number of rows, kept apart for 1, 2-3, 4-7, 8-15, ...
-// rows. A new pass weighs at least 1/32 of the mean, so that the mean follows the machine. Not
-// thread-safe.
+// What a pass costs by its number of rows: a curve through a few points, linear in between, that
+// follows the machine.
+//  1. A pass of any size moves the whole curve by 1/8 of how far it was off: a machine that slows
+//     down, or a longer context, makes all passes slower by about the same factor.
+//  2. The point nearest to it moves by up to 1/32 more, so that the shape follows, slowly.
+//  3. One pass counts as at most 1.5 times too slow or too fast, so that a hiccup moves little.
+// Not thread-safe.
 class RowCosts {
  public:
-  // Requires rows >= 1.
+  static constexpr std::size_t kMostPoints = 48;
+
+  // A careful measurement, taken as it is. Requires rows >= 1.
+  void Set(int rows, absl::Duration duration);
+
+  // A pass. Becomes a point of its own where the next one is more than a fourth away and there is
+  // room. Requires rows >= 1.
   void Record(int rows, absl::Duration duration);
 
-  // One entry for each range seen so far, with its mean rows and mean duration; rows ascending.
+  // The curve's points, rows ascending, micros at least 1 and not descending.
   std::vector<RowCost> Snapshot() const;
 
  private:
-  struct Range {
-    std::uint32_t passes = 0;  // counted to 32
-    double rows = 0;
-    double micros = 0;
+  struct Point {
+    int rows = 0;
+    double log_micros = 0;
+    int passes = 0;  // counted to 32
   };
-  std::array<Range, 16> ranges_;
+
+  std::size_t Nearest(int rows) const;
+  double LogMicrosAt(int rows) const;
+
+  std::vector<Point> points_;  // rows ascending
 };
 
 }  // namespace recycling::verifier

@@ -136,6 +136,11 @@ Load Scheduler::load() const {
           .row_costs = row_costs_.Snapshot()};
 }
 
+void Scheduler::SetRowCosts(RowCosts costs) {
+  MutexLock lock(mu_);
+  row_costs_ = std::move(costs);
+}
+
 void Scheduler::Enqueue(std::unique_ptr<Job> job) {
   job->state->busy = true;
   job->waiting_since = clock_.Monotonic();
@@ -198,7 +203,7 @@ void Scheduler::RunVerify(std::unique_ptr<Job> job) {
       status.ok() ? runner_.Verify(state, std::move(job->step), timings) : status;
   if (result.ok()) {
     MutexLock lock(mu_);
-    row_costs_.Record(result->rows, result->timings.forward);
+    row_costs_.Record(result->rows, result->timings.forward + result->timings.sample);
   }
   Release(state, /*close=*/false);
   job->step_done(std::move(result));

@@ -32,7 +32,7 @@ namespace recycling::verifier {
 struct Load {
   std::uint32_t open_sequences = 0;
   std::uint32_t queued_passes = 0;  // the running one is not counted
-  std::vector<RowCost> row_costs;   // of verify passes, rows ascending; empty until measured
+  std::vector<RowCost> row_costs;   // see RowCosts; empty until measured
 };
 
 class Scheduler;
@@ -89,6 +89,9 @@ class Scheduler {
   absl::StatusOr<std::unique_ptr<Sequence>> Open(SequenceOptions options, OpenDone done);
 
   Load load() const;
+  // What verify passes cost, choosing and candidates included, from now on as these say and then as
+  // passes show.
+  void SetRowCosts(RowCosts costs);
   // As given, k at most vocab_size.
   const SchedulerOptions& options() const { return options_; }
   const Transformer& transformer() const { return *transformer_; }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/flags/flag.h"
+#include "absl/time/time.h"
 
 ABSL_FLAG(std::string, model, "", "GGUF file of the llama architecture to serve. Required.");
 ABSL_FLAG(int, threads, 0, "Threads of the forward pass, at most 1024. 0: one for each core.");
@@ -15,6 +16,10 @@ ABSL_FLAG(std::uint32_t, k, 8, "Candidates returned for each row, 1 to 64.");
 ABSL_FLAG(int, max_tree_nodes, 256, "Most nodes of a draft tree beside the root, 0 to 4096.");
 ABSL_FLAG(int, prefill_chunk, 256, "Prompt tokens in one pass, 1 to 4096.");
 ABSL_FLAG(std::string, kv_type, "f16", "Number format of cached keys and values: f16 or f32.");
+ABSL_FLAG(
+    absl::Duration, cost_budget, absl::Seconds(3),
+    "Longest time to spend at start on measuring what passes of several sizes cost. 0: one row "
+    "only.");
 
 namespace recycling::verifier {
 
@@ -29,7 +34,8 @@ absl::StatusOr<VerifierOptions> OptionsFromFlags() {
                          .k = absl::GetFlag(FLAGS_k),
                          .max_tree_nodes = absl::GetFlag(FLAGS_max_tree_nodes),
                          .prefill_chunk = absl::GetFlag(FLAGS_prefill_chunk),
-                         .kv_type = absl::GetFlag(FLAGS_kv_type)};
+                         .kv_type = absl::GetFlag(FLAGS_kv_type),
+                         .cost_budget = absl::GetFlag(FLAGS_cost_budget)};
 }
 
 }  // namespace recycling::verifier

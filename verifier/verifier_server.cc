@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <future>
 #include <optional>
 #include <set>
 #include <thread>
@@ -13,6 +12,7 @@
 #include "common/build_version.h"
 #include "common/status_macros.h"
 #include "common/tokenizer_proto.h"
+#include "verifier/cost_probe.h"
 #include "verifier/model.h"
 #include "verifier/scheduler.h"
 #include "verifier/verifier_service.h"
@@ -48,39 +48,6 @@ std::vector<TokenId> EndOfSequenceIds(const TokenizerData& data) {
     if (id.has_value()) ids.insert(*id);
   }
   return {ids.begin(), ids.end()};
-}
-
-// A short prompt, a plain step and a tree.
-absl::Status WarmUp(Scheduler& scheduler) {
-  if (scheduler.transformer().context_length() < 8) return absl::OkStatus();
-  SequenceOptions options = {.prompt_ids = {0, 0, 0}, .learn_last = 1, .want_candidates = true};
-  options.sampling.ignore_eos = true;
-  // Shared with the callbacks, which may still be in set_value when the value is here.
-  const auto opened = std::make_shared<std::promise<absl::Status>>();
-  ASSIGN_OR_RETURN(const std::unique_ptr<Sequence> sequence,
-                   scheduler.Open(options, [opened](const absl::StatusOr<OpenResult>& result) {
-                     opened->set_value(result.status());
-                   }));
-  RETURN_IF_ERROR(opened->get_future().get());
-  std::uint32_t base = 3;
-  TokenId root = 0;
-  for (const bool drafts : {false, true}) {
-    VerifyStep step = {.base = base, .tree = DraftTree::Root(base, root)};
-    for (TokenId token = 0; drafts && token < 2 && token < scheduler.options().vocab_size &&
-                            step.tree->drafted() < scheduler.options().max_tree_nodes;
-         ++token) {
-      step.tree->tokens.push_back(token);
-      step.tree->parents.push_back(0);
-    }
-    const auto done = std::make_shared<std::promise<absl::StatusOr<StepResult>>>();
-    RETURN_IF_ERROR(sequence->Verify(std::move(step), [done](absl::StatusOr<StepResult> result) {
-      done->set_value(std::move(result));
-    }));
-    ASSIGN_OR_RETURN(const StepResult result, done->get_future().get());
-    base += static_cast<std::uint32_t>(result.tokens.size());
-    root = result.tokens.back();
-  }
-  return absl::OkStatus();
 }
 
 class ComposedVerifier final : public VerifierServer {
@@ -132,7 +99,7 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                        .k = options.k,
                        .max_tree_nodes = options.max_tree_nodes,
                        .prefill_chunk = options.prefill_chunk});
-  RETURN_IF_ERROR(WarmUp(*scheduler));
+  RETURN_IF_ERROR(MeasureRowCosts(*scheduler, options.cost_budget, RealClock()));
   return std::make_unique<ComposedVerifier>(std::move(scheduler), std::move(facts),
                                             std::move(description));
 }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 namespace recycling::verifier {
 
@@ -21,14 +22,15 @@ struct VerifierOptions {
   int max_tree_nodes = 256;          // beside the root, 0 to 4096
   int prefill_chunk = 256;           // rows of a prefill pass, 1 to 4096
   std::string kv_type = "f16";       // "f16" or "f32"
+  absl::Duration cost_budget = absl::Seconds(3);  // to measure passes of several sizes at start
 };
 
 // Threads: service() and full_name() may be called from any thread.
 class VerifierServer {
  public:
-  // Loads the model and runs one sequence through it, so that the first request finds everything
-  // warm. InvalidArgument for options out of range, by name; else as Model::Load,
-  // Transformer::Create and KvCache::Create.
+  // Loads the model and runs passes of several sizes, so that the first request finds everything
+  // warm and what a pass costs is known. InvalidArgument for options out of range, by name; else as
+  // Model::Load, Transformer::Create and KvCache::Create.
   static absl::StatusOr<std::unique_ptr<VerifierServer>> Create(const VerifierOptions& options);
 
   virtual ~VerifierServer() = default;

@@ -619,7 +619,7 @@ TEST(CreateGatewayTest, NamesTheOptionThatIsOutOfRange) {
   refuses("verifiers: got none", [](GatewayOptions& o) { o.verifiers.clear(); });
   refuses("max_requests: got 0", [](GatewayOptions& o) { o.max_requests = 0; });
   refuses("draft_deadline", [](GatewayOptions& o) { o.draft_deadline = absl::ZeroDuration(); });
-  refuses("node_budget: got -1", [](GatewayOptions& o) { o.node_budget = -1; });
+  refuses("node_budget: got -1", [](GatewayOptions& o) { o.defaults.node_budget = -1; });
   refuses("drafters_per_tenant: got 0", [](GatewayOptions& o) { o.drafters_per_tenant = 0; });
 }
 

@@ -128,6 +128,7 @@ absl::StatusOr<SequenceOpened> FakeVerifierSession::Open(const OpenSequence& ope
   want_candidates_ = open.want_candidates;
 
   SequenceOpened opened;
+  opened.pass_costs = options_->pass_costs;
   opened.base = static_cast<std::uint32_t>(path_.size());
   const std::uint32_t rows = std::min(open.learn_last, opened.base - 1);
   for (std::uint32_t position = opened.base - 1 - rows; position < opened.base - 1; ++position) {
@@ -168,6 +169,7 @@ absl::StatusOr<StepVerified> FakeVerifierSession::Verify(const VerifyStep& step)
 
   StepVerified verified;
   verified.inside = options_->inside;
+  verified.pass_costs = options_->pass_costs;
   verified.step = step.step + (fault == VerifierFault::kWrongStep ? 1 : 0);
   verified.base = step.base;
   verified.draft_ignored = step.tree.has_value() && step.tree->base != step.base;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "gateway/verifier_client.h"
 #include "tests/doubles/call_trace.h"
@@ -32,7 +33,8 @@ struct FakeVerifierOptions {
   std::uint32_t max_sequences = 64;
   std::string numerics_id = "toy";
   std::string address = "fake-verifier";
-  absl::Duration inside;  // what an answer to a step says it took
+  absl::Duration inside;                      // what an answer to a step says it took
+  std::vector<gateway::PassCost> pass_costs;  // what every answer says
 
   // Fault of each verify step, by its number; null: none.
   std::function<VerifierFault(std::uint64_t step)> fault = nullptr;

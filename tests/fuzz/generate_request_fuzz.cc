@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   auto options = gateway::GenerateOptionsFromProto(proto);
   if (!options.ok()) return 0;
   const auto plan = gateway::PlanDecode(*std::move(options), tokenizer, kContext,
-                                        /*default_node_budget=*/80, [] { return 7u; });
+                                        gateway::RequestDefaults(), [] { return 7u; });
   if (!plan.ok()) return 0;
   FUZZ_CHECK(!plan->prompt_ids.empty());
   for (const recycling::TokenId id : plan->prompt_ids) FUZZ_CHECK(id < tokenizer.vocab_size());

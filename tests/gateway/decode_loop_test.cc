@@ -11,6 +11,7 @@
 #include "tests/doubles/fake_drafter_client.h"
 #include "tests/doubles/fake_verifier_client.h"
 #include "tests/doubles/matchers.h"
+#include "tests/doubles/mock_drafter_client.h"
 #include "tests/doubles/mock_verifier_client.h"
 
 namespace recycling::gateway {
@@ -63,6 +64,7 @@ class DecodeLoopTest : public ::testing::Test {
   DecodeParts Parts(std::shared_ptr<VerifierClient> verifier) {
     return {.verifier = std::move(verifier),
             .drafters = drafters_,
+            .ledger = ledger_,
             .clock = clock_,
             .token_bytes = [](TokenId id) { return "<" + std::to_string(id) + ">"; },
             .draft_deadline = absl::Milliseconds(20)};
@@ -98,6 +100,7 @@ class DecodeLoopTest : public ::testing::Test {
   std::function<void()> on_show_ = [] {};
   doubles::FakeClock clock_;
   OneDrafter drafters_;
+  DraftLedger ledger_;
   std::shared_ptr<doubles::FakeVerifierClient> verifier_;
   std::vector<OutputDelta> deltas_;
 };
@@ -124,7 +127,7 @@ TEST_F(DecodeLoopTest, OneStepAsksVerifiesAndTellsInThisOrder) {
 
 TEST_F(DecodeLoopTest, SpeculationOffMakesNoDrafterCallAndAsksNoCandidates) {
   const DecodeOutcome outcome =
-      Run({.max_tokens = 10, .speculate = false, .node_budget = 16, .learn_last = 3});
+      Run({.max_tokens = 10, .speculation = Speculation::kOff, .node_budget = 16, .learn_last = 3});
   ASSERT_THAT(outcome.status, IsOk());
   EXPECT_EQ(Tokens(), Plain(10));
   EXPECT_EQ(Calls("drafter"), 0);
@@ -310,11 +313,108 @@ TEST_F(DecodeLoopTest, WhatAPeerSaysItSpentIsAtMostWhatWasWaited) {
   EXPECT_EQ(outcome.timings.verify_inside, absl::ZeroDuration());
 }
 
+// Passes of one row take 1 ms, those of a tree 10 ms, and the verifier says so; no guess is right.
+class CostlyTreesTest : public DecodeLoopTest {
+ protected:
+  CostlyTreesTest() {
+    drafter_options_.acceptance_rate = 0;
+    drafter_options_.on_call = [this](const std::string& call) {
+      drafted_ = drafted_ || call.starts_with("drafter.propose");
+    };
+    verifier_options_.on_call = [this](const std::string& call) {
+      if (!call.starts_with("verifier.verify")) return;
+      clock_.Advance(absl::Milliseconds(std::exchange(drafted_, false) ? 10 : 1));
+    };
+    verifier_options_.inside = absl::InfiniteDuration();  // cut to what was waited
+    verifier_options_.pass_costs = {{1, absl::Milliseconds(1)}, {9, absl::Milliseconds(10)}};
+  }
+
+  bool drafted_ = false;
+};
+
+TEST_F(CostlyTreesTest, ADraftThatDoesNotPayIsNoLongerAskedForButEverythingIsLearnt) {
+  const DecodeOutcome outcome = Run({.max_tokens = 200, .node_budget = 8});
+  ASSERT_THAT(outcome.status, IsOk());
+  EXPECT_EQ(Tokens(), Plain(200));
+  EXPECT_EQ(Calls("drafter.propose"), 1);
+  EXPECT_EQ(Calls("drafter.observe"), 200);
+  EXPECT_EQ(outcome.speculation.paused_steps, 198u) << "all but the first and the last";
+  EXPECT_EQ(outcome.speculation.fallbacks, (SpeculationStats().fallbacks));
+}
+
+TEST_F(CostlyTreesTest, TheNextRequestOfTheTenantBeginsWhereThisOneEnded) {
+  Run({.max_tokens = 10, .node_budget = 8});
+  EXPECT_EQ(Run({.max_tokens = 10, .node_budget = 8}).speculation.paused_steps, 9u);
+  EXPECT_EQ(Calls("drafter.propose"), 1);
+  EXPECT_EQ(Run({.max_tokens = 10, .node_budget = 8, .tenant = "b"}).speculation.drafted_steps, 1u);
+  // The first one lost 9 ms, which is 2 % of 450 ms.
+  const DecodeOutcome outcome = Run({.max_tokens = 500, .node_budget = 8});
+  EXPECT_GE(outcome.speculation.drafted_steps, 1u) << "a probe";
+  EXPECT_LE(outcome.speculation.drafted_steps, 2u);
+  EXPECT_EQ(outcome.speculation.drafted_steps + outcome.speculation.paused_steps, 499u);
+}
+
+TEST_F(CostlyTreesTest, FixedSpeculationAsksWhateverItCosts) {
+  const DecodeOutcome outcome =
+      Run({.max_tokens = 20, .speculation = Speculation::kFixed, .node_budget = 8});
+  EXPECT_EQ(Tokens(), Plain(20));
+  EXPECT_EQ(Calls("drafter.propose"), 19);
+  EXPECT_EQ(outcome.speculation.paused_steps, 0u);
+}
+
+TEST_F(CostlyTreesTest, AVerifierThatPublishesNoCostsIsDraftedFor) {
+  verifier_options_.pass_costs = {};
+  Run({.max_tokens = 20, .node_budget = 8});
+  EXPECT_EQ(Calls("drafter.propose"), 19);
+}
+
+// What each request for a tree said of the costs.
+class PricesTest : public DecodeLoopTest {
+ protected:
+  std::vector<std::vector<StepCost>> Prices(Speculation speculation) {
+    verifier_options_.pass_costs = {{1, absl::Microseconds(1000)}, {81, absl::Microseconds(1500)}};
+    verifier_options_.model = model_;
+    std::vector<std::vector<StepCost>> prices;
+    auto session = std::make_unique<testing::NiceMock<doubles::MockDrafterSession>>();
+    ON_CALL(*session, Send).WillByDefault([&](const DraftStep& step) {
+      if (step.proposal.has_value()) prices.push_back(step.proposal->step_costs);
+    });
+    ON_CALL(*session, Receive).WillByDefault([this](auto&&...) {
+      clock_.Advance(absl::Microseconds(70));
+      return DraftAnswer{.tree = DraftTree(), .inside = absl::Microseconds(20)};
+    });
+    auto client = std::make_shared<testing::NiceMock<doubles::MockDrafterClient>>();
+    const std::string address = "mock";
+    ON_CALL(*client, address).WillByDefault(ReturnRef(address));
+    EXPECT_CALL(*client, NewSession).WillOnce(Return(testing::ByMove(std::move(session))));
+    drafters_.drafter = client;
+    DecodeLoop loop(
+        {.prompt_ids = kPrompt, .max_tokens = 5, .speculation = speculation, .node_budget = 40},
+        Parts(std::make_shared<doubles::FakeVerifierClient>(verifier_options_)));
+    loop.Run([](OutputDelta) {});
+    drafters_.drafter.reset();
+    return prices;
+  }
+};
+
+TEST_F(PricesTest, AreTheVerifiersPassesAndTheOverheadThatWasMeasured) {
+  const auto prices = Prices(Speculation::kAuto);
+  ASSERT_GE(prices.size(), 2u);
+  EXPECT_THAT(prices[0], ElementsAre(StepCost{0, 1300}, StepCost{80, 1800}))
+      << "nothing is measured yet";
+  // Asking, waiting 70 us and verifying in no time takes 70 us beyond the pass.
+  EXPECT_THAT(Prices(Speculation::kAuto)[0], ElementsAre(StepCost{0, 1070}, StepCost{80, 1570}));
+}
+
+TEST_F(PricesTest, AreNotSentWhereTheyAreNotToMatter) {
+  for (const auto& costs : Prices(Speculation::kFixed)) EXPECT_THAT(costs, ElementsAre());
+}
+
 TEST_F(DecodeLoopTest, AnErrorOfTheVerifierEndsTheLoopAndKeepsWhatWasShown) {
   verifier_options_.fault = [](std::uint64_t step) {
     return step == 3 ? VerifierFault::kError : VerifierFault::kNone;
   };
-  const DecodeOutcome outcome = Run({.max_tokens = 10, .speculate = false});
+  const DecodeOutcome outcome = Run({.max_tokens = 10, .speculation = Speculation::kOff});
   EXPECT_THAT(outcome.status, StatusIs(absl::StatusCode::kUnavailable, HasSubstr("scripted")));
   EXPECT_EQ(Tokens(), Plain(3));
   EXPECT_EQ(outcome.completion_tokens, 3u);
@@ -350,7 +450,7 @@ TEST_F(DecodeLoopTest, CancelWithinAPassEndsItWithThatPass) {
   verifier_options_.on_call = [&](const std::string& call) {
     if (call == "verifier.verify 2") running->Cancel();
   };
-  EXPECT_THAT(Run({.max_tokens = 10, .speculate = false}).status,
+  EXPECT_THAT(Run({.max_tokens = 10, .speculation = Speculation::kOff}).status,
               StatusIs(absl::StatusCode::kCancelled));
   EXPECT_EQ(Tokens(), Plain(2));
   EXPECT_EQ(verifier_->open_sequences(), 0);
@@ -374,6 +474,8 @@ TEST_F(DecodeLoopTest, ADraftThatTheVerifierIgnoredIsAStaleStep) {
                         .draft_ignored = step.tree.has_value()};
   });
   EXPECT_CALL(client, info).WillRepeatedly(ReturnRef(info));
+  const std::string address = "mock";
+  EXPECT_CALL(client, address).WillRepeatedly(ReturnRef(address));
   EXPECT_CALL(client, NewSession).WillOnce(Return(testing::ByMove(std::move(session))));
   drafters_.drafter = std::make_shared<doubles::FakeDrafterClient>(drafter_options_);
   DecodeLoop loop({.prompt_ids = kPrompt, .max_tokens = 3, .node_budget = 8},

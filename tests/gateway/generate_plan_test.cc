@@ -21,7 +21,7 @@ constexpr std::uint32_t kContext = 100;
 class PlanDecodeTest : public ::testing::Test {
  protected:
   absl::StatusOr<DecodeRequest> Plan(GenerateOptions options) {
-    return PlanDecode(std::move(options), *tokenizer_, kContext, /*default_node_budget=*/80,
+    return PlanDecode(std::move(options), *tokenizer_, kContext, RequestDefaults{.node_budget = 80},
                       [this] { return ++seeds_drawn_; });
   }
 
@@ -43,7 +43,7 @@ TEST_F(PlanDecodeTest, FillsEveryDefault) {
   EXPECT_EQ(plan->prompt_ids, kIds);
   EXPECT_EQ(plan->max_tokens, 97u);
   EXPECT_EQ(plan->sampling.seed, 1u);
-  EXPECT_TRUE(plan->speculate);
+  EXPECT_EQ(plan->speculation, Speculation::kAuto);
   EXPECT_EQ(plan->node_budget, 80);
   EXPECT_EQ(plan->learn_last, 0u);
   EXPECT_EQ(plan->scope, MatrixScope::kTenant);
@@ -54,7 +54,7 @@ TEST_F(PlanDecodeTest, TakesWhatIsSaid) {
   const auto plan = Plan({.prompt = kIds,
                           .sampling = {.seed = 0, .max_tokens = 97},
                           .stop = {"a", "b"},
-                          .speculate = false,
+                          .speculation = Speculation::kOff,
                           .node_budget = 0,
                           .scope = MatrixScope::kRequest,
                           .learn_from_prompt = true,
@@ -63,7 +63,7 @@ TEST_F(PlanDecodeTest, TakesWhatIsSaid) {
   EXPECT_EQ(plan->sampling.seed, 0u);
   EXPECT_EQ(seeds_drawn_, 0u);
   EXPECT_THAT(plan->stop, ElementsAre("a", "b"));
-  EXPECT_FALSE(plan->speculate);
+  EXPECT_EQ(plan->speculation, Speculation::kOff);
   EXPECT_EQ(plan->node_budget, 0);
   EXPECT_EQ(plan->scope, MatrixScope::kRequest);
   EXPECT_EQ(plan->learn_last, 2u);

@@ -108,6 +108,7 @@ std::string Cluster::Start(const std::string& program, std::vector<std::string> 
 
 std::string Cluster::StartGateway(const std::string& verifier, const std::string& drafter,
                                   std::vector<std::string> flags) {
+  flags.insert(flags.begin(), "--speculation=fixed");  // the last one of a name counts
   flags.push_back("--verifiers=" + verifier);
   flags.push_back("--drafters=" + drafter);
   const std::string address = Start("recycling-gateway", std::move(flags));

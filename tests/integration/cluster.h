@@ -53,7 +53,8 @@ class Cluster {
   std::string Start(const std::string& program, std::vector<std::string> flags,
                     const std::string& listen = "127.0.0.1:0");
 
-  // Starts a gateway and waits until it is ready and sees all these peers ready.
+  // Starts a gateway and waits until it is ready and sees all these peers ready. It drafts at every
+  // step, so that speed decides nothing, unless `flags` say otherwise.
   std::string StartGateway(const std::string& verifier, const std::string& drafter,
                            std::vector<std::string> flags = {});
 

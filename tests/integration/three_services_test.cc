@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <chrono>
 
@@ -66,6 +67,37 @@ TEST_F(ThreeServicesTest, OnePromptGivesTextDraftedAndPlain) {
   EXPECT_TRUE(plain.SameTokens(drafted)) << plain.ForPeople() << drafted.ForPeople();
   EXPECT_EQ(plain.final.speculation().steps(), 100u);
   EXPECT_EQ(plain.final.speculation().mean_accepted_tokens(), 1.0);
+}
+
+TEST_F(ThreeServicesTest, EveryProgramServesAndDialsUnixSocketsWhichGoWithIt) {
+  const auto socket = [this](const char* name) { return cluster_.folder() / name; };
+  verifier_ = cluster_.Start("recycling-verifier",
+                             {"--model=" + TinyModel(cluster_.folder().path()), "--threads=1"},
+                             "unix:" + socket("verifier"));
+  drafter_ = cluster_.Start("recycling-drafter", {}, "unix:" + socket("drafter"));
+  EXPECT_EQ(drafter_, "unix:" + socket("drafter"));
+  gateway_address_ =
+      cluster_.Start("recycling-gateway",
+                     {"--verifiers=" + verifier_, "--drafters=" + drafter_, "--speculation=fixed"},
+                     "unix:" + socket("gateway"));
+  gateway_ = Connect(gateway_address_);
+  ASSERT_TRUE(Eventually([&] { return AllPeersReady(gateway_); }));
+  const Output output = Generate(gateway_, Request(50));
+  ASSERT_TRUE(output.status.ok()) << output.ForPeople();
+  EXPECT_THAT(output.ids, SizeIs(50));
+  EXPECT_GT(output.final.speculation().drafted_steps(), 0u);
+
+  for (const auto& [address, name] :
+       {std::pair(gateway_address_, "gateway"), std::pair(drafter_, "drafter"),
+        std::pair(verifier_, "verifier")}) {
+    struct stat info = {};
+    ASSERT_EQ(lstat(socket(name).c_str(), &info), 0) << name;
+    EXPECT_TRUE(S_ISSOCK(info.st_mode)) << name;
+    EXPECT_EQ(info.st_mode & S_IRWXO, 0u) << name << ": others could connect";
+    cluster_.at(address).Signal(SIGTERM);
+    EXPECT_THAT(cluster_.at(address).Wait(kLong), IsOkAndHolds(kExitOk)) << name;
+    EXPECT_NE(lstat(socket(name).c_str(), &info), 0) << name << ": left behind";
+  }
 }
 
 TEST_F(ThreeServicesTest, AnAbsentDrafterCostsNoTokenAndIsCounted) {

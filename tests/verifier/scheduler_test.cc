@@ -318,21 +318,5 @@ TEST_F(SchedulerTest, TimingsAndRowCostsAreMeasured) {
   EXPECT_EQ(costs[0].micros, 30u);
 }
 
-TEST(RowCostsTest, KeepARunningMeanForEachRange) {
-  RowCosts costs;
-  costs.Record(1, absl::Microseconds(100));
-  costs.Record(81, absl::Microseconds(400));
-  costs.Record(65, absl::Microseconds(200));
-  costs.Record(1 << 30, absl::Microseconds(1));
-  auto snapshot = costs.Snapshot();
-  ASSERT_THAT(snapshot, SizeIs(3));
-  EXPECT_EQ(snapshot[0].rows, 1u);
-  EXPECT_EQ(snapshot[0].micros, 100u);
-  EXPECT_EQ(snapshot[1].rows, 73u);
-  EXPECT_EQ(snapshot[1].micros, 300u);
-  for (int i = 0; i < 1000; ++i) costs.Record(1, absl::Microseconds(50));
-  EXPECT_EQ(costs.Snapshot()[0].micros, 50u);
-}
-
 }  // namespace
 }  // namespace recycling::verifier

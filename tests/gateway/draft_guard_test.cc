@@ -1,0 +1,121 @@
+#include "gateway/draft_guard.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/doubles/fake_clock.h"
+
+namespace recycling::gateway {
+namespace {
+
+constexpr absl::Duration kPlain = absl::Milliseconds(1);
+
+// A request whose plain steps take kPlain and whose drafted steps take what the test says.
+class DraftGuardTest : public ::testing::Test {
+ protected:
+  // One step that gives `tokens` and takes `took` if it asks; true if it asked.
+  bool Step(int tokens, absl::Duration took) {
+    const bool asks = guard_.asks();
+    clock_.Advance(asks ? took : kPlain);
+    if (asks) {
+      guard_.Asked(tokens, took, kPlain);
+      lost_ += took - tokens * kPlain;
+      ++asked_;
+    } else {
+      guard_.Paused(kPlain);
+    }
+    return asks;
+  }
+
+  // Plain steps until the guard asks again.
+  absl::Duration PauseNow() {
+    const absl::Duration begin = clock_.Monotonic();
+    while (!guard_.asks()) Step(1, kPlain);
+    return clock_.Monotonic() - begin;
+  }
+
+  DraftGuard guard_;
+  doubles::FakeClock clock_;
+  absl::Duration lost_;
+  int asked_ = 0;
+};
+
+TEST_F(DraftGuardTest, AsksAsLongAsDraftingWinsTime) {
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(Step(2, 1.9 * kPlain)) << i;
+}
+
+TEST_F(DraftGuardTest, JudgesWindowsNotSteps) {
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(Step(i % 2 == 0 ? 1 : 3, 1.5 * kPlain)) << i;
+}
+
+TEST_F(DraftGuardTest, StopsAfterAWindowThatLostTime) {
+  for (int i = 0; i < DraftGuard::kWindow; ++i) EXPECT_TRUE(Step(1, 1.1 * kPlain)) << i;
+  EXPECT_FALSE(guard_.asks());
+  // It lost 1.6 plain steps, which is 2 % of 80.
+  EXPECT_NEAR(absl::FDivDuration(PauseNow(), kPlain), 80, 1);
+}
+
+TEST_F(DraftGuardTest, StopsAtOnceWhereAStepLosesMoreThanTheAllowance) {
+  EXPECT_TRUE(Step(2, 10 * kPlain));
+  EXPECT_FALSE(guard_.asks());
+  EXPECT_NEAR(absl::FDivDuration(PauseNow(), kPlain), 8 / DraftGuard::kShare, 1);
+}
+
+TEST_F(DraftGuardTest, PausesGrowWhileProbesLose) {
+  for (int i = 0; i < DraftGuard::kWindow; ++i) Step(1, 1.1 * kPlain);
+  absl::Duration before = PauseNow();
+  for (int probe = 0; probe < 5; ++probe) {
+    for (int i = 0; i < DraftGuard::kProbe; ++i) EXPECT_TRUE(Step(1, 1.1 * kPlain));
+    const absl::Duration pause = PauseNow();
+    EXPECT_GE(pause, 2 * before - kPlain) << probe;
+    before = pause;
+  }
+}
+
+TEST_F(DraftGuardTest, PausesDoNotGrowForEver) {
+  for (int i = 0; i < 40; ++i) {
+    while (guard_.asks()) Step(1, 1.1 * kPlain);
+    EXPECT_LE(PauseNow(), DraftGuard::kLongest + kPlain);
+  }
+}
+
+TEST_F(DraftGuardTest, LossesTakeAtMostTheirShareOfTheTime) {
+  for (const double cost : {1.01, 1.1, 1.5, 3.0, 10.0, 100.0}) {
+    guard_ = DraftGuard();
+    lost_ = absl::ZeroDuration();
+    while (guard_.asks()) Step(1, cost * kPlain);
+    PauseNow();
+    const absl::Duration first = lost_;
+    const absl::Duration begin = clock_.Monotonic();
+    for (int probe = 0; probe < 10; ++probe) {
+      while (guard_.asks()) Step(1, cost * kPlain);
+      PauseNow();
+    }
+    EXPECT_LE(lost_ - first, DraftGuard::kShare * (clock_.Monotonic() - begin)) << cost;
+    EXPECT_LE(first, DraftGuard::kFirstLoss * kPlain + cost * kPlain) << cost;
+  }
+}
+
+TEST_F(DraftGuardTest, AProbeThatWinsEndsThePausesAndForgetsThem) {
+  Step(1, 3 * kPlain);
+  for (int i = 1; i < DraftGuard::kWindow; ++i) Step(1, 1.1 * kPlain);
+  const absl::Duration first = PauseNow();
+  EXPECT_GT(first, absl::ZeroDuration());
+  for (int i = 0; i < DraftGuard::kProbe + 100; ++i) ASSERT_TRUE(Step(2, 1.5 * kPlain)) << i;
+  while (guard_.asks()) Step(1, 1.01 * kPlain);
+  EXPECT_LT(PauseNow(), first) << "not twice the pause before";
+}
+
+TEST_F(DraftGuardTest, ACopyGoesOnWhereTheOtherEnded) {
+  Step(1, 10 * kPlain);
+  DraftGuard next = guard_;
+  EXPECT_FALSE(next.asks());
+  while (!next.asks()) next.Paused(kPlain);
+}
+
+TEST_F(DraftGuardTest, IsSilentWhileThePlainCostIsNotKnown) {
+  for (int i = 0; i < 100; ++i) guard_.Asked(1, absl::Seconds(1), absl::ZeroDuration());
+  EXPECT_TRUE(guard_.asks());
+}
+
+}  // namespace
+}  // namespace recycling::gateway
