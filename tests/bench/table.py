@@ -303,7 +303,7 @@ def measure_prefill(run):
         run.leave("prefill", run.why_absent("llama.cpp", "ik_llama.cpp"))
         return
     best = [min(times) for times in zip(*theirs.values())]
-    run.set("prefill", ratios(best, ours), f"against {', '.join(theirs)}"
+    run.set("prefill", ratios(best, ours), f"{count} tokens, against {', '.join(theirs)}"
             + (f"; {run.why_absent('llama.cpp', 'ik_llama.cpp')}" if len(theirs) < 2 else ""))
 
 
@@ -455,6 +455,8 @@ def parse(argv):
     shared_prompts = os.path.join(SHARED, "prompts", "decode_bench.jsonl")
     p.add_argument("--bin", default=os.path.join(ROOT, "build", "release", "bin"), help="folder of the programs")
     p.add_argument("--small", default=shared_small, help="trained model to grow (default: %(default)s)")
+    p.add_argument("--size", default="22,30,10,5120",
+                   help="layers, heads, key-value heads and feed-forward size to grow to (default: %(default)s)")
     p.add_argument("--models", help="folder that keeps grown models from run to run (default: grown anew)")
     p.add_argument("--prompts", default=shared_prompts, help="JSON lines with a prompt each (default: %(default)s)")
     p.add_argument("--limit", type=int, default=0, help="take only the first this many prompts; 0: all")
@@ -476,7 +478,9 @@ def parse(argv):
     a.kernels, a.only = a.kernels.split(","), a.only.split(",")
     if unknown := set(a.only) - set(SECTIONS):
         p.error(f"--only: got {', '.join(sorted(unknown))}, expected some of {', '.join(SECTIONS)}")
-    a.rows, a.size = ROWS, (22, 30, 10, 5120)
+    a.rows, a.size = ROWS, a.size.split(",")
+    if len(a.size) != 4:
+        p.error(f"--size: got {len(a.size)} numbers, expected 4")
     if a.quick:
         a.small, a.prompts, a.models, a.heldout = DEFAULT_MODEL, OWN_PROMPTS, None, None
         a.rows, a.size, a.limit, a.repeats = [1, 2, 8], (6, 6, 2, 1056), 1, 1
