@@ -154,7 +154,9 @@ class LosslessTest : public testing::Test {
     // No mode passes for want of what it is here for.
     for (const auto& mode : modes_) {
       const bool drafts = mode->reason == pb::FALLBACK_REASON_UNSPECIFIED;
-      if (!mode->may_draft) EXPECT_EQ(mode->drafted_steps > 0, drafts) << mode->name;
+      if (!mode->may_draft) {
+        EXPECT_EQ(mode->drafted_steps > 0, drafts) << mode->name;
+      }
       EXPECT_EQ(mode->fallbacks > 0, !drafts) << mode->name;
     }
     const auto distinct = [&] {
