@@ -196,6 +196,17 @@ absl::StatusOr<std::unique_ptr<const GgufFile>> GgufFile::Parse(std::span<const 
   return file;
 }
 
+void GgufFile::DropPages(std::span<const std::byte> bytes) const {
+  if (!mapped_) return;
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t offset = static_cast<std::size_t>(bytes.data() - bytes_.data());
+  const std::size_t begin = (offset + page - 1) / page * page;  // whole pages only
+  const std::size_t end = (offset + bytes.size()) / page * page;
+  if (begin >= end) return;
+  // Best effort: pages that stay cost memory, nothing else.
+  madvise(const_cast<std::byte*>(bytes_.data()) + begin, end - begin, MADV_DONTNEED);
+}
+
 GgufFile::~GgufFile() {
   if (mapped_) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }

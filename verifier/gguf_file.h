@@ -89,6 +89,10 @@ class GgufFile {
   // The whole file.
   std::span<const std::byte> bytes() const { return bytes_; }
 
+  // Gives the memory that `bytes`, a part of a mapped file, takes back to the system; what is read
+  // of it later comes from the file again. Does nothing for a file in memory.
+  void DropPages(std::span<const std::byte> bytes) const;
+
  private:
   GgufFile() = default;
   absl::Status ReadAll();

@@ -36,6 +36,10 @@ class Model {
   const ModelIdentity& identity() const { return identity_; }
   // SHA-256 of the whole file, 64 hex digits; part of the numerics id.
   const std::string& file_digest() const { return file_digest_; }
+  // Gives the memory of a matrix of weights() that is not needed for now back to the system.
+  void DropPages(const Matrix& matrix) const {
+    file_->DropPages({matrix.data, matrix.rows * matrix.row_bytes});
+  }
   // Numbers in all tensors.
   std::uint64_t parameters() const;
   // One line for people: architecture, parameter count, tensor types.

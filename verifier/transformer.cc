@@ -1,8 +1,6 @@
 #include "verifier/transformer.h"
 
-#include <Eigen/Core>
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -12,11 +10,9 @@
 #include "verifier/attention.h"
 #include "verifier/buffer.h"
 #include "verifier/kernels/dequantize.h"
-#include "verifier/kernels/dot.h"
-#include "verifier/kernels/float_math.h"
 #include "verifier/kernels/matmul.h"
-#include "verifier/kernels/silu.h"
 #include "verifier/kernels/thread_pool.h"
+#include "verifier/packed_weights.h"
 #include "verifier/rope.h"
 #include "verifier/sha256.h"
 
@@ -24,22 +20,13 @@ namespace recycling::verifier {
 namespace {
 
 // Changes whenever the bits of a logit may change for the same file, kernel and key-value type.
-constexpr int kArithmeticVersion = 2;
-
-using Vector = Eigen::Map<Eigen::ArrayXf>;
-using ConstVector = Eigen::Map<const Eigen::ArrayXf>;
-
-Vector AsVector(float* data, std::size_t size) { return {data, static_cast<Eigen::Index>(size)}; }
-ConstVector AsVector(const float* data, std::size_t size) {
-  return {data, static_cast<Eigen::Index>(size)};
-}
+constexpr int kArithmeticVersion = 3;
 
 // What a pass computes on its way. Reserved once for the largest pass, logits as they are asked
 // for.
 struct Activations {
   absl::Status Reserve(const ModelConfig& c, std::size_t rows) {
     RETURN_IF_ERROR(residual.Reserve(rows * c.hidden_size, "activations"));
-    RETURN_IF_ERROR(normed.Reserve(rows * c.hidden_size, "activations"));
     RETURN_IF_ERROR(query.Reserve(rows * c.heads * c.key_length, "activations"));
     RETURN_IF_ERROR(key.Reserve(rows * c.kv_heads * c.key_length, "activations"));
     RETURN_IF_ERROR(value.Reserve(rows * c.kv_heads * c.value_length, "activations"));
@@ -49,7 +36,6 @@ struct Activations {
   }
 
   Buffer<float> residual;  // [rows, hidden_size]
-  Buffer<float> normed;    // [rows, hidden_size]; also what is added to residual
   Buffer<float> query;     // [rows, heads, key_length]
   Buffer<float> key;       // [rows, kv_heads, key_length]
   Buffer<float> value;     // [rows, kv_heads, value_length]
@@ -59,9 +45,9 @@ struct Activations {
   Buffer<float> logits;    // [logit rows, vocab_size]
 };
 
-class PortableTransformer final : public Transformer {
+class CpuTransformer final : public Transformer {
  public:
-  PortableTransformer(std::shared_ptr<const Model> model, const TransformerOptions& options)
+  CpuTransformer(std::shared_ptr<const Model> model, const TransformerOptions& options)
       : model_(std::move(model)),
         limits_({.max_rows = static_cast<std::size_t>(options.max_rows),
                  .vocab_size = model_->config().vocab_size,
@@ -69,17 +55,20 @@ class PortableTransformer final : public Transformer {
                                                                : model_->config().context_length,
                  .layout = KvLayout::Of(model_->config(), options.kv_type)}),
         pool_(options.threads),
-        matmul_(pool_),
         instruction_set_(options.instruction_set),
+        matmul_kernel_(MatMulKernel::For(instruction_set_)),
         kernels_(VectorKernelsFor(instruction_set_)),
+        matmul_(matmul_kernel_, kernels_, pool_),
         attention_(model_->config(), pool_, instruction_set_),
         rope_(model_->config(), model_->weights().rope_factors, kernels_) {}
 
-  absl::Status Reserve() {
+  // Packs the weights and takes the memory of a pass.
+  absl::Status Prepare(const PackingProgress& progress) {
+    ASSIGN_OR_RETURN(weights_, PackedWeights::Pack(*model_, matmul_kernel_, pool_, progress));
     const ModelConfig& c = model_->config();
     const std::size_t attended = std::size_t{c.heads} * c.value_length;
-    RETURN_IF_ERROR(
-        matmul_.Reserve(std::max<std::size_t>({c.hidden_size, c.feed_forward, attended})));
+    RETURN_IF_ERROR(matmul_.Reserve(
+        limits_.max_rows, std::max<std::size_t>({c.hidden_size, c.feed_forward, attended})));
     RETURN_IF_ERROR(rope_.Reserve(limits_.max_rows));
     RETURN_IF_ERROR(fresh_.Reserve(limits_.layout, limits_.max_rows));
     return act_.Reserve(c, limits_.max_rows);
@@ -98,9 +87,8 @@ class PortableTransformer final : public Transformer {
   }
   const Model& model() const override { return *model_; }
   std::uint32_t context_length() const override { return limits_.context_length; }
-  std::string kernel() const override {
-    return "portable matmul, " + std::string(Name(instruction_set_));
-  }
+  std::size_t weight_bytes() const override { return weights_->bytes(); }
+  std::string kernel() const override { return std::string(matmul_kernel_.name()); }
   std::string numerics_id() const override;
 
  private:
@@ -109,17 +97,20 @@ class PortableTransformer final : public Transformer {
   void FeedForwardBlock(std::size_t layer);
   void Output();
 
-  // out[r] = in[r] / rms(in[r]) * weight for rows [0, rows) of [rows, hidden_size]
-  void RmsNorm(const std::vector<float>& weight, const float* in, std::size_t rows, float* out);
-  // residual += normed
-  void AddToResidual();
+  // The input of the products with `weights` that follow: rows of [rows, hidden_size], normalized.
+  void SetNormedInput(const std::vector<float>& norm, const float* rows, std::size_t count,
+                      std::initializer_list<const PackedMatrix*> weights);
+  // The same, of rows as they are.
+  void SetInput(const float* rows, const PackedMatrix& weights);
 
   const std::shared_ptr<const Model> model_;
   const StepLimits limits_;
   ThreadPool pool_;
-  MatMul matmul_;
   const InstructionSet instruction_set_;
+  const MatMulKernel& matmul_kernel_;
   const VectorKernels& kernels_;
+  MatMul matmul_;
+  std::unique_ptr<const PackedWeights> weights_;
   Attention attention_;
   Rope rope_;
   Activations act_;
@@ -128,8 +119,8 @@ class PortableTransformer final : public Transformer {
   std::vector<int> commit_rows_;
 };
 
-absl::Status PortableTransformer::Forward(std::span<const Segment> segments,
-                                          const std::atomic<bool>* cancelled) {
+absl::Status CpuTransformer::Forward(std::span<const Segment> segments,
+                                     const std::atomic<bool>* cancelled) {
   RETURN_IF_ERROR(LayOut(segments, limits_, step_));
   absl::Status room = attention_.Prepare(step_);
   room.Update(act_.logits.Reserve(step_.logit_rows.size() * limits_.vocab_size, "logits"));
@@ -152,7 +143,7 @@ absl::Status PortableTransformer::Forward(std::span<const Segment> segments,
   return absl::OkStatus();
 }
 
-void PortableTransformer::Embed() {
+void CpuTransformer::Embed() {
   const Matrix& embedding = model_->weights().embedding;
   for (std::size_t r = 0; r < step_.rows(); ++r) {
     DequantizeRow(embedding.type, embedding.Row(step_.tokens[r]), embedding.columns,
@@ -161,63 +152,56 @@ void PortableTransformer::Embed() {
 }
 
 // residual += W_o attention(rope(W_q x), rope(W_k x), W_v x), x = norm(residual)
-void PortableTransformer::AttentionBlock(std::size_t layer) {
-  const LayerWeights& w = model_->weights().layers[layer];
-  const std::size_t rows = step_.rows();
-  RmsNorm(w.attention_norm, act_.residual.data(), rows, act_.normed.data());
-  matmul_(w.query, act_.normed.data(), rows, act_.query.data());
-  matmul_(w.key, act_.normed.data(), rows, act_.key.data());
-  matmul_(w.value, act_.normed.data(), rows, act_.value.data());
+void CpuTransformer::AttentionBlock(std::size_t layer) {
+  const PackedWeights::Layer& w = weights_->layer(layer);
+  SetNormedInput(model_->weights().layers[layer].attention_norm, act_.residual.data(), step_.rows(),
+                 {&w.query, &w.key, &w.value});
+  matmul_.Multiply(
+      {{&w.query, act_.query.data()}, {&w.key, act_.key.data()}, {&w.value, act_.value.data()}});
   attention_(step_, layer, rope_, act_.query.data(), act_.key.data(), act_.value.data(), fresh_,
              act_.attended.data());
-  matmul_(w.attention_output, act_.attended.data(), rows, act_.normed.data());
-  AddToResidual();
+  SetInput(act_.attended.data(), w.attention_output);
+  matmul_.MultiplyAdd(w.attention_output, act_.residual.data());
 }
 
 // residual += W_down (silu(W_gate x) * W_up x), x = norm(residual)
-void PortableTransformer::FeedForwardBlock(std::size_t layer) {
-  const LayerWeights& w = model_->weights().layers[layer];
-  const std::size_t rows = step_.rows();
-  RmsNorm(w.feed_forward_norm, act_.residual.data(), rows, act_.normed.data());
-  matmul_(w.gate, act_.normed.data(), rows, act_.gate.data());
-  matmul_(w.up, act_.normed.data(), rows, act_.up.data());
-  pool_.Run(rows, [&](std::size_t r, std::size_t) {
-    SiluTimes(act_.up.data() + r * w.up.rows, w.up.rows, act_.gate.data() + r * w.up.rows);
-  });
-  matmul_(w.down, act_.gate.data(), rows, act_.normed.data());
-  AddToResidual();
+void CpuTransformer::FeedForwardBlock(std::size_t layer) {
+  const PackedWeights::Layer& w = weights_->layer(layer);
+  SetNormedInput(model_->weights().layers[layer].feed_forward_norm, act_.residual.data(),
+                 step_.rows(), {&w.gate, &w.up});
+  matmul_.MultiplyGated(w.gate, w.up, act_.gate.data(), act_.up.data());
+  SetInput(act_.gate.data(), w.down);
+  matmul_.MultiplyAdd(w.down, act_.residual.data());
 }
 
 // logits = W_output norm(residual) of the rows that are asked for
-void PortableTransformer::Output() {
-  const Weights& w = model_->weights();
+void CpuTransformer::Output() {
   const std::size_t hidden = model_->config().hidden_size;
   const std::size_t rows = step_.logit_rows.size();
   for (std::size_t i = 0; i < rows; ++i) {  // ascending, so that no row is overwritten before use
     std::memmove(act_.residual.data() + i * hidden,
                  act_.residual.data() + step_.logit_rows[i] * hidden, hidden * sizeof(float));
   }
-  RmsNorm(w.output_norm, act_.residual.data(), rows, act_.normed.data());
-  matmul_(w.output, act_.normed.data(), rows, act_.logits.data());
+  SetNormedInput(model_->weights().output_norm, act_.residual.data(), rows, {&weights_->output()});
+  matmul_.Multiply({{&weights_->output(), act_.logits.data()}});
 }
 
-void PortableTransformer::RmsNorm(const std::vector<float>& weight, const float* in,
-                                  std::size_t rows, float* out) {
-  const std::size_t n = weight.size();
-  for (std::size_t r = 0; r < rows; ++r) {
-    const float* x = in + r * n;
-    const float mean = Dot(x, x, n) / static_cast<float>(n);
-    const float scale = 1.0F / std::sqrt(mean + model_->config().rms_epsilon);
-    AsVector(out + r * n, n) = AsVector(x, n) * scale * AsVector(weight.data(), n);
-  }
+void CpuTransformer::SetNormedInput(const std::vector<float>& norm, const float* rows,
+                                    std::size_t count,
+                                    std::initializer_list<const PackedMatrix*> weights) {
+  matmul_.SetInput(count, weights, [&](std::size_t r, float* scratch) {
+    kernels_.rms_norm(rows + r * norm.size(), norm.data(), norm.size(),
+                      model_->config().rms_epsilon, scratch);
+    return scratch;
+  });
 }
 
-void PortableTransformer::AddToResidual() {
-  const std::size_t size = step_.rows() * model_->config().hidden_size;
-  AsVector(act_.residual.data(), size) += AsVector(act_.normed.data(), size);
+void CpuTransformer::SetInput(const float* rows, const PackedMatrix& weights) {
+  matmul_.SetInput(step_.rows(), {&weights},
+                   [&](std::size_t r, float*) { return rows + r * weights.columns; });
 }
 
-absl::Status PortableTransformer::Commit(int segment, std::span<const int> path) {
+absl::Status CpuTransformer::Commit(int segment, std::span<const int> path) {
   if (segment < 0 || static_cast<std::size_t>(segment) >= step_.segments.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat("commit: got segment ", segment, ", expected one of ", step_.segments.size()));
@@ -248,10 +232,13 @@ absl::Status PortableTransformer::Commit(int segment, std::span<const int> path)
   return absl::OkStatus();
 }
 
-std::string PortableTransformer::numerics_id() const {
-  std::string decides = absl::StrCat("recycling ", kArithmeticVersion, " ", kernel(), " ",
-                                     limits_.layout.type == KvType::kF32 ? "f32" : "f16", " ",
-                                     model_->file_digest(), " ");
+std::string CpuTransformer::numerics_id() const {
+  // What the instruction sets of attention have in common: vector_kernels.h.
+  const char* attention = instruction_set_ == InstructionSet::kPortable ? "two roundings" : "fma";
+  std::string decides =
+      absl::StrCat("recycling ", kArithmeticVersion, " ", std::string(matmul_kernel_.arithmetic()),
+                   " ", attention, " ", limits_.layout.type == KvType::kF32 ? "f32" : "f16", " ",
+                   model_->file_digest(), " ");
   const std::vector<double>& frequencies = rope_.frequencies();
   decides.append(reinterpret_cast<const char*>(frequencies.data()),
                  frequencies.size() * sizeof(double));
@@ -272,8 +259,13 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Create(
     return absl::InvalidArgumentError(
         absl::StrCat("max_rows: got ", options.max_rows, ", expected 1 to ", kMaxRows));
   }
-  auto transformer = std::make_unique<PortableTransformer>(std::move(model), options);
-  RETURN_IF_ERROR(transformer->Reserve());
+  if (!Supports(options.instruction_set)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "instruction set: got ", std::string(Name(options.instruction_set)), ", expected at most ",
+        std::string(Name(BestInstructionSet())), ", which this machine has"));
+  }
+  auto transformer = std::make_unique<CpuTransformer>(std::move(model), options);
+  RETURN_IF_ERROR(transformer->Prepare(options.packing_progress));
   return transformer;
 }
 

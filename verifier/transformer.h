@@ -17,7 +17,8 @@
 #include "verifier/kernels/cpu.h"
 #include "verifier/kv_cache.h"
 #include "verifier/model.h"
-#include "verifier/step.h"  // Segment
+#include "verifier/packed_weights.h"  // PackingProgress
+#include "verifier/step.h"            // Segment
 
 namespace recycling::verifier {
 
@@ -25,7 +26,9 @@ struct TransformerOptions {
   int threads = 1;     // [1, 1024]
   int max_rows = 512;  // most rows of a pass, all segments together, [1, 65536]
   KvType kv_type = KvType::kF32;
-  InstructionSet instruction_set = BestInstructionSet();  // must be supported
+  // Decides kernel(). Must be supported.
+  InstructionSet instruction_set = BestInstructionSet();
+  PackingProgress packing_progress;  // may be null
   // Longest sequence, tokens; 0: the model's trained context length. May exceed it: RoPE goes on,
   // quality is not promised.
   std::uint32_t context_length = 0;
@@ -34,8 +37,8 @@ struct TransformerOptions {
 // Threads: not thread-safe; one pass at a time.
 class Transformer {
  public:
-  // InvalidArgument for options out of range; ResourceExhausted if memory for activations cannot be
-  // had.
+  // Packs the weights for the kernel. InvalidArgument for options out of range; ResourceExhausted
+  // if memory for weights or activations cannot be had.
   static absl::StatusOr<std::unique_ptr<Transformer>> Create(std::shared_ptr<const Model> model,
                                                              const TransformerOptions& options);
   virtual ~Transformer() = default;
@@ -70,7 +73,9 @@ class Transformer {
   virtual const Model& model() const = 0;
   virtual std::uint32_t context_length() const = 0;
 
-  // Name of the arithmetic, for example "portable".
+  // Bytes of weights that a pass reads.
+  virtual std::size_t weight_bytes() const = 0;
+  // Name of the kernel that runs the projections, for example "portable".
   virtual std::string kernel() const = 0;
   // Digest of everything that decides a logit's bits: model file, kernel, packing, KV type, version
   // of the arithmetic.

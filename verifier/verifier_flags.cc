@@ -21,6 +21,10 @@ ABSL_FLAG(
     "Longest time to spend at start on measuring what passes of several sizes cost. 0: one row "
     "only.");
 
+ABSL_FLAG(std::string, kernel, "auto",
+          "Kernel of the forward pass: portable, avx2, avx512, avx512-vnni or amx; auto: the best "
+          "that this machine has.");
+
 namespace recycling::verifier {
 
 absl::StatusOr<VerifierOptions> OptionsFromFlags() {
@@ -35,6 +39,7 @@ absl::StatusOr<VerifierOptions> OptionsFromFlags() {
                          .max_tree_nodes = absl::GetFlag(FLAGS_max_tree_nodes),
                          .prefill_chunk = absl::GetFlag(FLAGS_prefill_chunk),
                          .kv_type = absl::GetFlag(FLAGS_kv_type),
+                         .kernel = absl::GetFlag(FLAGS_kernel),
                          .cost_budget = absl::GetFlag(FLAGS_cost_budget)};
 }
 

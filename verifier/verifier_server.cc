@@ -10,6 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/build_version.h"
+#include "common/clock.h"
+#include "common/log.h"
 #include "common/status_macros.h"
 #include "common/tokenizer_proto.h"
 #include "verifier/cost_probe.h"
@@ -50,6 +52,19 @@ std::vector<TokenId> EndOfSequenceIds(const TokenizerData& data) {
   return {ids.begin(), ids.end()};
 }
 
+// Logs how far packing is, in steps of a tenth, if it takes a while.
+PackingProgress LogPacking() {
+  const absl::Time start = RealClock().Now();
+  return [start, next = absl::Seconds(1), tenth = std::size_t{1}](std::size_t done,
+                                                                  std::size_t total) mutable {
+    const absl::Duration spent = RealClock().Now() - start;
+    if (spent < next || done * 10 < tenth * total) return;
+    tenth = done * 10 / total + 1;
+    Log(LogLevel::kInfo, "packing weights",
+        {{"percent", absl::StrCat(done * 100 / total)}, {"mib", absl::StrCat(done >> 20)}});
+  };
+}
+
 class ComposedVerifier final : public VerifierServer {
  public:
   ComposedVerifier(std::unique_ptr<Scheduler> scheduler, VerifierFacts facts,
@@ -73,6 +88,7 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
     const VerifierOptions& options) {
   RETURN_IF_ERROR(CheckOptions(options));
   ASSIGN_OR_RETURN(const KvType kv_type, KvTypeFromName(options.kv_type));
+  ASSIGN_OR_RETURN(const InstructionSet instruction_set, ChooseInstructionSet(options.kernel));
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, Model::Load(options.model_path));
   ASSIGN_OR_RETURN(
@@ -81,6 +97,8 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                           {.threads = options.threads == 0 ? cores : options.threads,
                            .max_rows = std::max(options.prefill_chunk, options.max_tree_nodes + 1),
                            .kv_type = kv_type,
+                           .instruction_set = instruction_set,
+                           .packing_progress = LogPacking(),
                            .context_length = options.context_length}));
   ASSIGN_OR_RETURN(std::unique_ptr<KvCache> cache,
                    KvCache::Create(model->config(), kv_type, transformer->context_length(),

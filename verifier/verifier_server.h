@@ -22,6 +22,7 @@ struct VerifierOptions {
   int max_tree_nodes = 256;          // beside the root, 0 to 4096
   int prefill_chunk = 256;           // rows of a prefill pass, 1 to 4096
   std::string kv_type = "f16";       // "f16" or "f32"
+  std::string kernel = "auto";       // a name of kernels/cpu.h, or "auto": the machine's best
   absl::Duration cost_budget = absl::Seconds(3);  // to measure passes of several sizes at start
 };
 

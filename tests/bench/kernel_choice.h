@@ -6,19 +6,25 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "verifier/kernels/cpu.h"
 #include "verifier/transformer.h"
 
 namespace recycling::bench {
 
 // The kernels that run on this machine, the portable one first.
-inline std::vector<std::string> Kernels() { return {"portable"}; }
+inline std::vector<std::string> Kernels() {
+  std::vector<std::string> names;
+  for (const auto set : verifier::SupportedInstructionSets()) names.emplace_back(Name(set));
+  return names;
+}
 
 // Sets the kernel of `options`; an empty name leaves the machine's best. InvalidArgument for one
 // that this machine does not have.
-inline absl::Status ChooseKernel(const std::string& name, verifier::TransformerOptions&) {
-  if (name.empty() || name == "portable") return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("kernel: got \"", name, "\", expected portable"));
+inline absl::Status ChooseKernel(const std::string& name, verifier::TransformerOptions& options) {
+  ASSIGN_OR_RETURN(options.instruction_set,
+                   verifier::ChooseInstructionSet(name.empty() ? "auto" : name));
+  return absl::OkStatus();
 }
 
 }  // namespace recycling::bench

@@ -69,8 +69,12 @@ std::string RandomBlock(std::uint32_t type, float scale, Random& random) {
       bytes(16);
       return block;
     case kQ6_K:
-      bytes(128 + 64 + 16);
-      return block + GgufBytes(HalfBits(scale / (32 * 128)));
+      bytes(128 + 64);
+      // Scales of four bits, so that d is a normal number.
+      for (int i = 0; i < 16; ++i) {
+        block += GgufBytes(static_cast<std::int8_t>(static_cast<int>(random.Bits() >> 60) - 8));
+      }
+      return block + GgufBytes(HalfBits(scale / (32 * 8)));
     default:
       return GgufBytes(scale * random.Symmetric());
   }

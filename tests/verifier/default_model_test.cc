@@ -9,9 +9,13 @@ namespace {
 TEST(DefaultModelTest, ComputesTheLogitsOfItsGoldens) {
   const auto goldens = ReadGoldens(SourceDir() / "tests/goldens/default", "");
   ASSERT_FALSE(goldens.empty());
-  const Checked checked = CheckGoldens(goldens, SourceDir() / "deploy/model/default.q8_0.gguf");
-  EXPECT_EQ(checked.logits, static_cast<int>(goldens.size()));
-  EXPECT_GE(checked.greedy, 1);
+  for (const InstructionSet set : SupportedInstructionSets()) {
+    SCOPED_TRACE(std::string(Name(set)));
+    const Checked checked =
+        CheckGoldens(goldens, SourceDir() / "deploy/model/default.q8_0.gguf", set);
+    EXPECT_EQ(checked.logits, static_cast<int>(goldens.size()));
+    EXPECT_GE(checked.greedy, 1);
+  }
 }
 
 }  // namespace

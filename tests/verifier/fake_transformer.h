@@ -85,6 +85,7 @@ class FakeTransformer final : public Transformer {
 
   const Model& model() const override { std::abort(); }  // the scheduler has no need of it
   std::uint32_t context_length() const override { return context_length_; }
+  std::size_t weight_bytes() const override { return 0; }
   std::string kernel() const override { return "fake"; }
   std::string numerics_id() const override { return "fake"; }
 

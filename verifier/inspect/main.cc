@@ -40,6 +40,9 @@ ABSL_FLAG(std::uint32_t, context, 0,
 ABSL_FLAG(int, threads, 0, "logits, perplexity: threads. 0: one for each core.");
 ABSL_FLAG(std::string, kv_type, "f32",
           "logits, perplexity: number format of keys and values: f32 or f16.");
+ABSL_FLAG(std::string, kernel, "auto",
+          "logits, perplexity: portable, avx2, avx512, avx512-vnni or amx; auto: the best that "
+          "this machine has.");
 
 namespace recycling::verifier {
 namespace {
@@ -62,10 +65,13 @@ absl::StatusOr<std::unique_ptr<Transformer>> LoadTransformer(const std::string& 
                                                              KvType kv_type) {
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   const int threads = absl::GetFlag(FLAGS_threads);
+  ASSIGN_OR_RETURN(const InstructionSet instruction_set,
+                   ChooseInstructionSet(absl::GetFlag(FLAGS_kernel)));
   ASSIGN_OR_RETURN(auto model, Model::Load(path));
   return Transformer::Create(std::move(model),
                              {.threads = threads != 0 ? threads : std::min(cores, 1024),
                               .kv_type = kv_type,
+                              .instruction_set = instruction_set,
                               .context_length = absl::GetFlag(FLAGS_context)});
 }
 

@@ -1,6 +1,10 @@
 #include "verifier/kernels/cpu.h"
 
 #include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -118,6 +122,22 @@ std::optional<InstructionSet> InstructionSetFromName(std::string_view name) {
     if (Name(set) == name) return set;
   }
   return std::nullopt;
+}
+
+absl::StatusOr<InstructionSet> ChooseInstructionSet(std::string_view name) {
+  if (name == "auto") return BestInstructionSet();
+  const std::optional<InstructionSet> set = InstructionSetFromName(name);
+  if (!set.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("kernel: got \"", std::string(name),
+                     "\", expected auto, portable, avx2, avx512, avx512-vnni or amx"));
+  }
+  if (!Supports(*set)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("kernel: got ", std::string(name), ", expected at most ",
+                     std::string(Name(BestInstructionSet())), ", which this machine has"));
+  }
+  return *set;
 }
 
 }  // namespace recycling::verifier

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/statusor.h"
+
 namespace recycling::verifier {
 
 // Each level includes the ones before it.
@@ -33,6 +35,10 @@ std::string_view Name(InstructionSet set);
 
 // The level of that name, supported or not.
 std::optional<InstructionSet> InstructionSetFromName(std::string_view name);
+
+// What an operator asks for by name: "auto" is the best. InvalidArgument for an unknown name,
+// FailedPrecondition for a level that this machine does not have.
+absl::StatusOr<InstructionSet> ChooseInstructionSet(std::string_view name);
 
 }  // namespace recycling::verifier
 

@@ -44,28 +44,33 @@ void DequantizeQ4_0(const std::byte* row, std::size_t columns, float* __restrict
 }
 
 void DequantizeQ6_K(const std::byte* row, std::size_t columns, float* __restrict out) {
-  for (std::size_t block = 0; block < columns / 256; ++block, row += 210) {
-    const float d = HalfToFloat(Load16(row + 208));
-    // Two halves of 128 columns, each four runs of 32: runs 0 and 1 in the low four bits of 64
-    // bytes, runs 2 and 3 in the high four; run i has its high two bits at bit 2 i of 32 bytes.
-    for (int run = 0; run < 8; ++run) {
-      const std::byte* low = row + 64 * (run / 4) + 32 * (run % 2);
-      const std::byte* high = row + 128 + 32 * (run / 4);
-      const int low_shift = 4 * (run / 2 % 2);
-      const int high_shift = 2 * (run % 4);
-      for (int part = 0; part < 2; ++part, low += 16, high += 16, out += 16) {
-        const float scale = d * static_cast<float>(Signed(row[192 + 2 * run + part]));
-        for (int i = 0; i < 16; ++i) {
-          const int low4 = (Unsigned(low[i]) >> low_shift) & 15;
-          const int high2 = (Unsigned(high[i]) >> high_shift) & 3;
-          out[i] = scale * static_cast<float>((low4 | (high2 << 4)) - 32);
-        }
-      }
-    }
+  for (std::size_t block = 0; block < columns / 256; ++block, row += 210, out += 256) {
+    std::int8_t values[256];
+    float scales[16];
+    UnpackQ6_K(row, values, scales);
+    for (int i = 0; i < 256; ++i) out[i] = scales[i / 16] * static_cast<float>(values[i]);
   }
 }
 
 }  // namespace
+
+void UnpackQ6_K(const std::byte* block, std::int8_t* values, float* scales) {
+  const float d = HalfToFloat(Load16(block + 208));
+  // Two halves of 128 columns, each four runs of 32: runs 0 and 1 in the low four bits of 64 bytes,
+  // runs 2 and 3 in the high four; run i has its high two bits at bit 2 i of 32 bytes.
+  for (int run = 0; run < 8; ++run) {
+    const std::byte* low = block + 64 * (run / 4) + 32 * (run % 2);
+    const std::byte* high = block + 128 + 32 * (run / 4);
+    const int low_shift = 4 * (run / 2 % 2);
+    const int high_shift = 2 * (run % 4);
+    for (int i = 0; i < 32; ++i) {
+      const int low4 = (Unsigned(low[i]) >> low_shift) & 15;
+      const int high2 = (Unsigned(high[i]) >> high_shift) & 3;
+      values[32 * run + i] = static_cast<std::int8_t>((low4 | (high2 << 4)) - 32);
+    }
+  }
+  for (int i = 0; i < 16; ++i) scales[i] = d * static_cast<float>(Signed(block[192 + i]));
+}
 
 void DequantizeRow(TensorType type, const std::byte* row, std::size_t columns,
                    float* __restrict out) {

@@ -2,6 +2,7 @@
 #define RECYCLING_VERIFIER_KERNELS_DEQUANTIZE_H_
 
 #include <cstddef>
+#include <cstdint>
 
 #include "verifier/tensor_type.h"
 
@@ -15,6 +16,9 @@ namespace recycling::verifier {
 //   Q6_K            (d s)(q - 32), 256 columns: 128 bytes of low four bits, 64 bytes of high two
 //                   bits, int8 s[16] for 16 columns each, half d
 void DequantizeRow(TensorType type, const std::byte* row, std::size_t columns, float* out);
+
+// A block of Q6_K as q - 32 [256] and the scale d s of each 16 of them [16].
+void UnpackQ6_K(const std::byte* block, std::int8_t* values, float* scales);
 
 }  // namespace recycling::verifier
 

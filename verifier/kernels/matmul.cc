@@ -3,46 +3,107 @@
 #include <algorithm>
 
 #include "common/status_macros.h"
-#include "verifier/kernels/dequantize.h"
-#include "verifier/kernels/dot.h"
 
 namespace recycling::verifier {
 namespace {
 
-constexpr std::size_t kBlock = 4;  // outputs that share the loads of an input row
-constexpr std::size_t kTaskOutputs = 16 * kBlock;
+constexpr std::size_t kAlignment = 64;
+std::size_t Align(std::size_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
+
+constexpr InputFormat kFormats[] = {InputFormat::kFloat, InputFormat::kInteger};
+std::size_t IndexOf(InputFormat format) { return static_cast<std::size_t>(format); }
+
+// Large enough that reading ahead within a task pays, small enough that threads end together.
+constexpr std::size_t kTaskBytes = 96 * 1024;
+constexpr std::size_t kTasksPerThread = 6;
 
 }  // namespace
 
-absl::Status MatMul::Reserve(std::size_t max_columns) {
-  RETURN_IF_ERROR(unpacked_.Reserve(pool_.threads() * kBlock * max_columns, "weight rows"));
-  max_columns_ = max_columns;
-  return absl::OkStatus();
+absl::Status MatMul::Reserve(std::size_t rows, std::size_t columns) {
+  row_floats_ = Align(columns);
+  RETURN_IF_ERROR(row_.Reserve(pool_.threads() * row_floats_, "activations"));
+  for (const InputFormat format : kFormats) {
+    RETURN_IF_ERROR(inputs_[IndexOf(format)].Reserve(kernel_.InputBytes(format, rows, columns),
+                                                     "prepared activations"));
+  }
+  scratch_bytes_ = Align(kernel_.ScratchBytes(rows, columns));
+  return scratch_.Reserve(pool_.threads() * scratch_bytes_, "unpacked weights");
 }
 
-void MatMul::operator()(const Matrix& w, const float* in, std::size_t rows, float* out) {
-  if (rows == 0) return;
-  const std::size_t tasks = (w.rows + kTaskOutputs - 1) / kTaskOutputs;
-  pool_.Run(tasks, [&](std::size_t task, std::size_t worker) {
-    float* unpacked = unpacked_.data() + worker * kBlock * max_columns_;
-    const std::size_t end = std::min(w.rows, (task + 1) * kTaskOutputs);
-    for (std::size_t o = task * kTaskOutputs; o < end; o += kBlock) {
-      const std::size_t block = std::min(kBlock, end - o);
-      for (std::size_t i = 0; i < block; ++i) {
-        DequantizeRow(w.type, w.Row(o + i), w.columns, unpacked + i * w.columns);
-      }
-      for (std::size_t r = 0; r < rows; ++r) {
-        const float* x = in + r * w.columns;
-        float* y = out + r * w.rows + o;
-        if (block == kBlock) {
-          Dots<kBlock>(unpacked, w.columns, x, w.columns, y, 1);
-        } else {
-          for (std::size_t i = 0; i < block; ++i)
-            y[i] = Dot(unpacked + i * w.columns, x, w.columns);
-        }
-      }
+void MatMul::SetInput(std::size_t rows, std::initializer_list<const PackedMatrix*> weights,
+                      Row row) {
+  bool wanted[kInputFormats] = {};
+  for (const PackedMatrix* w : weights) wanted[IndexOf(kernel_.FormatFor(w->type))] = true;
+  rows_ = rows;
+  const std::size_t columns = (*weights.begin())->columns;
+  pool_.Run(rows, [&](std::size_t r, std::size_t worker) {
+    const float* values = row(r, row_.data() + worker * row_floats_);
+    for (const InputFormat format : kFormats) {
+      if (!wanted[IndexOf(format)]) continue;
+      kernel_.PrepareRow(format, values, columns, r, rows, inputs_[IndexOf(format)].data());
     }
   });
+}
+
+void MatMul::Multiply(std::initializer_list<Product> products) {
+  if (rows_ == 0) return;
+  std::size_t tasks = 0;
+  for (const Product& product : products) {
+    const std::size_t panels = TaskPanels(*product.weights);
+    tasks += (product.weights->panels() + panels - 1) / panels;
+  }
+  pool_.Run(tasks, [&](std::size_t task, std::size_t worker) {
+    for (const auto& [weights, out] : products) {
+      const std::size_t panels = TaskPanels(*weights);
+      const std::size_t product_tasks = (weights->panels() + panels - 1) / panels;
+      if (task < product_tasks) {
+        kernel_.Multiply(*weights, task * panels, std::min((task + 1) * panels, weights->panels()),
+                         Input(*weights), rows_, /*add=*/false, out, Scratch(worker));
+        return;
+      }
+      task -= product_tasks;
+    }
+  });
+}
+
+void MatMul::MultiplyAdd(const PackedMatrix& weights, float* out) {
+  if (rows_ == 0) return;
+  const std::size_t panels = TaskPanels(weights);
+  pool_.Run((weights.panels() + panels - 1) / panels, [&](std::size_t task, std::size_t worker) {
+    kernel_.Multiply(weights, task * panels, std::min((task + 1) * panels, weights.panels()),
+                     Input(weights), rows_, /*add=*/true, out, Scratch(worker));
+  });
+}
+
+void MatMul::MultiplyGated(const PackedMatrix& gate, const PackedMatrix& up, float* gate_out,
+                           float* up_out) {
+  if (rows_ == 0) return;
+  const std::size_t panels = std::max<std::size_t>(1, TaskPanels(gate) / 2);
+  pool_.Run((gate.panels() + panels - 1) / panels, [&](std::size_t task, std::size_t worker) {
+    const std::size_t begin = task * panels;
+    const std::size_t end = std::min(begin + panels, gate.panels());
+    std::byte* scratch = Scratch(worker);
+    kernel_.Multiply(gate, begin, end, Input(gate), rows_, /*add=*/false, gate_out, scratch);
+    kernel_.Multiply(up, begin, end, Input(up), rows_, /*add=*/false, up_out, scratch);
+    const std::size_t first = begin * gate.panel_outputs;
+    const std::size_t count = std::min(end * gate.panel_outputs, gate.rows) - first;
+    for (std::size_t r = 0; r < rows_; ++r) {
+      float* g = gate_out + r * gate.rows + first;
+      vectors_.silu_times(g, up_out + r * gate.rows + first, count, g);
+    }
+  });
+}
+
+const std::byte* MatMul::Input(const PackedMatrix& weights) const {
+  return inputs_[IndexOf(kernel_.FormatFor(weights.type))].data();
+}
+
+std::byte* MatMul::Scratch(std::size_t worker) { return scratch_.data() + worker * scratch_bytes_; }
+
+std::size_t MatMul::TaskPanels(const PackedMatrix& weights) const {
+  const std::size_t by_bytes = kTaskBytes / std::max<std::size_t>(1, weights.panel_bytes);
+  const std::size_t by_tasks = weights.panels() / (kTasksPerThread * pool_.threads());
+  return std::max<std::size_t>(1, std::min(by_bytes, by_tasks));
 }
 
 }  // namespace recycling::verifier

@@ -2,31 +2,62 @@
 #define RECYCLING_VERIFIER_KERNELS_MATMUL_H_
 
 #include <cstddef>
+#include <initializer_list>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "verifier/buffer.h"
+#include "verifier/kernels/matmul_kernel.h"
 #include "verifier/kernels/thread_pool.h"
-#include "verifier/weights.h"  // Matrix
+#include "verifier/kernels/vector_kernels.h"
 
 namespace recycling::verifier {
 
-// The portable kernel: unpacks rows of weights to floats once, then takes their dot product with
-// every input row in the one order of dot.h.
+// Products of packed weights with the rows of one input at a time, shared out over a thread pool.
+// Which thread computes what decides no bit. Not thread-safe.
 class MatMul {
  public:
-  // `pool` must outlive it.
-  explicit MatMul(ThreadPool& pool) : pool_(pool) {}
+  // All must outlive it.
+  MatMul(const MatMulKernel& kernel, const VectorKernels& vectors, ThreadPool& pool)
+      : kernel_(kernel), vectors_(vectors), pool_(pool) {}
 
-  // Memory for matrices of up to `max_columns` columns. ResourceExhausted if it cannot be had.
-  absl::Status Reserve(std::size_t max_columns);
+  // Memory for inputs of up to `rows` rows and `columns` columns. ResourceExhausted if it cannot
+  // be had.
+  absl::Status Reserve(std::size_t rows, std::size_t columns);
 
-  // out[r, o] = sum over c of w[o, c] in[r, c]. in [rows, w.columns], out [rows, w.rows].
-  void operator()(const Matrix& w, const float* in, std::size_t rows, float* out);
+  // A row of the input: [columns] floats, computed in `scratch` [columns] or lying elsewhere.
+  using Row = absl::FunctionRef<const float*(std::size_t row, float* scratch)>;
+  // Prepares the input of the products that follow, of which `weights` are all. Calls `row` once
+  // for each row, on several threads.
+  void SetInput(std::size_t rows, std::initializer_list<const PackedMatrix*> weights, Row row);
+
+  struct Product {
+    const PackedMatrix* weights;
+    float* out;  // [rows, weights->rows]
+  };
+  // out[r, o] = sum over c of w[o, c] in[r, c], for each product.
+  void Multiply(std::initializer_list<Product> products);
+  // out += the product.
+  void MultiplyAdd(const PackedMatrix& weights, float* out);
+  // gate_out = silu(gate) * up, where gate and up are products of equal shape; up_out is used on
+  // the way.
+  void MultiplyGated(const PackedMatrix& gate, const PackedMatrix& up, float* gate_out,
+                     float* up_out);
 
  private:
+  const std::byte* Input(const PackedMatrix& weights) const;
+  std::byte* Scratch(std::size_t worker);
+  std::size_t TaskPanels(const PackedMatrix& weights) const;
+
+  const MatMulKernel& kernel_;
+  const VectorKernels& vectors_;
   ThreadPool& pool_;
-  std::size_t max_columns_ = 0;
-  Buffer<float> unpacked_;  // [threads, rows of a block, max_columns]
+  std::size_t rows_ = 0;           // of the input
+  std::size_t row_floats_ = 0;     // of a thread's scratch row
+  std::size_t scratch_bytes_ = 0;  // of one thread
+  Buffer<float> row_;              // [threads, row_floats_]
+  Buffer<std::byte> inputs_[kInputFormats];
+  Buffer<std::byte> scratch_;  // [threads, scratch_bytes_]
 };
 
 }  // namespace recycling::verifier

@@ -1,0 +1,18 @@
+// The kernels over packed panels (panel_layout.h), one for each instruction set.
+#ifndef RECYCLING_VERIFIER_KERNELS_PANEL_KERNELS_H_
+#define RECYCLING_VERIFIER_KERNELS_PANEL_KERNELS_H_
+
+#include "verifier/kernels/matmul_kernel.h"
+
+namespace recycling::verifier {
+
+// To be used only where the processor has the instructions. They live forever.
+#if defined(__x86_64__)
+const MatMulKernel& Avx2Kernel();
+const MatMulKernel& Avx512Kernel();
+const MatMulKernel& Avx512VnniKernel();
+#endif
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_KERNELS_PANEL_KERNELS_H_

@@ -1,0 +1,79 @@
+// The packed form of weights that the AVX kernels share, and what it computes.
+//
+// Panels of 32 outputs; in a panel, blocks of columns ascending, each aligned to 64 bytes. In a
+// block, values of two neighbouring columns stand together: [column pair][output][2].
+//
+//   file          block  in memory, bytes                                          bits a weight
+//   Q8_0          32     scales f16 [32]; int8 [16][32][2]                         8.5
+//   Q4_0          32     scales f16 [32]; nibbles [8][32][2], the even pair of     4.5
+//                        each two in the low four bits, as value + 8
+//   Q6_K          16     scales f32 [32]; int8 [8][32][2]                          10
+//   F16, BF16     32     16 bits [32 columns][32]                                  16
+//   F32           32     32 bits [32 columns][32]                                  32
+//
+// Integer weights q with scale d meet activations that are rounded to 16 bits in blocks of 32
+// columns: s = max |x| / 32767, a = round(x / s). With i the exact integer sum over a block,
+//   sum = fma(float(i), d * s, sum), blocks ascending, from 0.
+// Float weights: sum = fma(w, x, sum), columns ascending, from 0.
+// No other rounding takes place, so every instruction set gives the same bits.
+#ifndef RECYCLING_VERIFIER_KERNELS_PANEL_LAYOUT_H_
+#define RECYCLING_VERIFIER_KERNELS_PANEL_LAYOUT_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "verifier/kernels/matmul_kernel.h"
+
+namespace recycling::verifier {
+
+inline constexpr std::size_t kPanelOutputs = 32;
+inline constexpr std::size_t kInputBlock = 32;  // columns that share an activation scale
+
+inline constexpr char kPanelArithmetic[] = "int16 blocks of 32, fma, 1";
+
+// Columns of a block of weights.
+constexpr std::size_t BlockColumns(TensorType type) { return type == TensorType::kQ6_K ? 16 : 32; }
+
+// Bytes of a block of 32 outputs.
+constexpr std::size_t BlockBytes(TensorType type) {
+  switch (type) {
+    case TensorType::kQ8_0:
+      return 64 + 1024;
+    case TensorType::kQ4_0:
+      return 64 + 512;
+    case TensorType::kQ6_K:
+      return 128 + 512;
+    case TensorType::kF16:
+    case TensorType::kBF16:
+      return 2048;
+    case TensorType::kF32:
+      return 4096;
+  }
+  return 0;
+}
+
+constexpr InputFormat PanelFormat(TensorType type) {
+  const bool integer =
+      type == TensorType::kQ8_0 || type == TensorType::kQ4_0 || type == TensorType::kQ6_K;
+  return integer ? InputFormat::kInteger : InputFormat::kFloat;
+}
+
+// Blocks of `columns`, the last one padded with zeros.
+constexpr std::size_t Blocks(TensorType type, std::size_t columns) {
+  return (columns + BlockColumns(type) - 1) / BlockColumns(type);
+}
+
+PackedMatrix PanelLayout(const Matrix& w);
+void PackPanel(const Matrix& w, std::size_t panel, std::byte* out);
+
+// An activation block's scale and its inverse. Zero both for a block that is all but zero (below
+// 2^-100); not a number, and zero, for one that is not finite.
+struct InputScale {
+  float scale;
+  float inverse;
+};
+InputScale ScaleOf(std::uint32_t largest_magnitude_bits);
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_KERNELS_PANEL_LAYOUT_H_
