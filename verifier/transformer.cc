@@ -56,7 +56,8 @@ class CpuTransformer final : public Transformer {
                  .layout = KvLayout::Of(model_->config(), options.kv_type)}),
         pool_(options.threads),
         instruction_set_(options.instruction_set),
-        matmul_kernel_(MatMulKernel::For(instruction_set_)),
+        matmul_kernel_(options.matmul_kernel != nullptr ? *options.matmul_kernel
+                                                        : MatMulKernel::For(instruction_set_)),
         kernels_(VectorKernelsFor(instruction_set_)),
         matmul_(matmul_kernel_, kernels_, pool_),
         attention_(model_->config(), pool_, instruction_set_),

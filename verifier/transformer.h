@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "verifier/kernels/cpu.h"
+#include "verifier/kernels/matmul_kernel.h"
 #include "verifier/kv_cache.h"
 #include "verifier/model.h"
 #include "verifier/packed_weights.h"  // PackingProgress
@@ -28,6 +29,8 @@ struct TransformerOptions {
   KvType kv_type = KvType::kF32;
   // Decides kernel(). Must be supported.
   InstructionSet instruction_set = BestInstructionSet();
+  // Runs the projections instead of the instruction set's kernel, for tests; null: that one.
+  const MatMulKernel* matmul_kernel = nullptr;
   PackingProgress packing_progress;  // may be null
   // Longest sequence, tokens; 0: the model's trained context length. May exceed it: RoPE goes on,
   // quality is not promised.

@@ -17,6 +17,7 @@
 #include "tests/bench/kernel_choice.h"
 #include "tests/doubles/tiny_model.h"
 #include "tests/verifier/golden_files.h"
+#include "tests/verifier/kernels/software_amx.h"
 #include "verifier/tensor_type.h"
 #include "verifier/transformer.h"
 
@@ -26,6 +27,8 @@ ABSL_FLAG(std::string, goldens, "",
 ABSL_FLAG(std::string, models, "",
           "Folder of the goldens' models, MODEL.gguf, or the file of the one model of all.");
 ABSL_FLAG(bool, outliers, true, "Measure models with outliers too.");
+ABSL_FLAG(bool, amx_in_software, false,
+          "Measure the AMX kernel with tiles in software too: the errors of amx on any machine.");
 ABSL_FLAG(bool, list, false, "Only list the kernels of this machine.");
 ABSL_FLAG(int, threads, 2, "Threads of a pass.");
 
@@ -34,13 +37,25 @@ namespace {
 
 using verifier::TensorType;
 
+constexpr char kAmxInSoftware[] = "amx in software";
+
+std::vector<std::string> MeasuredKernels() {
+  std::vector<std::string> kernels = Kernels();
+  if (absl::GetFlag(FLAGS_amx_in_software)) kernels.emplace_back(kAmxInSoftware);
+  return kernels;
+}
+
 // Of every position of `ids`.
 absl::StatusOr<std::vector<float>> Logits(const std::shared_ptr<const verifier::Model>& model,
                                           const std::string& kernel,
                                           const std::vector<TokenId>& ids) {
   verifier::TransformerOptions options = {.threads = absl::GetFlag(FLAGS_threads),
                                           .max_rows = static_cast<int>(ids.size())};
-  RETURN_IF_ERROR(ChooseKernel(kernel, options));
+  if (kernel == kAmxInSoftware) {
+    options.matmul_kernel = &verifier::PlainAmxKernel();
+  } else {
+    RETURN_IF_ERROR(ChooseKernel(kernel, options));
+  }
   ASSIGN_OR_RETURN(const auto transformer, verifier::Transformer::Create(model, options));
   ASSIGN_OR_RETURN(const auto cache, verifier::KvCache::Create(model->config(), options.kv_type,
                                                                transformer->context_length(), 1));
@@ -154,7 +169,7 @@ absl::StatusOr<std::map<std::string, Worst>> OutlierErrors(const std::string& ke
 absl::StatusOr<nlohmann::json> Measure() {
   if (absl::GetFlag(FLAGS_list)) return nlohmann::json{{"kernels", Kernels()}};
   nlohmann::json kernels = nlohmann::json::array();
-  for (const std::string& kernel : Kernels()) {
+  for (const std::string& kernel : MeasuredKernels()) {
     ASSIGN_OR_RETURN(const auto goldens, GoldenErrors(kernel));
     std::map<std::string, Worst> outliers;
     if (absl::GetFlag(FLAGS_outliers)) {

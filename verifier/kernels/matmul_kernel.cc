@@ -15,8 +15,9 @@ const MatMulKernel& MatMulKernel::For(InstructionSet set) {
     case InstructionSet::kAvx512:
       return Avx512Kernel();
     case InstructionSet::kAvx512Vnni:
-    case InstructionSet::kAmx:
       return Avx512VnniKernel();
+    case InstructionSet::kAmx:
+      return AmxTileKernel();
 #endif
     default:
       return PortableKernel();

@@ -1,4 +1,4 @@
-// The kernels over packed panels (panel_layout.h), one for each instruction set.
+// The kernels over packed panels (panel_layout.h, amx_layout.h), one for each instruction set.
 #ifndef RECYCLING_VERIFIER_KERNELS_PANEL_KERNELS_H_
 #define RECYCLING_VERIFIER_KERNELS_PANEL_KERNELS_H_
 
@@ -11,6 +11,7 @@ namespace recycling::verifier {
 const MatMulKernel& Avx2Kernel();
 const MatMulKernel& Avx512Kernel();
 const MatMulKernel& Avx512VnniKernel();
+const MatMulKernel& AmxTileKernel();
 #endif
 
 }  // namespace recycling::verifier

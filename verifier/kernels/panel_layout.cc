@@ -95,14 +95,13 @@ void PackPanel(const Matrix& w, size_t panel, std::byte* out) {
   }
 }
 
-InputScale ScaleOf(std::uint32_t largest_magnitude_bits) {
-  constexpr float kLevels = 32767.0F;
+InputScale ScaleOf(std::uint32_t largest_magnitude_bits, float levels) {
   if (largest_magnitude_bits >= 0x7f800000U) {
     return {std::numeric_limits<float>::quiet_NaN(), 0.0F};
   }
   const auto largest = std::bit_cast<float>(largest_magnitude_bits);
   if (largest < 0x1p-100F) return {0.0F, 0.0F};
-  return {largest / kLevels, kLevels / largest};
+  return {largest / levels, levels / largest};
 }
 
 }  // namespace recycling::verifier

@@ -66,13 +66,15 @@ constexpr std::size_t Blocks(TensorType type, std::size_t columns) {
 PackedMatrix PanelLayout(const Matrix& w);
 void PackPanel(const Matrix& w, std::size_t panel, std::byte* out);
 
-// An activation block's scale and its inverse. Zero both for a block that is all but zero (below
-// 2^-100); not a number, and zero, for one that is not finite.
+inline constexpr float kInputLevels = 32767;
+
+// The scale that takes a block's largest magnitude to `levels`, and its inverse. Zero both for a
+// block that is all but zero (below 2^-100); not a number, and zero, for one that is not finite.
 struct InputScale {
   float scale;
   float inverse;
 };
-InputScale ScaleOf(std::uint32_t largest_magnitude_bits);
+InputScale ScaleOf(std::uint32_t largest_magnitude_bits, float levels = kInputLevels);
 
 }  // namespace recycling::verifier
 

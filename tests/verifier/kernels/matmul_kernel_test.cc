@@ -11,7 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "tests/verifier/kernels/software_amx.h"
 #include "verifier/buffer.h"
+#include "verifier/kernels/amx_layout.h"
 #include "verifier/kernels/dequantize.h"
 #include "verifier/kernels/float_math.h"
 #include "verifier/kernels/panel_layout.h"
@@ -71,6 +73,40 @@ struct TestMatrix {
   Matrix matrix;
 };
 
+// Every weight the largest in magnitude that its type has with a scale of `scale`.
+void SetAll(TestMatrix& w, float scale) {
+  const std::size_t block_bytes = InfoOf(w.matrix.type).block_bytes;
+  const std::uint16_t half = FloatToHalf(scale);
+  for (std::size_t at = 0; at < w.bytes.size(); at += block_bytes) {
+    std::byte* block = &w.bytes[at];
+    switch (w.matrix.type) {
+      case TensorType::kF32:
+        std::memcpy(block, &scale, 4);
+        break;
+      case TensorType::kF16:
+        std::memcpy(block, &half, 2);
+        break;
+      case TensorType::kBF16: {
+        const auto high = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(scale) >> 16);
+        std::memcpy(block, &high, 2);
+        break;
+      }
+      case TensorType::kQ8_0:
+      case TensorType::kQ4_0: {
+        const bool bytes = w.matrix.type == TensorType::kQ8_0;
+        std::memset(block, bytes ? 0x80 : 0, block_bytes);  // -128, -8
+        std::memcpy(block, &half, 2);
+        break;
+      }
+      case TensorType::kQ6_K:
+        std::memset(block, 0, 192);  // -32
+        std::memset(block + 192, 0x80, 16);
+        std::memcpy(block + 208, &half, 2);
+        break;
+    }
+  }
+}
+
 std::vector<float> RandomInput(std::size_t rows, std::size_t columns, unsigned seed) {
   std::mt19937 random(seed);
   std::normal_distribution<float> number;
@@ -111,6 +147,29 @@ bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
+// Column c of a row of integers: value, scale, and 1, 16 or 4 (amx_layout.h).
+struct Integer {
+  int q;
+  float d;
+  int u;
+};
+
+Integer IntegerAt(const Matrix& w, std::size_t o, std::size_t c) {
+  if (w.type == TensorType::kQ6_K) {
+    std::int8_t values[256];
+    float scales[16];
+    UnpackQ6_K(w.Row(o) + c / 256 * 210, values, scales);
+    return {values[c % 256], scales[c % 256 / 16], 4};
+  }
+  const std::byte* block = w.Row(o) + c / 32 * InfoOf(w.type).block_bytes;
+  std::uint16_t half;
+  std::memcpy(&half, block, 2);
+  const float d = HalfToFloat(half);
+  if (w.type == TensorType::kQ8_0) return {static_cast<std::int8_t>(block[2 + c % 32]), d, 1};
+  const int byte = std::to_integer<int>(block[2 + c % 16]);
+  return {(c % 32 < 16 ? byte & 15 : byte >> 4) - 8, d, 16};
+}
+
 // The arithmetic of panel_layout.h, one product at a time, from the file's bytes.
 float PanelProduct(const Matrix& w, std::size_t o, const float* x) {
   std::vector<float> weights(w.columns);
@@ -130,29 +189,10 @@ float PanelProduct(const Matrix& w, std::size_t o, const float* x) {
       std::int32_t exact = 0;
       float d = 0;
       for (std::size_t c = part; c < part + step; ++c) {
-        // The integer and the scale behind a weight.
-        std::int32_t q = 0;
         const std::size_t column = 32 * b + c;
-        if (w.type == TensorType::kQ6_K) {
-          std::int8_t values[256];
-          float scales[16];
-          UnpackQ6_K(w.Row(o) + column / 256 * 210, values, scales);
-          q = values[column % 256];
-          d = scales[column % 256 / 16];
-        } else {
-          const std::size_t block_bytes = InfoOf(w.type).block_bytes;
-          const std::byte* block = w.Row(o) + b * block_bytes;
-          std::uint16_t half;
-          std::memcpy(&half, block, 2);
-          d = HalfToFloat(half);
-          if (w.type == TensorType::kQ8_0) {
-            q = static_cast<std::int8_t>(block[2 + c]);
-          } else {
-            const int byte = std::to_integer<int>(block[2 + c % 16]);
-            q = (c < 16 ? byte & 15 : byte >> 4) - 8;
-          }
-        }
-        exact += q * static_cast<std::int32_t>(std::nearbyintf(x[column] * inverse));
+        const Integer i = IntegerAt(w, o, column);
+        d = i.d;
+        exact += i.q * static_cast<std::int32_t>(std::nearbyintf(x[column] * inverse));
       }
       sum = std::fma(static_cast<float>(exact), d * s, sum);
     }
@@ -160,26 +200,147 @@ float PanelProduct(const Matrix& w, std::size_t o, const float* x) {
   return sum;
 }
 
-class MatMulKernelTest : public testing::TestWithParam<InstructionSet> {
+// The arithmetic of amx_layout.h likewise.
+float AmxProduct(const Matrix& w, std::size_t o, const float* x) {
+  const bool integers = PanelFormat(w.type) == InputFormat::kInteger;
+  std::vector<float> weights(w.columns);
+  DequantizeRow(w.type, w.Row(o), w.columns, weights.data());
+  float sum = 0;
+  for (std::size_t first = 0; first < w.columns; first += 512) {
+    const std::size_t end = std::min(first + 512, w.columns);
+    float largest_scale = 0;
+    float largest_input = 0;
+    for (std::size_t c = first; c < end; ++c) {
+      const Integer i = integers ? IntegerAt(w, o, c) : Integer{1, weights[c], 1};
+      largest_scale = std::max(largest_scale, std::fabs(i.d / static_cast<float>(i.u)));
+      largest_input = std::max(largest_input, std::fabs(x[c]));
+    }
+    const float to_factor = 32512 / largest_scale;
+    const float to_input = 32512 / largest_input;
+    std::int64_t sums[2][2] = {};  // by high or low of the weight, of the input
+    for (std::size_t c = first; c < end; ++c) {
+      const Integer i = integers ? IntegerAt(w, o, c) : Integer{1, weights[c], 1};
+      const auto factor =
+          static_cast<int>(std::nearbyint(i.d / static_cast<float>(i.u) * to_factor));
+      const int weight =
+          integers ? static_cast<int>(std::floor(i.q * i.u * factor / 128.0 + 0.5)) : factor;
+      const auto input = static_cast<int>(std::nearbyint(x[c] * to_input));
+      const int w0 = static_cast<std::int8_t>(weight & 255);
+      const int a0 = static_cast<std::int8_t>(input & 255);
+      const int w1 = (weight - w0) / 256;
+      const int a1 = (input - a0) / 256;
+      EXPECT_LE(std::abs(w1), 127);
+      EXPECT_LE(std::abs(a1), 127);
+      sums[0][0] += w1 * a1;
+      sums[0][1] += w1 * a0;
+      sums[1][0] += w0 * a1;
+    }
+    const std::int64_t all = 256 * sums[0][0] + sums[0][1] + sums[1][0];
+    EXPECT_EQ(all, static_cast<std::int32_t>(all));
+    const float scale = largest_scale / 32512 * (integers ? 128.0F : 1.0F) * 256;
+    sum = std::fma(static_cast<float>(all), scale * (largest_input / 32512), sum);
+  }
+  return sum;
+}
+
+// How far each arithmetic may be from the exact product: rounded activations and weights, and what
+// floats lose in sums.
+double PossibleError(const MatMulKernel& kernel, const float* weights, const float* x,
+                     std::size_t columns) {
+  const bool amx = kernel.arithmetic() == kAmxArithmetic;
+  const std::size_t chunk = amx ? 512 : 32;
+  double error = 0;
+  for (std::size_t first = 0; first < columns; first += chunk) {
+    const std::size_t end = std::min(first + chunk, columns);
+    float most_w = 0;
+    float most_x = 0;
+    for (std::size_t c = first; c < end; ++c) {
+      most_w = std::max(most_w, std::fabs(weights[c]));
+      most_x = std::max(most_x, std::fabs(x[c]));
+    }
+    const double w_step = amx ? most_w / 32512 : 0;
+    const double x_step = most_x / (amx ? 32512 : 32767);
+    for (std::size_t c = first; c < end; ++c) {
+      error += std::fabs(double{weights[c]} * x[c]) * 1e-5;
+      // A weight of a block with a smaller scale is rounded twice.
+      error += std::fabs(weights[c]) * x_step * 0.501 + std::fabs(x[c]) * w_step * 2.01;
+      error += w_step * x_step * 128 * 128;
+    }
+  }
+  return error;
+}
+
+struct NamedKernel {
+  std::string name;
+  const MatMulKernel* kernel;
+};
+
+// Every kernel of this machine, and the AMX kernel with tiles in software.
+std::vector<NamedKernel> AllKernels() {
+  std::vector<NamedKernel> kernels;
+  for (const InstructionSet set : SupportedInstructionSets()) {
+    std::string name(Name(set));
+    std::erase(name, '-');
+    kernels.push_back({name, &MatMulKernel::For(set)});
+  }
+  kernels.push_back({"amxinsoftware", &PlainAmxKernel()});
+#if defined(__x86_64__)
+  if (Supports(InstructionSet::kAvx512)) kernels.push_back({"amxwithavx512", &Avx512AmxKernel()});
+#endif
+  return kernels;
+}
+
+class MatMulKernelTest : public testing::TestWithParam<NamedKernel> {
  protected:
-  const MatMulKernel& kernel() const { return MatMulKernel::For(GetParam()); }
+  const MatMulKernel& kernel() const { return *GetParam().kernel; }
 };
 
 TEST_P(MatMulKernelTest, ComputesTheDocumentedArithmeticToTheBit) {
-  if (GetParam() == InstructionSet::kPortable) return;  // has its own, checked by the next test
-  if (kernel().arithmetic() != kPanelArithmetic) return;
+  if (!kernel().packs()) return;  // the portable one has its own, checked by the next test
+  const bool amx = kernel().arithmetic() == kAmxArithmetic;
+  ASSERT_TRUE(amx || kernel().arithmetic() == kPanelArithmetic);
   for (const TensorType type : kTypes) {
-    const std::size_t columns = type == TensorType::kQ6_K ? 512 : 352;
+    const std::size_t columns = type == TensorType::kQ6_K ? 768 : 1120;
     const TestMatrix w(type, 75, columns, 1);
     const std::size_t rows = 14;
     const std::vector<float> input = RandomInput(rows, columns, 2);
     std::vector<float> expected(rows * w.matrix.rows);
     for (std::size_t r = 0; r < rows; ++r) {
       for (std::size_t o = 0; o < w.matrix.rows; ++o) {
-        expected[r * w.matrix.rows + o] = PanelProduct(w.matrix, o, &input[r * columns]);
+        expected[r * w.matrix.rows + o] =
+            (amx ? AmxProduct : PanelProduct)(w.matrix, o, &input[r * columns]);
       }
     }
     EXPECT_TRUE(SameBits(Product(kernel(), w.matrix, input, rows), expected)) << InfoOf(type).name;
+  }
+}
+
+// Every weight and every input at its largest, all of one sign and alternating.
+TEST_P(MatMulKernelTest, LargestSumsFit) {
+  if (!kernel().packs()) return;
+  const bool amx = kernel().arithmetic() == kAmxArithmetic;
+  const std::size_t columns = 1024;
+  for (const TensorType type : kTypes) {
+    for (const float sign : {1.0F, -1.0F}) {
+      for (const std::size_t period : {1, 2, 512}) {
+        TestMatrix w(type, 33, columns, 15);
+        SetAll(w, sign);
+        std::vector<float> input(2 * columns);
+        for (std::size_t c = 0; c < columns; ++c) {
+          input[c] = c / period % 2 == 0 ? 3.0F : -3.0F;
+          input[columns + c] = 1e30F;
+        }
+        const std::vector<float> out = Product(kernel(), w.matrix, input, 2);
+        for (const std::size_t o : {0, 32}) {
+          for (std::size_t r = 0; r < 2; ++r) {
+            const float expected =
+                (amx ? AmxProduct : PanelProduct)(w.matrix, o, &input[r * columns]);
+            EXPECT_EQ(out[r * 33 + o], expected) << InfoOf(type).name;
+            EXPECT_TRUE(std::isfinite(expected));
+          }
+        }
+      }
+    }
   }
 }
 
@@ -193,20 +354,10 @@ TEST_P(MatMulKernelTest, IsCloseToExactProducts) {
     for (std::size_t o = 0; o < w.matrix.rows; ++o) {
       DequantizeRow(type, w.matrix.Row(o), columns, weights.data());
       for (std::size_t r = 0; r < 3; ++r) {
-        // Half a step of each rounded activation, and what floats lose in sums.
+        const float* x = &input[r * columns];
         double exact = 0;
-        double error = 0;
-        for (std::size_t b = 0; b < columns; b += 32) {
-          const float* x = &input[r * columns + b];
-          float largest = 0;
-          for (std::size_t c = 0; c < 32; ++c) largest = std::max(largest, std::fabs(x[c]));
-          for (std::size_t c = 0; c < 32; ++c) {
-            const double product = double{weights[b + c]} * x[c];
-            exact += product;
-            error += std::fabs(product) * 1e-5;
-            error += std::fabs(weights[b + c]) * largest / 32767 * 0.501;
-          }
-        }
+        for (std::size_t c = 0; c < columns; ++c) exact += double{weights[c]} * x[c];
+        const double error = PossibleError(kernel(), weights.data(), x, columns);
         EXPECT_NEAR(out[r * w.matrix.rows + o], exact, error) << InfoOf(type).name;
       }
     }
@@ -282,12 +433,8 @@ TEST_P(MatMulKernelTest, ZeroAndTinyInputsAreFine) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, MatMulKernelTest, testing::ValuesIn(SupportedInstructionSets()),
-                         [](const auto& param) {
-                           std::string name(Name(param.param));
-                           std::erase(name, '-');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(All, MatMulKernelTest, testing::ValuesIn(AllKernels()),
+                         [](const auto& param) { return param.param.name; });
 
 }  // namespace
 }  // namespace recycling::verifier
