@@ -1,7 +1,6 @@
 #include "verifier/kernels/amx_layout.h"
 
 #include <bit>
-#include <cmath>
 #include <cstring>
 
 #include "verifier/kernels/dequantize.h"
@@ -28,16 +27,21 @@ Integers Unpack(TensorType type, const std::byte* row, size_t first, size_t colu
     for (size_t b = 0; b < columns / 16; ++b) out.scales[b] /= 4;
     return out;
   }
+  const bool nibbles = type == TensorType::kQ4_0;
   const size_t block_bytes = InfoOf(type).block_bytes;
-  for (size_t b = 0; b < columns / 32; ++b) {
-    const std::byte* block = row + (first / 32 + b) * block_bytes;
+  const std::byte* block = row + first / 32 * block_bytes;
+  for (size_t b = 0; b < columns / 32; ++b, block += block_bytes) {
     std::uint16_t half;
     std::memcpy(&half, block, sizeof(half));
-    out.scales[b] = HalfToFloat(half) / (type == TensorType::kQ4_0 ? 16 : 1);
-    for (size_t c = 0; c < 32; ++c) {
-      int p = static_cast<std::int8_t>(block[2 + c % (block_bytes - 2)]);
-      if (type == TensorType::kQ4_0) p = 16 * (((c < 16 ? p : p >> 4) & 15) - 8);
-      out.p[32 * b + c] = static_cast<std::int8_t>(p);
+    out.scales[b] = HalfToFloat(half) / (nibbles ? 16 : 1);
+    std::int8_t* p = out.p + 32 * b;
+    if (!nibbles) {
+      std::memcpy(p, block + 2, 32);
+      continue;
+    }
+    for (size_t c = 0; c < 16; ++c) {  // 16 (q - 8)
+      p[c] = static_cast<std::int8_t>((block[2 + c] << 4) ^ std::byte{0x80});
+      p[c + 16] = static_cast<std::int8_t>((block[2 + c] & std::byte{0xf0}) ^ std::byte{0x80});
     }
   }
   return out;
@@ -51,9 +55,10 @@ InputScale ScaleOfAll(const float* values, size_t count) {
   return ScaleOf(largest, kAmxLevels);
 }
 
-std::int16_t Rounded(float value, float inverse) {
-  return inverse == 0 ? std::int16_t{0}
-                      : static_cast<std::int16_t>(std::nearbyint(value * inverse));
+// To the nearest integer, halves to even: what nearbyint does, without a call.
+std::int16_t Rounded(float value) {
+  constexpr float kWhole = 0x1.8p23F;  // floats of this size are integers
+  return static_cast<std::int16_t>((value + kWhole) - kWhole);
 }
 
 template <typename T>
@@ -72,18 +77,20 @@ void PackIntegers(const Matrix& w, size_t first, size_t columns, const std::byte
   const size_t blocks = columns / block_columns;
   const InputScale scale = ScaleOfAll(integers.scales, blocks);
   Put(out + o * sizeof(float), scale.scale * 128 * 256);
+  if (scale.inverse == 0) return;  // all scales are zero, or one is not finite
   out += kAmxScaleBytes;
   const size_t lines = AmxBlockBytes(w.type) / 64 / 2;  // of a half; factors are one line
   for (size_t b = 0; b < blocks; ++b, out += AmxBlockBytes(w.type)) {
-    Put(out + o * sizeof(std::int16_t), Rounded(integers.scales[b], scale.inverse));
+    Put(out + o * sizeof(std::int16_t), Rounded(integers.scales[b] * scale.inverse));
     std::byte* half = out + kAmxFactorBytes + o / kTileRows * lines * 64 + LinePlace(o);
-    for (size_t c = 0; c < block_columns; ++c) {
-      const auto p = static_cast<std::byte>(integers.p[b * block_columns + c]);
-      if (w.type == TensorType::kQ4_0) {
-        half[c / 8 * 64 + c % 4] |= c / 4 % 2 == 0 ? p >> 4 : p;
-      } else {
-        half[c / 4 * 64 + c % 4] = p;
+    const std::int8_t* p = integers.p + b * block_columns;
+    if (w.type == TensorType::kQ4_0) {
+      for (size_t c = 0; c < block_columns; ++c) {
+        const auto high = static_cast<std::byte>(p[c]);
+        half[c / 8 * 64 + c % 4] |= c / 4 % 2 == 0 ? high >> 4 : high;
       }
+    } else {
+      for (size_t c = 0; c < block_columns; c += 4) std::memcpy(half + c / 4 * 64, p + c, 4);
     }
   }
 }
@@ -94,12 +101,18 @@ void PackFloats(const Matrix& w, size_t first, size_t columns, const std::byte* 
   DequantizeRow(w.type, row + first * InfoOf(w.type).block_bytes, columns, values);
   const InputScale scale = ScaleOfAll(values, columns);
   Put(out + o * sizeof(float), scale.scale * 256);
-  out += kAmxScaleBytes + o / kTileRows * kAmxHalfBytes + LinePlace(o);
+  if (scale.inverse == 0) return;  // all weights are zero, or the scale is not finite
+  std::byte bytes[2][kAmxChunkColumns] = {};
   for (size_t c = 0; c < columns; ++c) {
-    const std::int16_t value = Rounded(values[c], scale.inverse);
-    std::byte* place = out + c / kTileColumns * kAmxGroupBytes + c % kTileColumns / 4 * 64 + c % 4;
-    place[0] = static_cast<std::byte>((value + 128) >> 8);
-    place[kTileBytes] = static_cast<std::byte>(value & 255);
+    const std::int16_t value = Rounded(values[c] * scale.inverse);
+    bytes[0][c] = static_cast<std::byte>((value + 128) >> 8);
+    bytes[1][c] = static_cast<std::byte>(value & 255);
+  }
+  out += kAmxScaleBytes + o / kTileRows * kAmxHalfBytes + LinePlace(o);
+  for (size_t c = 0; c < columns; c += 4) {
+    std::byte* place = out + c / kTileColumns * kAmxGroupBytes + c % kTileColumns / 4 * 64;
+    std::memcpy(place, bytes[0] + c, 4);
+    std::memcpy(place + kTileBytes, bytes[1] + c, 4);
   }
 }
 

@@ -12,10 +12,12 @@
 #include <vector>
 
 #include "tests/verifier/kernels/software_amx.h"
+#include "tests/verifier/kernels/trapped_tiles.h"
 #include "verifier/buffer.h"
 #include "verifier/kernels/amx_layout.h"
 #include "verifier/kernels/dequantize.h"
 #include "verifier/kernels/float_math.h"
+#include "verifier/kernels/panel_kernels.h"
 #include "verifier/kernels/panel_layout.h"
 
 namespace recycling::verifier {
@@ -273,9 +275,13 @@ double PossibleError(const MatMulKernel& kernel, const float* weights, const flo
 struct NamedKernel {
   std::string name;
   const MatMulKernel* kernel;
+  bool slow = false;
 };
 
-// Every kernel of this machine, and the AMX kernel with tiles in software.
+void PrintTo(const NamedKernel& named, std::ostream* out) { *out << named.name; }
+
+// Every kernel of this machine, and the AMX kernel with tiles in software; where there is AVX-512,
+// also the instructions of the AMX kernel.
 std::vector<NamedKernel> AllKernels() {
   std::vector<NamedKernel> kernels;
   for (const InstructionSet set : SupportedInstructionSets()) {
@@ -285,7 +291,12 @@ std::vector<NamedKernel> AllKernels() {
   }
   kernels.push_back({"amxinsoftware", &PlainAmxKernel()});
 #if defined(__x86_64__)
-  if (Supports(InstructionSet::kAvx512)) kernels.push_back({"amxwithavx512", &Avx512AmxKernel()});
+  if (Supports(InstructionSet::kAvx512)) {
+    kernels.push_back({"amxwithavx512", &Avx512AmxKernel()});
+    if (!Supports(InstructionSet::kAmx) && TrapTiles()) {
+      kernels.push_back({"amxtrapped", &AmxTileKernel(), /*slow=*/true});
+    }
+  }
 #endif
   return kernels;
 }
@@ -366,6 +377,7 @@ TEST_P(MatMulKernelTest, IsCloseToExactProducts) {
 
 TEST_P(MatMulKernelTest, ARowsBitsDoNotDependOnTheOthers) {
   for (const TensorType type : kTypes) {
+    if (GetParam().slow && type != TensorType::kQ8_0) continue;
     const std::size_t columns = type == TensorType::kQ6_K ? 768 : 608;
     const TestMatrix w(type, 130, columns, 5);
     const std::vector<float> input = RandomInput(97, columns, 6);
