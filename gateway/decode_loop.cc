@@ -12,6 +12,15 @@
 namespace recycling::gateway {
 namespace {
 
+// While the guard pauses, this many plain steps are told to the drafter in one message: a message a
+// step would cost what the pause is to save.
+constexpr std::size_t kHeldRows = 32;
+
+// All rows were accepted: what is verified next continues the last one.
+bool IsChain(const Observation& observation) {
+  return observation.accepted_path.size() == observation.tokens.size();
+}
+
 // Of a step with a draft, before one was measured.
 constexpr absl::Duration kUsualOverhead = absl::Microseconds(300);
 
@@ -175,12 +184,16 @@ void DecodeLoop::AskForDraft() {
   const int max_nodes = std::min(request_.node_budget, parts_.verifier->info().max_tree_nodes);
   constexpr std::uint32_t kDeepest = std::numeric_limits<int>::max();
   const int max_depth = static_cast<int>(std::min(emission_.allowed() - 1, kDeepest));
+  const bool could_ask = max_nodes > 0 && max_depth > 0;
+  paused_ = could_ask && guard_.has_value() && !guard_->asks();
+  if (paused_ && observation_.has_value() && IsChain(*observation_) &&
+      observation_->tokens.size() < kHeldRows) {
+    return;
+  }
   DraftStep step{.step = step_,
                  .prompt = std::nullopt,
                  .observation = std::exchange(observation_, std::nullopt),
                  .proposal = std::nullopt};
-  const bool could_ask = max_nodes > 0 && max_depth > 0;
-  paused_ = could_ask && guard_.has_value() && !guard_->asks();
   if (could_ask && !paused_) {
     step.proposal = Proposal{.base = base_,
                              .root = root_,
@@ -202,6 +215,14 @@ std::vector<StepCost> DecodeLoop::Prices(int max_nodes) {
 void DecodeLoop::Learn(const VerifyStep& asked, StepVerified* verified) {
   if (verified->candidates.ids.empty()) return;
   const bool plain = !asked.tree.has_value() || verified->draft_ignored;
+  if (observation_.has_value() && observation_->candidates.k == verified->candidates.k) {
+    // A chain that was held back; this plain step continues it.
+    observation_->accepted_path.push_back(static_cast<int>(observation_->tokens.size()));
+    observation_->tokens.push_back(root_);
+    auto& ids = observation_->candidates.ids;
+    ids.insert(ids.end(), verified->candidates.ids.begin(), verified->candidates.ids.end());
+    return;
+  }
   Observation observation{.tokens = plain ? std::vector<TokenId>{root_} : asked.tree->tokens,
                           .candidates = std::move(verified->candidates),
                           .accepted_path = {0}};

@@ -71,6 +71,7 @@ class FakeDrafterSession final : public gateway::DrafterSession {
   ~FakeDrafterSession() override { Note("drafter.close"); }
 
   void Send(DraftStep step) override {
+    if (options_->on_step != nullptr) options_->on_step(step);
     if (step.prompt.has_value()) Note(absl::StrCat("drafter.prompt ", step.step));
     if (step.observation.has_value()) Note(absl::StrCat("drafter.observe ", step.step));
     if (step.proposal.has_value()) {

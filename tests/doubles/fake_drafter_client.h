@@ -57,6 +57,8 @@ struct FakeDrafterOptions {
   // As in FakeVerifierOptions.
   std::shared_ptr<CallTrace> trace = nullptr;
   std::function<void(const std::string& call)> on_call = nullptr;
+  // Each step as it is sent. May be null.
+  std::function<void(const gateway::DraftStep& step)> on_step = nullptr;
 };
 
 // What a drafter with `options` answers to `proposal` in step `step`, faults that change the tree

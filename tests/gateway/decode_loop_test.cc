@@ -333,11 +333,23 @@ class CostlyTreesTest : public DecodeLoopTest {
 };
 
 TEST_F(CostlyTreesTest, ADraftThatDoesNotPayIsNoLongerAskedForButEverythingIsLearnt) {
+  std::vector<TokenId> learnt;  // accepted rows, in order
+  drafter_options_.on_step = [&learnt](const DraftStep& step) {
+    if (!step.observation.has_value()) return;
+    const Observation& heard = *step.observation;
+    ASSERT_EQ(heard.candidates.ids.size(), heard.tokens.size() * heard.candidates.k);
+    for (const int row : heard.accepted_path) {
+      learnt.push_back(heard.tokens.at(static_cast<std::size_t>(row)));
+    }
+  };
   const DecodeOutcome outcome = Run({.max_tokens = 200, .node_budget = 8});
   ASSERT_THAT(outcome.status, IsOk());
   EXPECT_EQ(Tokens(), Plain(200));
   EXPECT_EQ(Calls("drafter.propose"), 1);
-  EXPECT_EQ(Calls("drafter.observe"), 200);
+  std::vector<TokenId> rows = Plain(199);
+  rows.insert(rows.begin(), kPrompt.back());
+  EXPECT_EQ(learnt, rows) << "every step is heard, in order";
+  EXPECT_LE(Calls("drafter.observe"), 10) << "many steps in a message";
   EXPECT_EQ(outcome.speculation.paused_steps, 198u) << "all but the first and the last";
   EXPECT_EQ(outcome.speculation.fallbacks, (SpeculationStats().fallbacks));
 }
