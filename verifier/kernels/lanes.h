@@ -184,7 +184,9 @@ struct Lanes {
   std::uint32_t NotAtMost(Lanes x) const {
     std::uint32_t bits = 0;
     for (int i = 0; i < 4; ++i) {
-      const FourBits at_most = v[i] <= x.v[i];
+      const FourBits compared = v[i] <= x.v[i];
+      std::int32_t at_most[4];
+      std::memcpy(at_most, &compared, sizeof(at_most));
       for (int j = 0; j < 4; ++j) {
         bits |= (at_most[j] == 0 ? 1U : 0U) << (4 * i + j);
       }
