@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "verifier/attention.h"
+#include "verifier/buffer.h"
+#include "verifier/kernels/matmul_kernel.h"
 #include "verifier/kernels/thread_pool.h"
 #include "verifier/sampler.h"
 #include "verifier/top_k.h"
@@ -52,6 +54,61 @@ void BM_BarrierAfterGap(benchmark::State& state) {
   }
 }
 BENCHMARK(BM_BarrierAfterGap)->ArgName("loops")->Arg(100)->Arg(10000)->Arg(30000)->UseRealTime();
+
+// A [5120, 1920] projection, as packed, by one thread, weights in the cache beside it at best. The
+// counter is multiply-adds a second.
+void BM_MatMul(benchmark::State& state) {
+  const auto set = static_cast<InstructionSet>(state.range(0));
+  if (!Supports(set)) {
+    state.SkipWithError("not supported here");
+    return;
+  }
+  const MatMulKernel& kernel = MatMulKernel::For(set);
+  const auto type = static_cast<TensorType>(state.range(1));
+  const auto rows = static_cast<std::size_t>(state.range(2));
+  constexpr std::size_t kOutputs = 5120;
+  constexpr std::size_t kColumns = 1920;
+  const TensorTypeInfo& info = InfoOf(type);
+  const std::size_t row_bytes = kColumns / info.block_values * info.block_bytes;
+  const std::vector<std::byte> file(kOutputs * row_bytes);  // zeros take as long as anything
+  const Matrix matrix = {type, kOutputs, kColumns, row_bytes, file.data()};
+  PackedMatrix packed = kernel.Layout(matrix);
+  Buffer<std::byte> weights, inputs, scratch;
+  const InputFormat format = kernel.FormatFor(type);
+  if (!weights.Reserve(packed.bytes(), "weights").ok() ||
+      !inputs.Reserve(kernel.InputBytes(format, rows, kColumns), "inputs").ok() ||
+      !scratch.Reserve(kernel.ScratchBytes(rows, kColumns), "scratch").ok()) {
+    state.SkipWithError("no memory");
+    return;
+  }
+  if (kernel.packs()) {
+    for (std::size_t p = 0; p < packed.panels(); ++p) {
+      kernel.PackPanel(matrix, p, weights.data() + p * packed.panel_bytes);
+    }
+    packed.data = weights.data();
+  }
+  const std::vector<float> row(kColumns, 0.5F);
+  for (std::size_t r = 0; r < rows; ++r) {
+    kernel.PrepareRow(format, row.data(), kColumns, r, rows, inputs.data());
+  }
+  std::vector<float> out(rows * kOutputs);
+  for (auto _ : state) {
+    kernel.Multiply(packed, 0, packed.panels(), inputs.data(), rows, false, out.data(),
+                    scratch.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetLabel(std::string(kernel.name()) + ", " + std::string(info.name));
+  state.counters["macs"] = benchmark::Counter(static_cast<double>(rows * kOutputs * kColumns),
+                                              benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(BM_MatMul)
+    ->ArgNames({"set", "type", "rows"})
+    ->ArgsProduct(
+        {{static_cast<int>(InstructionSet::kPortable), static_cast<int>(InstructionSet::kAvx2),
+          static_cast<int>(InstructionSet::kAvx512Vnni), static_cast<int>(InstructionSet::kAmx)},
+         {static_cast<int>(TensorType::kQ8_0), static_cast<int>(TensorType::kQ4_0)},
+         {1, 8, 16, 80}})
+    ->Unit(benchmark::kMicrosecond);
 
 // One layer of the 0.9 B model's attention: a tree of `rows` rows (all children of the root) after
 // `positions` cached ones, F16, two threads. Counters: multiply-adds counted twice, and the bytes
