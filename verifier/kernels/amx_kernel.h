@@ -151,7 +151,7 @@ class AmxKernel final : public MatMulKernel {
           AddPanel<AmxBlocks<Steps, TensorType::kF32>>(tiles, task, data);
           break;
       }
-      Finish(task, panel, add, out);
+      StoreSums(task.sums, rows, w.rows, panel, add, out);
     }
   }
 
@@ -235,20 +235,6 @@ class AmxKernel final : public MatMulKernel {
     tiles.template Store<1>(products + kValues);
     tiles.template Store<2>(products + 2 * kValues);
     tiles.template Store<3>(products + 3 * kValues);
-  }
-
-  static void Finish(const Task& task, std::size_t panel, bool add, float* out) {
-    const std::size_t first = panel * kPanelOutputs;
-    const std::size_t outputs = std::min(kPanelOutputs, task.w.rows - first);
-    for (std::size_t r = 0; r < task.rows; ++r) {
-      const float* sums = task.sums + r * kPanelOutputs;
-      float* to = out + r * task.w.rows + first;
-      if (add) {
-        for (std::size_t o = 0; o < outputs; ++o) to[o] += sums[o];
-      } else {
-        std::memcpy(to, sums, outputs * sizeof(float));
-      }
-    }
   }
 };
 

@@ -300,7 +300,7 @@ class PanelKernel final : public MatMulKernel {
           AddFloats<FloatWeights<Isa, FloatFormat::kF32>>(task, data);
           break;
       }
-      Finish(task, panel, add, out);
+      StoreSums(task.sums, rows, w.rows, panel, add, out);
     }
   }
 
@@ -383,20 +383,6 @@ class PanelKernel final : public MatMulKernel {
                                     values + (first * blocks + b * tile_rows) * kInputBlock, ahead,
                                     task.sums + first * kPanelOutputs);
         });
-      }
-    }
-  }
-
-  static void Finish(const Task& task, std::size_t panel, bool add, float* out) {
-    const std::size_t first = panel * kPanelOutputs;
-    const std::size_t outputs = std::min(kPanelOutputs, task.w.rows - first);
-    for (std::size_t r = 0; r < task.rows; ++r) {
-      const float* sums = task.sums + r * kPanelOutputs;
-      float* to = out + r * task.w.rows + first;
-      if (add) {
-        for (std::size_t o = 0; o < outputs; ++o) to[o] += sums[o];
-      } else {
-        std::memcpy(to, sums, outputs * sizeof(float));
       }
     }
   }

@@ -95,6 +95,19 @@ void PackPanel(const Matrix& w, size_t panel, std::byte* out) {
   }
 }
 
+void StoreSums(const float* sums, size_t rows, size_t outputs, size_t panel, bool add, float* out) {
+  const size_t first = panel * kPanelOutputs;
+  const size_t count = std::min(kPanelOutputs, outputs - first);
+  for (size_t r = 0; r < rows; ++r, sums += kPanelOutputs) {
+    float* to = out + r * outputs + first;
+    if (add) {
+      for (size_t o = 0; o < count; ++o) to[o] += sums[o];
+    } else {
+      std::memcpy(to, sums, count * sizeof(float));
+    }
+  }
+}
+
 InputScale ScaleOf(std::uint32_t largest_magnitude_bits, float levels) {
   if (largest_magnitude_bits >= 0x7f800000U) {
     return {std::numeric_limits<float>::quiet_NaN(), 0.0F};

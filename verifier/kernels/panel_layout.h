@@ -66,6 +66,10 @@ constexpr std::size_t Blocks(TensorType type, std::size_t columns) {
 PackedMatrix PanelLayout(const Matrix& w);
 void PackPanel(const Matrix& w, std::size_t panel, std::byte* out);
 
+// Writes a panel's sums [rows, kPanelOutputs] to its columns of out [rows, outputs], or adds them.
+void StoreSums(const float* sums, std::size_t rows, std::size_t outputs, std::size_t panel,
+               bool add, float* out);
+
 inline constexpr float kInputLevels = 32767;
 
 // The scale that takes a block's largest magnitude to `levels`, and its inverse. Zero both for a
