@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/doubles/matchers.h"
+#include "tests/drafter/random_rows.h"
 
 namespace recycling::drafter {
 namespace {
@@ -29,16 +30,6 @@ AcceptanceTable Random(std::mt19937& random) {
     for (double& p : at_depth) p = uniform(random);
   }
   return table;
-}
-
-// Every row holds k random distinct ids.
-void FillRandomly(AdjacencyMatrix& matrix, std::mt19937& random) {
-  std::vector<TokenId> ids(matrix.vocab_size());
-  std::iota(ids.begin(), ids.end(), 0);
-  for (TokenId token = 0; token < matrix.vocab_size(); ++token) {
-    std::shuffle(ids.begin(), ids.end(), random);
-    matrix.WriteRow(token, std::span(ids).first(matrix.k()));
-  }
 }
 
 // For every size the most expected tokens below a node at `depth` whose path has this probability,

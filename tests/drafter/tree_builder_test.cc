@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/doubles/matchers.h"
+#include "tests/drafter/random_rows.h"
 
 namespace recycling::drafter {
 namespace {
@@ -26,16 +27,6 @@ AdjacencyMatrix& Fill(AdjacencyMatrix& matrix, const std::vector<std::vector<Tok
     if (!rows[token].empty()) matrix.WriteRow(static_cast<TokenId>(token), rows[token]);
   }
   return matrix;
-}
-
-// Every row holds k random distinct ids.
-void FillRandomly(AdjacencyMatrix& matrix, std::mt19937& random) {
-  std::vector<TokenId> ids(matrix.vocab_size());
-  std::iota(ids.begin(), ids.end(), 0);
-  for (TokenId token = 0; token < matrix.vocab_size(); ++token) {
-    std::shuffle(ids.begin(), ids.end(), random);
-    matrix.WriteRow(token, std::span(ids).first(matrix.k()));
-  }
 }
 
 TEST(TreeBuilderTest, FollowsTheTemplateLevelByLevel) {
