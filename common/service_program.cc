@@ -44,8 +44,10 @@ absl::StatusOr<std::unique_ptr<RpcServer>> StartService(const std::vector<std::s
                           {service}, {health_name});
 }
 
-void StopService(RpcServer& server) {
+void StopService(RpcServer& server, const std::function<void()>& before_shutdown) {
   Log(LogLevel::kInfo, "stopping");
+  server.SetServing(false);
+  if (before_shutdown) before_shutdown();
   server.Shutdown(absl::GetFlag(FLAGS_drain_grace));
 }
 

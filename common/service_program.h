@@ -27,8 +27,11 @@ absl::StatusOr<std::unique_ptr<RpcServer>> StartService(const std::vector<std::s
                                                         grpc::Service* service,
                                                         const std::string& health_name);
 
-// Shuts down, giving running requests --drain_grace to end.
-void StopService(RpcServer& server);
+// Stops in order: the service's health becomes NOT_SERVING, `before_shutdown` (may be null) runs
+// while calls are still taken, for example to say in handshakes that this is draining and to refuse
+// new requests, then new calls are refused and running ones get --drain_grace to end. The grace
+// begins when `before_shutdown` returns.
+void StopService(RpcServer& server, const std::function<void()>& before_shutdown = nullptr);
 
 }  // namespace recycling
 
