@@ -6,80 +6,19 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <iterator>
-#include <random>
 #include <set>
 #include <thread>
 
 #include "tests/integration/cluster.h"
 #include "tests/integration/models.h"
+#include "tests/integration/random_request.h"
 
 namespace recycling::integration {
 namespace {
 
 namespace pb = gateway::v1;
 
-using Random = std::mt19937_64;
-
-double Unit(Random& random) { return static_cast<double>(random() >> 11) * 0x1p-53; }
-bool Chance(Random& random, double probability) { return Unit(random) < probability; }
-float Between(Random& random, double low, double high) {
-  return static_cast<float>(low + (high - low) * Unit(random));
-}
-std::uint32_t UpTo(Random& random, std::uint32_t most) {
-  return static_cast<std::uint32_t>(random() % (most + 1));
-}
-
-std::string RandomPrompt(Random& random) {
-  constexpr const char* kWords[] = {
-      "the ", "a ",  "way ",          "Once upon ", "in ",     "1234 ",        "of ",
-      "\n",   "'s ", "zw\xC3\xB6lf ", "he said, ",  "\"No\" ", "\xE2\x82\xAC", "qqq"};
-  std::string prompt = "It ";
-  for (std::uint32_t words = UpTo(random, 24); words > 0; --words) {
-    prompt += kWords[random() % std::size(kWords)];
-  }
-  return prompt;
-}
-
-// Every field takes its default in some requests and any of its range in others.
-void RandomSampling(Random& random, common::v1::SamplingOptions* sampling) {
-  if (Chance(random, 0.7)) sampling->set_temperature(Between(random, 0, 1.5));
-  if (Chance(random, 0.4)) sampling->set_top_k(UpTo(random, 50));
-  if (Chance(random, 0.4)) sampling->set_top_p(Between(random, 0.05, 1));
-  if (Chance(random, 0.3)) sampling->set_min_p(Between(random, 0, 0.3));
-  if (Chance(random, 0.4)) sampling->set_repetition_penalty(Between(random, 0.8, 1.5));
-  if (Chance(random, 0.3)) sampling->set_frequency_penalty(Between(random, -0.5, 1));
-  if (Chance(random, 0.3)) sampling->set_presence_penalty(Between(random, -0.5, 1));
-  for (std::uint32_t token = 0; Chance(random, 0.3); token += 1 + UpTo(random, 40)) {
-    auto* bias = sampling->add_logit_bias();
-    bias->set_token_id(token);
-    bias->set_bias(Between(random, -5, 5));
-  }
-  sampling->set_seed(random());
-  sampling->set_max_tokens(1 + UpTo(random, 20));
-  if (Chance(random, 0.3)) {
-    sampling->set_min_tokens(UpTo(random, sampling->max_tokens()));
-  }
-  for (int stops = Chance(random, 0.2) ? 3 : 0; stops > 0; --stops) {
-    sampling->add_stop_token_ids(UpTo(random, 300));
-  }
-  if (Chance(random, 0.5)) sampling->set_ignore_eos(true);
-  if (Chance(random, 0.3)) sampling->set_top_logprobs(UpTo(random, 5));
-}
-
-pb::GenerateRequest RandomRequest(std::uint64_t seed) {
-  Random random(seed);
-  pb::GenerateRequest request;
-  request.set_prompt(RandomPrompt(random));
-  RandomSampling(random, request.mutable_sampling());
-  if (Chance(random, 0.2)) request.add_stop("e");
-  auto* speculation = request.mutable_speculation();
-  speculation->set_node_budget(UpTo(random, 16));
-  speculation->set_matrix_scope(Chance(random, 0.5) ? common::v1::MATRIX_SCOPE_REQUEST
-                                                    : common::v1::MATRIX_SCOPE_TENANT);
-  if (Chance(random, 0.3)) speculation->set_learn_from_prompt(true);
-  return request;
-}
+constexpr std::uint32_t kLongest = 21;  // tokens of an output
 
 // A drafter, its gateway, and why its drafts are not used; UNSPECIFIED: they are.
 struct Mode {
@@ -122,7 +61,7 @@ class LosslessTest : public testing::Test {
   }
 
   void Check(std::uint64_t seed) {
-    pb::GenerateRequest request = RandomRequest(seed);
+    pb::GenerateRequest request = RandomRequest(seed, kLongest);
     for (const auto& mode : modes_) {
       const Output output = Generate(Connect(mode->gateway), request);
       mode->drafted_steps += output.final.speculation().drafted_steps();

@@ -1,0 +1,328 @@
+// Load and faults: real services under many streams, while one after the other of them is killed,
+// stopped, drained and cut off. Every output must be the undisturbed one, and nothing may be left.
+#include <signal.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "common/program.h"
+#include "common/status_macros.h"
+#include "tests/doubles/tiny_model.h"
+#include "tests/fault/fault_lane.h"
+#include "tests/fault/fleet.h"
+#include "tests/fault/load.h"
+
+ABSL_FLAG(double, minutes, 0,
+          "How long faults go on, by the clock, one lane of them for each kind of service at once. "
+          "0: --faults of them, one after the other, timed by what the clients hear.");
+ABSL_FLAG(int, faults, 30, "Faults of a run without --minutes.");
+ABSL_FLAG(int, streams, 32, "Concurrent clients.");
+ABSL_FLAG(int, requests, 200, "Different requests, which the clients go through again and again.");
+ABSL_FLAG(int, longest, 100, "Most tokens of an output.");
+ABSL_FLAG(int, verifiers, 3, "Verifiers, at least 1.");
+ABSL_FLAG(int, drafters, 2, "Drafters.");
+ABSL_FLAG(int, gateways, 2, "Gateways, at least 1.");
+ABSL_FLAG(std::uint64_t, seed, 1, "Of requests, clients and faults.");
+ABSL_FLAG(absl::Duration, deadline, absl::Minutes(1), "Of each request.");
+ABSL_FLAG(std::string, model, "", "GGUF file. Empty: a small random model.");
+ABSL_FLAG(std::string, keep, "", "Folder for the logs of all programs. Empty: a temporary one.");
+ABSL_FLAG(bool, verifier_faults_show, false,
+          "Take errors while a verifier is disturbed as explained.");
+ABSL_FLAG(int, descriptors, 8,
+          "Most descriptors and threads that a survivor may hold more than before.");
+ABSL_FLAG(int, growth_mib, 24, "Most memory that a survivor may hold more, MiB.");
+
+namespace recycling::fault {
+namespace {
+
+constexpr absl::Duration kQuietPatience = absl::Minutes(1);
+constexpr absl::Duration kBetweenSamples = absl::Seconds(2);
+// Milliseconds, with --minutes.
+constexpr std::uint64_t kLongestPause = 3000;
+constexpr std::uint64_t kLongestFault = 4000;
+// Messages to clients, without.
+constexpr std::uint64_t kMessagesToNext = 60;
+constexpr std::uint64_t kMessagesInFault = 60;
+
+void Say(const std::string& what) { std::cerr << what << std::endl; }
+
+class Run {
+ public:
+  absl::Status Do() {
+    RETURN_IF_ERROR(StartFleet());
+    Say(absl::StrCat("references of ", absl::GetFlag(FLAGS_requests), " requests"));
+    ASSIGN_OR_RETURN(
+        expected_,
+        MakeReferences(
+            fleet_->member(kGateway, 0).address,
+            MixedRequests(absl::GetFlag(FLAGS_seed) * 1'000'000, absl::GetFlag(FLAGS_requests),
+                          static_cast<std::uint32_t>(absl::GetFlag(FLAGS_longest)))));
+    RETURN_IF_ERROR(Calm());
+    RETURN_IF_ERROR(Storm());
+    return AfterStorm();
+  }
+
+  // Prints what went wrong and the line of figures; whether all is well.
+  bool Report(const absl::Status& status) {
+    for (const std::string& trouble : figures_.trouble) Say(trouble);
+    if (!status.ok()) wrong_.push_back(std::string(status.message()));
+    for (const std::string& wrong : wrong_) Say("WRONG: " + wrong);
+    for (const auto& [error, count] : figures_.errors) {
+      Say(absl::StrCat("retried ", count, " times after: ", error));
+    }
+    for (const auto& [name, growth] : growth_) {
+      Say(absl::StrCat(name, ": ", growth.first, "; after: ", growth.second));
+    }
+    std::uint64_t faults = 0;
+    std::string kinds;
+    for (const auto& [kind, count] : faults_) {
+      faults += count;
+      absl::StrAppend(&kinds, kinds.empty() ? "" : ", ", kind, " ", count);
+    }
+    const bool well = wrong_.empty();
+    std::cout << "fault run: " << absl::FormatDuration(absl::Trunc(took_, absl::Milliseconds(100)))
+              << ", streams " << absl::GetFlag(FLAGS_streams) << ", finished " << figures_.finished
+              << ", vanished " << figures_.vanished << ", tokens " << figures_.tokens
+              << ", drafted steps " << figures_.drafted_steps << ", fallbacks "
+              << figures_.fallbacks << ", faults " << faults << " (" << kinds << "), retried "
+              << figures_.retried << ", longest request "
+              << absl::FormatDuration(absl::Trunc(figures_.longest, absl::Milliseconds(1)))
+              << ", mismatches " << figures_.mismatches << ", unexplained errors "
+              << figures_.unexplained << ", late " << figures_.late << ", leaks " << leaks_
+              << (well ? ": well" : ": WRONG") << std::endl;
+    return well;
+  }
+
+  const std::string& folder() const { return folder_; }
+
+ private:
+  absl::Status StartFleet() {
+    const char* bin = std::getenv("RECYCLING_BIN_DIR");
+    folder_ = absl::GetFlag(FLAGS_keep).empty() ? temporary_.path() : absl::GetFlag(FLAGS_keep);
+    FleetOptions options;
+    options.members = {absl::GetFlag(FLAGS_verifiers), absl::GetFlag(FLAGS_drafters),
+                       absl::GetFlag(FLAGS_gateways)};
+    options.programs = bin == nullptr ? "." : bin;
+    options.folder = folder_;
+    options.model = absl::GetFlag(FLAGS_model);
+    if (options.model.empty()) {
+      options.model = folder_ + "/tiny.gguf";
+      doubles::TinyModelSpec spec;
+      spec.context_length = 2048;
+      if (!doubles::WriteTinyModel(spec, options.model)) {
+        return absl::UnavailableError("cannot write " + options.model);
+      }
+    }
+    const int streams = absl::GetFlag(FLAGS_streams);
+    options.flags[kVerifier] = {"--threads=1", "--cost_budget=200ms",
+                                absl::StrCat("--max_sequences=", 2 * streams)};
+    options.flags[kGateway] = {absl::StrCat("--max_requests=", 2 * streams)};
+    Say(absl::StrCat("starting ", absl::StrJoin(options.members, " + "), " programs in ", folder_));
+    ASSIGN_OR_RETURN(fleet_, Fleet::Start(options));
+    return absl::OkStatus();
+  }
+
+  std::unique_ptr<Load> StartLoad() {
+    return std::make_unique<Load>(
+        *fleet_, expected_,
+        LoadOptions{.streams = absl::GetFlag(FLAGS_streams),
+                    .seed = absl::GetFlag(FLAGS_seed),
+                    .deadline = absl::GetFlag(FLAGS_deadline),
+                    .verifier_faults_show = absl::GetFlag(FLAGS_verifier_faults_show)},
+        progress_);
+  }
+
+  // Every request once without faults: caches and pools fill, and what is held now is the measure.
+  absl::Status Calm() {
+    Say("calm");
+    const auto load = StartLoad();
+    if (!Eventually(absl::Minutes(10), [&] { return load->ended() >= expected_.size(); })) {
+      return absl::DeadlineExceededError("calm: not all requests ended in ten minutes");
+    }
+    const LoadFigures calm = load->Stop();
+    if (calm.mismatches + calm.unexplained > 0) {
+      figures_ = calm;
+      return absl::InternalError("wrong without any fault");
+    }
+    RETURN_IF_ERROR(fleet_->AwaitQuiet(kQuietPatience));
+    before_ = fleet_->SurvivorFacts();
+    return absl::OkStatus();
+  }
+
+  absl::Status Storm() {
+    const absl::Time begin = absl::Now();
+    const double minutes = absl::GetFlag(FLAGS_minutes);
+    Say(minutes > 0 ? absl::StrCat("faults for ", minutes, " minutes")
+                    : absl::StrCat(absl::GetFlag(FLAGS_faults), " faults"));
+    const auto load = StartLoad();
+    const absl::Status status =
+        minutes > 0 ? StormByClock(begin + absl::Minutes(minutes)) : StormByCount();
+    if (!status.ok()) Say("stopping: " + std::string(status.message()));
+    figures_ = load->Stop();
+    took_ = absl::Now() - begin;
+    RETURN_IF_ERROR(status);
+    if (figures_.mismatches > 0) wrong_.push_back("outputs differ");
+    if (figures_.unexplained > 0) wrong_.push_back("errors that no fault of a gateway explains");
+    return absl::OkStatus();
+  }
+
+  FaultSchedule Schedule(const std::vector<Role>& roles, std::uint64_t pause, std::uint64_t fault) {
+    FaultScheduleOptions options = {.seed = absl::GetFlag(FLAGS_seed) + 100 * lanes_++,
+                                    .longest_pause = pause,
+                                    .longest_fault = fault};
+    for (const Role role : roles) {
+      options.members.push_back(static_cast<int>(fleet_->of(role).size()));
+    }
+    return FaultSchedule(std::move(options));
+  }
+
+  // Nothing here waits for a time: the order of faults and the messages between them are the
+  // seed's.
+  absl::Status StormByCount() {
+    const std::vector<Role> roles = {kVerifier, kDrafter, kGateway};
+    FaultLane lane(*fleet_, roles, Schedule(roles, kMessagesToNext, kMessagesInFault),
+                   progress_.count());
+    absl::Status status;
+    const auto wanted = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_faults));
+    while (status.ok() && !(lane.resting() && lane.faults() >= wanted)) {
+      if (!progress_.WaitUntil(lane.due(), absl::GetFlag(FLAGS_deadline) + absl::Seconds(10))) {
+        status = absl::DeadlineExceededError("clients hear nothing any more: " + lane.ForPeople());
+      }
+      if (status.ok()) status = lane.Step(progress_.count());
+      if (lane.due() == 0) absl::SleepFor(absl::Milliseconds(2));
+    }
+    faults_ = lane.counts();
+    return status;
+  }
+
+  absl::Status StormByClock(absl::Time end) {
+    const absl::Time begin = absl::Now();
+    const auto now = [&] {
+      return static_cast<std::uint64_t>(absl::ToInt64Milliseconds(absl::Now() - begin));
+    };
+    std::vector<FaultLane> lanes;
+    for (const Role role : {kVerifier, kDrafter, kGateway}) {
+      if (fleet_->of(role).empty()) continue;
+      lanes.emplace_back(*fleet_, std::vector<Role>{role},
+                         Schedule({role}, kLongestPause, kLongestFault), now());
+    }
+    absl::Status status;
+    absl::Time next_sample = begin;
+    bool resting = false;
+    while (status.ok() && !(resting && absl::Now() >= end)) {
+      resting = true;
+      for (FaultLane& lane : lanes) {
+        if (status.ok() && !(lane.resting() && absl::Now() >= end)) status = lane.Step(now());
+        resting = resting && lane.resting();
+      }
+      if (absl::Now() >= next_sample) {
+        next_sample += kBetweenSamples;
+        for (const auto& [name, facts] : fleet_->SurvivorFacts()) {
+          memory_[name].push_back(facts.resident_kib);
+        }
+      }
+      const auto crashed = fleet_->Crashed();
+      if (status.ok() && !crashed.empty()) {
+        status = absl::InternalError("crashed: " + absl::StrJoin(crashed, ", "));
+      }
+      absl::SleepFor(absl::Milliseconds(10));
+    }
+    for (const FaultLane& lane : lanes) {
+      for (const auto& [kind, count] : lane.counts()) faults_[kind] += count;
+    }
+    return status;
+  }
+
+  absl::Status AfterStorm() {
+    const auto crashed = fleet_->Crashed();
+    if (!crashed.empty()) {
+      return absl::InternalError("crashed: " + absl::StrJoin(crashed, ", "));
+    }
+    const absl::Status quiet = fleet_->AwaitQuiet(kQuietPatience);
+    if (!quiet.ok()) Leak(std::string(quiet.message()));
+    const int spare = absl::GetFlag(FLAGS_descriptors);
+    std::map<std::string, ProcessFacts> after;
+    Eventually(kQuietPatience, [&] {
+      after = fleet_->SurvivorFacts();
+      for (const auto& [name, before] : before_) {
+        if (after[name].descriptors > before.descriptors + spare) return false;
+        if (after[name].threads > before.threads + spare) return false;
+      }
+      return true;
+    });
+    for (const auto& [name, before] : before_) {
+      const ProcessFacts& now = after[name];
+      growth_[name] = {before.ForPeople(), now.ForPeople()};
+      if (now.descriptors > before.descriptors + spare || now.threads > before.threads + spare) {
+        Leak(absl::StrCat(name, ": ", before.ForPeople(), ", later ", now.ForPeople()));
+      }
+      CheckMemory(name, before, now);
+    }
+    return absl::OkStatus();
+  }
+
+  // A long run is judged by the trend, a short one by its ends.
+  void CheckMemory(const std::string& name, const ProcessFacts& before, const ProcessFacts& now) {
+    const std::int64_t most = std::int64_t{absl::GetFlag(FLAGS_growth_mib)} << 10;
+    const auto& series = memory_[name];
+    const std::int64_t growth =
+        series.empty() ? now.resident_kib - before.resident_kib : Growth(series);
+    absl::StrAppend(&growth_[name].second, ", memory trend ", growth, " KiB of ", series.size(),
+                    " samples");
+    if (growth > most) Leak(absl::StrCat(name, ": memory grows by ", growth, " KiB"));
+  }
+
+  void Leak(const std::string& what) {
+    ++leaks_;
+    wrong_.push_back("left: " + what);
+  }
+
+  doubles::TempDir temporary_;
+  std::string folder_;
+  std::unique_ptr<Fleet> fleet_;
+  std::vector<Expected> expected_;
+  Progress progress_;
+  std::uint64_t lanes_ = 0;
+  std::map<std::string, ProcessFacts> before_;
+  std::map<std::string, std::vector<std::int64_t>> memory_;  // KiB, of survivors
+  std::map<std::string, std::uint64_t> faults_;
+  std::map<std::string, std::pair<std::string, std::string>> growth_;  // for people
+  LoadFigures figures_;
+  absl::Duration took_;
+  int leaks_ = 0;
+  std::vector<std::string> wrong_;
+};
+
+int Main() {
+  signal(SIGPIPE, SIG_IGN);
+  Run run;
+  const absl::Status status = run.Do();
+  return run.Report(status) ? kExitOk : kExitFailure;
+}
+
+}  // namespace
+}  // namespace recycling::fault
+
+int main(int argc, char** argv) {
+  recycling::ParseProgramFlags(
+      argc, argv,
+      {.name = "fault_program",
+       .summary = "Drives many streams through real services while these are killed, stopped, "
+                  "drained and cut off; every output must be the undisturbed one and nothing may "
+                  "leak. The programs come from RECYCLING_BIN_DIR.",
+       .examples = "fault_program --faults 30 --streams 8\n"
+                   "fault_program --minutes 60 --model deploy/model/default.q8_0.gguf\n"});
+  return recycling::fault::Main();
+}
