@@ -1,6 +1,8 @@
 #include "gateway/gateway.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <span>
 #include <utility>
@@ -59,6 +61,13 @@ class Verifiers final : public VerifierDirectory {
     pool_.Report(address, error);
   }
 
+  // Sequences that all ready verifiers together can hold.
+  int Room() const {
+    std::int64_t room = 0;
+    pool_.ForEachReady([&](const VerifierClient& client) { room += client.info().max_sequences; });
+    return static_cast<int>(std::min<std::int64_t>(room, std::numeric_limits<int>::max()));
+  }
+
   PeerPool<VerifierClient>& pool() { return pool_; }
 
  private:
@@ -106,6 +115,9 @@ class GatewayServerImpl final : public GatewayServer {
         service_({.max_requests = options_.max_requests,
                   .draft_deadline = options_.draft_deadline,
                   .defaults = options_.defaults,
+                  .admission = options_.admission,
+                  .readers = options_.readers,
+                  .capacity = [this] { return verifiers_.Room(); },
                   .add_peers = [this](v1::GetStatsResponse* response) { AddPeers(response); }},
                  std::move(workers), model_, verifiers_, drafters_, clock_) {
     drafters_.pool().Start();
@@ -119,6 +131,8 @@ class GatewayServerImpl final : public GatewayServer {
     tell_ = std::move(tell);
     if (tell_) tell_(ready_);
   }
+
+  void Drain(absl::Duration grace) override { service_.Drain(grace); }
 
  private:
   absl::StatusOr<std::shared_ptr<VerifierClient>> GreetVerifier(const std::string& address) {
@@ -174,6 +188,12 @@ absl::Status CheckRange(absl::string_view name, std::int64_t value, std::int64_t
       absl::StrCat(name, ": got ", value, ", expected ", low, " to ", high));
 }
 
+absl::Status CheckPositive(absl::string_view name, absl::Duration value) {
+  if (value > absl::ZeroDuration()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, ": got ", absl::FormatDuration(value), ", expected more than 0"));
+}
+
 }  // namespace
 
 const char* GatewayServer::full_name() { return v1::GatewayService::service_full_name(); }
@@ -195,6 +215,10 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> CreateGateway(GatewayOptions opti
     return absl::InvalidArgumentError("verifiers: got none, expected at least one");
   }
   RETURN_IF_ERROR(CheckRange("max_requests", options.max_requests, 1, 4096));
+  RETURN_IF_ERROR(CheckRange("max_queue", options.admission.max_queue, 0, 1 << 16));
+  RETURN_IF_ERROR(CheckPositive("queue_timeout", options.admission.queue_timeout));
+  RETURN_IF_ERROR(CheckPositive("slow_reader_timeout", options.readers.timeout));
+  RETURN_IF_ERROR(CheckRange("max_unread_outputs", options.readers.max_outputs, 0, 1 << 20));
   RETURN_IF_ERROR(CheckRange("draft_deadline in microseconds",
                              absl::ToInt64Microseconds(options.draft_deadline), 1,
                              absl::ToInt64Microseconds(absl::Hours(1))));

@@ -13,8 +13,10 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
+#include "gateway/admission.h"
 #include "gateway/generate_plan.h"
 #include "gateway/peer_target.h"
+#include "gateway/slow_readers.h"
 
 namespace recycling::gateway {
 
@@ -28,7 +30,9 @@ struct GatewayOptions {
   std::vector<PeerTarget> drafters;   // may be empty: every step is plain
   ChannelFactory channel = CreatePeerChannel;
 
-  int max_requests = 64;  // that run at once, 1 to 4096; a thread each
+  int max_requests = 64;       // that run at once, 1 to 4096; a thread each
+  AdmissionOptions admission;  // max_queue 0 to 65536
+  ReaderLimits readers;
   absl::Duration draft_deadline = absl::Milliseconds(20);  // longest wait for one draft, above 0
   RequestDefaults defaults;     // of requests that do not say; node_budget 0 and more
   int drafters_per_tenant = 1;  // at least 1
@@ -53,6 +57,11 @@ class GatewayServer {
   // of the gateway. It replaces the one before, which is not called any more once this returns;
   // null: none. It must not block and must not call back.
   virtual void OnReady(std::function<void(bool ready)> tell) = 0;
+
+  // Refuses new requests and those that wait as Unavailable, while calls are still taken. Those
+  // that run have `grace` to end and to be read, then they end as Unavailable too. Returns when the
+  // last one is gone, or seconds after the grace. Tell the health check first.
+  virtual void Drain(absl::Duration grace) = 0;
 };
 
 // Begins to greet the peers at once. InvalidArgument naming the option that is out of its range.

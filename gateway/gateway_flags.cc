@@ -1,5 +1,6 @@
 #include "gateway/gateway_flags.h"
 
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -24,7 +25,22 @@ std::string AbslUnparseFlag(const SpeculationFlag& flag);
 }  // namespace recycling::gateway
 
 ABSL_FLAG(int, max_requests, 64,
-          "Requests that may run at once, 1 to 4096; one more is refused. Each takes a thread.");
+          "Requests that may run at once, 1 to 4096, each on a thread; never more than the ready "
+          "verifiers have room for. Others wait.");
+ABSL_FLAG(int, max_queue, 256,
+          "Requests that may wait for their turn, 0 to 65536; one more is refused at once.");
+ABSL_FLAG(absl::Duration, queue_timeout, absl::Seconds(30),
+          "Longest wait for a turn; a request's own deadline may be earlier.");
+ABSL_FLAG(absl::Duration, slow_reader_timeout, absl::Seconds(30),
+          "Longest that a client may leave a message untaken, and the rest of an output that has "
+          "ended; then its call is cancelled.");
+ABSL_FLAG(int, max_unread_outputs, 256,
+          "Outputs that have ended and are not read to the end; of more, the stalest is dropped.");
+ABSL_FLAG(std::uint32_t, max_unread_mib, 256,
+          "Memory for outputs that wait to be read, MiB; beyond it the stalest is dropped.");
+ABSL_FLAG(std::uint32_t, max_prompt_bytes, 1 << 20, "Longest prompt that is text, bytes.");
+ABSL_FLAG(std::uint32_t, max_prompt_tokens, 0,
+          "Longest prompt, tokens; 0: what the model's context has room for.");
 ABSL_FLAG(int, draft_deadline_ms, 20,
           "Longest wait for one draft, milliseconds, 1 to 3600000. A step whose draft is late goes "
           "without it.");
@@ -61,6 +77,13 @@ std::string AbslUnparseFlag(const SpeculationFlag& flag) {
 GatewayOptions OptionsFromFlags() {
   GatewayOptions options;
   options.max_requests = absl::GetFlag(FLAGS_max_requests);
+  options.admission.max_queue = absl::GetFlag(FLAGS_max_queue);
+  options.admission.queue_timeout = absl::GetFlag(FLAGS_queue_timeout);
+  options.readers.timeout = absl::GetFlag(FLAGS_slow_reader_timeout);
+  options.readers.max_outputs = absl::GetFlag(FLAGS_max_unread_outputs);
+  options.readers.max_bytes = std::uint64_t{absl::GetFlag(FLAGS_max_unread_mib)} << 20;
+  options.defaults.max_prompt_bytes = absl::GetFlag(FLAGS_max_prompt_bytes);
+  options.defaults.max_prompt_tokens = absl::GetFlag(FLAGS_max_prompt_tokens);
   options.draft_deadline = absl::Milliseconds(absl::GetFlag(FLAGS_draft_deadline_ms));
   options.defaults.speculation = absl::GetFlag(FLAGS_speculation).value;
   options.defaults.node_budget = absl::GetFlag(FLAGS_node_budget);

@@ -80,6 +80,26 @@ void HistogramToProto(const DurationHistogram& histogram, v1::DurationHistogram*
   proto->set_sum_micros(histogram.sum_micros());
 }
 
+v1::RefusalReason RefusalReasonToProto(RefusalReason reason) {
+  switch (reason) {
+    case RefusalReason::kQueueFull:
+      return v1::REFUSAL_REASON_QUEUE_FULL;
+    case RefusalReason::kQueueTimeout:
+      return v1::REFUSAL_REASON_QUEUE_TIMEOUT;
+    case RefusalReason::kRate:
+      return v1::REFUSAL_REASON_RATE;
+    case RefusalReason::kDraining:
+      return v1::REFUSAL_REASON_DRAINING;
+    case RefusalReason::kDeadline:
+      return v1::REFUSAL_REASON_DEADLINE;
+    case RefusalReason::kCancelled:
+      return v1::REFUSAL_REASON_CANCELLED;
+    case RefusalReason::kCount:
+      break;
+  }
+  return v1::REFUSAL_REASON_UNSPECIFIED;
+}
+
 }  // namespace
 
 absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateRequest& proto) {
@@ -147,6 +167,24 @@ void StepDurationsToProto(const StepDurations& steps, v1::StepDurations* proto) 
   HistogramToProto(steps.verify, proto->mutable_verify());
   HistogramToProto(steps.wire, proto->mutable_wire());
   HistogramToProto(steps.rest, proto->mutable_rest());
+}
+
+void AddLoadToProto(const QueueCounts& queue, const StreamCounts& streams,
+                    v1::GetStatsResponse* proto) {
+  proto->set_requests_waiting(static_cast<std::uint32_t>(queue.waiting));
+  proto->set_requests_capacity(static_cast<std::uint32_t>(queue.capacity));
+  proto->set_unread_outputs(static_cast<std::uint32_t>(streams.unread));
+  proto->set_unread_bytes(streams.bytes);
+  const auto add = [&](v1::RefusalReason reason, std::uint64_t count) {
+    if (count == 0) return;
+    v1::Refusal* refusal = proto->add_refusals();
+    refusal->set_reason(reason);
+    refusal->set_count(count);
+  };
+  for (std::size_t reason = 0; reason < queue.refused.size(); ++reason) {
+    add(RefusalReasonToProto(static_cast<RefusalReason>(reason)), queue.refused[reason]);
+  }
+  add(v1::REFUSAL_REASON_SLOW_READER, streams.dropped);
 }
 
 void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto) {

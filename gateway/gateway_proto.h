@@ -7,7 +7,9 @@
 #include "gateway/decode_stats.h"
 #include "gateway/emission.h"
 #include "gateway/generate_plan.h"
+#include "gateway/open_streams.h"
 #include "gateway/peer_pool.h"
+#include "gateway/request_queue.h"
 #include "recycling/gateway/v1/gateway.pb.h"
 
 namespace recycling::gateway {
@@ -20,6 +22,8 @@ void DeltaToProto(const OutputDelta& delta, v1::Delta* proto);
 void SpeculationToProto(const SpeculationStats& stats, v1::SpeculationStats* proto);
 void TimingsToProto(const Timings& timings, v1::Timings* proto);
 void StepDurationsToProto(const StepDurations& steps, v1::StepDurations* proto);
+void AddLoadToProto(const QueueCounts& queue, const StreamCounts& streams,
+                    v1::GetStatsResponse* proto);
 void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto);
 
 // The end of an output of `prompt_tokens` prompt tokens. Requires outcome.status.ok().

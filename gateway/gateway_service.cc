@@ -1,5 +1,6 @@
 #include "gateway/gateway_service.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <random>
@@ -23,6 +24,10 @@ constexpr std::size_t kLongestRequestId = 128;
 // bounds keep one call short and its memory small.
 constexpr std::size_t kMostTextBytes = 1 << 20;
 constexpr int kMostIds = 1 << 16;
+
+constexpr absl::Duration kReaderChecks = absl::Milliseconds(100);
+constexpr absl::Duration kIdleChecks = absl::Milliseconds(10);
+constexpr absl::Duration kLastWords = absl::Seconds(2);  // for the ends of interrupted requests
 
 std::uint64_t Random64() {
   std::random_device device;
@@ -53,6 +58,7 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context, const absl
 
 // One Generate call.
 struct GatewayService::Generation {
+  RequestQueue::Ticket ticket = 0;
   std::shared_ptr<StreamWriter> writer;
   grpc::ByteBuffer bytes;
   absl::Time deadline;
@@ -77,22 +83,57 @@ GatewayService::GatewayService(GatewayServiceOptions options, std::unique_ptr<Wo
       drafters_(drafters),
       clock_(clock),
       started_(clock.Monotonic()),
-      workers_(std::move(workers)) {}
+      queue_(
+          options_.admission, [this] { return Capacity(); }, clock),
+      streams_(options_.readers, clock),
+      workers_(std::move(workers)),
+      ticker_([this] { return Tick(); }) {}
+
+// Without a verifier requests begin, and say what they miss.
+int GatewayService::Capacity() const {
+  const int room = options_.capacity ? options_.capacity() : 0;
+  return room == 0 ? options_.max_requests : std::min(room, options_.max_requests);
+}
+
+absl::Duration GatewayService::Tick() {
+  const absl::Duration due = queue_.Tick();
+  return streams_.Check() > 0 ? std::min(due, kReaderChecks) : due;
+}
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
-  const auto writer = StreamWriter::Create();
-  if (const absl::Status admitted = totals_.Begin(options_.max_requests); !admitted.ok()) {
-    writer->End(ToGrpcStatus(admitted));
-    return writer.get();
-  }
+  const auto writer = StreamWriter::Create(context, clock_);
   auto generation = std::make_shared<Generation>();
   generation->writer = writer;
   generation->bytes = *request;
   generation->deadline = DeadlineOf(*context);
   generation->arrived = clock_.Monotonic();
-  workers_->Submit([this, generation] { Run(*generation); });
+  generation->ticket = queue_.NewTicket();
+  const auto leave = [this, ticket = generation->ticket] { queue_.Leave(ticket); };
+  writer->OnCancelCall(leave);
+  streams_.Add(writer);
+  queue_.Submit(
+      generation->ticket,
+      {.tenant = "default",
+       .limits = {},
+       .bytes = request->Length(),
+       .deadline = MonotonicDeadline(generation->deadline)},
+      [this, generation] {
+        totals_.Begin();
+        workers_->Submit([this, generation] { Run(*generation); });
+      },
+      [this, writer](const Refusal& refusal) {
+        totals_.Refuse();
+        writer->End(refusal.status);
+      });
+  if (writer->cancelled()) leave();  // it was before there was anything to leave
+  ticker_.Nudge();
   return writer.get();
+}
+
+absl::Duration GatewayService::MonotonicDeadline(absl::Time deadline) const {
+  if (deadline == absl::InfiniteFuture()) return absl::InfiniteDuration();
+  return clock_.Monotonic() + (deadline - clock_.Now());
 }
 
 void GatewayService::Run(Generation& generation) {
@@ -101,6 +142,7 @@ void GatewayService::Run(Generation& generation) {
   if (outcome.status.ok()) Decode(generation);
   outcome.timings.total = clock_.Monotonic() - generation.arrived;
   generation.writer->OnCancelCall(nullptr);
+  if (const absl::Status why = generation.writer->interrupted(); !why.ok()) outcome.status = why;
   totals_.End(outcome, generation.prompt_tokens);
   Log(generation);
   if (outcome.status.ok()) {
@@ -110,7 +152,29 @@ void GatewayService::Run(Generation& generation) {
     generation.writer->Write(response);
   }
   generation.verifier.reset();
-  generation.writer->End(ToGrpcStatus(outcome.status));
+  queue_.Finish(generation.ticket);
+  generation.writer->End(outcome.status);
+}
+
+void GatewayService::Drain(absl::Duration grace) {
+  queue_.Drain();
+  if (AwaitIdle(grace)) return;
+  streams_.InterruptAll(absl::UnavailableError("the gateway drains and its grace time is over"));
+  AwaitIdle(kLastWords);
+  streams_.DropAll();
+  AwaitIdle(kLastWords);
+}
+
+bool GatewayService::AwaitIdle(absl::Duration at_most) {
+  const absl::Duration until = clock_.Monotonic() + at_most;
+  Mutex mutex;
+  CondVar never;
+  while (queue_.Counts().running > 0 || streams_.Counts().open > 0) {
+    if (clock_.Monotonic() >= until) return false;
+    MutexLock lock(mutex);
+    never.WaitFor(mutex, kIdleChecks);
+  }
+  return true;
 }
 
 absl::Status GatewayService::Plan(Generation& generation) {
@@ -258,6 +322,7 @@ grpc::ServerUnaryReactor* GatewayService::GetStats(grpc::CallbackServerContext* 
   SpeculationToProto(totals.speculation, response->mutable_speculation());
   TimingsToProto(totals.timings, response->mutable_timings());
   StepDurationsToProto(totals.steps, response->mutable_steps());
+  AddLoadToProto(queue_.Counts(), streams_.Counts(), response);
   if (options_.add_peers) options_.add_peers(response);
   return Reply(context, absl::OkStatus());
 }

@@ -1,8 +1,10 @@
 // recycling.gateway.v1.GatewayService: reads requests, runs the decode loop on threads of its own,
 // streams what it shows, keeps the totals and writes one log line a request.
-//  1. At most max_requests run at once; one more is ResourceExhausted at once.
+//  1. At most max_requests run at once, and no more than the verifiers have room for; others wait
+//  in
+//     a bounded queue (admission.h) and hold no thread there.
 //  2. The loop never waits for a client: what the client has not taken is queued, at most a
-//     message a token.
+//     message a token. Outputs that are not read in time are dropped (slow_readers.h).
 //  3. A client that cancels, is lost or runs out of time frees everything within one pass.
 #ifndef RECYCLING_GATEWAY_GATEWAY_SERVICE_H_
 #define RECYCLING_GATEWAY_GATEWAY_SERVICE_H_
@@ -14,11 +16,16 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
+#include "gateway/admission.h"
 #include "gateway/drafting.h"
 #include "gateway/gateway_totals.h"
 #include "gateway/generate_plan.h"
+#include "gateway/open_streams.h"
+#include "gateway/request_queue.h"
 #include "gateway/served_model.h"
+#include "gateway/slow_readers.h"
 #include "gateway/stream_writer.h"
+#include "gateway/ticker.h"
 #include "gateway/verifier_client.h"
 #include "gateway/worker_pool.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
@@ -42,6 +49,9 @@ struct GatewayServiceOptions {
   int max_requests = 64;                                   // at least 1
   absl::Duration draft_deadline = absl::Milliseconds(20);  // longest wait for one draft
   RequestDefaults defaults;
+  AdmissionOptions admission;
+  ReaderLimits readers;
+  std::function<int()> capacity;  // sequences the ready verifiers have room for; 0: none is ready
   std::function<void(v1::GetStatsResponse*)> add_peers;  // fills GetStatsResponse.peers
 };
 
@@ -77,10 +87,19 @@ class GatewayService final : public GatewayServiceBase {
                                      const v1::GetStatsRequest* request,
                                      v1::GetStatsResponse* response) override;
 
+  // Refuses new requests and those that wait as Unavailable. Those that run have `grace` to end and
+  // to be read; then they end as Unavailable too, and what is not read then is dropped. Returns
+  // when the last one has ended, or seconds after the grace. Idempotent.
+  void Drain(absl::Duration grace);
+
  private:
   struct Generation;
 
   absl::StatusOr<std::shared_ptr<const ServedModel>> Model() const;
+  int Capacity() const;
+  absl::Duration MonotonicDeadline(absl::Time deadline) const;
+  absl::Duration Tick();
+  bool AwaitIdle(absl::Duration at_most);
   void Run(Generation& generation);
   absl::Status Plan(Generation& generation);
   void Decode(Generation& generation);
@@ -94,7 +113,10 @@ class GatewayService final : public GatewayServiceBase {
   const absl::Duration started_;
   GatewayTotals totals_;
   DraftLedger ledger_;
-  const std::unique_ptr<WorkerPool> workers_;  // last: its threads use everything above
+  RequestQueue queue_;
+  OpenStreams streams_;
+  const std::unique_ptr<WorkerPool> workers_;  // its threads use everything above
+  Ticker ticker_;                              // last: uses everything above
 };
 
 }  // namespace recycling::gateway

@@ -1,19 +1,15 @@
 #include "gateway/gateway_totals.h"
 
-#include "absl/strings/str_cat.h"
-
 namespace recycling::gateway {
 
-absl::Status GatewayTotals::Begin(int max_requests) {
+void GatewayTotals::Begin() {
   MutexLock lock(mutex_);
-  if (totals_.running >= max_requests) {
-    ++totals_.failed;
-    return absl::ResourceExhaustedError(absl::StrCat("requests: got one more than the ",
-                                                     max_requests,
-                                                     " that may run at once, try again later"));
-  }
   ++totals_.running;
-  return absl::OkStatus();
+}
+
+void GatewayTotals::Refuse() {
+  MutexLock lock(mutex_);
+  ++totals_.failed;
 }
 
 void GatewayTotals::End(const DecodeOutcome& outcome, std::uint64_t prompt_tokens) {

@@ -1,10 +1,9 @@
-// Counts of all requests since start, and the bound of those that run at once.
+// Counts of all requests since start.
 #ifndef RECYCLING_GATEWAY_GATEWAY_TOTALS_H_
 #define RECYCLING_GATEWAY_GATEWAY_TOTALS_H_
 
 #include <cstdint>
 
-#include "absl/status/status.h"
 #include "common/mutex.h"
 #include "gateway/decode_loop.h"
 #include "gateway/decode_stats.h"
@@ -25,9 +24,11 @@ struct Totals {
 // Threads: any.
 class GatewayTotals {
  public:
-  // ResourceExhausted, counted as failed, if `max_requests` run already; else one more runs until
-  // End.
-  absl::Status Begin(int max_requests);
+  // One more runs until End.
+  void Begin();
+
+  // A request failed before it began.
+  void Refuse();
 
   // A request that began has ended; `prompt_tokens` is 0 if it never got that far.
   void End(const DecodeOutcome& outcome, std::uint64_t prompt_tokens);

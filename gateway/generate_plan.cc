@@ -13,9 +13,13 @@ namespace {
 constexpr std::size_t kMostStops = 16;
 constexpr std::size_t kLongestStop = 1024;
 
-absl::StatusOr<std::vector<TokenId>> PromptIds(GenerateOptions* options,
-                                               const Tokenizer& tokenizer) {
+absl::StatusOr<std::vector<TokenId>> PromptIds(GenerateOptions* options, const Tokenizer& tokenizer,
+                                               std::size_t max_bytes) {
   if (const auto* text = std::get_if<std::string>(&options->prompt); text != nullptr) {
+    if (text->size() > max_bytes) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("prompt: got ", text->size(), " bytes, expected at most ", max_bytes));
+    }
     return tokenizer.Encode(*text, {.add_special = true, .parse_control = false});
   }
   auto* ids = std::get_if<std::vector<TokenId>>(&options->prompt);
@@ -62,7 +66,12 @@ absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenize
                                          const RequestDefaults& defaults,
                                          const std::function<std::uint64_t()>& draw_seed) {
   DecodeRequest request;
-  ASSIGN_OR_RETURN(request.prompt_ids, PromptIds(&options, tokenizer));
+  ASSIGN_OR_RETURN(request.prompt_ids, PromptIds(&options, tokenizer, defaults.max_prompt_bytes));
+  if (const std::uint32_t most = defaults.max_prompt_tokens;
+      most > 0 && request.prompt_ids.size() > most) {
+    return absl::InvalidArgumentError(absl::StrCat("prompt: got ", request.prompt_ids.size(),
+                                                   " tokens, expected at most ", most));
+  }
   ASSIGN_OR_RETURN(const std::uint32_t room, RoomBehind(request.prompt_ids.size(), context_length));
   request.sampling = std::move(options.sampling);
   if (request.sampling.max_tokens.value_or(room) > room) {

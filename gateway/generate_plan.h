@@ -30,17 +30,19 @@ struct GenerateOptions {
   std::optional<std::uint32_t> learn_last;
 };
 
-// What a request gets that does not say.
+// What a request gets that does not say, and the most it may ask for.
 struct RequestDefaults {
   Speculation speculation = Speculation::kAuto;
   int node_budget = 80;
+  std::size_t max_prompt_bytes = 1 << 20;  // of a prompt that is text
+  std::uint32_t max_prompt_tokens = 0;     // 0: what the context has room for
 };
 
 // The request to run. InvalidArgument naming the field: no prompt, a prompt without tokens, longer
-// than the context leaves room for or with unknown ids; a sampling option out of its range;
-// max_tokens that does not fit behind the prompt; more than 16 stop strings, an empty one or one
-// over 1024 bytes. `draw_seed` is called if the request has no seed. Deadline and arrival are left
-// to the caller.
+// than the defaults allow or the context leaves room for or with unknown ids; a sampling option out
+// of its range; max_tokens that does not fit behind the prompt; more than 16 stop strings, an empty
+// one or one over 1024 bytes. `draw_seed` is called if the request has no seed. Deadline and
+// arrival are left to the caller.
 absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenizer& tokenizer,
                                          std::uint32_t context_length,
                                          const RequestDefaults& defaults,

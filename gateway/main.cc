@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/flags/declare.h"
 #include "absl/flags/flag.h"
 #include "absl/strings/str_join.h"
 #include "common/log.h"
@@ -10,6 +11,7 @@
 #include "gateway/gateway.h"
 #include "gateway/gateway_flags.h"
 
+ABSL_DECLARE_FLAG(absl::Duration, drain_grace);
 ABSL_FLAG(std::vector<std::string>, listen, {"127.0.0.1:50050"},
           "Addresses to serve on, separated by commas: host:port (port 0: a free one) or "
           "unix:/path.");
@@ -36,7 +38,7 @@ absl::Status Run() {
   gateway->OnReady([&server](bool ready) { server->SetServing(ready); });
   WaitForStopSignal();
   gateway->OnReady(nullptr);
-  StopService(*server);
+  StopService(*server, [&gateway] { gateway->Drain(absl::GetFlag(FLAGS_drain_grace)); });
   return absl::OkStatus();
 }
 

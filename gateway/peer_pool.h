@@ -137,6 +137,14 @@ class PeerPool {
         peer.client.get(), [client = peer.client, running = peer.running](Client*) { --*running; });
   }
 
+  // Calls `see` with every client that is ready, under a lock of the pool.
+  void ForEachReady(const std::function<void(const Client&)>& see) const {
+    MutexLock lock(mutex_);
+    for (const auto& [address, peer] : peers_) {
+      if (peer.client != nullptr) see(*peer.client);
+    }
+  }
+
   std::vector<PeerStatus> Statuses() const {
     MutexLock lock(mutex_);
     std::vector<PeerStatus> statuses;

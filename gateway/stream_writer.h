@@ -5,12 +5,16 @@
 #include <google/protobuf/message_lite.h>
 #include <grpcpp/grpcpp.h>
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 
+#include "absl/status/status.h"
+#include "common/clock.h"
 #include "common/mutex.h"
+#include "gateway/slow_readers.h"
 
 namespace recycling::gateway {
 
@@ -18,17 +22,38 @@ namespace recycling::gateway {
 class StreamWriter final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   // The service returns get() to gRPC and keeps the pointer as long as it has something to say.
-  static std::shared_ptr<StreamWriter> Create();
+  // `context` is the call's; `clock` must outlive the writer.
+  static std::shared_ptr<StreamWriter> Create(grpc::CallbackServerContext* context,
+                                              const Clock& clock);
 
   // Queues a message; lost if the call is cancelled. Not after End.
   void Write(const google::protobuf::MessageLite& message);
 
-  // Ends the stream with `status` once everything queued is written. Once, always.
-  void End(const grpc::Status& status);
+  // Ends the stream with `status`, or what Interrupt said, once everything queued is written. Once,
+  // always. A retry delay goes with it as details and as gRPC's own pushback.
+  void End(const absl::Status& status);
 
-  // `cancel` is called when the client cancels, is lost or runs out of its deadline; at once if
-  // that has happened. Replaces the one before; null: none.
+  // `cancel` is called when the client cancels, is lost or runs out of its deadline, and at
+  // Interrupt; at once if that has happened. Replaces the one before; null: none.
   void OnCancelCall(std::function<void()> cancel);
+
+  // The client has cancelled, is lost or has run out of its deadline.
+  bool cancelled() const;
+
+  // Has the stream end with `status` unless it has ended: whoever writes is asked to stop.
+  void Interrupt(const absl::Status& status);
+  // What Interrupt said; OK if nothing.
+  absl::Status interrupted() const;
+
+  // Cancels the call, with what is not written yet; the client sees Cancelled. False if that has
+  // been done already, or everything is written.
+  bool Drop();
+
+  // What waits to be taken by the client.
+  UnreadOutput Unread() const;
+
+  // gRPC is done with the call.
+  bool done() const;
 
   // Reactions, called by gRPC.
   void OnWriteDone(bool ok) override;
@@ -36,14 +61,26 @@ class StreamWriter final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   void OnDone() override;
 
  private:
-  StreamWriter() = default;
+  StreamWriter(grpc::CallbackServerContext* context, const Clock& clock)
+      : context_(context), clock_(clock) {}
   void Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Pop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Clear() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  Mutex mutex_;
+  grpc::CallbackServerContext* const context_;  // the call's, until Finish
+  const Clock& clock_;
+
+  mutable Mutex mutex_;
   std::shared_ptr<StreamWriter> self_ ABSL_GUARDED_BY(mutex_);  // until done
   std::deque<grpc::ByteBuffer> queue_ ABSL_GUARDED_BY(mutex_);  // the first is being written
-  std::optional<grpc::Status> end_ ABSL_GUARDED_BY(mutex_);
+  std::uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;             // of the queue
+  absl::Duration since_ ABSL_GUARDED_BY(mutex_);                // the write that runs began then
+  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration ended_at_ ABSL_GUARDED_BY(mutex_);
+  absl::Status interrupted_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool dropping_ ABSL_GUARDED_BY(mutex_) = false;  // keeps Finish back, and so the context alive
+  bool dropped_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void()> cancel_ ABSL_GUARDED_BY(mutex_);

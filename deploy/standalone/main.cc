@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/flags/declare.h"
 #include "absl/flags/flag.h"
 #include "absl/strings/str_join.h"
 #include "common/log.h"
@@ -17,6 +18,7 @@
 #include "verifier/verifier_flags.h"
 #include "verifier/verifier_server.h"
 
+ABSL_DECLARE_FLAG(absl::Duration, drain_grace);
 ABSL_FLAG(std::vector<std::string>, listen, {"127.0.0.1:50050"},
           "Addresses the gateway serves on, separated by commas: host:port (port 0: a free one) or "
           "unix:/path.");
@@ -59,7 +61,7 @@ absl::Status Run() {
 
   WaitForStopSignal();
   gateway->OnReady(nullptr);
-  StopService(*server);
+  StopService(*server, [&gateway] { gateway->Drain(absl::GetFlag(FLAGS_drain_grace)); });
   peers->Shutdown(absl::ZeroDuration());
   return drafter->SaveSnapshots();
 }

@@ -1,183 +1,8 @@
 // The gateway over real gRPC between fakes of its peers.
-#include <gmock/gmock.h>
-#include <grpcpp/grpcpp.h>
-#include <gtest/gtest.h>
-
-#include <atomic>
-#include <functional>
-#include <map>
-#include <memory>
-#include <string>
-#include <thread>
-#include <vector>
-
-#include "common/mutex.h"
-#include "common/rpc_server.h"
-#include "common/status_grpc.h"
-#include "common/tokenizer/tokenizer.h"
-#include "gateway/gateway.h"
-#include "recycling/gateway/v1/gateway.grpc.pb.h"
-#include "tests/doubles/fake_drafter_service.h"
-#include "tests/doubles/fake_verifier_service.h"
-#include "tests/doubles/matchers.h"
-#include "tests/doubles/proto_matchers.h"
+#include "tests/contract/gateway_service_fixture.h"
 
 namespace recycling::gateway {
 namespace {
-
-using doubles::DraftFault;
-using doubles::FakeDrafterService;
-using doubles::FakeVerifierService;
-using doubles::IsOk;
-using doubles::ParseProto;
-using doubles::StatusIs;
-using doubles::VerifierFault;
-using ::testing::AllOf;
-using ::testing::AnyOf;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-using ::testing::SizeIs;
-
-// What a Generate call gave.
-struct Generated {
-  absl::Status status;
-  v1::Started started;
-  std::vector<v1::Delta> deltas;
-  v1::Final final;
-
-  std::string text() const {
-    std::string all;
-    for (const v1::Delta& delta : deltas) all += delta.text();
-    return all;
-  }
-  std::vector<TokenId> tokens() const {
-    std::vector<TokenId> all;
-    for (const v1::Delta& delta : deltas) {
-      all.insert(all.end(), delta.token_ids().begin(), delta.token_ids().end());
-    }
-    return all;
-  }
-  std::uint64_t fallbacks(v1::FallbackReason reason) const {
-    for (const v1::Fallback& fallback : final.speculation().fallbacks()) {
-      if (fallback.reason() == reason) return fallback.count();
-    }
-    return 0;
-  }
-};
-
-// Holds threads up until it is opened.
-class Gate {
- public:
-  void Pass() {
-    MutexLock lock(mutex_);
-    while (!open_) opened_.Wait(mutex_);
-  }
-  void Open() {
-    MutexLock lock(mutex_);
-    open_ = true;
-    opened_.NotifyAll();
-  }
-
- private:
-  Mutex mutex_;
-  CondVar opened_;
-  bool open_ ABSL_GUARDED_BY(mutex_) = false;
-};
-
-class GatewayServiceTest : public ::testing::Test {
- protected:
-  ~GatewayServiceTest() override {
-    if (gateway_ != nullptr) gateway_->OnReady(nullptr);
-    if (server_ != nullptr) server_->Shutdown(absl::ZeroDuration());
-    gateway_.reset();
-  }
-
-  void AddVerifier(std::unique_ptr<FakeVerifierService> service) {
-    const std::string address = "verifier-" + std::to_string(verifiers_.size());
-    options_.verifiers.push_back({.address = address});
-    servers_[address] = *RpcServer::Start({}, {service.get()}, {});
-    verifiers_.push_back(std::move(service));
-  }
-  void AddVerifier(doubles::FakeVerifierOptions options = {}) {
-    AddVerifier(std::make_unique<FakeVerifierService>(std::move(options)));
-  }
-
-  void AddDrafter(std::unique_ptr<FakeDrafterService> service) {
-    const std::string address = "drafter-" + std::to_string(drafters_.size());
-    options_.drafters.push_back({.address = address});
-    servers_[address] = *RpcServer::Start({}, {service.get()}, {});
-    drafters_.push_back(std::move(service));
-  }
-  void AddDrafter(doubles::FakeDrafterOptions options = {}) {
-    AddDrafter(std::make_unique<FakeDrafterService>(std::move(options)));
-  }
-
-  // Starts the gateway and waits until every peer was greeted and, unless told otherwise, a
-  // verifier is ready.
-  void Start(bool wait_until_ready = true) {
-    options_.channel = [this](const std::string& address) {
-      return servers_.at(address)->InProcessChannel();
-    };
-    options_.draft_deadline = draft_deadline_;
-    auto gateway = CreateGateway(options_);
-    ASSERT_THAT(gateway, IsOk());
-    gateway_ = *std::move(gateway);
-    server_ =
-        *RpcServer::Start({.max_message_bytes = max_message_bytes_}, {gateway_->service()}, {});
-    stub_ = v1::GatewayService::NewStub(server_->InProcessChannel());
-    if (!wait_until_ready) return;
-    AwaitStats([this](const v1::GetStatsResponse& stats) {
-      bool all_greeted = static_cast<std::size_t>(stats.peers_size()) == servers_.size();
-      for (const v1::Peer& peer : stats.peers()) {
-        all_greeted &= peer.ready() || peer.detail().starts_with("FAILED_PRECONDITION");
-      }
-      return all_greeted;
-    });
-  }
-
-  v1::GetStatsResponse Stats() {
-    grpc::ClientContext context;
-    v1::GetStatsResponse response;
-    EXPECT_TRUE(stub_->GetStats(&context, {}, &response).ok());
-    return response;
-  }
-
-  // Asks until the statistics are as wanted; the test's time limit is the only one.
-  void AwaitStats(const std::function<bool(const v1::GetStatsResponse&)>& wanted) {
-    while (!wanted(Stats())) {
-    }
-  }
-
-  // `read` hears each message; the stream is read to its end.
-  Generated Generate(const std::string& request, grpc::ClientContext* context = nullptr,
-                     const std::function<void(const v1::GenerateResponse&)>& read = nullptr) {
-    grpc::ClientContext own;
-    if (context == nullptr) context = &own;
-    const auto reader = stub_->Generate(context, ParseProto<v1::GenerateRequest>(request));
-    Generated generated;
-    v1::GenerateResponse response;
-    while (reader->Read(&response)) {
-      if (read) read(response);
-      if (response.has_started()) generated.started = response.started();
-      if (response.has_delta()) generated.deltas.push_back(response.delta());
-      if (response.has_final()) generated.final = response.final();
-    }
-    generated.status = FromGrpcStatus(reader->Finish());
-    return generated;
-  }
-
-  std::vector<TokenId> Plain(int count) { return doubles::ToyModel().Continue({5, 6, 7}, count); }
-
-  GatewayOptions options_;
-  absl::Duration draft_deadline_ = absl::Seconds(10);  // no draft is late unless a test says so
-  int max_message_bytes_ = 1 << 16;
-  std::vector<std::unique_ptr<FakeVerifierService>> verifiers_;
-  std::vector<std::unique_ptr<FakeDrafterService>> drafters_;
-  std::map<std::string, std::unique_ptr<RpcServer>> servers_;
-  std::unique_ptr<GatewayServer> gateway_;
-  std::unique_ptr<RpcServer> server_;
-  std::unique_ptr<v1::GatewayService::Stub> stub_;
-};
 
 TEST_F(GatewayServiceTest, GeneratesWhatTheModelSaysWithDraftingAndWithout) {
   AddVerifier();
@@ -309,6 +134,7 @@ TEST_F(GatewayServiceTest, AMessageThatIsTooLargeIsResourceExhausted) {
 
 TEST_F(GatewayServiceTest, OneRequestTooManyIsRefusedAndACancelledOneFreesEverything) {
   options_.max_requests = 1;
+  options_.admission.max_queue = 0;
   AddVerifier({.fault = [](std::uint64_t step) {
     return step == 1 ? VerifierFault::kSilent : VerifierFault::kNone;
   }});
@@ -620,6 +446,12 @@ TEST(CreateGatewayTest, NamesTheOptionThatIsOutOfRange) {
   refuses("max_requests: got 0", [](GatewayOptions& o) { o.max_requests = 0; });
   refuses("draft_deadline", [](GatewayOptions& o) { o.draft_deadline = absl::ZeroDuration(); });
   refuses("node_budget: got -1", [](GatewayOptions& o) { o.defaults.node_budget = -1; });
+  refuses("max_queue: got -1", [](GatewayOptions& o) { o.admission.max_queue = -1; });
+  refuses("queue_timeout: got 0",
+          [](GatewayOptions& o) { o.admission.queue_timeout = absl::ZeroDuration(); });
+  refuses("slow_reader_timeout: got -1s",
+          [](GatewayOptions& o) { o.readers.timeout = -absl::Seconds(1); });
+  refuses("max_unread_outputs: got -1", [](GatewayOptions& o) { o.readers.max_outputs = -1; });
   refuses("drafters_per_tenant: got 0", [](GatewayOptions& o) { o.drafters_per_tenant = 0; });
 }
 

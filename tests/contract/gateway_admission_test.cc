@@ -1,0 +1,228 @@
+// The gateway's front door over real gRPC: who waits, who is refused, slow readers, drain.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/retry_delay.h"
+#include "tests/contract/gateway_service_fixture.h"
+#include "tests/doubles/fake_clock.h"
+
+namespace recycling::gateway {
+namespace {
+
+constexpr char kRequest[] = "prompt_ids { ids: [5, 6, 7] } sampling { max_tokens: 9 }";
+
+class GatewayAdmissionTest : public GatewayServiceTest {
+ protected:
+  // A call whose answers nobody reads yet.
+  struct Call {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientReader<v1::GenerateResponse>> reader;
+    absl::Status End() {
+      v1::GenerateResponse response;
+      while (reader->Read(&response)) {
+      }
+      return FromGrpcStatus(reader->Finish());
+    }
+  };
+  std::unique_ptr<Call> Begin(const std::string& request = kRequest) {
+    auto call = std::make_unique<Call>();
+    call->reader = stub_->Generate(&call->context, ParseProto<v1::GenerateRequest>(request));
+    return call;
+  }
+
+  // A verifier whose sequences stop before their first step until the gate opens.
+  void AddGatedVerifier(std::uint32_t max_sequences) {
+    AddVerifier({.max_sequences = max_sequences, .on_call = [this](const std::string& call) {
+                   if (call == "verifier.verify 0") gate_.Pass();
+                 }});
+  }
+
+  void AwaitWaiting(std::uint32_t count) {
+    AwaitStats([&](const auto& stats) { return stats.requests_waiting() == count; });
+  }
+  void AwaitRunning(std::uint32_t count) {
+    AwaitStats([&](const auto& stats) { return stats.requests_running() == count; });
+  }
+  std::uint64_t Refusals(v1::RefusalReason reason) {
+    const v1::GetStatsResponse stats = Stats();
+    for (const v1::Refusal& refusal : stats.refusals()) {
+      if (refusal.reason() == reason) return refusal.count();
+    }
+    return 0;
+  }
+
+  Gate gate_;
+  doubles::FakeClock clock_;
+};
+
+TEST_F(GatewayAdmissionTest, WhatTheVerifiersHaveNoRoomForWaitsAndThenRuns) {
+  AddGatedVerifier(2);
+  Start();
+  EXPECT_EQ(Stats().requests_capacity(), 2u);
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.emplace_back([this] {
+      const Generated generated = Generate(kRequest);
+      EXPECT_THAT(generated.status, IsOk());
+      EXPECT_EQ(generated.tokens(), Plain(9));
+    });
+  }
+  AwaitStats([](const auto& stats) {
+    return stats.requests_running() == 2 && stats.requests_waiting() == 6;
+  });
+  gate_.Open();
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(Stats().requests_succeeded(), 8u);
+}
+
+TEST_F(GatewayAdmissionTest, AFullQueueRefusesAtOnceAndSaysWhenToComeBack) {
+  options_.admission.max_queue = 1;
+  AddGatedVerifier(1);
+  Start();
+  const auto runs = Begin();
+  AwaitRunning(1);
+  const auto waits = Begin();
+  AwaitWaiting(1);
+  const auto refused = Begin();
+  const absl::Status status = refused->End();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("requests")));
+  EXPECT_EQ(RetryDelay(status), absl::Seconds(1));
+  const auto& trailers = refused->context.GetServerTrailingMetadata();
+  const auto details = trailers.find("grpc-status-details-bin");
+  EXPECT_NE(details, trailers.end());
+  const auto pushback = trailers.find("grpc-retry-pushback-ms");
+  ASSERT_NE(pushback, trailers.end());
+  EXPECT_EQ(pushback->second, "1000");
+  EXPECT_EQ(Refusals(v1::REFUSAL_REASON_QUEUE_FULL), 1u);
+  gate_.Open();
+  EXPECT_THAT(runs->End(), IsOk());
+  EXPECT_THAT(waits->End(), IsOk());
+}
+
+TEST_F(GatewayAdmissionTest, WhoCancelsInTheQueueLeavesItAtOnce) {
+  AddGatedVerifier(1);
+  Start();
+  const auto runs = Begin();
+  AwaitRunning(1);
+  const auto waits = Begin();
+  AwaitWaiting(1);
+  waits->context.TryCancel();
+  EXPECT_THAT(waits->End(), StatusIs(absl::StatusCode::kCancelled));
+  AwaitWaiting(0);
+  EXPECT_EQ(Refusals(v1::REFUSAL_REASON_CANCELLED), 1u);
+  EXPECT_EQ(Stats().requests_running(), 1u);
+  gate_.Open();
+  EXPECT_THAT(runs->End(), IsOk());
+}
+
+TEST_F(GatewayAdmissionTest, WhoWaitsTooLongIsRefused) {
+  options_.clock = &clock_;
+  options_.admission.queue_timeout = absl::Seconds(30);
+  options_.readers.timeout = absl::Hours(1);
+  AddGatedVerifier(1);
+  Start();
+  const auto runs = Begin();
+  AwaitRunning(1);
+  const auto waits = Begin();
+  AwaitWaiting(1);
+  clock_.Advance(absl::Seconds(30));
+  const absl::Status status = waits->End();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("waited 30s")));
+  EXPECT_TRUE(RetryDelay(status).has_value());
+  EXPECT_EQ(Refusals(v1::REFUSAL_REASON_QUEUE_TIMEOUT), 1u);
+  gate_.Open();
+  EXPECT_THAT(runs->End(), IsOk());
+}
+
+TEST_F(GatewayAdmissionTest, AnOutputThatNobodyReadsFreesItsSlotAndIsDroppedInTheEnd) {
+  options_.clock = &clock_;
+  AddVerifier();
+  Start();
+  const auto unread = Begin();
+  AwaitStats([](const auto& stats) {
+    return stats.requests_succeeded() == 1 && stats.unread_outputs() == 1;
+  });
+  const v1::GetStatsResponse stats = Stats();
+  EXPECT_EQ(stats.requests_running(), 0u);
+  EXPECT_EQ(verifiers_[0]->fake().open_sequences(), 0);
+  EXPECT_EQ(stats.peers(0).requests_running(), 0u);
+  EXPECT_GT(stats.unread_bytes(), 9u);
+
+  clock_.Advance(options_.readers.timeout);
+  AwaitStats([](const auto& now) { return now.unread_outputs() == 0 && now.unread_bytes() == 0; });
+  EXPECT_EQ(Refusals(v1::REFUSAL_REASON_SLOW_READER), 1u);
+  EXPECT_THAT(unread->End(), StatusIs(absl::StatusCode::kCancelled));
+}
+
+TEST_F(GatewayAdmissionTest, AnOutputThatIsReadLateButInTimeIsWhole) {
+  options_.clock = &clock_;
+  AddVerifier();
+  Start();
+  const auto unread = Begin();
+  AwaitStats([](const auto& stats) { return stats.unread_outputs() == 1; });
+  clock_.Advance(options_.readers.timeout - absl::Seconds(1));
+  EXPECT_THAT(unread->End(), IsOk());
+  EXPECT_EQ(Refusals(v1::REFUSAL_REASON_SLOW_READER), 0u);
+}
+
+TEST_F(GatewayAdmissionTest, UnreadOutputsAreBoundedInNumber) {
+  options_.readers.max_outputs = 1;
+  AddVerifier();
+  Start();
+  const auto first = Begin();
+  AwaitStats([](const auto& stats) { return stats.unread_outputs() == 1; });
+  const auto second = Begin();
+  AwaitStats([](const auto& stats) {
+    return stats.requests_succeeded() == 2 && stats.unread_outputs() == 1;
+  });
+  EXPECT_THAT(first->End(), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(second->End(), IsOk());
+}
+
+TEST_F(GatewayAdmissionTest, DrainingLetsRunningOnesEndAndRefusesAllOthers) {
+  AddGatedVerifier(1);
+  Start();
+  const auto runs = Begin();
+  AwaitRunning(1);
+  const auto waits = Begin();
+  AwaitWaiting(1);
+  std::thread drain([this] { gateway_->Drain(absl::Hours(1)); });
+  const absl::Status refused = waits->End();
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kUnavailable, HasSubstr("draining")));
+  EXPECT_TRUE(RetryDelay(refused).has_value());
+  EXPECT_THAT(Begin()->End(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("draining")));
+  gate_.Open();
+  EXPECT_THAT(runs->End(), IsOk());
+  drain.join();
+  EXPECT_EQ(Refusals(v1::REFUSAL_REASON_DRAINING), 2u);
+  EXPECT_EQ(Stats().requests_succeeded(), 1u);
+}
+
+TEST_F(GatewayAdmissionTest, WhatRunsBeyondTheGraceEndsAsUnavailable) {
+  options_.clock = &clock_;
+  AddVerifier({.fault = [](std::uint64_t step) {
+    return step == 3 ? VerifierFault::kSilent : VerifierFault::kNone;
+  }});
+  Start();
+  Gate shown;
+  std::thread client([&] {
+    int deltas = 0;
+    const Generated generated = Generate(kRequest, nullptr, [&](const auto& response) {
+      if (response.has_delta() && ++deltas == 3) shown.Open();
+    });
+    EXPECT_THAT(generated.status,
+                StatusIs(absl::StatusCode::kUnavailable, HasSubstr("grace time")));
+    EXPECT_EQ(generated.tokens(), Plain(3));
+  });
+  shown.Pass();
+  std::thread drain([this] { gateway_->Drain(absl::Seconds(10)); });
+  AwaitStats(
+      [this](const auto&) { return Begin()->End().code() == absl::StatusCode::kUnavailable; });
+  clock_.Advance(absl::Seconds(10));
+  client.join();
+  drain.join();
+  EXPECT_EQ(verifiers_[0]->fake().open_sequences(), 0);
+}
+
+}  // namespace
+}  // namespace recycling::gateway
