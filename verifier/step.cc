@@ -77,7 +77,7 @@ absl::Status AddSegments(std::span<const Segment> segments, const StepLimits& li
                              .first_row = step.rows(),
                              .rows = segment.tokens.size()});
     const std::uint32_t context_length =
-        std::min(limits.context_length, segment.kv->context_length());
+        std::min(limits.context_length, segment.kv->max_positions());
     for (std::size_t row = 0; row < segment.tokens.size(); ++row) {
       RETURN_IF_ERROR(AddRow(segment, row, context_length, limits, step));
     }

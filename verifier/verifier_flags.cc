@@ -5,6 +5,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/time/time.h"
+#include "common/byte_size.h"
 
 ABSL_FLAG(std::string, model, "", "GGUF file of the llama architecture to serve. Required.");
 ABSL_FLAG(int, threads, 0, "Threads of the forward pass, at most 1024. 0: one for each core.");
@@ -16,6 +17,11 @@ ABSL_FLAG(std::uint32_t, k, 8, "Candidates returned for each row, 1 to 64.");
 ABSL_FLAG(int, max_tree_nodes, 256, "Most nodes of a draft tree beside the root, 0 to 4096.");
 ABSL_FLAG(int, prefill_chunk, 256, "Prompt tokens in one pass, 1 to 4096.");
 ABSL_FLAG(std::string, kv_type, "f16", "Number format of cached keys and values: f16 or f32.");
+ABSL_FLAG(recycling::ByteSize, kv_bytes, {},
+          "Bound on the memory of all cached keys and values, for example 2GiB: what open sequences "
+          "have and may still need, and prefixes kept for reuse. A sequence that may need more than "
+          "is left is refused when it opens. 0: what max_sequences of context_length take, at most "
+          "half of the memory this process may use.");
 ABSL_FLAG(
     absl::Duration, cost_budget, absl::Seconds(3),
     "Longest time to spend at start on measuring what passes of several sizes cost. 0: one row "
@@ -39,6 +45,7 @@ absl::StatusOr<VerifierOptions> OptionsFromFlags() {
                          .max_tree_nodes = absl::GetFlag(FLAGS_max_tree_nodes),
                          .prefill_chunk = absl::GetFlag(FLAGS_prefill_chunk),
                          .kv_type = absl::GetFlag(FLAGS_kv_type),
+                         .kv_bytes = absl::GetFlag(FLAGS_kv_bytes).bytes,
                          .kernel = absl::GetFlag(FLAGS_kernel),
                          .cost_budget = absl::GetFlag(FLAGS_cost_budget)};
 }

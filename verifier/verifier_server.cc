@@ -1,6 +1,7 @@
 #include "verifier/verifier_server.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <optional>
 #include <set>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/build_version.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -17,6 +19,7 @@
 #include "verifier/cost_probe.h"
 #include "verifier/model.h"
 #include "verifier/scheduler.h"
+#include "verifier/usable_memory.h"
 #include "verifier/verifier_service.h"
 
 namespace recycling::verifier {
@@ -42,6 +45,14 @@ absl::Status CheckOptions(const VerifierOptions& options) {
   RETURN_IF_ERROR(CheckRange("k", options.k, 1, 64));
   RETURN_IF_ERROR(CheckRange("max_tree_nodes", options.max_tree_nodes, 0, 4096));
   return CheckRange("prefill_chunk", options.prefill_chunk, 1, 4096);
+}
+
+// What the cache may take; at least a page unless the options say less.
+std::uint64_t KvBytes(const VerifierOptions& options, const KvLayout& layout,
+                      std::uint32_t context_length) {
+  if (options.kv_bytes != 0) return options.kv_bytes;
+  const std::uint64_t all = KvCache::AllBytes(layout, context_length, options.max_sequences);
+  return std::max(std::min(all, UsableMemory() / 2), KvCache::PageBytes(layout));
 }
 
 std::vector<TokenId> EndOfSequenceIds(const TokenizerData& data) {
@@ -100,16 +111,19 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                            .instruction_set = instruction_set,
                            .packing_progress = LogPacking(),
                            .context_length = options.context_length}));
+  const std::uint64_t kv_bytes =
+      KvBytes(options, KvLayout::Of(model->config(), kv_type), transformer->context_length());
   ASSIGN_OR_RETURN(std::unique_ptr<KvCache> cache,
                    KvCache::Create(model->config(), kv_type, transformer->context_length(),
-                                   options.max_sequences));
+                                   options.max_sequences, kv_bytes));
   VerifierFacts facts = {.model = model->identity(),
                          .build = BuildVersion(),
                          .model_description = model->Description()};
   ASSIGN_OR_RETURN(facts.tokenizer_chunks, SplitTokenizerData(model->tokenizer_data()));
-  std::string description = absl::StrCat(model->Description(), ", kernel ", transformer->kernel(),
-                                         ", up to ", options.max_sequences, " sequences of ",
-                                         transformer->context_length(), " tokens");
+  std::string description = absl::StrCat(
+      model->Description(), ", kernel ", transformer->kernel(), ", up to ", options.max_sequences,
+      " sequences of ", transformer->context_length(), " tokens, ",
+      absl::StrFormat("%.1f", std::ldexp(kv_bytes, -20)), " MiB for keys and values");
   auto scheduler = std::make_unique<Scheduler>(
       std::move(transformer), std::move(cache),
       SchedulerOptions{.vocab_size = model->identity().vocab_size,

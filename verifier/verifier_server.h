@@ -22,6 +22,9 @@ struct VerifierOptions {
   int max_tree_nodes = 256;          // beside the root, 0 to 4096
   int prefill_chunk = 256;           // rows of a prefill pass, 1 to 4096
   std::string kv_type = "f16";       // "f16" or "f32"
+  // Most memory of cached keys and values, bytes, at least a page (kv_cache.h); 0: what
+  // max_sequences of context_length take, at most half of UsableMemory().
+  std::uint64_t kv_bytes = 0;
   std::string kernel = "auto";       // a name of kernels/cpu.h, or "auto": the machine's best
   absl::Duration cost_budget = absl::Seconds(3);  // to measure passes of several sizes at start
 };

@@ -129,7 +129,8 @@ void BM_Attention(benchmark::State& state) {
   config.rope_freq_base = 10000;
   const KvLayout layout = KvLayout::Of(config, KvType::kF16);
   const VectorKernels& kernels = VectorKernelsFor(set);
-  const auto cache = *KvCache::Create(config, KvType::kF16, 1 << 20, 1);
+  const auto cache =
+      *KvCache::Create(config, KvType::kF16, static_cast<std::uint32_t>(positions), 1);
   const auto kv = *cache->Open();
   const std::vector<float> numbers(64, 0.25F);
   KvRows fresh;

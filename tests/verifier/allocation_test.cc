@@ -72,7 +72,7 @@ TEST_F(AllocationTest, ForwardAndCommitTakeNothingFromTheHeap) {
   const Segment segment = {
       .kv = kv.get(), .tokens = tokens, .parents = parents, .logit_rows = rows};
   long most = 0;
-  for (int step = 0; step < 30; ++step) {  // 60 positions: one page
+  for (int step = 0; step < 100; ++step) {  // 200 positions: four pages
     const long before = allocations;
     ASSERT_TRUE(transformer_->Forward({&segment, 1}, nullptr).ok());
     ASSERT_TRUE(transformer_->Commit(0, path).ok());

@@ -158,7 +158,9 @@ class AttentionTest : public testing::TestWithParam<InstructionSet> {
     std::vector<Sequence> sequences;
     Step step;
     for (const Part& part : parts) {
-      sequences.push_back({*cache->Open(), Tokens(part.prefix, config, type, random_)});
+      const auto most = static_cast<std::uint32_t>(part.prefix + 1);
+      sequences.push_back(
+          {*cache->Open({.max_positions = most}), Tokens(part.prefix, config, type, random_)});
       Fill(sequences.back(), part.prefix, config, kernels);
       const std::size_t first = step.rows();
       step.segments.push_back({.kv = sequences.back().kv.get(),

@@ -43,6 +43,11 @@ struct Engine {
   }
 
   std::unique_ptr<KvSequence> Open() { return *cache->Open(); }
+  // With what is kept of `tokens`.
+  std::unique_ptr<KvSequence> Open(std::span<const TokenId> tokens) {
+    return *cache->Open(
+        {.tokens = tokens, .max_reused = static_cast<std::uint32_t>(tokens.size())});
+  }
 
   std::unique_ptr<KvCache> cache;
   std::unique_ptr<Transformer> transformer;
@@ -246,9 +251,71 @@ TEST_P(BitsTest, CommittedPathsContinueAsAFreshRun) {
     tokens = Join(tokens, tree, path);
     if (step % 4 == 3) {  // takes some back
       tokens.resize(tokens.size() - static_cast<std::size_t>(random.Number(1, 8)));
-      kv->Truncate(static_cast<std::uint32_t>(tokens.size()));
+      ASSERT_TRUE(kv->Truncate(static_cast<std::uint32_t>(tokens.size())).ok());
     }
     ASSERT_EQ(kv->length(), tokens.size());
+  }
+}
+
+// Sequences on pages of others, which go on beside their owner: chunks end anywhere, and two with
+// the same prompt share a pass.
+TEST_P(BitsTest, ReusedPagesContinueAsAFreshRun) {
+  const auto model = LoadTiny(GetParam().spec);
+  ASSERT_NE(model, nullptr);
+  const std::uint32_t vocab = model->config().vocab_size;
+  Plain plain(model, GetParam());
+  Random random(13);
+  for (int threads = 1; threads <= 3; ++threads) {
+    Engine engine(
+        model,
+        {.threads = threads, .kv_type = GetParam().kv_type, .instruction_set = GetParam().set});
+    // Two pages and a bit are common to all; then they go their own ways.
+    const std::vector<TokenId> common = random.Tokens(2 * kKvBlockRows + 9, vocab);
+    std::vector<std::unique_ptr<KvSequence>> kv;
+    std::vector<std::vector<TokenId>> prompts;
+    for (int s = 0; s < 4; ++s) {
+      std::vector<TokenId>& prompt = prompts.emplace_back(common);
+      const auto own = random.Tokens(random.Number(0, 60), vocab);
+      prompt.insert(prompt.end(), own.begin(), own.end());
+      if (s == 2) prompt.resize(2 * kKvBlockRows);  // all of it is found
+      kv.push_back(engine.Open(prompt));
+      ASSERT_EQ(kv.back()->length(), s == 0 ? 0 : 2 * kKvBlockRows);
+      Prefill(engine, *kv.back(), std::span(prompt).subspan(kv.back()->length()), random);
+      kv.back()->Keep(prompt);
+      ASSERT_EQ(kv[0]->Keys(0, 0, 1), kv.back()->Keys(0, 0, 1));
+    }
+    for (int pass = 0; pass < 2; ++pass) {
+      std::vector<Tree> trees;
+      std::vector<int> wanted;  // the last row of each tree
+      for (std::size_t s = 0; s < kv.size(); ++s) {
+        trees.push_back(MakeTree(static_cast<Shape>(random.Number(0, 4)), vocab, random));
+        wanted.push_back(trees.back().size() - 1);
+      }
+      std::vector<Segment> segments;
+      for (std::size_t s = 0; s < kv.size(); ++s) {
+        segments.push_back(trees[s].AsSegment(kv[s].get(), {&wanted[s], 1}));
+      }
+      ASSERT_TRUE(engine.transformer->Forward(segments, nullptr).ok());
+      for (std::size_t s = 0; s < kv.size(); ++s) {
+        const std::vector<int> path = trees[s].Path(wanted[s]);
+        prompts[s] = Join(prompts[s], trees[s], path);
+        ASSERT_TRUE(
+            SameBits(LogitsOf(*engine.transformer, static_cast<int>(s)), plain.Logits(prompts[s])))
+            << threads << " threads, pass " << pass << ", sequence " << s;
+        ASSERT_TRUE(engine.transformer->Commit(static_cast<int>(s), path).ok());
+      }
+    }
+    // One comes back with what it generated.
+    kv[3]->Keep(prompts[3]);
+    kv.clear();
+    const auto back = engine.Open(prompts[3]);
+    ASSERT_EQ(back->length(), prompts[3].size() / kKvBlockRows * kKvBlockRows);
+    prompts[3].push_back(5);
+    const Tree rest = Chain(std::span(prompts[3]).subspan(back->length()));
+    const int last = rest.size() - 1;
+    const Segment segment = rest.AsSegment(back.get(), {&last, 1});
+    ASSERT_TRUE(engine.transformer->Forward({&segment, 1}, nullptr).ok());
+    ASSERT_TRUE(SameBits(LogitsOf(*engine.transformer, 0), plain.Logits(prompts[3])));
   }
 }
 
@@ -365,7 +432,7 @@ TEST(TransformerTest, CommitRefusesASequenceThatChangedSinceThePass) {
   const Tree root = Chain(std::vector<TokenId>{4});
   const Segment segment = root.AsSegment(kv.get(), {});
   ASSERT_TRUE(engine.transformer->Forward({&segment, 1}, nullptr).ok());
-  kv->Truncate(2);
+  ASSERT_TRUE(kv->Truncate(2).ok());
   EXPECT_EQ(engine.transformer->Commit(0, std::vector<int>{0}).code(),
             absl::StatusCode::kFailedPrecondition);
 }
@@ -402,20 +469,6 @@ TEST(TransformerTest, NumericsIdChangesWithWhatDecidesBitsOnly) {
   EXPECT_EQ(id(model, {.threads = 3, .max_rows = 7, .context_length = 99}), base);
   EXPECT_NE(id(model, {.kv_type = KvType::kF16}), base);
   EXPECT_NE(id(LoadTiny({.seed = 2}), {}), base);
-}
-
-TEST(KvCacheTest, SlotsAreBoundedAndComeBack) {
-  const auto model = LoadTiny({});
-  Engine engine(model, {}, 2);
-  auto first = engine.Open();
-  const auto second = engine.Open();
-  EXPECT_EQ(engine.cache->open_sequences(), 2);
-  EXPECT_EQ(engine.cache->Open().status().code(), absl::StatusCode::kResourceExhausted);
-  first.reset();
-  EXPECT_EQ(engine.cache->open_sequences(), 1);
-  EXPECT_TRUE(engine.cache->Open().ok());
-  EXPECT_FALSE(KvCache::Create(model->config(), KvType::kF32, 0, 1).ok());
-  EXPECT_FALSE(KvCache::Create(model->config(), KvType::kF32, 1, 0).ok());
 }
 
 }  // namespace

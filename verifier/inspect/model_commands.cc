@@ -43,7 +43,7 @@ class Sequence {
     return absl::OkStatus();
   }
 
-  void Clear() { kv_->Truncate(0); }
+  absl::Status Clear() { return kv_->Truncate(0); }
 
  private:
   Sequence(Transformer& transformer, std::unique_ptr<KvCache> cache, std::unique_ptr<KvSequence> kv)
@@ -113,7 +113,7 @@ absl::StatusOr<Perplexity> MeasurePerplexity(Transformer& transformer, KvType kv
     std::vector<TokenId> inputs(window.begin(), window.end() - 1);
     auto scored = bos ? window : window.subspan(1);
     if (bos) inputs.insert(inputs.begin(), *bos);
-    sequence.Clear();
+    RETURN_IF_ERROR(sequence.Clear());
     RETURN_IF_ERROR(sequence.Append(inputs, [&](std::span<const float> logits) {
       result.nats += Nats(logits, scored.front());
       scored = scored.subspan(1);
