@@ -1,0 +1,61 @@
+#include "common/caller_check.h"
+
+#include <openssl/crypto.h>
+
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
+#include "common/status_macros.h"
+
+namespace recycling {
+namespace {
+
+constexpr absl::string_view kScheme = "bearer ";
+
+// The key in the one value of `authorization`. Messages never show it.
+absl::StatusOr<std::string> KeyOf(const grpc::ServerContextBase& context) {
+  const auto [first, last] = context.client_metadata().equal_range("authorization");
+  if (first == last) {
+    return absl::UnauthenticatedError("authorization: got none, expected \"Bearer KEY\"");
+  }
+  if (std::next(first) != last) {
+    return absl::UnauthenticatedError("authorization: got several, expected one");
+  }
+  const absl::string_view value(first->second.data(), first->second.size());
+  if (!absl::StartsWithIgnoreCase(value, kScheme)) {
+    return absl::UnauthenticatedError("authorization: got another scheme, expected \"Bearer KEY\"");
+  }
+  return std::string(value.substr(kScheme.size()));
+}
+
+}  // namespace
+
+CallerCheck::CallerCheck(std::unique_ptr<ApiKeyFile> keys, std::string own_key)
+    : keys_(std::move(keys)), own_key_(std::move(own_key)) {}
+
+absl::StatusOr<Caller> CallerCheck::Check(const grpc::ServerContextBase& context,
+                                          Access access) const {
+  if (keys_ == nullptr) return Caller();
+  ASSIGN_OR_RETURN(const std::string key, KeyOf(context));
+  const bool own = !own_key_.empty() && key.size() == own_key_.size() &&
+                   CRYPTO_memcmp(key.data(), own_key_.data(), key.size()) == 0;
+  const ApiKey in_process;
+  const std::shared_ptr<const ApiKeys> keys = keys_->Get();
+  const ApiKey* known = own ? &in_process : keys->Find(key);
+  if (known == nullptr) return absl::UnauthenticatedError("authorization: the key is not known");
+  if (access == Access::kAdmin && known->role != KeyRole::kAdmin) {
+    return absl::PermissionDeniedError(
+        "the call takes a key for administration, got one for inference");
+  }
+  if (access == Access::kInference && known->role != KeyRole::kInference) {
+    return absl::PermissionDeniedError(
+        "the call takes a key for inference, got one for administration");
+  }
+  return Caller{.tenant = own ? "default" : known->tenant,
+                .limited = known->limited,
+                .limits = known->limits};
+}
+
+}  // namespace recycling

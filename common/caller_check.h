@@ -1,0 +1,51 @@
+// Who makes a call, by the key in its `authorization: Bearer KEY` metadata.
+#ifndef RECYCLING_COMMON_CALLER_CHECK_H_
+#define RECYCLING_COMMON_CALLER_CHECK_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/api_key_file.h"
+#include "common/api_keys.h"
+
+namespace recycling {
+
+// What a call takes. The roles are apart: neither may do what is the other's.
+enum class Access {
+  kAny,        // a key that is known
+  kInference,  // of role inference
+  kAdmin       // of role admin
+};
+
+struct Caller {
+  std::string tenant = "default";
+  bool limited = false;  // `limits` are its own; else the service's for those that say nothing
+  TenantLimits limits;
+};
+
+// Threads: any.
+class CallerCheck {
+ public:
+  // Without keys: every caller is tenant "default" and may do everything.
+  CallerCheck() = default;
+
+  // `own_key`, if not empty, may do what inference keys may, as tenant "default": for callers in
+  // the same process.
+  explicit CallerCheck(std::unique_ptr<ApiKeyFile> keys, std::string own_key = "");
+
+  bool has_keys() const { return keys_ != nullptr; }
+
+  // Unauthenticated without a key that is known; PermissionDenied if its role is another.
+  absl::StatusOr<Caller> Check(const grpc::ServerContextBase& context, Access access) const;
+
+ private:
+  const std::unique_ptr<ApiKeyFile> keys_;  // null: none
+  const std::string own_key_;
+};
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_CALLER_CHECK_H_
