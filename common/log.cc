@@ -7,12 +7,18 @@
 #include <cerrno>
 
 #include "absl/time/clock.h"
+#include "nlohmann/json.hpp"
 
 namespace recycling {
 namespace {
 
 constexpr std::size_t kMaxValueBytes = 1024;
 std::atomic<LogLevel> min_level = LogLevel::kInfo;
+std::atomic<LogFormat> log_format = LogFormat::kText;
+
+std::string Timestamp(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
+}
 
 bool IsPrintable(char c) { return c >= ' ' && c <= '~'; }
 
@@ -50,9 +56,9 @@ void AppendValue(std::string_view value, std::string* line) {
 
 std::string FormatLogLine(absl::Time time, LogLevel level, std::string_view message,
                           LogFields fields) {
-  std::string line = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
+  std::string line = Timestamp(time);
   line += ' ';
-  line += "IWE"[static_cast<int>(level)];
+  line += "DIWE"[static_cast<int>(level)];
   line += ' ';
   AppendEscaped(message, /*quoted=*/false, &line);
   for (const auto& [key, value] : fields) {
@@ -65,6 +71,20 @@ std::string FormatLogLine(absl::Time time, LogLevel level, std::string_view mess
   return line;
 }
 
+std::string FormatJsonLogLine(absl::Time time, LogLevel level, std::string_view message,
+                              LogFields fields) {
+  constexpr const char* kLevels[] = {"debug", "info", "warning", "error"};
+  nlohmann::ordered_json line = {
+      {"time", Timestamp(time)}, {"level", kLevels[static_cast<int>(level)]}, {"message", message}};
+  for (const auto& [key, value] : fields) {
+    const bool cut = value.size() > kMaxValueBytes;
+    line[std::string(key)] = cut ? value.substr(0, kMaxValueBytes) + "..." : value;
+  }
+  return line.dump(/*indent=*/-1, ' ', /*ensure_ascii=*/true,
+                   nlohmann::ordered_json::error_handler_t::replace) +
+         "\n";
+}
+
 std::string Escaped(std::string_view text) {
   std::string escaped;
   AppendEscaped(text, /*quoted=*/false, &escaped);
@@ -72,12 +92,18 @@ std::string Escaped(std::string_view text) {
 }
 
 void Log(LogLevel level, std::string_view message, LogFields fields) {
-  if (level < min_level.load(std::memory_order_relaxed)) return;
-  const std::string line = FormatLogLine(absl::Now(), level, message, fields);
+  if (!LogsLevel(level)) return;
+  const bool json = log_format.load(std::memory_order_relaxed) == LogFormat::kJson;
+  const std::string line =
+      (json ? FormatJsonLogLine : FormatLogLine)(absl::Now(), level, message, fields);
   while (write(STDERR_FILENO, line.data(), line.size()) < 0 && errno == EINTR) {
   }
 }
 
 void SetLogLevel(LogLevel level) { min_level.store(level, std::memory_order_relaxed); }
+
+bool LogsLevel(LogLevel level) { return level >= min_level.load(std::memory_order_relaxed); }
+
+void SetLogFormat(LogFormat format) { log_format.store(format, std::memory_order_relaxed); }
 
 }  // namespace recycling

@@ -5,6 +5,7 @@
 #include "absl/flags/flag.h"
 #include "absl/time/time.h"
 #include "common/log.h"
+#include "common/log_flags.h"
 
 ABSL_FLAG(std::vector<std::string>, health_listen, {},
           "Addresses that answer health checks alone, as in --listen.");
@@ -25,6 +26,7 @@ int RunService(int argc, char** argv, const ProgramInfo& info,
                  Escaped(words[0]).c_str());
     return kExitUsage;
   }
+  SetLogFromFlags();
   const absl::Status status = run();
   if (status.ok()) return kExitOk;
   std::fprintf(stderr, "%s: %s\n", info.name.c_str(),

@@ -7,6 +7,7 @@
 #include "common/proto_convert.h"
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
+#include "drafter/session_log.h"
 #include "drafter/tree_builder.h"
 
 namespace recycling::drafter {
@@ -16,15 +17,19 @@ namespace {
 // the peer.
 class DraftReactor final : public grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse> {
  public:
-  explicit DraftReactor(DrafterState* state) : state_(state) { StartRead(&request_); }
+  DraftReactor(DrafterState* state, const CallMetadata& metadata) : state_(state), log_(metadata) {
+    StartRead(&request_);
+  }
 
   void OnReadDone(bool ok) override {
     if (!ok) {
+      log_.Ended(absl::OkStatus());
       Finish(grpc::Status::OK);  // half-closed, or cancelled
       return;
     }
     const absl::StatusOr<bool> answered = Handle();
     if (!answered.ok()) {
+      log_.Ended(answered.status());
       Finish(ToGrpcStatus(answered.status()));
     } else if (*answered) {
       StartWrite(&response_);
@@ -37,6 +42,7 @@ class DraftReactor final : public grpc::ServerBidiReactor<v1::DraftRequest, v1::
     if (ok) {
       StartRead(&request_);
     } else {
+      log_.Ended(absl::CancelledError("the peer is gone"));
       Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the peer is gone"));
     }
   }
@@ -48,6 +54,7 @@ class DraftReactor final : public grpc::ServerBidiReactor<v1::DraftRequest, v1::
     if (request_.has_open()) {
       if (session_ != nullptr) return absl::InvalidArgumentError("got a second open");
       ASSIGN_OR_RETURN(session_, DraftSession::Open(request_.open(), state_));
+      log_.Opened(request_.open());
       return false;
     }
     if (session_ == nullptr) {
@@ -56,13 +63,17 @@ class DraftReactor final : public grpc::ServerBidiReactor<v1::DraftRequest, v1::
     if (!request_.has_step()) {
       return absl::InvalidArgumentError("got an empty message, expected a step");
     }
-    return session_->Step(request_.step(), &response_);
+    log_.Stepped(request_.step());
+    ASSIGN_OR_RETURN(const bool proposed, session_->Step(request_.step(), &response_));
+    if (proposed) log_.Answered(response_);
+    return proposed;
   }
 
   DrafterState* const state_;
   v1::DraftRequest request_;
   v1::DraftResponse response_;
   std::unique_ptr<DraftSession> session_;
+  SessionLog log_;
 };
 
 }  // namespace
@@ -132,8 +143,9 @@ DraftTree DraftSession::Propose(const Proposal& proposal) {
                         proposal.max_nodes, proposal.max_depth);
 }
 
-grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* NewDraftReactor(DrafterState* state) {
-  return new DraftReactor(state);
+grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* NewDraftReactor(
+    DrafterState* state, const CallMetadata& metadata) {
+  return new DraftReactor(state, metadata);
 }
 
 }  // namespace recycling::drafter

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/call_metadata.h"
 #include "drafter/adaptive_tree.h"
 #include "drafter/drafter_convert.h"
 #include "drafter/drafter_service.h"
@@ -51,7 +52,8 @@ class DraftSession {
 };
 
 // Deletes itself when the stream is done.
-grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* NewDraftReactor(DrafterState* state);
+grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* NewDraftReactor(
+    DrafterState* state, const CallMetadata& metadata);
 
 }  // namespace recycling::drafter
 

@@ -75,8 +75,8 @@ grpc::ServerUnaryReactor* GrpcDrafterService::Handshake(grpc::CallbackServerCont
 }
 
 grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* GrpcDrafterService::Draft(
-    grpc::CallbackServerContext*) {
-  return NewDraftReactor(&state_);
+    grpc::CallbackServerContext* context) {
+  return NewDraftReactor(&state_, context->client_metadata());
 }
 
 grpc::ServerUnaryReactor* GrpcDrafterService::Propose(grpc::CallbackServerContext* context,

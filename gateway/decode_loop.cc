@@ -38,14 +38,15 @@ DecodeLoop::DecodeLoop(DecodeRequest request, DecodeParts parts)
     : request_(std::move(request)),
       parts_(std::move(parts)),
       emission_(RulesOf(request_, parts_.verifier->info()), parts_.token_bytes),
-      session_(parts_.verifier->NewSession(request_.deadline)) {
+      session_(parts_.verifier->NewSession(request_.deadline, request_.origin)) {
   if (request_.speculation == Speculation::kOff) return;
   kind_ = absl::StrCat(request_.tenant, "\n", parts_.verifier->address());
   drafting_.emplace(DraftingOptions{.tenant = request_.tenant,
                                     .scope = request_.scope,
                                     .draft_deadline = parts_.draft_deadline,
                                     .deadline = request_.deadline,
-                                    .vocab_size = parts_.verifier->info().model.vocab_size},
+                                    .vocab_size = parts_.verifier->info().model.vocab_size,
+                                    .origin = request_.origin},
                     parts_.drafters, parts_.clock);
   if (request_.speculation == Speculation::kAuto) guard_ = parts_.ledger.guard(kind_);
 }

@@ -30,6 +30,7 @@
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "common/sampling_options.h"
+#include "common/trace_context.h"
 #include "gateway/decode_stats.h"
 #include "gateway/draft_guard.h"
 #include "gateway/draft_ledger.h"
@@ -56,6 +57,7 @@ struct DecodeRequest {
   std::string tenant = "default";
   absl::Time deadline = absl::InfiniteFuture();
   absl::Duration arrived;  // Clock::Monotonic() when the request came
+  CallOrigin origin;       // this request, for the peers' logs
 };
 
 // What the loop works with; what is referred to must outlive it.

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/draft_tree.h"
 #include "common/token_id.h"
+#include "common/trace_context.h"
 
 namespace recycling::gateway {
 
@@ -77,9 +78,10 @@ class DrafterClient {
  public:
   virtual ~DrafterClient() = default;
 
-  // Never blocks; failures surface in Receive.
+  // Never blocks; failures surface in Receive. The peer hears of `origin`, for its logs.
   virtual std::unique_ptr<DrafterSession> NewSession(const std::string& tenant, MatrixScope scope,
-                                                     absl::Time deadline) = 0;
+                                                     absl::Time deadline,
+                                                     const CallOrigin& origin) = 0;
 
   virtual const std::string& address() const = 0;
 };

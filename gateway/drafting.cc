@@ -61,7 +61,8 @@ std::optional<FallbackReason> Drafting::EnsureSession() {
   // Asking the directory costs nothing, so it is asked at every step.
   if (!picked.ok()) return ReasonOf(picked.status());
   drafter_ = *std::move(picked);
-  session_ = drafter_->NewSession(options_.tenant, options_.scope, options_.deadline);
+  session_ =
+      drafter_->NewSession(options_.tenant, options_.scope, options_.deadline, options_.origin);
   return std::nullopt;
 }
 

@@ -43,6 +43,7 @@ struct DraftingOptions {
   absl::Duration draft_deadline;  // longest wait for one draft
   absl::Time deadline;            // of the request
   std::uint32_t vocab_size = 0;
+  CallOrigin origin;  // the request, for the drafter's logs
 };
 
 // Threads: one.

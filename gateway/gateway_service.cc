@@ -7,19 +7,18 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "common/build_version.h"
-#include "common/log.h"
+#include "common/call_metadata.h"
 #include "common/proto_convert.h"
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
 #include "gateway/gateway_proto.h"
+#include "gateway/request_log.h"
 #include "gateway/utf8.h"
 
 namespace recycling::gateway {
 namespace {
 
-constexpr std::size_t kLongestRequestId = 128;
 // Tokenize and Detokenize are not counted by max_requests and run on gRPC's own threads: these
 // bounds keep one call short and its memory small.
 constexpr std::size_t kMostTextBytes = 1 << 20;
@@ -63,9 +62,11 @@ struct GatewayService::Generation {
   grpc::ByteBuffer bytes;
   absl::Time deadline;
   absl::Duration arrived;
+  TraceContext trace;
 
   // Filled in as the request is understood.
   std::string request_id;
+  std::string tenant;
   std::shared_ptr<const ServedModel> model;
   std::shared_ptr<VerifierClient> verifier;
   DecodeRequest request;
@@ -108,6 +109,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
   generation->bytes = *request;
   generation->deadline = DeadlineOf(*context);
   generation->arrived = clock_.Monotonic();
+  generation->trace = OriginOf(context->client_metadata()).trace;
   generation->ticket = queue_.NewTicket();
   const auto leave = [this, ticket = generation->ticket] { queue_.Leave(ticket); };
   writer->OnCancelCall(leave);
@@ -194,6 +196,8 @@ absl::Status GatewayService::Plan(Generation& generation) {
                               generation.model->info.context_length, options_.defaults, Random64));
   generation.request.deadline = generation.deadline;
   generation.request.arrived = generation.arrived;
+  generation.request.origin = {.request_id = generation.request_id, .trace = generation.trace};
+  generation.tenant = generation.request.tenant;
   generation.prompt_tokens = static_cast<std::uint32_t>(generation.request.prompt_ids.size());
   generation.seed = *generation.request.sampling.seed;
   ASSIGN_OR_RETURN(generation.verifier, verifiers_.Pick());
@@ -229,20 +233,12 @@ void GatewayService::Decode(Generation& generation) {
 }
 
 void GatewayService::Log(const Generation& generation) const {
-  const DecodeOutcome& outcome = generation.outcome;
-  const double seconds = absl::ToDoubleSeconds(outcome.timings.decode);
-  const double rate = seconds > 0 ? outcome.completion_tokens / seconds : 0;
-  const char* const kReasons[] = {"eos", "stop_string", "stop_token", "length"};
-  recycling::Log(
-      LogLevel::kInfo, "generate",
-      {{"request_id", generation.request_id},
-       {"prompt_tokens", absl::StrCat(generation.prompt_tokens)},
-       {"completion_tokens", absl::StrCat(outcome.completion_tokens)},
-       {"tokens_per_second", absl::StrFormat("%.1f", rate)},
-       {"mean_accepted_tokens", absl::StrFormat("%.2f", outcome.speculation.MeanAcceptedTokens())},
-       {"seconds", absl::StrFormat("%.3f", absl::ToDoubleSeconds(outcome.timings.total))},
-       {"end", outcome.status.ok() ? kReasons[static_cast<int>(outcome.finish.reason)]
-                                   : outcome.status.ToString()}});
+  LogRequest({.request_id = generation.request_id,
+              .trace = generation.trace,
+              .tenant = generation.tenant,
+              .prompt_tokens = generation.prompt_tokens,
+              .verifier = generation.verifier == nullptr ? "" : generation.verifier->address()},
+             generation.outcome);
 }
 
 absl::StatusOr<std::shared_ptr<const ServedModel>> GatewayService::Model() const {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/call_metadata.h"
 #include "common/proto_convert.h"
 #include "common/protocol_version.h"
 #include "common/status_grpc.h"
@@ -63,9 +64,10 @@ void StepToProto(const DraftStep& step, pb::DraftStep* proto) {
 class GrpcDrafterSession final : public DrafterSession {
  public:
   GrpcDrafterSession(std::shared_ptr<pb::DrafterService::Stub> stub, pb::OpenSession open,
-                     absl::Time deadline)
+                     absl::Time deadline, const CallOrigin& origin)
       : stub_(std::move(stub)),
-        call_(DraftCall::Start(deadline, [this](auto* context, auto* reactor) {
+        call_(DraftCall::Start(deadline, [this, &origin](auto* context, auto* reactor) {
+          AddOrigin(origin, context);
           stub_->async()->Draft(context, reactor);
         })) {
     call_->Send([&open](pb::DraftRequest& request) { *request.mutable_open() = std::move(open); });
@@ -138,13 +140,14 @@ absl::StatusOr<std::shared_ptr<GrpcDrafterClient>> GrpcDrafterClient::Connect(
 
 std::unique_ptr<DrafterSession> GrpcDrafterClient::NewSession(const std::string& tenant,
                                                               MatrixScope scope,
-                                                              absl::Time deadline) {
+                                                              absl::Time deadline,
+                                                              const CallOrigin& origin) {
   pb::OpenSession open;
   ModelIdentityToProto(model_, open.mutable_model());
   open.set_k(k_);
   open.set_tenant(tenant);
   open.set_scope(ScopeToProto(scope));
-  return std::make_unique<GrpcDrafterSession>(stub_, std::move(open), deadline);
+  return std::make_unique<GrpcDrafterSession>(stub_, std::move(open), deadline, origin);
 }
 
 }  // namespace recycling::gateway

@@ -25,7 +25,8 @@ class GrpcDrafterClient final : public DrafterClient {
       const ModelIdentity& model, std::uint32_t k, absl::Duration timeout);
 
   std::unique_ptr<DrafterSession> NewSession(const std::string& tenant, MatrixScope scope,
-                                             absl::Time deadline) override;
+                                             absl::Time deadline,
+                                             const CallOrigin& origin) override;
   const std::string& address() const override { return address_; }
 
  private:

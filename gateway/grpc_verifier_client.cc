@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/call_metadata.h"
 #include "common/proto_convert.h"
 #include "common/protocol_version.h"
 #include "common/status_grpc.h"
@@ -122,12 +123,13 @@ absl::StatusOr<StepVerified> VerifiedFromProto(const pb::StepVerified& proto, st
 class GrpcVerifierSession final : public VerifierSession {
  public:
   GrpcVerifierSession(std::shared_ptr<pb::VerifierService::Stub> stub, std::string address,
-                      const VerifierInfo& info, absl::Time deadline)
+                      const VerifierInfo& info, absl::Time deadline, const CallOrigin& origin)
       : stub_(std::move(stub)),
         address_(std::move(address)),
         model_(info.model),
         numerics_id_(info.numerics_id),
-        call_(DecodeCall::Start(deadline, [this](auto* context, auto* reactor) {
+        call_(DecodeCall::Start(deadline, [this, &origin](auto* context, auto* reactor) {
+          AddOrigin(origin, context);
           stub_->async()->Decode(context, reactor);
         })) {}
 
@@ -240,8 +242,9 @@ absl::StatusOr<TokenizerData> GrpcVerifierClient::FetchTokenizer(absl::Duration 
   return data;
 }
 
-std::unique_ptr<VerifierSession> GrpcVerifierClient::NewSession(absl::Time deadline) {
-  return std::make_unique<GrpcVerifierSession>(stub_, address_, info_, deadline);
+std::unique_ptr<VerifierSession> GrpcVerifierClient::NewSession(absl::Time deadline,
+                                                                const CallOrigin& origin) {
+  return std::make_unique<GrpcVerifierSession>(stub_, address_, info_, deadline, origin);
 }
 
 }  // namespace recycling::gateway

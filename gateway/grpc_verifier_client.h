@@ -27,7 +27,8 @@ class GrpcVerifierClient final : public VerifierClient {
 
   // Its Open says what the handshake said, so that a verifier that has taken the address since
   // refuses it: Unavailable, as if the first one were lost.
-  std::unique_ptr<VerifierSession> NewSession(absl::Time deadline) override;
+  std::unique_ptr<VerifierSession> NewSession(absl::Time deadline,
+                                              const CallOrigin& origin) override;
   const VerifierInfo& info() const override { return info_; }
   const std::string& address() const override { return address_; }
 

@@ -15,6 +15,7 @@
 #include "common/model_identity.h"
 #include "common/sampling_options.h"
 #include "common/token_id.h"
+#include "common/trace_context.h"
 
 namespace recycling::gateway {
 
@@ -99,8 +100,10 @@ class VerifierClient {
  public:
   virtual ~VerifierClient() = default;
 
-  // Never blocks for long; failures surface in Open. `deadline` bounds the whole session.
-  virtual std::unique_ptr<VerifierSession> NewSession(absl::Time deadline) = 0;
+  // Never blocks for long; failures surface in Open. `deadline` bounds the whole session; the peer
+  // hears of `origin`, for its logs.
+  virtual std::unique_ptr<VerifierSession> NewSession(absl::Time deadline,
+                                                      const CallOrigin& origin) = 0;
 
   virtual const VerifierInfo& info() const = 0;
   virtual const std::string& address() const = 0;

@@ -10,6 +10,7 @@
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
 #include "verifier/rpc_sequence.h"
+#include "verifier/sequence_log.h"
 #include "verifier/verifier_convert.h"
 
 namespace recycling::verifier {
@@ -51,9 +52,9 @@ class TokenizerReactor final : public grpc::ServerWriteReactor<v1::GetTokenizerR
 // write, or the end. Only OnCancel may come in between.
 class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse> {
  public:
-  // Both must outlive the reactor.
-  DecodeReactor(Scheduler& scheduler, const ModelIdentity& model)
-      : scheduler_(scheduler), model_(model), sequence_(scheduler) {
+  // Scheduler and model must outlive the reactor.
+  DecodeReactor(Scheduler& scheduler, const ModelIdentity& model, const CallMetadata& metadata)
+      : scheduler_(scheduler), model_(model), sequence_(scheduler), log_(metadata) {
     StartRead(&request_);
   }
 
@@ -89,6 +90,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
     ASSIGN_OR_RETURN(SequenceOptions options, ReadOpen(request_.open(), model_, scheduler_));
     return sequence_.Open(std::move(options), [this](absl::StatusOr<OpenResult> result) {
       if (!result.ok()) return End(result.status());
+      log_.Opened(*result);
       OpenResultToProto(*result, scheduler_.load(), response_.mutable_opened());
       StartWrite(&response_);
     });
@@ -102,6 +104,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
                      StepFromProto(request_.verify(), scheduler_.options().max_tree_nodes));
     return sequence_.Verify(std::move(step), [this](absl::StatusOr<StepResult> result) {
       if (!result.ok()) return End(result.status());
+      log_.Stepped(*result);
       StepResultToProto(*result, request_.verify().step(), request_.verify().base(),
                         scheduler_.load(), response_.mutable_verified());
       StartWrite(&response_);
@@ -111,12 +114,14 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
   // The slot is free before the client hears of the end.
   void End(const absl::Status& status) {
     sequence_.Close();
+    log_.Ended(status);
     Finish(ToGrpcStatus(status));
   }
 
   Scheduler& scheduler_;
   const ModelIdentity& model_;
   RpcSequence sequence_;
+  SequenceLog log_;
   v1::DecodeRequest request_;
   v1::DecodeResponse response_;
 };
@@ -206,8 +211,8 @@ grpc::ServerWriteReactor<v1::GetTokenizerResponse>* VerifierService::GetTokenize
 }
 
 grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>* VerifierService::Decode(
-    grpc::CallbackServerContext*) {
-  return new DecodeReactor(scheduler_, facts_.model);
+    grpc::CallbackServerContext* context) {
+  return new DecodeReactor(scheduler_, facts_.model, context->client_metadata());
 }
 
 grpc::ServerUnaryReactor* VerifierService::Verify(grpc::CallbackServerContext*,

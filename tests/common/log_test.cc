@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "nlohmann/json.hpp"
+
 namespace recycling {
 namespace {
 
@@ -14,6 +16,7 @@ TEST(FormatLogLineTest, WritesTimeLevelMessageAndFields) {
             "2026-01-02T03:04:05.678Z W slow\n");
   EXPECT_EQ(FormatLogLine(kTime, LogLevel::kError, "x", {{"a", "1"}, {"b", "2"}}),
             "2026-01-02T03:04:05.678Z E x a=1 b=2\n");
+  EXPECT_EQ(FormatLogLine(kTime, LogLevel::kDebug, "x", {}), "2026-01-02T03:04:05.678Z D x\n");
 }
 
 std::string Value(const std::string& value) {
@@ -45,10 +48,58 @@ TEST(FormatLogLineTest, CutsLongValues) {
   EXPECT_EQ(Value(std::string(1025, 'a')), "\"" + std::string(1024, 'a') + "...\"");
 }
 
+std::string JsonValue(const std::string& value) {
+  const std::string line = FormatJsonLogLine(kTime, LogLevel::kInfo, "m", {{"k", value}});
+  EXPECT_TRUE(line.ends_with("\n")) << line;
+  for (const char c : line.substr(0, line.size() - 1)) EXPECT_TRUE(c >= ' ' && c <= '~') << line;
+  const auto parsed = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  EXPECT_TRUE(parsed.is_object() && parsed["k"].is_string()) << line;
+  return parsed["k"].get<std::string>();
+}
+
+TEST(FormatJsonLogLineTest, WritesOneObjectOfStrings) {
+  EXPECT_EQ(FormatJsonLogLine(kTime, LogLevel::kDebug, "listening", {{"b", "2"}, {"a", "x y"}}),
+            "{\"time\":\"2026-01-02T03:04:05.678Z\",\"level\":\"debug\","
+            "\"message\":\"listening\",\"b\":\"2\",\"a\":\"x y\"}\n");
+  EXPECT_EQ(FormatJsonLogLine(kTime, LogLevel::kError, "m", {}),
+            "{\"time\":\"2026-01-02T03:04:05.678Z\",\"level\":\"error\",\"message\":\"m\"}\n");
+}
+
+TEST(FormatJsonLogLineTest, GivesBackWhatItWasGivenWhateverItHolds) {
+  for (const std::string& value :
+       {std::string("plain"), std::string(""), std::string("say \"a\\b\""),
+        std::string("x\n\",\"level\":\"error"), std::string("\x1b[31m\r\t\x7f"),
+        std::string("\0", 1), std::string("\xc2\x9b \xe2\x80\xa8 \xf0\x9f\x98\x80")}) {
+    EXPECT_EQ(JsonValue(value), value);
+  }
+}
+
+TEST(FormatJsonLogLineTest, ReplacesWhatIsNotUtf8AndCutsLongValues) {
+  EXPECT_EQ(JsonValue("a\xff"
+                      "b"),
+            "a\xef\xbf\xbd"
+            "b");
+  EXPECT_EQ(JsonValue("\xc3"), "\xef\xbf\xbd");
+  EXPECT_EQ(JsonValue(std::string(1024, 'a')), std::string(1024, 'a'));
+  EXPECT_EQ(JsonValue(std::string(1025, 'a')), std::string(1024, 'a') + "...");
+}
+
+TEST(LogTest, WritesJsonWhereAsked) {
+  SetLogFormat(LogFormat::kJson);
+  testing::internal::CaptureStderr();
+  Log(LogLevel::kInfo, "m", {{"k", "v"}});
+  SetLogFormat(LogFormat::kText);
+  const auto line = nlohmann::json::parse(testing::internal::GetCapturedStderr(), nullptr, false);
+  ASSERT_TRUE(line.is_object());
+  EXPECT_EQ(line["k"], "v");
+}
+
 TEST(LogTest, DropsLinesBelowTheLevel) {
   SetLogLevel(LogLevel::kWarning);
   testing::internal::CaptureStderr();
   Log(LogLevel::kInfo, "dropped");
+  EXPECT_FALSE(LogsLevel(LogLevel::kInfo));
+  EXPECT_TRUE(LogsLevel(LogLevel::kWarning));
   Log(LogLevel::kWarning, "kept");
   SetLogLevel(LogLevel::kInfo);
   const std::string written = testing::internal::GetCapturedStderr();

@@ -175,7 +175,8 @@ FakeDrafterClient::FakeDrafterClient(FakeDrafterOptions options)
 
 std::unique_ptr<gateway::DrafterSession> FakeDrafterClient::NewSession(const std::string&,
                                                                        gateway::MatrixScope,
-                                                                       absl::Time) {
+                                                                       absl::Time,
+                                                                       const CallOrigin&) {
   return std::make_unique<FakeDrafterSession>(options_);
 }
 

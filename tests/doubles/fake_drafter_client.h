@@ -74,7 +74,8 @@ class FakeDrafterClient final : public gateway::DrafterClient {
 
   std::unique_ptr<gateway::DrafterSession> NewSession(const std::string& tenant,
                                                       gateway::MatrixScope scope,
-                                                      absl::Time deadline) override;
+                                                      absl::Time deadline,
+                                                      const CallOrigin& origin) override;
   const std::string& address() const override { return options_->address; }
 
   const FakeDrafterOptions& options() const { return *options_; }

@@ -96,7 +96,7 @@ grpc::Status FakeDrafterService::Draft(
   }
   const auto session = FakeDrafterClient(std::move(options))
                            .NewSession(request.open().tenant(), gateway::MatrixScope::kTenant,
-                                       absl::InfiniteFuture());
+                                       absl::InfiniteFuture(), {});
   while (stream->Read(&request)) {
     const std::uint64_t step = request.step().step();
     session->Send(StepFromProto(request.step()));

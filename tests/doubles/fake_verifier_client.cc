@@ -250,7 +250,8 @@ FakeVerifierClient::FakeVerifierClient(FakeVerifierOptions options)
   info_.eos_token_ids = options_->model->EndOfSequenceIds();
 }
 
-std::unique_ptr<gateway::VerifierSession> FakeVerifierClient::NewSession(absl::Time deadline) {
+std::unique_ptr<gateway::VerifierSession> FakeVerifierClient::NewSession(absl::Time deadline,
+                                                                         const CallOrigin&) {
   return std::make_unique<FakeVerifierSession>(options_, open_sequences_, deadline);
 }
 

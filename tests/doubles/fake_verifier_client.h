@@ -55,7 +55,8 @@ class FakeVerifierClient final : public gateway::VerifierClient {
  public:
   explicit FakeVerifierClient(FakeVerifierOptions options = {});
 
-  std::unique_ptr<gateway::VerifierSession> NewSession(absl::Time deadline) override;
+  std::unique_ptr<gateway::VerifierSession> NewSession(absl::Time deadline,
+                                                       const CallOrigin& origin) override;
   const gateway::VerifierInfo& info() const override { return info_; }
   const std::string& address() const override { return options_->address; }
 

@@ -115,7 +115,7 @@ grpc::Status FakeVerifierService::GetTokenizer(
 grpc::Status FakeVerifierService::Decode(
     grpc::ServerContext*, grpc::ServerReaderWriter<pb::DecodeResponse, pb::DecodeRequest>* stream) {
   // A deadline makes silence return; the silence itself is kept here, by reading on.
-  const auto session = fake_.NewSession(absl::InfinitePast());
+  const auto session = fake_.NewSession(absl::InfinitePast(), {});
   pb::DecodeRequest request;
   while (stream->Read(&request)) {
     pb::DecodeResponse response;
@@ -146,7 +146,7 @@ grpc::Status FakeVerifierService::Verify(grpc::ServerContext* context,
                                          pb::VerifyResponse* response) {
   const absl::Status meant = CheckMeant(request->open(), fake_.info());
   if (!meant.ok()) return ToGrpcStatus(meant);
-  const auto session = fake_.NewSession(DeadlineOf(*context));
+  const auto session = fake_.NewSession(DeadlineOf(*context), {});
   const auto opened = session->Open(OpenFromProto(request->open()));
   if (!opened.ok()) return ToGrpcStatus(opened.status());
   auto step = StepFromProto(request->verify());

@@ -28,10 +28,10 @@ struct Output {
 Output Generate(FakeVerifierClient& verifier, FakeDrafterClient* drafter,
                 const SamplingOptions& sampling, std::size_t count) {
   const std::vector<TokenId> prompt = {5, 6, 7};
-  auto sequence = verifier.NewSession(kNoDeadline);
-  auto drafts = drafter == nullptr
-                    ? nullptr
-                    : drafter->NewSession("default", gateway::MatrixScope::kTenant, kNoDeadline);
+  auto sequence = verifier.NewSession(kNoDeadline, {});
+  auto drafts = drafter == nullptr ? nullptr
+                                   : drafter->NewSession("default", gateway::MatrixScope::kTenant,
+                                                         kNoDeadline, {});
   auto opened = sequence->Open({.prompt_ids = prompt, .sampling = sampling});
   EXPECT_THAT(opened, IsOk());
   Output output;
@@ -151,8 +151,8 @@ TEST(FakesTest, OneTraceShowsDraftBeforeVerifyBeforeUpdate) {
   FakeDrafterClient drafter(
       {.trace = trace, .on_call = [&](const std::string& call) { hooked.push_back(call); }});
   {
-    auto sequence = verifier.NewSession(kNoDeadline);
-    auto drafts = drafter.NewSession("default", gateway::MatrixScope::kTenant, kNoDeadline);
+    auto sequence = verifier.NewSession(kNoDeadline, {});
+    auto drafts = drafter.NewSession("default", gateway::MatrixScope::kTenant, kNoDeadline, {});
     const auto opened = sequence->Open({.prompt_ids = {5}});
     drafts->Send({.step = 0, .proposal = gateway::Proposal{.base = 1, .root = 5}});
     ASSERT_THAT(drafts->Receive(0, {}), IsOk());
@@ -169,7 +169,7 @@ TEST(FakesTest, OneTraceShowsDraftBeforeVerifyBeforeUpdate) {
 TEST(FakeVerifierTest, ReturnsCandidatesAndLogprobsWhereAsked) {
   const ToyModel model;
   FakeVerifierClient verifier({.k = 4});
-  auto sequence = verifier.NewSession(kNoDeadline);
+  auto sequence = verifier.NewSession(kNoDeadline, {});
   const auto opened =
       sequence->Open({.prompt_ids = {5, 6, 7}, .sampling = {.top_logprobs = 2}, .learn_last = 1});
   ASSERT_THAT(opened, IsOk());
@@ -186,7 +186,7 @@ TEST(FakeVerifierTest, ReturnsCandidatesAndLogprobsWhereAsked) {
 TEST(FakeVerifierTest, StopsAtEndOfSequenceInsideAnAcceptedRun) {
   const auto model = std::make_shared<ToyModel>(ToyModelOptions{.script = {{3, 2}}});
   FakeVerifierClient verifier({.model = model});
-  auto sequence = verifier.NewSession(kNoDeadline);
+  auto sequence = verifier.NewSession(kNoDeadline, {});
   ASSERT_THAT(sequence->Open({.prompt_ids = {5, 6}}), IsOk());
   const auto tree =
       FakeDraft({.model = model}, 0, {.base = 2, .root = 6, .max_nodes = 16, .max_depth = 4},
@@ -201,7 +201,7 @@ TEST(FakeVerifierTest, StopsAtEndOfSequenceInsideAnAcceptedRun) {
 TEST(FakeVerifierTest, RefusesWhatARealOneRefuses) {
   FakeVerifierClient verifier({.context_length = 8, .max_sequences = 1});
   const auto open = [&](const gateway::OpenSequence& what) {
-    return verifier.NewSession(kNoDeadline)->Open(what).status();
+    return verifier.NewSession(kNoDeadline, {})->Open(what).status();
   };
   EXPECT_THAT(open({}), StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(open({.prompt_ids = {320}}), StatusIs(absl::StatusCode::kInvalidArgument));
@@ -212,7 +212,7 @@ TEST(FakeVerifierTest, RefusesWhatARealOneRefuses) {
   EXPECT_THAT(open({.prompt_ids = {1}, .sampling = {.top_p = 2}}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("top_p")));
 
-  auto sequence = verifier.NewSession(kNoDeadline);
+  auto sequence = verifier.NewSession(kNoDeadline, {});
   EXPECT_THAT(sequence->Verify({.base = 1}), StatusIs(absl::StatusCode::kFailedPrecondition));
   EXPECT_THAT(sequence->Open({.prompt_ids = {1, 2}}), IsOk());
   EXPECT_THAT(open({.prompt_ids = {1}}), StatusIs(absl::StatusCode::kResourceExhausted));
@@ -240,7 +240,7 @@ TEST(FakeVerifierTest, FailsAtTheChosenStep) {
       {.fault = [&](std::uint64_t step) { return step == 1 ? fault : VerifierFault::kNone; }});
   const auto second = [&](VerifierFault which, absl::Time deadline) {
     fault = which;
-    auto sequence = verifier.NewSession(deadline);
+    auto sequence = verifier.NewSession(deadline, {});
     EXPECT_THAT(sequence->Open({.prompt_ids = {1}}), IsOk());
     EXPECT_THAT(sequence->Verify({.step = 0, .base = 1}), IsOk());
     return sequence->Verify({.step = 1, .base = 2});
@@ -258,7 +258,7 @@ TEST(FakeVerifierTest, FailsAtTheChosenStep) {
 
 TEST(FakeVerifierTest, CancelEndsASilentStep) {
   FakeVerifierClient verifier({.fault = [](std::uint64_t) { return VerifierFault::kSilent; }});
-  auto sequence = verifier.NewSession(kNoDeadline);
+  auto sequence = verifier.NewSession(kNoDeadline, {});
   ASSERT_THAT(sequence->Open({.prompt_ids = {1}}), IsOk());
   std::thread canceller([&] { sequence->Cancel(); });
   EXPECT_THAT(sequence->Verify({.base = 1}), StatusIs(absl::StatusCode::kCancelled));
@@ -285,7 +285,7 @@ TEST(FakeDrafterTest, FailsAtTheChosenStepAndStaysBroken) {
   FakeDrafterClient drafter({.fault = [&](std::uint64_t) { return fault; }, .clock = &clock});
   const auto receive = [&](DraftFault which) {
     fault = which;
-    auto session = drafter.NewSession("default", gateway::MatrixScope::kTenant, kNoDeadline);
+    auto session = drafter.NewSession("default", gateway::MatrixScope::kTenant, kNoDeadline, {});
     session->Send({.step = 0, .proposal = gateway::Proposal{.base = 1}});
     const auto first = session->Receive(0, absl::Milliseconds(20));
     fault = DraftFault::kNone;

@@ -22,8 +22,8 @@ class MockVerifierSession : public gateway::VerifierSession {
 
 class MockVerifierClient : public gateway::VerifierClient {
  public:
-  MOCK_METHOD(std::unique_ptr<gateway::VerifierSession>, NewSession, (absl::Time deadline),
-              (override));
+  MOCK_METHOD(std::unique_ptr<gateway::VerifierSession>, NewSession,
+              (absl::Time deadline, const CallOrigin& origin), (override));
   MOCK_METHOD(const gateway::VerifierInfo&, info, (), (const, override));
   MOCK_METHOD(const std::string&, address, (), (const, override));
 };

@@ -24,10 +24,10 @@ TEST(MockVerifierClientTest, ScriptsAStep) {
   EXPECT_CALL(*session, Verify(Field(&gateway::VerifyStep::base, 1))).WillOnce(Return(verified));
   EXPECT_CALL(*session, Cancel());
   MockVerifierClient client;
-  EXPECT_CALL(client, NewSession(absl::InfiniteFuture()))
+  EXPECT_CALL(client, NewSession(absl::InfiniteFuture(), _))
       .WillOnce(Return(ByMove(std::move(session))));
 
-  const auto made = client.NewSession(absl::InfiniteFuture());
+  const auto made = client.NewSession(absl::InfiniteFuture(), {});
   EXPECT_THAT(made->Open({.prompt_ids = {3}}), IsOk());
   EXPECT_EQ(made->Verify({.step = 0, .base = 1})->tokens, verified.tokens);
   made->Cancel();
@@ -39,11 +39,11 @@ TEST(MockDrafterClientTest, ScriptsALateDraft) {
   EXPECT_CALL(*session, Receive(4, absl::Milliseconds(5)))
       .WillOnce(Return(absl::DeadlineExceededError("late")));
   MockDrafterClient client;
-  EXPECT_CALL(client, NewSession("default", gateway::MatrixScope::kTenant, _))
+  EXPECT_CALL(client, NewSession("default", gateway::MatrixScope::kTenant, _, _))
       .WillOnce(Return(ByMove(std::move(session))));
 
   const auto made =
-      client.NewSession("default", gateway::MatrixScope::kTenant, absl::InfiniteFuture());
+      client.NewSession("default", gateway::MatrixScope::kTenant, absl::InfiniteFuture(), {});
   made->Send({.step = 4});
   EXPECT_THAT(made->Receive(4, absl::Milliseconds(5)),
               StatusIs(absl::StatusCode::kDeadlineExceeded));

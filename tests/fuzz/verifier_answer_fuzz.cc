@@ -69,7 +69,7 @@ pb::HandshakeResponse GoodHandshake() {
 }
 
 void CheckSession(gateway::VerifierClient& client) {
-  const auto session = client.NewSession(absl::InfiniteFuture());
+  const auto session = client.NewSession(absl::InfiniteFuture(), {});
   const gateway::OpenSequence open{.prompt_ids = {1, 2, 3}, .learn_last = 2};
   const auto opened = session->Open(open);
   if (!opened.ok() || !gateway::CheckOpened(open, *opened).ok()) return;

@@ -100,8 +100,8 @@ class DraftingTest : public ::testing::Test {
 };
 
 TEST_F(DraftingTest, HandsOverAValidTree) {
-  EXPECT_CALL(*client_,
-              NewSession("default", MatrixScope::kTenant, clock_.Now() + absl::Seconds(1)));
+  EXPECT_CALL(*client_, NewSession("default", MatrixScope::kTenant, clock_.Now() + absl::Seconds(1),
+                                   ::testing::_));
   const Drafting::Draft draft = Ask(0);
   EXPECT_THAT(draft.tree, Optional(Chain(kBase, kRoot, 2)));
   EXPECT_EQ(draft.fallback, std::nullopt);

@@ -1,0 +1,64 @@
+#include "gateway/request_log.h"
+
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/log.h"
+
+namespace recycling::gateway {
+namespace {
+
+std::string Millis(absl::Duration duration) {
+  return absl::StrFormat("%.1f", absl::ToDoubleMilliseconds(duration));
+}
+
+}  // namespace
+
+const char* FinishReasonName(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kEos:
+      return "eos";
+    case FinishReason::kStopString:
+      return "stop_string";
+    case FinishReason::kStopToken:
+      return "stop_token";
+    case FinishReason::kLength:
+      return "length";
+  }
+  return "";
+}
+
+void LogRequest(const RequestIdentity& request, const DecodeOutcome& outcome) {
+  const SpeculationStats& speculation = outcome.speculation;
+  const Timings& timings = outcome.timings;
+  const double seconds = absl::ToDoubleSeconds(timings.decode);
+  const double rate = seconds > 0 ? outcome.completion_tokens / seconds : 0;
+  const std::uint64_t fallbacks =
+      std::accumulate(speculation.fallbacks.begin(), speculation.fallbacks.end(), std::uint64_t{0});
+  Log(LogLevel::kInfo, "generate",
+      {{"request_id", request.request_id},
+       {"trace_id", request.trace.trace_id()},
+       {"span_id", request.trace.span_id()},
+       {"parent_span_id", request.trace.parent_span_id()},
+       {"tenant", request.tenant},
+       {"end",
+        outcome.status.ok() ? FinishReasonName(outcome.finish.reason) : outcome.status.ToString()},
+       {"prompt_tokens", absl::StrCat(request.prompt_tokens)},
+       {"cached_tokens", absl::StrCat(outcome.cached_prompt_tokens)},
+       {"completion_tokens", absl::StrCat(outcome.completion_tokens)},
+       {"seconds", absl::StrFormat("%.3f", absl::ToDoubleSeconds(timings.total))},
+       {"first_token_ms", Millis(timings.time_to_first_token)},
+       {"prefill_ms", Millis(timings.prefill)},
+       {"tokens_per_second", absl::StrFormat("%.1f", rate)},
+       {"steps", absl::StrCat(speculation.steps)},
+       {"mean_accepted_tokens", absl::StrFormat("%.2f", speculation.MeanAcceptedTokens())},
+       {"drafted", absl::StrCat(speculation.draft_tokens)},
+       {"accepted", absl::StrCat(speculation.accepted_tokens)},
+       {"fallbacks", absl::StrCat(fallbacks)},
+       {"paused", absl::StrCat(speculation.paused_steps)},
+       {"verifier", request.verifier},
+       {"drafter", outcome.drafter}});
+}
+
+}  // namespace recycling::gateway
