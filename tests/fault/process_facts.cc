@@ -39,6 +39,7 @@ absl::StatusOr<ProcessFacts> ReadProcessFacts(pid_t pid) {
   for (std::string word; status >> word;) {
     if (word == "Threads:") status >> facts.threads;
     if (word == "VmRSS:") status >> facts.resident_kib;
+    if (word == "VmHWM:") status >> facts.peak_kib;
   }
   if (facts.threads == 0) return nobody();
   return facts;

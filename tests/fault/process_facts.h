@@ -16,6 +16,7 @@ struct ProcessFacts {
   int descriptors = 0;  // open files and sockets
   int threads = 0;
   std::int64_t resident_kib = 0;  // memory that is really there
+  std::int64_t peak_kib = 0;      // the most there ever was
   std::string ForPeople() const;
 };
 

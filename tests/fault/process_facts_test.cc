@@ -33,6 +33,7 @@ TEST(ProcessFactsTest, SeesADescriptorAThreadAndMemoryMore) {
   EXPECT_EQ(after->descriptors, before->descriptors + 1);
   EXPECT_EQ(after->threads, before->threads + 1);
   EXPECT_GT(after->resident_kib, before->resident_kib + (60 << 10)) << memory.size();
+  EXPECT_GE(after->peak_kib, after->resident_kib);
 }
 
 TEST(ProcessFactsTest, NobodyIsNotFound) {
