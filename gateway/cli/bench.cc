@@ -7,6 +7,7 @@
 #include "common/program.h"
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
+#include "gateway/cli/bench_concurrent.h"
 #include "gateway/cli/bench_report.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/commands.h"
@@ -18,6 +19,9 @@ ABSL_FLAG(std::string, prompts, "",
           "File with one JSON object per line: a \"prompt\", or Spec-Bench's \"turns\", of which "
           "the first is taken. Required.");
 ABSL_FLAG(int, repeat, 1, "Runs of each prompt and mode.");
+ABSL_FLAG(int, concurrency, 0,
+          "Clients at once: measures what they get together and how long each waits; --repeat "
+          "counts rounds. 0: one request after the other, step by step.");
 ABSL_FLAG(int, limit, 0, "Take only the first this many prompts; 0 takes all.");
 
 namespace recycling::cli {
@@ -26,6 +30,7 @@ namespace {
 constexpr char kProgram[] = "recycling bench";
 constexpr std::uint32_t kDefaultMaxTokens = 128;
 constexpr int kDifferencesShown = 5;
+constexpr int kMostClients = 1024;  // a thread each
 
 struct PromptFile {
   std::vector<std::string> prompts;
@@ -179,6 +184,26 @@ std::string Conditions(const PromptFile& file, const gateway::v1::GenerateReques
   return absl::StrCat(text, "\n");
 }
 
+int RunConcurrentlyAndReport(const PromptFile& file, const gateway::v1::GenerateRequest& request,
+                             ConcurrentOptions options) {
+  const bool json = absl::GetFlag(FLAGS_json);
+  if (json) {
+    options.on_round = [&](const std::string& mode, int round, const ConcurrentRound& measured) {
+      return Print(kProgram, ConcurrentRoundJson(options.concurrency, round, mode, measured))
+                 ? absl::OkStatus()
+                 : absl::CancelledError("stdout is gone");
+    };
+  }
+  const std::string address = absl::GetFlag(FLAGS_gateway);
+  const auto stub = gateway::v1::GatewayService::NewStub(Connect(address));
+  const auto summary = RunConcurrently(*stub, request, file.prompts, options);
+  if (!summary.ok()) return Fail(kProgram, absl::StrCat("gateway ", address), summary.status());
+  const std::string report =
+      json ? ConcurrentSummaryJson(*summary)
+           : Conditions(file, request, options.rounds) + ConcurrentTable(*summary);
+  return Print(kProgram, report) && summary->different == 0 ? kExitOk : kExitFailure;
+}
+
 int RunAndReport(const PromptFile& file, const gateway::v1::GenerateRequest& request, int repeats) {
   const std::string address = absl::GetFlag(FLAGS_gateway);
   const auto stub = gateway::v1::GatewayService::NewStub(Connect(address));
@@ -203,6 +228,7 @@ int RunBench(int argc, char** argv) {
           "equal, compares the speed. Exits 1 if an output differs.",
       .examples =
           "recycling bench --prompts prompts.jsonl --max_tokens 128 --limit 8\n"
+          "recycling bench --prompts prompts.jsonl --concurrency 8 --repeat 5\n"
           "recycling bench --prompts prompts.jsonl --temperature 1 --seed 7 --repeat 3\n"
           "recycling bench --prompts prompts.jsonl --ignore_eos --json > runs.jsonl\n",
       .flag_files = {"gateway/cli/bench.cc", kClientFlags, kSamplingFlags}};
@@ -213,11 +239,21 @@ int RunBench(int argc, char** argv) {
   const int repeats = absl::GetFlag(FLAGS_repeat);
   const int limit = absl::GetFlag(FLAGS_limit);
   if (repeats < 1) return FailUsage(kProgram, "--repeat: expected at least 1");
+  const int concurrency = absl::GetFlag(FLAGS_concurrency);
+  if (concurrency < 0 || concurrency > kMostClients) {
+    return FailUsage(kProgram, absl::StrCat("--concurrency: got ", concurrency, ", expected 0 to ",
+                                            kMostClients));
+  }
   if (limit < 0) return FailUsage(kProgram, "--limit: expected at least 0");
   const auto file = ReadPrompts(absl::GetFlag(FLAGS_prompts), static_cast<std::size_t>(limit));
   if (!file.ok()) return FailUsage(kProgram, std::string(file.status().message()));
   const auto request = BuildRequest();
   if (!request.ok()) return FailUsage(kProgram, std::string(request.status().message()));
+  if (concurrency > 0) {
+    return RunConcurrentlyAndReport(
+        *file, *request,
+        {.concurrency = concurrency, .rounds = repeats, .timeout = absl::GetFlag(FLAGS_timeout)});
+  }
   return RunAndReport(*file, *request, repeats);
 }
 

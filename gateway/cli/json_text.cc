@@ -50,6 +50,22 @@ Json ToJson(const gateway::v1::StepDurations& steps) {
           {"rest", ToJson(steps.rest())}};
 }
 
+Json QuantilesOf(const std::vector<double>& micros) {
+  return {{"count", micros.size()},
+          {"p50_micros", Quantile(micros, 0.5)},
+          {"p99_micros", Quantile(micros, 0.99)}};
+}
+
+Json ToJson(const ConcurrentRound& round) {
+  return {{"requests", round.requests},
+          {"tokens", round.tokens},
+          {"wall_micros", round.wall_micros},
+          {"tokens_per_second", round.TokensPerSecond()},
+          {"first_token", QuantilesOf(round.first_token_micros)},
+          {"inter_token", QuantilesOf(round.inter_token_micros)},
+          {"between_messages", QuantilesOf(round.between_messages_micros)}};
+}
+
 Json ToJson(const Median& median) {
   Json json = {{"values", median.values}, {"median", median.median}};
   if (median.interval.has_value()) {
@@ -221,6 +237,22 @@ std::string BenchSummaryJson(const BenchSummary& summary) {
                            {"mean_accepted_tokens", summary.recycled.MeanAcceptedTokens()},
                            {"plain", ToJson(summary.plain)},
                            {"recycled", ToJson(summary.recycled)}});
+}
+
+std::string ConcurrentRoundJson(int concurrency, int round, const std::string& mode,
+                                const ConcurrentRound& measured) {
+  Json fields = {{"concurrency", concurrency}, {"round", round}, {"mode", mode}};
+  fields.update(ToJson(measured));
+  return Event("concurrent_round", fields);
+}
+
+std::string ConcurrentSummaryJson(const ConcurrentSummary& summary) {
+  return Event("concurrent_summary", {{"concurrency", summary.concurrency},
+                                      {"equal", summary.different == 0},
+                                      {"different", summary.different},
+                                      {"round_ratio", ToJson(MedianOf(summary.ratios))},
+                                      {"plain", ToJson(summary.plain)},
+                                      {"recycled", ToJson(summary.recycled)}});
 }
 
 std::string StatsJson(const gateway::v1::GetStatsResponse& stats) {

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "gateway/cli/bench_report.h"
+#include "gateway/cli/concurrent_report.h"
 #include "recycling/drafter/v1/drafter.pb.h"
 #include "recycling/gateway/v1/gateway.pb.h"
 
@@ -38,6 +39,10 @@ std::string BenchRunJson(std::size_t prompt, int repeat, const std::string& mode
                          const gateway::v1::Final& final,
                          const std::optional<std::string>& difference);
 std::string BenchSummaryJson(const BenchSummary& summary);
+// The same with --concurrency.
+std::string ConcurrentRoundJson(int concurrency, int round, const std::string& mode,
+                                const ConcurrentRound& measured);
+std::string ConcurrentSummaryJson(const ConcurrentSummary& summary);
 
 // Lines of stats, health and matrix.
 std::string StatsJson(const gateway::v1::GetStatsResponse& stats);

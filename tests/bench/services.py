@@ -74,10 +74,11 @@ class Cluster:
     """Three processes on Unix sockets or TCP. Drafter and gateway start with Fresh, so that what one round learnt
     does not help the next, which decodes the same prompts."""
 
-    def __init__(self, programs, folder, wire, model, threads, kernel, gateway_flags=()):
+    def __init__(self, programs, folder, wire, model, threads, kernel, gateway_flags=(), verifier_flags=()):
         self.programs, self.folder, self.wire, self.gateway_flags = programs, folder, wire, gateway_flags
         os.makedirs(folder, exist_ok=True)
         flags = [f"--model={model}", f"--threads={threads}"] + ([f"--kernel={kernel}"] if kernel else [])
+        flags += verifier_flags
         self.verifier = Service(programs, "recycling-verifier", folder, "verifier", wire, flags)
         self.drafter = self.gateway = None
 
@@ -111,6 +112,16 @@ class Cluster:
             if line["event"] == "run":
                 pairs.setdefault(line["prompt"], {})[line["mode"]] = line
         return list(pairs.values())
+
+    def concurrent(self, prompts, limit, tokens, sampling, seed, speculation, concurrency):
+        """{"plain": round, "recycled": round} of so many clients at once; rounds are the JSON of `recycling bench`."""
+        temperature, top_p = sampling
+        out = self.programs.run(
+            "recycling", "bench", f"--gateway={self.gateway.address}", f"--prompts={prompts}", "--json",
+            f"--limit={limit}", f"--max_tokens={tokens}", f"--temperature={temperature}", f"--top_p={top_p}",
+            f"--seed={seed}", "--ignore_eos", f"--speculation={speculation}", f"--concurrency={concurrency}")
+        lines = map(json.loads, out.splitlines())
+        return {line["mode"]: line for line in lines if line["event"] == "concurrent_round"}
 
     def prefill_micros(self, ids):
         out = self.programs.run("recycling", "generate", f"--gateway={self.gateway.address}", "--json",

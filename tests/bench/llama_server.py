@@ -1,0 +1,95 @@
+"""llama.cpp's server under concurrent clients."""
+import concurrent.futures
+import http.client
+import itertools
+import json
+import os
+import socket
+import subprocess
+import time
+
+import peers
+from client_times import Round
+
+
+class LlamaServer:
+    """A running llama-server with a slot for each client; ends with `with`."""
+
+    def __init__(self, peer, model, threads, clients, context, log):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        command = [peer.path("llama-server"), "-m", model, "-t", str(threads), "-tb", str(threads), "-np", str(clients),
+                   "-c", str(context * clients), "--host", "127.0.0.1", "--port", str(self.port), "--no-webui"]
+        self.log = log
+        with open(log, "ab") as out:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        while not self._ready():
+            if self.process.poll() is not None:
+                with open(log, encoding="utf-8", errors="replace") as text:
+                    raise peers.PeerError(f"llama-server: exit code {self.process.returncode}\n{text.read()[-2000:]}")
+            time.sleep(0.05)
+
+    def _ready(self):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def round(self, prompts, tokens, sampling, seed, clients):
+        return run_round(self.port, prompts, tokens, sampling, seed, clients)
+
+
+def available(peer):
+    return os.access(peer.path("llama-server"), os.X_OK)
+
+
+def run_round(port, prompts, tokens, sampling, seed, clients):
+    """Every prompt once, more often if there are fewer than twice the clients; a Round."""
+    count = max(len(prompts), 2 * clients)
+    wanted = list(itertools.islice(itertools.cycle(prompts), count))
+    result = Round()
+    begin = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        for arrivals, predicted in pool.map(lambda text: complete(port, text, tokens, sampling, seed), wanted):
+            result.add(arrivals, predicted)
+    result.wall_micros = (time.monotonic() - begin) * 1e6
+    return result
+
+
+def complete(port, prompt, tokens, sampling, seed):
+    """([microseconds from the request to each message with text], tokens)."""
+    temperature, top_p = sampling
+    body = {"prompt": prompt, "n_predict": tokens, "temperature": temperature, "top_p": top_p, "top_k": 0, "min_p": 0,
+            "repeat_penalty": 1, "samplers": ["temperature", "top_p"], "ignore_eos": True, "seed": seed, "stream": True,
+            "cache_prompt": False}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3600)
+    begin = time.monotonic()
+    connection.request("POST", "/completion", json.dumps(body), {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    if response.status != 200:
+        raise peers.PeerError(f"llama-server: status {response.status}: {response.read()[:500]!r}")
+    arrivals = []
+    for line in response:
+        if not line.startswith(b"data: "):
+            continue
+        event = json.loads(line[len(b"data: "):])
+        if event.get("stop"):
+            connection.close()
+            return arrivals, event["tokens_predicted"]
+        if event.get("content"):
+            arrivals.append((time.monotonic() - begin) * 1e6)
+    raise peers.PeerError("llama-server: the stream ended without its last message")
