@@ -116,8 +116,11 @@ class GatewayServerImpl final : public GatewayServer {
                   .draft_deadline = options_.draft_deadline,
                   .defaults = options_.defaults,
                   .admission = options_.admission,
+                  .callers = options_.callers,
+                  .tenant_limits = options_.tenant_limits,
                   .readers = options_.readers,
                   .capacity = [this] { return verifiers_.Room(); },
+                  .on_drain = [this] { StartDraining(); },
                   .add_peers = [this](v1::GetStatsResponse* response) { AddPeers(response); }},
                  std::move(workers), model_, verifiers_, drafters_, clock_) {
     drafters_.pool().Start();
@@ -129,7 +132,7 @@ class GatewayServerImpl final : public GatewayServer {
   void OnReady(std::function<void(bool)> tell) override {
     MutexLock lock(ready_mutex_);
     tell_ = std::move(tell);
-    if (tell_) tell_(ready_);
+    if (tell_) tell_(ready_ && !draining_);
   }
 
   void Drain(absl::Duration grace) override { service_.Drain(grace); }
@@ -156,7 +159,14 @@ class GatewayServerImpl final : public GatewayServer {
     if (ready) drafters_.pool().Nudge();
     MutexLock lock(ready_mutex_);
     ready_ = ready;
-    if (tell_) tell_(ready);
+    if (tell_) tell_(ready_ && !draining_);
+  }
+
+  void StartDraining() {
+    Log(LogLevel::kInfo, "draining");
+    MutexLock lock(ready_mutex_);
+    draining_ = true;
+    if (tell_) tell_(false);
   }
 
   void AddPeers(v1::GetStatsResponse* response) {
@@ -175,6 +185,7 @@ class GatewayServerImpl final : public GatewayServer {
   ModelReference model_;
   Mutex ready_mutex_;
   bool ready_ ABSL_GUARDED_BY(ready_mutex_) = false;
+  bool draining_ ABSL_GUARDED_BY(ready_mutex_) = false;
   std::function<void(bool)> tell_ ABSL_GUARDED_BY(ready_mutex_);
   Drafters drafters_;
   Verifiers verifiers_;  // its thread nudges the drafters
@@ -186,6 +197,11 @@ absl::Status CheckRange(absl::string_view name, std::int64_t value, std::int64_t
   if (value >= low && value <= high) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(name, ": got ", value, ", expected ", low, " to ", high));
+}
+
+absl::Status CheckRate(absl::string_view name, double value) {
+  if (value >= 0 && value <= 1e6) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(name, ": got ", value, ", expected 0 to 1000000"));
 }
 
 absl::Status CheckPositive(absl::string_view name, absl::Duration value) {
@@ -215,6 +231,10 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> CreateGateway(GatewayOptions opti
     return absl::InvalidArgumentError("verifiers: got none, expected at least one");
   }
   RETURN_IF_ERROR(CheckRange("max_requests", options.max_requests, 1, 4096));
+  const TenantLimits& tenant = options.tenant_limits;
+  RETURN_IF_ERROR(CheckRange("tenant_concurrency", tenant.concurrency, 0, 1 << 20));
+  RETURN_IF_ERROR(CheckRate("tenant_rate", tenant.rate));
+  RETURN_IF_ERROR(CheckRate("tenant_burst", tenant.burst));
   RETURN_IF_ERROR(CheckRange("max_queue", options.admission.max_queue, 0, 1 << 16));
   RETURN_IF_ERROR(CheckPositive("queue_timeout", options.admission.queue_timeout));
   RETURN_IF_ERROR(CheckPositive("slow_reader_timeout", options.readers.timeout));

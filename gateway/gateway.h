@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/caller_check.h"
 #include "common/clock.h"
 #include "gateway/admission.h"
 #include "gateway/generate_plan.h"
@@ -30,8 +31,10 @@ struct GatewayOptions {
   std::vector<PeerTarget> drafters;   // may be empty: every step is plain
   ChannelFactory channel = CreatePeerChannel;
 
-  int max_requests = 64;       // that run at once, 1 to 4096; a thread each
-  AdmissionOptions admission;  // max_queue 0 to 65536
+  int max_requests = 64;                       // that run at once, 1 to 4096; a thread each
+  AdmissionOptions admission;                  // max_queue 0 to 65536
+  std::shared_ptr<const CallerCheck> callers;  // null: no keys, one tenant
+  TenantLimits tenant_limits;                  // of tenants whose keys give none; 0 and more
   ReaderLimits readers;
   absl::Duration draft_deadline = absl::Milliseconds(20);  // longest wait for one draft, above 0
   RequestDefaults defaults;     // of requests that do not say; node_budget 0 and more
@@ -58,6 +61,8 @@ class GatewayServer {
   // null: none. It must not block and must not call back.
   virtual void OnReady(std::function<void(bool ready)> tell) = 0;
 
+  // OnReady has heard false for good once the service's own Drain call has come.
+  //
   // Refuses new requests and those that wait as Unavailable, while calls are still taken. Those
   // that run have `grace` to end and to be read, then they end as Unavailable too. Returns when the
   // last one is gone, or seconds after the grace. Tell the health check first.

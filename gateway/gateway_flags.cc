@@ -31,6 +31,17 @@ ABSL_FLAG(int, max_queue, 256,
           "Requests that may wait for their turn, 0 to 65536; one more is refused at once.");
 ABSL_FLAG(absl::Duration, queue_timeout, absl::Seconds(30),
           "Longest wait for a turn; a request's own deadline may be earlier.");
+ABSL_FLAG(
+    int, tenant_concurrency, 0,
+    "Requests of one tenant that may run at once, where its key's line gives no limits; others "
+    "wait. 0: no bound of its own.");
+ABSL_FLAG(
+    double, tenant_rate, 0,
+    "Requests a second of one tenant, where its key's line gives no limits; more are refused. "
+    "0: no bound.");
+ABSL_FLAG(double, tenant_burst, 0,
+          "Requests of one tenant that may come at once after a pause, with --tenant_rate. 0: as "
+          "many as in a second.");
 ABSL_FLAG(absl::Duration, slow_reader_timeout, absl::Seconds(30),
           "Longest that a client may leave a message untaken, and the rest of an output that has "
           "ended; then its call is cancelled.");
@@ -79,6 +90,9 @@ GatewayOptions OptionsFromFlags() {
   options.max_requests = absl::GetFlag(FLAGS_max_requests);
   options.admission.max_queue = absl::GetFlag(FLAGS_max_queue);
   options.admission.queue_timeout = absl::GetFlag(FLAGS_queue_timeout);
+  options.tenant_limits = {.concurrency = absl::GetFlag(FLAGS_tenant_concurrency),
+                           .rate = absl::GetFlag(FLAGS_tenant_rate),
+                           .burst = absl::GetFlag(FLAGS_tenant_burst)};
   options.readers.timeout = absl::GetFlag(FLAGS_slow_reader_timeout);
   options.readers.max_outputs = absl::GetFlag(FLAGS_max_unread_outputs);
   options.readers.max_bytes = std::uint64_t{absl::GetFlag(FLAGS_max_unread_mib)} << 20;

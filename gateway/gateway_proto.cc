@@ -175,16 +175,19 @@ void AddLoadToProto(const QueueCounts& queue, const StreamCounts& streams,
   proto->set_requests_capacity(static_cast<std::uint32_t>(queue.capacity));
   proto->set_unread_outputs(static_cast<std::uint32_t>(streams.unread));
   proto->set_unread_bytes(streams.bytes);
-  const auto add = [&](v1::RefusalReason reason, std::uint64_t count) {
-    if (count == 0) return;
-    v1::Refusal* refusal = proto->add_refusals();
-    refusal->set_reason(reason);
-    refusal->set_count(count);
-  };
   for (std::size_t reason = 0; reason < queue.refused.size(); ++reason) {
-    add(RefusalReasonToProto(static_cast<RefusalReason>(reason)), queue.refused[reason]);
+    AddRefusalsToProto(RefusalReasonToProto(static_cast<RefusalReason>(reason)),
+                       queue.refused[reason], proto);
   }
-  add(v1::REFUSAL_REASON_SLOW_READER, streams.dropped);
+  AddRefusalsToProto(v1::REFUSAL_REASON_SLOW_READER, streams.dropped, proto);
+}
+
+void AddRefusalsToProto(v1::RefusalReason reason, std::uint64_t count,
+                        v1::GetStatsResponse* proto) {
+  if (count == 0) return;
+  v1::Refusal* refusal = proto->add_refusals();
+  refusal->set_reason(reason);
+  refusal->set_count(count);
 }
 
 void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto) {

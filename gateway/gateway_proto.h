@@ -2,6 +2,8 @@
 #ifndef RECYCLING_GATEWAY_GATEWAY_PROTO_H_
 #define RECYCLING_GATEWAY_GATEWAY_PROTO_H_
 
+#include <cstdint>
+
 #include "absl/status/statusor.h"
 #include "gateway/decode_loop.h"
 #include "gateway/decode_stats.h"
@@ -24,6 +26,8 @@ void TimingsToProto(const Timings& timings, v1::Timings* proto);
 void StepDurationsToProto(const StepDurations& steps, v1::StepDurations* proto);
 void AddLoadToProto(const QueueCounts& queue, const StreamCounts& streams,
                     v1::GetStatsResponse* proto);
+// Nothing if `count` is 0.
+void AddRefusalsToProto(v1::RefusalReason reason, std::uint64_t count, v1::GetStatsResponse* proto);
 void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto);
 
 // The end of an output of `prompt_tokens` prompt tokens. Requires outcome.status.ok().

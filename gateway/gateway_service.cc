@@ -84,11 +84,21 @@ GatewayService::GatewayService(GatewayServiceOptions options, std::unique_ptr<Wo
       drafters_(drafters),
       clock_(clock),
       started_(clock.Monotonic()),
+      callers_(options_.callers == nullptr ? std::make_shared<const CallerCheck>()
+                                           : options_.callers),
       queue_(
           options_.admission, [this] { return Capacity(); }, clock),
       streams_(options_.readers, clock),
       workers_(std::move(workers)),
       ticker_([this] { return Tick(); }) {}
+
+absl::StatusOr<Caller> GatewayService::Identify(const grpc::CallbackServerContext& context,
+                                                Access access) {
+  auto caller = callers_->Check(context, access);
+  if (absl::IsUnauthenticated(caller.status())) ++unauthenticated_;
+  if (absl::IsPermissionDenied(caller.status())) ++not_permitted_;
+  return caller;
+}
 
 // Without a verifier requests begin, and say what they miss.
 int GatewayService::Capacity() const {
@@ -104,20 +114,27 @@ absl::Duration GatewayService::Tick() {
 grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
   const auto writer = StreamWriter::Create(context, clock_);
+  const auto caller = Identify(*context, Access::kInference);
+  if (!caller.ok()) {
+    totals_.Refuse();
+    writer->End(caller.status());
+    return writer.get();
+  }
   auto generation = std::make_shared<Generation>();
   generation->writer = writer;
   generation->bytes = *request;
   generation->deadline = DeadlineOf(*context);
   generation->arrived = clock_.Monotonic();
   generation->trace = OriginOf(context->client_metadata()).trace;
+  generation->tenant = caller->tenant;
   generation->ticket = queue_.NewTicket();
   const auto leave = [this, ticket = generation->ticket] { queue_.Leave(ticket); };
   writer->OnCancelCall(leave);
   streams_.Add(writer);
   queue_.Submit(
       generation->ticket,
-      {.tenant = "default",
-       .limits = {},
+      {.tenant = caller->tenant,
+       .limits = caller->limited ? caller->limits : options_.tenant_limits,
        .bytes = request->Length(),
        .deadline = MonotonicDeadline(generation->deadline)},
       [this, generation] {
@@ -194,10 +211,10 @@ absl::Status GatewayService::Plan(Generation& generation) {
   ASSIGN_OR_RETURN(generation.request,
                    PlanDecode(std::move(options), *generation.model->tokenizer,
                               generation.model->info.context_length, options_.defaults, Random64));
+  generation.request.tenant = generation.tenant;
   generation.request.deadline = generation.deadline;
   generation.request.arrived = generation.arrived;
   generation.request.origin = {.request_id = generation.request_id, .trace = generation.trace};
-  generation.tenant = generation.request.tenant;
   generation.prompt_tokens = static_cast<std::uint32_t>(generation.request.prompt_ids.size());
   generation.seed = *generation.request.sampling.seed;
   ASSIGN_OR_RETURN(generation.verifier, verifiers_.Pick());
@@ -251,6 +268,9 @@ absl::StatusOr<std::shared_ptr<const ServedModel>> GatewayService::Model() const
 grpc::ServerUnaryReactor* GatewayService::GetModel(grpc::CallbackServerContext* context,
                                                    const v1::GetModelRequest*,
                                                    v1::GetModelResponse* response) {
+  if (const auto caller = Identify(*context, Access::kAny); !caller.ok()) {
+    return Reply(context, caller.status());
+  }
   const auto model = Model();
   if (!model.ok()) return Reply(context, model.status());
   const VerifierInfo& info = (*model)->info;
@@ -268,6 +288,7 @@ grpc::ServerUnaryReactor* GatewayService::Tokenize(grpc::CallbackServerContext* 
                                                    const grpc::ByteBuffer* request,
                                                    grpc::ByteBuffer* response) {
   const auto answer = [&]() -> absl::StatusOr<v1::TokenizeResponse> {
+    RETURN_IF_ERROR(Identify(*context, Access::kAny).status());
     ASSIGN_OR_RETURN(const v1::TokenizeRequest proto, Parse<v1::TokenizeRequest>(*request));
     if (proto.text().size() > kMostTextBytes) {
       return absl::InvalidArgumentError(absl::StrCat("text: got ", proto.text().size(),
@@ -291,6 +312,7 @@ grpc::ServerUnaryReactor* GatewayService::Detokenize(grpc::CallbackServerContext
                                                      const v1::DetokenizeRequest* request,
                                                      v1::DetokenizeResponse* response) {
   const auto text = [&]() -> absl::StatusOr<std::string> {
+    RETURN_IF_ERROR(Identify(*context, Access::kAny).status());
     if (request->ids_size() > kMostIds) {
       return absl::InvalidArgumentError(
           absl::StrCat("ids: got ", request->ids_size(), ", expected at most ", kMostIds));
@@ -307,6 +329,9 @@ grpc::ServerUnaryReactor* GatewayService::Detokenize(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* GatewayService::GetStats(grpc::CallbackServerContext* context,
                                                    const v1::GetStatsRequest*,
                                                    v1::GetStatsResponse* response) {
+  if (const auto caller = Identify(*context, Access::kAdmin); !caller.ok()) {
+    return Reply(context, caller.status());
+  }
   const Totals totals = totals_.Snapshot();
   response->set_uptime_micros(
       static_cast<std::uint64_t>(absl::ToInt64Microseconds(clock_.Monotonic() - started_)));
@@ -319,7 +344,21 @@ grpc::ServerUnaryReactor* GatewayService::GetStats(grpc::CallbackServerContext* 
   TimingsToProto(totals.timings, response->mutable_timings());
   StepDurationsToProto(totals.steps, response->mutable_steps());
   AddLoadToProto(queue_.Counts(), streams_.Counts(), response);
+  AddRefusalsToProto(v1::REFUSAL_REASON_UNAUTHENTICATED, unauthenticated_, response);
+  AddRefusalsToProto(v1::REFUSAL_REASON_PERMISSION, not_permitted_, response);
   if (options_.add_peers) options_.add_peers(response);
+  return Reply(context, absl::OkStatus());
+}
+
+grpc::ServerUnaryReactor* GatewayService::Drain(grpc::CallbackServerContext* context,
+                                                const v1::DrainRequest*,
+                                                v1::DrainResponse* response) {
+  if (const auto caller = Identify(*context, Access::kAdmin); !caller.ok()) {
+    return Reply(context, caller.status());
+  }
+  if (options_.on_drain) options_.on_drain();
+  queue_.Drain();
+  response->set_requests_running(static_cast<std::uint32_t>(queue_.Counts().running));
   return Reply(context, absl::OkStatus());
 }
 

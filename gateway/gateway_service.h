@@ -5,16 +5,21 @@
 //     a bounded queue (admission.h) and hold no thread there.
 //  2. The loop never waits for a client: what the client has not taken is queued, at most a
 //     message a token. Outputs that are not read in time are dropped (slow_readers.h).
-//  3. A client that cancels, is lost or runs out of time frees everything within one pass.
+//  3. Who calls is told by an API key, where there are keys (caller_check.h): text takes one for
+//     inference, statistics and draining one for administration, the others any.
+//  4. A client that cancels, is lost or runs out of time frees everything within one pass.
 #ifndef RECYCLING_GATEWAY_GATEWAY_SERVICE_H_
 #define RECYCLING_GATEWAY_GATEWAY_SERVICE_H_
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/caller_check.h"
 #include "common/clock.h"
 #include "gateway/admission.h"
 #include "gateway/drafting.h"
@@ -50,8 +55,11 @@ struct GatewayServiceOptions {
   absl::Duration draft_deadline = absl::Milliseconds(20);  // longest wait for one draft
   RequestDefaults defaults;
   AdmissionOptions admission;
+  std::shared_ptr<const CallerCheck> callers;  // null: no keys
+  TenantLimits tenant_limits;                  // of tenants whose keys give none
   ReaderLimits readers;
-  std::function<int()> capacity;  // sequences the ready verifiers have room for; 0: none is ready
+  std::function<int()> capacity;   // sequences the ready verifiers have room for; 0: none is ready
+  std::function<void()> on_drain;  // the Drain call has come; may be empty
   std::function<void(v1::GetStatsResponse*)> add_peers;  // fills GetStatsResponse.peers
 };
 
@@ -61,7 +69,8 @@ using GatewayServiceBase = v1::GatewayService::WithRawCallbackMethod_Generate<
     v1::GatewayService::WithRawCallbackMethod_Tokenize<
         v1::GatewayService::WithCallbackMethod_GetModel<
             v1::GatewayService::WithCallbackMethod_Detokenize<
-                v1::GatewayService::WithCallbackMethod_GetStats<v1::GatewayService::Service>>>>>;
+                v1::GatewayService::WithCallbackMethod_GetStats<
+                    v1::GatewayService::WithCallbackMethod_Drain<v1::GatewayService::Service>>>>>>;
 
 // Threads: any. Destroy after the server is shut down; waits for requests that still end.
 class GatewayService final : public GatewayServiceBase {
@@ -87,6 +96,10 @@ class GatewayService final : public GatewayServiceBase {
                                      const v1::GetStatsRequest* request,
                                      v1::GetStatsResponse* response) override;
 
+  grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context,
+                                  const v1::DrainRequest* request,
+                                  v1::DrainResponse* response) override;
+
   // Refuses new requests and those that wait as Unavailable. Those that run have `grace` to end and
   // to be read; then they end as Unavailable too, and what is not read then is dropped. Returns
   // when the last one has ended, or seconds after the grace. Idempotent.
@@ -96,6 +109,7 @@ class GatewayService final : public GatewayServiceBase {
   struct Generation;
 
   absl::StatusOr<std::shared_ptr<const ServedModel>> Model() const;
+  absl::StatusOr<Caller> Identify(const grpc::CallbackServerContext& context, Access access);
   int Capacity() const;
   absl::Duration MonotonicDeadline(absl::Time deadline) const;
   absl::Duration Tick();
@@ -111,6 +125,9 @@ class GatewayService final : public GatewayServiceBase {
   DrafterDirectory& drafters_;
   const Clock& clock_;
   const absl::Duration started_;
+  const std::shared_ptr<const CallerCheck> callers_;  // never null
+  std::atomic<std::uint64_t> unauthenticated_ = 0;
+  std::atomic<std::uint64_t> not_permitted_ = 0;
   GatewayTotals totals_;
   DraftLedger ledger_;
   RequestQueue queue_;

@@ -5,6 +5,7 @@
 #include "absl/flags/declare.h"
 #include "absl/flags/flag.h"
 #include "absl/strings/str_join.h"
+#include "common/caller_flags.h"
 #include "common/log.h"
 #include "common/service_program.h"
 #include "common/status_macros.h"
@@ -27,6 +28,7 @@ namespace {
 
 absl::Status Run() {
   GatewayOptions options = OptionsFromFlags();
+  ASSIGN_OR_RETURN(options.callers, CallersFromFlags());
   ASSIGN_OR_RETURN(options.verifiers, ParsePeerList(absl::GetFlag(FLAGS_verifiers)));
   ASSIGN_OR_RETURN(options.drafters, ParsePeerList(absl::GetFlag(FLAGS_drafters)));
   options.drafters_per_tenant = absl::GetFlag(FLAGS_drafters_per_tenant);

@@ -7,6 +7,7 @@
 #include "absl/flags/declare.h"
 #include "absl/flags/flag.h"
 #include "absl/strings/str_join.h"
+#include "common/caller_flags.h"
 #include "common/log.h"
 #include "common/rpc_server.h"
 #include "common/service_program.h"
@@ -33,6 +34,7 @@ namespace {
 // `peers` serves verifier and drafter, and must outlive the gateway.
 absl::StatusOr<std::unique_ptr<gateway::GatewayServer>> MakeGateway(RpcServer& peers) {
   gateway::GatewayOptions options = gateway::OptionsFromFlags();
+  ASSIGN_OR_RETURN(options.callers, CallersFromFlags());
   options.verifiers = {{.address = "in-process verifier"}};
   options.drafters = {{.address = "in-process drafter"}};
   options.channel = [&peers](const std::string&) { return peers.InProcessChannel(); };

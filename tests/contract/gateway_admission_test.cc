@@ -43,13 +43,6 @@ class GatewayAdmissionTest : public GatewayServiceTest {
   void AwaitRunning(std::uint32_t count) {
     AwaitStats([&](const auto& stats) { return stats.requests_running() == count; });
   }
-  std::uint64_t Refusals(v1::RefusalReason reason) {
-    const v1::GetStatsResponse stats = Stats();
-    for (const v1::Refusal& refusal : stats.refusals()) {
-      if (refusal.reason() == reason) return refusal.count();
-    }
-    return 0;
-  }
 
   Gate gate_;
   doubles::FakeClock clock_;

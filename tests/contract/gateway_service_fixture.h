@@ -139,9 +139,18 @@ class GatewayServiceTest : public ::testing::Test {
 
   v1::GetStatsResponse Stats() {
     grpc::ClientContext context;
+    if (as_admin_) as_admin_(&context);
     v1::GetStatsResponse response;
     EXPECT_TRUE(stub_->GetStats(&context, {}, &response).ok());
     return response;
+  }
+
+  std::uint64_t Refusals(v1::RefusalReason reason) {
+    const v1::GetStatsResponse stats = Stats();
+    for (const v1::Refusal& refusal : stats.refusals()) {
+      if (refusal.reason() == reason) return refusal.count();
+    }
+    return 0;
   }
 
   // Asks until the statistics are as wanted; the test's time limit is the only one.
@@ -171,7 +180,8 @@ class GatewayServiceTest : public ::testing::Test {
   std::vector<TokenId> Plain(int count) { return doubles::ToyModel().Continue({5, 6, 7}, count); }
 
   GatewayOptions options_;
-  absl::Duration draft_deadline_ = absl::Seconds(10);  // no draft is late unless a test says so
+  std::function<void(grpc::ClientContext*)> as_admin_;  // what statistics are asked for with
+  absl::Duration draft_deadline_ = absl::Seconds(10);   // no draft is late unless a test says so
   int max_message_bytes_ = 1 << 16;
   std::vector<std::unique_ptr<FakeVerifierService>> verifiers_;
   std::vector<std::unique_ptr<FakeDrafterService>> drafters_;

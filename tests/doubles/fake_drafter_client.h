@@ -57,6 +57,8 @@ struct FakeDrafterOptions {
   // As in FakeVerifierOptions.
   std::shared_ptr<CallTrace> trace = nullptr;
   std::function<void(const std::string& call)> on_call = nullptr;
+  // Each session's tenant, behind the real gRPC service. May be null.
+  std::function<void(const std::string& tenant)> on_tenant = nullptr;
   // Each step as it is sent. May be null.
   std::function<void(const gateway::DraftStep& step)> on_step = nullptr;
 };

@@ -94,6 +94,7 @@ grpc::Status FakeDrafterService::Draft(
     options.model = std::make_shared<ToyModel>(
         ToyModelOptions{.vocab_size = request.open().model().vocab_size()});
   }
+  if (options.on_tenant) options.on_tenant(request.open().tenant());
   const auto session = FakeDrafterClient(std::move(options))
                            .NewSession(request.open().tenant(), gateway::MatrixScope::kTenant,
                                        absl::InfiniteFuture(), {});
