@@ -77,11 +77,7 @@ absl::StatusOr<std::unique_ptr<FaultProxy>> FaultProxy::Start() {
 
 FaultProxy::~FaultProxy() {
   if (thread_.joinable()) {
-    {
-      MutexLock lock(mutex_);
-      stop_ = true;
-    }
-    Do([] {});
+    Do([this] { stop_ = true; });
     thread_.join();
   }
   for (const int fd : {listener_, wake_}) {
@@ -160,10 +156,7 @@ void FaultProxy::CutBroken() {
 void FaultProxy::Run() {
   while (true) {
     Obey();
-    {
-      MutexLock lock(mutex_);
-      if (stop_) break;
-    }
+    if (stop_) break;
     std::vector<pollfd> polled = {{wake_, POLLIN, 0}};
     const bool moves = mode_ != Mode::kSilent;
     polled.push_back({listener_, static_cast<short>(moves ? POLLIN : 0), 0});

@@ -105,6 +105,7 @@ class FaultProxy {
   Mode mode_ = Mode::kForward;
   std::chrono::nanoseconds delay_{0};
   std::list<Link> links_;
+  bool stop_ = false;
 
   mutable Mutex mutex_;
   std::vector<std::function<void()>> commands_ ABSL_GUARDED_BY(mutex_);
@@ -112,7 +113,6 @@ class FaultProxy {
   std::uint64_t given_ ABSL_GUARDED_BY(mutex_) = 0;  // commands
   std::uint64_t done_ ABSL_GUARDED_BY(mutex_) = 0;
   int open_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 
