@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "gateway/step_prices.h"
-#include "gateway/verifier_answers.h"
 
 namespace recycling::gateway {
 namespace {
@@ -32,23 +31,36 @@ EmissionRules RulesOf(const DecodeRequest& request, const VerifierInfo& info) {
       .stop = request.stop};
 }
 
+OpenSequence OpenOf(const DecodeRequest& request) {
+  const bool drafts = request.speculation != Speculation::kOff;
+  return {.prompt_ids = request.prompt_ids,
+          .generated_ids = {},
+          .sampling = request.sampling,
+          .learn_last = drafts ? request.learn_last : 0,
+          .want_candidates = drafts};
+}
+
 }  // namespace
 
 DecodeLoop::DecodeLoop(DecodeRequest request, DecodeParts parts)
     : request_(std::move(request)),
       parts_(std::move(parts)),
       emission_(RulesOf(request_, parts_.verifier->info()), parts_.token_bytes),
-      session_(parts_.verifier->NewSession(request_.deadline, request_.origin)) {
+      sequence_({.open = OpenOf(request_),
+                 .tenant = request_.tenant,
+                 .deadline = request_.deadline,
+                 .origin = request_.origin},
+                parts_.verifier, parts_.moves) {
+  const std::uint32_t vocab_size = parts_.verifier->info().model.vocab_size;
+  parts_.verifier.reset();
   if (request_.speculation == Speculation::kOff) return;
-  kind_ = absl::StrCat(request_.tenant, "\n", parts_.verifier->address());
   drafting_.emplace(DraftingOptions{.tenant = request_.tenant,
                                     .scope = request_.scope,
                                     .draft_deadline = parts_.draft_deadline,
                                     .deadline = request_.deadline,
-                                    .vocab_size = parts_.verifier->info().model.vocab_size,
+                                    .vocab_size = vocab_size,
                                     .origin = request_.origin},
                     parts_.drafters, parts_.clock);
-  if (request_.speculation == Speculation::kAuto) guard_ = parts_.ledger.guard(kind_);
 }
 
 DecodeOutcome DecodeLoop::Run(const std::function<void(OutputDelta)>& show) {
@@ -56,7 +68,7 @@ DecodeOutcome DecodeLoop::Run(const std::function<void(OutputDelta)>& show) {
   step_begin_ = parts_.clock.Monotonic();
   if (status.ok()) AskForDraft();
   while (status.ok() && !emission_.finish().has_value()) status = Step(show);
-  CloseSession();
+  sequence_.Close();
   DecodeOutcome outcome = Summary(std::move(status));
   if (observation_.has_value()) {
     drafting_->Ask({.step = step_, .observation = std::exchange(observation_, std::nullopt)});
@@ -66,31 +78,15 @@ DecodeOutcome DecodeLoop::Run(const std::function<void(OutputDelta)>& show) {
   return outcome;
 }
 
-void DecodeLoop::Cancel() {
-  MutexLock lock(session_mutex_);
-  if (session_ != nullptr) session_->Cancel();
-}
-
-void DecodeLoop::CloseSession() {
-  std::unique_ptr<VerifierSession> closing;  // destroyed after the lock is gone: closing may wait
-  MutexLock lock(session_mutex_);
-  closing = std::move(session_);
-}
+void DecodeLoop::Cancel() { sequence_.Cancel(); }
 
 absl::Status DecodeLoop::Open() {
   const absl::Duration begin = parts_.clock.Monotonic();
-  const OpenSequence open{.prompt_ids = request_.prompt_ids,
-                          .generated_ids = {},
-                          .sampling = request_.sampling,
-                          .learn_last = drafting_.has_value() ? request_.learn_last : 0,
-                          .want_candidates = drafting_.has_value()};
-  ASSIGN_OR_RETURN(SequenceOpened opened, session_->Open(open));
-  RETURN_IF_ERROR(CheckOpened(open, opened));
-  timings_.prefill = parts_.clock.Monotonic() - begin;
+  ASSIGN_OR_RETURN(SequenceOpened opened, sequence_.Open());
+  FollowVerifier();
+  timings_.prefill = parts_.clock.Monotonic() - begin - sequence_.moving();
   cached_prompt_tokens_ = opened.cached_tokens;
   pass_costs_ = std::move(opened.pass_costs);
-  base_ = opened.base;
-  root_ = request_.prompt_ids.back();
   if (drafting_.has_value() && !opened.prompt_candidates.ids.empty()) {
     const auto rows = opened.prompt_candidates.ids.size() / opened.prompt_candidates.k;
     const auto end = request_.prompt_ids.end() - 1;
@@ -101,41 +97,53 @@ absl::Status DecodeLoop::Open() {
   return absl::OkStatus();
 }
 
+// What is known of a verifier is not known of another one.
+void DecodeLoop::FollowVerifier() {
+  const std::string& address = sequence_.verifier().address();
+  if (!drafting_.has_value() || address == verifier_) return;
+  if (guard_.has_value()) parts_.ledger.KeepGuard(kind_, *guard_);
+  verifier_ = address;
+  kind_ = absl::StrCat(request_.tenant, "\n", address);
+  pass_costs_.clear();
+  if (request_.speculation == Speculation::kAuto) guard_ = parts_.ledger.guard(kind_);
+}
+
 absl::Status DecodeLoop::Step(const std::function<void(OutputDelta)>& show) {
   const absl::Duration begin = parts_.clock.Monotonic();
   Drafting::Draft draft = drafting_.has_value() ? drafting_->Take() : Drafting::Draft();
-  const VerifyStep ask{.step = step_, .base = base_, .tree = std::move(draft.tree)};
 
   const absl::Duration drafted_at = parts_.clock.Monotonic();
-  auto answered = session_->Verify(ask);
+  const absl::Duration moving_before = sequence_.moving();
+  const TokenId root = sequence_.root();
+  auto answered = sequence_.Verify(&draft.tree);
   const absl::Duration verified_at = parts_.clock.Monotonic();
   RETURN_IF_ERROR(answered.status());
   StepVerified& verified = *answered;
-  RETURN_IF_ERROR(CheckVerified(ask, verified, parts_.verifier->info().model.vocab_size,
-                                request_.sampling.top_logprobs.has_value()));
+  const absl::Duration moved = sequence_.moving() - moving_before;
+  FollowVerifier();
   if (records_.empty()) timings_.time_to_first_token = verified_at - request_.arrived;
 
   const std::uint32_t taken_before = emission_.taken();
   OutputDelta delta = emission_.Add(verified.tokens, verified.logprobs);
-  const bool drafted = ask.tree.has_value() && !verified.draft_ignored;
+  const bool drafted = draft.tree.has_value() && !verified.draft_ignored;
   records_.push_back({.tokens = emission_.taken() - taken_before,
-                      .drafted = drafted ? static_cast<std::uint32_t>(ask.tree->drafted()) : 0,
+                      .drafted = drafted ? static_cast<std::uint32_t>(draft.tree->drafted()) : 0,
                       .accepted = static_cast<std::uint32_t>(verified.accepted_nodes.size()),
                       .fallback = verified.draft_ignored ? FallbackReason::kStale : draft.fallback,
                       .paused = paused_});
 
-  if (drafting_.has_value()) Learn(ask, &verified);
+  if (drafting_.has_value()) Learn(root, draft.tree, &verified);
   ++step_;
-  base_ += static_cast<std::uint32_t>(verified.tokens.size());
-  root_ = verified.tokens.back();
 
+  step_begin_ += moved;
   StepTimes times{.step = {},
                   .waited = draft.waited,
+                  .moved = moved,
                   .draft = asking_ + (drafted_at - begin),
                   .draft_inside = draft.inside,
-                  .verify = verified_at - drafted_at,
+                  .verify = verified_at - drafted_at - moved,
                   .verify_forward = verified.forward,
-                  .verify_inside = std::min(verified.inside, verified_at - drafted_at)};
+                  .verify_inside = std::min(verified.inside, verified_at - drafted_at - moved)};
   if (times.draft_inside > times.draft) times.draft_inside = times.draft;
   if (!emission_.finish().has_value()) {
     EndStep(times, verified);
@@ -161,13 +169,14 @@ void DecodeLoop::JudgeStep(const StepTimes& times, const StepVerified& verified)
   if (!verified.pass_costs.empty()) pass_costs_ = verified.pass_costs;
   const absl::Duration plain_overhead =
       std::max(absl::ZeroDuration(), times.overhead() - times.draft);
-  // The first step of a request opens streams.
-  if (records_.size() > 1) {
+  // The first step of a request opens streams, and so does one that moved.
+  const bool usual = records_.size() > 1 && times.moved == absl::ZeroDuration();
+  if (usual) {
     std::optional<absl::Duration> drafted;
     if (times.draft_inside.has_value()) drafted = times.overhead();
     parts_.ledger.RecordOverhead(kind_, plain_overhead, drafted);
   }
-  if (!guard_.has_value()) return;
+  if (!guard_.has_value() || times.moved > absl::ZeroDuration()) return;
   const absl::Duration took =
       std::max(absl::ZeroDuration(), times.step - std::min(verified.queue, times.verify));
   if (times.waited && !pass_costs_.empty()) {
@@ -182,7 +191,7 @@ void DecodeLoop::JudgeStep(const StepTimes& times, const StepVerified& verified)
 void DecodeLoop::AskForDraft() {
   asking_ = absl::ZeroDuration();
   if (!drafting_.has_value()) return;
-  const int max_nodes = std::min(request_.node_budget, parts_.verifier->info().max_tree_nodes);
+  const int max_nodes = std::min(request_.node_budget, sequence_.verifier().info().max_tree_nodes);
   constexpr std::uint32_t kDeepest = std::numeric_limits<int>::max();
   const int max_depth = static_cast<int>(std::min(emission_.allowed() - 1, kDeepest));
   const bool could_ask = max_nodes > 0 && max_depth > 0;
@@ -196,8 +205,8 @@ void DecodeLoop::AskForDraft() {
                  .observation = std::exchange(observation_, std::nullopt),
                  .proposal = std::nullopt};
   if (could_ask && !paused_) {
-    step.proposal = Proposal{.base = base_,
-                             .root = root_,
+    step.proposal = Proposal{.base = sequence_.base(),
+                             .root = sequence_.root(),
                              .max_nodes = max_nodes,
                              .max_depth = max_depth,
                              .step_costs = Prices(max_nodes)};
@@ -213,18 +222,19 @@ std::vector<StepCost> DecodeLoop::Prices(int max_nodes) {
   return PriceSteps(pass_costs_, overhead, max_nodes);
 }
 
-void DecodeLoop::Learn(const VerifyStep& asked, StepVerified* verified) {
+void DecodeLoop::Learn(TokenId root, const std::optional<DraftTree>& asked,
+                       StepVerified* verified) {
   if (verified->candidates.ids.empty()) return;
-  const bool plain = !asked.tree.has_value() || verified->draft_ignored;
+  const bool plain = !asked.has_value() || verified->draft_ignored;
   if (observation_.has_value() && observation_->candidates.k == verified->candidates.k) {
     // A chain that was held back; this plain step continues it.
     observation_->accepted_path.push_back(static_cast<int>(observation_->tokens.size()));
-    observation_->tokens.push_back(root_);
+    observation_->tokens.push_back(root);
     auto& ids = observation_->candidates.ids;
     ids.insert(ids.end(), verified->candidates.ids.begin(), verified->candidates.ids.end());
     return;
   }
-  Observation observation{.tokens = plain ? std::vector<TokenId>{root_} : asked.tree->tokens,
+  Observation observation{.tokens = plain ? std::vector<TokenId>{root} : asked->tokens,
                           .candidates = std::move(verified->candidates),
                           .accepted_path = {0}};
   observation.accepted_path.insert(observation.accepted_path.end(),
@@ -242,7 +252,11 @@ DecodeOutcome DecodeLoop::Summary(absl::Status status) const {
   outcome.timings = timings_;
   outcome.steps = durations_;
   outcome.speculation = Summarize(records_, emission_.shown());
+  outcome.speculation.moves = sequence_.moves();
+  outcome.speculation.retries = sequence_.retries();
+  outcome.speculation.moving = sequence_.moving();
   if (drafting_.has_value()) outcome.drafter = drafting_->drafter();
+  outcome.verifier = sequence_.verifier().address();
   return outcome;
 }
 

@@ -4,7 +4,8 @@
 //                          ^                                                    |
 //                          +------------------- not finished ------------------+
 //                                                                  finished --> Ended
-//   An error of the verifier ends the loop in any state; an error of the drafter ends nothing.
+//   A verifier that is lost is replaced (moving_sequence.h) and the state goes on; where none takes
+//   over, that ends the loop. An error of the drafter ends nothing.
 //
 //  1. The output is a function of what the verifier chooses and of nothing a drafter does.
 //  2. A draft is asked for only if the node budget is not 0 and more than one token may still be
@@ -28,7 +29,6 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
-#include "common/mutex.h"
 #include "common/sampling_options.h"
 #include "common/trace_context.h"
 #include "gateway/decode_stats.h"
@@ -36,6 +36,7 @@
 #include "gateway/draft_ledger.h"
 #include "gateway/drafting.h"
 #include "gateway/emission.h"
+#include "gateway/moving_sequence.h"
 #include "gateway/verifier_client.h"
 
 namespace recycling::gateway {
@@ -62,7 +63,8 @@ struct DecodeRequest {
 
 // What the loop works with; what is referred to must outlive it.
 struct DecodeParts {
-  std::shared_ptr<VerifierClient> verifier;
+  std::shared_ptr<VerifierClient> verifier;  // the first
+  MoveParts moves;
   DrafterDirectory& drafters;
   DraftLedger& ledger;
   const Clock& clock;
@@ -78,7 +80,8 @@ struct DecodeOutcome {
   Timings timings;
   StepDurations steps;
   SpeculationStats speculation;
-  std::string drafter;  // in use at the end; empty if none
+  std::string drafter;   // in use at the end; empty if none
+  std::string verifier;  // the same
 };
 
 // Call order: Run once. Threads: Run one, Cancel any.
@@ -95,25 +98,25 @@ class DecodeLoop {
 
  private:
   absl::Status Open();
+  void FollowVerifier();
   absl::Status Step(const std::function<void(OutputDelta)>& show);
   void AskForDraft();
   void EndStep(StepTimes times, const StepVerified& verified);
   void JudgeStep(const StepTimes& times, const StepVerified& verified);
-  void Learn(const VerifyStep& asked, StepVerified* verified);
-  void CloseSession();
+  void Learn(TokenId root, const std::optional<DraftTree>& asked, StepVerified* verified);
   std::vector<StepCost> Prices(int max_nodes);
   DecodeOutcome Summary(absl::Status status) const;
 
   const DecodeRequest request_;
-  const DecodeParts parts_;
+  DecodeParts parts_;                 // without the verifier, which is the sequence's
   std::optional<Drafting> drafting_;  // absent: speculation is off
   Emission emission_;
+  MovingSequence sequence_;
 
-  std::uint64_t step_ = 0;
-  std::uint32_t base_ = 0;
-  TokenId root_ = 0;
+  std::uint64_t step_ = 0;                  // of the request
   std::optional<Observation> observation_;  // of the step before; the drafter has not heard it
 
+  std::string verifier_;              // that kind_ and guard_ are of
   std::string kind_;                  // of this request in the ledger: tenant and verifier
   std::optional<DraftGuard> guard_;   // automatic speculation only
   std::vector<PassCost> pass_costs_;  // as the verifier said last
@@ -125,9 +128,6 @@ class DecodeLoop {
   StepDurations durations_;
   absl::Duration step_begin_;  // Clock::Monotonic()
   absl::Duration asking_;      // took this long for the next draft
-
-  Mutex session_mutex_;  // Cancel against the end of Run; Run alone replaces the session
-  std::unique_ptr<VerifierSession> session_;
 };
 
 }  // namespace recycling::gateway

@@ -28,6 +28,9 @@ void SpeculationStats::Add(const SpeculationStats& other) {
   }
   for (std::size_t r = 0; r < fallbacks.size(); ++r) fallbacks[r] += other.fallbacks[r];
   paused_steps += other.paused_steps;
+  moves += other.moves;
+  retries += other.retries;
+  moving += other.moving;
 }
 
 SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t output_tokens) {

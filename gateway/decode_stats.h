@@ -37,6 +37,9 @@ struct SpeculationStats {
   std::vector<std::uint64_t> accepted_per_depth;  // sums to accepted_tokens
   std::array<std::uint64_t, kFallbackReasons> fallbacks{};
   std::uint64_t paused_steps = 0;
+  std::uint64_t moves = 0;    // of the sequence to another verifier
+  std::uint64_t retries = 0;  // opens at a verifier beyond the first, moves included
+  absl::Duration moving;      // spent on both, waiting included; in no other duration but the total
 
   // Emitted tokens / steps, 0 without steps; exactly 1 for plain decoding.
   double MeanAcceptedTokens() const;
@@ -57,6 +60,7 @@ SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t outp
 struct StepTimes {
   absl::Duration step;
   bool waited = false;                         // for a draft
+  absl::Duration moved;                        // to another verifier; not part of the others
   absl::Duration draft;                        // asking and waiting for it
   std::optional<absl::Duration> draft_inside;  // of a draft that came; at most draft
   absl::Duration verify;                       // waiting

@@ -1,6 +1,7 @@
 #include "gateway/gateway.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -51,14 +52,25 @@ class Verifiers final : public VerifierDirectory {
             const Clock& clock)
       : pool_(std::move(options), std::move(greet), resolver, clock) {}
 
-  absl::StatusOr<std::shared_ptr<VerifierClient>> Pick() override {
-    auto picked = pool_.Pick(LeastLoaded);
+  absl::StatusOr<std::shared_ptr<VerifierClient>> Pick(const VerifierWish& wish) override {
+    auto picked = pool_.Pick(
+        [&wish](std::span<const ReadyPeer> peers) { return LeastLoadedBut(wish.avoid, peers); });
     if (picked.ok()) return picked;
     return absl::UnavailableError(absl::StrCat("verifiers: ", picked.status().message()));
   }
 
-  void Report(const std::string& address, const absl::Status& error) override {
-    pool_.Report(address, error);
+  void Report(const std::string& address, const absl::Status& outcome, absl::Duration) override {
+    if (!outcome.ok()) pool_.Report(address, outcome);
+  }
+
+  void Await(absl::Duration at_most, const std::atomic<bool>& stop) override {
+    MutexLock lock(mutex_);
+    if (!stop) changed_.WaitFor(mutex_, at_most);
+  }
+
+  void Wake() override {
+    MutexLock lock(mutex_);
+    changed_.NotifyAll();
   }
 
   // Sequences that all ready verifiers together can hold.
@@ -71,6 +83,8 @@ class Verifiers final : public VerifierDirectory {
   PeerPool<VerifierClient>& pool() { return pool_; }
 
  private:
+  Mutex mutex_;
+  CondVar changed_;
   PeerPool<VerifierClient> pool_;
 };
 
@@ -121,6 +135,7 @@ class GatewayServerImpl final : public GatewayServer {
                   .readers = options_.readers,
                   .capacity = [this] { return verifiers_.Room(); },
                   .on_drain = [this] { StartDraining(); },
+                  .moves = options_.moves,
                   .add_peers = [this](v1::GetStatsResponse* response) { AddPeers(response); }},
                  std::move(workers), model_, verifiers_, drafters_, clock_) {
     drafters_.pool().Start();
@@ -244,6 +259,10 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> CreateGateway(GatewayOptions opti
                              absl::ToInt64Microseconds(absl::Hours(1))));
   RETURN_IF_ERROR(CheckRange("node_budget", options.defaults.node_budget, 0, 1 << 20));
   RETURN_IF_ERROR(CheckRange("drafters_per_tenant", options.drafters_per_tenant, 1, 1 << 20));
+  RETURN_IF_ERROR(CheckRange("max_moves", options.moves.max_moves, 0, 1000));
+  RETURN_IF_ERROR(CheckRange("failover_timeout in milliseconds",
+                             absl::ToInt64Milliseconds(options.moves.patience), 0,
+                             absl::ToInt64Milliseconds(absl::Hours(24))));
   ASSIGN_OR_RETURN(auto workers, WorkerPool::Create(options.max_requests));
   return std::make_unique<GatewayServerImpl>(std::move(options), std::move(workers));
 }

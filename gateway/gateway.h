@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "gateway/admission.h"
 #include "gateway/generate_plan.h"
+#include "gateway/moving_sequence.h"
 #include "gateway/peer_target.h"
 #include "gateway/slow_readers.h"
 
@@ -39,6 +40,7 @@ struct GatewayOptions {
   absl::Duration draft_deadline = absl::Milliseconds(20);  // longest wait for one draft, above 0
   RequestDefaults defaults;     // of requests that do not say; node_budget 0 and more
   int drafters_per_tenant = 1;  // at least 1
+  MoveRules moves;              // max_moves to 1000, patience to a day
   absl::Duration handshake_timeout = absl::Seconds(2);
 
   Resolver* resolver = nullptr;  // null: the system's

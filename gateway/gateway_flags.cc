@@ -58,6 +58,14 @@ ABSL_FLAG(int, draft_deadline_ms, 20,
 ABSL_FLAG(int, node_budget, 80,
           "Most drafted nodes a step where a request does not say, 0 to 1048576; cut to the "
           "verifier's limit.");
+ABSL_FLAG(
+    int, max_moves, 3,
+    "Verifiers that a request may lose in a row without a token in between and still be moved "
+    "to another one, 0 to 1000. It may be the request that kills them.");
+ABSL_FLAG(
+    absl::Duration, failover_timeout, absl::Minutes(1),
+    "How long a request without a deadline waits for a verifier that takes it over, up to 24h. "
+    "One with a deadline waits until then.");
 ABSL_FLAG(recycling::gateway::SpeculationFlag, speculation, {},
           "Where a request does not say: auto drafts the tree that pays, while one does; fixed the "
           "drafter's whole template at every step; off decodes plainly.");
@@ -101,6 +109,8 @@ GatewayOptions OptionsFromFlags() {
   options.draft_deadline = absl::Milliseconds(absl::GetFlag(FLAGS_draft_deadline_ms));
   options.defaults.speculation = absl::GetFlag(FLAGS_speculation).value;
   options.defaults.node_budget = absl::GetFlag(FLAGS_node_budget);
+  options.moves.max_moves = absl::GetFlag(FLAGS_max_moves);
+  options.moves.patience = absl::GetFlag(FLAGS_failover_timeout);
   return options;
 }
 

@@ -136,6 +136,9 @@ void SpeculationToProto(const SpeculationStats& stats, v1::SpeculationStats* pro
   proto->set_mean_accepted_tokens(stats.MeanAcceptedTokens());
   proto->set_acceptance_rate(stats.AcceptanceRate());
   proto->set_paused_steps(stats.paused_steps);
+  proto->set_moves(stats.moves);
+  proto->set_retries(stats.retries);
+  proto->set_moving_micros(Micros(stats.moving));
   proto->mutable_accepted_per_depth()->Add(stats.accepted_per_depth.begin(),
                                            stats.accepted_per_depth.end());
   for (std::size_t r = 0; r < stats.fallbacks.size(); ++r) {
@@ -199,7 +202,7 @@ void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto) {
 }
 
 void FinalToProto(const DecodeOutcome& outcome, std::uint32_t prompt_tokens, std::uint64_t seed,
-                  const std::string& verifier, v1::Final* proto) {
+                  v1::Final* proto) {
   proto->set_finish_reason(ReasonToProto(outcome.finish.reason));
   proto->set_matched_stop(outcome.finish.matched_stop);
   if (outcome.finish.matched_token.has_value()) {
@@ -212,7 +215,7 @@ void FinalToProto(const DecodeOutcome& outcome, std::uint32_t prompt_tokens, std
   StepDurationsToProto(outcome.steps, proto->mutable_steps());
   SpeculationToProto(outcome.speculation, proto->mutable_speculation());
   proto->mutable_speculation()->set_drafter(outcome.drafter);
-  proto->mutable_speculation()->set_verifier(verifier);
+  proto->mutable_speculation()->set_verifier(outcome.verifier);
   proto->set_seed(seed);
 }
 

@@ -32,7 +32,7 @@ void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto);
 
 // The end of an output of `prompt_tokens` prompt tokens. Requires outcome.status.ok().
 void FinalToProto(const DecodeOutcome& outcome, std::uint32_t prompt_tokens, std::uint64_t seed,
-                  const std::string& verifier, v1::Final* proto);
+                  v1::Final* proto);
 
 }  // namespace recycling::gateway
 

@@ -86,6 +86,7 @@ GatewayService::GatewayService(GatewayServiceOptions options, std::unique_ptr<Wo
       started_(clock.Monotonic()),
       callers_(options_.callers == nullptr ? std::make_shared<const CallerCheck>()
                                            : options_.callers),
+      retry_budget_({.burst = std::max(1.0, static_cast<double>(options_.max_requests))}),
       queue_(
           options_.admission, [this] { return Capacity(); }, clock),
       streams_(options_.readers, clock),
@@ -166,11 +167,9 @@ void GatewayService::Run(Generation& generation) {
   Log(generation);
   if (outcome.status.ok()) {
     v1::GenerateResponse response;
-    FinalToProto(outcome, generation.prompt_tokens, generation.seed, generation.verifier->address(),
-                 response.mutable_final());
+    FinalToProto(outcome, generation.prompt_tokens, generation.seed, response.mutable_final());
     generation.writer->Write(response);
   }
-  generation.verifier.reset();
   queue_.Finish(generation.ticket);
   generation.writer->End(outcome.status);
 }
@@ -217,7 +216,10 @@ absl::Status GatewayService::Plan(Generation& generation) {
   generation.request.origin = {.request_id = generation.request_id, .trace = generation.trace};
   generation.prompt_tokens = static_cast<std::uint32_t>(generation.request.prompt_ids.size());
   generation.seed = *generation.request.sampling.seed;
-  ASSIGN_OR_RETURN(generation.verifier, verifiers_.Pick());
+  retry_budget_.Request();
+  ASSIGN_OR_RETURN(generation.verifier, verifiers_.Pick({.tenant = generation.request.tenant,
+                                                         .prompt = generation.request.prompt_ids,
+                                                         .avoid = {}}));
   return absl::OkStatus();
 }
 
@@ -231,7 +233,11 @@ void GatewayService::Decode(Generation& generation) {
 
   const auto loop = std::make_shared<DecodeLoop>(
       std::move(generation.request),
-      DecodeParts{.verifier = generation.verifier,
+      DecodeParts{.verifier = std::move(generation.verifier),
+                  .moves = {.verifiers = verifiers_,
+                            .budget = retry_budget_,
+                            .clock = clock_,
+                            .rules = options_.moves},
                   .drafters = drafters_,
                   .ledger = ledger_,
                   .clock = clock_,
@@ -244,9 +250,6 @@ void GatewayService::Decode(Generation& generation) {
     DeltaToProto(delta, message.mutable_delta());
     writer.Write(message);
   });
-  if (absl::IsUnavailable(generation.outcome.status)) {
-    verifiers_.Report(generation.verifier->address(), generation.outcome.status);
-  }
 }
 
 void GatewayService::Log(const Generation& generation) const {
@@ -254,13 +257,13 @@ void GatewayService::Log(const Generation& generation) const {
               .trace = generation.trace,
               .tenant = generation.tenant,
               .prompt_tokens = generation.prompt_tokens,
-              .verifier = generation.verifier == nullptr ? "" : generation.verifier->address()},
+              .verifier = generation.outcome.verifier},
              generation.outcome);
 }
 
 absl::StatusOr<std::shared_ptr<const ServedModel>> GatewayService::Model() const {
   if (auto model = model_.Get(); model != nullptr) return model;
-  auto picked = verifiers_.Pick();
+  auto picked = verifiers_.Pick({});
   if (!picked.ok()) return picked.status();
   return absl::UnavailableError("no verifier has been ready yet");
 }

@@ -25,30 +25,20 @@
 #include "gateway/drafting.h"
 #include "gateway/gateway_totals.h"
 #include "gateway/generate_plan.h"
+#include "gateway/moving_sequence.h"
 #include "gateway/open_streams.h"
 #include "gateway/request_queue.h"
+#include "gateway/retry_budget.h"
 #include "gateway/served_model.h"
 #include "gateway/slow_readers.h"
 #include "gateway/stream_writer.h"
 #include "gateway/ticker.h"
 #include "gateway/verifier_client.h"
+#include "gateway/verifier_directory.h"
 #include "gateway/worker_pool.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
 
 namespace recycling::gateway {
-
-// Where a request finds its verifier. Threads: any; never blocks.
-class VerifierDirectory {
- public:
-  virtual ~VerifierDirectory() = default;
-
-  // The verifier a new sequence goes to. It counts as used until the pointer is gone. Unavailable
-  // if none is ready.
-  virtual absl::StatusOr<std::shared_ptr<VerifierClient>> Pick() = 0;
-
-  // A sequence at the verifier of this address ended with this error.
-  virtual void Report(const std::string& address, const absl::Status& error) = 0;
-};
 
 struct GatewayServiceOptions {
   int max_requests = 64;                                   // at least 1
@@ -60,6 +50,7 @@ struct GatewayServiceOptions {
   ReaderLimits readers;
   std::function<int()> capacity;   // sequences the ready verifiers have room for; 0: none is ready
   std::function<void()> on_drain;  // the Drain call has come; may be empty
+  MoveRules moves;
   std::function<void(v1::GetStatsResponse*)> add_peers;  // fills GetStatsResponse.peers
 };
 
@@ -130,6 +121,7 @@ class GatewayService final : public GatewayServiceBase {
   std::atomic<std::uint64_t> not_permitted_ = 0;
   GatewayTotals totals_;
   DraftLedger ledger_;
+  RetryBudget retry_budget_;
   RequestQueue queue_;
   OpenStreams streams_;
   const std::unique_ptr<WorkerPool> workers_;  // its threads use everything above

@@ -58,6 +58,7 @@ void LogRequest(const RequestIdentity& request, const DecodeOutcome& outcome) {
        {"fallbacks", absl::StrCat(fallbacks)},
        {"paused", absl::StrCat(speculation.paused_steps)},
        {"verifier", request.verifier},
+       {"moves", absl::StrCat(speculation.moves)},
        {"drafter", outcome.drafter}});
 }
 

@@ -33,6 +33,16 @@ std::optional<std::size_t> LeastLoaded(std::span<const ReadyPeer> peers) {
   return static_cast<std::size_t>(least - peers.begin());
 }
 
+std::optional<std::size_t> LeastLoadedBut(std::span<const std::string> avoid,
+                                          std::span<const ReadyPeer> peers) {
+  std::optional<std::size_t> least;
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    if (std::find(avoid.begin(), avoid.end(), peers[i].address) != avoid.end()) continue;
+    if (!least.has_value() || peers[i].running < peers[*least].running) least = i;
+  }
+  return least;
+}
+
 std::optional<std::size_t> PickByKey(std::string_view key, std::span<const ReadyPeer> peers,
                                      int spread) {
   if (peers.empty()) return std::nullopt;

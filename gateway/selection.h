@@ -19,6 +19,10 @@ struct ReadyPeer {
 // The peer with the fewest running requests, ties by order; absent without peers.
 std::optional<std::size_t> LeastLoaded(std::span<const ReadyPeer> peers);
 
+// The same among the peers whose address is not in `avoid`.
+std::optional<std::size_t> LeastLoadedBut(std::span<const std::string> avoid,
+                                          std::span<const ReadyPeer> peers);
+
 // Rendezvous hashing (highest random weight): each (key, address) has a fixed weight, the heaviest
 // address wins. When a peer comes or goes only its own keys move. With spread > 1 the least loaded
 // of the `spread` heaviest wins, ties by weight. Every gateway picks alike. Absent without peers;

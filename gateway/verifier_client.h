@@ -39,6 +39,8 @@ struct VerifierInfo {
   std::string kernel;
   std::string model_description;
   std::vector<TokenId> eos_token_ids;
+  bool draining = false;             // takes no new sequences, lets those it has go on for a while
+  std::uint32_t open_sequences = 0;  // at that moment, of all gateways
 };
 
 struct OpenSequence {
@@ -107,6 +109,10 @@ class VerifierClient {
 
   virtual const VerifierInfo& info() const = 0;
   virtual const std::string& address() const = 0;
+
+  // Sequences should go on elsewhere, if there is a place: it drains, or is no longer wanted. May
+  // change at any time.
+  virtual bool leaving() const { return false; }
 };
 
 }  // namespace recycling::gateway

@@ -169,11 +169,16 @@ TEST_F(GatewayServiceTest, TheDeadlineEndsARequestAndFreesItsSlot) {
   EXPECT_EQ(Stats().requests_failed(), 1u);
 }
 
-TEST_F(GatewayServiceTest, EveryErrorOfTheVerifierReachesTheClientBehindWhatWasEmitted) {
-  for (const absl::StatusCode code :
-       {absl::StatusCode::kInvalidArgument, absl::StatusCode::kFailedPrecondition,
-        absl::StatusCode::kResourceExhausted, absl::StatusCode::kInternal,
-        absl::StatusCode::kDataLoss, absl::StatusCode::kUnavailable}) {
+TEST_F(GatewayServiceTest, AnErrorThatNoMoveCanHelpReachesTheClientBehindWhatWasEmitted) {
+  options_.moves.max_moves = 0;
+  options_.moves.patience = absl::ZeroDuration();
+  const std::vector<std::pair<absl::StatusCode, absl::StatusCode>> codes = {
+      {absl::StatusCode::kInvalidArgument, absl::StatusCode::kInvalidArgument},
+      {absl::StatusCode::kFailedPrecondition, absl::StatusCode::kUnavailable},
+      {absl::StatusCode::kInternal, absl::StatusCode::kInternal},
+      {absl::StatusCode::kDataLoss, absl::StatusCode::kUnavailable},
+      {absl::StatusCode::kUnavailable, absl::StatusCode::kUnavailable}};
+  for (const auto& [code, expected] : codes) {
     verifiers_.clear();
     options_.verifiers.clear();
     AddVerifier({.fault =
@@ -185,13 +190,29 @@ TEST_F(GatewayServiceTest, EveryErrorOfTheVerifierReachesTheClientBehindWhatWasE
     const Generated generated =
         Generate("prompt_ids { ids: [5, 6, 7] } sampling { max_tokens: 9 }");
     EXPECT_THAT(generated.status,
-                StatusIs(code, AllOf(HasSubstr("verifier-0"), HasSubstr("scripted"))));
+                StatusIs(expected, AllOf(HasSubstr("verifier-0"), HasSubstr("scripted"))));
     EXPECT_EQ(generated.tokens(), Plain(3));
     EXPECT_FALSE(generated.final.has_usage());
     server_->Shutdown(absl::ZeroDuration());
     gateway_.reset();
     servers_.clear();
   }
+}
+
+TEST_F(GatewayServiceTest, AStreamGoesOnAtAnotherVerifierAndTheStatisticsSayWhere) {
+  const auto dies = [](std::uint64_t step) {
+    return step == 3 ? VerifierFault::kError : VerifierFault::kNone;
+  };
+  AddVerifier({.fault = dies, .error = absl::UnavailableError("scripted")});
+  AddVerifier();
+  Start();
+  const Generated generated = Generate("prompt_ids { ids: [5, 6, 7] } sampling { max_tokens: 9 }");
+  ASSERT_THAT(generated.status, IsOk());
+  EXPECT_EQ(generated.tokens(), Plain(9));
+  EXPECT_EQ(generated.final.speculation().moves(), 1u);
+  EXPECT_EQ(generated.final.speculation().retries(), 1u);
+  EXPECT_EQ(generated.final.speculation().verifier(), "verifier-1");
+  EXPECT_EQ(Stats().speculation().moves(), 1u);
 }
 
 TEST_F(GatewayServiceTest, AVerifierThatBreaksTheProtocolIsAnErrorNotACrash) {

@@ -112,6 +112,7 @@ absl::Status FakeVerifierSession::CheckOpen(const OpenSequence& open) const {
 
 absl::StatusOr<SequenceOpened> FakeVerifierSession::Open(const OpenSequence& open) {
   Note("verifier.open");
+  if (options_->on_open != nullptr) options_->on_open(open);
   RETURN_IF_ERROR(CheckNotCancelled());
   RETURN_IF_ERROR(options_->open_error);
   RETURN_IF_ERROR(CheckOpen(open));

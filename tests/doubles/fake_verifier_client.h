@@ -41,6 +41,11 @@ struct FakeVerifierOptions {
   absl::Status error = absl::UnavailableError("fake verifier: scripted error");
   absl::Status open_error = absl::OkStatus();  // answer to every Open unless OK
 
+  // What leaving() says; null: false.
+  std::function<bool()> leaving = nullptr;
+  // Called with what every Open asks for; may be null.
+  std::function<void(const gateway::OpenSequence& open)> on_open = nullptr;
+
   // What is called is written here, in the words of call_trace.h; null: nowhere.
   std::shared_ptr<CallTrace> trace = nullptr;
   // Called with the same words before the work, on the caller's thread, without a lock: the place
@@ -59,6 +64,8 @@ class FakeVerifierClient final : public gateway::VerifierClient {
                                                        const CallOrigin& origin) override;
   const gateway::VerifierInfo& info() const override { return info_; }
   const std::string& address() const override { return options_->address; }
+
+  bool leaving() const override { return options_->leaving != nullptr && options_->leaving(); }
 
   const FakeVerifierOptions& options() const { return *options_; }
   // Slots that are taken: sessions that were opened and not yet destroyed.

@@ -10,6 +10,7 @@
 #include "tests/doubles/fake_clock.h"
 #include "tests/doubles/fake_drafter_client.h"
 #include "tests/doubles/fake_verifier_client.h"
+#include "tests/doubles/fake_verifier_directory.h"
 #include "tests/doubles/matchers.h"
 #include "tests/doubles/mock_drafter_client.h"
 #include "tests/doubles/mock_verifier_client.h"
@@ -53,6 +54,7 @@ class DecodeLoopTest : public ::testing::Test {
     if (has_drafter_) {
       drafters_.drafter = std::make_shared<doubles::FakeDrafterClient>(drafter_options_);
     }
+    if (offers_itself_) verifiers_.clients = {verifier_};
     DecodeLoop loop(std::move(request), Parts(verifier_));
     on_start_(loop);
     return loop.Run([this](OutputDelta delta) {
@@ -63,6 +65,7 @@ class DecodeLoopTest : public ::testing::Test {
 
   DecodeParts Parts(std::shared_ptr<VerifierClient> verifier) {
     return {.verifier = std::move(verifier),
+            .moves = {.verifiers = verifiers_, .budget = budget_, .clock = clock_, .rules = {}},
             .drafters = drafters_,
             .ledger = ledger_,
             .clock = clock_,
@@ -100,6 +103,9 @@ class DecodeLoopTest : public ::testing::Test {
   std::function<void()> on_show_ = [] {};
   doubles::FakeClock clock_;
   OneDrafter drafters_;
+  doubles::FakeVerifierDirectory verifiers_{clock_};  // none is up, or the same one
+  bool offers_itself_ = false;
+  RetryBudget budget_;
   DraftLedger ledger_;
   std::shared_ptr<doubles::FakeVerifierClient> verifier_;
   std::vector<OutputDelta> deltas_;
@@ -442,6 +448,7 @@ TEST_F(DecodeLoopTest, AnErrorAtOpenEndsTheLoopBeforeAnyStep) {
 }
 
 TEST_F(DecodeLoopTest, AVerifierThatBreaksTheProtocolIsInternal) {
+  offers_itself_ = true;
   for (const VerifierFault fault :
        {VerifierFault::kWrongStep, VerifierFault::kNoTokens, VerifierFault::kUnknownToken}) {
     verifier_options_.fault = [fault](std::uint64_t) { return fault; };

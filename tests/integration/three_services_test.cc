@@ -37,11 +37,12 @@ class ThreeServicesTest : public testing::Test {
     verifier_ = cluster_.Start("recycling-verifier", flags);
   }
 
-  // A drafter that is waited for, so that speed decides nothing.
+  // A drafter that is waited for, so that speed decides nothing, and a verifier that is not.
   void StartAll(std::vector<std::string> verifier_flags = {}) {
     StartVerifier(std::move(verifier_flags));
     drafter_ = cluster_.Start("recycling-drafter", {});
-    gateway_address_ = cluster_.StartGateway(verifier_, drafter_, {"--draft_deadline_ms=60000"});
+    gateway_address_ = cluster_.StartGateway(
+        verifier_, drafter_, {"--draft_deadline_ms=60000", "--failover_timeout=0s"});
     gateway_ = Connect(gateway_address_);
   }
 
