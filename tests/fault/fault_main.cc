@@ -16,6 +16,7 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "common/program.h"
 #include "common/status_macros.h"
@@ -37,9 +38,11 @@ ABSL_FLAG(int, gateways, 2, "Gateways, at least 1.");
 ABSL_FLAG(std::uint64_t, seed, 1, "Of requests, clients and faults.");
 ABSL_FLAG(absl::Duration, deadline, absl::Minutes(1), "Of each request.");
 ABSL_FLAG(std::string, model, "", "GGUF file. Empty: a small random model.");
+ABSL_FLAG(absl::Duration, longest_fault, absl::Seconds(4), "With --minutes.");
+ABSL_FLAG(std::string, verifier_flags, "",
+          "More flags of the verifiers, separated by spaces, for example --kv_bytes=8MiB.");
+ABSL_FLAG(std::string, gateway_flags, "", "More flags of the gateways, separated by spaces.");
 ABSL_FLAG(std::string, keep, "", "Folder for the logs of all programs. Empty: a temporary one.");
-ABSL_FLAG(bool, verifier_faults_show, false,
-          "Take errors while a verifier is disturbed as explained.");
 ABSL_FLAG(int, descriptors, 8,
           "Most descriptors and threads that a survivor may hold more than before.");
 ABSL_FLAG(int, growth_mib, 24, "Most memory that a survivor may hold more, MiB.");
@@ -51,10 +54,14 @@ constexpr absl::Duration kQuietPatience = absl::Minutes(1);
 constexpr absl::Duration kBetweenSamples = absl::Seconds(2);
 // Milliseconds, with --minutes.
 constexpr std::uint64_t kLongestPause = 3000;
-constexpr std::uint64_t kLongestFault = 4000;
 // Messages to clients, without.
 constexpr std::uint64_t kMessagesToNext = 60;
 constexpr std::uint64_t kMessagesInFault = 60;
+
+void Append(const std::string& words, std::vector<std::string>* to) {
+  const std::vector<std::string> split = absl::StrSplit(words, ' ', absl::SkipEmpty());
+  to->insert(to->end(), split.begin(), split.end());
+}
 
 void Say(const std::string& what) { std::cerr << what << std::endl; }
 
@@ -96,8 +103,8 @@ class Run {
               << ", streams " << absl::GetFlag(FLAGS_streams) << ", finished " << figures_.finished
               << ", vanished " << figures_.vanished << ", tokens " << figures_.tokens
               << ", drafted steps " << figures_.drafted_steps << ", fallbacks "
-              << figures_.fallbacks << ", faults " << faults << " (" << kinds << "), retried "
-              << figures_.retried << ", longest request "
+              << figures_.fallbacks << ", moves " << figures_.moves << ", faults " << faults << " ("
+              << kinds << "), retried " << figures_.retried << ", longest request "
               << absl::FormatDuration(absl::Trunc(figures_.longest, absl::Milliseconds(1)))
               << ", mismatches " << figures_.mismatches << ", unexplained errors "
               << figures_.unexplained << ", late " << figures_.late << ", leaks " << leaks_
@@ -129,19 +136,19 @@ class Run {
     options.flags[kVerifier] = {"--threads=1", "--cost_budget=200ms",
                                 absl::StrCat("--max_sequences=", 2 * streams)};
     options.flags[kGateway] = {absl::StrCat("--max_requests=", 2 * streams)};
+    Append(absl::GetFlag(FLAGS_verifier_flags), &options.flags[kVerifier]);
+    Append(absl::GetFlag(FLAGS_gateway_flags), &options.flags[kGateway]);
     Say(absl::StrCat("starting ", absl::StrJoin(options.members, " + "), " programs in ", folder_));
     ASSIGN_OR_RETURN(fleet_, Fleet::Start(options));
     return absl::OkStatus();
   }
 
   std::unique_ptr<Load> StartLoad() {
-    return std::make_unique<Load>(
-        *fleet_, expected_,
-        LoadOptions{.streams = absl::GetFlag(FLAGS_streams),
-                    .seed = absl::GetFlag(FLAGS_seed),
-                    .deadline = absl::GetFlag(FLAGS_deadline),
-                    .verifier_faults_show = absl::GetFlag(FLAGS_verifier_faults_show)},
-        progress_);
+    return std::make_unique<Load>(*fleet_, expected_,
+                                  LoadOptions{.streams = absl::GetFlag(FLAGS_streams),
+                                              .seed = absl::GetFlag(FLAGS_seed),
+                                              .deadline = absl::GetFlag(FLAGS_deadline)},
+                                  progress_);
   }
 
   // Every request once without faults: caches and pools fill, and what is held now is the measure.
@@ -212,11 +219,13 @@ class Run {
     const auto now = [&] {
       return static_cast<std::uint64_t>(absl::ToInt64Milliseconds(absl::Now() - begin));
     };
+    const auto longest_fault =
+        static_cast<std::uint64_t>(absl::ToInt64Milliseconds(absl::GetFlag(FLAGS_longest_fault)));
     std::vector<FaultLane> lanes;
     for (const Role role : {kVerifier, kDrafter, kGateway}) {
       if (fleet_->of(role).empty()) continue;
       lanes.emplace_back(*fleet_, std::vector<Role>{role},
-                         Schedule({role}, kLongestPause, kLongestFault), now());
+                         Schedule({role}, kLongestPause, longest_fault), now());
     }
     absl::Status status;
     absl::Time next_sample = begin;

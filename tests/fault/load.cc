@@ -112,28 +112,13 @@ void Load::RunStream(std::uint64_t seed) {
   }
 }
 
-std::uint64_t Load::Disturbances(const Member& gateway) const {
-  std::uint64_t sum = 0;
-  bool now = false;
-  const auto add = [&](const Member& member) {
-    const std::uint64_t disturbed = member.disturbed.load();
-    now = now || disturbed % 2 == 1;
-    sum += disturbed;
-  };
-  add(gateway);
-  if (options_.verifier_faults_show) {
-    for (const auto& member : fleet_.of(kVerifier)) add(*member);
-  }
-  return 2 * sum + (now ? 1 : 0);
-}
-
 void Load::RunRequest(const Expected& expected, std::mt19937_64& random, Channels& channels) {
   const bool vanishes = Unit(random) < options_.vanishing;
   const int last_delta = vanishes ? 1 + static_cast<int>(random() % 20) : 0;
   while (true) {
     const std::size_t index = random() % channels.size();
     const Member& gateway = *fleet_.of(kGateway)[index];
-    const std::uint64_t before = Disturbances(gateway);
+    const std::uint64_t before = gateway.disturbed.load();
     if (channels[index] == nullptr) channels[index] = OwnChannel(gateway.proxy->address());
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() +
@@ -150,7 +135,7 @@ void Load::RunRequest(const Expected& expected, std::mt19937_64& random, Channel
         },
         &context);
     progress_.Add();
-    const bool disturbed = before % 2 == 1 || before != Disturbances(gateway);
+    const bool disturbed = before % 2 == 1 || before != gateway.disturbed.load();
     if (Settle(expected, output, gateway, vanished, disturbed, absl::Now() - begin)) return;
     channels[index].reset();
     absl::SleepFor(kPauseBeforeRetry);
@@ -181,6 +166,7 @@ void Load::Judge(const Expected& expected, const Output& output, bool vanished) 
   figures_.tokens += output.ids.size();
   figures_.drafted_steps += output.final.speculation().drafted_steps();
   figures_.fallbacks += output.Fallbacks();
+  figures_.moves += output.final.speculation().moves();
   if (!right) {
     ++figures_.mismatches;
     Trouble("mismatch: " + Describe(expected, output));

@@ -41,8 +41,6 @@ struct LoadOptions {
   std::uint64_t seed = 0;
   absl::Duration deadline = absl::Minutes(1);  // of each request
   double vanishing = 0.05;                     // share of the clients that cancel on the way
-  // An error while a verifier is disturbed counts as explained, as one of the gateway's own does.
-  bool verifier_faults_show = false;
 };
 
 struct LoadFigures {
@@ -55,6 +53,7 @@ struct LoadFigures {
   std::uint64_t tokens = 0;
   std::uint64_t drafted_steps = 0;              // of finished requests, as the next ones
   std::uint64_t fallbacks = 0;                  // steps that wanted a draft and went without
+  std::uint64_t moves = 0;                      // to another verifier
   absl::Duration longest;                       // request, retries not counted
   std::map<std::string, std::uint64_t> errors;  // explained ones, by text
   std::vector<std::string> trouble;             // the first few mismatches and unexplained errors
@@ -79,8 +78,6 @@ class Load {
 
   void RunStream(std::uint64_t seed);
   void RunRequest(const Expected& expected, std::mt19937_64& random, Channels& channels);
-  // Changes, or is odd, when a fault befalls what may end a request of `gateway`.
-  std::uint64_t Disturbances(const Member& gateway) const;
   // Whether the client is done with its request.
   bool Settle(const Expected& expected, const integration::Output& output, const Member& gateway,
               bool vanished, bool disturbed, absl::Duration took);
