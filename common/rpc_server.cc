@@ -2,96 +2,33 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <limits>
 #include <mutex>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/status_macros.h"
 
 namespace recycling {
 namespace {
 
-constexpr std::string_view kUnix = "unix:";
 constexpr int kMaxHealthBytes = 4096;
-
-std::string PathOf(const std::string& unix_address) {
-  const std::string path = unix_address.substr(kUnix.size());
-  return path.starts_with("//") ? path.substr(2) : path;
-}
-
-// Whoever may write to a socket may connect to it.
-absl::Status KeepOthersOut(const std::string& address) {
-  struct stat info;
-  const std::string path = PathOf(address);
-  if (lstat(path.c_str(), &info) == 0 && chmod(path.c_str(), info.st_mode & 0770) == 0) {
-    return absl::OkStatus();
-  }
-  return absl::UnavailableError(
-      absl::StrCat("listen: cannot set the permissions of ", address, ": ", std::strerror(errno)));
-}
-
-// OK if a new socket can be made at `path`. A socket file that nobody listens on is removed; gRPC
-// would also remove one that is in use.
-absl::Status PrepareUnixPath(const std::string& address) {
-  const std::string path = PathOf(address);
-  sockaddr_un name = {};
-  name.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(name.sun_path)) {
-    return absl::InvalidArgumentError(absl::StrCat("listen: got ", address,
-                                                   ", expected a path of 1 to ",
-                                                   sizeof(name.sun_path) - 1, " bytes"));
-  }
-  struct stat info;
-  if (lstat(path.c_str(), &info) != 0) return absl::OkStatus();
-  if (!S_ISSOCK(info.st_mode)) {
-    return absl::UnavailableError(
-        absl::StrCat("listen: got ", address, ", which is a file that is not a socket"));
-  }
-  std::memcpy(name.sun_path, path.data(), path.size());
-  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  const bool refused =
-      probe >= 0 && connect(probe, reinterpret_cast<const sockaddr*>(&name), sizeof(name)) != 0 &&
-      errno == ECONNREFUSED;
-  if (probe >= 0) close(probe);
-  if (!refused) {
-    return absl::UnavailableError(absl::StrCat("listen: ", address, " is in use"));
-  }
-  if (unlink(path.c_str()) != 0) {
-    return absl::UnavailableError(absl::StrCat("listen: cannot remove the stale socket ", address,
-                                               ": ", std::strerror(errno)));
-  }
-  return absl::OkStatus();
-}
-
-// OK for "host:port", where host may be empty (every interface) or stand in brackets.
-absl::Status CheckHostPort(const std::string& address) {
-  const std::size_t colon = address.rfind(':');
-  int port = -1;
-  const std::string host = address.substr(0, colon);
-  const bool bracketed = host.starts_with("[") && host.ends_with("]");
-  if (colon == std::string::npos || (!bracketed && host.find(':') != std::string::npos) ||
-      !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 || port > 65535) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("listen: got \"", address,
-                     "\", expected host:port with a port from 0 to 65535, or unix:/path"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckAddress(const std::string& address) {
-  return address.starts_with(kUnix) ? PrepareUnixPath(address) : CheckHostPort(address);
-}
+constexpr int kMaxHealthConnections = 64;
+constexpr int kMaxMetadataBytes = 16 << 10;
+// Methods of the distribution's reflection, which take a thread each.
+constexpr int kMaxThreads = 64;
+// Half of what clients are asked to keep to, since networks bunch pings.
+constexpr int kMinPingIntervalMs = 5'000;
 
 absl::Status WriteAtomically(const std::string& path, const std::vector<std::string>& lines) {
   const std::string temporary = absl::StrCat(path, ".", getpid(), ".tmp");
@@ -114,44 +51,83 @@ void InitOnce() {
   });
 }
 
-void SetLimits(int max_message_bytes, grpc::ServerBuilder* builder) {
-  builder->SetMaxReceiveMessageSize(max_message_bytes);
-  // A port that is taken is an error, not a share of its connections.
-  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  // Notices clients whose machine is gone, so that what they hold is freed.
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+int Milliseconds(absl::Duration duration) {
+  constexpr int kUnbounded = std::numeric_limits<int>::max();
+  return static_cast<int>(std::min<std::int64_t>(absl::ToInt64Milliseconds(duration), kUnbounded));
 }
 
-// Starts a server on `listen` and appends the addresses it got to `addresses`.
-absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(const std::vector<std::string>& listen,
-                                                     const std::vector<grpc::Service*>& services,
-                                                     int max_message_bytes,
-                                                     std::vector<std::string>& addresses) {
-  for (const std::string& address : listen) RETURN_IF_ERROR(CheckAddress(address));
+void SetLimits(const RpcServerOptions& options, grpc::ServerBuilder* builder) {
+  const ConnectionLimits& limits = options.limits;
+  builder->SetMaxReceiveMessageSize(options.max_message_bytes);
+  const std::pair<const char*, int> arguments[] = {
+      {GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes},
+      {GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.max_streams},
+      {GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, Milliseconds(limits.handshake_timeout)},
+      {GRPC_ARG_MAX_CONNECTION_IDLE_MS, Milliseconds(limits.max_idle)},
+      {GRPC_ARG_MAX_CONNECTION_AGE_MS, Milliseconds(limits.max_age)},
+      {GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, Milliseconds(limits.age_grace)},
+      {GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(limits.keepalive_time)},
+      {GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(limits.keepalive_timeout)},
+      {GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1},
+      {GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kMinPingIntervalMs},
+      {GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0},
+  };
+  for (const auto& [name, value] : arguments) builder->AddChannelArgument(name, value);
+  grpc::ResourceQuota quota;
+  quota.Resize(static_cast<std::size_t>(limits.max_memory));
+  quota.SetMaxThreads(kMaxThreads);
+  builder->SetResourceQuota(quota);
+}
+
+struct Listening {
+  std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<Listener> listener;
+};
+
+// Starts a server on options.listen alone.
+absl::StatusOr<Listening> Listen(const RpcServerOptions& options,
+                                 const std::vector<grpc::Service*>& services) {
+  const bool plaintext = options.credentials == nullptr;
+  Listening listening;
+  ASSIGN_OR_RETURN(listening.listener,
+                   Listener::Bind({.addresses = options.listen,
+                                   .loopback_only = plaintext && !options.allow_plaintext,
+                                   .max_connections = options.limits.max_connections,
+                                   .user_timeout = options.limits.keepalive_timeout}));
   grpc::ServerBuilder builder;
-  SetLimits(max_message_bytes, &builder);
-  std::vector<int> ports(listen.size(), 0);
-  for (std::size_t i = 0; i < ports.size(); ++i) {
-    builder.AddListeningPort(listen[i], grpc::InsecureServerCredentials(), &ports[i]);
+  SetLimits(options, &builder);
+  using Builder = grpc::ServerBuilder::experimental_type;
+  std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
+  if (!options.listen.empty()) {
+    acceptor = builder.experimental().AddExternalConnectionAcceptor(
+        Builder::ExternalConnectionType::FROM_FD,
+        plaintext ? grpc::InsecureServerCredentials() : options.credentials);
   }
   for (grpc::Service* service : services) builder.RegisterService(service);
-  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  for (std::size_t i = 0; i < ports.size(); ++i) {
-    const std::string& address = listen[i];
-    if (ports[i] <= 0) {
-      return absl::UnavailableError(absl::StrCat(
-          "listen: cannot bind ", address, " (in use, not this machine's, or not permitted)"));
-    }
-    const bool is_unix = address.starts_with(kUnix);
-    if (is_unix) RETURN_IF_ERROR(KeepOthersOut(address));
-    addresses.push_back(
-        is_unix ? address : absl::StrCat(address.substr(0, address.rfind(':')), ":", ports[i]));
+  listening.server = builder.BuildAndStart();
+  if (listening.server == nullptr) {
+    return absl::InternalError("the gRPC server did not start");
   }
-  if (server == nullptr) return absl::InternalError("the gRPC server did not start");
-  return server;
+  if (acceptor != nullptr) {
+    listening.listener->Start([acceptor](int listener, int connection) {
+      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+      parameters.listener_fd = listener;
+      parameters.fd = connection;
+      acceptor->HandleNewConnection(&parameters);
+    });
+  }
+  return listening;
+}
+
+// What the options say about the health port.
+RpcServerOptions HealthOptions(const RpcServerOptions& options) {
+  RpcServerOptions health;
+  health.listen = options.health_listen;
+  health.allow_plaintext = true;
+  health.max_message_bytes = kMaxHealthBytes;
+  health.limits = options.limits;
+  health.limits.max_connections = kMaxHealthConnections;
+  return health;
 }
 
 sigset_t StopSignals() {
@@ -171,11 +147,17 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   server->max_message_bytes_ = options.max_message_bytes;
   server->health_names_ = std::move(health_names);
   InitOnce();
-  ASSIGN_OR_RETURN(server->server_,
-                   Listen(options.listen, services, options.max_message_bytes, server->addresses_));
+  ASSIGN_OR_RETURN(Listening main, Listen(options, services));
+  server->listener_ = std::move(main.listener);
+  server->server_ = std::move(main.server);
+  server->addresses_ = server->listener_->addresses();
   if (!options.health_listen.empty()) {
-    ASSIGN_OR_RETURN(server->health_server_, Listen(options.health_listen, /*services=*/{},
-                                                    kMaxHealthBytes, server->addresses_));
+    ASSIGN_OR_RETURN(Listening health, Listen(HealthOptions(options), /*services=*/{}));
+    server->health_listener_ = std::move(health.listener);
+    server->health_server_ = std::move(health.server);
+    for (const std::string& address : server->health_listener_->addresses()) {
+      server->addresses_.push_back(address);
+    }
   }
   server->SetServing(false);
   if (!options.port_file.empty()) {
@@ -208,9 +190,11 @@ void RpcServer::Shutdown(absl::Duration grace) {
   for (grpc::Server* server : {server_.get(), health_server_.get()}) {
     if (server != nullptr) server->GetHealthCheckService()->Shutdown();
   }
+  listener_->Stop();
   server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
   server_->Wait();
   if (health_server_ == nullptr) return;
+  health_listener_->Stop();
   health_server_->Shutdown(absl::ToChronoTime(absl::Now()));  // watchers are cancelled
   health_server_->Wait();
 }

@@ -1,14 +1,19 @@
 #include "common/service_program.h"
 
 #include <cstdio>
+#include <utility>
 
 #include "absl/flags/flag.h"
 #include "absl/time/time.h"
+#include "common/grpc_log.h"
 #include "common/log.h"
 #include "common/log_flags.h"
+#include "common/server_flags.h"
+#include "common/status_macros.h"
 
 ABSL_FLAG(std::vector<std::string>, health_listen, {},
-          "Addresses that answer health checks alone, as in --listen.");
+          "Addresses that answer health checks alone, as in --listen; always in plaintext, since "
+          "probes carry no certificate.");
 ABSL_FLAG(std::string, port_file, "",
           "File to write the bound addresses to once listening, one a line, those of --listen "
           "first. Empty: none.");
@@ -20,6 +25,7 @@ namespace recycling {
 int RunService(int argc, char** argv, const ProgramInfo& info,
                const std::function<absl::Status()>& run) {
   BlockStopSignals();
+  RouteGrpcLog();
   const std::vector<std::string> words = ParseProgramFlags(argc, argv, info);
   if (!words.empty()) {
     std::fprintf(stderr, "%s: got argument \"%s\", expected flags only\n", info.name.c_str(),
@@ -37,13 +43,21 @@ int RunService(int argc, char** argv, const ProgramInfo& info,
 absl::StatusOr<std::unique_ptr<RpcServer>> StartService(const std::vector<std::string>& listen,
                                                         grpc::Service* service,
                                                         const std::string& health_name) {
+  ASSIGN_OR_RETURN(RpcServerOptions options, ServerOptionsFromFlags());
+  return StartService(std::move(options), listen, service, health_name);
+}
+
+absl::StatusOr<std::unique_ptr<RpcServer>> StartService(RpcServerOptions options,
+                                                        const std::vector<std::string>& listen,
+                                                        grpc::Service* service,
+                                                        const std::string& health_name) {
   if (listen.empty()) {
     return absl::InvalidArgumentError("--listen: got none, expected at least one address");
   }
-  return RpcServer::Start({.listen = listen,
-                           .health_listen = absl::GetFlag(FLAGS_health_listen),
-                           .port_file = absl::GetFlag(FLAGS_port_file)},
-                          {service}, {health_name});
+  options.listen = listen;
+  options.health_listen = absl::GetFlag(FLAGS_health_listen);
+  options.port_file = absl::GetFlag(FLAGS_port_file);
+  return RpcServer::Start(options, {service}, {health_name});
 }
 
 void StopService(RpcServer& server, const std::function<void()>& before_shutdown) {

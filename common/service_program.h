@@ -21,9 +21,16 @@ namespace recycling {
 int RunService(int argc, char** argv, const ProgramInfo& info,
                const std::function<absl::Status()>& run);
 
-// Starts an RpcServer on `listen` with --health_listen and --port_file. InvalidArgument if `listen`
-// is empty; else as RpcServer::Start.
+// Starts an RpcServer on `listen` with --health_listen, --port_file and ServerOptionsFromFlags.
+// InvalidArgument if `listen` is empty; else as these and RpcServer::Start.
 absl::StatusOr<std::unique_ptr<RpcServer>> StartService(const std::vector<std::string>& listen,
+                                                        grpc::Service* service,
+                                                        const std::string& health_name);
+
+// The same with `options` instead of what the flags of server_flags.h say, for programs that start
+// more than one server.
+absl::StatusOr<std::unique_ptr<RpcServer>> StartService(RpcServerOptions options,
+                                                        const std::vector<std::string>& listen,
                                                         grpc::Service* service,
                                                         const std::string& health_name);
 

@@ -229,18 +229,6 @@ absl::Status CheckPositive(absl::string_view name, absl::Duration value) {
 
 const char* GatewayServer::full_name() { return v1::GatewayService::service_full_name(); }
 
-std::shared_ptr<grpc::Channel> CreatePeerChannel(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetMaxReceiveMessageSize(64 << 20);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
-
 absl::StatusOr<std::unique_ptr<GatewayServer>> CreateGateway(GatewayOptions options) {
   if (options.verifiers.empty()) {
     return absl::InvalidArgumentError("verifiers: got none, expected at least one");

@@ -17,20 +17,16 @@
 #include "gateway/admission.h"
 #include "gateway/generate_plan.h"
 #include "gateway/moving_sequence.h"
+#include "gateway/peer_channel.h"
 #include "gateway/peer_target.h"
 #include "gateway/slow_readers.h"
 
 namespace recycling::gateway {
 
-using ChannelFactory = std::function<std::shared_ptr<grpc::Channel>(const std::string& address)>;
-
-// A plaintext channel that reconnects within a second, pings every 30 s and takes large messages.
-std::shared_ptr<grpc::Channel> CreatePeerChannel(const std::string& address);
-
 struct GatewayOptions {
   std::vector<PeerTarget> verifiers;  // at least one; see ParsePeerList
   std::vector<PeerTarget> drafters;   // may be empty: every step is plain
-  ChannelFactory channel = CreatePeerChannel;
+  ChannelFactory channel = PeerChannels({});
 
   int max_requests = 64;                       // that run at once, 1 to 4096; a thread each
   AdmissionOptions admission;                  // max_queue 0 to 65536

@@ -11,6 +11,7 @@
 #include "common/status_macros.h"
 #include "gateway/gateway.h"
 #include "gateway/gateway_flags.h"
+#include "gateway/peer_channel_flags.h"
 
 ABSL_DECLARE_FLAG(absl::Duration, drain_grace);
 ABSL_FLAG(std::vector<std::string>, listen, {"127.0.0.1:50050"},
@@ -31,6 +32,9 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(options.callers, CallersFromFlags());
   ASSIGN_OR_RETURN(options.verifiers, ParsePeerList(absl::GetFlag(FLAGS_verifiers)));
   ASSIGN_OR_RETURN(options.drafters, ParsePeerList(absl::GetFlag(FLAGS_drafters)));
+  std::vector<PeerTarget> peers = options.verifiers;
+  peers.insert(peers.end(), options.drafters.begin(), options.drafters.end());
+  ASSIGN_OR_RETURN(options.channel, PeerChannelsFromFlags(peers));
   options.drafters_per_tenant = absl::GetFlag(FLAGS_drafters_per_tenant);
   ASSIGN_OR_RETURN(const auto gateway, CreateGateway(options));
   ASSIGN_OR_RETURN(const auto server, StartService(absl::GetFlag(FLAGS_listen), gateway->service(),
@@ -54,7 +58,9 @@ int main(int argc, char** argv) {
        .summary = "Generates text: runs the guess-verify-update loop between drafters and "
                   "verifiers, and is what clients speak to.",
        .examples = "recycling-gateway\n"
-                   "recycling-gateway --verifiers 10.0.0.1:50051,10.0.0.2:50051 --drafters "
-                   "dns:///drafter:50052\n"},
+                   "recycling-gateway --peer_tls_ca ca.crt --peer_tls_names verifier,drafter "
+                   "--verifiers 10.0.0.1:50051,10.0.0.2:50051 --drafters dns:///drafter:50052\n"
+                   "recycling-gateway --tls_cert gateway.crt --tls_key gateway.key --listen "
+                   "0.0.0.0:50050\n"},
       recycling::gateway::Run);
 }

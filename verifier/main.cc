@@ -40,7 +40,9 @@ int main(int argc, char** argv) {
       argc, argv,
       {.name = "recycling-verifier",
        .summary = "Serves a model: verifies draft trees, one forward pass each, over gRPC.",
-       .examples = "recycling-verifier --model model.gguf\n"
-                   "recycling-verifier --model model.gguf --listen 0.0.0.0:50051 --threads 8\n"},
+       .examples =
+           "recycling-verifier --model model.gguf\n"
+           "recycling-verifier --model model.gguf --threads 8 --listen 0.0.0.0:50051 --tls_cert "
+           "verifier.crt --tls_key verifier.key --tls_ca ca.crt\n"},
       recycling::verifier::Run);
 }

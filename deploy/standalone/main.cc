@@ -10,6 +10,7 @@
 #include "common/caller_flags.h"
 #include "common/log.h"
 #include "common/rpc_server.h"
+#include "common/server_flags.h"
 #include "common/service_program.h"
 #include "common/status_macros.h"
 #include "drafter/drafter_flags.h"
@@ -46,14 +47,18 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(const auto verifier_options, verifier::OptionsFromFlags());
   ASSIGN_OR_RETURN(const auto verifier, verifier::VerifierServer::Create(verifier_options));
   ASSIGN_OR_RETURN(const auto drafter, drafter::CreateDrafter(drafter::OptionsFromFlags()));
-  ASSIGN_OR_RETURN(const auto peers, RpcServer::Start({.listen = absl::GetFlag(FLAGS_peer_listen)},
-                                                      {verifier->service(), drafter->service()},
-                                                      {verifier::VerifierServer::full_name(),
-                                                       drafter::kDrafterServiceName}));
+  ASSIGN_OR_RETURN(const RpcServerOptions options, ServerOptionsFromFlags(/*servers=*/2));
+  RpcServerOptions peer_options = options;
+  peer_options.listen = absl::GetFlag(FLAGS_peer_listen);
+  ASSIGN_OR_RETURN(
+      const auto peers,
+      RpcServer::Start(peer_options, {verifier->service(), drafter->service()},
+                       {verifier::VerifierServer::full_name(), drafter::kDrafterServiceName}));
   peers->SetServing(true);
   ASSIGN_OR_RETURN(const auto gateway, MakeGateway(*peers));
-  ASSIGN_OR_RETURN(const auto server, StartService(absl::GetFlag(FLAGS_listen), gateway->service(),
-                                                   gateway::GatewayServer::full_name()));
+  ASSIGN_OR_RETURN(const auto server,
+                   StartService(options, absl::GetFlag(FLAGS_listen), gateway->service(),
+                                gateway::GatewayServer::full_name()));
   Log(LogLevel::kInfo, "serving",
       {{"addresses", absl::StrJoin(server->addresses(), ",")},
        {"peer_addresses", absl::StrJoin(peers->addresses(), ",")},

@@ -11,6 +11,7 @@
 #include "gateway/cli/bench_report.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/commands.h"
+#include "gateway/cli/connection.h"
 #include "gateway/cli/flags.h"
 #include "gateway/cli/json_text.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
@@ -195,7 +196,9 @@ int RunConcurrentlyAndReport(const PromptFile& file, const gateway::v1::Generate
     };
   }
   const std::string address = absl::GetFlag(FLAGS_gateway);
-  const auto stub = gateway::v1::GatewayService::NewStub(Connect(address));
+  const auto channel = Connect("--gateway", address);
+  if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
+  const auto stub = gateway::v1::GatewayService::NewStub(*channel);
   const auto summary = RunConcurrently(*stub, request, file.prompts, options);
   if (!summary.ok()) return Fail(kProgram, absl::StrCat("gateway ", address), summary.status());
   const std::string report =
@@ -206,7 +209,9 @@ int RunConcurrentlyAndReport(const PromptFile& file, const gateway::v1::Generate
 
 int RunAndReport(const PromptFile& file, const gateway::v1::GenerateRequest& request, int repeats) {
   const std::string address = absl::GetFlag(FLAGS_gateway);
-  const auto stub = gateway::v1::GatewayService::NewStub(Connect(address));
+  const auto channel = Connect("--gateway", address);
+  if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
+  const auto stub = gateway::v1::GatewayService::NewStub(*channel);
   Bench bench(*stub, request, file.prompts);
   if (const absl::Status status = bench.RunAll(repeats); !status.ok()) {
     return Fail(kProgram, absl::StrCat("gateway ", address), status);

@@ -48,12 +48,6 @@ std::string Hint(const absl::Status& status) {
 
 }  // namespace
 
-std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(-1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
-
 void WatchInterrupts() {
   BlockStopSignals();
   std::thread([] {

@@ -1,19 +1,15 @@
-// What all commands share: channels, calls that Ctrl-C cancels, errors, the terminal.
+// What all commands share: calls that Ctrl-C cancels, errors, the terminal.
 #ifndef RECYCLING_GATEWAY_CLI_CLIENT_H_
 #define RECYCLING_GATEWAY_CLI_CLIENT_H_
 
 #include <grpcpp/grpcpp.h>
 
-#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 
 namespace recycling::cli {
-
-// Channel to "host:port" or "unix:/path". Messages of any size are taken.
-std::shared_ptr<grpc::Channel> Connect(const std::string& address);
 
 // From now on Ctrl-C and SIGTERM cancel the call that is running, or end the process with exit code
 // 130 if none is; a second one ends it at once. Call first in main.

@@ -47,5 +47,10 @@ inline constexpr char kSamplingFlags[] = "gateway/cli/sampling_flags.cc";
 ABSL_DECLARE_FLAG(std::string, gateway);
 ABSL_DECLARE_FLAG(absl::Duration, timeout);
 ABSL_DECLARE_FLAG(bool, json);
+ABSL_DECLARE_FLAG(std::string, tls_ca);
+ABSL_DECLARE_FLAG(std::string, tls_cert);
+ABSL_DECLARE_FLAG(std::string, tls_key);
+ABSL_DECLARE_FLAG(std::string, tls_name);
+ABSL_DECLARE_FLAG(bool, allow_plaintext);
 
 #endif  // RECYCLING_GATEWAY_CLI_FLAGS_H_

@@ -14,6 +14,7 @@
 #include "common/status_macros.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/commands.h"
+#include "gateway/cli/connection.h"
 #include "gateway/cli/flags.h"
 #include "gateway/cli/json_text.h"
 #include "gateway/cli/statistics_text.h"
@@ -124,7 +125,9 @@ void PrintEnd(const gateway::v1::Final& final, bool text_ends_line) {
 int Generate(const gateway::v1::GenerateRequest& request) {
   const std::string address = absl::GetFlag(FLAGS_gateway);
   const bool json = absl::GetFlag(FLAGS_json);
-  const auto stub = gateway::v1::GatewayService::NewStub(Connect(address));
+  const auto channel = Connect("--gateway", address);
+  if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
+  const auto stub = gateway::v1::GatewayService::NewStub(*channel);
   InterruptibleCall call(absl::GetFlag(FLAGS_timeout));
   const auto stream = stub->Generate(call.context(), request);
   gateway::v1::GenerateResponse response;

@@ -5,6 +5,7 @@
 #include "common/program.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/commands.h"
+#include "gateway/cli/connection.h"
 #include "gateway/cli/flags.h"
 #include "gateway/cli/json_text.h"
 
@@ -41,10 +42,17 @@ int RunHealth(int argc, char** argv) {
   if (addresses.empty()) addresses.push_back(absl::GetFlag(FLAGS_gateway));
   const std::string service = absl::GetFlag(FLAGS_service);
   const absl::Duration timeout = absl::GetFlag(FLAGS_timeout);
-  bool all = true;
+  std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (const std::string& address : addresses) {
+    const auto channel = Connect("address", address, Carries::kHealthOnly);
+    if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
+    channels.push_back(*channel);
+  }
+  bool all = true;
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    const std::string& address = addresses[i];
     const absl::StatusOr<bool> health = CheckHealth(
-        Connect(address), service, timeout > absl::ZeroDuration() ? timeout : kDefaultTimeout);
+        channels[i], service, timeout > absl::ZeroDuration() ? timeout : kDefaultTimeout);
     all = all && health.ok() && *health;
     const std::string text = absl::GetFlag(FLAGS_json) ? HealthJson(address, service, health)
                                                        : HealthText(address, health);

@@ -13,6 +13,7 @@
 #include "common/status_grpc.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/commands.h"
+#include "gateway/cli/connection.h"
 #include "gateway/cli/flags.h"
 #include "gateway/cli/json_text.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
@@ -167,7 +168,9 @@ int RunMatrix(int argc, char** argv) {
   const std::vector<std::string> words = ParseProgramFlags(argc, argv, info);
   const absl::StatusOr<Target> target = TargetFromFlags();
   if (!target.ok()) return FailUsage(kProgram, std::string(target.status().message()));
-  const auto stub = DrafterService::NewStub(Connect(absl::GetFlag(FLAGS_drafter)));
+  const auto channel = Connect("--drafter", absl::GetFlag(FLAGS_drafter));
+  if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
+  const auto stub = DrafterService::NewStub(*channel);
   if (words.size() == 1 && words[0] == "info") return Info(*stub);
   if (words.size() == 2 && words[0] == "save") return Save(*stub, *target, words[1]);
   if (words.size() == 2 && words[0] == "load") return Load(*stub, *target, words[1]);

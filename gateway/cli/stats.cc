@@ -4,6 +4,7 @@
 #include "common/status_grpc.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/commands.h"
+#include "gateway/cli/connection.h"
 #include "gateway/cli/flags.h"
 #include "gateway/cli/json_text.h"
 #include "gateway/cli/statistics_text.h"
@@ -26,7 +27,9 @@ int RunStats(int argc, char** argv) {
     return FailUsage(kProgram, absl::StrCat("got \"", extra[0], "\", expected flags only"));
   }
   const std::string address = absl::GetFlag(FLAGS_gateway);
-  const auto stub = gateway::v1::GatewayService::NewStub(Connect(address));
+  const auto channel = Connect("--gateway", address);
+  if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
+  const auto stub = gateway::v1::GatewayService::NewStub(*channel);
   InterruptibleCall call(absl::GetFlag(FLAGS_timeout));
   gateway::v1::GetStatsResponse stats;
   const absl::Status status =

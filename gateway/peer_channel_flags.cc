@@ -1,0 +1,51 @@
+#include "gateway/peer_channel_flags.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/flags/flag.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/server_flags.h"
+#include "common/status_macros.h"
+#include "common/target.h"
+#include "common/tls_credentials.h"
+
+ABSL_FLAG(
+    std::string, peer_tls_ca, "",
+    "File of the authorities, in PEM, one of which must have signed a verifier's or drafter's "
+    "certificate. With it peers are reached by TLS alone; empty: in plaintext.");
+ABSL_FLAG(std::string, peer_tls_cert, "",
+          "File of the certificate, in PEM, that this gateway shows to its peers; needs "
+          "--peer_tls_key and --peer_tls_ca. Empty: none.");
+ABSL_FLAG(std::string, peer_tls_key, "",
+          "File of the private key of --peer_tls_cert, in PEM, not encrypted.");
+ABSL_FLAG(std::vector<std::string>, peer_tls_names, {},
+          "Names, one of which a peer's certificate must carry as a DNS name. Empty: the host or "
+          "address that it is reached at; behind dns:///name that is an IP address.");
+
+namespace recycling::gateway {
+
+absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(const std::vector<PeerTarget>& peers) {
+  PeerChannelOptions options;
+  options.allow_plaintext = PlaintextAllowedByFlag();
+  const ChannelTlsOptions tls = {.files = {.certificate = absl::GetFlag(FLAGS_peer_tls_cert),
+                                           .key = absl::GetFlag(FLAGS_peer_tls_key),
+                                           .ca = absl::GetFlag(FLAGS_peer_tls_ca)},
+                                 .names = absl::GetFlag(FLAGS_peer_tls_names)};
+  if (!tls.files.ca.empty()) {
+    ASSIGN_OR_RETURN(options.credentials, CreateChannelCredentials(tls));
+    return PeerChannels(options);
+  }
+  if (!tls.files.certificate.empty() || !tls.files.key.empty() || !tls.names.empty()) {
+    return absl::InvalidArgumentError(
+        "--peer_tls_ca: got none beside other --peer_tls flags, expected the file of authorities");
+  }
+  for (const PeerTarget& peer : peers) {
+    RETURN_IF_ERROR(CheckPlaintext("--verifiers, --drafters", peer.address, options.allow_plaintext,
+                                   "--peer_tls_ca"));
+  }
+  return PeerChannels(options);
+}
+
+}  // namespace recycling::gateway

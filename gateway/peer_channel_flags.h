@@ -1,0 +1,20 @@
+// How a gateway reaches its peers, as flags say it.
+#ifndef RECYCLING_GATEWAY_PEER_CHANNEL_FLAGS_H_
+#define RECYCLING_GATEWAY_PEER_CHANNEL_FLAGS_H_
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "gateway/peer_channel.h"
+#include "gateway/peer_target.h"
+
+namespace recycling::gateway {
+
+// As the --peer_tls flags, --allow_plaintext and the keepalive flags say. InvalidArgument naming
+// the flag or file that is wrong, or the first of `peers` that would be reached in plaintext beyond
+// this machine without --allow_plaintext. Call once in a process.
+absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(const std::vector<PeerTarget>& peers);
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_PEER_CHANNEL_FLAGS_H_

@@ -1,0 +1,46 @@
+// Certificates for tests, made when they are needed.
+#ifndef RECYCLING_TESTS_DOUBLES_CERTIFICATES_H_
+#define RECYCLING_TESTS_DOUBLES_CERTIFICATES_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "common/tls_files.h"
+
+namespace recycling::doubles {
+
+// In PEM.
+struct Identity {
+  std::string certificate;
+  std::string key;
+};
+
+// An authority with a key of its own. Threads: one at a time.
+class CertificateAuthority {
+ public:
+  explicit CertificateAuthority(const std::string& name);
+  ~CertificateAuthority();
+
+  const std::string& certificate() const { return certificate_; }
+
+  // Signs a certificate for `names`, as OpenSSL writes them: "DNS:localhost,IP:127.0.0.1". A
+  // negative lifetime has ended.
+  Identity Issue(const std::string& names, absl::Duration lifetime = absl::Hours(1));
+
+ private:
+  struct Impl;
+  const std::unique_ptr<Impl> impl_;
+  std::string certificate_;
+};
+
+// Puts the text in a file that replaces the one before at once.
+void ReplaceFile(const std::string& path, const std::string& text);
+
+// Writes FOLDER/NAME.crt, NAME.key and NAME.ca, and says where they are.
+TlsFiles WriteTlsFiles(const std::string& folder, const std::string& name, const Identity& identity,
+                       const std::string& ca);
+
+}  // namespace recycling::doubles
+
+#endif  // RECYCLING_TESTS_DOUBLES_CERTIFICATES_H_
