@@ -30,7 +30,9 @@ using ::testing::Pair;
 constexpr absl::Duration kLong = absl::Seconds(30);
 constexpr int kMaxConcurrentStreams = 3;  // ids of SETTINGS
 constexpr int kMaxHeaderListSize = 6;
-constexpr int kGoAway = 7;  // a type of frame
+constexpr int kPing = 6;  // types of frames
+constexpr int kGoAway = 7;
+constexpr char kAck = 1;  // a flag of a frame
 
 // What an HTTP/2 client says first: the preface and empty settings.
 const std::string kHello("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
@@ -72,6 +74,18 @@ class RawClient {
       Read(Number(head.substr(0, 3)));
     } while (head[3] != type && !testing::Test::HasFailure());
     EXPECT_EQ(head[3], type);
+  }
+
+  // Answers the next ping, whatever comes before it.
+  void AnswerPing() {
+    std::string head;
+    std::string body;
+    do {
+      head = Read(9);
+      body = Read(Number(head.substr(0, 3)));
+    } while (head[3] != kPing && !testing::Test::HasFailure());
+    head[4] = kAck;
+    Send(head + body);
   }
 
   // The settings in the first frame of the server.
@@ -185,6 +199,17 @@ TEST_F(RpcLimitsTest, ClosesAConnectionThatGivesNoSignOfLife) {
   RawClient dead(address());
   dead.Send(kHello);
   dead.WaitForEnd();
+}
+
+TEST_F(RpcLimitsTest, GoesOnAskingForSignsOfLife) {
+  ConnectionLimits limits = Patient();
+  limits.keepalive_time = absl::Milliseconds(50);
+  limits.keepalive_timeout = absl::Milliseconds(500);
+  Serve(limits);
+  RawClient client(address());
+  client.Send(kHello);
+  for (int i = 0; i < 3; ++i) client.AnswerPing();
+  client.WaitForEnd();
 }
 
 TEST_F(RpcLimitsTest, TellsClientsHowManyStreamsAndHowMuchMetadataItTakes) {
