@@ -76,7 +76,7 @@ class TlsWatch {
   static absl::StatusOr<std::shared_ptr<TlsWatch>> Start(const TlsFiles& files) {
     ASSIGN_OR_RETURN(TlsMaterial material, ReadTlsFiles(files));
     std::shared_ptr<TlsWatch> watch(new TlsWatch(files));
-    RETURN_IF_ERROR(watch->Take(std::move(material)));
+    RETURN_IF_ERROR(watch->Take(std::move(material)).status());
     const std::string identity = watch->identity_.path();
     const std::string ca = watch->ca_.path();
     for (const std::string& path : {identity, ca}) {
@@ -107,17 +107,26 @@ class TlsWatch {
  private:
   explicit TlsWatch(TlsFiles files) : files_(std::move(files)) {}
 
-  absl::Status Take(TlsMaterial material) {
+  // Returns which files were other ones than before.
+  absl::StatusOr<std::vector<std::string>> Take(TlsMaterial material) {
+    std::vector<std::string> taken;
     if (!files_.certificate.empty() && material.identity != material_.identity) {
       RETURN_IF_ERROR(identity_.Write(material.identity));
-      Log(LogLevel::kInfo, "certificate taken",
-          {{"file", files_.certificate}, {"expires", absl::FormatTime(material.expires)}});
+      taken.push_back(files_.certificate);
     }
     if (!files_.ca.empty() && material.ca != material_.ca) {
       RETURN_IF_ERROR(ca_.Write(material.ca));
-      Log(LogLevel::kInfo, "certificate authorities taken", {{"file", files_.ca}});
+      taken.push_back(files_.ca);
     }
     material_ = std::move(material);
+    return taken;
+  }
+
+  absl::Status TakeAndLog(TlsMaterial material) {
+    const absl::Time expires = material.expires;
+    ASSIGN_OR_RETURN(const auto taken, Take(std::move(material)));
+    Log(LogLevel::kInfo, "TLS files taken",
+        {{"files", absl::StrJoin(taken, ",")}, {"expires", absl::FormatTime(expires)}});
     return absl::OkStatus();
   }
 
@@ -131,7 +140,7 @@ class TlsWatch {
       }
       absl::StatusOr<TlsMaterial> material = ReadTlsFiles(files_);
       absl::Status status = material.status();
-      if (status.ok() && *material != material_) status = Take(*std::move(material));
+      if (status.ok() && *material != material_) status = TakeAndLog(*std::move(material));
       if (!status.ok() && complaint != status.message()) {
         Log(LogLevel::kError, "TLS files are not in order, those before stay in use",
             {{"error", std::string(status.message())}});
