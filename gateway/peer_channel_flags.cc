@@ -1,15 +1,20 @@
 #include "gateway/peer_channel_flags.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
+#include "absl/flags/declare.h"
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "common/server_flags.h"
 #include "common/status_macros.h"
 #include "common/target.h"
 #include "common/tls_credentials.h"
+
+ABSL_DECLARE_FLAG(absl::Duration, keepalive_time);
+ABSL_DECLARE_FLAG(absl::Duration, keepalive_timeout);
 
 ABSL_FLAG(
     std::string, peer_tls_ca, "",
@@ -29,6 +34,8 @@ namespace recycling::gateway {
 absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(const std::vector<PeerTarget>& peers) {
   PeerChannelOptions options;
   options.allow_plaintext = PlaintextAllowedByFlag();
+  options.keepalive_time = std::max(options.keepalive_time, absl::GetFlag(FLAGS_keepalive_time));
+  options.keepalive_timeout = absl::GetFlag(FLAGS_keepalive_timeout);
   const ChannelTlsOptions tls = {.files = {.certificate = absl::GetFlag(FLAGS_peer_tls_cert),
                                            .key = absl::GetFlag(FLAGS_peer_tls_key),
                                            .ca = absl::GetFlag(FLAGS_peer_tls_ca)},
