@@ -19,7 +19,8 @@ constexpr auto kLater = [](const auto& a, const auto& b) {
 
 DraftTree AdaptiveTreeBuilder::Build(const AdjacencyMatrix& matrix, const SequenceHistory& history,
                                      const AcceptanceTable& estimates, TokenId root,
-                                     const StepCosts& costs, int max_nodes, int max_depth) {
+                                     const StepCosts& costs, int max_nodes, int max_depth,
+                                     double other_tokens) {
   const std::size_t most = static_cast<std::size_t>(std::max(max_nodes, 0));
   const int deepest = std::min(max_depth, kMaxAdaptiveDepth);
   taken_.assign(1, {.token = root});
@@ -35,7 +36,7 @@ DraftTree AdaptiveTreeBuilder::Build(const AdjacencyMatrix& matrix, const Sequen
       Open(matrix, history, estimates, static_cast<int>(taken_.size()) - 1);
     }
   }
-  const auto nodes = static_cast<std::size_t>(BestSize(gains_, costs));
+  const auto nodes = static_cast<std::size_t>(BestSize(gains_, costs, other_tokens));
   expected_tokens_ = 1;
   for (std::size_t i = 0; i < nodes; ++i) expected_tokens_ += gains_[i];
   return BreadthFirst(nodes);

@@ -18,10 +18,10 @@ inline constexpr int kMaxAdaptiveDepth = 32;
 
 // Best first: a node's path probability is the product of the estimates along its path, what the
 // node is expected to add to the tokens of the step. Nodes are taken in descending order of it, and
-// of the sizes 0 to max_nodes the one with the most expected tokens for its cost is kept
-// (BestSize). A child is never more probable than its parent, so the first n nodes are the best
-// tree of n nodes, and what is kept is the best of all trees of at most max_nodes nodes and
-// max_depth levels over the candidates.
+// of the sizes 0 to max_nodes the one with the most expected tokens for its cost is kept, tokens
+// of other sequences included (BestSize). A child is never more probable than its parent, so the
+// first n nodes are the best tree of n nodes, and what is kept is the best of all trees of at most
+// max_nodes nodes and max_depth levels over the candidates.
 //
 // Threads: not thread-safe; keeps its memory between calls.
 class AdaptiveTreeBuilder {
@@ -32,7 +32,7 @@ class AdaptiveTreeBuilder {
   // kMaxAdaptiveDepth.
   DraftTree Build(const AdjacencyMatrix& matrix, const SequenceHistory& history,
                   const AcceptanceTable& estimates, TokenId root, const StepCosts& costs,
-                  int max_nodes, int max_depth);
+                  int max_nodes, int max_depth, double other_tokens = 0);
 
   // Of the tree that was built last: 1 + the path probabilities of its nodes.
   double expected_tokens() const { return expected_tokens_; }

@@ -140,7 +140,7 @@ DraftTree DraftSession::Propose(const Proposal& proposal) {
   }
   const AcceptanceTable estimates = Estimate(matrix_->acceptance().Read(), history_.counts());
   return builder_.Build(*matrix_, history_, estimates, proposal.root, *proposal.costs,
-                        proposal.max_nodes, proposal.max_depth);
+                        proposal.max_nodes, proposal.max_depth, proposal.other_tokens);
 }
 
 grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* NewDraftReactor(

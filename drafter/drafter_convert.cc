@@ -88,7 +88,13 @@ absl::StatusOr<Proposal> ProposalFromProto(const v1::Proposal& proto, const Tree
                     .root = proto.root(),
                     .max_nodes = AtMost(proto.max_nodes(), shape.size()),
                     .max_depth = AtMost(proto.max_depth(), kMaxTemplateDepth),
-                    .costs = std::nullopt};
+                    .costs = std::nullopt,
+                    .other_tokens = proto.other_tokens()};
+  constexpr double kMostOtherTokens = 1e9;
+  if (!(proto.other_tokens() >= 0 && proto.other_tokens() <= kMostOtherTokens)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("proposal: got other_tokens ", proto.other_tokens(), ", expected 0 to 1e9"));
+  }
   if (proto.step_costs_size() > 0) {
     std::vector<StepCosts::Point> points;
     points.reserve(static_cast<std::size_t>(proto.step_costs_size()));

@@ -23,6 +23,7 @@ struct Proposal {
   int max_nodes = 0;
   int max_depth = 0;
   std::optional<StepCosts> costs;  // absent: not known
+  double other_tokens = 0;         // given to other sequences in the time of a step
 };
 
 // UNSPECIFIED is the tenant's. InvalidArgument for an unknown scope; the tenant is not checked.
@@ -43,7 +44,8 @@ absl::StatusOr<Observation> PromptFromProto(const v1::PromptObservation& proto,
                                             const MatrixBinding& binding);
 
 // InvalidArgument for a base of 0, a root outside the vocabulary or step costs that are none
-// (StepCosts::Create). max_nodes is cut to the template's, max_depth to kMaxTemplateDepth.
+// (StepCosts::Create) or other tokens that are not in [0, 1e9]. max_nodes is cut to the template's,
+// max_depth to kMaxTemplateDepth.
 absl::StatusOr<Proposal> ProposalFromProto(const v1::Proposal& proto, const TreeTemplate& shape,
                                            std::uint32_t vocab_size);
 

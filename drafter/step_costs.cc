@@ -49,9 +49,9 @@ double StepCosts::Micros(int nodes) const {
   return from.micros + slope * (static_cast<double>(at) - from.nodes);
 }
 
-int BestSize(std::span<const double> gains, const StepCosts& costs) {
+int BestSize(std::span<const double> gains, const StepCosts& costs, double other_tokens) {
   int best = 0;
-  double tokens = 1;
+  double tokens = 1 + other_tokens;
   double best_speed = tokens / costs.Micros(0);
   for (std::size_t i = 0; i < gains.size(); ++i) {
     tokens += gains[i];

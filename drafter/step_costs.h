@@ -35,11 +35,12 @@ class StepCosts {
   std::vector<Point> points_;
 };
 
-// The n in [0, gains.size()] with the most tokens for each microsecond,
-// (1 + gains[0] + ... + gains[n - 1]) / costs.Micros(n): the largest over all n, not the first at
-// which the next does not pay; of equal ones the smallest. gains[i] is what node i adds to the
-// tokens that a step is expected to emit.
-int BestSize(std::span<const double> gains, const StepCosts& costs);
+// The n in [0, gains.size()] with the most tokens for each microsecond, those of other sequences
+// included: (1 + gains[0] + ... + gains[n - 1] + other_tokens) / costs.Micros(n). The largest over
+// all n, not the first at which the next does not pay; of equal ones the smallest. gains[i] is what
+// node i adds to the tokens that a step is expected to emit; other_tokens, at least 0, is what
+// others are given meanwhile.
+int BestSize(std::span<const double> gains, const StepCosts& costs, double other_tokens = 0);
 
 }  // namespace recycling::drafter
 

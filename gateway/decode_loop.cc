@@ -37,7 +37,8 @@ OpenSequence OpenOf(const DecodeRequest& request) {
           .generated_ids = {},
           .sampling = request.sampling,
           .learn_last = drafts ? request.learn_last : 0,
-          .want_candidates = drafts};
+          .want_candidates = drafts,
+          .tenant = request.tenant};
 }
 
 }  // namespace
@@ -105,6 +106,7 @@ void DecodeLoop::FollowVerifier() {
   verifier_ = address;
   kind_ = absl::StrCat(request_.tenant, "\n", address);
   pass_costs_.clear();
+  others_ = {};
   if (request_.speculation == Speculation::kAuto) guard_ = parts_.ledger.guard(kind_);
 }
 
@@ -127,7 +129,10 @@ absl::Status DecodeLoop::Step(const std::function<void(OutputDelta)>& show) {
   OutputDelta delta = emission_.Add(verified.tokens, verified.logprobs);
   const bool drafted = draft.tree.has_value() && !verified.draft_ignored;
   records_.push_back({.tokens = emission_.taken() - taken_before,
-                      .drafted = drafted ? static_cast<std::uint32_t>(draft.tree->drafted()) : 0,
+                      .drafted = drafted
+                                     ? static_cast<std::uint32_t>(
+                                           verified.verified_nodes.value_or(draft.tree->drafted()))
+                                     : 0,
                       .accepted = static_cast<std::uint32_t>(verified.accepted_nodes.size()),
                       .fallback = verified.draft_ignored ? FallbackReason::kStale : draft.fallback,
                       .paused = paused_});
@@ -164,9 +169,9 @@ void DecodeLoop::EndStep(StepTimes times, const StepVerified& verified) {
   if (drafting_.has_value()) JudgeStep(times, verified);
 }
 
-// Waiting for other sequences' passes is no cost of this one's trees, and left out.
 void DecodeLoop::JudgeStep(const StepTimes& times, const StepVerified& verified) {
   if (!verified.pass_costs.empty()) pass_costs_ = verified.pass_costs;
+  others_ = verified.others;
   const absl::Duration plain_overhead =
       std::max(absl::ZeroDuration(), times.overhead() - times.draft);
   // The first step of a request opens streams, and so does one that moved.
@@ -176,15 +181,32 @@ void DecodeLoop::JudgeStep(const StepTimes& times, const StepVerified& verified)
     if (times.draft_inside.has_value()) drafted = times.overhead();
     parts_.ledger.RecordOverhead(kind_, plain_overhead, drafted);
   }
-  if (!guard_.has_value() || times.moved > absl::ZeroDuration()) return;
-  const absl::Duration took =
-      std::max(absl::ZeroDuration(), times.step - std::min(verified.queue, times.verify));
+  if (guard_.has_value() && times.moved == absl::ZeroDuration()) {
+    JudgeDrafting(times, verified, plain_overhead);
+  }
+}
+
+void DecodeLoop::JudgeDrafting(const StepTimes& times, const StepVerified& verified,
+                               absl::Duration plain_overhead) {
+  const DraftLedger::Overhead overhead = parts_.ledger.overhead(kind_);
+  const absl::Duration plain_beyond = overhead.plain.value_or(plain_overhead);
+  absl::Duration took = times.step;
+  absl::Duration plain;
+  if (others_.tokens > 0) {
+    // Others' rows make the pass what it is: only what the draft adds is this step's doing.
+    const absl::Duration added =
+        DraftCost(pass_costs_, others_, static_cast<int>(records_.back().drafted)) +
+        std::max(absl::ZeroDuration(), overhead.drafted.value_or(plain_beyond) - plain_beyond);
+    plain = std::max(took - added, took / 8);
+  } else {
+    // Waiting for other sequences' passes is no cost of this one's trees, and left out.
+    took = std::max(absl::ZeroDuration(), took - std::min(verified.queue, times.verify));
+    plain = PassCostAt(pass_costs_, 1) + plain_beyond;
+  }
   if (times.waited && !pass_costs_.empty()) {
-    const absl::Duration plain =
-        PassCostAt(pass_costs_, 1) + parts_.ledger.overhead(kind_).plain.value_or(plain_overhead);
-    guard_->Asked(static_cast<int>(records_.back().tokens), took, plain);
+    guard_->Asked(static_cast<int>(records_.back().tokens), took, plain, others_.tokens);
   } else if (paused_) {
-    guard_->Paused(took);
+    guard_->Paused(took, others_.tokens);
   }
 }
 
@@ -209,7 +231,8 @@ void DecodeLoop::AskForDraft() {
                              .root = sequence_.root(),
                              .max_nodes = max_nodes,
                              .max_depth = max_depth,
-                             .step_costs = Prices(max_nodes)};
+                             .step_costs = Prices(max_nodes),
+                             .other_tokens = others_.tokens};
   }
   const absl::Duration begin = parts_.clock.Monotonic();
   drafting_->Ask(std::move(step));
@@ -219,7 +242,7 @@ void DecodeLoop::AskForDraft() {
 std::vector<StepCost> DecodeLoop::Prices(int max_nodes) {
   if (!guard_.has_value()) return {};
   const absl::Duration overhead = parts_.ledger.overhead(kind_).drafted.value_or(kUsualOverhead);
-  return PriceSteps(pass_costs_, overhead, max_nodes);
+  return PriceSteps(pass_costs_, overhead, others_, max_nodes);
 }
 
 void DecodeLoop::Learn(TokenId root, const std::optional<DraftTree>& asked,
@@ -237,6 +260,9 @@ void DecodeLoop::Learn(TokenId root, const std::optional<DraftTree>& asked,
   Observation observation{.tokens = plain ? std::vector<TokenId>{root} : asked->tokens,
                           .candidates = std::move(verified->candidates),
                           .accepted_path = {0}};
+  if (!plain && verified->verified_nodes.has_value()) {
+    observation.tokens.resize(static_cast<std::size_t>(*verified->verified_nodes) + 1);
+  }
   observation.accepted_path.insert(observation.accepted_path.end(),
                                    verified->accepted_nodes.begin(),
                                    verified->accepted_nodes.end());

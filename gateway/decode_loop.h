@@ -103,6 +103,8 @@ class DecodeLoop {
   void AskForDraft();
   void EndStep(StepTimes times, const StepVerified& verified);
   void JudgeStep(const StepTimes& times, const StepVerified& verified);
+  void JudgeDrafting(const StepTimes& times, const StepVerified& verified,
+                     absl::Duration plain_overhead);
   void Learn(TokenId root, const std::optional<DraftTree>& asked, StepVerified* verified);
   std::vector<StepCost> Prices(int max_nodes);
   DecodeOutcome Summary(absl::Status status) const;
@@ -120,6 +122,7 @@ class DecodeLoop {
   std::string kind_;                  // of this request in the ledger: tenant and verifier
   std::optional<DraftGuard> guard_;   // automatic speculation only
   std::vector<PassCost> pass_costs_;  // as the verifier said last
+  OtherLoad others_;                  // the same
   bool paused_ = false;               // the guard kept the step from asking
 
   std::vector<StepRecord> records_;

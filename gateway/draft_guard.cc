@@ -4,15 +4,20 @@
 
 namespace recycling::gateway {
 
-void DraftGuard::Asked(int tokens, absl::Duration took, absl::Duration plain) {
+void DraftGuard::Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens) {
   if (plain <= absl::ZeroDuration()) return;  // not known what a plain step takes
   ++steps_;
-  won_ += tokens * plain - took;
+  won_ += (tokens + other_tokens) / (1 + other_tokens) * plain - took;
   const absl::Duration allowance = probing_ ? kShare * pause_ : kFirstLoss * plain;
-  if (steps_ >= (probing_ ? kProbe : kWindow) || -won_ > allowance) EndWindow();
+  if (steps_ >= (probing_ ? kProbe : kWindow) || -won_ > allowance) EndWindow(other_tokens);
 }
 
-void DraftGuard::EndWindow() {
+void DraftGuard::Paused(absl::Duration took, double other_tokens) {
+  pause_left_ -= took;
+  if (1 + other_tokens < (1 + paused_at_) / 2) pause_left_ = absl::ZeroDuration();
+}
+
+void DraftGuard::EndWindow(double other_tokens) {
   if (won_ >= absl::ZeroDuration()) {
     probing_ = false;
     pause_ = absl::ZeroDuration();
@@ -20,6 +25,7 @@ void DraftGuard::EndWindow() {
     probing_ = true;
     pause_ = std::max(-won_ / kShare, std::min(2 * pause_, kLongest));
     pause_left_ = pause_;
+    paused_at_ = other_tokens;
   }
   steps_ = 0;
   won_ = absl::ZeroDuration();

@@ -14,13 +14,16 @@ namespace recycling::gateway {
 //      +------------------------- has won time --------------------------------------+
 //
 //  1. A step that asked has won (tokens it gave x what a plain step takes) - what it took; if that
-//     is negative it has lost as much.
+//     is negative it has lost as much. Where other sequences are given A tokens in the meantime,
+//     all of them wait for it, and a token is worth what the plain step takes / (1 + A): it has won
+//     (tokens + A) / (1 + A) x the plain step - what it took.
 //  2. A window is kWindow steps that asked, a probe kProbe. It ends before if it has lost more than
 //     its allowance: kFirstLoss plain steps while asking, kShare of the pause before in a probe.
 //  3. After a window or probe that lost time, steps do not ask until they have taken the loss /
 //     kShare together, and at least twice the pause before, if that was after a loss too; at most
 //     kLongest unless the loss demands it. So losses take at most kShare of the time, but for the
 //     one step that goes beyond an allowance.
+//  4. A verdict holds for the load it was made under: a pause ends when 1 + A has halved since.
 // Copyable, so that the next request of the same kind can begin where the last one ended.
 class DraftGuard {
  public:
@@ -33,20 +36,22 @@ class DraftGuard {
   // The next step should ask.
   bool asks() const { return pause_left_ <= absl::ZeroDuration(); }
 
-  // A step that asked gave `tokens` tokens and took `took`, where a plain step takes `plain`.
-  void Asked(int tokens, absl::Duration took, absl::Duration plain);
+  // A step that asked gave `tokens` tokens and took `took`, where a plain step takes `plain`, while
+  // others were given `other_tokens`.
+  void Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens = 0);
 
   // A step that did not ask because of the guard.
-  void Paused(absl::Duration took) { pause_left_ -= took; }
+  void Paused(absl::Duration took, double other_tokens = 0);
 
  private:
-  void EndWindow();
+  void EndWindow(double other_tokens);
 
   bool probing_ = false;
   int steps_ = 0;         // of this window
   absl::Duration won_;    // in this window; negative: lost
   absl::Duration pause_;  // the last one, zero once a window has won time
   absl::Duration pause_left_;
+  double paused_at_ = 0;  // other tokens when the pause began
 };
 
 }  // namespace recycling::gateway

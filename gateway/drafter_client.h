@@ -43,6 +43,7 @@ struct Proposal {
   // As in the proto: nodes ascending from 0, micros at least 1 and not descending, at most 64.
   // Empty: not known, or not to matter.
   std::vector<StepCost> step_costs;
+  double other_tokens = 0;  // given to other sequences in the time of a step; 0 to 1e9
 };
 
 struct DraftStep {

@@ -58,6 +58,7 @@ void StepToProto(const DraftStep& step, pb::DraftStep* proto) {
       added->set_nodes(cost.nodes);
       added->set_micros(cost.micros);
     }
+    proposal.set_other_tokens(step.proposal->other_tokens);
   }
 }
 

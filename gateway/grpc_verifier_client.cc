@@ -76,6 +76,15 @@ std::vector<PassCost> PassCostsFromProto(const pb::Load& load) {
   return costs;
 }
 
+// The same of these: what is no number of rows or tokens is none.
+OtherLoad OtherLoadFromProto(const pb::Load& load) {
+  constexpr double kMost = 1e6;
+  const auto sane = [](double value) { return value >= 0 && value <= kMost ? value : 0; };
+  return {.rows = sane(load.other_rows()),
+          .tokens = sane(load.other_tokens()),
+          .passes = MicrosFromProto(load.other_micros())};
+}
+
 absl::StatusOr<SequenceOpened> OpenedFromProto(const pb::SequenceOpened& proto,
                                                std::uint32_t vocab_size) {
   SequenceOpened opened;
@@ -95,6 +104,14 @@ absl::StatusOr<SequenceOpened> OpenedFromProto(const pb::SequenceOpened& proto,
 absl::StatusOr<StepVerified> VerifiedFromProto(const pb::StepVerified& proto, std::size_t rows,
                                                std::uint32_t vocab_size) {
   StepVerified verified;
+  if (proto.has_verified_nodes() && !proto.draft_ignored()) {
+    if (proto.verified_nodes() >= rows) {
+      return absl::InvalidArgumentError(absl::StrCat("verified_nodes: got ", proto.verified_nodes(),
+                                                     ", expected less than ", rows));
+    }
+    verified.verified_nodes = static_cast<int>(proto.verified_nodes());
+    rows = proto.verified_nodes() + std::size_t{1};
+  }
   verified.step = proto.step();
   verified.base = proto.base();
   verified.tokens.assign(proto.tokens().begin(), proto.tokens().end());
@@ -117,6 +134,7 @@ absl::StatusOr<StepVerified> VerifiedFromProto(const pb::StepVerified& proto, st
   verified.queue = MicrosFromProto(timings.queue_micros());
   verified.inside = verified.queue + verified.forward + MicrosFromProto(timings.sample_micros());
   verified.pass_costs = PassCostsFromProto(proto.load());
+  verified.others = OtherLoadFromProto(proto.load());
   return verified;
 }
 
@@ -147,6 +165,7 @@ class GrpcVerifierSession final : public VerifierSession {
       SamplingOptionsToProto(open.sampling, proto.mutable_sampling());
       proto.set_learn_last(open.learn_last);
       proto.set_want_candidates(open.want_candidates);
+      proto.set_tenant(open.tenant);
       ModelIdentityToProto(model_, proto.mutable_model());
       proto.set_numerics_id(numerics_id_);
     });

@@ -16,13 +16,17 @@ inline constexpr std::size_t kMostStepCosts = 64;
 
 // What a pass of `rows` rows costs: linear between the points, on from the last two behind them,
 // the first one's before it. Zero without points. Requires points as SequenceOpened has them.
-absl::Duration PassCostAt(std::span<const PassCost> costs, std::uint32_t rows);
+absl::Duration PassCostAt(std::span<const PassCost> costs, double rows);
 
-// Cost of a step by its number of nodes: a pass has a row more, and a step `overhead` beyond its
-// pass. From 0 to the first number at or above `max_nodes`, at most kMostStepCosts entries. Empty
-// without points.
+// Cost of a step by its number of nodes, for a sequence whose passes do `others` for others: a pass
+// has the root and others.rows more, and a step takes `overhead` beyond its pass or, if that is
+// longer, the passes of others in between, behind which its overhead is hidden. From 0 to the first
+// number at or above `max_nodes`, at most kMostStepCosts entries. Empty without points.
 std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration overhead,
-                                 int max_nodes);
+                                 const OtherLoad& others, int max_nodes);
+
+// What `nodes` draft nodes make a pass longer in which others have others.rows rows.
+absl::Duration DraftCost(std::span<const PassCost> costs, const OtherLoad& others, int nodes);
 
 }  // namespace recycling::gateway
 

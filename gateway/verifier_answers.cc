@@ -13,7 +13,13 @@ absl::Status Breach(const char* what, Got got, Expected expected) {
       absl::StrCat("verifier's answer: ", what, ": got ", got, ", expected ", expected));
 }
 
-absl::Status CheckPath(const VerifyStep& asked, const StepVerified& verified) {
+// Rows of the step that were verified; less than 1 or more than were asked for is a breach.
+int VerifiedRows(const VerifyStep& asked, const StepVerified& verified) {
+  if (!asked.tree.has_value() || verified.draft_ignored) return 1;
+  return 1 + verified.verified_nodes.value_or(asked.tree->drafted());
+}
+
+absl::Status CheckPath(const VerifyStep& asked, const StepVerified& verified, int rows) {
   const std::size_t accepted = verified.accepted_nodes.size();
   if (accepted + 1 != verified.tokens.size()) {
     return Breach("accepted nodes", accepted, verified.tokens.size() - 1);
@@ -23,8 +29,7 @@ absl::Status CheckPath(const VerifyStep& asked, const StepVerified& verified) {
   int at = 0;
   for (std::size_t i = 0; i < accepted; ++i) {
     const int node = verified.accepted_nodes[i];
-    if (node <= at || node >= asked.tree->size() ||
-        asked.tree->parents[static_cast<std::size_t>(node)] != at) {
+    if (node <= at || node >= rows || asked.tree->parents[static_cast<std::size_t>(node)] != at) {
       return Breach("accepted node", node, absl::StrCat("a child of node ", at));
     }
     const TokenId token = asked.tree->tokens[static_cast<std::size_t>(node)];
@@ -66,10 +71,14 @@ absl::Status CheckVerified(const VerifyStep& asked, const StepVerified& verified
   for (const TokenId token : verified.tokens) {
     if (token >= vocab_size) return Breach("token", token, absl::StrCat("less than ", vocab_size));
   }
-  RETURN_IF_ERROR(CheckPath(asked, verified));
+  const int verified_rows = VerifiedRows(asked, verified);
+  if (verified_rows < 1 || (asked.tree.has_value() && verified_rows > asked.tree->size())) {
+    return Breach("verified nodes", verified_rows - 1,
+                  absl::StrCat("0 to ", asked.tree.has_value() ? asked.tree->drafted() : 0));
+  }
+  RETURN_IF_ERROR(CheckPath(asked, verified, verified_rows));
   const Candidates& candidates = verified.candidates;
-  const bool plain = !asked.tree.has_value() || verified.draft_ignored;
-  const std::size_t rows = plain ? 1 : static_cast<std::size_t>(asked.tree->size());
+  const auto rows = static_cast<std::size_t>(verified_rows);
   if (!candidates.ids.empty() && candidates.ids.size() != rows * candidates.k) {
     return Breach("candidates", candidates.ids.size(),
                   absl::StrCat(rows, " rows of ", candidates.k));

@@ -27,6 +27,14 @@ struct PassCost {
   bool operator==(const PassCost&) const = default;
 };
 
+// What a sequence's passes do for others, as the verifier says: means over its last ones, finite
+// and not negative; all zero for a sequence that is alone.
+struct OtherLoad {
+  double rows = 0;    // of other sequences' steps in a pass with it
+  double tokens = 0;  // that others are given from the end of one of its passes to the next one's
+  absl::Duration passes;  // that others have between one of its passes and the next
+};
+
 // What a verifier says of itself in the handshake.
 struct VerifierInfo {
   ModelIdentity model;
@@ -49,6 +57,7 @@ struct OpenSequence {
   SamplingOptions sampling;            // seed set where temperature > 0
   std::uint32_t learn_last = 0;  // candidates of the last so many prefilled tokens; UINT32_MAX: all
   bool want_candidates = true;
+  std::string tenant;  // at most 128 bytes
 };
 
 struct SequenceOpened {
@@ -71,13 +80,15 @@ struct StepVerified {
   std::uint32_t base = 0;
   std::vector<TokenId> tokens;         // accepted draft tokens and the bonus; at least one
   std::vector<int> accepted_nodes;     // one fewer than tokens
-  Candidates candidates;               // of every row, root first; empty unless wanted
+  Candidates candidates;               // of every verified row, root first; empty unless wanted
   std::vector<TokenLogprob> logprobs;  // as many as tokens, or none
   bool draft_ignored = false;
+  std::optional<int> verified_nodes;  // beside the root, the first so many of the tree; absent: all
   absl::Duration forward;
   absl::Duration queue;              // waiting for its turn
   absl::Duration inside;             // queue, forward and choosing behind it
   std::vector<PassCost> pass_costs;  // as in SequenceOpened
+  OtherLoad others;
 };
 
 // One sequence at one verifier; destroying it closes the stream and so frees the slot.

@@ -69,6 +69,18 @@ double RowCosts::LogMicrosAt(int rows) const {
   return std::log((1 - share) * std::exp(before.log_micros) + share * std::exp(after->log_micros));
 }
 
+absl::Duration RowCosts::At(int rows) const {
+  if (points_.empty()) return absl::ZeroDuration();
+  double micros = std::exp(LogMicrosAt(rows));
+  if (points_.size() > 1 && rows > points_.back().rows) {
+    const Point& before = points_[points_.size() - 2];
+    const double slope =
+        (micros - std::exp(before.log_micros)) / (points_.back().rows - before.rows);
+    micros += std::max(slope, 0.0) * (rows - points_.back().rows);
+  }
+  return absl::Microseconds(micros);
+}
+
 std::vector<RowCost> RowCosts::Snapshot() const {
   constexpr double kMost = std::numeric_limits<std::uint32_t>::max();
   std::vector<RowCost> costs;

@@ -32,6 +32,13 @@ class RowCosts {
   // room. Requires rows >= 1.
   void Record(int rows, absl::Duration duration);
 
+  // Nothing was measured yet.
+  bool empty() const { return points_.empty(); }
+
+  // What a pass of `rows` rows costs: on from the last two points behind them, the first one's
+  // before it. Zero without points. Requires rows >= 1.
+  absl::Duration At(int rows) const;
+
   // The curve's points, rows ascending, micros at least 1 and not descending.
   std::vector<RowCost> Snapshot() const;
 

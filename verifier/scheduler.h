@@ -1,18 +1,25 @@
-// Runs the model for many sequences: one pass at a time, in turn.
+// Runs the model for many sequences: one pass at a time, shared by all that wait.
 //
 // Invariants:
 //  1. Between operations a sequence of n committed tokens has n - 1 positions in the cache; the
 //     last token is the root of the next step.
 //  2. What a sequence emits does not depend on the other sequences, nor on the trees it is offered.
-//  3. Jobs wait in one queue, first come first served; a prefill goes to its end after each chunk.
-//  4. A cancelled or destroyed sequence gives its slot back before the next pass starts.
+//  3. What goes into a pass is PlanPass's to say (pass_plan.h), how long it waits for more
+//     PassGather's (pass_gather.h). What is left waits in order of arrival; a prefill goes to the
+//     end after each chunk.
+//  4. A cancelled or destroyed sequence gives its slot back before the next pass starts. It ends
+//     the pass it is in only if no other sequence is in it.
+//  5. An error of one sequence is answered to that one; the others of its pass do not see it.
 #ifndef RECYCLING_VERIFIER_SCHEDULER_H_
 #define RECYCLING_VERIFIER_SCHEDULER_H_
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -22,6 +29,7 @@
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "verifier/kv_cache.h"
+#include "verifier/pass_gather.h"
 #include "verifier/pass_runner.h"
 #include "verifier/row_costs.h"
 #include "verifier/sequence_types.h"
@@ -31,14 +39,26 @@ namespace recycling::verifier {
 
 struct Load {
   std::uint32_t open_sequences = 0;
-  std::uint32_t queued_passes = 0;  // the running one is not counted
+  std::uint32_t queued_passes = 0;  // operations that wait; those of the running pass do not count
   std::vector<RowCost> row_costs;   // see RowCosts; empty until measured
+};
+
+// What was done since the start, to be read from outside.
+struct SchedulerCounts {
+  std::uint64_t passes = 0;
+  std::uint64_t shares = 0;      // sequences of each pass, added up
+  std::uint64_t steps = 0;       // root rows
+  std::uint64_t draft_rows = 0;  // verified
+  std::uint64_t cut_rows = 0;    // draft rows that were offered and found no room
+  std::uint64_t prefill_rows = 0;
+  std::uint64_t waiting = 0;  // operations that wait now
 };
 
 class Scheduler;
 struct SequenceState;
 
-// Called once, on the scheduler's thread, without a lock held; may use or destroy the sequence.
+// Called once, on a thread of the scheduler, without a lock held and perhaps beside another
+// sequence's; should not block, since passes wait for it. May use or destroy the sequence.
 using OpenDone = std::function<void(absl::StatusOr<OpenResult>)>;
 using StepDone = std::function<void(absl::StatusOr<StepResult>)>;
 
@@ -85,10 +105,12 @@ class Scheduler {
 
   // Takes a slot and starts to prefill all tokens but the last. InvalidArgument for ids or sampling
   // options out of range or too many tokens; ResourceExhausted if no slot is free; in both cases
-  // `done` is not called. `done` gets the result, Cancelled, or an error of the forward pass.
+  // `done` is not called. `done` gets the result, Cancelled, or an error of the forward pass or of
+  // the cache.
   absl::StatusOr<std::unique_ptr<Sequence>> Open(SequenceOptions options, OpenDone done);
 
   Load load() const;
+  SchedulerCounts counts() const;
   // What verify passes cost, choosing and candidates included, from now on as these say and then as
   // passes show.
   void SetRowCosts(RowCosts costs);
@@ -100,14 +122,29 @@ class Scheduler {
  private:
   friend class Sequence;
   struct Job;
+  struct Pass;
+
+  using Jobs = std::vector<std::unique_ptr<Job>>;
 
   void Enqueue(std::unique_ptr<Job> job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  std::unique_ptr<Job> TakeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Cancel(SequenceState& state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Waits a moment for those that are about to come, see PassGather; not if nobody is.
+  void Gather() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Of the queue, what needs no pass: cancelled, malformed, or prefilled already.
+  Jobs TakeDone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Of the queue, what goes into the next pass; running_ are its sequences then.
+  Jobs TakePass() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Run();
-  void RunOpen(std::unique_ptr<Job> job);
-  void RunVerify(std::unique_ptr<Job> job);
-  // Ends an operation; frees the slot if `close` or cancelled.
-  void Release(SequenceState& state, bool close);
+  void RunPass(std::span<std::unique_ptr<Job>> jobs);
+  // Says what came of a part of the pass to whoever asked; nothing, if more of a prompt is left.
+  void Finish(Pass& pass, std::size_t part);
+  // Learns from a pass of which every part is done.
+  void Record(const Pass& pass);
+  void AnswerOpen(Job& job, const absl::Status& status);
+  void AnswerStep(Job& job, absl::StatusOr<StepResult> result);
+  void Answer(Job& job, const absl::Status& error);  // also OK, for an open
+  // Ends an operation; frees the slot if `close` or cancelled. `more`: a step is to be expected.
+  OtherLoad Release(SequenceState& state, bool close, bool more);
 
   // Constant after construction.
   SchedulerOptions options_;
@@ -115,14 +152,18 @@ class Scheduler {
   const std::unique_ptr<KvCache> cache_;  // has its own locking
   const std::unique_ptr<Transformer> transformer_;
 
-  PassRunner runner_;  // thread_ only
+  PassRunner runner_;                        // thread_ only
+  std::atomic<bool> pass_cancelled_{false};  // every sequence of the pass was
 
   mutable Mutex mu_;
   CondVar work_;
   std::deque<std::unique_ptr<Job>> queue_ ABSL_GUARDED_BY(mu_);
-  std::shared_ptr<SequenceState> running_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::shared_ptr<SequenceState>> running_ ABSL_GUARDED_BY(mu_);  // not yet answered
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   RowCosts row_costs_ ABSL_GUARDED_BY(mu_);
+  SchedulerCounts counts_ ABSL_GUARDED_BY(mu_);
+  StepWork work_done_ ABSL_GUARDED_BY(mu_);  // of all passes
+  PassGather gather_ ABSL_GUARDED_BY(mu_);
 
   std::thread thread_;  // last: it uses all of the above
 };

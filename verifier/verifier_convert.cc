@@ -53,6 +53,12 @@ absl::StatusOr<SequenceOptions> SequenceOptionsFromProto(const v1::OpenSequence&
   options.sampling = SamplingOptionsFromProto(proto.sampling());
   options.learn_last = proto.learn_last();
   options.want_candidates = proto.want_candidates();
+  constexpr std::size_t kMostTenantBytes = 128;
+  if (proto.tenant().size() > kMostTenantBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("tenant: got ", proto.tenant().size(),
+                                                   " bytes, expected at most ", kMostTenantBytes));
+  }
+  options.tenant = proto.tenant();
   return options;
 }
 
@@ -103,8 +109,12 @@ void StepResultToProto(const StepResult& result, std::uint64_t step, std::uint32
     TokenLogprobToProto(logprob, proto->add_logprobs());
   }
   proto->set_draft_ignored(result.draft_ignored);
+  proto->set_verified_nodes(static_cast<std::uint32_t>(result.rows - 1));
   TimingsToProto(result.timings, proto->mutable_timings());
   LoadToProto(load, proto->mutable_load());
+  proto->mutable_load()->set_other_rows(result.others.rows);
+  proto->mutable_load()->set_other_tokens(result.others.tokens);
+  proto->mutable_load()->set_other_micros(Micros(result.others.passes));
 }
 
 }  // namespace recycling::verifier

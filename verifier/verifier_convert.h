@@ -19,7 +19,8 @@ namespace recycling::verifier {
 absl::Status CheckMeansThisVerifier(const v1::OpenSequence& proto, const ModelIdentity& model,
                                     const std::string& numerics_id);
 
-// InvalidArgument for more tokens than the context has; ranges are Scheduler::Open's to check.
+// InvalidArgument for more tokens than the context has or a tenant of more than 128 bytes; other
+// ranges are Scheduler::Open's to check.
 absl::StatusOr<SequenceOptions> SequenceOptionsFromProto(const v1::OpenSequence& proto,
                                                          std::uint32_t context_length);
 

@@ -102,15 +102,17 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
   ASSIGN_OR_RETURN(const InstructionSet instruction_set, ChooseInstructionSet(options.kernel));
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, Model::Load(options.model_path));
+  // So that every sequence finds room for a root.
+  const int max_rows =
+      std::max({options.prefill_chunk, options.max_tree_nodes + 1, options.max_sequences});
   ASSIGN_OR_RETURN(
       std::unique_ptr<Transformer> transformer,
-      Transformer::Create(model,
-                          {.threads = options.threads == 0 ? cores : options.threads,
-                           .max_rows = std::max(options.prefill_chunk, options.max_tree_nodes + 1),
-                           .kv_type = kv_type,
-                           .instruction_set = instruction_set,
-                           .packing_progress = LogPacking(),
-                           .context_length = options.context_length}));
+      Transformer::Create(model, {.threads = options.threads == 0 ? cores : options.threads,
+                                  .max_rows = max_rows,
+                                  .kv_type = kv_type,
+                                  .instruction_set = instruction_set,
+                                  .packing_progress = LogPacking(),
+                                  .context_length = options.context_length}));
   const std::uint64_t kv_bytes =
       KvBytes(options, KvLayout::Of(model->config(), kv_type), transformer->context_length());
   ASSIGN_OR_RETURN(std::unique_ptr<KvCache> cache,
@@ -130,7 +132,8 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                        .eos_ids = EndOfSequenceIds(model->tokenizer_data()),
                        .k = options.k,
                        .max_tree_nodes = options.max_tree_nodes,
-                       .prefill_chunk = options.prefill_chunk});
+                       .prefill_chunk = options.prefill_chunk,
+                       .max_rows = max_rows});
   RETURN_IF_ERROR(MeasureRowCosts(*scheduler, options.cost_budget, RealClock()));
   return std::make_unique<ComposedVerifier>(std::move(scheduler), std::move(facts),
                                             std::move(description));

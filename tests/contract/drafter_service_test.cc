@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 #include <thread>
 #include <utility>
@@ -117,6 +118,9 @@ TEST_F(DrafterServiceTest, StepCostsDecideHowLargeATreeIs) {
   EXPECT_THAT(Propose(Session(), AskAt(1, {{0, 1000}, {1, 1001}, {2, 9000}}))->tokens(),
               ElementsAre(2));
   EXPECT_THAT(Propose(Session(), AskAt(1, {{0, 100}}))->tokens(), ElementsAre(2, 3, 4, 5, 6, 7));
+  v1::Proposal others_wait = AskAt(1, {{0, 1000}, {1, 1001}, {2, 9000}});
+  others_wait.set_other_tokens(1e6);
+  EXPECT_THAT(Propose(Session(), others_wait)->tokens(), IsEmpty());
   // Without costs: the template, and so with --tree=template.
   EXPECT_THAT(Propose(Session(), Ask(1, 1))->tokens(), ElementsAre(2));
   Start({.drafter_id = "d1", .tree = "template"});
@@ -138,6 +142,13 @@ TEST_F(DrafterServiceTest, MalformedStepCostsAreRefused) {
   for (const auto& [costs, message] : malformed) {
     EXPECT_THAT(Propose(Session(), AskAt(1, costs)),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
+  }
+  for (const double others : {-1.0, 2e9, std::numeric_limits<double>::infinity(),
+                              std::numeric_limits<double>::quiet_NaN()}) {
+    v1::Proposal ask = AskAt(1, {{0, 100}});
+    ask.set_other_tokens(others);
+    EXPECT_THAT(Propose(Session(), ask),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("got other_tokens")));
   }
 }
 

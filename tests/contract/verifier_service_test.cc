@@ -159,6 +159,11 @@ TEST_F(VerifierServiceTest, AStreamOpensAndVerifies) {
   EXPECT_EQ(step.logprobs(1).token_id(), truth[1]);
   EXPECT_THAT(step.logprobs(1).top(), SizeIs(3));
   EXPECT_FALSE(step.draft_ignored());
+  ASSERT_TRUE(step.has_verified_nodes());
+  EXPECT_EQ(step.verified_nodes(), 2u);
+  EXPECT_EQ(step.load().other_rows(), 0);
+  EXPECT_EQ(step.load().other_tokens(), 0);
+  EXPECT_EQ(step.load().other_micros(), 0u);
   EXPECT_THAT(step.load().row_costs(), SizeIs(2));
   EXPECT_THAT(stream.End(), IsOk());
 }
@@ -200,6 +205,9 @@ TEST_F(VerifierServiceTest, OpensOutOfRangeAreRefused) {
   request = OpenRequest({1});
   request.mutable_open()->mutable_sampling()->add_stop_token_ids(kVocab);
   expect(request, "stop_token_ids");
+  request = OpenRequest({1});
+  request.mutable_open()->set_tenant(std::string(129, 't'));
+  expect(request, "tenant: got 129 bytes, expected at most 128");
 }
 
 TEST_F(VerifierServiceTest, AnOpenForAnotherVerifierIsRefusedByStreamAndTwin) {
@@ -316,7 +324,8 @@ TEST_F(VerifierServiceTest, CancellingAnIdleStreamFreesItsSlot) {
 
 // The first pass ends only by a cancellation.
 FakeTransformer::Hook Stuck(std::promise<void>& reached) {
-  return [&reached, first = true](const Segment&, const std::atomic<bool>* cancelled) mutable {
+  return [&reached, first = true](std::span<const Segment>,
+                                  const std::atomic<bool>* cancelled) mutable {
     if (!std::exchange(first, false)) return absl::OkStatus();
     reached.set_value();
     while (!cancelled->load()) std::this_thread::yield();

@@ -174,7 +174,13 @@ absl::StatusOr<StepVerified> FakeVerifierSession::Verify(const VerifyStep& step)
   verified.step = step.step + (fault == VerifierFault::kWrongStep ? 1 : 0);
   verified.base = step.base;
   verified.draft_ignored = step.tree.has_value() && step.tree->base != step.base;
-  ASSIGN_OR_RETURN(const DraftTree tree, TreeOf(step));
+  verified.others = options_->others;
+  ASSIGN_OR_RETURN(DraftTree tree, TreeOf(step));
+  if (options_->most_verified.has_value()) {
+    const int depth = tree.size();
+    tree = CutTree(std::move(tree), *options_->most_verified, depth);
+    verified.verified_nodes = tree.drafted();
+  }
   Walk(tree, verified);
   if (fault == VerifierFault::kNoTokens) verified.tokens.clear();
   if (fault == VerifierFault::kUnknownToken) verified.tokens.back() = model().vocab_size();

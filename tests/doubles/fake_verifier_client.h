@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,9 @@ struct FakeVerifierOptions {
   std::string address = "fake-verifier";
   absl::Duration inside;                      // what an answer to a step says it took
   std::vector<gateway::PassCost> pass_costs;  // what every answer says
+  gateway::OtherLoad others;                  // what every answer to a step says
+  // Most nodes of a tree that a step verifies, as if other sequences left no more room.
+  std::optional<int> most_verified = std::nullopt;
 
   // Fault of each verify step, by its number; null: none.
   std::function<VerifierFault(std::uint64_t step)> fault = nullptr;

@@ -78,5 +78,30 @@ TEST(BestSizeTest, NothingMayPayAndOfEqualSizesTheSmallestIsTaken) {
   EXPECT_EQ(BestSize({}, *dear), 0);
 }
 
+// A node that brings 0.5 tokens for a tenth more time pays until others are given more than four.
+TEST(BestSizeTest, TokensOfOthersMakeNodesDearer) {
+  const auto costs = StepCosts::Create({{0, 1000}, {1, 1100}, {2, 1200}});
+  const std::vector<double> gains = {0.5, 0.2};
+  EXPECT_EQ(BestSize(gains, *costs), 2);
+  EXPECT_EQ(BestSize(gains, *costs, 0.4), 2);
+  EXPECT_EQ(BestSize(gains, *costs, 0.8), 1);
+  EXPECT_EQ(BestSize(gains, *costs, 3.9), 1);
+  EXPECT_EQ(BestSize(gains, *costs, 4.1), 0);
+}
+
+// The tree that is best for all: more for anyone would be less for all together.
+TEST(BestSizeTest, NeverGrowsWithTheTokensOfOthers) {
+  const auto costs = StepCosts::Create({{0, 500}, {8, 600}, {16, 900}, {80, 3000}});
+  std::vector<double> gains;
+  for (int i = 0; i < 60; ++i) gains.push_back(0.6 / (1 + i));
+  int before = 60;
+  for (double others = 0; others < 40; others += 0.5) {
+    const int size = BestSize(gains, *costs, others);
+    EXPECT_LE(size, before);
+    before = size;
+  }
+  EXPECT_EQ(before, 0);
+}
+
 }  // namespace
 }  // namespace recycling::drafter

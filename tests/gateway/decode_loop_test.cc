@@ -360,6 +360,41 @@ TEST_F(CostlyTreesTest, ADraftThatDoesNotPayIsNoLongerAskedForButEverythingIsLea
   EXPECT_EQ(outcome.speculation.fallbacks, (SpeculationStats().fallbacks));
 }
 
+// What drafting costs others counts as if it was paid here: a tree that pays for a request that is
+// alone does not where many wait for it.
+TEST_F(DecodeLoopTest, UnderLoadATreeThatDelaysOthersIsNoLongerAskedFor) {
+  verifier_options_.pass_costs = {{1, absl::Microseconds(1000)}, {101, absl::Microseconds(51000)}};
+  verifier_options_.on_call = [this](const std::string& call) {
+    if (call.starts_with("verifier.verify")) clock_.Advance(absl::Milliseconds(6));
+  };
+  EXPECT_EQ(Run({.max_tokens = 100, .node_budget = 8}).speculation.paused_steps, 0u);
+  verifier_options_.others = {.rows = 9, .tokens = 9};
+  deltas_.clear();
+  const DecodeOutcome loaded = Run({.max_tokens = 60, .node_budget = 8, .tenant = "b"});
+  EXPECT_EQ(Tokens(), Plain(60));
+  EXPECT_GT(loaded.speculation.paused_steps, 20u);
+  // The same tenant, when the others have gone.
+  verifier_options_.others = {};
+  EXPECT_EQ(Run({.max_tokens = 100, .node_budget = 8, .tenant = "b"}).speculation.paused_steps, 1u);
+}
+
+TEST_F(DecodeLoopTest, OfATreeThatWasCutIsLearntAndCountedWhatWasVerified) {
+  verifier_options_.most_verified = 2;
+  std::size_t rows = 0;
+  drafter_options_.on_step = [&rows](const DraftStep& step) {
+    if (!step.observation.has_value()) return;
+    const Observation& heard = *step.observation;
+    ASSERT_LE(heard.tokens.size(), 3u);
+    ASSERT_EQ(heard.candidates.ids.size(), heard.tokens.size() * heard.candidates.k);
+    rows += heard.tokens.size();
+  };
+  const DecodeOutcome outcome = Run({.max_tokens = 30, .node_budget = 8});
+  ASSERT_THAT(outcome.status, IsOk());
+  EXPECT_EQ(Tokens(), Plain(30));
+  EXPECT_GT(outcome.speculation.draft_tokens, 0u);
+  EXPECT_EQ(outcome.speculation.draft_tokens + outcome.speculation.steps, rows);
+}
+
 TEST_F(CostlyTreesTest, TheNextRequestOfTheTenantBeginsWhereThisOneEnded) {
   Run({.max_tokens = 10, .node_budget = 8});
   EXPECT_EQ(Run({.max_tokens = 10, .node_budget = 8}).speculation.paused_steps, 9u);
@@ -395,7 +430,9 @@ class PricesTest : public DecodeLoopTest {
     std::vector<std::vector<StepCost>> prices;
     auto session = std::make_unique<testing::NiceMock<doubles::MockDrafterSession>>();
     ON_CALL(*session, Send).WillByDefault([&](const DraftStep& step) {
-      if (step.proposal.has_value()) prices.push_back(step.proposal->step_costs);
+      if (!step.proposal.has_value()) return;
+      prices.push_back(step.proposal->step_costs);
+      other_tokens_.push_back(step.proposal->other_tokens);
     });
     ON_CALL(*session, Receive).WillByDefault([this](auto&&...) {
       clock_.Advance(absl::Microseconds(70));
@@ -413,6 +450,8 @@ class PricesTest : public DecodeLoopTest {
     drafters_.drafter.reset();
     return prices;
   }
+
+  std::vector<double> other_tokens_;  // of each request for a tree
 };
 
 TEST_F(PricesTest, AreTheVerifiersPassesAndTheOverheadThatWasMeasured) {
@@ -422,6 +461,15 @@ TEST_F(PricesTest, AreTheVerifiersPassesAndTheOverheadThatWasMeasured) {
       << "nothing is measured yet";
   // Asking, waiting 70 us and verifying in no time takes 70 us beyond the pass.
   EXPECT_THAT(Prices(Speculation::kAuto)[0], ElementsAre(StepCost{0, 1070}, StepCost{80, 1570}));
+}
+
+TEST_F(PricesTest, AreThoseOfARowBesideTheRowsOfOthers) {
+  verifier_options_.others = {.rows = 15, .tokens = 7, .passes = absl::Milliseconds(2)};
+  const auto prices = Prices(Speculation::kAuto);
+  ASSERT_GE(prices.size(), 2u);
+  EXPECT_THAT(other_tokens_, ::testing::Contains(7));
+  // 6.25 us a row beyond the first; the passes of others are longer than the overhead.
+  EXPECT_THAT(prices.back(), ElementsAre(StepCost{0, 3093}, StepCost{65, 3500}));
 }
 
 TEST_F(PricesTest, AreNotSentWhereTheyAreNotToMatter) {

@@ -112,6 +112,39 @@ TEST_F(DraftGuardTest, ACopyGoesOnWhereTheOtherEnded) {
   while (!next.asks()) next.Paused(kPlain);
 }
 
+// Two tokens in 1.9 plain steps pay for a sequence that is alone; where three others wait as long,
+// the second token is worth a fourth of a plain step.
+TEST_F(DraftGuardTest, TheTimeOfOthersCounts) {
+  const auto asked_of = [](double other_tokens, double cost) {
+    DraftGuard guard;
+    int asked = 0;
+    for (; asked < 1000 && guard.asks(); ++asked) {
+      guard.Asked(2, cost * kPlain, kPlain, other_tokens);
+    }
+    return asked;
+  };
+  EXPECT_EQ(asked_of(0, 1.9), 1000);
+  EXPECT_LT(asked_of(3, 1.9), DraftGuard::kWindow);
+  EXPECT_EQ(asked_of(3, 1.26), DraftGuard::kWindow);
+  EXPECT_EQ(asked_of(3, 1.24), 1000);
+}
+
+TEST_F(DraftGuardTest, APauseEndsWhenTheLoadHasHalved) {
+  const auto paused = [] {
+    DraftGuard guard;
+    guard.Asked(2, 8 * kPlain, kPlain, 3);
+    EXPECT_FALSE(guard.asks());
+    return guard;
+  };
+  DraftGuard stays = paused();
+  stays.Paused(kPlain, 3);
+  stays.Paused(kPlain, 1.1);
+  EXPECT_FALSE(stays.asks());
+  DraftGuard ends = paused();
+  ends.Paused(kPlain, 0.9);
+  EXPECT_TRUE(ends.asks());
+}
+
 TEST_F(DraftGuardTest, IsSilentWhileThePlainCostIsNotKnown) {
   for (int i = 0; i < 100; ++i) guard_.Asked(1, absl::Seconds(1), absl::ZeroDuration());
   EXPECT_TRUE(guard_.asks());

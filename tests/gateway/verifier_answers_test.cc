@@ -52,6 +52,25 @@ TEST(CheckVerifiedTest, AcceptsAPathAndItsBonus) {
   EXPECT_THAT(Check([](StepVerified& a) { a.candidates = {}; }), IsOk());
 }
 
+TEST(CheckVerifiedTest, ATreeMayHaveBeenCut) {
+  const auto cut = [](StepVerified& a) {
+    a.tokens = {6, 9};
+    a.accepted_nodes = {1};
+    a.logprobs = {{.token = 6}, {.token = 9}};
+    a.verified_nodes = 2;
+    a.candidates.ids.resize(6);
+  };
+  EXPECT_THAT(Check(cut), IsOk());
+  ExpectBreach("candidates: got 8, expected 3 rows of 2", [&](StepVerified& a) {
+    cut(a);
+    a.candidates.ids.resize(8);
+  });
+  ExpectBreach("accepted node: got 3", [](StepVerified& a) { a.verified_nodes = 2; });
+  ExpectBreach("verified nodes: got 4, expected 0 to 3",
+               [](StepVerified& a) { a.verified_nodes = 4; });
+  ExpectBreach("verified nodes: got -1", [](StepVerified& a) { a.verified_nodes = -1; });
+}
+
 TEST(CheckVerifiedTest, RefusesAnotherStepOrBase) {
   ExpectBreach("step: got 4, expected 3", [](StepVerified& a) { a.step = 4; });
   ExpectBreach("base: got 9, expected 10", [](StepVerified& a) { a.base = 9; });

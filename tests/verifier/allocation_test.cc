@@ -12,7 +12,6 @@
 #include <string>
 #include <vector>
 
-#include "common/clock.h"
 #include "tests/doubles/tiny_model.h"
 #include "verifier/pass_runner.h"
 #include "verifier/transformer.h"
@@ -87,7 +86,7 @@ TEST_F(AllocationTest, AStepAllocatesItsAnswerOnly) {
   constexpr long kAnswer = 14;
   const SchedulerOptions options = {.vocab_size = model_->config().vocab_size, .k = 8};
 
-  PassRunner runner(*transformer_, options, RealClock());
+  PassRunner runner(*transformer_, options);
   SequenceState state;
   SamplingOptions sampling;
   sampling.temperature = 0.7F;
@@ -107,7 +106,11 @@ TEST_F(AllocationTest, AStepAllocatesItsAnswerOnly) {
       step.tree->parents.push_back(0);
     }
     const long before = allocations;
-    const auto result = runner.Verify(state, std::move(step), {});
+    const auto checked = CheckStep(state, std::move(step), options, transformer_->context_length());
+    ASSERT_TRUE(checked.ok()) << checked.status();
+    const PassPart part = {.state = &state, .tree = &checked->tree};
+    ASSERT_TRUE(runner.Forward({&part, 1}, nullptr).ok());
+    const auto result = runner.FinishStep(0);
     ASSERT_TRUE(result.ok()) << result.status();
     if (i > 2) most = std::max(most, allocations - before);  // every size was there before
   }

@@ -28,7 +28,8 @@ inline std::unique_ptr<KvCache> FakeKvCache(std::uint32_t context_length, int sl
 class FakeTransformer final : public Transformer {
  public:
   // Called at the start of every pass, on the scheduler's thread; an error ends the pass.
-  using Hook = std::function<absl::Status(const Segment&, const std::atomic<bool>* cancelled)>;
+  using Hook =
+      std::function<absl::Status(std::span<const Segment>, const std::atomic<bool>* cancelled)>;
 
   FakeTransformer(std::uint32_t vocab_size, std::uint32_t context_length, Hook hook)
       : vocab_size_(vocab_size), context_length_(context_length), hook_(std::move(hook)) {}
@@ -50,29 +51,21 @@ class FakeTransformer final : public Transformer {
 
   absl::Status Forward(std::span<const Segment> segments,
                        const std::atomic<bool>* cancelled) override {
-    const Segment& segment = segments[0];
+    placed_.clear();
+    logits_.clear();
     if (hook_ != nullptr) {
-      if (absl::Status status = hook_(segment, cancelled); !status.ok()) return status;
+      if (absl::Status status = hook_(segments, cancelled); !status.ok()) return status;
     }
-    kv_ = segment.kv;
-    if (absl::Status status = rows_.Reserve(kv_->layout(), segment.tokens.size()); !status.ok()) {
+    std::size_t rows = 0;
+    for (const Segment& segment : segments) rows += segment.tokens.size();
+    if (absl::Status status = rows_.Reserve(segments[0].kv->layout(), rows); !status.ok()) {
       return status;
     }
-    std::vector<std::vector<TokenId>> paths(segment.tokens.size());
-    for (std::size_t row = 0; row < paths.size(); ++row) {
-      const auto number = static_cast<float>(segment.tokens[row]);
-      rows_.Store(VectorKernelsFor(InstructionSet::kPortable), 0, 0, row, &number, &number);
-      const std::int32_t parent = segment.parents[row];
-      paths[row] = parent < 0 ? Prefix() : paths[static_cast<std::size_t>(parent)];
-      paths[row].push_back(segment.tokens[row]);
-      if (paths[row].size() > context_length_) {
-        return absl::InvalidArgumentError("a row lies beyond the context");
-      }
-    }
-    logits_.clear();
-    for (const int row : segment.logit_rows) {
-      logits_.push_back(Logits(paths[static_cast<std::size_t>(row)], vocab_size_));
-      if (poisoned) logits_.back()[1] = std::numeric_limits<float>::quiet_NaN();
+    std::size_t first_row = 0;
+    for (const Segment& segment : segments) {
+      if (absl::Status status = Run(segment, first_row); !status.ok()) return status;
+      placed_.push_back({segment.kv, first_row});
+      first_row += segment.tokens.size();
     }
     return absl::OkStatus();
   }
@@ -81,7 +74,12 @@ class FakeTransformer final : public Transformer {
     return logits_.at(static_cast<std::size_t>(row));
   }
 
-  absl::Status Commit(int, std::span<const int> path) override { return kv_->Append(rows_, path); }
+  absl::Status Commit(int segment, std::span<const int> path) override {
+    const Placed& placed = placed_.at(static_cast<std::size_t>(segment));
+    std::vector<int> rows(path.begin(), path.end());
+    for (int& row : rows) row += static_cast<int>(placed.first_row);
+    return placed.kv->Append(rows_, rows);
+  }
 
   const Model& model() const override { std::abort(); }  // the scheduler has no need of it
   std::uint32_t context_length() const override { return context_length_; }
@@ -90,15 +88,45 @@ class FakeTransformer final : public Transformer {
   std::string numerics_id() const override { return "fake"; }
 
   std::atomic<bool> poisoned = false;  // logits are NaN
+  // The same of every row with this token.
+  std::atomic<TokenId> poisoned_token = std::numeric_limits<TokenId>::max();
 
  private:
-  std::vector<TokenId> Prefix() const {
-    std::vector<TokenId> tokens(kv_->length());
-    for (std::uint32_t position = 0; position < kv_->length(); ++position) {
+  struct Placed {
+    KvSequence* kv;
+    std::size_t first_row;
+  };
+
+  absl::Status Run(const Segment& segment, std::size_t first_row) {
+    std::vector<std::vector<TokenId>> paths(segment.tokens.size());
+    for (std::size_t row = 0; row < paths.size(); ++row) {
+      const auto number = static_cast<float>(segment.tokens[row]);
+      rows_.Store(VectorKernelsFor(InstructionSet::kPortable), 0, 0, first_row + row, &number,
+                  &number);
+      const std::int32_t parent = segment.parents[row];
+      paths[row] = parent < 0 ? Prefix(*segment.kv) : paths[static_cast<std::size_t>(parent)];
+      paths[row].push_back(segment.tokens[row]);
+      if (paths[row].size() > context_length_) {
+        return absl::InvalidArgumentError("a row lies beyond the context");
+      }
+    }
+    for (const int row : segment.logit_rows) {
+      const auto at = static_cast<std::size_t>(row);
+      logits_.push_back(Logits(paths[at], vocab_size_));
+      if (poisoned || segment.tokens[at] == poisoned_token) {
+        logits_.back()[1] = std::numeric_limits<float>::quiet_NaN();
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  std::vector<TokenId> Prefix(const KvSequence& kv) const {
+    std::vector<TokenId> tokens(kv.length());
+    for (std::uint32_t position = 0; position < kv.length(); ++position) {
       float number = 0;
       std::memcpy(
           &number,
-          kv_->Values(0, 0, position / kKvBlockRows) + position % kKvBlockRows * sizeof(number),
+          kv.Values(0, 0, position / kKvBlockRows) + position % kKvBlockRows * sizeof(number),
           sizeof(number));
       tokens[position] = static_cast<TokenId>(number);
     }
@@ -108,7 +136,7 @@ class FakeTransformer final : public Transformer {
   const std::uint32_t vocab_size_;
   const std::uint32_t context_length_;
   const Hook hook_;
-  KvSequence* kv_ = nullptr;
+  std::vector<Placed> placed_;
   KvRows rows_;
   std::vector<std::vector<float>> logits_;
 };
