@@ -103,6 +103,8 @@ absl::StatusOr<bool> DraftSession::Step(const v1::DraftStep& step, v1::DraftResp
                      ProposalFromProto(step.proposal(), state_->shape, binding_.model.vocab_size));
   }
   LearnStep(step.step(), prompt, observation, proposal);
+  state_->counters.Learnt((prompt.has_value() ? prompt->tokens.size() : 0) +
+                          (observation.has_value() ? observation->tokens.size() : 0));
   if (!proposal.has_value()) return false;
   DraftTree tree = Propose(*proposal);
   tree.base = proposal->base;
@@ -110,6 +112,7 @@ absl::StatusOr<bool> DraftSession::Step(const v1::DraftStep& step, v1::DraftResp
   DraftTreeToProto(tree, response->mutable_tree());
   const absl::Duration spent = RealClock().Monotonic() - start;
   response->set_draft_micros(static_cast<std::uint64_t>(absl::ToInt64Microseconds(spent)));
+  state_->counters.Drafted(static_cast<std::uint64_t>(tree.drafted()), spent);
   return true;
 }
 

@@ -35,6 +35,7 @@ class DraftSession {
   DraftSession(DrafterState* state, MatrixBinding binding, std::shared_ptr<AdjacencyMatrix> matrix)
       : state_(state), binding_(std::move(binding)), matrix_(std::move(matrix)) {
     ++state_->open_sessions;
+    state_->counters.Opened();
   }
 
   void LearnStep(std::uint64_t step, const std::optional<Observation>& prompt,

@@ -42,6 +42,8 @@ class Server final : public DrafterServer {
 
   grpc::Service* service() override { return service_.get(); }
 
+  void AddMetrics(MetricSet* metrics) const override { service_->AddMetrics(metrics); }
+
   absl::Status SaveSnapshots() override {
     return dir_ == nullptr ? absl::OkStatus() : dir_->SaveAll();
   }

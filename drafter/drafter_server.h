@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/metrics.h"
 #include "common/model_identity.h"
 
 namespace recycling::drafter {
@@ -41,6 +42,9 @@ class DrafterServer {
 
   // To be registered with a server that is shut down before this is destroyed.
   virtual grpc::Service* service() = 0;
+
+  // What it has and has done; see drafter_metrics.h.
+  virtual void AddMetrics(MetricSet* metrics) const = 0;
 
   // Writes every matrix that learnt since it was last written; blocks on the disk. To be called
   // after the server's shutdown, so that nothing learnt is lost. OK if nothing is kept.

@@ -11,6 +11,7 @@
 #include "common/status_macros.h"
 #include "drafter/draft_session.h"
 #include "drafter/drafter_convert.h"
+#include "drafter/drafter_metrics.h"
 #include "drafter/matrix_transfer.h"
 
 namespace recycling::drafter {
@@ -114,6 +115,10 @@ grpc::ServerUnaryReactor* GrpcDrafterService::GetMatrixInfo(grpc::CallbackServer
   response->set_max_bytes(state_.store->options().max_bytes);
   response->set_open_sessions(state_.open_sessions.load());
   return Finish(context, absl::OkStatus());
+}
+
+void GrpcDrafterService::AddMetrics(MetricSet* metrics) const {
+  AddDrafterMetrics(state_.counters.Read(), state_.open_sessions.load(), *state_.store, metrics);
 }
 
 grpc::ServerWriteReactor<v1::SaveMatrixResponse>* GrpcDrafterService::SaveMatrix(

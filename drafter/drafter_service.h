@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+#include "common/metrics.h"
+#include "drafter/drafter_counters.h"
 #include "drafter/matrix_store.h"
 #include "drafter/snapshot_saver.h"
 #include "drafter/tree_template.h"
@@ -47,6 +49,7 @@ struct DrafterState {
   MatrixStore* const store;
   SnapshotSaver* const saver;  // null: nothing is kept on disk
   std::atomic<std::uint32_t> open_sessions{0};
+  DrafterCounters counters;
   TransferBudget transfers;
 };
 
@@ -78,6 +81,8 @@ class GrpcDrafterService final : public v1::DrafterService::CallbackService {
       grpc::CallbackServerContext* context, const v1::SaveMatrixRequest* request) override;
   grpc::ServerReadReactor<v1::LoadMatrixRequest>* LoadMatrix(
       grpc::CallbackServerContext* context, v1::LoadMatrixResponse* response) override;
+
+  void AddMetrics(MetricSet* metrics) const;
 
  private:
   DrafterState state_;

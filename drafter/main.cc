@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/log.h"
+#include "common/metrics_flags.h"
 #include "common/service_program.h"
 #include "common/status_macros.h"
 #include "drafter/drafter_flags.h"
@@ -57,6 +58,9 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(const auto drafter, CreateDrafter(options));
   ASSIGN_OR_RETURN(const auto server, StartService(absl::GetFlag(FLAGS_listen), drafter->service(),
                                                    kDrafterServiceName));
+  ASSIGN_OR_RETURN(
+      const auto metrics,
+      StartMetrics("drafter", {[&drafter](MetricSet* set) { drafter->AddMetrics(set); }}));
   server->SetServing(true);
   Log(LogLevel::kInfo, "serving",
       {{"addresses", absl::StrJoin(server->addresses(), ",")},

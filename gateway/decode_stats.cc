@@ -75,6 +75,7 @@ void Timings::Add(const StepTimes& times) {
 }
 
 void Timings::Add(const Timings& other) {
+  queue += other.queue;
   total += other.total;
   time_to_first_token += other.time_to_first_token;
   prefill += other.prefill;
@@ -88,6 +89,7 @@ void Timings::Add(const Timings& other) {
 }
 
 void StepDurations::Add(const StepTimes& times) {
+  if (verify.count() > 0) inter_token.Add(times.step + times.moved);
   (times.waited ? drafted_overhead : plain_overhead).Add(times.overhead());
   if (times.waited) draft.Add(times.draft);
   verify.Add(times.verify);
@@ -102,6 +104,7 @@ void StepDurations::Add(const StepDurations& other) {
   verify.Add(other.verify);
   wire.Add(other.wire);
   rest.Add(other.rest);
+  inter_token.Add(other.inter_token);
 }
 
 }  // namespace recycling::gateway

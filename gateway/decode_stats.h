@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "gateway/duration_histogram.h"
+#include "common/duration_histogram.h"
 
 namespace recycling::gateway {
 
@@ -76,6 +76,7 @@ struct StepTimes {
 
 // See gateway.proto.
 struct Timings {
+  absl::Duration queue;
   absl::Duration total;
   absl::Duration time_to_first_token;
   absl::Duration prefill;
@@ -102,6 +103,7 @@ struct StepDurations {
   DurationHistogram verify;
   DurationHistogram wire;
   DurationHistogram rest;
+  DurationHistogram inter_token;  // every step but the first that is added
 
   void Add(const StepTimes& times);
   void Add(const StepDurations& other);

@@ -18,6 +18,7 @@
 namespace recycling::gateway {
 
 enum class FinishReason { kEos, kStopString, kStopToken, kLength };
+inline constexpr int kFinishReasons = 4;
 
 // Why the output ended.
 struct Finish {

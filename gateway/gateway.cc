@@ -152,6 +152,8 @@ class GatewayServerImpl final : public GatewayServer {
 
   void Drain(absl::Duration grace) override { service_.Drain(grace); }
 
+  void AddMetrics(MetricSet* metrics) const override { service_.AddMetrics(metrics); }
+
  private:
   absl::StatusOr<std::shared_ptr<VerifierClient>> GreetVerifier(const std::string& address) {
     ASSIGN_OR_RETURN(const auto client, GrpcVerifierClient::Connect(channels_.Get(address), address,

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "common/caller_check.h"
 #include "common/clock.h"
+#include "common/metrics.h"
 #include "gateway/admission.h"
 #include "gateway/generate_plan.h"
 #include "gateway/moving_sequence.h"
@@ -65,6 +66,9 @@ class GatewayServer {
   // that run have `grace` to end and to be read, then they end as Unavailable too. Returns when the
   // last one is gone, or seconds after the grace. Tell the health check first.
   virtual void Drain(absl::Duration grace) = 0;
+
+  // What GetStats says, as metrics.
+  virtual void AddMetrics(MetricSet* metrics) const = 0;
 };
 
 // Begins to greet the peers at once. InvalidArgument naming the option that is out of its range.

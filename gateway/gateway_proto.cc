@@ -161,6 +161,7 @@ void TimingsToProto(const Timings& timings, v1::Timings* proto) {
   proto->set_draft_inside_micros(Micros(timings.draft_inside));
   proto->set_verify_inside_micros(Micros(timings.verify_inside));
   proto->set_wire_micros(Micros(timings.wire));
+  proto->set_queue_micros(Micros(timings.queue));
 }
 
 void StepDurationsToProto(const StepDurations& steps, v1::StepDurations* proto) {
@@ -170,6 +171,29 @@ void StepDurationsToProto(const StepDurations& steps, v1::StepDurations* proto) 
   HistogramToProto(steps.verify, proto->mutable_verify());
   HistogramToProto(steps.wire, proto->mutable_wire());
   HistogramToProto(steps.rest, proto->mutable_rest());
+  HistogramToProto(steps.inter_token, proto->mutable_inter_token());
+}
+
+void RequestDurationsToProto(const RequestDurations& requests, v1::RequestDurations* proto) {
+  HistogramToProto(requests.queue, proto->mutable_queue());
+  HistogramToProto(requests.time_to_first_token, proto->mutable_time_to_first_token());
+  HistogramToProto(requests.prefill, proto->mutable_prefill());
+  HistogramToProto(requests.decode, proto->mutable_decode());
+  HistogramToProto(requests.total, proto->mutable_total());
+}
+
+void EndsToProto(const Totals& totals, v1::GetStatsResponse* proto) {
+  for (std::size_t i = 0; i < totals.finishes.size(); ++i) {
+    v1::FinishCount* added = proto->add_finishes();
+    added->set_reason(ReasonToProto(static_cast<FinishReason>(i)));
+    added->set_count(totals.finishes[i]);
+  }
+  for (std::size_t code = 0; code < totals.failures.size(); ++code) {
+    if (totals.failures[code] == 0) continue;
+    v1::FailureCount* added = proto->add_failures();
+    added->set_code(static_cast<std::uint32_t>(code));
+    added->set_count(totals.failures[code]);
+  }
 }
 
 void AddLoadToProto(const QueueCounts& queue, const StreamCounts& streams,

@@ -8,6 +8,7 @@
 #include "gateway/decode_loop.h"
 #include "gateway/decode_stats.h"
 #include "gateway/emission.h"
+#include "gateway/gateway_totals.h"
 #include "gateway/generate_plan.h"
 #include "gateway/open_streams.h"
 #include "gateway/peer_pool.h"
@@ -28,6 +29,9 @@ void AddLoadToProto(const QueueCounts& queue, const StreamCounts& streams,
                     v1::GetStatsResponse* proto);
 // Nothing if `count` is 0.
 void AddRefusalsToProto(v1::RefusalReason reason, std::uint64_t count, v1::GetStatsResponse* proto);
+void RequestDurationsToProto(const RequestDurations& requests, v1::RequestDurations* proto);
+// Fills finishes and failures.
+void EndsToProto(const Totals& totals, v1::GetStatsResponse* proto);
 void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto);
 
 // The end of an output of `prompt_tokens` prompt tokens. Requires outcome.status.ok().

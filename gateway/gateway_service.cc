@@ -12,6 +12,7 @@
 #include "common/proto_convert.h"
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
+#include "gateway/gateway_metrics.h"
 #include "gateway/gateway_proto.h"
 #include "gateway/request_log.h"
 #include "gateway/utf8.h"
@@ -157,9 +158,11 @@ absl::Duration GatewayService::MonotonicDeadline(absl::Time deadline) const {
 }
 
 void GatewayService::Run(Generation& generation) {
+  const absl::Duration queue = clock_.Monotonic() - generation.arrived;
   DecodeOutcome& outcome = generation.outcome;
   outcome.status = Plan(generation);
   if (outcome.status.ok()) Decode(generation);
+  outcome.timings.queue = queue;
   outcome.timings.total = clock_.Monotonic() - generation.arrived;
   generation.writer->OnCancelCall(nullptr);
   if (const absl::Status why = generation.writer->interrupted(); !why.ok()) outcome.status = why;
@@ -245,7 +248,8 @@ void GatewayService::Decode(Generation& generation) {
                                      TokenId id) { return model->tokenizer->TokenBytes(id); },
                   .draft_deadline = options_.draft_deadline});
   writer.OnCancelCall([loop] { loop->Cancel(); });
-  generation.outcome = loop->Run([&writer](OutputDelta delta) {
+  generation.outcome = loop->Run([this, &writer](OutputDelta delta) {
+    totals_.Show(delta.tokens.size());
     v1::GenerateResponse message;
     DeltaToProto(delta, message.mutable_delta());
     writer.Write(message);
@@ -335,6 +339,17 @@ grpc::ServerUnaryReactor* GatewayService::GetStats(grpc::CallbackServerContext* 
   if (const auto caller = Identify(*context, Access::kAdmin); !caller.ok()) {
     return Reply(context, caller.status());
   }
+  FillStats(response);
+  return Reply(context, absl::OkStatus());
+}
+
+void GatewayService::AddMetrics(MetricSet* metrics) const {
+  v1::GetStatsResponse stats;
+  FillStats(&stats);
+  AddGatewayMetrics(stats, metrics);
+}
+
+void GatewayService::FillStats(v1::GetStatsResponse* response) const {
   const Totals totals = totals_.Snapshot();
   response->set_uptime_micros(
       static_cast<std::uint64_t>(absl::ToInt64Microseconds(clock_.Monotonic() - started_)));
@@ -349,8 +364,9 @@ grpc::ServerUnaryReactor* GatewayService::GetStats(grpc::CallbackServerContext* 
   AddLoadToProto(queue_.Counts(), streams_.Counts(), response);
   AddRefusalsToProto(v1::REFUSAL_REASON_UNAUTHENTICATED, unauthenticated_, response);
   AddRefusalsToProto(v1::REFUSAL_REASON_PERMISSION, not_permitted_, response);
+  EndsToProto(totals, response);
+  RequestDurationsToProto(totals.requests, response->mutable_requests());
   if (options_.add_peers) options_.add_peers(response);
-  return Reply(context, absl::OkStatus());
 }
 
 grpc::ServerUnaryReactor* GatewayService::Drain(grpc::CallbackServerContext* context,

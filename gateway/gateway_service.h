@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "common/caller_check.h"
 #include "common/clock.h"
+#include "common/metrics.h"
 #include "gateway/admission.h"
 #include "gateway/drafting.h"
 #include "gateway/gateway_totals.h"
@@ -96,6 +97,9 @@ class GatewayService final : public GatewayServiceBase {
   // when the last one has ended, or seconds after the grace. Idempotent.
   void Drain(absl::Duration grace);
 
+  // The same statistics as metrics; see gateway_metrics.h.
+  void AddMetrics(MetricSet* metrics) const;
+
  private:
   struct Generation;
 
@@ -105,6 +109,7 @@ class GatewayService final : public GatewayServiceBase {
   absl::Duration MonotonicDeadline(absl::Time deadline) const;
   absl::Duration Tick();
   bool AwaitIdle(absl::Duration at_most);
+  void FillStats(v1::GetStatsResponse* response) const;
   void Run(Generation& generation);
   absl::Status Plan(Generation& generation);
   void Decode(Generation& generation);

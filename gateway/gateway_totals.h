@@ -2,6 +2,9 @@
 #ifndef RECYCLING_GATEWAY_GATEWAY_TOTALS_H_
 #define RECYCLING_GATEWAY_GATEWAY_TOTALS_H_
 
+#include <array>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "common/mutex.h"
@@ -10,15 +13,29 @@
 
 namespace recycling::gateway {
 
+// See gateway.proto.
+struct RequestDurations {
+  DurationHistogram queue;
+  DurationHistogram time_to_first_token;
+  DurationHistogram prefill;
+  DurationHistogram decode;
+  DurationHistogram total;
+
+  void Add(const DecodeOutcome& outcome);
+};
+
 struct Totals {
   int running = 0;
   std::uint64_t succeeded = 0;
   std::uint64_t failed = 0;  // or cancelled; those that were not admitted included
+  std::array<std::uint64_t, kFinishReasons> finishes{};  // sums to succeeded
+  std::array<std::uint64_t, 17> failures{};  // by status code; those that were not admitted are not
   std::uint64_t prompt_tokens = 0;
-  std::uint64_t completion_tokens = 0;
+  std::uint64_t completion_tokens = 0;  // of requests that still run, too
   SpeculationStats speculation;
   Timings timings;
   StepDurations steps;
+  RequestDurations requests;
 };
 
 // Threads: any.
@@ -30,14 +47,19 @@ class GatewayTotals {
   // A request failed before it began.
   void Refuse();
 
-  // A request that began has ended; `prompt_tokens` is 0 if it never got that far.
+  // A request that runs showed its client this many tokens more.
+  void Show(std::size_t tokens) { shown_.fetch_add(tokens, std::memory_order_relaxed); }
+
+  // A request that began has ended, and has shown all its tokens; `prompt_tokens` is 0 if it never
+  // got that far.
   void End(const DecodeOutcome& outcome, std::uint64_t prompt_tokens);
 
   Totals Snapshot() const;
 
  private:
   mutable Mutex mutex_;
-  Totals totals_ ABSL_GUARDED_BY(mutex_);
+  Totals totals_ ABSL_GUARDED_BY(mutex_);  // completion_tokens is not kept here
+  std::atomic<std::uint64_t> shown_{0};
 };
 
 }  // namespace recycling::gateway

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "common/caller_flags.h"
 #include "common/log.h"
+#include "common/metrics_flags.h"
 #include "common/service_program.h"
 #include "common/status_macros.h"
 #include "gateway/gateway.h"
@@ -39,6 +40,9 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(const auto gateway, CreateGateway(options));
   ASSIGN_OR_RETURN(const auto server, StartService(absl::GetFlag(FLAGS_listen), gateway->service(),
                                                    GatewayServer::full_name()));
+  ASSIGN_OR_RETURN(
+      const auto metrics,
+      StartMetrics("gateway", {[&gateway](MetricSet* set) { gateway->AddMetrics(set); }}));
   Log(LogLevel::kInfo, "serving",
       {{"addresses", absl::StrJoin(server->addresses(), ",")}, {"build", BuildVersion()}});
   gateway->OnReady([&server](bool ready) { server->SetServing(ready); });

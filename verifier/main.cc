@@ -5,6 +5,7 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/str_join.h"
 #include "common/log.h"
+#include "common/metrics_flags.h"
 #include "common/service_program.h"
 #include "common/status_macros.h"
 #include "verifier/verifier_flags.h"
@@ -22,6 +23,9 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(const auto verifier, VerifierServer::Create(options));
   ASSIGN_OR_RETURN(const auto server, StartService(absl::GetFlag(FLAGS_listen), verifier->service(),
                                                    VerifierServer::full_name()));
+  ASSIGN_OR_RETURN(
+      const auto metrics,
+      StartMetrics("verifier", {[&verifier](MetricSet* set) { verifier->AddMetrics(set); }}));
   server->SetServing(true);
   Log(LogLevel::kInfo, "serving",
       {{"addresses", absl::StrJoin(server->addresses(), ",")},

@@ -20,6 +20,7 @@
 #include "verifier/model.h"
 #include "verifier/scheduler.h"
 #include "verifier/usable_memory.h"
+#include "verifier/verifier_metrics.h"
 #include "verifier/verifier_service.h"
 
 namespace recycling::verifier {
@@ -78,17 +79,23 @@ PackingProgress LogPacking() {
 
 class ComposedVerifier final : public VerifierServer {
  public:
-  ComposedVerifier(std::unique_ptr<Scheduler> scheduler, VerifierFacts facts,
+  // `cache` is the scheduler's.
+  ComposedVerifier(std::unique_ptr<Scheduler> scheduler, const KvCache& cache, VerifierFacts facts,
                    std::string description)
       : scheduler_(std::move(scheduler)),
+        cache_(cache),
         service_(*scheduler_, std::move(facts)),
         description_(std::move(description)) {}
 
   grpc::Service* service() override { return &service_; }
+  void AddMetrics(MetricSet* metrics) const override {
+    AddVerifierMetrics(*scheduler_, cache_, metrics);
+  }
   std::string Description() const override { return description_; }
 
  private:
   const std::unique_ptr<Scheduler> scheduler_;
+  const KvCache& cache_;
   VerifierService service_;
   const std::string description_;
 };
@@ -126,6 +133,7 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
       model->Description(), ", kernel ", transformer->kernel(), ", up to ", options.max_sequences,
       " sequences of ", transformer->context_length(), " tokens, ",
       absl::StrFormat("%.1f", std::ldexp(kv_bytes, -20)), " MiB for keys and values");
+  const KvCache& shared_cache = *cache;
   auto scheduler = std::make_unique<Scheduler>(
       std::move(transformer), std::move(cache),
       SchedulerOptions{.vocab_size = model->identity().vocab_size,
@@ -135,7 +143,7 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                        .prefill_chunk = options.prefill_chunk,
                        .max_rows = max_rows});
   RETURN_IF_ERROR(MeasureRowCosts(*scheduler, options.cost_budget, RealClock()));
-  return std::make_unique<ComposedVerifier>(std::move(scheduler), std::move(facts),
+  return std::make_unique<ComposedVerifier>(std::move(scheduler), shared_cache, std::move(facts),
                                             std::move(description));
 }
 

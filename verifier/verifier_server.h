@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/metrics.h"
 
 namespace recycling::verifier {
 
@@ -41,6 +42,9 @@ class VerifierServer {
 
   // Lives as long as this object; every server that serves it must be shut down first.
   virtual grpc::Service* service() = 0;
+
+  // What it does and has done; see verifier_metrics.h.
+  virtual void AddMetrics(MetricSet* metrics) const = 0;
 
   // One line for people: model, kernel, limits.
   virtual std::string Description() const = 0;

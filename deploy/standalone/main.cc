@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "common/caller_flags.h"
 #include "common/log.h"
+#include "common/metrics_flags.h"
 #include "common/rpc_server.h"
 #include "common/server_flags.h"
 #include "common/service_program.h"
@@ -59,6 +60,10 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(const auto server,
                    StartService(options, absl::GetFlag(FLAGS_listen), gateway->service(),
                                 gateway::GatewayServer::full_name()));
+  ASSIGN_OR_RETURN(const auto metrics,
+                   StartMetrics("standalone", {[&](MetricSet* set) { gateway->AddMetrics(set); },
+                                               [&](MetricSet* set) { verifier->AddMetrics(set); },
+                                               [&](MetricSet* set) { drafter->AddMetrics(set); }}));
   Log(LogLevel::kInfo, "serving",
       {{"addresses", absl::StrJoin(server->addresses(), ",")},
        {"peer_addresses", absl::StrJoin(peers->addresses(), ",")},

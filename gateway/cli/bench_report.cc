@@ -36,6 +36,7 @@ void AddTimings(const gateway::v1::Timings& from, gateway::v1::Timings* to) {
   to->set_draft_inside_micros(to->draft_inside_micros() + from.draft_inside_micros());
   to->set_verify_inside_micros(to->verify_inside_micros() + from.verify_inside_micros());
   to->set_wire_micros(to->wire_micros() + from.wire_micros());
+  to->set_queue_micros(to->queue_micros() + from.queue_micros());
 }
 
 void AddSteps(const gateway::v1::StepDurations& from, gateway::v1::StepDurations* to) {
@@ -45,6 +46,7 @@ void AddSteps(const gateway::v1::StepDurations& from, gateway::v1::StepDurations
   AddHistogram(from.verify(), to->mutable_verify());
   AddHistogram(from.wire(), to->mutable_wire());
   AddHistogram(from.rest(), to->mutable_rest());
+  AddHistogram(from.inter_token(), to->mutable_inter_token());
 }
 
 void AddSpeculation(const gateway::v1::SpeculationStats& from, gateway::v1::SpeculationStats* to) {

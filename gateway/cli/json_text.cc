@@ -30,7 +30,8 @@ Json ToJson(const gateway::v1::Timings& timings) {
           {"rest_micros", timings.rest_micros()},
           {"draft_inside_micros", timings.draft_inside_micros()},
           {"verify_inside_micros", timings.verify_inside_micros()},
-          {"wire_micros", timings.wire_micros()}};
+          {"wire_micros", timings.wire_micros()},
+          {"queue_micros", timings.queue_micros()}};
 }
 
 Json ToJson(const gateway::v1::DurationHistogram& histogram) {
@@ -47,7 +48,8 @@ Json ToJson(const gateway::v1::StepDurations& steps) {
           {"draft", ToJson(steps.draft())},
           {"verify", ToJson(steps.verify())},
           {"wire", ToJson(steps.wire())},
-          {"rest", ToJson(steps.rest())}};
+          {"rest", ToJson(steps.rest())},
+          {"inter_token", ToJson(steps.inter_token())}};
 }
 
 Json QuantilesOf(const std::vector<double>& micros) {
@@ -267,6 +269,8 @@ std::string StatsJson(const gateway::v1::GetStatsResponse& stats) {
   }
   return Line({{"uptime_micros", stats.uptime_micros()},
                {"requests_running", stats.requests_running()},
+               {"requests_waiting", stats.requests_waiting()},
+               {"requests_capacity", stats.requests_capacity()},
                {"requests_succeeded", stats.requests_succeeded()},
                {"requests_failed", stats.requests_failed()},
                {"prompt_tokens", stats.prompt_tokens()},
@@ -274,6 +278,12 @@ std::string StatsJson(const gateway::v1::GetStatsResponse& stats) {
                {"timings", ToJson(stats.timings())},
                {"speculation", ToJson(stats.speculation())},
                {"steps", ToJson(stats.steps())},
+               {"requests",
+                {{"queue", ToJson(stats.requests().queue())},
+                 {"time_to_first_token", ToJson(stats.requests().time_to_first_token())},
+                 {"prefill", ToJson(stats.requests().prefill())},
+                 {"decode", ToJson(stats.requests().decode())},
+                 {"total", ToJson(stats.requests().total())}}},
                {"peers", peers}});
 }
 

@@ -1,5 +1,7 @@
 #include "gateway/cli/statistics_text.h"
 
+#include <cmath>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -114,7 +116,9 @@ std::string FinalText(const gateway::v1::Final& final) {
 
 std::string StatsText(const gateway::v1::GetStatsResponse& stats) {
   Totals totals;
-  totals.tokens = stats.completion_tokens();
+  // Of the steps that are counted: those of running requests are not yet.
+  totals.tokens = static_cast<std::uint64_t>(
+      std::llround(stats.speculation().mean_accepted_tokens() * stats.speculation().steps()));
   totals.timings = stats.timings();
   totals.speculation = stats.speculation();
   std::string text = absl::StrFormat(

@@ -1,5 +1,13 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+
 #include "absl/flags/flag.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/program.h"
 #include "common/status_grpc.h"
 #include "gateway/cli/client.h"
@@ -8,34 +16,97 @@
 #include "gateway/cli/flags.h"
 #include "gateway/cli/json_text.h"
 #include "gateway/cli/statistics_text.h"
+#include "gateway/cli/stats_view.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
+
+ABSL_FLAG(
+    bool, watch, false,
+    "Goes on, and shows every 2 seconds, or every so many as the argument says, what happened "
+    "since. Ends on Ctrl-C.");
 
 namespace recycling::cli {
 namespace {
+
 constexpr char kProgram[] = "recycling stats";
+constexpr char kStatsFlags[] = "gateway/cli/stats.cc";
+
+using Stub = gateway::v1::GatewayService::Stub;
+
+absl::StatusOr<gateway::v1::GetStatsResponse> Ask(Stub& stub, absl::Duration timeout) {
+  InterruptibleCall call(timeout);
+  gateway::v1::GetStatsResponse stats;
+  const absl::Status status =
+      FromGrpcStatus(stub.GetStats(call.context(), gateway::v1::GetStatsRequest(), &stats));
+  if (!status.ok()) return status;
+  return stats;
+}
+
+// Until it is interrupted, or cannot print.
+int Watch(const std::string& address, absl::Duration interval) {
+  const bool terminal = isatty(STDOUT_FILENO) == 1;
+  // An answer that is late is as good as none.
+  const absl::Duration timeout = std::max(interval, absl::Seconds(2));
+  std::unique_ptr<Stub> stub;
+  std::optional<gateway::v1::GetStatsResponse> before;
+  std::string screen = terminal ? "\x1b[2J" : "";
+  for (;; absl::SleepFor(interval)) {
+    absl::StatusOr<gateway::v1::GetStatsResponse> stats = absl::UnknownError("");
+    if (stub == nullptr) {
+      const auto channel = Connect("--gateway", address);
+      if (channel.ok()) stub = gateway::v1::GatewayService::NewStub(*channel);
+      if (!channel.ok()) stats = channel.status();
+    }
+    if (stub != nullptr) stats = Ask(*stub, timeout);
+    if (absl::IsCancelled(stats.status())) return Fail(kProgram, "", stats.status());
+    std::string view;
+    if (stats.ok()) {
+      view = StatsView(address, before.value_or(gateway::v1::GetStatsResponse()), *stats);
+      before = *stats;
+    } else {
+      view = LostView(address, stats.status());
+      stub.reset();  // a new channel does not wait as long as one that has failed often
+    }
+    screen += terminal ? Redraw(view) : view + "\n";
+    if (!Print(kProgram, screen)) return kExitFailure;
+    screen.clear();
+  }
+}
+
 }  // namespace
 
 int RunStats(int argc, char** argv) {
   const ProgramInfo info = {.name = kProgram,
-                            .summary = "shows a gateway's totals since its start and its peers.",
+                            .summary =
+                                "shows a gateway's totals since its start and its peers, or "
+                                "with --watch what it is doing.",
                             .examples =
                                 "recycling stats\n"
-                                "recycling stats --gateway 10.0.0.7:50050 --json\n",
-                            .flag_files = {kClientFlags}};
+                                "recycling stats --gateway 10.0.0.7:50050 --json\n"
+                                "recycling stats --watch\n"
+                                "recycling stats --watch 0.5\n",
+                            .flag_files = {kClientFlags, kStatsFlags}};
   const std::vector<std::string> extra = ParseProgramFlags(argc, argv, info);
-  if (!extra.empty()) {
-    return FailUsage(kProgram, absl::StrCat("got \"", extra[0], "\", expected flags only"));
+  const bool watch = absl::GetFlag(FLAGS_watch);
+  double seconds = 2;
+  if (extra.size() > (watch ? 1 : 0)) {
+    return FailUsage(kProgram, absl::StrCat("got \"", extra.back(), "\", expected flags only"));
+  }
+  if (!extra.empty() &&
+      (!absl::SimpleAtod(extra[0], &seconds) || !(seconds >= 0.1) || !(seconds <= 86400))) {
+    return FailUsage(kProgram,
+                     absl::StrCat("got \"", extra[0], "\", expected seconds from 0.1 to 86400"));
+  }
+  if (watch && absl::GetFlag(FLAGS_json)) {
+    return FailUsage(kProgram, "got --watch and --json, expected one of them");
   }
   const std::string address = absl::GetFlag(FLAGS_gateway);
   const auto channel = Connect("--gateway", address);
   if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
+  if (watch) return Watch(address, absl::Seconds(seconds));
   const auto stub = gateway::v1::GatewayService::NewStub(*channel);
-  InterruptibleCall call(absl::GetFlag(FLAGS_timeout));
-  gateway::v1::GetStatsResponse stats;
-  const absl::Status status =
-      FromGrpcStatus(stub->GetStats(call.context(), gateway::v1::GetStatsRequest(), &stats));
-  if (!status.ok()) return Fail(kProgram, absl::StrCat("gateway ", address), status);
-  const std::string text = absl::GetFlag(FLAGS_json) ? StatsJson(stats) : StatsText(stats);
+  const auto stats = Ask(*stub, absl::GetFlag(FLAGS_timeout));
+  if (!stats.ok()) return Fail(kProgram, absl::StrCat("gateway ", address), stats.status());
+  const std::string text = absl::GetFlag(FLAGS_json) ? StatsJson(*stats) : StatsText(*stats);
   return Print(kProgram, text) ? kExitOk : kExitFailure;
 }
 

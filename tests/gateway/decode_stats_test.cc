@@ -77,5 +77,17 @@ TEST(TimingsTest, RestIsWhatDecodeSpentElsewhere) {
   EXPECT_EQ(timings.rest(), absl::ZeroDuration());
 }
 
+TEST(StepDurationsTest, TheFirstStepComesAfterNoToken) {
+  StepDurations steps;
+  for (const int micros : {500, 15, 30}) steps.Add(StepTimes{.step = absl::Microseconds(micros)});
+  steps.Add(StepTimes{.step = absl::Microseconds(2), .moved = absl::Microseconds(3)});
+  EXPECT_EQ(steps.verify.count(), 4u);
+  EXPECT_EQ(steps.inter_token.count(), 3u);
+  EXPECT_EQ(steps.inter_token.sum_micros(), 50u);
+  StepDurations all = steps;
+  all.Add(steps);
+  EXPECT_EQ(all.inter_token.count(), 6u);
+}
+
 }  // namespace
 }  // namespace recycling::gateway

@@ -1,9 +1,9 @@
-#include "gateway/duration_histogram.h"
+#include "common/duration_histogram.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace recycling::gateway {
+namespace recycling {
 namespace {
 
 using ::testing::ElementsAre;
@@ -19,10 +19,11 @@ DurationHistogram Of(std::initializer_list<absl::Duration> durations) {
 TEST(DurationHistogramTest, IsEmptyBeforeAnythingWasAdded) {
   EXPECT_THAT(DurationHistogram().Buckets(), IsEmpty());
   EXPECT_EQ(DurationHistogram().sum_micros(), 0u);
+  EXPECT_EQ(DurationHistogram().count(), 0u);
 }
 
 TEST(DurationHistogramTest, EveryDurationLiesInItsBucketAndNoBucketIsWide) {
-  for (std::int64_t micros = 0; micros < (1 << 27); micros = micros * 17 / 16 + 1) {
+  for (std::int64_t micros = 0; micros < (std::int64_t{1} << 32); micros = micros * 17 / 16 + 1) {
     const auto buckets = Of({absl::Microseconds(micros)}).Buckets();
     ASSERT_EQ(buckets.size(), 1u);
     const auto value = static_cast<std::uint64_t>(micros);
@@ -48,8 +49,9 @@ TEST(DurationHistogramTest, BucketsMeetWithoutGaps) {
 TEST(DurationHistogramTest, WhatIsOutOfRangeCountsAtTheEnds) {
   EXPECT_THAT(Of({absl::Microseconds(-5), absl::Nanoseconds(900)}).Buckets(),
               ElementsAre(Bucket{.from = 0, .to = 1, .count = 2}));
-  EXPECT_THAT(Of({absl::Hours(1), absl::InfiniteDuration()}).Buckets(),
-              ElementsAre(Bucket{.from = 31u << 22, .to = 32u << 22, .count = 2}));
+  EXPECT_THAT(Of({absl::Hours(2), absl::InfiniteDuration()}).Buckets(),
+              ElementsAre(Bucket{
+                  .from = std::uint64_t{31} << 27, .to = std::uint64_t{32} << 27, .count = 2}));
 }
 
 TEST(DurationHistogramTest, AddsUp) {
@@ -57,7 +59,8 @@ TEST(DurationHistogramTest, AddsUp) {
   sum.Add(Of({absl::Microseconds(3), absl::Microseconds(7)}));
   EXPECT_THAT(sum.Buckets(), ElementsAre(Bucket{3, 4, 2}, Bucket{7, 8, 1}, Bucket{100, 104, 1}));
   EXPECT_EQ(sum.sum_micros(), 113u);
+  EXPECT_EQ(sum.count(), 4u);
 }
 
 }  // namespace
-}  // namespace recycling::gateway
+}  // namespace recycling

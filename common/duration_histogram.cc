@@ -1,14 +1,15 @@
-#include "gateway/duration_histogram.h"
+#include "common/duration_histogram.h"
 
 #include <algorithm>
 #include <bit>
 
-namespace recycling::gateway {
+namespace recycling {
 
 void DurationHistogram::Add(absl::Duration duration) {
   const auto micros =
       static_cast<std::uint64_t>(std::max(absl::ToInt64Microseconds(duration), std::int64_t{0}));
   sum_micros_ += micros;
+  ++count_;
   // Below 2^kBits the bucket is the number; above, its highest kBits + 1 bits tell the bucket.
   const int shift = std::max(static_cast<int>(std::bit_width(micros)) - kBits - 1, 0);
   const std::size_t bucket =
@@ -19,6 +20,7 @@ void DurationHistogram::Add(absl::Duration duration) {
 void DurationHistogram::Add(const DurationHistogram& other) {
   for (std::size_t i = 0; i < kBuckets; ++i) counts_[i] += other.counts_[i];
   sum_micros_ += other.sum_micros_;
+  count_ += other.count_;
 }
 
 std::vector<DurationHistogram::Bucket> DurationHistogram::Buckets() const {
@@ -33,4 +35,4 @@ std::vector<DurationHistogram::Bucket> DurationHistogram::Buckets() const {
   return buckets;
 }
 
-}  // namespace recycling::gateway
+}  // namespace recycling

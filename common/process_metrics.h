@@ -1,0 +1,17 @@
+#ifndef RECYCLING_COMMON_PROCESS_METRICS_H_
+#define RECYCLING_COMMON_PROCESS_METRICS_H_
+
+#include <string_view>
+
+#include "common/metrics.h"
+
+namespace recycling {
+
+// What Prometheus clients say of every process, under their names: CPU time, memory, file
+// descriptors, start; and recycling_build_info with the labels service and version. What the system
+// does not tell is left out. Threads: any.
+void AddProcessMetrics(std::string_view service, MetricSet* metrics);
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_PROCESS_METRICS_H_

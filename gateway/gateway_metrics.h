@@ -1,0 +1,15 @@
+#ifndef RECYCLING_GATEWAY_GATEWAY_METRICS_H_
+#define RECYCLING_GATEWAY_GATEWAY_METRICS_H_
+
+#include "common/metrics.h"
+#include "recycling/gateway/v1/gateway.pb.h"
+
+namespace recycling::gateway {
+
+// A gateway's statistics as metrics, which so say exactly what GetStats says. Names and meanings
+// are listed in deploy/monitoring/README.md; those that other servers have too are named as there.
+void AddGatewayMetrics(const v1::GetStatsResponse& stats, MetricSet* metrics);
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_GATEWAY_METRICS_H_

@@ -1,0 +1,21 @@
+#ifndef RECYCLING_TESTS_DOUBLES_HTTP_GET_H_
+#define RECYCLING_TESTS_DOUBLES_HTTP_GET_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace recycling::doubles {
+
+struct HttpAnswer {
+  int code = 0;  // 200
+  std::string body;
+};
+
+// One GET over a connection of its own to "a.b.c.d:port". Unavailable if the peer does not take the
+// connection or does not answer within a minute, Internal for what is no HTTP.
+absl::StatusOr<HttpAnswer> HttpGet(const std::string& address, const std::string& path);
+
+}  // namespace recycling::doubles
+
+#endif  // RECYCLING_TESTS_DOUBLES_HTTP_GET_H_

@@ -1,0 +1,400 @@
+// What the services' metrics say, against what every request was told.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/mutex.h"
+#include "nlohmann/json.hpp"
+#include "tests/doubles/exposition.h"
+#include "tests/doubles/matchers.h"
+#include "tests/doubles/proto_matchers.h"
+#include "tests/integration/cluster.h"
+#include "tests/integration/models.h"
+
+namespace recycling::integration {
+namespace {
+
+namespace pb = gateway::v1;
+using doubles::Exposition;
+using doubles::IsOk;
+using doubles::ParseProto;
+using doubles::Scrape;
+
+constexpr absl::Duration kLong = absl::Minutes(1);
+constexpr char kMonitoring[] = "/deploy/monitoring/";
+
+pb::GenerateRequest Request(const std::string& options) {
+  return ParseProto<pb::GenerateRequest>("prompt: 'the way of the' " + options);
+}
+
+// Sums over final messages.
+struct Sums {
+  std::uint64_t requests = 0;
+  std::map<std::string, std::uint64_t> finishes;
+  std::uint64_t prompt_tokens = 0;
+  std::uint64_t completion_tokens = 0;
+  std::uint64_t steps = 0, drafted_steps = 0, draft_tokens = 0, accepted_tokens = 0, paused = 0;
+  std::vector<std::uint64_t> accepted_per_depth;
+  std::map<std::string, std::uint64_t> fallbacks;
+  std::map<std::string, pb::DurationHistogram> durations;  // buckets of all requests, one by one
+  std::uint64_t verify_inside = 0;
+
+  void AddDuration(const std::string& name, std::uint64_t micros) {
+    auto& histogram = durations[name];
+    auto* bucket = histogram.add_buckets();
+    bucket->set_from_micros(micros);
+    bucket->set_to_micros(micros + 1);
+    bucket->set_count(1);
+    histogram.set_sum_micros(histogram.sum_micros() + micros);
+  }
+
+  void AddDurations(const std::string& name, const pb::DurationHistogram& of) {
+    auto& histogram = durations[name];
+    for (const auto& bucket : of.buckets()) *histogram.add_buckets() = bucket;
+    histogram.set_sum_micros(histogram.sum_micros() + of.sum_micros());
+  }
+
+  void Add(const pb::Final& final) {
+    ++requests;
+    ++finishes[absl::AsciiStrToLower(pb::FinishReason_Name(final.finish_reason()).substr(14))];
+    prompt_tokens += final.usage().prompt_tokens();
+    completion_tokens += final.usage().completion_tokens();
+    const auto& speculation = final.speculation();
+    steps += speculation.steps();
+    drafted_steps += speculation.drafted_steps();
+    draft_tokens += speculation.draft_tokens();
+    accepted_tokens += speculation.accepted_tokens();
+    paused += speculation.paused_steps();
+    for (int depth = 0; depth < speculation.accepted_per_depth_size(); ++depth) {
+      const auto at = static_cast<std::size_t>(depth);
+      if (accepted_per_depth.size() <= at) accepted_per_depth.resize(at + 1, 0);
+      accepted_per_depth[at] += speculation.accepted_per_depth(depth);
+    }
+    for (const auto& fallback : speculation.fallbacks()) {
+      fallbacks[absl::AsciiStrToLower(pb::FallbackReason_Name(fallback.reason()).substr(16))] +=
+          fallback.count();
+    }
+    const auto& timings = final.timings();
+    verify_inside += timings.verify_inside_micros();
+    AddDuration("recycling_request_queue_time_seconds", timings.queue_micros());
+    AddDuration("recycling_request_prefill_time_seconds", timings.prefill_micros());
+    AddDuration("recycling_time_to_first_token_seconds", timings.time_to_first_token_micros());
+    AddDuration("recycling_request_decode_time_seconds", timings.decode_micros());
+    AddDuration("recycling_e2e_request_latency_seconds", timings.total_micros());
+    AddDurations("recycling_inter_token_latency_seconds", final.steps().inter_token());
+    AddDurations("recycling_step_draft_seconds", final.steps().draft());
+    AddDurations("recycling_step_verify_seconds", final.steps().verify());
+    AddDurations("recycling_step_wire_seconds", final.steps().wire());
+    AddDurations("recycling_step_rest_seconds", final.steps().rest());
+    AddDurations("recycling_step_overhead_seconds{kind=\"drafted\"}",
+                 final.steps().drafted_overhead());
+    AddDurations("recycling_step_overhead_seconds{kind=\"plain\"}", final.steps().plain_overhead());
+  }
+};
+
+// `name` with `suffix`, and `label` beside the labels it has.
+std::string Series(const std::string& name, const std::string& suffix,
+                   const std::string& label = "") {
+  const std::size_t brace = name.find('{');
+  if (brace == std::string::npos) {
+    return label.empty() ? name + suffix : absl::StrCat(name, suffix, "{", label, "}");
+  }
+  return absl::StrCat(name.substr(0, brace), suffix, name.substr(brace, name.size() - brace - 1),
+                      label.empty() ? "" : ",", label, "}");
+}
+
+void ExpectReconciled(const Exposition& scrape, const Sums& sums) {
+  const auto expect = [&](const std::string& sample, std::uint64_t expected) {
+    EXPECT_EQ(scrape[sample], static_cast<double>(expected)) << sample;
+  };
+  expect("recycling_num_requests_running", 0);
+  std::uint64_t succeeded = 0;
+  for (const auto& [reason, count] : sums.finishes) {
+    expect(absl::StrCat("recycling_request_success_total{finished_reason=\"", reason, "\"}"),
+           count);
+    succeeded += count;
+  }
+  EXPECT_EQ(succeeded, sums.requests);
+  expect("recycling_prompt_tokens_total", sums.prompt_tokens);
+  expect("recycling_generation_tokens_total", sums.completion_tokens);
+  expect("recycling_decode_steps_total", sums.steps);
+  expect("recycling_spec_decode_num_drafts_total", sums.drafted_steps);
+  expect("recycling_spec_decode_num_draft_tokens_total", sums.draft_tokens);
+  expect("recycling_spec_decode_num_accepted_tokens_total", sums.accepted_tokens);
+  expect("recycling_draft_paused_steps_total", sums.paused);
+  std::uint64_t accepted = 0;
+  for (std::size_t depth = 0; depth < sums.accepted_per_depth.size(); ++depth) {
+    expect(absl::StrCat("recycling_spec_decode_num_accepted_tokens_per_pos_total{position=\"",
+                        depth, "\"}"),
+           sums.accepted_per_depth[depth]);
+    accepted += sums.accepted_per_depth[depth];
+  }
+  EXPECT_EQ(accepted, sums.accepted_tokens);
+  for (const char* reason : {"unavailable", "timeout", "stale", "malformed", "error", "mismatch"}) {
+    const auto found = sums.fallbacks.find(reason);
+    expect(absl::StrCat("recycling_draft_fallback_total{reason=\"", reason, "\"}"),
+           found == sums.fallbacks.end() ? 0 : found->second);
+  }
+  for (const auto& [name, histogram] : sums.durations) {
+    std::uint64_t count = 0;
+    for (const auto& bucket : histogram.buckets()) count += bucket.count();
+    expect(Series(name, "_count"), count);
+    EXPECT_EQ(std::llround(scrape[Series(name, "_sum")] * 1e6),
+              static_cast<long long>(histogram.sum_micros()))
+        << name;
+    for (int power = 10; power <= 24; ++power) {
+      std::uint64_t below = 0;
+      const std::uint64_t bound = std::uint64_t{1} << power;
+      for (const auto& bucket : histogram.buckets()) {
+        if (bucket.to_micros() <= bound) below += bucket.count();
+      }
+      // As the library writes numbers: six digits are enough for a power of two times 1e-6.
+      std::ostringstream number;
+      number.precision(16);
+      number << static_cast<double>(bound) / 1e6;
+      expect(Series(name, "_bucket", absl::StrCat("le=\"", number.str(), "\"")), below);
+    }
+  }
+  // The sum of what each request was told in whole microseconds.
+  EXPECT_NEAR(scrape["recycling_verify_inside_seconds_total"] * 1e6,
+              static_cast<double>(sums.verify_inside), static_cast<double>(sums.requests));
+}
+
+class MetricsTest : public testing::Test {
+ protected:
+  std::string Start(const std::string& program, std::vector<std::string> flags) {
+    const std::string file = cluster_.folder() / program + ".metrics";
+    flags.push_back("--metrics_listen=127.0.0.1:0");
+    flags.push_back("--metrics_port_file=" + file);
+    const std::string address = cluster_.Start(program, std::move(flags));
+    const auto lines = cluster_.at(address).WaitForLines(file, kLong);
+    EXPECT_THAT(lines, IsOk());
+    metrics_[program] = lines.ok() ? lines->front() : "";
+    return address;
+  }
+
+  void SetUp() override {
+    verifier_ = Start("recycling-verifier",
+                      {"--model=" + TinyModel(cluster_.folder().path()), "--threads=1"});
+    drafter_ = Start("recycling-drafter", {});
+    gateway_ =
+        Connect(Start("recycling-gateway", {"--verifiers=" + verifier_, "--drafters=" + drafter_,
+                                            "--draft_deadline_ms=60000"}));
+    ASSERT_TRUE(Eventually([&] { return AllPeersReady(gateway_); }));
+  }
+
+  Exposition Scraped(const std::string& program) {
+    auto scrape = Scrape(metrics_.at(program));
+    EXPECT_THAT(scrape, IsOk());
+    return scrape.ok() ? *std::move(scrape) : Exposition();
+  }
+
+  void Run(const pb::GenerateRequest& request, Sums* sums) {
+    const Output output = Generate(gateway_, request);
+    ASSERT_TRUE(output.status.ok()) << output.ForPeople();
+    sums->Add(output.final);
+  }
+
+  Cluster cluster_;
+  std::string verifier_, drafter_;
+  std::shared_ptr<grpc::Channel> gateway_;
+  std::map<std::string, std::string> metrics_;  // address by program
+};
+
+const std::vector<std::string> kMix = {
+    "sampling { max_tokens: 60 ignore_eos: true } speculation { mode: SPECULATION_MODE_FIXED }",
+    "sampling { max_tokens: 40 ignore_eos: true } speculation { mode: SPECULATION_MODE_OFF }",
+    "sampling { max_tokens: 40 temperature: 0.8 seed: 7 }",
+    "sampling { max_tokens: 50 temperature: 1.2 seed: 9 ignore_eos: true } "
+    "speculation { mode: SPECULATION_MODE_FIXED matrix_scope: MATRIX_SCOPE_REQUEST }",
+    "sampling { max_tokens: 64 ignore_eos: true } stop: 'e' "
+    "speculation { mode: SPECULATION_MODE_FIXED node_budget: 12 }",
+    "sampling { max_tokens: 1 }",
+};
+
+TEST_F(MetricsTest, CountersAreTheSumsOfWhatEveryRequestWasTold) {
+  Sums sums;
+  for (const std::string& options : kMix) Run(Request(options), &sums);
+  EXPECT_GT(sums.accepted_tokens, 0u);
+  // Without the drafter steps fall back.
+  cluster_.Kill(drafter_);
+  for (const std::string& options : kMix) Run(Request(options), &sums);
+  EXPECT_FALSE(sums.fallbacks.empty());
+
+  ExpectReconciled(Scraped("recycling-gateway"), sums);
+
+  EXPECT_FALSE(Generate(gateway_, Request("sampling { top_p: 7 }")).status.ok());
+  const Exposition scrape = Scraped("recycling-gateway");
+  EXPECT_EQ(scrape["recycling_request_queue_time_seconds_count"],
+            static_cast<double>(sums.requests + 1))
+      << "it began";
+  EXPECT_EQ(scrape["recycling_e2e_request_latency_seconds_count"],
+            static_cast<double>(sums.requests));
+  EXPECT_EQ(scrape["recycling_request_failure_total{code=\"INVALID_ARGUMENT\"}"], 1);
+  EXPECT_EQ(scrape["recycling_peers{role=\"drafter\"}"], 1);
+  EXPECT_EQ(scrape["recycling_peers_ready{role=\"verifier\"}"], 1);
+  EXPECT_TRUE(Eventually([&] {
+    return Scraped("recycling-gateway")["recycling_peers_ready{role=\"drafter\"}"] == 0;
+  }));
+}
+
+TEST_F(MetricsTest, ScrapingWhileRequestsRunIsSafeAndCountersOnlyGrow) {
+  std::atomic<bool> over = false;
+  std::thread scraper([&] {
+    std::map<std::string, double> before;
+    int scrapes = 0;
+    do {
+      for (const auto& [program, address] : metrics_) {
+        const auto scrape = Scrape(address);
+        ASSERT_THAT(scrape, IsOk());
+        for (const auto& [sample, value] : scrape->samples) {
+          const std::string name = sample.substr(0, sample.find('{'));
+          if (!name.ends_with("_total") && !name.ends_with("_bucket")) continue;
+          double& last = before[program + " " + sample];
+          EXPECT_GE(value, last) << sample;
+          last = value;
+        }
+      }
+      ++scrapes;
+    } while (!over);
+    EXPECT_GT(scrapes, 1);
+  });
+  Mutex mutex;
+  Sums sums;
+  std::vector<std::thread> clients;
+  for (int client = 0; client < 3; ++client) {
+    clients.emplace_back([&] {
+      for (const std::string& options : kMix) {
+        const Output output = Generate(gateway_, Request(options));
+        MutexLock lock(mutex);
+        EXPECT_TRUE(output.status.ok()) << output.ForPeople();
+        if (output.status.ok()) sums.Add(output.final);
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  over = true;
+  scraper.join();
+  MutexLock lock(mutex);
+  ExpectReconciled(Scraped("recycling-gateway"), sums);
+}
+
+TEST_F(MetricsTest, VerifierAndDrafterCountWhatTheGatewayAskedOfThem) {
+  Sums sums;
+  for (const std::string& options : kMix) Run(Request(options), &sums);
+  const Exposition verifier = Scraped("recycling-verifier");
+  EXPECT_EQ(verifier["recycling_verifier_sequences_open"], 0);
+  EXPECT_GT(verifier["recycling_verifier_pass_cost_seconds{rows=\"1\"}"], 0);
+  EXPECT_GE(verifier["recycling_verifier_pass_cost_seconds{rows=\"64\"}"],
+            verifier["recycling_verifier_pass_cost_seconds{rows=\"1\"}"]);
+
+  // What a session's end tells the drafter may still be on its way.
+  EXPECT_TRUE(Eventually(
+      [&] { return Scraped("recycling-drafter")["recycling_drafter_sessions_active"] == 0; }));
+  const Exposition drafter = Scraped("recycling-drafter");
+  EXPECT_GE(drafter["recycling_drafter_draft_seconds_count"],
+            static_cast<double>(sums.drafted_steps));
+  EXPECT_GE(drafter["recycling_drafter_draft_tokens_total"],
+            static_cast<double>(sums.draft_tokens));
+  EXPECT_GE(drafter["recycling_drafter_matrix_updates_total"],
+            static_cast<double>(sums.drafted_steps));
+  EXPECT_EQ(drafter["recycling_drafter_sessions_total"], static_cast<double>(kMix.size() - 1));
+  EXPECT_EQ(drafter["recycling_drafter_matrices{scope=\"tenant\"}"], 1);
+  EXPECT_GT(drafter["recycling_drafter_matrix_rows_filled{scope=\"tenant\"}"], 0);
+  EXPECT_GT(drafter["recycling_drafter_matrix_bytes"], 0);
+}
+
+class MonitoringFilesTest : public MetricsTest {
+ protected:
+  static std::string Read(const std::string& name) {
+    const char* source = std::getenv("RECYCLING_SOURCE_DIR");
+    std::ifstream file(absl::StrCat(source == nullptr ? "." : source, kMonitoring, name));
+    EXPECT_TRUE(file.good()) << name;
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  }
+
+  // What the three services export after a request.
+  void ScrapeAll() {
+    Sums sums;
+    Run(Request(kMix[0]), &sums);
+    for (const auto& [program, address] : metrics_) {
+      const Exposition scrape = Scraped(program);
+      for (const auto& [sample, value] : scrape.samples) samples_.insert(sample);
+      for (const auto& [family, type] : scrape.types) types_[family] = type;
+      names_.merge(scrape.Names());
+    }
+  }
+
+  // Every metric of a text, and every label = "value" asked of one, must be exported.
+  void ExpectExported(const std::string& text, const std::string& where) {
+    static const std::regex kName("\\b((?:recycling|process)_[a-z0-9_]+)(\\{[^}]*\\})?");
+    static const std::regex kMatcher("([a-z_]+)=\"([^\"]*)\"");
+    int found = 0;
+    for (std::sregex_iterator it(text.begin(), text.end(), kName), end; it != end; ++it, ++found) {
+      const std::string name = (*it)[1];
+      EXPECT_TRUE(names_.count(name) > 0) << where << " names " << name;
+      const std::string matchers = (*it)[2];
+      for (std::sregex_iterator label(matchers.begin(), matchers.end(), kMatcher); label != end;
+           ++label) {
+        const bool any = std::any_of(samples_.begin(), samples_.end(), [&](const auto& sample) {
+          return sample.starts_with(name + "{") && sample.find(label->str()) != std::string::npos;
+        });
+        EXPECT_TRUE(any) << where << " asks for " << it->str();
+      }
+    }
+    EXPECT_GT(found, 0) << where;
+  }
+
+  std::set<std::string> names_, samples_;
+  std::map<std::string, std::string> types_;
+};
+
+TEST_F(MonitoringFilesTest, DashboardAlertsAndTableNameWhatIsExported) {
+  ScrapeAll();
+  const auto dashboard =
+      nlohmann::json::parse(Read("dashboard.json"), nullptr, /*allow_exceptions=*/false);
+  ASSERT_TRUE(dashboard.is_object());
+  int targets = 0;
+  for (const auto& panel : dashboard["panels"]) {
+    for (const auto& target : panel.value("targets", nlohmann::json::array())) {
+      ExpectExported(target["expr"].get<std::string>(), panel["title"].get<std::string>());
+      ++targets;
+    }
+  }
+  EXPECT_GT(targets, 20);
+  ExpectExported(Read("alerts.yaml"), "alerts.yaml");
+
+  // The table has one row for each family: | `name` | type | ...
+  std::map<std::string, std::string> table;
+  const std::string readme = Read("README.md");
+  static const std::regex kRow("\n\\| `([a-z0-9_]+)` \\| ([a-z]+) \\|");
+  for (std::sregex_iterator it(readme.begin(), readme.end(), kRow), end; it != end; ++it) {
+    EXPECT_TRUE(table.emplace((*it)[1], (*it)[2]).second) << "twice: " << (*it)[1];
+  }
+  for (const auto& [family, type] : types_) {
+    if (!family.starts_with("recycling_")) continue;
+    EXPECT_EQ(table[family], type) << family << " in the table of " << kMonitoring << "README.md";
+    table.erase(family);
+  }
+  for (const auto& [family, type] : table) {
+    EXPECT_EQ(types_.count(family), 1u) << family << " is in the table and not exported";
+  }
+}
+
+}  // namespace
+}  // namespace recycling::integration
