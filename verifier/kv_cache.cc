@@ -101,6 +101,20 @@ void KvSequence::Keep(std::span<const TokenId> tokens) {
   }
 }
 
+std::uint32_t KvSequence::FindMore(std::span<const TokenId> tokens, std::uint32_t max_reused) {
+  if (kept_length() != length_) return 0;
+  MutexLock lock(cache_.mu_);
+  const std::size_t pages =
+      cache_.Find(tenant_, tokens, std::min(max_reused, max_positions_), kept_);
+  cache_.promised_pages_ -= pages;
+  cache_.found_tokens_ += pages * kKvBlockRows;
+  while (pages_.size() < kept_.size()) {
+    pages_.push_back(PrefixTree::RowsOf(*kept_[pages_.size()]));
+  }
+  length_ = kept_length();
+  return static_cast<std::uint32_t>(pages * kKvBlockRows);
+}
+
 absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(const ModelConfig& config, KvType type,
                                                          std::uint32_t context_length,
                                                          int max_sequences,
@@ -141,7 +155,8 @@ absl::StatusOr<std::unique_ptr<KvSequence>> KvCache::Open(KvRequest request) {
     return absl::ResourceExhaustedError(
         absl::StrCat("key-value cache: all ", max_sequences_, " sequences are taken"));
   }
-  Nodes found = Find(request, positions);
+  Nodes found;
+  Find(request.tenant, request.tokens, std::min(request.max_reused, positions), found);
   if (absl::Status status = Promise(pages - found.size()); !status.ok()) {
     Release(found);
     return status;
@@ -154,19 +169,19 @@ absl::StatusOr<std::unique_ptr<KvSequence>> KvCache::Open(KvRequest request) {
       new KvSequence(*this, std::move(request.tenant), positions, std::move(found)));
 }
 
-KvCache::Nodes KvCache::Find(const KvRequest& request, std::uint32_t positions) {
-  const std::size_t max_pages =
-      std::min<std::size_t>({request.tokens.size(), request.max_reused, positions}) / kKvBlockRows;
-  Nodes found;
-  while (found.size() < max_pages) {
-    PrefixTree::Node* const node = tree_.Find(
-        request.tenant, found.empty() ? nullptr : found.back(),
-        request.tokens.subspan(found.size() * kKvBlockRows).first<PrefixTree::kPageTokens>());
+std::size_t KvCache::Find(const std::string& tenant, std::span<const TokenId> tokens,
+                          std::uint32_t positions, Nodes& nodes) {
+  const std::size_t before = nodes.size();
+  const std::size_t max_pages = std::min<std::size_t>(tokens.size(), positions) / kKvBlockRows;
+  while (nodes.size() < max_pages) {
+    PrefixTree::Node* const node =
+        tree_.Find(tenant, nodes.empty() ? nullptr : nodes.back(),
+                   tokens.subspan(nodes.size() * kKvBlockRows).first<PrefixTree::kPageTokens>());
     if (node == nullptr) break;
     tree_.Hold(node);
-    found.push_back(node);
+    nodes.push_back(node);
   }
-  return found;
+  return nodes.size() - before;
 }
 
 void KvCache::Release(const Nodes& nodes) {

@@ -76,6 +76,11 @@ class KvSequence {
   // this sequence's own.
   void Keep(std::span<const TokenId> tokens);
 
+  // Takes pages that others have kept since Open, if what follows length() is there now, and
+  // returns how many positions that were. 0 unless all of length() is in pages that were found or
+  // kept. `tokens` and `max_reused` as in KvRequest.
+  std::uint32_t FindMore(std::span<const TokenId> tokens, std::uint32_t max_reused);
+
   // Most positions, at most the context length.
   std::uint32_t max_positions() const { return max_positions_; }
   const KvLayout& layout() const;
@@ -147,8 +152,10 @@ class KvCache {
 
   using Nodes = std::vector<PrefixTree::Node*>;
 
-  // The longest prefix that is within `positions`, held.
-  Nodes Find(const KvRequest& request, std::uint32_t positions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Extends `nodes`, those of the first pages, by what is kept within `positions`; holds it.
+  // Returns how many pages that were.
+  std::size_t Find(const std::string& tenant, std::span<const TokenId> tokens,
+                   std::uint32_t positions, Nodes& nodes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Release(const Nodes& nodes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Makes room for `pages` more, in the bound and in memory. Nothing changed on error, but pages
   // that were dropped for lack of memory.

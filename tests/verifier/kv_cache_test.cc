@@ -249,6 +249,30 @@ TEST(KvCacheTest, PagesComputedTwiceAreKeptOnce) {
   EXPECT_TRUE(Holds(*second, tokens));
 }
 
+TEST(KvCacheTest, FindsMoreOfWhatOthersKeptSince) {
+  const auto cache = NewCache(8);
+  const std::vector<TokenId> tokens = Pages({1, 2, 3, 4});
+  const auto first = OpenWith(*cache, tokens, "", 4 * kPage);
+  const auto second = OpenWith(*cache, tokens, "", 4 * kPage);
+  EXPECT_EQ(second->FindMore(tokens, kContext), 0u);
+  ASSERT_THAT(Append(*first, tokens, 2 * kPage), IsOk());
+  first->Keep(tokens);
+  EXPECT_EQ(second->FindMore(tokens, kPage), kPage);
+  EXPECT_EQ(second->FindMore(tokens, kContext), kPage);
+  EXPECT_EQ(cache->usage().held_bytes, 2 * kPageBytes);
+  EXPECT_EQ(cache->usage().promised_bytes, 4 * kPageBytes);
+  EXPECT_EQ(cache->usage().found_tokens, 2 * kPage);
+  ASSERT_THAT(Append(*first, tokens, 2 * kPage), IsOk());
+  first->Keep(tokens);
+  ASSERT_THAT(Append(*second, tokens, kPage), IsOk());
+  EXPECT_EQ(second->FindMore(tokens, kContext), 0u);  // its own page is not kept
+  second->Keep(tokens);
+  EXPECT_EQ(second->FindMore(tokens, kContext), kPage);
+  EXPECT_TRUE(Holds(*second, tokens));
+  EXPECT_EQ(cache->usage().promised_bytes, 0u);
+  EXPECT_EQ(cache->usage().held_bytes, 4 * kPageBytes);
+}
+
 TEST(KvCacheTest, DropsTheLeastRecentlyUsedPagesForRoomTheLastOfAPrefixFirst) {
   const auto cache = NewCache(6);
   Remember(*cache, Pages({1, 2}));
@@ -329,6 +353,7 @@ TEST(KvCacheTest, RandomUseStaysWithinTheBoundAndKeepsEveryPromise) {
         } else if (what == 7) {
           ASSERT_THAT(kv.Truncate(number(kv.kept_length(), kv.length())), IsOk());
         } else if (what == 8) {
+          kv.FindMore(open[at].tokens, number(0, kContext));
           kv.Keep(std::span(open[at].tokens).first(number(0, kContext)));
         } else {
           if (number(0, 1) == 0) kv.Keep(open[at].tokens);
