@@ -102,17 +102,24 @@ void KvSequence::Keep(std::span<const TokenId> tokens) {
 }
 
 std::uint32_t KvSequence::FindMore(std::span<const TokenId> tokens, std::uint32_t max_reused) {
-  if (kept_length() != length_) return 0;
+  max_reused = std::min(max_reused, max_positions_);
+  if (length_ / kKvBlockRows >= max_reused / kKvBlockRows) return 0;
   MutexLock lock(cache_.mu_);
-  const std::size_t pages =
-      cache_.Find(tenant_, tokens, std::min(max_reused, max_positions_), kept_);
-  cache_.promised_pages_ -= pages;
-  cache_.found_tokens_ += pages * kKvBlockRows;
-  while (pages_.size() < kept_.size()) {
-    pages_.push_back(PrefixTree::RowsOf(*kept_[pages_.size()]));
+  std::size_t at = kept_.size();
+  cache_.Find(tenant_, tokens, max_reused, kept_);
+  for (; at < kept_.size(); ++at) {
+    KvRows* const rows = PrefixTree::RowsOf(*kept_[at]);
+    if (at < pages_.size()) {
+      cache_.GiveBack(std::exchange(pages_[at], rows));
+    } else {
+      pages_.push_back(rows);
+      --cache_.promised_pages_;
+    }
   }
-  length_ = kept_length();
-  return static_cast<std::uint32_t>(pages * kKvBlockRows);
+  const std::uint32_t before = length_;
+  length_ = std::max(length_, kept_length());
+  cache_.found_tokens_ += length_ - before;
+  return length_ - before;
 }
 
 absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(const ModelConfig& config, KvType type,

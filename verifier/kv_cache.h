@@ -76,10 +76,12 @@ class KvSequence {
   // this sequence's own.
   void Keep(std::span<const TokenId> tokens);
 
-  // Takes pages that others have kept since Open, if what follows length() is there now, and
-  // returns how many positions that were. 0 unless all of length() is in pages that were found or
-  // kept. `tokens` and `max_reused` as in KvRequest.
+  // Takes pages that others have kept since Open, in place of its own where it has begun them, and
+  // returns how many positions it has more. `tokens` and `max_reused` as in KvRequest.
   std::uint32_t FindMore(std::span<const TokenId> tokens, std::uint32_t max_reused);
+
+  // Names the kept pages: equal for sequences of the same tenant that have the same ones.
+  const void* kept_prefix() const { return kept_.empty() ? nullptr : kept_.back(); }
 
   // Most positions, at most the context length.
   std::uint32_t max_positions() const { return max_positions_; }

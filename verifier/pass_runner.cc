@@ -16,6 +16,12 @@ TokenHistory SequenceState::history() const {
   return {all.first(prompt_size), all.subspan(prompt_size), {}};
 }
 
+void SequenceState::Close() {
+  if (kv == nullptr) return;
+  kv->Keep(tokens);
+  kv.reset();
+}
+
 absl::StatusOr<CheckedStep> CheckStep(const SequenceState& state, VerifyStep step,
                                       const SchedulerOptions& options,
                                       std::uint32_t context_length) {
@@ -28,10 +34,11 @@ absl::StatusOr<CheckedStep> CheckStep(const SequenceState& state, VerifyStep ste
     return absl::FailedPreconditionError(absl::StrCat(
         "verify: got a step after token ", state.tokens.back(), " has ended the output"));
   }
-  if (base >= context_length) {
-    return absl::OutOfRangeError(absl::StrCat("context: got ", base,
-                                              " tokens, expected less than the context length, ",
-                                              context_length, ", to choose another one"));
+  const std::uint32_t max_tokens = std::min(context_length, state.kv->max_positions());
+  if (base >= max_tokens) {
+    return absl::OutOfRangeError(
+        absl::StrCat("context: got ", base, " tokens, expected less than ", max_tokens,
+                     ", the context length or the prompt and max_tokens, to choose another one"));
   }
   const TokenId root = state.tokens.back();
   if (!step.tree.has_value()) return CheckedStep{DraftTree::Root(base, root)};
@@ -43,7 +50,7 @@ absl::StatusOr<CheckedStep> CheckStep(const SequenceState& state, VerifyStep ste
   }
   // A node at depth d emits token number base + d + 1 of the sequence.
   const int drafted = step.tree->drafted();
-  const auto max_depth = std::min(context_length - base - 1, static_cast<std::uint32_t>(drafted));
+  const auto max_depth = std::min(max_tokens - base - 1, static_cast<std::uint32_t>(drafted));
   return CheckedStep{CutTree(*std::move(step.tree), drafted, static_cast<int>(max_depth))};
 }
 
@@ -98,6 +105,7 @@ absl::Status PassRunner::FinishChunk(std::size_t part, OpenResult& result) {
   RETURN_IF_ERROR(
       Commit(part, std::span(rows_).first(static_cast<std::size_t>(placed.part.chunk_rows))));
   AppendTopK(placed, result.prompt_candidates);
+  placed.part.state->kv->Keep(placed.part.state->tokens);
   return absl::OkStatus();
 }
 

@@ -2,6 +2,7 @@
 #ifndef RECYCLING_VERIFIER_PASS_RUNNER_H_
 #define RECYCLING_VERIFIER_PASS_RUNNER_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -34,6 +35,11 @@ struct SequenceState {
   // Rows that are still to be prefilled; the root is not.
   int unfilled() const { return prefilled() ? 0 : static_cast<int>(base() - 1 - kv->length()); }
   TokenHistory history() const;
+  // Positions whose keys and values need not be computed here: all but the root's, and but those of
+  // rows whose candidates are wanted.
+  std::uint32_t reusable() const { return base() - 1 - std::min(learn_last, base() - 1); }
+  // Gives the slot back; what can be reused is kept for the tenant.
+  void Close();
 
   SamplingRules rules;
   std::uint32_t learn_last = 0;
@@ -54,7 +60,8 @@ struct CheckedStep {
   bool draft_ignored = false;
 };
 
-// Errors are Sequence::Verify's. Nodes that could not be emitted within the context are cut.
+// Errors are Sequence::Verify's. Nodes that could not be emitted within the context, or within what
+// the cache has promised, are cut.
 absl::StatusOr<CheckedStep> CheckStep(const SequenceState& state, VerifyStep step,
                                       const SchedulerOptions& options,
                                       std::uint32_t context_length);
@@ -81,8 +88,8 @@ class PassRunner {
   // Calls run(part) once for each part, on the threads that run passes; a single part on this one.
   void ForEachPart(absl::FunctionRef<void(std::size_t part)> run);
 
-  // Commits the chunk and adds candidates to `result`. On an error, Commit's, the sequence stays
-  // what it was.
+  // Commits the chunk, keeps its full pages and adds candidates to `result`. On an error, Commit's,
+  // the sequence stays what it was.
   absl::Status FinishChunk(std::size_t part, OpenResult& result);
 
   // Chooses, commits, and reads what the answer needs; timings and draft_ignored are left to the

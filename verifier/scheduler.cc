@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "verifier/page_claims.h"
 #include "verifier/pass_plan.h"
 #include "verifier/sampler.h"
 
@@ -69,6 +71,18 @@ absl::Status CheckSequence(const SequenceOptions& options, std::uint32_t vocab_s
     }
   }
   return absl::OkStatus();
+}
+
+// A tenant, the tokens, which of them may be found, and room for all that may follow.
+KvRequest KvRequestFor(const SequenceState& state) {
+  const std::uint64_t most =
+      std::uint64_t{state.base()} +
+      state.rules.options.max_tokens.value_or(std::numeric_limits<std::uint32_t>::max());
+  return {.tenant = state.tenant,
+          .tokens = state.tokens,
+          .max_reused = state.reusable(),
+          .max_positions = static_cast<std::uint32_t>(
+              std::min<std::uint64_t>(most, std::numeric_limits<std::uint32_t>::max()))};
 }
 
 }  // namespace
@@ -139,10 +153,8 @@ absl::StatusOr<std::unique_ptr<Sequence>> Scheduler::Open(SequenceOptions option
   RETURN_IF_ERROR(CheckSequence(options, options_.vocab_size, transformer_->context_length()));
   ASSIGN_OR_RETURN(SamplingRules rules,
                    SamplingRules::Create(options.sampling, options_.eos_ids, options_.vocab_size));
-  ASSIGN_OR_RETURN(std::unique_ptr<KvSequence> kv, cache_->Open());
   auto state = std::make_shared<SequenceState>();
   state->rules = std::move(rules);
-  state->kv = std::move(kv);
   state->learn_last = options.learn_last;
   state->want_candidates = options.want_candidates;
   state->tenant = std::move(options.tenant);
@@ -150,11 +162,13 @@ absl::StatusOr<std::unique_ptr<Sequence>> Scheduler::Open(SequenceOptions option
   state->tokens = std::move(options.prompt_ids);
   state->tokens.insert(state->tokens.end(), options.generated_ids.begin(),
                        options.generated_ids.end());
+  ASSIGN_OR_RETURN(state->kv, cache_->Open(KvRequestFor(*state)));
   auto job = std::make_unique<Job>();
   job->state = state;
   job->opens = true;
   job->open_done = std::move(done);
   job->opened.base = state->base();
+  job->opened.cached_tokens = state->kv->length();
   auto sequence = std::unique_ptr<Sequence>(new Sequence(*this, std::move(state)));
   MutexLock lock(mu_);
   if (stopping_) return absl::CancelledError("the verifier is stopping");
@@ -164,9 +178,12 @@ absl::StatusOr<std::unique_ptr<Sequence>> Scheduler::Open(SequenceOptions option
 
 Load Scheduler::load() const {
   MutexLock lock(mu_);
+  const KvUsage kv = cache_->usage();
   return {.open_sequences = static_cast<std::uint32_t>(cache_->open_sequences()),
           .queued_passes = static_cast<std::uint32_t>(queue_.size()),
-          .row_costs = row_costs_.Snapshot()};
+          .row_costs = row_costs_.Snapshot(),
+          .kv_bytes_used = kv.held_bytes,
+          .kv_bytes_bound = kv.bound_bytes};
 }
 
 SchedulerCounts Scheduler::counts() const {
@@ -193,7 +210,7 @@ void Scheduler::Enqueue(std::unique_ptr<Job> job) {
 void Scheduler::Cancel(SequenceState& state) {
   state.cancelled = true;
   gather_.Left(&state);
-  if (!state.busy) state.kv.reset();
+  if (!state.busy) state.Close();
   pass_cancelled_ = std::all_of(running_.begin(), running_.end(),
                                 [](const auto& running) { return running->cancelled.load(); });
   work_.NotifyAll();
@@ -213,6 +230,10 @@ void Scheduler::Gather() {
 Scheduler::Jobs Scheduler::TakeDone() {
   Jobs done;
   for (auto& job : queue_) {
+    if (job->is_open()) {  // what others have prefilled since
+      SequenceState& state = *job->state;
+      job->opened.cached_tokens += state.kv->FindMore(state.tokens, state.reusable());
+    }
     if (job->state->cancelled || (job->is_open() ? job->state->prefilled() : !job->step.ok())) {
       done.push_back(std::move(job));
     }
@@ -224,10 +245,16 @@ Scheduler::Jobs Scheduler::TakeDone() {
 Scheduler::Jobs Scheduler::TakePass() {
   std::vector<PassJob> waiting;
   waiting.reserve(queue_.size());
+  PageClaims claims;
   for (const auto& job : queue_) {
-    waiting.push_back({.tenant = job->state->tenant,
-                       .prefill = job->is_open(),
-                       .rows = job->is_open() ? job->state->unfilled() : job->step->tree.size()});
+    if (job->is_open()) claims.Add(*job->state);
+  }
+  for (const auto& job : queue_) {
+    const SequenceState& state = *job->state;
+    const int rows = !job->is_open()         ? job->step->tree.size()
+                     : claims.MayFill(state) ? state.unfilled()
+                                             : 0;
+    waiting.push_back({.tenant = state.tenant, .prefill = job->is_open(), .rows = rows});
   }
   const std::vector<int> rows = PlanPass(waiting,
                                          {.max_rows = options_.max_rows,
@@ -391,7 +418,7 @@ OtherLoad Scheduler::Release(SequenceState& state, bool close, bool more) {
   MutexLock lock(mu_);
   std::erase_if(running_, [&](const auto& running) { return running.get() == &state; });
   state.busy = false;
-  if (close || state.cancelled) state.kv.reset();
+  if (close || state.cancelled) state.Close();
   if (more && !state.cancelled) {
     gather_.Answered(&state, clock_.Monotonic());
   } else {

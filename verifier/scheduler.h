@@ -41,6 +41,8 @@ struct Load {
   std::uint32_t open_sequences = 0;
   std::uint32_t queued_passes = 0;  // operations that wait; those of the running pass do not count
   std::vector<RowCost> row_costs;   // see RowCosts; empty until measured
+  std::uint64_t kv_bytes_used = 0;  // held by open sequences
+  std::uint64_t kv_bytes_bound = 0;
 };
 
 // What was done since the start, to be read from outside.
@@ -104,13 +106,14 @@ class Scheduler {
   Scheduler& operator=(const Scheduler&) = delete;
 
   // Takes a slot and starts to prefill all tokens but the last. InvalidArgument for ids or sampling
-  // options out of range or too many tokens; ResourceExhausted if no slot is free; in both cases
-  // `done` is not called. `done` gets the result, Cancelled, or an error of the forward pass or of
-  // the cache.
+  // options out of range or too many tokens; ResourceExhausted if no slot is free or the cache has
+  // no room for all tokens the sequence may have (KvCache::Open); in both cases `done` is not
+  // called. `done` gets the result, Cancelled, or an error of the forward pass or of the cache.
   absl::StatusOr<std::unique_ptr<Sequence>> Open(SequenceOptions options, OpenDone done);
 
   Load load() const;
   SchedulerCounts counts() const;
+  KvUsage kv_usage() const { return cache_->usage(); }
   // What verify passes cost, choosing and candidates included, from now on as these say and then as
   // passes show.
   void SetRowCosts(RowCosts costs);

@@ -26,7 +26,7 @@ struct SchedulerOptions {
 struct SequenceOptions {
   std::vector<TokenId> prompt_ids;     // at least one
   std::vector<TokenId> generated_ids;  // emitted before; with the prompt at most the context length
-  SamplingOptions sampling;            // max_tokens is not read
+  SamplingOptions sampling;  // max_tokens: most that will be emitted from now on; absent: no limit
   std::uint32_t learn_last = 0;  // candidates of the last so many prefilled tokens; UINT32_MAX: all
   bool want_candidates = false;  // of the rows of verify steps
   std::string tenant;            // who shares fairly with others; empty is one too
@@ -49,8 +49,9 @@ struct OtherLoad {
 };
 
 struct OpenResult {
-  std::uint32_t base = 0;        // committed tokens, root included
-  Candidates prompt_candidates;  // rows [base - 1 - rows, base - 1)
+  std::uint32_t base = 0;           // committed tokens, root included
+  std::uint32_t cached_tokens = 0;  // whose keys and values were there
+  Candidates prompt_candidates;     // rows [base - 1 - rows, base - 1)
   StepTimings timings;
 };
 

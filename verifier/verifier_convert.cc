@@ -78,6 +78,8 @@ void LoadToProto(const Load& load, v1::Load* proto) {
   proto->Clear();
   proto->set_open_sequences(load.open_sequences);
   proto->set_queued_passes(load.queued_passes);
+  proto->set_kv_bytes_used(load.kv_bytes_used);
+  proto->set_kv_bytes_bound(load.kv_bytes_bound);
   for (const RowCost& cost : load.row_costs) {
     auto* entry = proto->add_row_costs();
     entry->set_rows(cost.rows);
@@ -88,6 +90,7 @@ void LoadToProto(const Load& load, v1::Load* proto) {
 void OpenResultToProto(const OpenResult& result, const Load& load, v1::SequenceOpened* proto) {
   proto->Clear();
   proto->set_base(result.base);
+  proto->set_cached_tokens(result.cached_tokens);
   if (result.prompt_candidates.k > 0) {
     CandidatesToProto(result.prompt_candidates, proto->mutable_prompt_candidates());
   }

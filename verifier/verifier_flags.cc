@@ -17,11 +17,12 @@ ABSL_FLAG(std::uint32_t, k, 8, "Candidates returned for each row, 1 to 64.");
 ABSL_FLAG(int, max_tree_nodes, 256, "Most nodes of a draft tree beside the root, 0 to 4096.");
 ABSL_FLAG(int, prefill_chunk, 256, "Prompt tokens in one pass, 1 to 4096.");
 ABSL_FLAG(std::string, kv_type, "f16", "Number format of cached keys and values: f16 or f32.");
-ABSL_FLAG(recycling::ByteSize, kv_bytes, {},
-          "Bound on the memory of all cached keys and values, for example 2GiB: what open sequences "
-          "have and may still need, and prefixes kept for reuse. A sequence that may need more than "
-          "is left is refused when it opens. 0: what max_sequences of context_length take, at most "
-          "half of the memory this process may use.");
+ABSL_FLAG(
+    recycling::ByteSize, kv_bytes, {},
+    "Bound on the memory of all cached keys and values, for example 2GiB: what open sequences "
+    "have and may still need, and prefixes kept for reuse. A sequence that may need more than "
+    "is left is refused when it opens. 0: what max_sequences of context_length take, at most "
+    "half of the memory this process may use.");
 ABSL_FLAG(
     absl::Duration, cost_budget, absl::Seconds(3),
     "Longest time to spend at start on measuring what passes of several sizes cost. 0: one row "

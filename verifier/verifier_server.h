@@ -26,7 +26,7 @@ struct VerifierOptions {
   // Most memory of cached keys and values, bytes, at least a page (kv_cache.h); 0: what
   // max_sequences of context_length take, at most half of UsableMemory().
   std::uint64_t kv_bytes = 0;
-  std::string kernel = "auto";       // a name of kernels/cpu.h, or "auto": the machine's best
+  std::string kernel = "auto";  // a name of kernels/cpu.h, or "auto": the machine's best
   absl::Duration cost_budget = absl::Seconds(3);  // to measure passes of several sizes at start
 };
 

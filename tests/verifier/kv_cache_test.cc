@@ -265,12 +265,28 @@ TEST(KvCacheTest, FindsMoreOfWhatOthersKeptSince) {
   ASSERT_THAT(Append(*first, tokens, 2 * kPage), IsOk());
   first->Keep(tokens);
   ASSERT_THAT(Append(*second, tokens, kPage), IsOk());
-  EXPECT_EQ(second->FindMore(tokens, kContext), 0u);  // its own page is not kept
-  second->Keep(tokens);
-  EXPECT_EQ(second->FindMore(tokens, kContext), kPage);
+  EXPECT_NE(first->kept_prefix(), second->kept_prefix());
+  EXPECT_EQ(second->FindMore(tokens, kContext), kPage);  // takes the place of its own as well
+  EXPECT_EQ(first->kept_prefix(), second->kept_prefix());
   EXPECT_TRUE(Holds(*second, tokens));
   EXPECT_EQ(cache->usage().promised_bytes, 0u);
   EXPECT_EQ(cache->usage().held_bytes, 4 * kPageBytes);
+}
+
+TEST(KvCacheTest, APageThatWasBegunGivesWayToAFullOne) {
+  const auto cache = NewCache(8);
+  const std::vector<TokenId> tokens = Pages({1, 2});
+  const auto first = OpenWith(*cache, tokens, "", 2 * kPage);
+  const auto second = OpenWith(*cache, tokens, "", 2 * kPage);
+  ASSERT_THAT(Append(*second, tokens, 30), IsOk());
+  ASSERT_THAT(Append(*first, tokens, kPage + 1), IsOk());
+  first->Keep(tokens);
+  EXPECT_EQ(second->FindMore(tokens, kPage - 1), 0u);
+  EXPECT_EQ(second->FindMore(tokens, kContext), kPage - 30);
+  EXPECT_EQ(cache->usage().promised_bytes, 1 * kPageBytes);
+  EXPECT_EQ(cache->usage().held_bytes, 2 * kPageBytes);
+  ASSERT_THAT(Append(*second, tokens, kPage), IsOk());
+  EXPECT_TRUE(Holds(*second, tokens));
 }
 
 TEST(KvCacheTest, DropsTheLeastRecentlyUsedPagesForRoomTheLastOfAPrefixFirst) {
