@@ -24,7 +24,7 @@ class ProbeSequence {
 
   // What a step of `rows` rows takes in the verifier, waiting for its turn left out.
   absl::StatusOr<absl::Duration> Step(int rows) {
-    if (sequence_ == nullptr || base_ + 3 > scheduler_.transformer().context_length()) {
+    if (sequence_ == nullptr || base_ + 3 > max_tokens()) {
       RETURN_IF_ERROR(Open());
     }
     VerifyStep step = {.base = base_, .tree = DraftTree::Root(base_, root_)};
@@ -44,10 +44,17 @@ class ProbeSequence {
   }
 
  private:
+  // A page, so that the smallest cache has room for it.
+  std::uint32_t max_tokens() const {
+    return std::min(scheduler_.transformer().context_length(),
+                    static_cast<std::uint32_t>(kKvBlockRows));
+  }
+
   absl::Status Open() {
     sequence_.reset();
     SequenceOptions options = {.prompt_ids = {0, 0, 0}, .learn_last = 1, .want_candidates = true};
     options.sampling.ignore_eos = true;
+    options.sampling.max_tokens = max_tokens() - 3;
     const auto opened = std::make_shared<std::promise<absl::Status>>();
     ASSIGN_OR_RETURN(sequence_,
                      scheduler_.Open(options, [opened](const absl::StatusOr<OpenResult>& result) {
