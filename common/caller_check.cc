@@ -1,7 +1,5 @@
 #include "common/caller_check.h"
 
-#include <openssl/crypto.h>
-
 #include <string_view>
 #include <utility>
 
@@ -32,18 +30,16 @@ absl::StatusOr<std::string> KeyOf(const grpc::ServerContextBase& context) {
 
 }  // namespace
 
-CallerCheck::CallerCheck(std::unique_ptr<ApiKeyFile> keys, std::string own_key)
-    : keys_(std::move(keys)), own_key_(std::move(own_key)) {}
+CallerCheck::CallerCheck(std::unique_ptr<ApiKeyFile> keys, bool trust_in_process)
+    : keys_(std::move(keys)), trust_in_process_(trust_in_process) {}
 
 absl::StatusOr<Caller> CallerCheck::Check(const grpc::ServerContextBase& context,
                                           Access access) const {
   if (keys_ == nullptr) return Caller();
+  if (trust_in_process_ && access != Access::kAdmin && context.peer() == "inproc") return Caller();
   ASSIGN_OR_RETURN(const std::string key, KeyOf(context));
-  const bool own = !own_key_.empty() && key.size() == own_key_.size() &&
-                   CRYPTO_memcmp(key.data(), own_key_.data(), key.size()) == 0;
-  const ApiKey in_process;
   const std::shared_ptr<const ApiKeys> keys = keys_->Get();
-  const ApiKey* known = own ? &in_process : keys->Find(key);
+  const ApiKey* known = keys->Find(key);
   if (known == nullptr) return absl::UnauthenticatedError("authorization: the key is not known");
   if (access == Access::kAdmin && known->role != KeyRole::kAdmin) {
     return absl::PermissionDeniedError(
@@ -53,9 +49,12 @@ absl::StatusOr<Caller> CallerCheck::Check(const grpc::ServerContextBase& context
     return absl::PermissionDeniedError(
         "the call takes a key for inference, got one for administration");
   }
-  return Caller{.tenant = own ? "default" : known->tenant,
-                .limited = known->limited,
-                .limits = known->limits};
+  return Caller{.tenant = known->tenant, .limited = known->limited, .limits = known->limits};
+}
+
+absl::Status CheckCaller(const std::shared_ptr<const CallerCheck>& callers,
+                         const grpc::ServerContextBase& context, Access access) {
+  return callers == nullptr ? absl::OkStatus() : callers->Check(context, access).status();
 }
 
 }  // namespace recycling

@@ -32,9 +32,9 @@ class CallerCheck {
   // Without keys: every caller is tenant "default" and may do everything.
   CallerCheck() = default;
 
-  // `own_key`, if not empty, may do what inference keys may, as tenant "default": for callers in
-  // the same process.
-  explicit CallerCheck(std::unique_ptr<ApiKeyFile> keys, std::string own_key = "");
+  // With `trust_in_process`, calls over in-process channels may do what inference keys may, as
+  // tenant "default".
+  explicit CallerCheck(std::unique_ptr<ApiKeyFile> keys, bool trust_in_process = false);
 
   bool has_keys() const { return keys_ != nullptr; }
 
@@ -43,8 +43,12 @@ class CallerCheck {
 
  private:
   const std::unique_ptr<ApiKeyFile> keys_;  // null: none
-  const std::string own_key_;
+  const bool trust_in_process_ = false;
 };
+
+// OK if `callers` is null or lets the caller do what takes `access`.
+absl::Status CheckCaller(const std::shared_ptr<const CallerCheck>& callers,
+                         const grpc::ServerContextBase& context, Access access);
 
 }  // namespace recycling
 

@@ -1,5 +1,6 @@
 #include "common/caller_flags.h"
 
+#include <string>
 #include <utility>
 
 #include "absl/flags/flag.h"
@@ -13,11 +14,11 @@ ABSL_FLAG(std::string, api_keys, "",
 
 namespace recycling {
 
-absl::StatusOr<std::shared_ptr<const CallerCheck>> CallersFromFlags(const std::string& own_key) {
+absl::StatusOr<std::shared_ptr<const CallerCheck>> CallersFromFlags(bool trust_in_process) {
   const std::string path = absl::GetFlag(FLAGS_api_keys);
   if (path.empty()) return std::make_shared<const CallerCheck>();
   ASSIGN_OR_RETURN(auto keys, ApiKeyFile::Open(path, RealClock()));
-  return std::make_shared<const CallerCheck>(std::move(keys), own_key);
+  return std::make_shared<const CallerCheck>(std::move(keys), trust_in_process);
 }
 
 }  // namespace recycling

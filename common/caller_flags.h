@@ -3,17 +3,15 @@
 #define RECYCLING_COMMON_CALLER_FLAGS_H_
 
 #include <memory>
-#include <string>
 
 #include "absl/status/statusor.h"
 #include "common/caller_check.h"
 
 namespace recycling {
 
-// Checks by the keys of --api_keys, or none without it. `own_key` as for CallerCheck.
-// InvalidArgument naming the file that is wrong.
-absl::StatusOr<std::shared_ptr<const CallerCheck>> CallersFromFlags(
-    const std::string& own_key = "");
+// Checks by the keys of --api_keys, or none without it; see CallerCheck. InvalidArgument naming the
+// file if it is wrong.
+absl::StatusOr<std::shared_ptr<const CallerCheck>> CallersFromFlags(bool trust_in_process = false);
 
 }  // namespace recycling
 

@@ -35,8 +35,9 @@ class Server final : public DrafterServer {
            {"left", absl::StrCat(loaded.left)}});
       saver_ = std::make_unique<SnapshotSaver>(dir_.get(), options_.snapshot_interval);
     }
-    service_ = std::make_unique<GrpcDrafterService>(
-        options_.drafter_id, shape_, options_.tree == "adaptive", &store_, saver_.get());
+    service_ = std::make_unique<GrpcDrafterService>(options_.drafter_id, shape_,
+                                                    options_.tree == "adaptive", &store_,
+                                                    saver_.get(), options_.callers);
     return absl::OkStatus();
   }
 

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/caller_check.h"
 #include "common/metrics.h"
 #include "common/model_identity.h"
 
@@ -29,10 +30,11 @@ struct DrafterOptions {
   std::string tree = "adaptive";
   std::uint64_t max_matrix_bytes = std::uint64_t{256} << 20;  // of all matrices together
   bool allow_shared = false;                                  // the shared scope may be used
-  std::uint32_t k = 0;                 // candidates per row; 0: as the first handshake says
-  std::optional<ModelIdentity> model;  // with k > 0: bound from the start
-  std::string snapshot_dir;            // must exist; empty: nothing is kept
-  absl::Duration snapshot_interval;    // 0: saved on shutdown only
+  std::uint32_t k = 0;                         // candidates per row; 0: as the first handshake says
+  std::shared_ptr<const CallerCheck> callers;  // null: no keys
+  std::optional<ModelIdentity> model;          // with k > 0: bound from the start
+  std::string snapshot_dir;                    // must exist; empty: nothing is kept
+  absl::Duration snapshot_interval;            // 0: saved on shutdown only
 };
 
 // Threads: all methods may be called from any thread.

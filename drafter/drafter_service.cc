@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/proto_convert.h"
 #include "common/protocol_version.h"
+#include "common/refused_call.h"
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
 #include "drafter/draft_session.h"
@@ -55,6 +56,9 @@ bool TransferBudget::Take(std::uint64_t bytes) {
 grpc::ServerUnaryReactor* GrpcDrafterService::Handshake(grpc::CallbackServerContext* context,
                                                         const v1::HandshakeRequest* request,
                                                         v1::HandshakeResponse* response) {
+  if (const absl::Status may = CheckCaller(callers_, *context, Access::kInference); !may.ok()) {
+    return Finish(context, may);
+  }
   const bool first = !state_.store->binding().has_value();
   const absl::Status status = CheckHandshake(*request, state_.store);
   if (status.ok()) {
@@ -77,12 +81,19 @@ grpc::ServerUnaryReactor* GrpcDrafterService::Handshake(grpc::CallbackServerCont
 
 grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* GrpcDrafterService::Draft(
     grpc::CallbackServerContext* context) {
+  if (const absl::Status may = CheckCaller(callers_, *context, Access::kInference); !may.ok()) {
+    return new RefusedCall<grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>>(
+        ToGrpcStatus(may));
+  }
   return NewDraftReactor(&state_, context->client_metadata());
 }
 
 grpc::ServerUnaryReactor* GrpcDrafterService::Propose(grpc::CallbackServerContext* context,
                                                       const v1::ProposeRequest* request,
                                                       v1::ProposeResponse* response) {
+  if (const absl::Status may = CheckCaller(callers_, *context, Access::kInference); !may.ok()) {
+    return Finish(context, may);
+  }
   v1::DraftStep step;
   *step.mutable_proposal() = request->proposal();
   v1::DraftResponse answer;
@@ -94,6 +105,9 @@ grpc::ServerUnaryReactor* GrpcDrafterService::Propose(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* GrpcDrafterService::Observe(grpc::CallbackServerContext* context,
                                                       const v1::ObserveRequest* request,
                                                       v1::ObserveResponse*) {
+  if (const absl::Status may = CheckCaller(callers_, *context, Access::kInference); !may.ok()) {
+    return Finish(context, may);
+  }
   v1::DraftStep step;
   *step.mutable_observation() = request->observation();
   v1::DraftResponse unused;
@@ -103,6 +117,9 @@ grpc::ServerUnaryReactor* GrpcDrafterService::Observe(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* GrpcDrafterService::GetMatrixInfo(grpc::CallbackServerContext* context,
                                                             const v1::GetMatrixInfoRequest*,
                                                             v1::GetMatrixInfoResponse* response) {
+  if (const absl::Status may = CheckCaller(callers_, *context, Access::kAdmin); !may.ok()) {
+    return Finish(context, may);
+  }
   response->set_drafter_id(state_.drafter_id);
   if (const std::optional<MatrixBinding> binding = state_.store->binding()) {
     ModelIdentityToProto(binding->model, response->mutable_model());
@@ -122,12 +139,18 @@ void GrpcDrafterService::AddMetrics(MetricSet* metrics) const {
 }
 
 grpc::ServerWriteReactor<v1::SaveMatrixResponse>* GrpcDrafterService::SaveMatrix(
-    grpc::CallbackServerContext*, const v1::SaveMatrixRequest* request) {
+    grpc::CallbackServerContext* context, const v1::SaveMatrixRequest* request) {
+  if (const absl::Status may = CheckCaller(callers_, *context, Access::kAdmin); !may.ok()) {
+    return new RefusedCall<grpc::ServerWriteReactor<v1::SaveMatrixResponse>>(ToGrpcStatus(may));
+  }
   return NewSaveReactor(&state_, *request);
 }
 
 grpc::ServerReadReactor<v1::LoadMatrixRequest>* GrpcDrafterService::LoadMatrix(
-    grpc::CallbackServerContext*, v1::LoadMatrixResponse* response) {
+    grpc::CallbackServerContext* context, v1::LoadMatrixResponse* response) {
+  if (const absl::Status may = CheckCaller(callers_, *context, Access::kAdmin); !may.ok()) {
+    return new RefusedCall<grpc::ServerReadReactor<v1::LoadMatrixRequest>>(ToGrpcStatus(may));
+  }
   return NewLoadReactor(&state_, response);
 }
 

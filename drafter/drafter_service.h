@@ -6,9 +6,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
+#include "common/caller_check.h"
 #include "common/metrics.h"
 #include "drafter/drafter_counters.h"
 #include "drafter/matrix_store.h"
@@ -53,15 +55,17 @@ struct DrafterState {
   TransferBudget transfers;
 };
 
-// Threads: any. Error codes are those of the core (matrix_store.h, snapshot.h, drafter_convert.h):
-// InvalidArgument for a malformed message, of which nothing is learnt; FailedPrecondition for
-// another model or k and for a scope that is not allowed; NotFound, DataLoss and ResourceExhausted
-// as said there.
+// Threads: any. With `callers`, drafting takes an inference key, matrix calls one for
+// administration (Unauthenticated, PermissionDenied). Other error codes are those of the core
+// (matrix_store.h, snapshot.h, drafter_convert.h): InvalidArgument for a malformed message, of
+// which nothing is learnt; FailedPrecondition for another model or k and for a scope that is not
+// allowed; NotFound, DataLoss and ResourceExhausted as said there.
 class GrpcDrafterService final : public v1::DrafterService::CallbackService {
  public:
   GrpcDrafterService(std::string drafter_id, TreeTemplate shape, bool adaptive, MatrixStore* store,
-                     SnapshotSaver* saver)
-      : state_(std::move(drafter_id), std::move(shape), adaptive, store, saver) {}
+                     SnapshotSaver* saver, std::shared_ptr<const CallerCheck> callers = nullptr)
+      : state_(std::move(drafter_id), std::move(shape), adaptive, store, saver),
+        callers_(std::move(callers)) {}
 
   grpc::ServerUnaryReactor* Handshake(grpc::CallbackServerContext* context,
                                       const v1::HandshakeRequest* request,
@@ -86,6 +90,7 @@ class GrpcDrafterService final : public v1::DrafterService::CallbackService {
 
  private:
   DrafterState state_;
+  const std::shared_ptr<const CallerCheck> callers_;  // null: no keys
 };
 
 }  // namespace recycling::drafter

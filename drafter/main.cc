@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/caller_flags.h"
 #include "common/log.h"
 #include "common/metrics_flags.h"
 #include "common/service_program.h"
@@ -55,6 +56,7 @@ absl::Status Run() {
   if (const std::string model = absl::GetFlag(FLAGS_bind_model); !model.empty()) {
     ASSIGN_OR_RETURN(options.model, ParseModel(model));
   }
+  ASSIGN_OR_RETURN(options.callers, CallersFromFlags());
   ASSIGN_OR_RETURN(const auto drafter, CreateDrafter(options));
   ASSIGN_OR_RETURN(const auto server, StartService(absl::GetFlag(FLAGS_listen), drafter->service(),
                                                    kDrafterServiceName));

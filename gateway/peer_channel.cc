@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "common/keyed_channel.h"
 #include "common/target.h"
 
 namespace recycling::gateway {
@@ -27,12 +28,12 @@ ChannelFactory PeerChannels(const PeerChannelOptions& options) {
     arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     arguments.SetMaxReceiveMessageSize(64 << 20);
     if (options.credentials != nullptr) {
-      return grpc::CreateCustomChannel(address, options.credentials, arguments);
+      return CreateKeyedChannel(address, options.credentials, arguments, options.key);
     }
     // gRPC answers every call on a channel without credentials with an error.
     const bool may = options.allow_plaintext || StaysOnThisMachine(address);
-    return grpc::CreateCustomChannel(address, may ? grpc::InsecureChannelCredentials() : nullptr,
-                                     arguments);
+    return CreateKeyedChannel(address, may ? grpc::InsecureChannelCredentials() : nullptr,
+                              arguments, options.key);
   };
 }
 

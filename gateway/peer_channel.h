@@ -20,6 +20,7 @@ struct PeerChannelOptions {
   // fails every call with InvalidArgument otherwise.
   std::shared_ptr<grpc::ChannelCredentials> credentials;
   bool allow_plaintext = false;
+  std::string key;  // API key that calls carry; empty: none
   // A peer silent for so long while a call runs is asked for a sign of life; 10 s and more, since
   // servers mind less.
   absl::Duration keepalive_time = absl::Seconds(10);

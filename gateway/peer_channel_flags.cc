@@ -8,6 +8,7 @@
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/keyed_channel.h"
 #include "common/server_flags.h"
 #include "common/status_macros.h"
 #include "common/target.h"
@@ -29,6 +30,10 @@ ABSL_FLAG(std::vector<std::string>, peer_tls_names, {},
           "Names, one of which a peer's certificate must carry as a DNS name. Empty: the host or "
           "address that it is reached at; behind dns:///name that is an IP address.");
 
+ABSL_FLAG(std::string, peer_key_file, "",
+          "File with the API key, of role inference, that calls to verifiers and drafters carry; "
+          "read at start. Empty: none.");
+
 namespace recycling::gateway {
 
 absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(const std::vector<PeerTarget>& peers) {
@@ -36,6 +41,9 @@ absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(const std::vector<PeerTarge
   options.allow_plaintext = PlaintextAllowedByFlag();
   options.keepalive_time = std::max(options.keepalive_time, absl::GetFlag(FLAGS_keepalive_time));
   options.keepalive_timeout = absl::GetFlag(FLAGS_keepalive_timeout);
+  if (const std::string path = absl::GetFlag(FLAGS_peer_key_file); !path.empty()) {
+    ASSIGN_OR_RETURN(options.key, ReadKeyFile("--peer_key_file", path));
+  }
   const ChannelTlsOptions tls = {.files = {.certificate = absl::GetFlag(FLAGS_peer_tls_cert),
                                            .key = absl::GetFlag(FLAGS_peer_tls_key),
                                            .ca = absl::GetFlag(FLAGS_peer_tls_ca)},

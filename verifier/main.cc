@@ -4,6 +4,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_join.h"
+#include "common/caller_flags.h"
 #include "common/log.h"
 #include "common/metrics_flags.h"
 #include "common/service_program.h"
@@ -19,7 +20,8 @@ namespace recycling::verifier {
 namespace {
 
 absl::Status Run() {
-  ASSIGN_OR_RETURN(const VerifierOptions options, OptionsFromFlags());
+  ASSIGN_OR_RETURN(VerifierOptions options, OptionsFromFlags());
+  ASSIGN_OR_RETURN(options.callers, CallersFromFlags());
   ASSIGN_OR_RETURN(const auto verifier, VerifierServer::Create(options));
   ASSIGN_OR_RETURN(const auto server, StartService(absl::GetFlag(FLAGS_listen), verifier->service(),
                                                    VerifierServer::full_name()));

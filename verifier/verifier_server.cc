@@ -128,6 +128,7 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
   VerifierFacts facts = {.model = model->identity(),
                          .build = BuildVersion(),
                          .model_description = model->Description()};
+  facts.callers = options.callers;
   ASSIGN_OR_RETURN(facts.tokenizer_chunks, SplitTokenizerData(model->tokenizer_data()));
   std::string description = absl::StrCat(
       model->Description(), ", kernel ", transformer->kernel(), ", up to ", options.max_sequences,

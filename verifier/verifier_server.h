@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/caller_check.h"
 #include "common/metrics.h"
 
 namespace recycling::verifier {
@@ -27,6 +28,7 @@ struct VerifierOptions {
   // max_sequences of context_length take, at most half of UsableMemory().
   std::uint64_t kv_bytes = 0;
   std::string kernel = "auto";  // a name of kernels/cpu.h, or "auto": the machine's best
+  std::shared_ptr<const CallerCheck> callers;     // null: no keys
   absl::Duration cost_budget = absl::Seconds(3);  // to measure passes of several sizes at start
 };
 

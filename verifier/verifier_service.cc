@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "common/proto_convert.h"
 #include "common/protocol_version.h"
+#include "common/refused_call.h"
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
 #include "verifier/rpc_sequence.h"
@@ -183,9 +184,16 @@ class VerifyReactor final : public grpc::ServerUnaryReactor {
 VerifierService::VerifierService(Scheduler& scheduler, VerifierFacts facts)
     : scheduler_(scheduler), facts_(std::move(facts)) {}
 
+absl::Status VerifierService::Check(const grpc::CallbackServerContext& context) const {
+  return CheckCaller(facts_.callers, context, Access::kInference);
+}
+
 grpc::ServerUnaryReactor* VerifierService::Handshake(grpc::CallbackServerContext* context,
                                                      const v1::HandshakeRequest*,
                                                      v1::HandshakeResponse* response) {
+  if (const absl::Status may = Check(*context); !may.ok()) {
+    return new RefusedCall<grpc::ServerUnaryReactor>(ToGrpcStatus(may));
+  }
   const Transformer& transformer = scheduler_.transformer();
   const SchedulerOptions& options = scheduler_.options();
   ModelIdentityToProto(facts_.model, response->mutable_model());
@@ -206,18 +214,28 @@ grpc::ServerUnaryReactor* VerifierService::Handshake(grpc::CallbackServerContext
 }
 
 grpc::ServerWriteReactor<v1::GetTokenizerResponse>* VerifierService::GetTokenizer(
-    grpc::CallbackServerContext*, const v1::GetTokenizerRequest*) {
+    grpc::CallbackServerContext* context, const v1::GetTokenizerRequest*) {
+  if (const absl::Status may = Check(*context); !may.ok()) {
+    return new RefusedCall<grpc::ServerWriteReactor<v1::GetTokenizerResponse>>(ToGrpcStatus(may));
+  }
   return new TokenizerReactor(facts_.tokenizer_chunks);
 }
 
 grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>* VerifierService::Decode(
     grpc::CallbackServerContext* context) {
+  if (const absl::Status may = Check(*context); !may.ok()) {
+    return new RefusedCall<grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>>(
+        ToGrpcStatus(may));
+  }
   return new DecodeReactor(scheduler_, facts_.model, context->client_metadata());
 }
 
-grpc::ServerUnaryReactor* VerifierService::Verify(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* VerifierService::Verify(grpc::CallbackServerContext* context,
                                                   const v1::VerifyRequest* request,
                                                   v1::VerifyResponse* response) {
+  if (const absl::Status may = Check(*context); !may.ok()) {
+    return new RefusedCall<grpc::ServerUnaryReactor>(ToGrpcStatus(may));
+  }
   return new VerifyReactor(scheduler_, facts_.model, *request, *response);
 }
 

@@ -5,9 +5,11 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "common/caller_check.h"
 #include "common/model_identity.h"
 #include "recycling/verifier/v1/verifier.grpc.pb.h"
 #include "verifier/scheduler.h"
@@ -19,6 +21,7 @@ struct VerifierFacts {
   ModelIdentity model;
   std::string build;
   std::string model_description;
+  std::shared_ptr<const CallerCheck> callers = nullptr;  // null: no keys; else calls take one
   std::vector<std::string> tokenizer_chunks;  // of a serialized TokenizerData, each at most 1 MiB
 };
 
@@ -41,6 +44,8 @@ class VerifierService final : public v1::VerifierService::CallbackService {
                                    v1::VerifyResponse* response) override;
 
  private:
+  absl::Status Check(const grpc::CallbackServerContext& context) const;
+
   Scheduler& scheduler_;
   const VerifierFacts facts_;
 };

@@ -45,9 +45,12 @@ absl::StatusOr<std::unique_ptr<gateway::GatewayServer>> MakeGateway(RpcServer& p
 
 // Serves until a stop signal. What is made later uses what is made earlier.
 absl::Status Run() {
-  ASSIGN_OR_RETURN(const auto verifier_options, verifier::OptionsFromFlags());
+  ASSIGN_OR_RETURN(auto verifier_options, verifier::OptionsFromFlags());
+  ASSIGN_OR_RETURN(verifier_options.callers, CallersFromFlags(/*trust_in_process=*/true));
   ASSIGN_OR_RETURN(const auto verifier, verifier::VerifierServer::Create(verifier_options));
-  ASSIGN_OR_RETURN(const auto drafter, drafter::CreateDrafter(drafter::OptionsFromFlags()));
+  drafter::DrafterOptions drafter_options = drafter::OptionsFromFlags();
+  drafter_options.callers = verifier_options.callers;
+  ASSIGN_OR_RETURN(const auto drafter, drafter::CreateDrafter(drafter_options));
   ASSIGN_OR_RETURN(const RpcServerOptions options, ServerOptionsFromFlags(/*servers=*/2));
   RpcServerOptions peer_options = options;
   peer_options.listen = absl::GetFlag(FLAGS_peer_listen);

@@ -10,6 +10,7 @@
 #include "common/mutex.h"
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
+#include "gateway/cli/api_key.h"
 
 namespace recycling::cli {
 namespace {
@@ -72,6 +73,7 @@ class Clients {
 
   absl::StatusOr<Output> Generate(const std::string& prompt, std::vector<Arrival>* arrivals) {
     grpc::ClientContext context;
+    AddApiKey(&context);
     if (options_.timeout > absl::ZeroDuration() && options_.timeout < absl::InfiniteDuration()) {
       context.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
     }

@@ -13,7 +13,9 @@
 #include "common/log.h"
 #include "common/mutex.h"
 #include "common/program.h"
+#include "common/retry_delay.h"
 #include "common/rpc_server.h"
+#include "gateway/cli/api_key.h"
 
 namespace recycling::cli {
 namespace {
@@ -37,6 +39,12 @@ bool Interrupted() {
 
 // What the status leaves open, or nothing.
 std::string Hint(const absl::Status& status) {
+  if (const auto delay = RetryDelay(status); delay.has_value()) {
+    return absl::StrCat(" (try again in ", absl::FormatDuration(*delay), ")");
+  }
+  if (absl::IsUnauthenticated(status)) {
+    return " (--api_key_file or RECYCLING_API_KEY gives a key)";
+  }
   if (absl::IsUnimplemented(status) && status.message().empty()) {
     return "what answers there is another service";
   }
@@ -61,6 +69,7 @@ void WatchInterrupts() {
 }
 
 InterruptibleCall::InterruptibleCall(absl::Duration timeout) {
+  AddApiKey(&context_);
   if (timeout > absl::ZeroDuration() && timeout < absl::InfiniteDuration()) {
     context_.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
   }

@@ -5,6 +5,9 @@ ABSL_FLAG(std::string, gateway, "127.0.0.1:50050",
           "Address of the gateway, host:port or unix:/path.");
 ABSL_FLAG(absl::Duration, timeout, absl::ZeroDuration(),
           "Longest time for each call, for example 30s or 5m; 0 waits as long as it takes.");
+ABSL_FLAG(std::string, api_key_file, "",
+          "File with the API key that calls carry. Empty: the environment's RECYCLING_API_KEY, if "
+          "set.");
 ABSL_FLAG(bool, json, false, "Print JSON, one object per line; see gateway/cli/README.md.");
 ABSL_FLAG(std::string, tls_ca, "",
           "File of the authorities, in PEM, one of which must have signed the server's certificate "

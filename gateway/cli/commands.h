@@ -11,6 +11,7 @@ int RunBench(int argc, char** argv);
 int RunStats(int argc, char** argv);
 int RunHealth(int argc, char** argv);
 int RunMatrix(int argc, char** argv);
+int RunKey(int argc, char** argv);
 
 }  // namespace recycling::cli
 

@@ -40,6 +40,7 @@ absl::StatusOr<gateway::v1::GenerateRequest> RequestFromFlags();
 
 // Files whose flags a command takes; see ProgramInfo.
 inline constexpr char kClientFlags[] = "gateway/cli/client_flags.cc";
+inline constexpr char kTenantFlag[] = "gateway/cli/tenant_flag.cc";
 inline constexpr char kSamplingFlags[] = "gateway/cli/sampling_flags.cc";
 
 }  // namespace recycling::cli
@@ -52,5 +53,7 @@ ABSL_DECLARE_FLAG(std::string, tls_cert);
 ABSL_DECLARE_FLAG(std::string, tls_key);
 ABSL_DECLARE_FLAG(std::string, tls_name);
 ABSL_DECLARE_FLAG(bool, allow_plaintext);
+ABSL_DECLARE_FLAG(std::string, api_key_file);
+ABSL_DECLARE_FLAG(std::string, tenant);
 
 #endif  // RECYCLING_GATEWAY_CLI_FLAGS_H_

@@ -267,6 +267,10 @@ std::string StatsJson(const gateway::v1::GetStatsResponse& stats) {
          {"detail", peer.detail()},
          {"requests_running", peer.requests_running()}});
   }
+  Json refusals = Json::object();
+  for (const auto& refusal : stats.refusals()) {
+    refusals[RefusalReasonName(refusal.reason())] = refusal.count();
+  }
   return Line({{"uptime_micros", stats.uptime_micros()},
                {"requests_running", stats.requests_running()},
                {"requests_waiting", stats.requests_waiting()},
@@ -284,6 +288,9 @@ std::string StatsJson(const gateway::v1::GetStatsResponse& stats) {
                  {"prefill", ToJson(stats.requests().prefill())},
                  {"decode", ToJson(stats.requests().decode())},
                  {"total", ToJson(stats.requests().total())}}},
+               {"refusals", refusals},
+               {"unread_outputs", stats.unread_outputs()},
+               {"unread_bytes", stats.unread_bytes()},
                {"peers", peers}});
 }
 

@@ -22,6 +22,7 @@ constexpr Command kCommands[] = {
     {"stats", "show a gateway's totals and peers", recycling::cli::RunStats},
     {"health", "ask whether servers serve", recycling::cli::RunHealth},
     {"matrix", "show, save and load a drafter's matrices", recycling::cli::RunMatrix},
+    {"key", "make an API key", recycling::cli::RunKey},
 };
 
 const Command* Find(const char* name) {

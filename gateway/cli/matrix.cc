@@ -21,7 +21,6 @@
 ABSL_FLAG(std::string, drafter, "127.0.0.1:50052",
           "Address of the drafter, host:port or unix:/path.");
 ABSL_FLAG(std::string, scope, "tenant", "Which matrix: tenant or shared.");
-ABSL_FLAG(std::string, tenant, "default", "Whose matrix, with --scope tenant.");
 
 namespace recycling::cli {
 namespace {
@@ -164,7 +163,7 @@ int RunMatrix(int argc, char** argv) {
           "recycling matrix info\n"
           "recycling matrix save default.matrix --drafter 127.0.0.1:50052\n"
           "recycling matrix load default.matrix --tenant default\n",
-      .flag_files = {"gateway/cli/matrix.cc", kClientFlags}};
+      .flag_files = {"gateway/cli/matrix.cc", kTenantFlag, kClientFlags}};
   const std::vector<std::string> words = ParseProgramFlags(argc, argv, info);
   const absl::StatusOr<Target> target = TargetFromFlags();
   if (!target.ok()) return FailUsage(kProgram, std::string(target.status().message()));

@@ -88,6 +88,31 @@ std::string FallbackReasonName(gateway::v1::FallbackReason reason) {
   }
 }
 
+std::string RefusalReasonName(gateway::v1::RefusalReason reason) {
+  switch (reason) {
+    case gateway::v1::REFUSAL_REASON_QUEUE_FULL:
+      return "queue_full";
+    case gateway::v1::REFUSAL_REASON_QUEUE_TIMEOUT:
+      return "queue_timeout";
+    case gateway::v1::REFUSAL_REASON_RATE:
+      return "rate";
+    case gateway::v1::REFUSAL_REASON_DRAINING:
+      return "draining";
+    case gateway::v1::REFUSAL_REASON_DEADLINE:
+      return "deadline";
+    case gateway::v1::REFUSAL_REASON_CANCELLED:
+      return "cancelled";
+    case gateway::v1::REFUSAL_REASON_UNAUTHENTICATED:
+      return "unauthenticated";
+    case gateway::v1::REFUSAL_REASON_PERMISSION:
+      return "permission";
+    case gateway::v1::REFUSAL_REASON_SLOW_READER:
+      return "slow_reader";
+    default:
+      return "unknown";
+  }
+}
+
 std::string FallbacksText(const gateway::v1::SpeculationStats& speculation) {
   if (speculation.fallbacks().empty()) return "none";
   return absl::StrJoin(speculation.fallbacks(), ", ", [](std::string* out, const auto& fallback) {
@@ -114,6 +139,25 @@ std::string FinalText(const gateway::v1::Final& final) {
   return text;
 }
 
+// Nothing where nothing was refused and everything is read.
+static std::string RefusalsText(const gateway::v1::GetStatsResponse& stats) {
+  std::string text;
+  if (!stats.refusals().empty()) {
+    absl::StrAppend(&text, "refused      ",
+                    absl::StrJoin(stats.refusals(), ", ",
+                                  [](std::string* out, const auto& refusal) {
+                                    absl::StrAppend(out, refusal.count(), " ",
+                                                    RefusalReasonName(refusal.reason()));
+                                  }),
+                    "\n");
+  }
+  if (stats.unread_bytes() > 0) {
+    absl::StrAppend(&text, "unread       ", stats.unread_outputs(), " outputs that have ended, ",
+                    stats.unread_bytes(), " bytes in all\n");
+  }
+  return text;
+}
+
 std::string StatsText(const gateway::v1::GetStatsResponse& stats) {
   Totals totals;
   // Of the steps that are counted: those of running requests are not yet.
@@ -122,14 +166,15 @@ std::string StatsText(const gateway::v1::GetStatsResponse& stats) {
   totals.timings = stats.timings();
   totals.speculation = stats.speculation();
   std::string text = absl::StrFormat(
-      "uptime       %.0f s\nrequests     %d running, %d succeeded, %d failed\n"
+      "uptime       %.0f s\nrequests     %d running of %d, %d waiting, %d succeeded, %d failed\n"
       "tokens       %d written, %d in prompts\nspeed        %.1f tokens/s while decoding\n",
-      Seconds(stats.uptime_micros()), stats.requests_running(), stats.requests_succeeded(),
-      stats.requests_failed(), stats.completion_tokens(), stats.prompt_tokens(),
-      totals.DecodeTokensPerSecond());
+      Seconds(stats.uptime_micros()), stats.requests_running(), stats.requests_capacity(),
+      stats.requests_waiting(), stats.requests_succeeded(), stats.requests_failed(),
+      stats.completion_tokens(), stats.prompt_tokens(), totals.DecodeTokensPerSecond());
   absl::StrAppend(&text, DraftingText(stats.speculation(), totals), TimeText(totals),
                   StepsText(stats.steps()), "fallbacks    ", FallbacksText(stats.speculation()),
                   "\n");
+  absl::StrAppend(&text, RefusalsText(stats));
   for (const gateway::v1::Peer& peer : stats.peers()) {
     absl::StrAppend(&text, peer.role() == gateway::v1::PEER_ROLE_VERIFIER ? "verifier" : "drafter ",
                     "     ", Escaped(peer.address()), ": ", peer.ready() ? "ready" : "not ready",

@@ -14,6 +14,10 @@ std::string FinishReasonName(gateway::v1::FinishReason reason);
 // "unavailable", "timeout", "stale", "malformed", "error", "mismatch", or "unknown".
 std::string FallbackReasonName(gateway::v1::FallbackReason reason);
 
+// "queue_full", "queue_timeout", "rate", "draining", "deadline", "cancelled", "unauthenticated",
+// "permission", "slow_reader", or "unknown".
+std::string RefusalReasonName(gateway::v1::RefusalReason reason);
+
 // "3 unavailable, 1 timeout", or "none".
 std::string FallbacksText(const gateway::v1::SpeculationStats& speculation);
 

@@ -42,7 +42,7 @@ class CallerCheckTest : public ::testing::Test {
 
   const std::string path_ = WriteKeys();
   FakeClock clock_;
-  const CallerCheck callers_{*ApiKeyFile::Open(path_, clock_), "own"};
+  const CallerCheck callers_{*ApiKeyFile::Open(path_, clock_)};
 };
 
 TEST_F(CallerCheckTest, TellsTheTenantOfAKeyAndItsLimits) {
@@ -55,7 +55,6 @@ TEST_F(CallerCheckTest, TellsTheTenantOfAKeyAndItsLimits) {
   }
   EXPECT_EQ(Check(callers_, {"Bearer boss"}, Access::kAdmin)->tenant, "ops");
   EXPECT_EQ(Check(callers_, {"Bearer boss"}, Access::kAny)->tenant, "ops");
-  EXPECT_EQ(Check(callers_, {"Bearer own"}, Access::kInference)->tenant, "default");
 }
 
 TEST_F(CallerCheckTest, WithoutAKnownKeyIsUnauthenticated) {
@@ -67,8 +66,7 @@ TEST_F(CallerCheckTest, WithoutAKnownKeyIsUnauthenticated) {
                                                        {"Bearer nobody"},
                                                        {"Bearer  user"},
                                                        {"Bearer user", "Bearer user"},
-                                                       {"Bearer use"},
-                                                       {"Bearer ow"}};
+                                                       {"Bearer use"}};
   for (const auto& values : cases) {
     for (const Access access : {Access::kAny, Access::kInference, Access::kAdmin}) {
       EXPECT_THAT(Check(callers_, values, access),
@@ -82,8 +80,6 @@ TEST_F(CallerCheckTest, NeitherRoleMayDoWhatIsTheOthers) {
               StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("for administration")));
   EXPECT_THAT(Check(callers_, {"Bearer boss"}, Access::kInference),
               StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("for inference")));
-  EXPECT_THAT(Check(callers_, {"Bearer own"}, Access::kAdmin),
-              StatusIs(absl::StatusCode::kPermissionDenied));
 }
 
 TEST_F(CallerCheckTest, WithoutKeysEverybodyIsTheDefaultTenant) {

@@ -1,0 +1,36 @@
+#include "gateway/cli/api_key.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "common/keyed_channel.h"
+#include "common/log.h"
+#include "common/program.h"
+#include "common/status_macros.h"
+#include "gateway/cli/flags.h"
+
+namespace recycling::cli {
+
+absl::StatusOr<std::string> ApiKeyFromFlags() {
+  const std::string path = absl::GetFlag(FLAGS_api_key_file);
+  if (!path.empty()) return ReadKeyFile("--api_key_file", path);
+  const char* const variable = std::getenv("RECYCLING_API_KEY");
+  const std::string key = variable == nullptr ? "" : variable;
+  if (!key.empty()) RETURN_IF_ERROR(CheckKey("RECYCLING_API_KEY", key));
+  return key;
+}
+
+void AddApiKey(grpc::ClientContext* context) {
+  static const auto* const key = new absl::StatusOr<std::string>(ApiKeyFromFlags());
+  if (!key->ok()) {
+    std::fprintf(stderr, "recycling: %s\n", Escaped(std::string(key->status().message())).c_str());
+    _exit(kExitUsage);
+  }
+  if (!(*key)->empty()) context->AddMetadata("authorization", absl::StrCat("Bearer ", **key));
+}
+
+}  // namespace recycling::cli
