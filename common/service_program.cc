@@ -8,6 +8,7 @@
 #include "common/grpc_log.h"
 #include "common/log.h"
 #include "common/log_flags.h"
+#include "common/process_tuning.h"
 #include "common/server_flags.h"
 #include "common/status_macros.h"
 
@@ -24,6 +25,7 @@ namespace recycling {
 
 int RunService(int argc, char** argv, const ProgramInfo& info,
                const std::function<absl::Status()>& run) {
+  TuneProcess();
   BlockStopSignals();
   RouteGrpcLog();
   const std::vector<std::string> words = ParseProgramFlags(argc, argv, info);

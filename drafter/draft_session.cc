@@ -13,43 +13,30 @@
 namespace recycling::drafter {
 namespace {
 
-// Reads one message, answers it if it asks for a tree, reads the next: at most one answer waits for
-// the peer.
-class DraftReactor final : public grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse> {
+// Reads one message, answers it if it asks for a tree, reads the next, until the stream ends: at
+// most one answer waits for the peer.
+class DraftStream {
  public:
-  DraftReactor(DrafterState* state, const CallMetadata& metadata) : state_(state), log_(metadata) {
-    StartRead(&request_);
-  }
+  using Stream = grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>;
 
-  void OnReadDone(bool ok) override {
-    if (!ok) {
-      log_.Ended(absl::OkStatus());
-      Finish(grpc::Status::OK);  // half-closed, or cancelled
-      return;
-    }
-    const absl::StatusOr<bool> answered = Handle();
-    if (!answered.ok()) {
-      log_.Ended(answered.status());
-      Finish(ToGrpcStatus(answered.status()));
-    } else if (*answered) {
-      StartWrite(&response_);
-    } else {
-      StartRead(&request_);
-    }
-  }
+  DraftStream(DrafterState* state, const CallMetadata& metadata, Stream* stream)
+      : state_(state), stream_(stream), log_(metadata) {}
 
-  void OnWriteDone(bool ok) override {
-    if (ok) {
-      StartRead(&request_);
-    } else {
-      log_.Ended(absl::CancelledError("the peer is gone"));
-      Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the peer is gone"));
-    }
+  absl::Status Run() {
+    const absl::Status status = Steps();
+    log_.Ended(status);
+    return status;
   }
-
-  void OnDone() override { delete this; }
 
  private:
+  absl::Status Steps() {
+    while (stream_->Read(&request_)) {
+      ASSIGN_OR_RETURN(const bool answered, Handle());
+      if (answered && !stream_->Write(response_)) return absl::CancelledError("the peer is gone");
+    }
+    return absl::OkStatus();  // half-closed, or cancelled
+  }
+
   absl::StatusOr<bool> Handle() {
     if (request_.has_open()) {
       if (session_ != nullptr) return absl::InvalidArgumentError("got a second open");
@@ -70,6 +57,7 @@ class DraftReactor final : public grpc::ServerBidiReactor<v1::DraftRequest, v1::
   }
 
   DrafterState* const state_;
+  Stream* const stream_;
   v1::DraftRequest request_;
   v1::DraftResponse response_;
   std::unique_ptr<DraftSession> session_;
@@ -146,9 +134,9 @@ DraftTree DraftSession::Propose(const Proposal& proposal) {
                         proposal.max_nodes, proposal.max_depth, proposal.other_tokens);
 }
 
-grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* NewDraftReactor(
-    DrafterState* state, const CallMetadata& metadata) {
-  return new DraftReactor(state, metadata);
+absl::Status RunDraftStream(DrafterState* state, const CallMetadata& metadata,
+                            grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream) {
+  return DraftStream(state, metadata, stream).Run();
 }
 
 }  // namespace recycling::drafter

@@ -52,9 +52,9 @@ class DraftSession {
   AdaptiveTreeBuilder builder_;
 };
 
-// Deletes itself when the stream is done.
-grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* NewDraftReactor(
-    DrafterState* state, const CallMetadata& metadata);
+// Serves one stream until it ends.
+absl::Status RunDraftStream(DrafterState* state, const CallMetadata& metadata,
+                            grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream);
 
 }  // namespace recycling::drafter
 

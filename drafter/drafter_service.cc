@@ -18,6 +18,8 @@
 namespace recycling::drafter {
 namespace {
 
+constexpr int kMostStreams = 4096;
+
 grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const absl::Status& status) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   reactor->Finish(ToGrpcStatus(status));
@@ -79,13 +81,20 @@ grpc::ServerUnaryReactor* GrpcDrafterService::Handshake(grpc::CallbackServerCont
   return Finish(context, status);
 }
 
-grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* GrpcDrafterService::Draft(
-    grpc::CallbackServerContext* context) {
+grpc::Status GrpcDrafterService::Draft(
+    grpc::ServerContext* context,
+    grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream) {
   if (const absl::Status may = CheckCaller(callers_, *context, Access::kInference); !may.ok()) {
-    return new RefusedCall<grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>>(
-        ToGrpcStatus(may));
+    return ToGrpcStatus(may);
   }
-  return NewDraftReactor(&state_, context->client_metadata());
+  const int streams = ++streams_;
+  const absl::Status status =
+      streams > kMostStreams
+          ? absl::ResourceExhaustedError(absl::StrCat("draft: got a stream beyond the ",
+                                                      kMostStreams, " that can be open at once"))
+          : RunDraftStream(&state_, context->client_metadata(), stream);
+  --streams_;
+  return ToGrpcStatus(status);
 }
 
 grpc::ServerUnaryReactor* GrpcDrafterService::Propose(grpc::CallbackServerContext* context,

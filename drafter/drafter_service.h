@@ -1,6 +1,6 @@
-// recycling.drafter.v1.DrafterService over the callback API. Thin: converts, calls the drafter's
-// core, converts the status. Drafting and learning take microseconds and happen in the reaction;
-// nothing here waits for a disk.
+// recycling.drafter.v1.DrafterService. Thin: converts, calls the drafter's core, converts the
+// status. Nothing here waits for a disk. A Draft stream has a thread of its own, which waits for
+// its socket itself, so that a step wakes one thread and no other; the other calls react.
 #ifndef RECYCLING_DRAFTER_DRAFTER_SERVICE_H_
 #define RECYCLING_DRAFTER_DRAFTER_SERVICE_H_
 
@@ -55,12 +55,19 @@ struct DrafterState {
   TransferBudget transfers;
 };
 
+// The calls that react; Draft is left.
+using DrafterCalls = v1::DrafterService::WithCallbackMethod_Handshake<
+    v1::DrafterService::WithCallbackMethod_Propose<v1::DrafterService::WithCallbackMethod_Observe<
+        v1::DrafterService::WithCallbackMethod_GetMatrixInfo<
+            v1::DrafterService::WithCallbackMethod_SaveMatrix<
+                v1::DrafterService::WithCallbackMethod_LoadMatrix<v1::DrafterService::Service>>>>>>;
+
 // Threads: any. With `callers`, drafting takes an inference key, matrix calls one for
 // administration (Unauthenticated, PermissionDenied). Other error codes are those of the core
 // (matrix_store.h, snapshot.h, drafter_convert.h): InvalidArgument for a malformed message, of
 // which nothing is learnt; FailedPrecondition for another model or k and for a scope that is not
 // allowed; NotFound, DataLoss and ResourceExhausted as said there.
-class GrpcDrafterService final : public v1::DrafterService::CallbackService {
+class GrpcDrafterService final : public DrafterCalls {
  public:
   GrpcDrafterService(std::string drafter_id, TreeTemplate shape, bool adaptive, MatrixStore* store,
                      SnapshotSaver* saver, std::shared_ptr<const CallerCheck> callers = nullptr)
@@ -70,8 +77,10 @@ class GrpcDrafterService final : public v1::DrafterService::CallbackService {
   grpc::ServerUnaryReactor* Handshake(grpc::CallbackServerContext* context,
                                       const v1::HandshakeRequest* request,
                                       v1::HandshakeResponse* response) override;
-  grpc::ServerBidiReactor<v1::DraftRequest, v1::DraftResponse>* Draft(
-      grpc::CallbackServerContext* context) override;
+  // ResourceExhausted beyond 4096 streams.
+  grpc::Status Draft(
+      grpc::ServerContext* context,
+      grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream) override;
   grpc::ServerUnaryReactor* Propose(grpc::CallbackServerContext* context,
                                     const v1::ProposeRequest* request,
                                     v1::ProposeResponse* response) override;
@@ -91,6 +100,7 @@ class GrpcDrafterService final : public v1::DrafterService::CallbackService {
  private:
   DrafterState state_;
   const std::shared_ptr<const CallerCheck> callers_;  // null: no keys
+  std::atomic<int> streams_{0};
 };
 
 }  // namespace recycling::drafter

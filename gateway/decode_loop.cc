@@ -117,7 +117,9 @@ absl::Status DecodeLoop::Step(const std::function<void(OutputDelta)>& show) {
   const absl::Duration drafted_at = parts_.clock.Monotonic();
   const absl::Duration moving_before = sequence_.moving();
   const TokenId root = sequence_.root();
-  auto answered = sequence_.Verify(&draft.tree);
+  auto answered = sequence_.Verify(&draft.tree, [&] {
+    if (auto delta = std::exchange(unshown_, std::nullopt)) show(*std::move(delta));
+  });
   const absl::Duration verified_at = parts_.clock.Monotonic();
   RETURN_IF_ERROR(answered.status());
   StepVerified& verified = *answered;
@@ -153,7 +155,7 @@ absl::Status DecodeLoop::Step(const std::function<void(OutputDelta)>& show) {
   if (!emission_.finish().has_value()) {
     EndStep(times, verified);
     AskForDraft();
-    if (!delta.empty()) show(std::move(delta));
+    if (!delta.empty()) unshown_ = std::move(delta);
   } else {
     if (!delta.empty()) show(std::move(delta));
     EndStep(times, verified);

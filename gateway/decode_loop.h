@@ -11,8 +11,8 @@
 //  2. A draft is asked for only if the node budget is not 0 and more than one token may still be
 //     emitted; it is cut to what may be emitted less the bonus token.
 //  3. With speculation off there is no drafter session and nothing is learnt.
-//  4. The next draft is asked for before the client is shown what the last step gave, so that both
-//     take place at once.
+//  4. The client is shown what a step gave when the next step is on its way to the verifier, or the
+//     output has ended: what is shown waits at most a draft deadline, and no step waits for it.
 //  5. With automatic speculation the drafter hears what steps cost, and while drafting does not pay
 //     (draft_guard.h) steps take the plain path: nothing is asked for.
 //  6. Learning is never waited for. The drafter hears of every step, the last one included.
@@ -124,6 +124,8 @@ class DecodeLoop {
   std::vector<PassCost> pass_costs_;  // as the verifier said last
   OtherLoad others_;                  // the same
   bool paused_ = false;               // the guard kept the step from asking
+
+  std::optional<OutputDelta> unshown_;  // of the step before
 
   std::vector<StepRecord> records_;
   std::uint32_t cached_prompt_tokens_ = 0;

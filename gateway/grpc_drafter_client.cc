@@ -11,6 +11,7 @@
 #include "common/status_grpc.h"
 #include "common/status_macros.h"
 #include "gateway/stream_call.h"
+#include "gateway/stream_closer.h"
 
 namespace recycling::gateway {
 namespace {
@@ -67,14 +68,18 @@ class GrpcDrafterSession final : public DrafterSession {
   GrpcDrafterSession(std::shared_ptr<pb::DrafterService::Stub> stub, pb::OpenSession open,
                      absl::Time deadline, const CallOrigin& origin)
       : stub_(std::move(stub)),
-        call_(DraftCall::Start(deadline, [this, &origin](auto* context, auto* reactor) {
+        call_(DraftCall::Start(deadline, [this, &origin](auto* context, auto* events) {
           AddOrigin(origin, context);
-          stub_->async()->Draft(context, reactor);
+          return stub_->PrepareAsyncDraft(context, events);
         })) {
     call_->Send([&open](pb::DraftRequest& request) { *request.mutable_open() = std::move(open); });
   }
 
-  ~GrpcDrafterSession() override { call_->Close(kLinger); }
+  ~GrpcDrafterSession() override {
+    static StreamCloser closer;
+    call_->Close(kLinger);
+    closer.Take(std::move(call_));
+  }
 
   void Send(DraftStep step) override {
     call_->Send([&step](pb::DraftRequest& request) { StepToProto(step, request.mutable_step()); });
@@ -106,7 +111,7 @@ class GrpcDrafterSession final : public DrafterSession {
 
  private:
   const std::shared_ptr<pb::DrafterService::Stub> stub_;
-  const std::shared_ptr<DraftCall> call_;
+  std::unique_ptr<DraftCall> call_;
   pb::DraftResponse response_;  // used again
 };
 

@@ -146,9 +146,9 @@ class GrpcVerifierSession final : public VerifierSession {
         address_(std::move(address)),
         model_(info.model),
         numerics_id_(info.numerics_id),
-        call_(DecodeCall::Start(deadline, [this, &origin](auto* context, auto* reactor) {
+        call_(DecodeCall::Start(deadline, [this, &origin](auto* context, auto* events) {
           AddOrigin(origin, context);
-          stub_->async()->Decode(context, reactor);
+          return stub_->PrepareAsyncDecode(context, events);
         })) {}
 
   // Waits until the verifier has ended the stream, so that the slot is free for the next request.
@@ -158,7 +158,7 @@ class GrpcVerifierSession final : public VerifierSession {
   }
 
   absl::StatusOr<SequenceOpened> Open(const OpenSequence& open) override {
-    const absl::Status status = Exchange([&](pb::DecodeRequest& request) {
+    call_->Send([&](pb::DecodeRequest& request) {
       auto& proto = *request.mutable_open();
       proto.mutable_prompt_ids()->Add(open.prompt_ids.begin(), open.prompt_ids.end());
       proto.mutable_generated_ids()->Add(open.generated_ids.begin(), open.generated_ids.end());
@@ -169,6 +169,7 @@ class GrpcVerifierSession final : public VerifierSession {
       ModelIdentityToProto(model_, proto.mutable_model());
       proto.set_numerics_id(numerics_id_);
     });
+    const absl::Status status = ReceiveAnswer();
     if (absl::IsFailedPrecondition(status)) {
       return absl::UnavailableError(
           absl::StrCat(status.message(), "; not the verifier of the handshake"));
@@ -181,13 +182,21 @@ class GrpcVerifierSession final : public VerifierSession {
   }
 
   absl::StatusOr<StepVerified> Verify(const VerifyStep& step) override {
-    RETURN_IF_ERROR(Exchange([&step](pb::DecodeRequest& request) {
+    return VerifyWhile(step, [] {});
+  }
+
+  absl::StatusOr<StepVerified> VerifyWhile(const VerifyStep& step,
+                                           absl::FunctionRef<void()> meanwhile) override {
+    // If it is lost, Receive says why.
+    call_->Send([&step](pb::DecodeRequest& request) {
       auto& proto = *request.mutable_verify();
       proto.Clear();
       proto.set_step(step.step);
       proto.set_base(step.base);
       if (step.tree.has_value()) DraftTreeToProto(*step.tree, proto.mutable_tree());
-    }));
+    });
+    meanwhile();
+    RETURN_IF_ERROR(ReceiveAnswer());
     if (!response_.has_verified()) return Breach("expected verified");
     const bool plain = !step.tree.has_value() || response_.verified().draft_ignored();
     const std::size_t rows = plain ? 1 : static_cast<std::size_t>(step.tree->size());
@@ -199,10 +208,8 @@ class GrpcVerifierSession final : public VerifierSession {
   void Cancel() override { call_->Cancel(); }
 
  private:
-  // Sends what `fill` makes and puts the answer into response_.
-  template <typename Fill>
-  absl::Status Exchange(const Fill& fill) {
-    call_->Send(fill);  // if it is lost, Receive says why
+  // Puts the answer into response_.
+  absl::Status ReceiveAnswer() {
     const auto received = call_->Receive(absl::InfiniteDuration(), &response_);
     if (received.ok()) return absl::OkStatus();
     return absl::Status(received.status().code(),
@@ -217,7 +224,7 @@ class GrpcVerifierSession final : public VerifierSession {
   const std::string address_;
   const ModelIdentity model_;
   const std::string numerics_id_;
-  const std::shared_ptr<DecodeCall> call_;
+  const std::unique_ptr<DecodeCall> call_;
   pb::DecodeResponse response_;  // used again
 };
 

@@ -49,12 +49,13 @@ absl::StatusOr<SequenceOpened> MovingSequence::Open() {
   return Reopen(opened.status());
 }
 
-absl::StatusOr<StepVerified> MovingSequence::Verify(std::optional<DraftTree>* tree) {
+absl::StatusOr<StepVerified> MovingSequence::Verify(std::optional<DraftTree>* tree,
+                                                    absl::FunctionRef<void()> meanwhile) {
   LeaveIfAsked();
-  auto verified = VerifyHere(tree);
+  auto verified = VerifyHere(tree, meanwhile);
   while (!verified.ok()) {
     RETURN_IF_ERROR(Reopen(verified.status()).status());
-    verified = VerifyHere(tree);
+    verified = VerifyHere(tree, meanwhile);
   }
   open_.generated_ids.insert(open_.generated_ids.end(), verified->tokens.begin(),
                              verified->tokens.end());
@@ -63,11 +64,12 @@ absl::StatusOr<StepVerified> MovingSequence::Verify(std::optional<DraftTree>* tr
   return verified;
 }
 
-absl::StatusOr<StepVerified> MovingSequence::VerifyHere(std::optional<DraftTree>* tree) {
+absl::StatusOr<StepVerified> MovingSequence::VerifyHere(std::optional<DraftTree>* tree,
+                                                        absl::FunctionRef<void()> meanwhile) {
   const VerifierInfo& info = verifier_->info();
   if (tree->has_value() && (*tree)->drafted() > info.max_tree_nodes) tree->reset();
   VerifyStep ask{.step = step_, .base = base(), .tree = std::move(*tree)};
-  auto verified = session_->Verify(ask);
+  auto verified = session_->VerifyWhile(ask, meanwhile);
   absl::Status status = verified.status();
   if (status.ok()) {
     status = CheckVerified(ask, *verified, info.model.vocab_size,

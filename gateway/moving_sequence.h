@@ -25,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -70,8 +71,10 @@ class MovingSequence {
   absl::StatusOr<SequenceOpened> Open();
 
   // A step at the committed tokens. `tree` (may be absent) is reset if it could not be sent:
-  // a verifier that the sequence has moved to takes smaller ones only.
-  absl::StatusOr<StepVerified> Verify(std::optional<DraftTree>* tree);
+  // a verifier that the sequence has moved to takes smaller ones only. `meanwhile` is called, on
+  // this thread, whenever a step is on its way (see VerifierSession::VerifyWhile).
+  absl::StatusOr<StepVerified> Verify(
+      std::optional<DraftTree>* tree, absl::FunctionRef<void()> meanwhile = [] {});
 
   // Frees the verifier's slot; waits for that, a bounded time.
   void Close();
@@ -102,7 +105,8 @@ class MovingSequence {
   absl::StatusOr<std::shared_ptr<VerifierClient>> PickOther(std::vector<std::string> avoid);
   absl::Status Pause(absl::Duration pause, absl::Duration until);
   void LeaveIfAsked();
-  absl::StatusOr<StepVerified> VerifyHere(std::optional<DraftTree>* tree);
+  absl::StatusOr<StepVerified> VerifyHere(std::optional<DraftTree>* tree,
+                                          absl::FunctionRef<void()> meanwhile);
   void CloseSession(std::unique_ptr<VerifierSession>* session);
   absl::Status CancelledHere() const;
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/draft_tree.h"
@@ -103,6 +104,14 @@ class VerifierSession {
   // After an error the session is of no more use.
   virtual absl::StatusOr<SequenceOpened> Open(const OpenSequence& open) = 0;
   virtual absl::StatusOr<StepVerified> Verify(const VerifyStep& step) = 0;
+
+  // Verify, but calls `meanwhile` once, when the step is on its way and before its answer is waited
+  // for. Without an override, before the step is sent.
+  virtual absl::StatusOr<StepVerified> VerifyWhile(const VerifyStep& step,
+                                                   absl::FunctionRef<void()> meanwhile) {
+    meanwhile();
+    return Verify(step);
+  }
 
   // Makes a running or later call return Cancelled.
   virtual void Cancel() = 0;
