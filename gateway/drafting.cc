@@ -68,21 +68,30 @@ std::optional<FallbackReason> Drafting::EnsureSession() {
 
 Drafting::Draft Drafting::Judge(absl::StatusOr<DraftAnswer> answer, const Proposal& proposal) {
   if (!answer.ok()) {
-    if (!absl::IsDeadlineExceeded(answer.status())) Drop(answer.status());
+    if (absl::IsDeadlineExceeded(answer.status())) {
+      Blame(answer.status());
+    } else {
+      Drop(answer.status());
+    }
     return Fail(ReasonOf(answer.status()), std::nullopt);
   }
   DraftTree& tree = answer->tree;
-  if (!ValidateTree(tree, options_.vocab_size, proposal.max_nodes).ok()) {
+  if (const absl::Status valid = ValidateTree(tree, options_.vocab_size, proposal.max_nodes);
+      !valid.ok()) {
+    Blame(valid);
     return Fail(FallbackReason::kMalformed, answer->inside);
   }
   if (tree.base != proposal.base || tree.tokens[0] != proposal.root) {
+    Blame(absl::InvalidArgumentError("a tree for another base or root"));
     return Fail(FallbackReason::kStale, answer->inside);
   }
   // Breadth-first order: the last node is one of the deepest.
   if (NodeDepths(tree).back() > proposal.max_depth) {
+    Blame(absl::InvalidArgumentError("a tree deeper than asked for"));
     return Fail(FallbackReason::kMalformed, answer->inside);
   }
   failures_ = 0;
+  directory_.Judge(drafter_->address(), absl::OkStatus());
   Draft draft;
   draft.inside = answer->inside;
   if (tree.drafted() > 0) draft.tree = std::move(tree);
@@ -94,6 +103,12 @@ Drafting::Draft Drafting::Fail(FallbackReason reason, std::optional<absl::Durati
   skip_ = failures_ < 5 ? (1 << failures_) - 1 : kMostSkipped;
   ++failures_;
   return {.tree = std::nullopt, .fallback = reason, .waited = true, .inside = inside};
+}
+
+void Drafting::Blame(const absl::Status& answer) {
+  if (directory_.Judge(drafter_->address(), answer)) return;
+  session_.reset();
+  drafter_.reset();
 }
 
 void Drafting::Drop(const absl::Status& error) {

@@ -5,6 +5,7 @@
 //  2. After an error the session is dropped; the next attempt opens one at whatever drafter is
 //     picked then (it hears the step's base and root, nothing is replayed). After a timeout, a
 //     stale or a malformed tree the session is kept and goes on hearing observations.
+//     A drafter that the directory gives up on account of its answers is left as well.
 //  3. After n failures in a row min(2^(n-1) - 1, 31) steps do not ask; they count as the same
 //     reason.
 #ifndef RECYCLING_GATEWAY_DRAFTING_H_
@@ -35,6 +36,10 @@ class DrafterDirectory {
 
   // A session at the drafter of this address ended with this error. Never blocks.
   virtual void Report(const std::string& address, const absl::Status& error) = 0;
+
+  // An answer of the drafter of this address was good (OK), or late or not to be used. Returns
+  // whether to go on with this drafter. Never blocks.
+  virtual bool Judge(const std::string& address, const absl::Status& answer) = 0;
 };
 
 struct DraftingOptions {
@@ -77,6 +82,8 @@ class Drafting {
   Draft Judge(absl::StatusOr<DraftAnswer> answer, const Proposal& proposal);
   Draft Fail(FallbackReason reason, std::optional<absl::Duration> inside);
   void Drop(const absl::Status& error);
+  // The answer was of no use; the session goes if the drafter is given up for it.
+  void Blame(const absl::Status& answer);
 
   const DraftingOptions options_;
   DrafterDirectory& directory_;

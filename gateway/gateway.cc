@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -16,12 +17,17 @@
 #include "gateway/gateway_service.h"
 #include "gateway/grpc_drafter_client.h"
 #include "gateway/grpc_verifier_client.h"
+#include "gateway/peer_list_file.h"
 #include "gateway/peer_pool.h"
+#include "gateway/prefix_routes.h"
 #include "gateway/served_model.h"
+#include "gateway/watched_verifier.h"
 
 namespace recycling::gateway {
 namespace {
 
+// Drafts are many and small, and late ones are no lies: more must fail than of verifiers' work.
+constexpr BreakerOptions kDrafterBreaker = {.in_a_row = 8, .window = 64, .failure_rate = 0.75};
 constexpr absl::Duration kTokenizerTimeout = absl::Seconds(30);
 
 // One channel an address as long as somebody uses it. Threads: any.
@@ -46,21 +52,47 @@ class Channels {
   std::map<std::string, std::weak_ptr<grpc::Channel>> channels_ ABSL_GUARDED_BY(mutex_);
 };
 
+absl::Status TakesSequences(const VerifierClient& verifier) {
+  return verifier.info().draining ? absl::UnavailableError("it drains") : absl::OkStatus();
+}
+
 class Verifiers final : public VerifierDirectory {
  public:
   Verifiers(PeerPoolOptions options, PeerPool<VerifierClient>::Greet greet, Resolver& resolver,
             const Clock& clock)
-      : pool_(std::move(options), std::move(greet), resolver, clock) {}
+      : clock_(clock),
+        greet_(std::move(greet)),
+        pool_(
+            Wire(std::move(options)), [this](const std::string& address) { return Greet(address); },
+            resolver, clock, TakesSequences) {}
 
   absl::StatusOr<std::shared_ptr<VerifierClient>> Pick(const VerifierWish& wish) override {
-    auto picked = pool_.Pick(
-        [&wish](std::span<const ReadyPeer> peers) { return LeastLoadedBut(wish.avoid, peers); });
-    if (picked.ok()) return picked;
-    return absl::UnavailableError(absl::StrCat("verifiers: ", picked.status().message()));
+    const auto held = routes_.Held(wish.tenant, wish.prompt);
+    auto picked = pool_.PickFrom(
+        [&](std::span<const ReadyPeer> ready, std::span<const VerifierClient* const> clients) {
+          std::vector<ReadyPeer> peers(ready.begin(), ready.end());
+          for (std::size_t i = 0; i < peers.size(); ++i) {
+            const VerifierInfo& info = clients[i]->info();
+            constexpr std::uint32_t kMost = std::numeric_limits<int>::max() / 2;
+            const int open = static_cast<int>(std::min(info.open_sequences, kMost));
+            peers[i].elsewhere = std::max(0, open - peers[i].running_at_greeting);
+            peers[i].room = static_cast<int>(std::min(info.max_sequences, kMost));
+            const auto found = held.find(peers[i].address);
+            if (found != held.end()) peers[i].held = found->second;
+          }
+          return PickVerifier(wish.avoid, peers);
+        });
+    if (!picked.ok()) {
+      return absl::UnavailableError(absl::StrCat("verifiers: ", picked.status().message()));
+    }
+    if (held.contains((*picked)->address())) ++prefix_routed_;
+    if (!wish.prompt.empty()) routes_.Record(wish.tenant, wish.prompt, (*picked)->address());
+    return picked;
   }
 
-  void Report(const std::string& address, const absl::Status& outcome, absl::Duration) override {
-    if (!outcome.ok()) pool_.Report(address, outcome);
+  void Report(const std::string& address, const absl::Status& outcome,
+              absl::Duration since) override {
+    pool_.Report(address, outcome, since);
   }
 
   void Await(absl::Duration at_most, const std::atomic<bool>& stop) override {
@@ -80,12 +112,49 @@ class Verifiers final : public VerifierDirectory {
     return static_cast<int>(std::min<std::int64_t>(room, std::numeric_limits<int>::max()));
   }
 
+  std::uint64_t prefix_routed() const { return prefix_routed_; }
+
   PeerPool<VerifierClient>& pool() { return pool_; }
 
  private:
+  PeerPoolOptions Wire(PeerPoolOptions options) {
+    options.heard = [this](const std::string& address) { return Watch(address)->heard(); };
+    options.on_lost = [this](const std::string& address, const absl::Status& error) {
+      Watch(address)->GiveUp(error);
+      routes_.Forget(address);
+    };
+    options.on_removed = [this](const std::string& address) {
+      Watch(address)->SetLeaving(true);
+      MutexLock lock(mutex_);
+      watches_.erase(address);  // its sequences keep it
+    };
+    options.on_change = [this] { Wake(); };
+    options.use_ejected = true;
+    return options;
+  }
+
+  absl::StatusOr<std::shared_ptr<VerifierClient>> Greet(const std::string& address) {
+    ASSIGN_OR_RETURN(auto client, greet_(address));
+    auto watch = Watch(address);
+    watch->SetLeaving(client->info().draining);
+    return std::make_shared<WatchedVerifier>(std::move(client), std::move(watch), clock_);
+  }
+
+  std::shared_ptr<VerifierWatch> Watch(const std::string& address) {
+    MutexLock lock(mutex_);
+    auto& watch = watches_[address];
+    if (watch == nullptr) watch = std::make_shared<VerifierWatch>();
+    return watch;
+  }
+
+  const Clock& clock_;
+  const PeerPool<VerifierClient>::Greet greet_;
+  PrefixRoutes routes_;
+  std::atomic<std::uint64_t> prefix_routed_ = 0;
   Mutex mutex_;
   CondVar changed_;
-  PeerPool<VerifierClient> pool_;
+  std::map<std::string, std::shared_ptr<VerifierWatch>> watches_ ABSL_GUARDED_BY(mutex_);
+  PeerPool<VerifierClient> pool_;  // last: its thread uses everything above
 };
 
 class Drafters final : public DrafterDirectory {
@@ -103,12 +172,23 @@ class Drafters final : public DrafterDirectory {
     pool_.Report(address, error);
   }
 
+  bool Judge(const std::string& address, const absl::Status& answer) override {
+    return pool_.Judge(address, answer);
+  }
+
   PeerPool<DrafterClient>& pool() { return pool_; }
 
  private:
   PeerPool<DrafterClient> pool_;
   const int per_tenant_;
 };
+
+// The peers of a list in a file that is read again; none without a file.
+std::function<std::optional<std::vector<PeerTarget>>()> Follow(const std::string& path,
+                                                               std::size_t at_least) {
+  if (path.empty()) return nullptr;
+  return [file = std::make_shared<PeerListFile>(path, at_least)] { return file->Poll(); };
+}
 
 class GatewayServerImpl final : public GatewayServer {
  public:
@@ -118,12 +198,15 @@ class GatewayServerImpl final : public GatewayServer {
         clock_(options_.clock == nullptr ? RealClock() : *options_.clock),
         channels_(options_.channel),
         drafters_(
-            {.targets = options_.drafters, .on_ready = nullptr},
+            {.targets = options_.drafters,
+             .poll_targets = Follow(options_.drafters_file, 0),
+             .breaker = kDrafterBreaker},
             [this](const std::string& address) { return GreetDrafter(address); }, resolver_, clock_,
             options_.drafters_per_tenant),
         verifiers_(
             {.targets = options_.verifiers,
-             .on_ready = [this](bool ready) { VerifiersChanged(ready); }},
+             .on_ready = [this](bool ready) { VerifiersChanged(ready); },
+             .poll_targets = Follow(options_.verifiers_file, 1)},
             [this](const std::string& address) { return GreetVerifier(address); }, resolver_,
             clock_),
         service_({.max_requests = options_.max_requests,
@@ -187,6 +270,7 @@ class GatewayServerImpl final : public GatewayServer {
   }
 
   void AddPeers(v1::GetStatsResponse* response) {
+    response->set_prefix_routed(verifiers_.prefix_routed());
     for (const PeerStatus& peer : verifiers_.pool().Statuses()) {
       PeerToProto(peer, v1::PEER_ROLE_VERIFIER, response->add_peers());
     }

@@ -27,6 +27,9 @@ namespace recycling::gateway {
 struct GatewayOptions {
   std::vector<PeerTarget> verifiers;  // at least one; see ParsePeerList
   std::vector<PeerTarget> drafters;   // may be empty: every step is plain
+  // Peer list files that replace these lists whenever their text changes, see peer_list_file.h; a
+  // bad one is logged and changes nothing. Empty: none.
+  std::string verifiers_file, drafters_file;
   ChannelFactory channel = PeerChannels({});
 
   int max_requests = 64;                       // that run at once, 1 to 4096; a thread each

@@ -223,6 +223,9 @@ void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto) {
   proto->set_ready(peer.ready);
   proto->set_detail(peer.detail);
   proto->set_requests_running(static_cast<std::uint32_t>(std::max(peer.running, 0)));
+  proto->set_ejected(peer.ejected);
+  proto->set_failures(peer.failures);
+  proto->set_ejections(peer.ejections);
 }
 
 void FinalToProto(const DecodeOutcome& outcome, std::uint32_t prompt_tokens, std::uint64_t seed,

@@ -49,6 +49,8 @@ absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
   info.build = proto.build();
   info.kernel = proto.kernel();
   info.model_description = proto.model_description();
+  info.draining = proto.draining();
+  info.open_sequences = proto.load().open_sequences();
   info.eos_token_ids.assign(proto.eos_token_ids().begin(), proto.eos_token_ids().end());
   for (const TokenId id : info.eos_token_ids) {
     if (id >= info.model.vocab_size) {

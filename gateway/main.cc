@@ -13,14 +13,17 @@
 #include "gateway/gateway.h"
 #include "gateway/gateway_flags.h"
 #include "gateway/peer_channel_flags.h"
+#include "gateway/peer_list_file.h"
 
 ABSL_DECLARE_FLAG(absl::Duration, drain_grace);
 ABSL_FLAG(std::vector<std::string>, listen, {"127.0.0.1:50050"},
           "Addresses to serve on, separated by commas: host:port (port 0: a free one) or "
           "unix:/path.");
-ABSL_FLAG(std::string, verifiers, "127.0.0.1:50051",
-          "Verifiers, separated by commas: host:port, unix:/path, or dns:///name:port for every "
-          "address behind a name, which is resolved again every 10 s.");
+ABSL_FLAG(
+    std::string, verifiers, "127.0.0.1:50051",
+    "Verifiers, separated by commas: host:port, unix:/path, or dns:///name:port for every "
+    "address behind a name, which is resolved again every 10 s. @FILE: the peers listed in the "
+    "file, by lines or commas, which is read again when it changes.");
 ABSL_FLAG(std::string, drafters, "127.0.0.1:50052",
           "Drafters, as in --verifiers. Empty: every step decodes one token.");
 ABSL_FLAG(int, drafters_per_tenant, 1, "Drafters that share one tenant's requests, at least 1.");
@@ -28,11 +31,21 @@ ABSL_FLAG(int, drafters_per_tenant, 1, "Drafters that share one tenant's request
 namespace recycling::gateway {
 namespace {
 
+// A list, or "@" and the name of a file that holds one, which goes to `file`.
+absl::StatusOr<std::vector<PeerTarget>> ReadPeers(const std::string& flag, std::size_t at_least,
+                                                  std::string* file) {
+  if (!flag.starts_with('@')) return ParsePeerList(flag);
+  *file = flag.substr(1);
+  return PeerListFile(*file, at_least).Read();
+}
+
 absl::Status Run() {
   GatewayOptions options = OptionsFromFlags();
   ASSIGN_OR_RETURN(options.callers, CallersFromFlags());
-  ASSIGN_OR_RETURN(options.verifiers, ParsePeerList(absl::GetFlag(FLAGS_verifiers)));
-  ASSIGN_OR_RETURN(options.drafters, ParsePeerList(absl::GetFlag(FLAGS_drafters)));
+  ASSIGN_OR_RETURN(options.verifiers,
+                   ReadPeers(absl::GetFlag(FLAGS_verifiers), 1, &options.verifiers_file));
+  ASSIGN_OR_RETURN(options.drafters,
+                   ReadPeers(absl::GetFlag(FLAGS_drafters), 0, &options.drafters_file));
   std::vector<PeerTarget> peers = options.verifiers;
   peers.insert(peers.end(), options.drafters.begin(), options.drafters.end());
   ASSIGN_OR_RETURN(options.channel, PeerChannelsFromFlags(peers));

@@ -33,14 +33,30 @@ std::optional<std::size_t> LeastLoaded(std::span<const ReadyPeer> peers) {
   return static_cast<std::size_t>(least - peers.begin());
 }
 
-std::optional<std::size_t> LeastLoadedBut(std::span<const std::string> avoid,
-                                          std::span<const ReadyPeer> peers) {
-  std::optional<std::size_t> least;
+std::optional<std::size_t> PickVerifier(std::span<const std::string> avoid,
+                                        std::span<const ReadyPeer> peers) {
+  std::vector<std::size_t> may;
+  bool any_room = false;
   for (std::size_t i = 0; i < peers.size(); ++i) {
     if (std::find(avoid.begin(), avoid.end(), peers[i].address) != avoid.end()) continue;
-    if (!least.has_value() || peers[i].running < peers[*least].running) least = i;
+    const bool room = peers[i].load() < peers[i].room;
+    if (room && !any_room) may.clear();
+    any_room = any_room || room;
+    if (room || !any_room) may.push_back(i);
   }
-  return least;
+  if (may.empty()) return std::nullopt;
+  const auto lighter = [&](std::size_t a, std::size_t b) {
+    return peers[a].load() < peers[b].load();
+  };
+  const std::size_t least = *std::min_element(may.begin(), may.end(), lighter);
+  const int light = peers[least].load();
+  const int busy = light + std::max(2, light / 4);
+  std::size_t best = least;
+  for (const std::size_t i : may) {
+    if (peers[i].load() > busy || peers[i].held < peers[best].held) continue;
+    if (peers[i].held > peers[best].held || lighter(i, best)) best = i;
+  }
+  return best;
 }
 
 std::optional<std::size_t> PickByKey(std::string_view key, std::span<const ReadyPeer> peers,

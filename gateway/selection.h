@@ -3,6 +3,8 @@
 #define RECYCLING_GATEWAY_SELECTION_H_
 
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,15 +15,26 @@ namespace recycling::gateway {
 // A peer that is ready.
 struct ReadyPeer {
   std::string address;
-  int running = 0;  // requests of this gateway that use it now
+  int running = 0;              // requests of this gateway that use it now
+  int running_at_greeting = 0;  // the same when it said last how busy it is
+
+  // Of verifiers.
+  int elsewhere = 0;                           // sequences of other gateways
+  int room = std::numeric_limits<int>::max();  // sequences it can hold
+  std::uint32_t held = 0;                      // tokens of the prompt that it may hold already
+
+  int load() const { return running + elsewhere; }
 };
 
 // The peer with the fewest running requests, ties by order; absent without peers.
 std::optional<std::size_t> LeastLoaded(std::span<const ReadyPeer> peers);
 
-// The same among the peers whose address is not in `avoid`.
-std::optional<std::size_t> LeastLoadedBut(std::span<const std::string> avoid,
-                                          std::span<const ReadyPeer> peers);
+// The verifier a sequence goes to, among those whose address is not in `avoid`: of those with room
+// (of all, if none has any) the one that holds the longest beginning of the prompt, unless it is
+// clearly busier, which is by more than 2 sequences and more than a quarter, than the least loaded;
+// that one else. Ties by load, then by order.
+std::optional<std::size_t> PickVerifier(std::span<const std::string> avoid,
+                                        std::span<const ReadyPeer> peers);
 
 // Rendezvous hashing (highest random weight): each (key, address) has a fixed weight, the heaviest
 // address wins. When a peer comes or goes only its own keys move. With spread > 1 the least loaded

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/flags/declare.h"
 #include "absl/flags/flag.h"
 #include "absl/strings/str_join.h"
 #include "common/caller_flags.h"
@@ -12,6 +13,7 @@
 #include "verifier/verifier_flags.h"
 #include "verifier/verifier_server.h"
 
+ABSL_DECLARE_FLAG(absl::Duration, drain_grace);
 ABSL_FLAG(std::vector<std::string>, listen, {"127.0.0.1:50051"},
           "Addresses to serve on, separated by commas: host:port (port 0: a free one) or "
           "unix:/path.");
@@ -34,7 +36,7 @@ absl::Status Run() {
        {"model", verifier->Description()},
        {"build", BuildVersion()}});
   WaitForStopSignal();
-  StopService(*server);
+  StopService(*server, [&verifier] { verifier->Drain(absl::GetFlag(FLAGS_drain_grace)); });
   return absl::OkStatus();
 }
 

@@ -88,6 +88,7 @@ class ComposedVerifier final : public VerifierServer {
         description_(std::move(description)) {}
 
   grpc::Service* service() override { return &service_; }
+  void Drain(absl::Duration grace) override { service_.Drain(grace); }
   void AddMetrics(MetricSet* metrics) const override {
     AddVerifierMetrics(*scheduler_, cache_, metrics);
   }

@@ -32,7 +32,7 @@ struct VerifierOptions {
   absl::Duration cost_budget = absl::Seconds(3);  // to measure passes of several sizes at start
 };
 
-// Threads: service() and full_name() may be called from any thread.
+// Threads: service(), Drain() and full_name() may be called from any thread.
 class VerifierServer {
  public:
   // Loads the model and runs passes of several sizes, so that the first request finds everything
@@ -47,6 +47,11 @@ class VerifierServer {
 
   // What it does and has done; see verifier_metrics.h.
   virtual void AddMetrics(MetricSet* metrics) const = 0;
+
+  // Says in handshakes that it drains, refuses new sequences as Unavailable and waits until the
+  // ones that run have ended, at most `grace`; then they are cancelled. Call before the server that
+  // serves it is shut down. For good.
+  virtual void Drain(absl::Duration grace) = 0;
 
   // One line for people: model, kernel, limits.
   virtual std::string Description() const = 0;

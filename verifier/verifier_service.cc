@@ -53,9 +53,10 @@ class TokenizerReactor final : public grpc::ServerWriteReactor<v1::GetTokenizerR
 // write, or the end. Only OnCancel may come in between.
 class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse> {
  public:
-  // Scheduler and model must outlive the reactor.
-  DecodeReactor(Scheduler& scheduler, const ModelIdentity& model, const CallMetadata& metadata)
-      : scheduler_(scheduler), model_(model), sequence_(scheduler), log_(metadata) {
+  // Scheduler, model and gate must outlive the reactor.
+  DecodeReactor(Scheduler& scheduler, const ModelIdentity& model, DrainGate& gate,
+                const CallMetadata& metadata)
+      : scheduler_(scheduler), model_(model), gate_(gate), sequence_(scheduler), log_(metadata) {
     StartRead(&request_);
   }
 
@@ -89,6 +90,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
       return absl::FailedPreconditionError("decode: got a second open, expected verify");
     }
     ASSIGN_OR_RETURN(SequenceOptions options, ReadOpen(request_.open(), model_, scheduler_));
+    RETURN_IF_ERROR(gate_.Enter(this, [this] { sequence_.Cancel(); }));
     return sequence_.Open(std::move(options), [this](absl::StatusOr<OpenResult> result) {
       if (!result.ok()) return End(result.status());
       log_.Opened(*result);
@@ -115,12 +117,14 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
   // The slot is free before the client hears of the end.
   void End(const absl::Status& status) {
     sequence_.Close();
+    gate_.Leave(this);
     log_.Ended(status);
     Finish(ToGrpcStatus(status));
   }
 
   Scheduler& scheduler_;
   const ModelIdentity& model_;
+  DrainGate& gate_;
   RpcSequence sequence_;
   SequenceLog log_;
   v1::DecodeRequest request_;
@@ -208,6 +212,7 @@ grpc::ServerUnaryReactor* VerifierService::Handshake(grpc::CallbackServerContext
   LoadToProto(scheduler_.load(), response->mutable_load());
   response->set_kernel(transformer.kernel());
   response->set_model_description(facts_.model_description);
+  response->set_draining(gate_.draining());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
   return reactor;
@@ -227,7 +232,7 @@ grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>* VerifierService:
     return new RefusedCall<grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>>(
         ToGrpcStatus(may));
   }
-  return new DecodeReactor(scheduler_, facts_.model, context->client_metadata());
+  return new DecodeReactor(scheduler_, facts_.model, gate_, context->client_metadata());
 }
 
 grpc::ServerUnaryReactor* VerifierService::Verify(grpc::CallbackServerContext* context,

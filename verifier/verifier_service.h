@@ -9,9 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "common/caller_check.h"
 #include "common/model_identity.h"
 #include "recycling/verifier/v1/verifier.grpc.pb.h"
+#include "verifier/drain_gate.h"
 #include "verifier/scheduler.h"
 
 namespace recycling::verifier {
@@ -43,11 +45,16 @@ class VerifierService final : public v1::VerifierService::CallbackService {
                                    const v1::VerifyRequest* request,
                                    v1::VerifyResponse* response) override;
 
+  // From now on handshakes say so and new sequences are Unavailable. Returns once the ones that
+  // run have ended; after `grace` they are cancelled.
+  void Drain(absl::Duration grace) { gate_.Drain(grace); }
+
  private:
   absl::Status Check(const grpc::CallbackServerContext& context) const;
 
   Scheduler& scheduler_;
   const VerifierFacts facts_;
+  DrainGate gate_;
 };
 
 }  // namespace recycling::verifier

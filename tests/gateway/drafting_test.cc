@@ -26,6 +26,13 @@ class MockDirectory : public DrafterDirectory {
   MOCK_METHOD(absl::StatusOr<std::shared_ptr<DrafterClient>>, Pick, (const std::string& tenant),
               (override));
   MOCK_METHOD(void, Report, (const std::string& address, const absl::Status& error), (override));
+  bool Judge(const std::string&, const absl::Status& answer) override {
+    judged.push_back(answer.code());
+    return goes_on;
+  }
+
+  std::vector<absl::StatusCode> judged;
+  bool goes_on = true;
 };
 
 DraftTree Chain(std::uint32_t base, TokenId root, int nodes) {
@@ -108,6 +115,27 @@ TEST_F(DraftingTest, HandsOverAValidTree) {
   EXPECT_EQ(drafting_.drafter(), "drafter:1");
   EXPECT_TRUE(draft.waited);
   EXPECT_EQ(draft.inside, absl::Microseconds(9));
+}
+
+TEST_F(DraftingTest, EveryAnswerIsJudgedAndADrafterThatIsGivenUpIsLeft) {
+  Ask(0);
+  answer_ = [](std::uint64_t) { return absl::DeadlineExceededError("late"); };
+  Ask(1);
+  answer_ = [](std::uint64_t) { return Chain(kBase + 1, kRoot, 2); };
+  Ask(2);
+  EXPECT_THAT(directory_.judged,
+              ElementsAre(absl::StatusCode::kOk, absl::StatusCode::kDeadlineExceeded,
+                          absl::StatusCode::kInvalidArgument));
+  EXPECT_EQ(sessions_, 1);
+  EXPECT_EQ(drafting_.drafter(), "drafter:1");
+  directory_.goes_on = false;
+  Ask(3);  // skipped
+  Ask(4);
+  EXPECT_EQ(drafting_.drafter(), "");
+  directory_.goes_on = true;
+  answer_ = [](std::uint64_t) { return Chain(kBase, kRoot, 2); };
+  for (std::uint64_t step = 5; step < 9; ++step) Ask(step);
+  EXPECT_EQ(sessions_, 2) << "with whoever is picked then";
 }
 
 TEST_F(DraftingTest, AsksWithoutWaiting) {

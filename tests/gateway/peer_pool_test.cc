@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "tests/doubles/fake_clock.h"
 #include "tests/doubles/matchers.h"
@@ -39,14 +40,22 @@ class PeerPoolTest : public ::testing::Test {
  protected:
   PeerPool<Client>& Make(const std::string& list) {
     pool_.emplace(
-        PeerPoolOptions{.targets = *ParsePeerList(list),
-                        .on_ready = [this](bool ready) { ready_changes_.push_back(ready); }},
+        PeerPoolOptions{
+            .targets = *ParsePeerList(list),
+            .on_ready = [this](bool ready) { ready_changes_.push_back(ready); },
+            .poll_targets = [this] { return std::exchange(new_list_, std::nullopt); },
+            .heard = [this](const std::string&) { return heard_; },
+            .on_lost = [this](const std::string& address,
+                              const absl::Status&) { lost_.push_back(address); },
+            .on_removed = [this](const std::string& address) { removed_.push_back(address); },
+            .breaker = {.in_a_row = 2, .first = absl::Seconds(5)},
+            .use_ejected = use_ejected_},
         [this](const std::string& address) -> absl::StatusOr<std::shared_ptr<Client>> {
           greeted_.push_back(address);
           if (const absl::Status error = errors_[address]; !error.ok()) return error;
           return std::make_shared<Client>(Client{address});
         },
-        resolver_, clock_);
+        resolver_, clock_, [this](const Client& client) { return admits_[client.address]; });
     return *pool_;
   }
 
@@ -65,6 +74,11 @@ class PeerPoolTest : public ::testing::Test {
   std::map<std::string, absl::Status> errors_;
   std::vector<std::string> greeted_;
   std::vector<bool> ready_changes_;
+  std::map<std::string, absl::Status> admits_;
+  std::optional<std::vector<PeerTarget>> new_list_;
+  absl::Duration heard_ = -absl::InfiniteDuration();
+  std::vector<std::string> lost_, removed_;
+  bool use_ejected_ = false;
   std::optional<PeerPool<Client>> pool_;
 };
 
@@ -145,6 +159,96 @@ TEST_F(PeerPoolTest, SlowOnceStaysReadySlowTwiceDoesNot) {
   EXPECT_THAT(Pick(), IsOk());
   After(absl::Seconds(2));
   EXPECT_THAT(Pick(), StatusIs(absl::StatusCode::kUnavailable));
+}
+
+TEST_F(PeerPoolTest, SlowHandshakesOfAPeerThatAnswersWorkSayNothing) {
+  Make("a:1").Tick();
+  errors_["a:1"] = absl::DeadlineExceededError("slow");
+  for (int i = 0; i < 5; ++i) {
+    heard_ = clock_.Monotonic() + absl::Seconds(2);
+    After(absl::Seconds(2));
+    EXPECT_THAT(Pick(), IsOk());
+  }
+  EXPECT_THAT(lost_, IsEmpty());
+  After(absl::Seconds(2));
+  After(absl::Seconds(2));
+  EXPECT_THAT(Pick(), StatusIs(absl::StatusCode::kUnavailable));
+}
+
+TEST_F(PeerPoolTest, TellsWhoIsLostOnceAHandshakeSaysSo) {
+  Make("a:1,b:1").Tick();
+  pool_->Report("a:1", absl::UnavailableError("broken stream"));
+  EXPECT_THAT(lost_, IsEmpty()) << "the others at a:1 may be well";
+  After(absl::ZeroDuration());
+  EXPECT_THAT(lost_, IsEmpty());
+  errors_["a:1"] = absl::DeadlineExceededError("hangs");
+  After(absl::Seconds(2));
+  EXPECT_THAT(lost_, IsEmpty()) << "slow once";
+  After(absl::Seconds(2));
+  EXPECT_THAT(lost_, ElementsAre("a:1"));
+}
+
+TEST_F(PeerPoolTest, APeerThatTakesNoNewWorkIsKeptAndNotPicked) {
+  Make("a:1,b:1").Tick();
+  admits_["a:1"] = absl::UnavailableError("drains");
+  After(absl::Seconds(2));
+  EXPECT_EQ((*Pick())->address, "b:1");
+  EXPECT_FALSE(pool_->Statuses()[0].ready);
+  EXPECT_THAT(pool_->Statuses()[0].detail, HasSubstr("drains"));
+  EXPECT_THAT(lost_, IsEmpty());
+  admits_["b:1"] = absl::UnavailableError("drains too");
+  After(absl::Seconds(2));
+  EXPECT_THAT(Pick(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("a:1: drains")));
+  EXPECT_THAT(ready_changes_, ElementsAre(true, false));
+}
+
+TEST_F(PeerPoolTest, APeerThatFailsAtWorkIsEjectedAndProbed) {
+  Make("a:1,b:1").Tick();
+  for (int i = 0; i < 2; ++i) pool_->Report("a:1", absl::InternalError("nonsense"));
+  EXPECT_EQ((*Pick())->address, "b:1");
+  const PeerStatus status = pool_->Statuses()[0];
+  EXPECT_TRUE(status.ready);
+  EXPECT_TRUE(status.ejected);
+  EXPECT_EQ(status.failures, 2u);
+  EXPECT_EQ(status.ejections, 1u);
+  EXPECT_THAT(status.detail, HasSubstr("nonsense"));
+  After(absl::Seconds(5));
+  EXPECT_EQ((*Pick())->address, "a:1") << "the probe";
+  EXPECT_EQ((*Pick())->address, "b:1") << "one at a time";
+  pool_->Report("a:1", absl::OkStatus());
+  EXPECT_EQ((*Pick())->address, "a:1");
+  EXPECT_FALSE(pool_->Statuses()[0].ejected);
+}
+
+TEST_F(PeerPoolTest, FullIsNoFailureAndAJudgedAnswerNoReasonToGreet) {
+  Make("a:1").Tick();
+  for (int i = 0; i < 5; ++i) pool_->Report("a:1", absl::ResourceExhaustedError("full"));
+  EXPECT_TRUE(pool_->Judge("a:1", absl::DeadlineExceededError("late")));
+  EXPECT_TRUE(pool_->Judge("a:1", absl::OkStatus()));
+  EXPECT_TRUE(pool_->Judge("a:1", absl::DeadlineExceededError("late")));
+  After(absl::ZeroDuration());
+  EXPECT_THAT(After(absl::ZeroDuration()), IsEmpty());
+  EXPECT_FALSE(pool_->Judge("a:1", absl::InvalidArgumentError("no tree")));
+  EXPECT_THAT(After(absl::ZeroDuration()), IsEmpty());
+  EXPECT_THAT(Pick(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("no tree")));
+}
+
+TEST_F(PeerPoolTest, TheLastOneIsPickedThoughEjectedWhereWorkMustBeDone) {
+  use_ejected_ = true;
+  Make("a:1").Tick();
+  for (int i = 0; i < 2; ++i) pool_->Report("a:1", absl::InternalError("nonsense"));
+  EXPECT_TRUE(pool_->Statuses()[0].ejected);
+  EXPECT_THAT(Pick(), IsOk());
+}
+
+TEST_F(PeerPoolTest, ANewListAddsAndRemovesPeersWhileItRuns) {
+  Make("a:1,b:1").Tick();
+  new_list_ = *ParsePeerList("b:1,c:1");
+  EXPECT_THAT(After(absl::ZeroDuration()), ElementsAre("c:1"));
+  EXPECT_THAT(removed_, ElementsAre("a:1"));
+  EXPECT_EQ(pool_->Statuses()[0].address, "b:1");
+  EXPECT_EQ(pool_->Statuses().size(), 2u);
+  EXPECT_THAT(lost_, IsEmpty()) << "who is removed may go on";
 }
 
 TEST_F(PeerPoolTest, PeersBehindANameComeAndGo) {

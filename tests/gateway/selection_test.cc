@@ -67,5 +67,53 @@ TEST(PickByKeyTest, SpreadTakesTheLeastLoadedOfTheHeaviest) {
   EXPECT_EQ(*PickByKey("default", peers, 0), heaviest);
 }
 
+// Verifiers with these loads.
+std::vector<ReadyPeer> Loaded(const std::vector<int>& loads) {
+  std::vector<ReadyPeer> peers = Peers(static_cast<int>(loads.size()));
+  for (std::size_t i = 0; i < loads.size(); ++i) peers[i].running = loads[i];
+  return peers;
+}
+
+TEST(PickVerifierTest, TakesTheLeastLoadedOfAllGateways) {
+  EXPECT_EQ(PickVerifier({}, {}), std::nullopt);
+  std::vector<ReadyPeer> peers = Loaded({3, 1, 1});
+  EXPECT_EQ(PickVerifier({}, peers), 1u);
+  peers[1].elsewhere = 1;
+  EXPECT_EQ(PickVerifier({}, peers), 2u);
+}
+
+TEST(PickVerifierTest, NeverTakesOneToAvoid) {
+  const std::vector<ReadyPeer> peers = Loaded({0, 5});
+  const std::vector<std::string> first = {peers[0].address};
+  EXPECT_EQ(PickVerifier(first, peers), 1u);
+  const std::vector<std::string> both = {peers[1].address, peers[0].address};
+  EXPECT_EQ(PickVerifier(both, peers), std::nullopt);
+}
+
+TEST(PickVerifierTest, TakesAFullOneOnlyIfAllAre) {
+  std::vector<ReadyPeer> peers = Loaded({2, 6, 3});
+  peers[0].room = 2;
+  EXPECT_EQ(PickVerifier({}, peers), 2u);
+  peers[1].room = peers[2].room = 1;
+  EXPECT_EQ(PickVerifier({}, peers), 0u);
+}
+
+TEST(PickVerifierTest, ThePrefixWinsUntilItsHolderIsClearlyBusier) {
+  std::vector<ReadyPeer> peers = Loaded({0, 2, 1});
+  peers[1].held = 64;
+  peers[2].held = 32;
+  EXPECT_EQ(PickVerifier({}, peers), 1u) << "the longest";
+  peers[1].running = 3;
+  EXPECT_EQ(PickVerifier({}, peers), 2u) << "more than 2 sequences busier";
+  peers = Loaded({40, 50});
+  peers[1].held = 32;
+  EXPECT_EQ(PickVerifier({}, peers), 1u);
+  peers[1].running = 51;
+  EXPECT_EQ(PickVerifier({}, peers), 0u) << "more than a quarter busier";
+  peers = Loaded({2, 1, 1});
+  for (ReadyPeer& peer : peers) peer.held = 32;
+  EXPECT_EQ(PickVerifier({}, peers), 1u) << "equal prefixes: the least loaded";
+}
+
 }  // namespace
 }  // namespace recycling::gateway
