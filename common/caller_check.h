@@ -32,9 +32,9 @@ class CallerCheck {
   // Without keys: every caller is tenant "default" and may do everything.
   CallerCheck() = default;
 
-  // With `trust_in_process`, calls over in-process channels may do what inference keys may, as
-  // tenant "default".
-  explicit CallerCheck(std::unique_ptr<ApiKeyFile> keys, bool trust_in_process = false);
+  // Callers with `process_key`, a secret of this process, may do what inference keys may, as
+  // tenant "default". Empty: none.
+  explicit CallerCheck(std::unique_ptr<ApiKeyFile> keys, std::string process_key = "");
 
   bool has_keys() const { return keys_ != nullptr; }
 
@@ -43,7 +43,7 @@ class CallerCheck {
 
  private:
   const std::unique_ptr<ApiKeyFile> keys_;  // null: none
-  const bool trust_in_process_ = false;
+  const std::string process_key_;
 };
 
 // OK if `callers` is null or lets the caller do what takes `access`.

@@ -14,11 +14,12 @@ ABSL_FLAG(std::string, api_keys, "",
 
 namespace recycling {
 
-absl::StatusOr<std::shared_ptr<const CallerCheck>> CallersFromFlags(bool trust_in_process) {
+absl::StatusOr<std::shared_ptr<const CallerCheck>> CallersFromFlags(
+    const std::string& process_key) {
   const std::string path = absl::GetFlag(FLAGS_api_keys);
   if (path.empty()) return std::make_shared<const CallerCheck>();
   ASSIGN_OR_RETURN(auto keys, ApiKeyFile::Open(path, RealClock()));
-  return std::make_shared<const CallerCheck>(std::move(keys), trust_in_process);
+  return std::make_shared<const CallerCheck>(std::move(keys), process_key);
 }
 
 }  // namespace recycling

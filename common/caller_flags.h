@@ -11,7 +11,8 @@ namespace recycling {
 
 // Checks by the keys of --api_keys, or none without it; see CallerCheck. InvalidArgument naming the
 // file if it is wrong.
-absl::StatusOr<std::shared_ptr<const CallerCheck>> CallersFromFlags(bool trust_in_process = false);
+absl::StatusOr<std::shared_ptr<const CallerCheck>> CallersFromFlags(
+    const std::string& process_key = "");
 
 }  // namespace recycling
 

@@ -1,7 +1,5 @@
 #include "common/keyed_channel.h"
 
-#include <grpcpp/support/client_interceptor.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -49,14 +47,21 @@ class AddKeyFactory final : public grpc::experimental::ClientInterceptorFactoryI
 
 }  // namespace
 
+std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> KeyInterceptors(
+    const std::string& key) {
+  std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> factories;
+  if (!key.empty()) {
+    factories.push_back(std::make_unique<AddKeyFactory>(absl::StrCat("Bearer ", key)));
+  }
+  return factories;
+}
+
 std::shared_ptr<grpc::Channel> CreateKeyedChannel(
     const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
     const grpc::ChannelArguments& arguments, const std::string& key) {
   if (key.empty()) return grpc::CreateCustomChannel(address, credentials, arguments);
-  std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> factories;
-  factories.push_back(std::make_unique<AddKeyFactory>(absl::StrCat("Bearer ", key)));
   return grpc::experimental::CreateCustomChannelWithInterceptors(address, credentials, arguments,
-                                                                 std::move(factories));
+                                                                 KeyInterceptors(key));
 }
 
 absl::StatusOr<std::string> ReadKeyFile(const std::string& what, const std::string& path) {

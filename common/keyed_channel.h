@@ -3,9 +3,11 @@
 #define RECYCLING_COMMON_KEYED_CHANNEL_H_
 
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/support/client_interceptor.h>
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -16,6 +18,10 @@ namespace recycling {
 std::shared_ptr<grpc::Channel> CreateKeyedChannel(
     const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
     const grpc::ChannelArguments& arguments, const std::string& key);
+
+// What makes a channel's calls carry `key`; nothing if it is empty.
+std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> KeyInterceptors(
+    const std::string& key);
 
 // The key in the file at `path`: its one line. InvalidArgument naming `what` and the path, and
 // never the key, if the file cannot be read or holds none.

@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/keyed_channel.h"
 #include "common/status_macros.h"
 
 namespace recycling {
@@ -176,10 +177,10 @@ void RpcServer::SetServing(bool serving) {
   }
 }
 
-std::shared_ptr<grpc::Channel> RpcServer::InProcessChannel() {
+std::shared_ptr<grpc::Channel> RpcServer::InProcessChannel(const std::string& key) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(max_message_bytes_);
-  return server_->InProcessChannel(arguments);
+  return server_->experimental().InProcessChannelWithInterceptors(arguments, KeyInterceptors(key));
 }
 
 void RpcServer::Shutdown(absl::Duration grace) {

@@ -87,7 +87,8 @@ class RpcServer {
   // Health of every name given to Start.
   void SetServing(bool serving);
 
-  std::shared_ptr<grpc::Channel> InProcessChannel();
+  // Every call carries `authorization: Bearer KEY`, unless `key` is empty.
+  std::shared_ptr<grpc::Channel> InProcessChannel(const std::string& key = "");
 
   // Health goes to NOT_SERVING, new calls are refused, running ones get `grace` to end and are
   // cancelled then. Returns when the last one is gone. Idempotent.

@@ -7,6 +7,7 @@
 #include "absl/flags/declare.h"
 #include "absl/flags/flag.h"
 #include "absl/strings/str_join.h"
+#include "common/api_keys.h"
 #include "common/caller_flags.h"
 #include "common/log.h"
 #include "common/metrics_flags.h"
@@ -33,20 +34,24 @@ ABSL_FLAG(std::vector<std::string>, peer_listen, {},
 namespace recycling {
 namespace {
 
-// `peers` serves verifier and drafter, and must outlive the gateway.
-absl::StatusOr<std::unique_ptr<gateway::GatewayServer>> MakeGateway(RpcServer& peers) {
+// `peers` serves verifier and drafter to who has `process_key`, and must outlive the gateway.
+absl::StatusOr<std::unique_ptr<gateway::GatewayServer>> MakeGateway(
+    RpcServer& peers, const std::string& process_key) {
   gateway::GatewayOptions options = gateway::OptionsFromFlags();
   ASSIGN_OR_RETURN(options.callers, CallersFromFlags());
   options.verifiers = {{.address = "in-process verifier"}};
   options.drafters = {{.address = "in-process drafter"}};
-  options.channel = [&peers](const std::string&) { return peers.InProcessChannel(); };
+  options.channel = [&peers, process_key](const std::string&) {
+    return peers.InProcessChannel(process_key);
+  };
   return gateway::CreateGateway(options);
 }
 
 // Serves until a stop signal. What is made later uses what is made earlier.
 absl::Status Run() {
   ASSIGN_OR_RETURN(auto verifier_options, verifier::OptionsFromFlags());
-  ASSIGN_OR_RETURN(verifier_options.callers, CallersFromFlags(/*trust_in_process=*/true));
+  ASSIGN_OR_RETURN(const std::string process_key, NewApiKey());
+  ASSIGN_OR_RETURN(verifier_options.callers, CallersFromFlags(process_key));
   ASSIGN_OR_RETURN(const auto verifier, verifier::VerifierServer::Create(verifier_options));
   drafter::DrafterOptions drafter_options = drafter::OptionsFromFlags();
   drafter_options.callers = verifier_options.callers;
@@ -59,7 +64,7 @@ absl::Status Run() {
       RpcServer::Start(peer_options, {verifier->service(), drafter->service()},
                        {verifier::VerifierServer::full_name(), drafter::kDrafterServiceName}));
   peers->SetServing(true);
-  ASSIGN_OR_RETURN(const auto gateway, MakeGateway(*peers));
+  ASSIGN_OR_RETURN(const auto gateway, MakeGateway(*peers, process_key));
   ASSIGN_OR_RETURN(const auto server,
                    StartService(options, absl::GetFlag(FLAGS_listen), gateway->service(),
                                 gateway::GatewayServer::full_name()));

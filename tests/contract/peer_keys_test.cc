@@ -43,9 +43,9 @@ class PeerKeysTest : public ::testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  std::shared_ptr<const CallerCheck> Callers(bool trust_in_process = false) {
+  std::shared_ptr<const CallerCheck> Callers(const std::string& process_key = "") {
     return std::make_shared<const CallerCheck>(*ApiKeyFile::Open(folder_ + "/keys", clock_),
-                                               trust_in_process);
+                                               process_key);
   }
   void Serve(grpc::Service* service) {
     auto server = RpcServer::Start({.listen = {"127.0.0.1:0"}}, {service}, {});
@@ -189,17 +189,17 @@ TEST_F(PeerKeysTest, EveryCallOfTheVerifierTakesAKeyForInference) {
 }
 
 TEST_F(PeerKeysTest, TheSameProcessNeedsNoKeyWhereItIsTrustedButForAdministration) {
-  const auto drafter = drafter::CreateDrafter({.callers = Callers(/*trust_in_process=*/true)});
+  const auto drafter = drafter::CreateDrafter({.callers = Callers("process")});
   ASSERT_THAT(drafter, IsOk());
   Serve((*drafter)->service());
-  const auto inside = drafter::v1::DrafterService::NewStub(server_->InProcessChannel());
+  const auto inside = drafter::v1::DrafterService::NewStub(server_->InProcessChannel("process"));
   for (const StatusCode code : Codes(DraftCalls(*inside))) {
     EXPECT_NE(code, StatusCode::UNAUTHENTICATED);
   }
   for (const StatusCode code : Codes(MatrixCalls(*inside))) {
     EXPECT_EQ(code, StatusCode::UNAUTHENTICATED);
   }
-  const auto outside = drafter::v1::DrafterService::NewStub(With(""));
+  const auto outside = drafter::v1::DrafterService::NewStub(server_->InProcessChannel());
   for (const StatusCode code : Codes(DraftCalls(*outside))) {
     EXPECT_EQ(code, StatusCode::UNAUTHENTICATED);
   }
