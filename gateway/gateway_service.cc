@@ -178,16 +178,16 @@ void GatewayService::Run(Generation& generation) {
 }
 
 void GatewayService::Drain(absl::Duration grace) {
+  const absl::Duration over = clock_.Monotonic() + grace;
   queue_.Drain();
-  if (AwaitIdle(grace)) return;
+  if (AwaitIdle(over)) return;
   streams_.InterruptAll(absl::UnavailableError("the gateway drains and its grace time is over"));
-  AwaitIdle(kLastWords);
+  AwaitIdle(clock_.Monotonic() + kLastWords);
   streams_.DropAll();
-  AwaitIdle(kLastWords);
+  AwaitIdle(clock_.Monotonic() + kLastWords);
 }
 
-bool GatewayService::AwaitIdle(absl::Duration at_most) {
-  const absl::Duration until = clock_.Monotonic() + at_most;
+bool GatewayService::AwaitIdle(absl::Duration until) {
   Mutex mutex;
   CondVar never;
   while (queue_.Counts().running > 0 || streams_.Counts().open > 0) {

@@ -108,7 +108,7 @@ class GatewayService final : public GatewayServiceBase {
   int Capacity() const;
   absl::Duration MonotonicDeadline(absl::Time deadline) const;
   absl::Duration Tick();
-  bool AwaitIdle(absl::Duration at_most);
+  bool AwaitIdle(absl::Duration until);  // Clock::Monotonic(); false if it was reached
   void FillStats(v1::GetStatsResponse* response) const;
   void Run(Generation& generation);
   absl::Status Plan(Generation& generation);
