@@ -241,12 +241,15 @@ TEST_F(GatewayServiceTest, ADrafterThatMisbehavesChangesNoToken) {
       {DraftFault::kStale, v1::FALLBACK_REASON_STALE},
       {DraftFault::kLengthsDiffer, v1::FALLBACK_REASON_MALFORMED},
       {DraftFault::kCycle, v1::FALLBACK_REASON_MALFORMED}};
-  AddVerifier();
-  std::atomic<DraftFault> fault = DraftFault::kNone;
-  AddDrafter({.fault = [&](std::uint64_t) { return fault.load(); }});
-  Start();
   for (const auto& [which, reason] : faults) {
-    fault = which;
+    // Each fault meets a gateway that has not ejected the drafter yet.
+    verifiers_.clear();
+    drafters_.clear();
+    options_.verifiers.clear();
+    options_.drafters.clear();
+    AddVerifier();
+    AddDrafter({.fault = [fault = which](std::uint64_t) { return fault; }});
+    Start();
     AwaitStats([](const v1::GetStatsResponse& stats) { return stats.peers(1).ready(); });
     const Generated generated =
         Generate("prompt_ids { ids: [5, 6, 7] } sampling { max_tokens: 12 }");

@@ -28,6 +28,7 @@ TEST(MethodListTest, NoMethodOfAServiceIsLeftOutAndMessagesAreItsOwn) {
       for (int i = 0; i < service->method_count(); ++i) {
         const auto* method = service->method(i);
         const std::string path = "/" + service->full_name() + "/" + method->name();
+        if (method->name() == "Drain") continue;  // obeyed, it ends the service under attack
         bool found = false;
         for (const Method& listed : methods) {
           if (listed.path != path) continue;

@@ -393,7 +393,7 @@ TEST_F(CliTest, BenchSaysWhereOutputsDifferAndExitsOne) {
 TEST_F(CliTest, StatsShowsTotalsAndPeers) {
   const ProcessResult result = Run({"stats"});
   EXPECT_EQ(result.exit_code, 0);
-  EXPECT_THAT(result.out, HasSubstr("0 running, 7 succeeded, 0 failed"));
+  EXPECT_THAT(result.out, HasSubstr("0 running of 0, 0 waiting, 7 succeeded, 0 failed"));
   EXPECT_THAT(result.out, HasSubstr("drafter:1: not ready, 0 running: no\\x1b answer\n"));
   const std::vector<Json> lines = Lines(Run({"stats", "--json"}).out);
   ASSERT_EQ(lines.size(), 1U);

@@ -65,7 +65,7 @@ class FailoverTest : public testing::Test {
       if (!busy.empty()) disturb(busy);
     });
     EXPECT_TRUE(got.SameTokens(expected)) << got.ForPeople() << expected.ForPeople();
-    EXPECT_EQ(got.final.speculation().moves(), 1u) << got.ForPeople();
+    EXPECT_GE(got.final.speculation().moves(), 1u) << got.ForPeople();
   }
 
   Cluster cluster_;
