@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/build_version.h"
 #include "common/call_metadata.h"
 #include "common/proto_convert.h"
@@ -188,12 +189,9 @@ void GatewayService::Drain(absl::Duration grace) {
 }
 
 bool GatewayService::AwaitIdle(absl::Duration until) {
-  Mutex mutex;
-  CondVar never;
   while (queue_.Counts().running > 0 || streams_.Counts().open > 0) {
     if (clock_.Monotonic() >= until) return false;
-    MutexLock lock(mutex);
-    never.WaitFor(mutex, kIdleChecks);
+    absl::SleepFor(kIdleChecks);
   }
   return true;
 }
