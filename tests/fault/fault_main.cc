@@ -242,10 +242,7 @@ class Run {
           memory_[name].push_back(facts.resident_kib);
         }
       }
-      const auto crashed = fleet_->Crashed();
-      if (status.ok() && !crashed.empty()) {
-        status = absl::InternalError("crashed: " + absl::StrJoin(crashed, ", "));
-      }
+      if (status.ok()) status = fleet_->CheckNoneCrashed();
       absl::SleepFor(absl::Milliseconds(10));
     }
     for (const FaultLane& lane : lanes) {
@@ -255,26 +252,16 @@ class Run {
   }
 
   absl::Status AfterStorm() {
-    const auto crashed = fleet_->Crashed();
-    if (!crashed.empty()) {
-      return absl::InternalError("crashed: " + absl::StrJoin(crashed, ", "));
-    }
+    RETURN_IF_ERROR(fleet_->CheckNoneCrashed());
     const absl::Status quiet = fleet_->AwaitQuiet(kQuietPatience);
     if (!quiet.ok()) Leak(std::string(quiet.message()));
     const int spare = absl::GetFlag(FLAGS_descriptors);
-    std::map<std::string, ProcessFacts> after;
-    Eventually(kQuietPatience, [&] {
-      after = fleet_->SurvivorFacts();
-      for (const auto& [name, before] : before_) {
-        if (after[name].descriptors > before.descriptors + spare) return false;
-        if (after[name].threads > before.threads + spare) return false;
-      }
-      return true;
-    });
+    std::map<std::string, ProcessFacts> after =
+        fleet_->AwaitReleased(before_, spare, kQuietPatience);
     for (const auto& [name, before] : before_) {
       const ProcessFacts& now = after[name];
       growth_[name] = {before.ForPeople(), now.ForPeople()};
-      if (now.descriptors > before.descriptors + spare || now.threads > before.threads + spare) {
+      if (HoldsMore(now, before, spare)) {
         Leak(absl::StrCat(name, ": ", before.ForPeople(), ", later ", now.ForPeople()));
       }
       CheckMemory(name, before, now);

@@ -2,10 +2,12 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
@@ -136,14 +138,27 @@ bool Fleet::Ready(const Member& member) const {
   return true;
 }
 
-std::vector<std::string> Fleet::Crashed() const {
+absl::Status Fleet::CheckNoneCrashed() const {
   std::vector<std::string> names;
   for (int role = 0; role < kRoles; ++role) {
     for (const auto& member : of(role)) {
       if (Undisturbed(*member) && !Runs(*member)) names.push_back(member->name);
     }
   }
-  return names;
+  if (names.empty()) return absl::OkStatus();
+  return absl::InternalError("crashed: " + absl::StrJoin(names, ", "));
+}
+
+std::map<std::string, ProcessFacts> Fleet::AwaitReleased(
+    const std::map<std::string, ProcessFacts>& before, int spare, absl::Duration patience) const {
+  std::map<std::string, ProcessFacts> now;
+  Eventually(patience, [&] {
+    now = SurvivorFacts();
+    return std::none_of(before.begin(), before.end(), [&](const auto& entry) {
+      return HoldsMore(now[entry.first], entry.second, spare);
+    });
+  });
+  return now;
 }
 
 std::string Fleet::Busy() const {

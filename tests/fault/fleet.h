@@ -67,14 +67,18 @@ class Fleet {
   // peer is ready at every undisturbed gateway.
   bool Ready(const Member& member) const;
 
-  // Every member whose program has ended without a fault that ends it.
-  std::vector<std::string> Crashed() const;
+  // Internal naming every member whose program has ended without a fault that ends it.
+  absl::Status CheckNoneCrashed() const;
 
   // Waits until no request, sequence or session is left in any service; else what is.
   absl::Status AwaitQuiet(absl::Duration patience) const;
 
   // What the first member of each role holds, by name.
   std::map<std::string, ProcessFacts> SurvivorFacts() const;
+
+  // The same once none of `before` HoldsMore by `spare`, or as it is after `patience`.
+  std::map<std::string, ProcessFacts> AwaitReleased(
+      const std::map<std::string, ProcessFacts>& before, int spare, absl::Duration patience) const;
 
   // Empty if it does not answer.
   gateway::v1::GetStatsResponse Stats(const Member& gateway) const;

@@ -17,7 +17,6 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "common/program.h"
 #include "common/status_macros.h"
@@ -180,7 +179,7 @@ class Run {
     }
     absl::Time next_sample = begin;
     while (minutes > 0 ? absl::Now() < end : attacks_made_ < most) {
-      if (!fleet_->Crashed().empty()) break;
+      if (!fleet_->CheckNoneCrashed().ok()) break;
       if (absl::Now() >= next_sample) {
         next_sample += kBetweenSamples;
         Sample();
@@ -203,30 +202,17 @@ class Run {
   }
 
   absl::Status Afterwards() {
-    const auto crashed = fleet_->Crashed();
-    if (!crashed.empty()) {
-      return absl::InternalError("crashed: " + absl::StrJoin(crashed, ", "));
-    }
+    RETURN_IF_ERROR(fleet_->CheckNoneCrashed());
     if (figures_.mismatches > 0) wrong_.push_back("outputs of good clients differ");
     if (figures_.unexplained > 0) wrong_.push_back("good clients got errors");
     if (figures_.finished == 0) wrong_.push_back("no good client was served");
     const absl::Status quiet = fleet_->AwaitQuiet(kQuietPatience);
     if (!quiet.ok()) wrong_.push_back("left: " + std::string(quiet.message()));
     const int spare = absl::GetFlag(FLAGS_descriptors);
-    std::map<std::string, ProcessFacts> after;
-    const auto more = [&](const std::string& name) {
-      return after[name].descriptors > before_[name].descriptors + spare ||
-             after[name].threads > before_[name].threads + spare;
-    };
-    Eventually(kQuietPatience, [&] {
-      after = fleet_->SurvivorFacts();
-      for (const auto& [name, facts] : before_) {
-        if (more(name)) return false;
-      }
-      return true;
-    });
+    std::map<std::string, ProcessFacts> after =
+        fleet_->AwaitReleased(before_, spare, kQuietPatience);
     for (const auto& [name, facts] : before_) {
-      if (more(name)) wrong_.push_back("left more than before: " + name);
+      if (HoldsMore(after[name], facts, spare)) wrong_.push_back("left more than before: " + name);
       CheckMemory(name, facts, after[name]);
     }
     return absl::OkStatus();

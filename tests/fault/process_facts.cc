@@ -45,6 +45,10 @@ absl::StatusOr<ProcessFacts> ReadProcessFacts(pid_t pid) {
   return facts;
 }
 
+bool HoldsMore(const ProcessFacts& now, const ProcessFacts& before, int spare) {
+  return now.descriptors > before.descriptors + spare || now.threads > before.threads + spare;
+}
+
 std::int64_t Growth(std::span<const std::int64_t> series) {
   if (series.size() < 8) return 0;
   const std::size_t quarter = series.size() / 4;

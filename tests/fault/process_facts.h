@@ -23,6 +23,9 @@ struct ProcessFacts {
 // NotFound if there is no such process, or none that may be looked into.
 absl::StatusOr<ProcessFacts> ReadProcessFacts(pid_t pid);
 
+// More than `spare` descriptors or threads more than before.
+bool HoldsMore(const ProcessFacts& now, const ProcessFacts& before, int spare);
+
 // How a series of measurements, equally far apart, goes on: the median of its last quarter less
 // that of its second one. The first quarter, in which caches fill, does not count. 0 below eight
 // values.
