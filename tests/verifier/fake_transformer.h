@@ -19,10 +19,11 @@
 namespace recycling::verifier {
 
 // A cache whose rows hold one number for the key: the token.
-inline std::unique_ptr<KvCache> FakeKvCache(std::uint32_t context_length, int slots) {
+inline std::unique_ptr<KvCache> FakeKvCache(std::uint32_t context_length, int slots,
+                                            std::uint64_t max_bytes = 0) {
   ModelConfig config;
   config.layers = config.kv_heads = config.key_length = config.value_length = 1;
-  return *KvCache::Create(config, KvType::kF32, context_length, slots);
+  return *KvCache::Create(config, KvType::kF32, context_length, slots, max_bytes);
 }
 
 class FakeTransformer final : public Transformer {

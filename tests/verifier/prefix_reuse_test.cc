@@ -7,6 +7,7 @@
 
 #include "tests/doubles/matchers.h"
 #include "tests/verifier/fake_transformer.h"
+#include "tests/verifier/open_later.h"
 #include "verifier/scheduler.h"
 
 namespace recycling::verifier {
@@ -28,10 +29,7 @@ class PrefixReuseTest : public ::testing::Test {
 
   // `pages` are the bound; 0: what the slots may need.
   void Start(int pages, FakeTransformer::Hook hook = nullptr) {
-    ModelConfig config;
-    config.layers = config.kv_heads = config.key_length = config.value_length = 1;
-    auto cache = *KvCache::Create(config, KvType::kF32, kContext, 4,
-                                  static_cast<std::uint64_t>(pages) * kPageBytes);
+    auto cache = FakeKvCache(kContext, 4, static_cast<std::uint64_t>(pages) * kPageBytes);
     scheduler_ = std::make_unique<Scheduler>(
         std::make_unique<FakeTransformer>(
             kVocab, kContext,
@@ -46,17 +44,8 @@ class PrefixReuseTest : public ::testing::Test {
         SchedulerOptions{.vocab_size = kVocab, .k = 4, .max_tree_nodes = 16, .prefill_chunk = 100});
   }
 
-  struct Opened {
-    std::unique_ptr<Sequence> sequence;
-    std::shared_future<absl::StatusOr<OpenResult>> result;
-  };
-
   absl::StatusOr<Opened> OpenLater(SequenceOptions options) {
-    auto promise = std::make_shared<std::promise<absl::StatusOr<OpenResult>>>();
-    auto sequence = scheduler_->Open(
-        std::move(options), [promise](auto result) { promise->set_value(std::move(result)); });
-    if (!sequence.ok()) return sequence.status();
-    return Opened{*std::move(sequence), promise->get_future().share()};
+    return verifier::OpenLater(*scheduler_, std::move(options));
   }
 
   // Everything that came of one sequence, which is gone then.

@@ -10,6 +10,7 @@
 #include "tests/doubles/fake_clock.h"
 #include "tests/doubles/matchers.h"
 #include "tests/verifier/fake_transformer.h"
+#include "tests/verifier/open_later.h"
 
 namespace recycling::verifier {
 namespace {
@@ -54,17 +55,8 @@ class SchedulerTest : public ::testing::Test {
                                     clock_);
   }
 
-  struct Opened {
-    std::unique_ptr<Sequence> sequence;
-    std::shared_future<absl::StatusOr<OpenResult>> result;
-  };
-
   absl::StatusOr<Opened> OpenLater(SequenceOptions options) {
-    auto promise = std::make_shared<std::promise<absl::StatusOr<OpenResult>>>();
-    auto sequence = scheduler_->Open(
-        std::move(options), [promise](auto result) { promise->set_value(std::move(result)); });
-    if (!sequence.ok()) return sequence.status();
-    return Opened{*std::move(sequence), promise->get_future().share()};
+    return verifier::OpenLater(*scheduler_, std::move(options));
   }
 
   // Opens and waits; the sequence must open.
