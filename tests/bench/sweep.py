@@ -10,7 +10,6 @@ anew for each measurement; automatic and fixed drafting each run beside their ow
       --prompts prompts.jsonl --report sweep.md --json sweep.json
 """
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -150,15 +149,8 @@ def main(argv):
         for sweep in sweeps:
             run_model(run, sweep, peer)
         text = "".join(f"- {line}\n" for line in header) + "\n" + "\n".join(sweep.markdown() for sweep in sweeps)
-        if a.json:
-            with open(a.json, "w", encoding="utf-8") as out:
-                json.dump({"conditions": header, "sweeps": [line for sweep in sweeps for line in sweep.to_json()]}, out,
-                          indent=1)
-    if a.report:
-        with open(a.report, "w", encoding="utf-8") as out:
-            out.write(text)
-    else:
-        print(text)
+    table.write_results(a, text, {"conditions": header,
+                                  "sweeps": [line for sweep in sweeps for line in sweep.to_json()]})
 
 
 if __name__ == "__main__":

@@ -488,6 +488,18 @@ def parse(argv):
     return a
 
 
+def write_results(a, text, data):
+    """The text to --report or standard output, the data to --json."""
+    if a.json:
+        with open(a.json, "w", encoding="utf-8") as out:
+            json.dump(data, out, indent=1)
+    if a.report:
+        with open(a.report, "w", encoding="utf-8") as out:
+            out.write(text)
+    else:
+        print(text)
+
+
 def main(argv):
     a = parse(argv)
     with tempfile.TemporaryDirectory(prefix="recycling-table-") as folder:
@@ -501,15 +513,7 @@ def main(argv):
         for row in run.rows.values():
             row.note = row.note or "not measured in this run" if row.value is None else row.note
         text = report(run, header)
-        if a.json:
-            with open(a.json, "w", encoding="utf-8") as out:
-                json.dump({"conditions": header, "rows": figures.to_json(run.rows.values()), "raw": run.raw}, out,
-                          indent=1)
-    if a.report:
-        with open(a.report, "w", encoding="utf-8") as out:
-            out.write(text)
-    else:
-        print(text)
+    write_results(a, text, {"conditions": header, "rows": figures.to_json(run.rows.values()), "raw": run.raw})
 
 
 if __name__ == "__main__":
