@@ -89,7 +89,7 @@ def run_model(run, sweep, peer):
                           verifier_flags=[f"--max_sequences={max(most, 8)}"]) as cluster:
         for seed in range(a.repeats):
             for concurrency in a.concurrency:
-                for mode in (AUTO, FIXED):
+                for mode in a.drafting:
                     table.say(f"{sweep.name}, round {seed + 1} of {a.repeats}, {concurrency} clients, {mode}")
                     cluster.fresh()
                     sweep.add_pair(concurrency, mode, cluster.concurrent(
@@ -108,6 +108,7 @@ def parse(argv):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--concurrency", default="1,2,4,8,16,32", help="clients at once (default: %(default)s)")
     p.add_argument("--on", default="default,grown", help="models: the default one, the grown one (default: %(default)s)")
+    p.add_argument("--drafting", default="auto,fixed", help="each beside drafting off (default: %(default)s)")
     p.add_argument("--temperature", type=float, default=0.6, help="with top_p 0.95; 0: greedy (default: %(default)s)")
     p.add_argument("--context", type=int, default=1024,
                    help="tokens of prompt and output that a slot of llama.cpp's has (default: %(default)s)")
@@ -116,10 +117,12 @@ def parse(argv):
     own, rest = p.parse_known_args(argv)
     a = table.parse([*rest, *(["--report", own.report] if own.report else [])])
     a.concurrency = [int(number) for number in own.concurrency.split(",")]
-    a.on, a.json, a.context = own.on.split(","), own.json, own.context
+    a.on, a.drafting, a.json, a.context = own.on.split(","), own.drafting.split(","), own.json, own.context
     a.sampling = (own.temperature, 0.95) if own.temperature > 0 else table.GREEDY
     if unknown := set(a.on) - {"default", "grown"}:
         p.error(f"--on: got {', '.join(sorted(unknown))}, expected default, grown or both")
+    if unknown := set(a.drafting) - {AUTO, FIXED}:
+        p.error(f"--drafting: got {', '.join(sorted(unknown))}, expected auto, fixed or both")
     if min(a.concurrency) < 1:
         p.error("--concurrency: expected numbers of at least 1")
     if a.quick:
