@@ -31,23 +31,14 @@ EmissionRules RulesOf(const DecodeRequest& request, const VerifierInfo& info) {
       .stop = request.stop};
 }
 
-OpenSequence OpenOf(const DecodeRequest& request) {
-  const bool drafts = request.speculation != Speculation::kOff;
-  return {.prompt_ids = request.prompt_ids,
-          .generated_ids = {},
-          .sampling = request.sampling,
-          .learn_last = drafts ? request.learn_last : 0,
-          .want_candidates = drafts,
-          .tenant = request.tenant};
-}
-
 }  // namespace
 
 DecodeLoop::DecodeLoop(DecodeRequest request, DecodeParts parts)
     : request_(std::move(request)),
       parts_(std::move(parts)),
       emission_(RulesOf(request_, parts_.verifier->info()), parts_.token_bytes),
-      sequence_({.open = OpenOf(request_),
+      guarded_(request_.speculation == Speculation::kAuto),
+      sequence_({.open = ToOpen(),
                  .tenant = request_.tenant,
                  .deadline = request_.deadline,
                  .origin = request_.origin},
@@ -64,6 +55,20 @@ DecodeLoop::DecodeLoop(DecodeRequest request, DecodeParts parts)
                     parts_.drafters, parts_.clock);
 }
 
+// What is opened in a pause and does not teach needs no candidates, and goes without them for good.
+OpenSequence DecodeLoop::ToOpen() {
+  Follow(parts_.verifier->address());
+  const bool drafts = request_.speculation != Speculation::kOff;
+  const bool pauses = guarded_ && parts_.ledger.Pauses(kind_);
+  if (pauses) teaches_ = parts_.ledger.Teach(kind_);
+  return {.prompt_ids = request_.prompt_ids,
+          .generated_ids = {},
+          .sampling = request_.sampling,
+          .learn_last = drafts ? request_.learn_last : 0,
+          .want_candidates = drafts && (!pauses || teaches_),
+          .tenant = request_.tenant};
+}
+
 DecodeOutcome DecodeLoop::Run(const std::function<void(OutputDelta)>& show) {
   absl::Status status = Open();
   step_begin_ = parts_.clock.Monotonic();
@@ -71,10 +76,11 @@ DecodeOutcome DecodeLoop::Run(const std::function<void(OutputDelta)>& show) {
   while (status.ok() && !emission_.finish().has_value()) status = Step(show);
   sequence_.Close();
   DecodeOutcome outcome = Summary(std::move(status));
-  if (observation_.has_value()) {
+  if (observation_.has_value() && MayTeach()) {
     drafting_->Ask({.step = step_, .observation = std::exchange(observation_, std::nullopt)});
   }
-  if (guard_.has_value()) parts_.ledger.KeepGuard(kind_, *guard_);
+  TellGuardNothing();
+  if (teaches_) parts_.ledger.StopTeaching(kind_);
   drafting_.reset();
   return outcome;
 }
@@ -98,16 +104,23 @@ absl::Status DecodeLoop::Open() {
   return absl::OkStatus();
 }
 
-// What is known of a verifier is not known of another one.
 void DecodeLoop::FollowVerifier() {
   const std::string& address = sequence_.verifier().address();
-  if (!drafting_.has_value() || address == verifier_) return;
-  if (guard_.has_value()) parts_.ledger.KeepGuard(kind_, *guard_);
+  if (address != verifier_) Follow(address);
+}
+
+// What is known of a verifier is not known of another one.
+void DecodeLoop::Follow(const std::string& address) {
+  TellGuardNothing();
+  if (std::exchange(teaches_, false)) parts_.ledger.StopTeaching(kind_);
   verifier_ = address;
   kind_ = absl::StrCat(request_.tenant, "\n", address);
   pass_costs_.clear();
   others_ = {};
-  if (request_.speculation == Speculation::kAuto) guard_ = parts_.ledger.guard(kind_);
+}
+
+void DecodeLoop::TellGuardNothing() {
+  if (std::exchange(asked_guard_, false)) parts_.ledger.Unasked(kind_);
 }
 
 absl::Status DecodeLoop::Step(const std::function<void(OutputDelta)>& show) {
@@ -183,9 +196,10 @@ void DecodeLoop::JudgeStep(const StepTimes& times, const StepVerified& verified)
     if (times.draft_inside.has_value()) drafted = times.overhead();
     parts_.ledger.RecordOverhead(kind_, plain_overhead, drafted);
   }
-  if (guard_.has_value() && times.moved == absl::ZeroDuration()) {
+  if (guarded_ && times.moved == absl::ZeroDuration()) {
     JudgeDrafting(times, verified, plain_overhead);
   }
+  TellGuardNothing();
 }
 
 void DecodeLoop::JudgeDrafting(const StepTimes& times, const StepVerified& verified,
@@ -205,11 +219,18 @@ void DecodeLoop::JudgeDrafting(const StepTimes& times, const StepVerified& verif
     took = std::max(absl::ZeroDuration(), took - std::min(verified.queue, times.verify));
     plain = PassCostAt(pass_costs_, 1) + plain_beyond;
   }
-  if (times.waited && !pass_costs_.empty()) {
-    guard_->Asked(static_cast<int>(records_.back().tokens), took, plain, others_.tokens);
+  if (asked_guard_ && times.waited && !pass_costs_.empty()) {
+    asked_guard_ = false;
+    parts_.ledger.Asked(kind_, static_cast<int>(records_.back().tokens), took, plain,
+                        others_.tokens);
   } else if (paused_) {
-    guard_->Paused(took, others_.tokens);
+    parts_.ledger.Paused(kind_, took, others_.tokens);
   }
+}
+
+bool DecodeLoop::MayTeach() {
+  if (paused_ && !teaches_) teaches_ = parts_.ledger.Teach(kind_);
+  return !paused_ || teaches_;
 }
 
 void DecodeLoop::AskForDraft() {
@@ -219,11 +240,13 @@ void DecodeLoop::AskForDraft() {
   constexpr std::uint32_t kDeepest = std::numeric_limits<int>::max();
   const int max_depth = static_cast<int>(std::min(emission_.allowed() - 1, kDeepest));
   const bool could_ask = max_nodes > 0 && max_depth > 0;
-  paused_ = could_ask && guard_.has_value() && !guard_->asks();
+  asked_guard_ = could_ask && guarded_ && parts_.ledger.Ask(kind_);
+  paused_ = could_ask && guarded_ && !asked_guard_;
   if (paused_ && observation_.has_value() && IsChain(*observation_) &&
       observation_->tokens.size() < kHeldRows) {
     return;
   }
+  if (observation_.has_value() && !MayTeach()) observation_.reset();
   DraftStep step{.step = step_,
                  .prompt = std::nullopt,
                  .observation = std::exchange(observation_, std::nullopt),
@@ -242,7 +265,7 @@ void DecodeLoop::AskForDraft() {
 }
 
 std::vector<StepCost> DecodeLoop::Prices(int max_nodes) {
-  if (!guard_.has_value()) return {};
+  if (!guarded_) return {};
   const absl::Duration overhead = parts_.ledger.overhead(kind_).drafted.value_or(kUsualOverhead);
   return PriceSteps(pass_costs_, overhead, others_, max_nodes);
 }

@@ -97,12 +97,16 @@ class DecodeLoop {
   void Cancel();
 
  private:
+  OpenSequence ToOpen();
   absl::Status Open();
   void FollowVerifier();
+  void Follow(const std::string& address);
   absl::Status Step(const std::function<void(OutputDelta)>& show);
   void AskForDraft();
   void EndStep(StepTimes times, const StepVerified& verified);
   void JudgeStep(const StepTimes& times, const StepVerified& verified);
+  void TellGuardNothing();
+  bool MayTeach();
   void JudgeDrafting(const StepTimes& times, const StepVerified& verified,
                      absl::Duration plain_overhead);
   void Learn(TokenId root, const std::optional<DraftTree>& asked, StepVerified* verified);
@@ -113,17 +117,18 @@ class DecodeLoop {
   DecodeParts parts_;                 // without the verifier, which is the sequence's
   std::optional<Drafting> drafting_;  // absent: speculation is off
   Emission emission_;
+  const bool guarded_;                // the guard has a say: speculation is automatic
+  std::string verifier_;              // that kind_ is of
+  std::string kind_;                  // of this request in the ledger: tenant and verifier
+  bool teaches_ = false;              // in a pause, for all requests of this kind
+  std::vector<PassCost> pass_costs_;  // as the verifier said last
+  OtherLoad others_;                  // the same
+  bool paused_ = false;               // the guard kept the step from asking
+  bool asked_guard_ = false;          // it let the step ask, and is to hear what came of it
   MovingSequence sequence_;
 
   std::uint64_t step_ = 0;                  // of the request
   std::optional<Observation> observation_;  // of the step before; the drafter has not heard it
-
-  std::string verifier_;              // that kind_ and guard_ are of
-  std::string kind_;                  // of this request in the ledger: tenant and verifier
-  std::optional<DraftGuard> guard_;   // automatic speculation only
-  std::vector<PassCost> pass_costs_;  // as the verifier said last
-  OtherLoad others_;                  // the same
-  bool paused_ = false;               // the guard kept the step from asking
 
   std::optional<OutputDelta> unshown_;  // of the step before
 

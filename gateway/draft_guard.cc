@@ -4,16 +4,27 @@
 
 namespace recycling::gateway {
 
+bool DraftGuard::Ask() {
+  const bool asks = this->asks();
+  if (asks) ++pending_;
+  return asks;
+}
+
+void DraftGuard::Unasked() { pending_ = std::max(0, pending_ - 1); }
+
 void DraftGuard::Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens) {
-  if (plain <= absl::ZeroDuration()) return;  // not known what a plain step takes
+  Unasked();
+  if (plain <= absl::ZeroDuration()) return;       // not known what a plain step takes
+  if (pause_left_ > absl::ZeroDuration()) return;  // others have decided meanwhile
   ++steps_;
   won_ += (tokens + other_tokens) / (1 + other_tokens) * plain - took;
   const absl::Duration allowance = probing_ ? kShare * pause_ : kFirstLoss * plain;
-  if (steps_ >= (probing_ ? kProbe : kWindow) || -won_ > allowance) EndWindow(other_tokens);
+  const double window = probing_ ? kProbe : kWindow * (1 + other_tokens);
+  if (steps_ >= window || -won_ > allowance) EndWindow(other_tokens);
 }
 
 void DraftGuard::Paused(absl::Duration took, double other_tokens) {
-  pause_left_ -= took;
+  pause_left_ -= took / (1 + other_tokens);
   if (1 + other_tokens < (1 + paused_at_) / 2) pause_left_ = absl::ZeroDuration();
 }
 

@@ -5,8 +5,8 @@
 
 namespace recycling::gateway {
 
-// Says step by step whether asking for a draft pays, from what steps took and gave. Time is what it
-// is told; it reads no clock.
+// Says step by step whether asking for a draft pays, from what steps took and gave; of all requests
+// of a kind together. Time is what it is told; it reads no clock.
 //
 //   asking --a window of steps has lost time--> paused --the pause is over--> probing
 //      ^                                           ^                             |  |
@@ -17,14 +17,15 @@ namespace recycling::gateway {
 //     is negative it has lost as much. Where other sequences are given A tokens in the meantime,
 //     all of them wait for it, and a token is worth what the plain step takes / (1 + A): it has won
 //     (tokens + A) / (1 + A) x the plain step - what it took.
-//  2. A window is kWindow steps that asked, a probe kProbe. It ends before if it has lost more than
-//     its allowance: kFirstLoss plain steps while asking, kShare of the pause before in a probe.
-//  3. After a window or probe that lost time, steps do not ask until they have taken the loss /
-//     kShare together, and at least twice the pause before, if that was after a loss too; at most
+//  2. A window is kWindow x (1 + A) steps that asked, a probe kProbe. It ends before if it has lost
+//     more than its allowance: kFirstLoss plain steps while asking, kShare of the pause before in a
+//     probe. No more than kProbe steps ask in a probe: one request probes for all.
+//  3. After a window or probe that lost time, steps do not ask until the loss is kShare of the time
+//     that has passed, and at least twice the pause before, if that was after a loss too; at most
 //     kLongest unless the loss demands it. So losses take at most kShare of the time, but for the
-//     one step that goes beyond an allowance.
+//     steps that go beyond an allowance. Where n requests run at once, each of their steps tells
+//     1 / n of the time that passes; 1 + A is taken for n.
 //  4. A verdict holds for the load it was made under: a pause ends when 1 + A has halved since.
-// Copyable, so that the next request of the same kind can begin where the last one ended.
 class DraftGuard {
  public:
   static constexpr int kWindow = 16;
@@ -34,11 +35,19 @@ class DraftGuard {
   static constexpr absl::Duration kLongest = absl::Seconds(30);
 
   // The next step should ask.
-  bool asks() const { return pause_left_ <= absl::ZeroDuration(); }
+  bool asks() const {
+    return pause_left_ <= absl::ZeroDuration() && (!probing_ || steps_ + pending_ < kProbe);
+  }
+
+  // The same, for a step that then does. What came of it is told by Asked or Unasked, once.
+  bool Ask();
 
   // A step that asked gave `tokens` tokens and took `took`, where a plain step takes `plain`, while
   // others were given `other_tokens`.
   void Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens = 0);
+
+  // A step that asked tells nothing.
+  void Unasked();
 
   // A step that did not ask because of the guard.
   void Paused(absl::Duration took, double other_tokens = 0);
@@ -47,6 +56,7 @@ class DraftGuard {
   void EndWindow(double other_tokens);
 
   bool probing_ = false;
+  int pending_ = 0;       // steps that ask now
   int steps_ = 0;         // of this window
   absl::Duration won_;    // in this window; negative: lost
   absl::Duration pause_;  // the last one, zero once a window has won time

@@ -1,6 +1,7 @@
 #include "gateway/draft_ledger.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace recycling::gateway {
 
@@ -31,14 +32,40 @@ void DraftLedger::RecordOverhead(const std::string& kind, absl::Duration plain,
   if (drafted.has_value()) overheads.drafted.Add(*drafted);
 }
 
-DraftGuard DraftLedger::guard(const std::string& kind) {
+bool DraftLedger::Ask(const std::string& kind) {
   MutexLock lock(mutex_);
-  return guards_[kind];
+  return shared_[kind].guard.Ask();
 }
 
-void DraftLedger::KeepGuard(const std::string& kind, const DraftGuard& guard) {
+bool DraftLedger::Pauses(const std::string& kind) {
   MutexLock lock(mutex_);
-  guards_[kind] = guard;
+  return !shared_[kind].guard.asks();
+}
+
+void DraftLedger::Asked(const std::string& kind, int tokens, absl::Duration took,
+                        absl::Duration plain, double other_tokens) {
+  MutexLock lock(mutex_);
+  shared_[kind].guard.Asked(tokens, took, plain, other_tokens);
+}
+
+void DraftLedger::Unasked(const std::string& kind) {
+  MutexLock lock(mutex_);
+  shared_[kind].guard.Unasked();
+}
+
+void DraftLedger::Paused(const std::string& kind, absl::Duration took, double other_tokens) {
+  MutexLock lock(mutex_);
+  shared_[kind].guard.Paused(took, other_tokens);
+}
+
+bool DraftLedger::Teach(const std::string& kind) {
+  MutexLock lock(mutex_);
+  return !std::exchange(shared_[kind].taught, true);
+}
+
+void DraftLedger::StopTeaching(const std::string& kind) {
+  MutexLock lock(mutex_);
+  shared_[kind].taught = false;
 }
 
 }  // namespace recycling::gateway

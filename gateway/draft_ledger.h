@@ -14,13 +14,12 @@
 
 namespace recycling::gateway {
 
-// What requests leave to the ones after them: how long steps take beyond the verifier, and how
-// drafting went, for each kind of request, which is its tenant (whose drafter is always the same)
-// and its verifier. Holds at most `capacity` entries of each kind; the one used least recently
-// makes room. Threads: any.
+// What requests share: how long steps take beyond the verifier, and how drafting goes, for each
+// kind of request, which is its tenant (whose drafter is always the same) and its verifier. Holds
+// at most `capacity` entries of each kind; the one used least recently makes room. Threads: any.
 class DraftLedger {
  public:
-  explicit DraftLedger(std::size_t capacity = 1024) : overheads_(capacity), guards_(capacity) {}
+  explicit DraftLedger(std::size_t capacity = 1024) : overheads_(capacity), shared_(capacity) {}
 
   // Of a step less the time inside the verifier: running means, in which a step weighs at least
   // 1/32 and counts as at most four times the mean, so that one hiccup moves little.
@@ -33,9 +32,18 @@ class DraftLedger {
   void RecordOverhead(const std::string& kind, absl::Duration plain,
                       std::optional<absl::Duration> drafted);
 
-  // As the last request of this kind left it; a new one before the first.
-  DraftGuard guard(const std::string& kind);
-  void KeepGuard(const std::string& kind, const DraftGuard& guard);
+  // The guard of all requests of this kind; see DraftGuard.
+  bool Ask(const std::string& kind);
+  void Asked(const std::string& kind, int tokens, absl::Duration took, absl::Duration plain,
+             double other_tokens);
+  void Unasked(const std::string& kind);
+  bool Pauses(const std::string& kind);  // Ask would be refused
+  void Paused(const std::string& kind, absl::Duration took, double other_tokens);
+
+  // In a pause one request of a kind at a time teaches the drafter, so that what learning costs
+  // does not grow with their number. True: this one does, until StopTeaching.
+  bool Teach(const std::string& kind);
+  void StopTeaching(const std::string& kind);
 
  private:
   // A running mean of microseconds.
@@ -77,9 +85,14 @@ class DraftLedger {
     std::map<std::string, typename std::list<std::pair<std::string, Value>>::iterator> places_;
   };
 
+  struct Shared {
+    DraftGuard guard;
+    bool taught = false;
+  };
+
   Mutex mutex_;
   Recent<Overheads> overheads_ ABSL_GUARDED_BY(mutex_);
-  Recent<DraftGuard> guards_ ABSL_GUARDED_BY(mutex_);
+  Recent<Shared> shared_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace recycling::gateway

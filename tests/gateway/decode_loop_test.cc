@@ -409,6 +409,50 @@ TEST_F(CostlyTreesTest, TheNextRequestOfTheTenantBeginsWhereThisOneEnded) {
   EXPECT_EQ(outcome.speculation.drafted_steps + outcome.speculation.paused_steps, 499u);
 }
 
+TEST_F(CostlyTreesTest, WhatRequestsLoseThatRunAtTheSameTimeCounts) {
+  verifier_options_.on_call = [this](const std::string& call) {
+    if (!call.starts_with("verifier.verify")) return;
+    if (call == "verifier.verify 0") {
+      for (int step = 0; step < 12; ++step) {
+        ledger_.Asked("default\n" + verifier_->address(), 1, absl::Microseconds(1100),
+                      absl::Milliseconds(1), 0);
+      }
+    }
+    clock_.Advance(absl::Microseconds(std::exchange(drafted_, false) ? 1100 : 1000));
+  };
+  const DecodeOutcome outcome = Run({.max_tokens = 40, .node_budget = 8});
+  EXPECT_EQ(Tokens(), Plain(40));
+  EXPECT_EQ(outcome.speculation.drafted_steps, DraftGuard::kWindow - 12u);
+}
+
+// While another request of the tenant teaches, this one only decodes; then it does again.
+TEST_F(CostlyTreesTest, InAPauseOneRequestTeachesForAll) {
+  const std::string kind = "default\n" + doubles::FakeVerifierClient(verifier_options_).address();
+  ledger_.Asked(kind, 1, absl::Milliseconds(100), absl::Milliseconds(1), 0);
+  ASSERT_TRUE(ledger_.Teach(kind));
+  EXPECT_THAT(Run({.max_tokens = 100, .node_budget = 8}).status, IsOk());
+  EXPECT_EQ(Tokens(), Plain(100));
+  EXPECT_EQ(Calls("drafter."), 0);
+  ledger_.StopTeaching(kind);
+  for (int request = 0; request < 2; ++request) {
+    EXPECT_THAT(Run({.max_tokens = 100, .node_budget = 8}).status, IsOk());
+  }
+  EXPECT_EQ(Calls("drafter.observe"), 2 * 5) << "32 rows, three times, and the last two steps";
+}
+
+// However a request ends, others may probe.
+TEST_F(CostlyTreesTest, ARequestThatEndsInAProbeLeavesItToOthers) {
+  const std::string kind = "default\n" + doubles::FakeVerifierClient(verifier_options_).address();
+  ledger_.Asked(kind, 1, absl::Milliseconds(10), absl::Milliseconds(1), 0);
+  ledger_.Paused(kind, absl::Hours(1), 0);
+  verifier_options_.fault = [](std::uint64_t) { return VerifierFault::kError; };
+  verifier_options_.error = absl::InvalidArgumentError("scripted");
+  for (int request = 0; request < 2 * DraftGuard::kProbe; ++request) {
+    EXPECT_FALSE(Run({.max_tokens = 10, .node_budget = 8}).status.ok());
+  }
+  EXPECT_EQ(Calls("drafter.propose"), 2 * DraftGuard::kProbe);
+}
+
 TEST_F(CostlyTreesTest, FixedSpeculationAsksWhateverItCosts) {
   const DecodeOutcome outcome =
       Run({.max_tokens = 20, .speculation = Speculation::kFixed, .node_budget = 8});

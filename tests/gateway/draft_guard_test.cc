@@ -14,7 +14,7 @@ class DraftGuardTest : public ::testing::Test {
  protected:
   // One step that gives `tokens` and takes `took` if it asks; true if it asked.
   bool Step(int tokens, absl::Duration took) {
-    const bool asks = guard_.asks();
+    const bool asks = guard_.Ask();
     clock_.Advance(asks ? took : kPlain);
     if (asks) {
       guard_.Asked(tokens, took, kPlain);
@@ -105,11 +105,54 @@ TEST_F(DraftGuardTest, AProbeThatWinsEndsThePausesAndForgetsThem) {
   EXPECT_LT(PauseNow(), first) << "not twice the pause before";
 }
 
-TEST_F(DraftGuardTest, ACopyGoesOnWhereTheOtherEnded) {
+// Sixteen requests at once: what each adds to the pass in which all are.
+TEST_F(DraftGuardTest, ManyAtOnceLoseNoMoreThanOne) {
+  constexpr int kRequests = 16;
+  absl::Duration first;
+  int probes = 0;
+  for (int pass = 0; pass < 20000; ++pass) {
+    int asked = 0;
+    for (int request = 0; request < kRequests; ++request) asked += guard_.Ask() ? 1 : 0;
+    const absl::Duration took = kPlain * (1 + 0.02 * asked);
+    for (int request = 0; request < kRequests; ++request) {
+      if (request < asked) {
+        guard_.Asked(1, took, took - 0.02 * kPlain, kRequests - 1);
+      } else {
+        guard_.Paused(took, kRequests - 1);
+      }
+    }
+    clock_.Advance(took);
+    lost_ += took - kPlain;
+    if (asked == kRequests) first = lost_;
+    if (asked > 0 && asked < kRequests) {
+      EXPECT_LE(asked, DraftGuard::kProbe);
+      ++probes;
+    }
+  }
+  EXPECT_LE(first, (DraftGuard::kFirstLoss + 1) * kPlain + 16 * 0.02 * kRequests * kPlain);
+  EXPECT_GT(probes, 2);
+  EXPECT_LE(lost_ - first, DraftGuard::kShare * (clock_.Monotonic() - absl::Duration()));
+}
+
+TEST_F(DraftGuardTest, AProbeWaitsForWhatCameOfItsSteps) {
   Step(1, 10 * kPlain);
-  DraftGuard next = guard_;
-  EXPECT_FALSE(next.asks());
-  while (!next.asks()) next.Paused(kPlain);
+  PauseNow();
+  for (int i = 0; i < DraftGuard::kProbe; ++i) EXPECT_TRUE(guard_.Ask());
+  EXPECT_FALSE(guard_.Ask());
+  guard_.Paused(kPlain);
+  EXPECT_FALSE(guard_.Ask());
+  guard_.Unasked();
+  EXPECT_TRUE(guard_.Ask());
+  for (int i = 0; i < DraftGuard::kProbe; ++i) guard_.Asked(2, 1.5 * kPlain, kPlain);
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(guard_.Ask()) << "it has won";
+}
+
+TEST_F(DraftGuardTest, WhatComesBackInAPauseDoesNotMakeItLonger) {
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(guard_.Ask());
+  guard_.Asked(1, 10 * kPlain, kPlain);
+  EXPECT_FALSE(guard_.Ask());
+  for (int i = 1; i < 100; ++i) guard_.Asked(1, 10 * kPlain, kPlain);
+  EXPECT_NEAR(absl::FDivDuration(PauseNow(), kPlain), 9 / DraftGuard::kShare, 1);
 }
 
 // Two tokens in 1.9 plain steps pay for a sequence that is alone; where three others wait as long,
@@ -125,7 +168,7 @@ TEST_F(DraftGuardTest, TheTimeOfOthersCounts) {
   };
   EXPECT_EQ(asked_of(0, 1.9), 1000);
   EXPECT_LT(asked_of(3, 1.9), DraftGuard::kWindow);
-  EXPECT_EQ(asked_of(3, 1.26), DraftGuard::kWindow);
+  EXPECT_EQ(asked_of(3, 1.26), 4 * DraftGuard::kWindow);
   EXPECT_EQ(asked_of(3, 1.24), 1000);
 }
 

@@ -12,7 +12,7 @@ TEST(DraftLedgerTest, KnowsNothingBeforeTheFirstStep) {
   DraftLedger ledger;
   EXPECT_EQ(ledger.overhead("a").plain, std::nullopt);
   EXPECT_EQ(ledger.overhead("a").drafted, std::nullopt);
-  EXPECT_TRUE(ledger.guard("a").asks());
+  EXPECT_TRUE(ledger.Ask("a"));
 }
 
 TEST(DraftLedgerTest, OverheadsAreRunningMeansOfEachPair) {
@@ -35,26 +35,42 @@ TEST(DraftLedgerTest, AHiccupMovesAMeanLittleAndAChangeMovesIt) {
   EXPECT_LT(*ledger.overhead("a").plain, absl::Microseconds(21));
 }
 
-TEST(DraftLedgerTest, AGuardIsKept) {
+TEST(DraftLedgerTest, RequestsOfAKindShareAGuard) {
   DraftLedger ledger;
-  DraftGuard guard = ledger.guard("a");
-  guard.Asked(1, absl::Seconds(1), absl::Milliseconds(1));
-  ledger.KeepGuard("a", guard);
-  EXPECT_FALSE(ledger.guard("a").asks());
-  EXPECT_TRUE(ledger.guard("b").asks());
+  const auto lose = [&](const std::string& kind) {
+    EXPECT_TRUE(ledger.Ask(kind));
+    ledger.Asked(kind, 1, absl::Microseconds(1100), absl::Milliseconds(1), 0);
+  };
+  for (int step = 0; step < DraftGuard::kWindow; ++step) lose("a");
+  lose("b");
+  EXPECT_FALSE(ledger.Ask("a"));
+  EXPECT_TRUE(ledger.Ask("b"));
+  ledger.Unasked("b");
+  ledger.Paused("a", absl::Milliseconds(81), 0);  // 16 x 0.1 / 2 %
+  EXPECT_TRUE(ledger.Ask("a"));
+}
+
+TEST(DraftLedgerTest, OneOfAKindTeachesAtATime) {
+  DraftLedger ledger;
+  EXPECT_TRUE(ledger.Teach("a"));
+  EXPECT_FALSE(ledger.Teach("a"));
+  EXPECT_TRUE(ledger.Teach("b"));
+  ledger.StopTeaching("a");
+  EXPECT_TRUE(ledger.Teach("a"));
 }
 
 TEST(DraftLedgerTest, WhatWasUsedLeastRecentlyMakesRoom) {
   DraftLedger ledger(/*capacity=*/2);
-  DraftGuard paused;
-  paused.Asked(1, absl::Seconds(1), absl::Milliseconds(1));
-  ledger.KeepGuard("a", paused);
-  ledger.KeepGuard("b", paused);
-  EXPECT_FALSE(ledger.guard("a").asks());
-  ledger.KeepGuard("c", paused);
-  EXPECT_FALSE(ledger.guard("a").asks());
-  EXPECT_FALSE(ledger.guard("c").asks());
-  EXPECT_TRUE(ledger.guard("b").asks());
+  const auto pause = [&](const std::string& kind) {
+    ledger.Asked(kind, 1, absl::Seconds(1), absl::Milliseconds(1), 0);
+  };
+  pause("a");
+  pause("b");
+  EXPECT_FALSE(ledger.Ask("a"));
+  pause("c");
+  EXPECT_FALSE(ledger.Ask("a"));
+  EXPECT_FALSE(ledger.Ask("c"));
+  EXPECT_TRUE(ledger.Ask("b"));
 }
 
 }  // namespace
