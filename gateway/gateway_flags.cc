@@ -29,8 +29,10 @@ ABSL_FLAG(int, max_requests, 64,
           "verifiers have room for. Others wait.");
 ABSL_FLAG(int, max_queue, 256,
           "Requests that may wait for their turn, 0 to 65536; one more is refused at once.");
-ABSL_FLAG(absl::Duration, queue_timeout, absl::Seconds(30),
-          "Longest wait for a turn; a request's own deadline may be earlier.");
+ABSL_FLAG(
+    absl::Duration, queue_timeout, absl::Seconds(30),
+    "Longest wait for a turn, and for a verifier while none is ready; a request's own deadline may "
+    "be earlier.");
 ABSL_FLAG(
     int, tenant_concurrency, 0,
     "Requests of one tenant that may run at once, where its key's line gives no limits; others "

@@ -103,10 +103,23 @@ absl::StatusOr<Caller> GatewayService::Identify(const grpc::CallbackServerContex
   return caller;
 }
 
-// Without a verifier requests begin, and say what they miss.
 int GatewayService::Capacity() const {
-  const int room = options_.capacity ? options_.capacity() : 0;
-  return room == 0 ? options_.max_requests : std::min(room, options_.max_requests);
+  if (!options_.capacity) return options_.max_requests;
+  const int room = options_.capacity();
+  // Before the first verifier a request begins, and says what it misses; later it waits for one.
+  if (room == 0 && model_.Get() == nullptr) return options_.max_requests;
+  return std::min(room, options_.max_requests);
+}
+
+absl::Status GatewayService::WhyRefused(const Refusal& refusal) {
+  if (refusal.reason != RefusalReason::kQueueTimeout || Capacity() > 0) return refusal.status;
+  const auto picked = verifiers_.Pick({});
+  if (picked.ok()) return refusal.status;  // there is one since
+  absl::Status why = absl::UnavailableError(
+      absl::StrCat(refusal.status.message(), "; ", picked.status().message()));
+  refusal.status.ForEachPayload(
+      [&](absl::string_view type, const absl::Cord& payload) { why.SetPayload(type, payload); });
+  return why;
 }
 
 absl::Duration GatewayService::Tick() {
@@ -146,7 +159,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
       },
       [this, writer](const Refusal& refusal) {
         totals_.Refuse();
-        writer->End(refusal.status);
+        writer->End(WhyRefused(refusal));
       });
   if (writer->cancelled()) leave();  // it was before there was anything to leave
   ticker_.Nudge();

@@ -1,8 +1,8 @@
 // recycling.gateway.v1.GatewayService: reads requests, runs the decode loop on threads of its own,
 // streams what it shows, keeps the totals and writes one log line a request.
 //  1. At most max_requests run at once, and no more than the verifiers have room for; others wait
-//  in
-//     a bounded queue (admission.h) and hold no thread there.
+//     in a bounded queue (admission.h) and hold no thread there. So they do while no verifier is
+//     ready; a wait that ends so is Unavailable. Before there ever was one they are so at once.
 //  2. The loop never waits for a client: what the client has not taken is queued, at most a
 //     message a token. Outputs that are not read in time are dropped (slow_readers.h).
 //  3. Who calls is told by an API key, where there are keys (caller_check.h): text takes one for
@@ -49,7 +49,8 @@ struct GatewayServiceOptions {
   std::shared_ptr<const CallerCheck> callers;  // null: no keys
   TenantLimits tenant_limits;                  // of tenants whose keys give none
   ReaderLimits readers;
-  std::function<int()> capacity;   // sequences the ready verifiers have room for; 0: none is ready
+  std::function<int()>
+      capacity;  // sequences the ready verifiers have room for; 0: none is ready; empty: no bound
   std::function<void()> on_drain;  // the Drain call has come; may be empty
   MoveRules moves;
   std::function<void(v1::GetStatsResponse*)> add_peers;  // fills GetStatsResponse.peers
@@ -106,6 +107,7 @@ class GatewayService final : public GatewayServiceBase {
   absl::StatusOr<std::shared_ptr<const ServedModel>> Model() const;
   absl::StatusOr<Caller> Identify(const grpc::CallbackServerContext& context, Access access);
   int Capacity() const;
+  absl::Status WhyRefused(const Refusal& refusal);
   absl::Duration MonotonicDeadline(absl::Time deadline) const;
   absl::Duration Tick();
   bool AwaitIdle(absl::Duration until);  // Clock::Monotonic(); false if it was reached

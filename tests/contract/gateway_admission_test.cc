@@ -127,6 +127,46 @@ TEST_F(GatewayAdmissionTest, WhoWaitsTooLongIsRefused) {
   EXPECT_THAT(runs->End(), IsOk());
 }
 
+// A verifier that says it has another model while away_ is set.
+class OnlyVerifierAwayTest : public GatewayAdmissionTest {
+ protected:
+  void StartAndLoseTheVerifier() {
+    options_.moves = {.max_moves = 0, .patience = absl::ZeroDuration()};
+    auto service = std::make_unique<FakeVerifierService>(doubles::FakeVerifierOptions{
+        .fault =
+            [this](std::uint64_t) { return away_ ? VerifierFault::kError : VerifierFault::kNone; },
+        .error = absl::UnavailableError("scripted")});
+    service->set_edit_handshake([this](verifier::v1::HandshakeResponse& response) {
+      if (away_) response.set_numerics_id("another");
+    });
+    AddVerifier(std::move(service));
+    Start();
+    away_ = true;
+    EXPECT_THAT(Begin()->End(), StatusIs(absl::StatusCode::kUnavailable));
+    AwaitStats([](const auto& stats) { return !stats.peers(0).ready(); });
+  }
+
+  std::atomic<bool> away_ = false;
+};
+
+TEST_F(OnlyVerifierAwayTest, ARequestThatWaitedForItInVainIsUnavailable) {
+  options_.admission.queue_timeout = absl::Milliseconds(10);
+  StartAndLoseTheVerifier();
+  const absl::Status status = Begin()->End();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable,
+                               AllOf(HasSubstr("the request waited"), HasSubstr("verifier-0"))));
+  EXPECT_TRUE(RetryDelay(status).has_value());
+  EXPECT_EQ(Refusals(v1::REFUSAL_REASON_QUEUE_TIMEOUT), 1u);
+}
+
+TEST_F(OnlyVerifierAwayTest, WhenItComesBackItServesWhoWaited) {
+  StartAndLoseTheVerifier();
+  const auto waits = Begin();
+  AwaitWaiting(1);
+  away_ = false;
+  EXPECT_THAT(waits->End(), IsOk());
+}
+
 TEST_F(GatewayAdmissionTest, AnOutputThatNobodyReadsFreesItsSlotAndIsDroppedInTheEnd) {
   options_.clock = &clock_;
   AddVerifier();
@@ -191,9 +231,9 @@ TEST_F(GatewayAdmissionTest, DrainingLetsRunningOnesEndAndRefusesAllOthers) {
 
 TEST_F(GatewayAdmissionTest, WhatRunsBeyondTheGraceEndsAsUnavailable) {
   options_.clock = &clock_;
-  AddVerifier({.fault = [](std::uint64_t step) {
-    return step == 3 ? VerifierFault::kSilent : VerifierFault::kNone;
-  }});
+  AddVerifier({.max_sequences = 1, .fault = [](std::uint64_t step) {
+                 return step == 3 ? VerifierFault::kSilent : VerifierFault::kNone;
+               }});
   Start();
   Gate shown;
   std::thread client([&] {
@@ -206,9 +246,10 @@ TEST_F(GatewayAdmissionTest, WhatRunsBeyondTheGraceEndsAsUnavailable) {
     EXPECT_EQ(generated.tokens(), Plain(3));
   });
   shown.Pass();
+  const auto waits = Begin();
+  AwaitWaiting(1);
   std::thread drain([this] { gateway_->Drain(absl::Seconds(10)); });
-  AwaitStats(
-      [this](const auto&) { return Begin()->End().code() == absl::StatusCode::kUnavailable; });
+  EXPECT_THAT(waits->End(), StatusIs(absl::StatusCode::kUnavailable)) << "it drains";
   clock_.Advance(absl::Seconds(10));
   client.join();
   drain.join();
