@@ -56,11 +56,12 @@ absl::StatusOr<std::unique_ptr<const PackedWeights>> PackedWeights::Pack(
   madvise(memory, bytes, MADV_HUGEPAGE);  // best effort
 
   std::size_t done = 0;
-  for (const auto& [from, to] : parts) {
+  for (const auto& part : parts) {
+    const auto& [from, to] = part;
     std::byte* data = packed->memory_ + done;
     to->data = data;
     pool.Run(to->panels(), [&](std::size_t panel, std::size_t) {
-      kernel.PackPanel(*from, panel, data + panel * to->panel_bytes);
+      kernel.PackPanel(*part.first, panel, data + panel * part.second->panel_bytes);
     });
     model.DropPages(*from);
     done += to->bytes();

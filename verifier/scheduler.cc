@@ -376,6 +376,7 @@ void Scheduler::Record(const Pass& pass) {
   for (const auto& job : pass.jobs) work.tokens += job->tokens;
   work.took = took * pass.step_rows / (pass.step_rows + pass.prefill_rows);
   MutexLock lock(mu_);
+  counts_.took.Add(took);
   // Rows of a prompt have no logits, or few: they cost less than the curve says.
   if (pass.prefill_rows == 0) row_costs_.Record(pass.step_rows, took);
   work_done_.Add(work);

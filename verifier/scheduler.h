@@ -27,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
+#include "common/duration_histogram.h"
 #include "common/mutex.h"
 #include "verifier/kv_cache.h"
 #include "verifier/pass_gather.h"
@@ -54,6 +55,7 @@ struct SchedulerCounts {
   std::uint64_t cut_rows = 0;    // draft rows that were offered and found no room
   std::uint64_t prefill_rows = 0;
   std::uint64_t waiting = 0;  // operations that wait now
+  DurationHistogram took;     // passes that have ended, choosing and candidates included
 };
 
 class Scheduler;

@@ -41,6 +41,20 @@ void AddCache(const KvUsage& usage, MetricSet* metrics) {
                    "Pages kept for reuse that were dropped for room.", usage.evicted_pages);
 }
 
+void AddPasses(const SchedulerCounts& counts, MetricSet* metrics) {
+  metrics->Durations("recycling_verifier_pass_seconds", "Passes, choosing tokens included.",
+                     counts.took, {});
+  metrics->Counter("recycling_verifier_pass_sequences_total",
+                   "Sequences that had rows in a pass, of all passes.", counts.shares);
+  constexpr char kRows[] = "recycling_verifier_rows_total";
+  constexpr char kHelp[] = "Rows of all passes: roots of steps, drafted nodes, tokens of prompts.";
+  metrics->Counter(kRows, kHelp, counts.steps, {{"kind", "root"}});
+  metrics->Counter(kRows, kHelp, counts.draft_rows, {{"kind", "draft"}});
+  metrics->Counter(kRows, kHelp, counts.prefill_rows, {{"kind", "prefill"}});
+  metrics->Counter("recycling_verifier_cut_draft_rows_total",
+                   "Drafted nodes that were offered and found no room in a pass.", counts.cut_rows);
+}
+
 }  // namespace
 
 void AddVerifierMetrics(const Scheduler& scheduler, const KvCache& cache, MetricSet* metrics) {
@@ -51,6 +65,7 @@ void AddVerifierMetrics(const Scheduler& scheduler, const KvCache& cache, Metric
                  scheduler.max_sequences());
   metrics->Gauge("recycling_verifier_queue", "Operations that wait for a pass.",
                  load.queued_passes);
+  AddPasses(scheduler.counts(), metrics);
   if (load.row_costs.empty()) return;
   for (const int rows : {1, 2, 4, 8, 16, 32, 64}) {
     metrics->Gauge("recycling_verifier_pass_cost_seconds",
