@@ -233,7 +233,7 @@ class GatewayServerImpl final : public GatewayServer {
     if (tell_) tell_(ready_ && !draining_);
   }
 
-  void Drain(absl::Duration grace) override { service_.Drain(grace); }
+  void Drain(absl::Duration grace) override { service_.DrainWithin(grace); }
 
   void AddMetrics(MetricSet* metrics) const override { service_.AddMetrics(metrics); }
 

@@ -191,7 +191,7 @@ void GatewayService::Run(Generation& generation) {
   generation.writer->End(outcome.status);
 }
 
-void GatewayService::Drain(absl::Duration grace) {
+void GatewayService::DrainWithin(absl::Duration grace) {
   const absl::Duration over = clock_.Monotonic() + grace;
   queue_.Drain();
   if (AwaitIdle(over)) return;

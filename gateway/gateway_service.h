@@ -96,7 +96,7 @@ class GatewayService final : public GatewayServiceBase {
   // Refuses new requests and those that wait as Unavailable. Those that run have `grace` to end and
   // to be read; then they end as Unavailable too, and what is not read then is dropped. Returns
   // when the last one has ended, or seconds after the grace. Idempotent.
-  void Drain(absl::Duration grace);
+  void DrainWithin(absl::Duration grace);
 
   // The same statistics as metrics; see gateway_metrics.h.
   void AddMetrics(MetricSet* metrics) const;

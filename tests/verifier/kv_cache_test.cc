@@ -413,7 +413,7 @@ TEST(KvCacheTest, OpensAndClosesOnAnyThreadWhileOneFills) {
       }
     });
   }
-  for (int i = 0; i < 300;) {
+  for (std::uint32_t i = 0; i < 300;) {
     const auto kv =
         cache->Open({.tokens = tokens, .max_reused = i % 4 * kPage, .max_positions = 4 * kPage});
     if (!kv.ok()) continue;
