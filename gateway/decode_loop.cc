@@ -55,17 +55,17 @@ DecodeLoop::DecodeLoop(DecodeRequest request, DecodeParts parts)
                     parts_.drafters, parts_.clock);
 }
 
-// What is opened in a pause and does not teach needs no candidates, and goes without them for good.
+// What is opened in a pause and does not teach needs no candidates. It goes without them, and so
+// without drafts, for good.
 OpenSequence DecodeLoop::ToOpen() {
   Follow(parts_.verifier->address());
   const bool drafts = request_.speculation != Speculation::kOff;
-  const bool pauses = guarded_ && parts_.ledger.Pauses(kind_);
-  if (pauses) teaches_ = parts_.ledger.Teach(kind_);
+  learns_ = drafts && (!guarded_ || !place_->paused() || request_.learn_last > 0 || MayTeach());
   return {.prompt_ids = request_.prompt_ids,
           .generated_ids = {},
           .sampling = request_.sampling,
           .learn_last = drafts ? request_.learn_last : 0,
-          .want_candidates = drafts && (!pauses || teaches_),
+          .want_candidates = learns_,
           .tenant = request_.tenant};
 }
 
@@ -76,11 +76,10 @@ DecodeOutcome DecodeLoop::Run(const std::function<void(OutputDelta)>& show) {
   while (status.ok() && !emission_.finish().has_value()) status = Step(show);
   sequence_.Close();
   DecodeOutcome outcome = Summary(std::move(status));
-  if (observation_.has_value() && MayTeach()) {
+  if (observation_.has_value() && (!resting_ || MayTeach())) {
     drafting_->Ask({.step = step_, .observation = std::exchange(observation_, std::nullopt)});
   }
-  TellGuardNothing();
-  if (teaches_) parts_.ledger.StopTeaching(kind_);
+  place_.reset();
   drafting_.reset();
   return outcome;
 }
@@ -111,16 +110,14 @@ void DecodeLoop::FollowVerifier() {
 
 // What is known of a verifier is not known of another one.
 void DecodeLoop::Follow(const std::string& address) {
-  TellGuardNothing();
-  if (std::exchange(teaches_, false)) parts_.ledger.StopTeaching(kind_);
   verifier_ = address;
-  kind_ = absl::StrCat(request_.tenant, "\n", address);
   pass_costs_.clear();
   others_ = {};
-}
-
-void DecodeLoop::TellGuardNothing() {
-  if (std::exchange(asked_guard_, false)) parts_.ledger.Unasked(kind_);
+  asked_guard_ = false;
+  if (request_.speculation == Speculation::kOff) return;
+  const std::string kind =
+      absl::StrCat(request_.tenant, "\n", address, "\n", static_cast<int>(request_.scope));
+  place_.emplace(parts_.ledger.Kind(kind), guarded_);
 }
 
 absl::Status DecodeLoop::Step(const std::function<void(OutputDelta)>& show) {
@@ -194,17 +191,16 @@ void DecodeLoop::JudgeStep(const StepTimes& times, const StepVerified& verified)
   if (usual) {
     std::optional<absl::Duration> drafted;
     if (times.draft_inside.has_value()) drafted = times.overhead();
-    parts_.ledger.RecordOverhead(kind_, plain_overhead, drafted);
+    place_->RecordOverhead(plain_overhead, drafted);
   }
   if (guarded_ && times.moved == absl::ZeroDuration()) {
     JudgeDrafting(times, verified, plain_overhead);
   }
-  TellGuardNothing();
 }
 
 void DecodeLoop::JudgeDrafting(const StepTimes& times, const StepVerified& verified,
                                absl::Duration plain_overhead) {
-  const DraftLedger::Overhead overhead = parts_.ledger.overhead(kind_);
+  const StepOverhead overhead = place_->overhead();
   const absl::Duration plain_beyond = overhead.plain.value_or(plain_overhead);
   absl::Duration took = times.step;
   absl::Duration plain;
@@ -220,18 +216,14 @@ void DecodeLoop::JudgeDrafting(const StepTimes& times, const StepVerified& verif
     plain = PassCostAt(pass_costs_, 1) + plain_beyond;
   }
   if (asked_guard_ && times.waited && !pass_costs_.empty()) {
-    asked_guard_ = false;
-    parts_.ledger.Asked(kind_, static_cast<int>(records_.back().tokens), took, plain,
-                        others_.tokens);
+    place_->Asked(static_cast<int>(records_.back().tokens), took, plain, others_.tokens);
   } else if (paused_) {
-    parts_.ledger.Paused(kind_, took, others_.tokens);
+    place_->Paused(took, others_.tokens);
   }
 }
 
-bool DecodeLoop::MayTeach() {
-  if (paused_ && !teaches_) teaches_ = parts_.ledger.Teach(kind_);
-  return !paused_ || teaches_;
-}
+// In a pause. What a matrix of its own learns no other request can teach it.
+bool DecodeLoop::MayTeach() { return request_.scope == MatrixScope::kRequest || place_->Teach(); }
 
 void DecodeLoop::AskForDraft() {
   asking_ = absl::ZeroDuration();
@@ -240,13 +232,14 @@ void DecodeLoop::AskForDraft() {
   constexpr std::uint32_t kDeepest = std::numeric_limits<int>::max();
   const int max_depth = static_cast<int>(std::min(emission_.allowed() - 1, kDeepest));
   const bool could_ask = max_nodes > 0 && max_depth > 0;
-  asked_guard_ = could_ask && guarded_ && parts_.ledger.Ask(kind_);
+  asked_guard_ = could_ask && guarded_ && learns_ && place_->Ask();
   paused_ = could_ask && guarded_ && !asked_guard_;
-  if (paused_ && observation_.has_value() && IsChain(*observation_) &&
+  if (could_ask) resting_ = paused_;
+  if (resting_ && observation_.has_value() && IsChain(*observation_) &&
       observation_->tokens.size() < kHeldRows) {
     return;
   }
-  if (observation_.has_value() && !MayTeach()) observation_.reset();
+  if (observation_.has_value() && resting_ && !MayTeach()) observation_.reset();
   DraftStep step{.step = step_,
                  .prompt = std::nullopt,
                  .observation = std::exchange(observation_, std::nullopt),
@@ -266,7 +259,7 @@ void DecodeLoop::AskForDraft() {
 
 std::vector<StepCost> DecodeLoop::Prices(int max_nodes) {
   if (!guarded_) return {};
-  const absl::Duration overhead = parts_.ledger.overhead(kind_).drafted.value_or(kUsualOverhead);
+  const absl::Duration overhead = place_->overhead().drafted.value_or(kUsualOverhead);
   return PriceSteps(pass_costs_, overhead, others_, max_nodes);
 }
 

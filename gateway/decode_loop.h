@@ -15,7 +15,8 @@
 //     output has ended: what is shown waits at most a draft deadline, and no step waits for it.
 //  5. With automatic speculation the drafter hears what steps cost, and while drafting does not pay
 //     (draft_guard.h) steps take the plain path: nothing is asked for.
-//  6. Learning is never waited for. The drafter hears of every step, the last one included.
+//  6. Learning is never waited for. The drafter hears of every step, the last one included, except
+//     in such a pause, if this request is not one that teaches (draft_ledger.h).
 #ifndef RECYCLING_GATEWAY_DECODE_LOOP_H_
 #define RECYCLING_GATEWAY_DECODE_LOOP_H_
 
@@ -105,7 +106,6 @@ class DecodeLoop {
   void AskForDraft();
   void EndStep(StepTimes times, const StepVerified& verified);
   void JudgeStep(const StepTimes& times, const StepVerified& verified);
-  void TellGuardNothing();
   bool MayTeach();
   void JudgeDrafting(const StepTimes& times, const StepVerified& verified,
                      absl::Duration plain_overhead);
@@ -118,13 +118,14 @@ class DecodeLoop {
   std::optional<Drafting> drafting_;  // absent: speculation is off
   Emission emission_;
   const bool guarded_;                // the guard has a say: speculation is automatic
-  std::string verifier_;              // that kind_ is of
-  std::string kind_;                  // of this request in the ledger: tenant and verifier
-  bool teaches_ = false;              // in a pause, for all requests of this kind
+  std::string verifier_;              // that place_ is of
+  std::optional<DraftPlace> place_;   // among requests of this tenant, verifier and matrix scope
+  bool learns_ = false;               // the verifier was asked for candidates
   std::vector<PassCost> pass_costs_;  // as the verifier said last
   OtherLoad others_;                  // the same
   bool paused_ = false;               // the guard kept the step from asking
-  bool asked_guard_ = false;          // it let the step ask, and is to hear what came of it
+  bool resting_ = false;              // the last step that could ask was paused
+  bool asked_guard_ = false;          // it let the step ask
   MovingSequence sequence_;
 
   std::uint64_t step_ = 0;                  // of the request

@@ -12,19 +12,22 @@ bool DraftGuard::Ask() {
 
 void DraftGuard::Unasked() { pending_ = std::max(0, pending_ - 1); }
 
-void DraftGuard::Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens) {
+void DraftGuard::Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens,
+                       int running) {
   Unasked();
-  if (plain <= absl::ZeroDuration()) return;       // not known what a plain step takes
-  if (pause_left_ > absl::ZeroDuration()) return;  // others have decided meanwhile
+  if (plain <= absl::ZeroDuration()) return;  // not known what a plain step takes
+  if (paused()) return;
   ++steps_;
   won_ += (tokens + other_tokens) / (1 + other_tokens) * plain - took;
   const absl::Duration allowance = probing_ ? kShare * pause_ : kFirstLoss * plain;
-  const double window = probing_ ? kProbe : kWindow * (1 + other_tokens);
-  if (steps_ >= window || -won_ > allowance) EndWindow(other_tokens);
+  if (steps_ >= (probing_ ? kProbe : kWindow * running) || -won_ > allowance) {
+    EndWindow(other_tokens);
+  }
 }
 
-void DraftGuard::Paused(absl::Duration took, double other_tokens) {
-  pause_left_ -= took / (1 + other_tokens);
+void DraftGuard::Paused(absl::Duration took, double other_tokens, int running) {
+  if (!paused()) return;
+  pause_left_ -= took / running;
   if (1 + other_tokens < (1 + paused_at_) / 2) pause_left_ = absl::ZeroDuration();
 }
 

@@ -1,9 +1,11 @@
+// What running requests share about drafting, and leave to those after them.
 #ifndef RECYCLING_GATEWAY_DRAFT_LEDGER_H_
 #define RECYCLING_GATEWAY_DRAFT_LEDGER_H_
 
 #include <cstddef>
 #include <list>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,38 +16,23 @@
 
 namespace recycling::gateway {
 
-// What requests share: how long steps take beyond the verifier, and how drafting goes, for each
-// kind of request, which is its tenant (whose drafter is always the same) and its verifier. Holds
-// at most `capacity` entries of each kind; the one used least recently makes room. Threads: any.
-class DraftLedger {
+// Of a step less the time inside the verifier: running means, in which a step weighs at least 1/32
+// and counts as at most four times the mean, so that one hiccup moves little.
+struct StepOverhead {
+  std::optional<absl::Duration> drafted;  // with the draft
+  std::optional<absl::Duration> plain;    // without it
+};
+
+// The requests of one kind. Threads: any.
+class DraftKind {
  public:
-  explicit DraftLedger(std::size_t capacity = 1024) : overheads_(capacity), shared_(capacity) {}
-
-  // Of a step less the time inside the verifier: running means, in which a step weighs at least
-  // 1/32 and counts as at most four times the mean, so that one hiccup moves little.
-  struct Overhead {
-    std::optional<absl::Duration> drafted;  // with the draft
-    std::optional<absl::Duration> plain;    // without it
-  };
-  Overhead overhead(const std::string& kind);
-  // A step took `plain` beyond verifier and drafting, and `drafted` with the draft it waited for.
-  void RecordOverhead(const std::string& kind, absl::Duration plain,
-                      std::optional<absl::Duration> drafted);
-
-  // The guard of all requests of this kind; see DraftGuard.
-  bool Ask(const std::string& kind);
-  void Asked(const std::string& kind, int tokens, absl::Duration took, absl::Duration plain,
-             double other_tokens);
-  void Unasked(const std::string& kind);
-  bool Pauses(const std::string& kind);  // Ask would be refused
-  void Paused(const std::string& kind, absl::Duration took, double other_tokens);
-
-  // In a pause one request of a kind at a time teaches the drafter, so that what learning costs
-  // does not grow with their number. True: this one does, until StopTeaching.
-  bool Teach(const std::string& kind);
-  void StopTeaching(const std::string& kind);
+  // Faster than this, tokens a second of all its requests together, learning is felt.
+  static constexpr double kLearnFreely = 500;
 
  private:
+  friend class DraftPlace;
+  friend class DraftLedger;
+
   // A running mean of microseconds.
   struct Mean {
     double micros = 0;
@@ -54,45 +41,66 @@ class DraftLedger {
     void Add(absl::Duration duration);
     std::optional<absl::Duration> value() const;
   };
-  struct Overheads {
-    Mean drafted;
-    Mean plain;
-  };
-
-  template <typename Value>
-  class Recent {
-   public:
-    explicit Recent(std::size_t capacity) : capacity_(capacity) {}
-
-    // The value of `key`, made if there is none, used just now.
-    Value& operator[](const std::string& key) {
-      if (const auto found = places_.find(key); found != places_.end()) {
-        entries_.splice(entries_.begin(), entries_, found->second);
-      } else {
-        if (entries_.size() >= capacity_) {
-          places_.erase(entries_.back().first);
-          entries_.pop_back();
-        }
-        entries_.emplace_front(key, Value());
-        places_[key] = entries_.begin();
-      }
-      return entries_.front().second;
-    }
-
-   private:
-    const std::size_t capacity_;
-    std::list<std::pair<std::string, Value>> entries_;  // used last first
-    std::map<std::string, typename std::list<std::pair<std::string, Value>>::iterator> places_;
-  };
-
-  struct Shared {
-    DraftGuard guard;
-    bool taught = false;
-  };
 
   Mutex mutex_;
-  Recent<Overheads> overheads_ ABSL_GUARDED_BY(mutex_);
-  Recent<Shared> shared_ ABSL_GUARDED_BY(mutex_);
+  Mean drafted_overhead_ ABSL_GUARDED_BY(mutex_);
+  Mean plain_overhead_ ABSL_GUARDED_BY(mutex_);
+  Mean paused_step_ ABSL_GUARDED_BY(mutex_);
+  DraftGuard guard_ ABSL_GUARDED_BY(mutex_);
+  int running_ ABSL_GUARDED_BY(mutex_) = 0;      // that are guarded
+  bool taught_ ABSL_GUARDED_BY(mutex_) = false;  // by one of them, in a pause
+};
+
+// One running request's place among those of its kind; what it holds is free when this is
+// destroyed. Threads: one.
+class DraftPlace {
+ public:
+  // `guarded`: it goes by the guard, and counts among those that do.
+  DraftPlace(std::shared_ptr<DraftKind> kind, bool guarded);
+  ~DraftPlace();
+  DraftPlace(const DraftPlace&) = delete;
+  DraftPlace& operator=(const DraftPlace&) = delete;
+
+  StepOverhead overhead() const;
+  // A step took `plain` beyond verifier and drafting, and `drafted` with the draft it waited for.
+  void RecordOverhead(absl::Duration plain, std::optional<absl::Duration> drafted);
+
+  // The guard of all of them; see DraftGuard. A step that asked and is not followed by Asked before
+  // the next Ask tells nothing.
+  bool paused() const;
+  bool Ask();
+  void Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens);
+  void Paused(absl::Duration took, double other_tokens);
+
+  // Whether to teach the drafter in a pause. Where that is felt one request does at a time, so that
+  // what it costs does not grow with their number: this one, once it was told so.
+  bool Teach();
+
+ private:
+  void TellNothing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kind_->mutex_);
+
+  const std::shared_ptr<DraftKind> kind_;
+  const bool guarded_;
+  bool asked_ = false;
+  bool teaches_ = false;
+};
+
+// The kinds, by name. Remembers `capacity` of them; the one used least recently makes room, and
+// whoever runs keeps it. Threads: any.
+class DraftLedger {
+ public:
+  explicit DraftLedger(std::size_t capacity = 1024) : capacity_(capacity) {}
+
+  // Made if there is none.
+  std::shared_ptr<DraftKind> Kind(const std::string& name);
+
+ private:
+  using Entry = std::pair<std::string, std::shared_ptr<DraftKind>>;
+
+  const std::size_t capacity_;
+  Mutex mutex_;
+  std::list<Entry> kinds_ ABSL_GUARDED_BY(mutex_);  // used last first
+  std::map<std::string, std::list<Entry>::iterator> places_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace recycling::gateway

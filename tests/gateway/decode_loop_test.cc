@@ -409,48 +409,100 @@ TEST_F(CostlyTreesTest, TheNextRequestOfTheTenantBeginsWhereThisOneEnded) {
   EXPECT_EQ(outcome.speculation.drafted_steps + outcome.speculation.paused_steps, 499u);
 }
 
-TEST_F(CostlyTreesTest, WhatRequestsLoseThatRunAtTheSameTimeCounts) {
-  verifier_options_.on_call = [this](const std::string& call) {
-    if (!call.starts_with("verifier.verify")) return;
-    if (call == "verifier.verify 0") {
-      for (int step = 0; step < 12; ++step) {
-        ledger_.Asked("default\n" + verifier_->address(), 1, absl::Microseconds(1100),
-                      absl::Milliseconds(1), 0);
-      }
-    }
-    clock_.Advance(absl::Microseconds(std::exchange(drafted_, false) ? 1100 : 1000));
+// Beside requests of the same kind that have run, or run, with a place of their own.
+class ManyRequestsTest : public CostlyTreesTest {
+ protected:
+  std::unique_ptr<DraftPlace> Join(MatrixScope scope = MatrixScope::kTenant) {
+    const std::string address = doubles::FakeVerifierClient(verifier_options_).address();
+    return std::make_unique<DraftPlace>(
+        ledger_.Kind(absl::StrCat("default\n", address, "\n", static_cast<int>(scope))), true);
+  }
+  static void Lose(DraftPlace& place, absl::Duration took) {
+    ASSERT_TRUE(place.Ask());
+    place.Asked(1, took, absl::Milliseconds(1), 0);
+  }
+};
+
+TEST_F(ManyRequestsTest, WhatOthersLoseCounts) {
+  const auto other = Join();
+  verifier_options_.on_call = [&](const std::string& call) {
+    if (call == "verifier.verify 3") Lose(*other, absl::Milliseconds(100));
+    if (call.starts_with("verifier.verify")) clock_.Advance(absl::Milliseconds(1));
   };
   const DecodeOutcome outcome = Run({.max_tokens = 40, .node_budget = 8});
   EXPECT_EQ(Tokens(), Plain(40));
-  EXPECT_EQ(outcome.speculation.drafted_steps, DraftGuard::kWindow - 12u);
+  EXPECT_EQ(outcome.speculation.drafted_steps, 4u);
 }
 
-// While another request of the tenant teaches, this one only decodes; then it does again.
-TEST_F(CostlyTreesTest, InAPauseOneRequestTeachesForAll) {
-  const std::string kind = "default\n" + doubles::FakeVerifierClient(verifier_options_).address();
-  ledger_.Asked(kind, 1, absl::Milliseconds(100), absl::Milliseconds(1), 0);
-  ASSERT_TRUE(ledger_.Teach(kind));
+TEST_F(ManyRequestsTest, InAPauseOneTeachesForAll) {
+  auto other = Join();
+  Lose(*other, absl::Seconds(100));
+  ASSERT_TRUE(other->Teach());
   EXPECT_THAT(Run({.max_tokens = 100, .node_budget = 8}).status, IsOk());
   EXPECT_EQ(Tokens(), Plain(100));
   EXPECT_EQ(Calls("drafter."), 0);
-  ledger_.StopTeaching(kind);
+  other.reset();
   for (int request = 0; request < 2; ++request) {
     EXPECT_THAT(Run({.max_tokens = 100, .node_budget = 8}).status, IsOk());
   }
-  EXPECT_EQ(Calls("drafter.observe"), 2 * 5) << "32 rows, three times, and the last two steps";
+  EXPECT_EQ(Calls("drafter.observe"), 2 * 4) << "32 rows, three times, and what is left";
 }
 
-// However a request ends, others may probe.
-TEST_F(CostlyTreesTest, ARequestThatEndsInAProbeLeavesItToOthers) {
-  const std::string kind = "default\n" + doubles::FakeVerifierClient(verifier_options_).address();
-  ledger_.Asked(kind, 1, absl::Milliseconds(10), absl::Milliseconds(1), 0);
-  ledger_.Paused(kind, absl::Hours(1), 0);
-  verifier_options_.fault = [](std::uint64_t) { return VerifierFault::kError; };
-  verifier_options_.error = absl::InvalidArgumentError("scripted");
-  for (int request = 0; request < 2 * DraftGuard::kProbe; ++request) {
-    EXPECT_FALSE(Run({.max_tokens = 10, .node_budget = 8}).status.ok());
+TEST_F(ManyRequestsTest, WhoLearntBeforeAPauseDoesNotTeachInIt) {
+  const auto other = Join();
+  verifier_options_.on_call = [&](const std::string& call) {
+    if (call == "verifier.verify 0") {
+      Lose(*other, absl::Seconds(100));
+      ASSERT_TRUE(other->Teach());
+    }
+  };
+  EXPECT_THAT(Run({.max_tokens = 100, .node_budget = 8}).status, IsOk());
+  EXPECT_EQ(Calls("drafter.propose"), 1);
+  EXPECT_EQ(Calls("drafter.observe"), 0);
+}
+
+TEST_F(ManyRequestsTest, AMatrixOfItsOwnIsAlwaysTaught) {
+  const auto other = Join(MatrixScope::kRequest);
+  Lose(*other, absl::Seconds(100));
+  ASSERT_TRUE(other->Teach());
+  Run({.max_tokens = 100, .node_budget = 8, .scope = MatrixScope::kRequest});
+  EXPECT_EQ(Calls("drafter.observe"), 4);
+}
+
+TEST_F(ManyRequestsTest, OtherScopesAreJudgedApart) {
+  Lose(*Join(MatrixScope::kShared), absl::Seconds(100));
+  EXPECT_EQ(Run({.max_tokens = 10, .node_budget = 8}).speculation.drafted_steps, 1u);
+}
+
+// It has taught the drafter nothing, which would propose at random, and cannot.
+TEST_F(ManyRequestsTest, WhoWasOpenedInAPauseAndDoesNotLearnIsNotDraftedFor) {
+  const auto other = Join();
+  Lose(*other, absl::Seconds(100));
+  ASSERT_TRUE(other->Teach());
+  verifier_options_.on_call = [&](const std::string& call) {
+    if (call == "verifier.verify 3") other->Paused(absl::Hours(10), 0);
+  };
+  const DecodeOutcome outcome = Run({.max_tokens = 40, .node_budget = 8});
+  EXPECT_EQ(outcome.speculation.drafted_steps, 0u);
+  EXPECT_EQ(outcome.speculation.paused_steps, 39u);
+  EXPECT_FALSE(other->paused());
+}
+
+// However a request ends, others may probe and teach.
+TEST_F(ManyRequestsTest, ARequestThatFailsLeavesEverythingToOthers) {
+  Lose(*Join(), absl::Milliseconds(10));
+  Join()->Paused(absl::Hours(1), 0);
+  for (const bool at_open : {true, false}) {
+    verifier_options_.open_error =
+        at_open ? absl::InvalidArgumentError("scripted") : absl::OkStatus();
+    verifier_options_.fault = [](std::uint64_t) { return VerifierFault::kError; };
+    verifier_options_.error = absl::InvalidArgumentError("scripted");
+    for (int request = 0; request < 2 * DraftGuard::kProbe; ++request) {
+      EXPECT_FALSE(Run({.max_tokens = 10, .node_budget = 8}).status.ok());
+    }
   }
   EXPECT_EQ(Calls("drafter.propose"), 2 * DraftGuard::kProbe);
+  EXPECT_TRUE(Join()->Teach());
 }
 
 TEST_F(CostlyTreesTest, FixedSpeculationAsksWhateverItCosts) {
