@@ -22,7 +22,23 @@ double Seconds(const timeval& time) {
 // Nearly: when this library was loaded.
 const double kStarted = absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch());
 
+struct MemoryBytes {
+  std::uint64_t virtual_size = 0;
+  std::uint64_t resident = 0;
+};
+
+// Zeros if the system does not tell.
+MemoryBytes Memory() {
+  std::uint64_t pages = 0;
+  std::uint64_t resident = 0;
+  if (!(std::ifstream("/proc/self/statm") >> pages >> resident)) return {};
+  const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return {.virtual_size = pages * page, .resident = resident * page};
+}
+
 }  // namespace
+
+std::uint64_t ResidentBytes() { return Memory().resident; }
 
 void AddProcessMetrics(std::string_view service, MetricSet* metrics) {
   metrics->Gauge("recycling_build_info", "Always 1; version and commit of a service.", 1,
@@ -32,14 +48,11 @@ void AddProcessMetrics(std::string_view service, MetricSet* metrics) {
     metrics->Counter("process_cpu_seconds_total", "User and system CPU time spent.",
                      Seconds(usage.ru_utime) + Seconds(usage.ru_stime));
   }
-  std::uint64_t pages = 0;
-  std::uint64_t resident = 0;
-  if (std::ifstream("/proc/self/statm") >> pages >> resident) {
-    const auto page = static_cast<double>(sysconf(_SC_PAGESIZE));
+  if (const MemoryBytes memory = Memory(); memory.resident > 0) {
     metrics->Gauge("process_virtual_memory_bytes", "Virtual memory.",
-                   static_cast<double>(pages) * page);
+                   static_cast<double>(memory.virtual_size));
     metrics->Gauge("process_resident_memory_bytes", "Memory resident.",
-                   static_cast<double>(resident) * page);
+                   static_cast<double>(memory.resident));
   }
   std::error_code error;
   std::filesystem::directory_iterator files("/proc/self/fd", error);

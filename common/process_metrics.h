@@ -1,6 +1,7 @@
 #ifndef RECYCLING_COMMON_PROCESS_METRICS_H_
 #define RECYCLING_COMMON_PROCESS_METRICS_H_
 
+#include <cstdint>
 #include <string_view>
 
 #include "common/metrics.h"
@@ -11,6 +12,9 @@ namespace recycling {
 // descriptors, start; and recycling_build_info with the labels service and version. What the system
 // does not tell is left out. Threads: any.
 void AddProcessMetrics(std::string_view service, MetricSet* metrics);
+
+// Memory resident, bytes; 0 if the system does not tell. Threads: any.
+std::uint64_t ResidentBytes();
 
 }  // namespace recycling
 

@@ -9,9 +9,6 @@ namespace recycling {
 //     lock inside gRPC.
 //  2. gRPC waits with poll(2) unless GRPC_POLL_STRATEGY says otherwise: a thread that waits for its
 //     own stream is then woken itself, and not by another one that waits for all sockets.
-//  3. malloc gives back what was freed: blocks above 1 MiB always come from the system and return
-//     to it, and all threads share two arenas. With glibc's defaults a service that has met many
-//     large messages keeps hundreds of MiB for good. Not with other allocators.
 void TuneProcess();
 
 }  // namespace recycling

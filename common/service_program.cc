@@ -8,9 +8,11 @@
 #include "common/grpc_log.h"
 #include "common/log.h"
 #include "common/log_flags.h"
+#include "common/memory_trimmer.h"
 #include "common/process_tuning.h"
 #include "common/server_flags.h"
 #include "common/status_macros.h"
+#include "common/ticker.h"
 
 ABSL_FLAG(std::vector<std::string>, health_listen, {},
           "Addresses that answer health checks alone, as in --listen; always in plaintext, since "
@@ -22,6 +24,9 @@ ABSL_FLAG(absl::Duration, drain_grace, absl::Seconds(30),
           "How long running requests may go on after SIGTERM before they are cancelled.");
 
 namespace recycling {
+namespace {
+constexpr absl::Duration kMemoryLooks = absl::Seconds(5);
+}  // namespace
 
 int RunService(int argc, char** argv, const ProgramInfo& info,
                const std::function<absl::Status()>& run) {
@@ -35,6 +40,11 @@ int RunService(int argc, char** argv, const ProgramInfo& info,
     return kExitUsage;
   }
   SetLogFromFlags();
+  MemoryTrimmer trimmer = TrimmerOfThisProcess();
+  const Ticker trims([&trimmer] {
+    trimmer.Look();
+    return kMemoryLooks;
+  });
   const absl::Status status = run();
   if (status.ok()) return kExitOk;
   std::fprintf(stderr, "%s: %s\n", info.name.c_str(),

@@ -16,7 +16,8 @@
 namespace recycling {
 
 // A service's main: blocks stop signals, parses flags, refuses positional arguments, calls `run`,
-// which serves until a stop signal, and says on stderr why it failed. Returns kExitUsage for
+// which serves until a stop signal, and says on stderr why it failed. Meanwhile memory that large
+// messages took is given back (memory_trimmer.h). Returns kExitUsage for
 // InvalidArgument, kExitFailure for any other error. Call first in main.
 int RunService(int argc, char** argv, const ProgramInfo& info,
                const std::function<absl::Status()>& run);

@@ -1,4 +1,4 @@
-#include "gateway/ticker.h"
+#include "common/ticker.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 
 #include "common/mutex.h"
 
-namespace recycling::gateway {
+namespace recycling {
 namespace {
 
 class Ticks {
@@ -51,4 +51,4 @@ TEST(TickerTest, TicksAgainWhenItIsDueUntilItEnds) {
 }
 
 }  // namespace
-}  // namespace recycling::gateway
+}  // namespace recycling

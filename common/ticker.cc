@@ -1,8 +1,8 @@
-#include "gateway/ticker.h"
+#include "common/ticker.h"
 
 #include <utility>
 
-namespace recycling::gateway {
+namespace recycling {
 
 Ticker::Ticker(std::function<absl::Duration()> tick)
     : tick_(std::move(tick)), thread_([this] { Run(); }) {}
@@ -32,4 +32,4 @@ void Ticker::Run() {
   }
 }
 
-}  // namespace recycling::gateway
+}  // namespace recycling

@@ -1,6 +1,6 @@
 // A thread that does what falls due.
-#ifndef RECYCLING_GATEWAY_TICKER_H_
-#define RECYCLING_GATEWAY_TICKER_H_
+#ifndef RECYCLING_COMMON_TICKER_H_
+#define RECYCLING_COMMON_TICKER_H_
 
 #include <functional>
 #include <thread>
@@ -8,7 +8,7 @@
 #include "absl/time/time.h"
 #include "common/mutex.h"
 
-namespace recycling::gateway {
+namespace recycling {
 
 // Threads: any.
 class Ticker {
@@ -34,6 +34,6 @@ class Ticker {
   std::thread thread_;  // last: it uses everything above
 };
 
-}  // namespace recycling::gateway
+}  // namespace recycling
 
-#endif  // RECYCLING_GATEWAY_TICKER_H_
+#endif  // RECYCLING_COMMON_TICKER_H_

@@ -1,0 +1,33 @@
+#include "common/memory_trimmer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/process_metrics.h"
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+namespace recycling {
+
+MemoryTrimmer::MemoryTrimmer(std::function<std::uint64_t()> resident, std::function<void()> trim)
+    : resident_(std::move(resident)), trim_(std::move(trim)), least_(resident_()) {}
+
+void MemoryTrimmer::Look() {
+  const std::uint64_t now = resident_();
+  least_ = std::min(least_, now);
+  if (now < least_ + kGrowth) return;
+  trim_();
+  least_ = resident_();
+}
+
+MemoryTrimmer TrimmerOfThisProcess() {
+  return {ResidentBytes, [] {
+#ifdef __GLIBC__
+            malloc_trim(0);
+#endif
+          }};
+}
+
+}  // namespace recycling
