@@ -52,6 +52,13 @@ class Channels {
   std::map<std::string, std::weak_ptr<grpc::Channel>> channels_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Waiting for room is waiting for a turn.
+MoveRules MoveRulesOf(const GatewayOptions& options) {
+  MoveRules rules = options.moves;
+  rules.room_patience = options.admission.queue_timeout;
+  return rules;
+}
+
 absl::Status TakesSequences(const VerifierClient& verifier) {
   return verifier.info().draining ? absl::UnavailableError("it drains") : absl::OkStatus();
 }
@@ -218,7 +225,7 @@ class GatewayServerImpl final : public GatewayServer {
                   .readers = options_.readers,
                   .capacity = [this] { return verifiers_.Room(); },
                   .on_drain = [this] { StartDraining(); },
-                  .moves = options_.moves,
+                  .moves = MoveRulesOf(options_),
                   .add_peers = [this](v1::GetStatsResponse* response) { AddPeers(response); }},
                  std::move(workers), model_, verifiers_, drafters_, clock_) {
     drafters_.pool().Start();

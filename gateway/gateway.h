@@ -40,7 +40,7 @@ struct GatewayOptions {
   absl::Duration draft_deadline = absl::Milliseconds(20);  // longest wait for one draft, above 0
   RequestDefaults defaults;     // of requests that do not say; node_budget 0 and more
   int drafters_per_tenant = 1;  // at least 1
-  MoveRules moves;              // max_moves to 1000, patience to a day
+  MoveRules moves;              // max_moves to 1000, patience to a day; not room_patience
   absl::Duration handshake_timeout = absl::Seconds(2);
 
   Resolver* resolver = nullptr;  // null: the system's

@@ -112,11 +112,15 @@ int GatewayService::Capacity() const {
 }
 
 absl::Status GatewayService::WhyRefused(const Refusal& refusal) {
-  if (refusal.reason != RefusalReason::kQueueTimeout || Capacity() > 0) return refusal.status;
+  const bool full =
+      refusal.reason == RefusalReason::kQueueFull || refusal.reason == RefusalReason::kQueueTimeout;
+  if ((!full && refusal.reason != RefusalReason::kDeadline) || Capacity() > 0) {
+    return refusal.status;
+  }
   const auto picked = verifiers_.Pick({});
   if (picked.ok()) return refusal.status;  // there is one since
-  absl::Status why = absl::UnavailableError(
-      absl::StrCat(refusal.status.message(), "; ", picked.status().message()));
+  absl::Status why(full ? absl::StatusCode::kUnavailable : refusal.status.code(),
+                   absl::StrCat(refusal.status.message(), "; ", picked.status().message()));
   refusal.status.ForEachPayload(
       [&](absl::string_view type, const absl::Cord& payload) { why.SetPayload(type, payload); });
   return why;

@@ -2,7 +2,8 @@
 // streams what it shows, keeps the totals and writes one log line a request.
 //  1. At most max_requests run at once, and no more than the verifiers have room for; others wait
 //     in a bounded queue (admission.h) and hold no thread there. So they do while no verifier is
-//     ready; a wait that ends so is Unavailable. Before there ever was one they are so at once.
+//     ready; where the queue's bounds end that, they are Unavailable. Before there ever was one
+//     they are so at once.
 //  2. The loop never waits for a client: what the client has not taken is queued, at most a
 //     message a token. Outputs that are not read in time are dropped (slow_readers.h).
 //  3. Who calls is told by an API key, where there are keys (caller_check.h): text takes one for
@@ -107,6 +108,7 @@ class GatewayService final : public GatewayServiceBase {
   absl::StatusOr<std::shared_ptr<const ServedModel>> Model() const;
   absl::StatusOr<Caller> Identify(const grpc::CallbackServerContext& context, Access access);
   int Capacity() const;
+  // The same, and which verifier is missed if none is ready.
   absl::Status WhyRefused(const Refusal& refusal);
   absl::Duration MonotonicDeadline(absl::Time deadline) const;
   absl::Duration Tick();

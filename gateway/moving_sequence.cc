@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/retry_delay.h"
 #include "common/status_macros.h"
 #include "gateway/served_model.h"
 #include "gateway/verifier_answers.h"
@@ -198,19 +199,21 @@ absl::StatusOr<std::shared_ptr<VerifierClient>> MovingSequence::PickOther(
   }
 }
 
+absl::Duration MovingSequence::LongestSearch() const {
+  if (deadline_ == absl::InfiniteFuture()) return parts_.rules.patience;
+  return std::max(absl::ZeroDuration(), deadline_ - parts_.clock.Now() - kReserve);
+}
+
+absl::Duration MovingSequence::PauseAfter(int failures) const {
+  return std::min(kLongestPause, kFirstPause * (1 << std::min(failures, 20)));
+}
+
 absl::StatusOr<std::shared_ptr<VerifierClient>> MovingSequence::FindNext(
     const absl::Status& error) {
-  const bool is_new = open_.generated_ids.empty();
-  const bool full = absl::IsResourceExhausted(error);
+  if (absl::IsResourceExhausted(error) && open_.generated_ids.empty()) return FindRoom(error);
   const absl::Duration begin = parts_.clock.Monotonic();
-  const absl::Duration until =
-      begin + (deadline_ == absl::InfiniteFuture()
-                   ? parts_.rules.patience
-                   : std::max(absl::ZeroDuration(), deadline_ - parts_.clock.Now() - kReserve));
-  if (tries_ > 1 && !(full && is_new)) {
-    const int doublings = std::min(tries_ - 2, 20);
-    RETURN_IF_ERROR(Pause(std::min(kLongestPause, kFirstPause * (1 << doublings)), until));
-  }
+  const absl::Duration until = begin + LongestSearch();
+  if (tries_ > 1) RETURN_IF_ERROR(Pause(PauseAfter(tries_ - 2), until));
   absl::Status why = error;
   bool paid = false;
   while (true) {
@@ -218,15 +221,12 @@ absl::StatusOr<std::shared_ptr<VerifierClient>> MovingSequence::FindNext(
     if (paid) {
       auto picked = PickOther(failed_);
       if (!picked.ok()) {
-        if (full && is_new) return error;
         // Nobody else: perhaps where it failed before, which is ready if it is seen here.
         failed_.clear();
         picked = PickOther(failed_);
       }
       if (picked.ok()) return picked;
       why = picked.status();
-    } else if (full && is_new) {
-      return error;
     } else {
       why = absl::UnavailableError("the retry budget of this gateway is used up");
     }
@@ -238,6 +238,23 @@ absl::StatusOr<std::shared_ptr<VerifierClient>> MovingSequence::FindNext(
   return absl::UnavailableError(absl::StrCat("no verifier took the sequence over within ",
                                              absl::FormatDuration(until - begin), ": ",
                                              why.message(), "; lost with: ", error.message()));
+}
+
+// Each verifier is asked once, then all of them again after growing pauses. Nothing has failed, so
+// this takes nothing from the retry budget.
+absl::StatusOr<std::shared_ptr<VerifierClient>> MovingSequence::FindRoom(
+    const absl::Status& error) {
+  const absl::Duration now = parts_.clock.Monotonic();
+  if (!full_since_.has_value()) full_since_ = now;
+  auto picked = PickOther(failed_);
+  if (picked.ok()) return picked;
+  const absl::Duration until =
+      std::min(now + LongestSearch(), *full_since_ + parts_.rules.room_patience);
+  if (now >= until) return WithRetryDelay(error, kLongestPause);
+  RETURN_IF_ERROR(Pause(PauseAfter(full_rounds_++), until));
+  failed_.clear();
+  picked = PickOther(failed_);
+  return picked.ok() ? picked : WithRetryDelay(error, kLongestPause);
 }
 
 void MovingSequence::LeaveIfAsked() {

@@ -11,8 +11,8 @@
 //  4. Retries take from a budget that all sequences share, and wait with growing pauses: 0, 50 ms,
 //     doubling to 2 s, from anew after each token.
 //  5. While no verifier can take it the sequence waits, until shortly before its deadline, or for
-//     `patience` if it has none; then it is Unavailable. Full verifiers are waited for only by a
-//     sequence that has tokens; a new one is ResourceExhausted once all have been tried.
+//     `patience` if it has none; then it is Unavailable. For full verifiers a new one waits no
+//     longer than `room_patience`; then it is ResourceExhausted, with a retry delay.
 //  6. A verifier that drains is left between two steps and only once another one has opened the
 //     sequence; without one the sequence stays.
 #ifndef RECYCLING_GATEWAY_MOVING_SEQUENCE_H_
@@ -41,6 +41,7 @@ namespace recycling::gateway {
 struct MoveRules {
   int max_moves = 3;  // after verifiers lost in a row without a token in between, 0 and more
   absl::Duration patience = absl::Minutes(1);  // longest search, of a sequence without a deadline
+  absl::Duration room_patience;                // longest wait for room, of one without tokens
 };
 
 // What it takes to move sequences; what is referred to must outlive them.
@@ -101,7 +102,10 @@ class MovingSequence {
   // OK if another verifier is to be tried after `error`; else how the sequence ends.
   absl::Status Judge(const absl::Status& error);
   // Waits for a verifier that may take it.
+  absl::Duration LongestSearch() const;
+  absl::Duration PauseAfter(int failures) const;
   absl::StatusOr<std::shared_ptr<VerifierClient>> FindNext(const absl::Status& error);
+  absl::StatusOr<std::shared_ptr<VerifierClient>> FindRoom(const absl::Status& error);
   absl::StatusOr<std::shared_ptr<VerifierClient>> PickOther(std::vector<std::string> avoid);
   absl::Status Pause(absl::Duration pause, absl::Duration until);
   void LeaveIfAsked();
@@ -123,9 +127,11 @@ class MovingSequence {
 
   int lost_in_a_row_ = 0;  // since the last token
   int lost_ = 0;
-  int tries_ = 0;                    // opens since the last token that failed
-  std::vector<std::string> failed_;  // where, since the last token
-  absl::Duration leave_at_;          // not before
+  int tries_ = 0;                             // opens since the last token that failed
+  std::vector<std::string> failed_;           // where, since the last token
+  std::optional<absl::Duration> full_since_;  // the first of a new one's verifiers was full
+  int full_rounds_ = 0;                       // in which all were
+  absl::Duration leave_at_;                   // not before
   absl::Duration leave_pause_;
 
   std::uint64_t moves_ = 0;

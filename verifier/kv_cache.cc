@@ -158,6 +158,11 @@ absl::StatusOr<std::unique_ptr<KvSequence>> KvCache::Open(KvRequest request) {
                                       : std::min(request.max_positions, context_length_);
   const std::size_t pages = PagesFor(positions);
   MutexLock lock(mu_);
+  if (pages > max_pages_) {
+    return absl::OutOfRangeError(absl::StrCat(
+        "key-value cache: got a prompt and max_tokens that may need ", pages * page_bytes_,
+        " bytes, expected at most ", max_pages_ * page_bytes_, ", which is all there are"));
+  }
   if (open_ >= max_sequences_) {
     return absl::ResourceExhaustedError(
         absl::StrCat("key-value cache: all ", max_sequences_, " sequences are taken"));

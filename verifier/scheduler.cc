@@ -76,8 +76,9 @@ absl::Status CheckSequence(const SequenceOptions& options, std::uint32_t vocab_s
 // A tenant, the tokens, which of them may be found, and room for all that may follow.
 KvRequest KvRequestFor(const SequenceState& state) {
   const std::uint64_t most =
-      std::uint64_t{state.base()} +
-      state.rules.options.max_tokens.value_or(std::numeric_limits<std::uint32_t>::max());
+      std::max(std::uint64_t{state.base()},
+               state.prompt_size + std::uint64_t{state.rules.options.max_tokens.value_or(
+                                       std::numeric_limits<std::uint32_t>::max())});
   return {.tenant = state.tenant,
           .tokens = state.tokens,
           .max_reused = state.reusable(),

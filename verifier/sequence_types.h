@@ -26,7 +26,8 @@ struct SchedulerOptions {
 struct SequenceOptions {
   std::vector<TokenId> prompt_ids;     // at least one
   std::vector<TokenId> generated_ids;  // emitted before; with the prompt at most the context length
-  SamplingOptions sampling;  // max_tokens: most that will be emitted from now on; absent: no limit
+  SamplingOptions
+      sampling;  // max_tokens: most of the output, generated_ids included; absent: no limit
   std::uint32_t learn_last = 0;  // candidates of the last so many prefilled tokens; UINT32_MAX: all
   bool want_candidates = false;  // of the rows of verify steps
   std::string tenant;            // who shares fairly with others; empty is one too

@@ -159,6 +159,13 @@ TEST_F(OnlyVerifierAwayTest, ARequestThatWaitedForItInVainIsUnavailable) {
   EXPECT_EQ(Refusals(v1::REFUSAL_REASON_QUEUE_TIMEOUT), 1u);
 }
 
+TEST_F(OnlyVerifierAwayTest, AFullQueueIsUnavailableToo) {
+  options_.admission.max_queue = 0;
+  StartAndLoseTheVerifier();
+  EXPECT_THAT(Begin()->End(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("verifier-0")));
+  EXPECT_EQ(Refusals(v1::REFUSAL_REASON_QUEUE_FULL), 1u);
+}
+
 TEST_F(OnlyVerifierAwayTest, WhenItComesBackItServesWhoWaited) {
   StartAndLoseTheVerifier();
   const auto waits = Begin();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/retry_delay.h"
 #include "tests/doubles/fake_clock.h"
 #include "tests/doubles/fake_verifier_client.h"
 #include "tests/doubles/fake_verifier_directory.h"
@@ -218,12 +219,40 @@ TEST_F(MovingSequenceTest, AFullVerifierIsPassedOver) {
   EXPECT_EQ(verifiers_.waited, absl::ZeroDuration());
 }
 
-TEST_F(MovingSequenceTest, ANewSequenceEndsOnceAllWereFull) {
+TEST_F(MovingSequenceTest, ANewSequenceTriesAllAndWaitsForRoomAsLongAsItMay) {
   for (int i = 0; i < 3; ++i) Add({.open_error = absl::ResourceExhaustedError("no slot")});
+  rules_.room_patience = absl::Seconds(30);
   Make();
+  const absl::Status full = Run(5);
+  EXPECT_THAT(full, StatusIs(absl::StatusCode::kResourceExhausted, "no slot"));
+  EXPECT_TRUE(RetryDelay(full).has_value());
+  EXPECT_EQ(verifiers_.waited, absl::Seconds(30));
+  const std::vector<std::string> opened = Opened();
+  EXPECT_LT(opened.size(), 3u * 25u) << "pauses grow";
+  EXPECT_THAT((std::vector<std::string>{opened.begin(), opened.begin() + 6}),
+              ElementsAre("a", "b", "c", "a", "b", "c"));
+}
+
+TEST_F(MovingSequenceTest, ANewSequenceDoesNotWaitForRoomBeyondItsDeadline) {
+  Add({.open_error = absl::ResourceExhaustedError("no slot")});
+  rules_.room_patience = absl::Seconds(30);
+  Make(clock_.Now() + absl::Seconds(5));
   EXPECT_THAT(Run(5), StatusIs(absl::StatusCode::kResourceExhausted, "no slot"));
-  EXPECT_THAT(Opened(), ElementsAre("a", "b", "c"));
-  EXPECT_EQ(verifiers_.waited, absl::ZeroDuration());
+  EXPECT_LT(verifiers_.waited, absl::Seconds(5));
+  EXPECT_GT(verifiers_.waited, absl::Seconds(4));
+}
+
+TEST_F(MovingSequenceTest, ANewSequenceGetsTheRoomThatAnotherLeaves) {
+  auto& full = Add({.max_sequences = 1});
+  auto taker = full.NewSession(absl::InfiniteFuture(), {});
+  ASSERT_THAT(taker->Open({.prompt_ids = kPrompt}), IsOk());
+  rules_.room_patience = absl::Seconds(30);
+  verifiers_.on_await = [&] {
+    if (verifiers_.waited > absl::Seconds(5)) taker.reset();
+  };
+  Make();
+  EXPECT_THAT(Run(5), IsOk());
+  EXPECT_EQ(tokens_, Plain(5));
 }
 
 TEST_F(MovingSequenceTest, ASequenceWithTokensWaitsForRoom) {

@@ -124,6 +124,8 @@ TEST(KvCacheTest, AdmitsWhatItCanKeepAndNoMore) {
               StatusIs(absl::StatusCode::kResourceExhausted,
                        HasSubstr("need 1536 bytes more, expected at most 1024 of 2560")));
   EXPECT_EQ(cache->open_sequences(), 1);
+  EXPECT_THAT(cache->Open({.max_positions = 5 * kPage + 1}),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("expected at most 2560")));
   const auto two = *cache->Open({.max_positions = 2 * kPage});
   const std::vector<TokenId> tokens = Pages({1, 2, 3});
   EXPECT_THAT(Append(*three, tokens, 2 * kPage + 1), IsOk());
@@ -348,16 +350,19 @@ TEST(KvCacheTest, RandomUseStaysWithinTheBoundAndKeepsEveryPromise) {
         for (TokenId& page : pages) page = number(1, 2);
         Open next = {.kv = nullptr, .tokens = Pages(pages)};
         if (number(0, 3) == 0) next.tokens[number(0, kContext - 1)] = 3;
+        const std::uint32_t positions = number(1, kContext);
         auto kv = cache->Open({.tenant = number(0, 4) == 0 ? "other" : "",
                                .tokens = std::span(next.tokens).first(number(0, kContext)),
                                .max_reused = number(0, kContext),
-                               .max_positions = number(1, kContext)});
+                               .max_positions = positions});
         if (kv.ok()) {
           next.kv = *std::move(kv);
           open.push_back(std::move(next));
           ++opened;
         } else {
-          ASSERT_THAT(kv, StatusIs(absl::StatusCode::kResourceExhausted));
+          const bool never = (positions + kPage - 1) / kPage * kPageBytes > bound;
+          ASSERT_THAT(kv, StatusIs(never ? absl::StatusCode::kOutOfRange
+                                         : absl::StatusCode::kResourceExhausted));
           ++refused;
         }
       } else {

@@ -205,6 +205,16 @@ TEST_F(PrefixReuseTest, ACancelledPromptLeavesItsFullPages) {
   EXPECT_EQ(Run(Prompt(501), 1).opened.cached_tokens, 192u);
 }
 
+TEST_F(PrefixReuseTest, WhatWasGeneratedElsewhereIsPartOfMaxTokens) {
+  Start(4);
+  SequenceOptions options = Prompt(201);
+  options.generated_ids.assign(50, 1);
+  options.sampling.max_tokens = 55;  // 256 tokens in all: four pages
+  const auto moved = OpenLater(options);
+  ASSERT_THAT(moved, IsOk());
+  EXPECT_THAT(moved->result.get(), IsOk());
+}
+
 TEST_F(PrefixReuseTest, WhatMayBeNeededIsPromisedAtOpenOrRefused) {
   Start(6);
   SequenceOptions options = Prompt(201);
@@ -214,9 +224,9 @@ TEST_F(PrefixReuseTest, WhatMayBeNeededIsPromisedAtOpenOrRefused) {
   ASSERT_THAT(first->result.get(), IsOk());
   EXPECT_EQ(scheduler_->load().kv_bytes_used, 4 * kPageBytes);
   EXPECT_EQ(scheduler_->load().kv_bytes_bound, 6 * kPageBytes);
-  EXPECT_THAT(OpenLater(Prompt(2)),  // no max_tokens: the context
-              StatusIs(absl::StatusCode::kResourceExhausted,
-                       HasSubstr("need 5120 bytes more, expected at most 1024 of 3072")));
+  EXPECT_THAT(
+      OpenLater(Prompt(2)),  // no max_tokens: the context
+      StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("need 5120 bytes, expected at most 3072")));
   options = Prompt(300, 1);
   options.sampling.max_tokens = 1;
   EXPECT_THAT(OpenLater(options), StatusIs(absl::StatusCode::kResourceExhausted));
