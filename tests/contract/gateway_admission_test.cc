@@ -130,6 +130,8 @@ TEST_F(GatewayAdmissionTest, WhoWaitsTooLongIsRefused) {
 // A verifier that says it has another model while away_ is set.
 class OnlyVerifierAwayTest : public GatewayAdmissionTest {
  protected:
+  ~OnlyVerifierAwayTest() override { Stop(); }
+
   void StartAndLoseTheVerifier() {
     options_.moves = {.max_moves = 0, .patience = absl::ZeroDuration()};
     auto service = std::make_unique<FakeVerifierService>(doubles::FakeVerifierOptions{

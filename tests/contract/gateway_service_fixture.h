@@ -88,10 +88,19 @@ class Gate {
 
 class GatewayServiceTest : public ::testing::Test {
  protected:
-  ~GatewayServiceTest() override {
+  ~GatewayServiceTest() override { Stop(); }
+
+  // The gateway and its peers are gone, and others may be added.
+  void Stop() {
     if (gateway_ != nullptr) gateway_->OnReady(nullptr);
     if (server_ != nullptr) server_->Shutdown(absl::ZeroDuration());
     gateway_.reset();
+    server_.reset();
+    servers_.clear();
+    verifiers_.clear();
+    drafters_.clear();
+    options_.verifiers.clear();
+    options_.drafters.clear();
   }
 
   void AddVerifier(std::unique_ptr<FakeVerifierService> service) {

@@ -179,8 +179,6 @@ TEST_F(GatewayServiceTest, AnErrorThatNoMoveCanHelpReachesTheClientBehindWhatWas
       {absl::StatusCode::kDataLoss, absl::StatusCode::kUnavailable},
       {absl::StatusCode::kUnavailable, absl::StatusCode::kUnavailable}};
   for (const auto& [code, expected] : codes) {
-    verifiers_.clear();
-    options_.verifiers.clear();
     AddVerifier({.fault =
                      [](std::uint64_t step) {
                        return step == 3 ? VerifierFault::kError : VerifierFault::kNone;
@@ -193,9 +191,7 @@ TEST_F(GatewayServiceTest, AnErrorThatNoMoveCanHelpReachesTheClientBehindWhatWas
                 StatusIs(expected, AllOf(HasSubstr("verifier-0"), HasSubstr("scripted"))));
     EXPECT_EQ(generated.tokens(), Plain(3));
     EXPECT_FALSE(generated.final.has_usage());
-    server_->Shutdown(absl::ZeroDuration());
-    gateway_.reset();
-    servers_.clear();
+    Stop();
   }
 }
 
@@ -243,10 +239,6 @@ TEST_F(GatewayServiceTest, ADrafterThatMisbehavesChangesNoToken) {
       {DraftFault::kCycle, v1::FALLBACK_REASON_MALFORMED}};
   for (const auto& [which, reason] : faults) {
     // Each fault meets a gateway that has not ejected the drafter yet.
-    verifiers_.clear();
-    drafters_.clear();
-    options_.verifiers.clear();
-    options_.drafters.clear();
     AddVerifier();
     AddDrafter({.fault = [fault = which](std::uint64_t) { return fault; }});
     Start();
@@ -259,6 +251,7 @@ TEST_F(GatewayServiceTest, ADrafterThatMisbehavesChangesNoToken) {
                   generated.fallbacks(v1::FALLBACK_REASON_TIMEOUT),  // if the machine was slow
               0u)
         << generated.final.ShortDebugString();
+    Stop();
   }
 }
 
