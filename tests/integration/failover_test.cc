@@ -4,9 +4,16 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
 #include <fstream>
 #include <functional>
+#include <set>
+#include <thread>
+#include <vector>
 
+#include "absl/strings/str_join.h"
 #include "common/program.h"
 #include "tests/doubles/matchers.h"
 #include "tests/doubles/proto_matchers.h"
@@ -121,26 +128,82 @@ TEST_F(FailoverTest, AVerifierThatIsAskedToStopIsLeftAndEndsWell) {
   EXPECT_THAT(cluster_.at(asked).Wait(absl::Minutes(1)), IsOkAndHolds(kExitOk));
 }
 
-TEST_F(FailoverTest, AListThatIsReplacedMovesWhatRuns) {
-  const std::string list = cluster_.folder() / "verifiers";
-  std::ofstream(list) << verifiers_[0] << "\n";
-  const auto gateway = Connect(cluster_.StartGateway("@" + list, drafter_));
-  const auto peers = [&] {
+// Lists of peers that change while clients are served.
+class PeerListTest : public FailoverTest {
+ protected:
+  PeerListTest()
+      : verifier_list_(cluster_.folder() / "verifiers"),
+        drafter_list_(cluster_.folder() / "drafters") {
+    drafters_ = {drafter_, cluster_.Start("recycling-drafter", {})};
+    Write(verifier_list_, {verifiers_[0]});
+    Write(drafter_list_, {drafters_[0]});
+    listed_ = Connect(cluster_.StartGateway("@" + verifier_list_, "@" + drafter_list_,
+                                            {"--draft_deadline_ms=60000"}));
+  }
+
+  // As a whole, so that nobody reads half of it.
+  static void Write(const std::string& path, const std::vector<std::string>& peers) {
+    std::ofstream(path + ".new") << "# peers\n" << absl::StrJoin(peers, "\n") << "\n";
+    ASSERT_EQ(std::rename((path + ".new").c_str(), path.c_str()), 0);
+  }
+
+  // Of `role`, that are ready.
+  std::vector<std::string> Peers(pb::PeerRole role) {
     grpc::ClientContext context;
     pb::GetStatsResponse stats;
-    pb::GatewayService::NewStub(gateway)->GetStats(&context, {}, &stats);
+    pb::GatewayService::NewStub(listed_)->GetStats(&context, {}, &stats);
     std::vector<std::string> ready;
     for (const auto& peer : stats.peers()) {
-      if (peer.role() == pb::PEER_ROLE_VERIFIER && peer.ready()) ready.push_back(peer.address());
+      if (peer.role() == role && peer.ready()) ready.push_back(peer.address());
     }
+    std::sort(ready.begin(), ready.end());
     return ready;
+  }
+
+  void Replace(pb::PeerRole role, std::vector<std::string> peers) {
+    Write(role == pb::PEER_ROLE_VERIFIER ? verifier_list_ : drafter_list_, peers);
+    std::sort(peers.begin(), peers.end());
+    EXPECT_TRUE(Eventually([&] { return Peers(role) == peers; })) << absl::StrJoin(peers, " ");
+  }
+
+  const std::string verifier_list_, drafter_list_;
+  std::vector<std::string> drafters_;
+  std::shared_ptr<grpc::Channel> listed_;
+};
+
+TEST_F(PeerListTest, PeersComeAndGoAndNoClientSeesAnything) {
+  const pb::GenerateRequest request = Request(300, /*drafts=*/true);
+  const Output expected = Generate(listed_, request);
+  ASSERT_TRUE(expected.status.ok()) << expected.ForPeople();
+  std::atomic<bool> over = false;
+  std::set<std::string> drafters;
+  std::set<std::string> verifiers;
+  std::thread client([&] {
+    while (!over) {
+      const Output got = Generate(listed_, request);
+      EXPECT_TRUE(got.SameTokens(expected)) << got.ForPeople() << expected.ForPeople();
+      drafters.insert(got.final.speculation().drafter());
+      verifiers.insert(got.final.speculation().verifier());
+    }
+  });
+  // Until a request began and ended with the peers as they are.
+  const auto serve = [&] {
+    for (int i = 0; i < 2; ++i) EXPECT_TRUE(Generate(listed_, request).SameTokens(expected));
   };
-  ASSERT_EQ(peers(), std::vector<std::string>{verifiers_[0]});
-  std::ofstream(list, std::ios::trunc) << "# the new one\n" << verifiers_[1] << "\n";
-  EXPECT_TRUE(Eventually([&] { return peers() == std::vector<std::string>{verifiers_[1]}; }));
-  const Output output = Generate(gateway, Request(20, true));
-  EXPECT_TRUE(output.status.ok()) << output.ForPeople();
-  EXPECT_EQ(output.final.speculation().verifier(), verifiers_[1]);
+  for (const std::vector<std::string>& peers :
+       {std::vector{drafters_[0], drafters_[1]}, {drafters_[1]}, {}, {drafters_[0]}}) {
+    Replace(pb::PEER_ROLE_DRAFTER, peers);
+    serve();
+  }
+  for (const std::vector<std::string>& peers :
+       {std::vector{verifiers_[0], verifiers_[1]}, {verifiers_[1]}, {verifiers_[0]}}) {
+    Replace(pb::PEER_ROLE_VERIFIER, peers);
+    serve();
+  }
+  over = true;
+  client.join();
+  EXPECT_TRUE(drafters.contains(drafters_[0]) && drafters.contains(drafters_[1]));
+  EXPECT_TRUE(verifiers.contains(verifiers_[0]) && verifiers.contains(verifiers_[1]));
 }
 
 }  // namespace
