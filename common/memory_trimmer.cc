@@ -23,6 +23,13 @@ void MemoryTrimmer::Look() {
 }
 
 MemoryTrimmer TrimmerOfThisProcess() {
+#ifdef __GLIBC__
+  // The end of an arena is given back by free alone, beyond a threshold that large blocks raise to
+  // 64 MiB for each arena unless both are fixed.
+  constexpr int kMiB = 1 << 20;
+  mallopt(M_TRIM_THRESHOLD, kMiB);
+  mallopt(M_MMAP_THRESHOLD, kMiB);
+#endif
   return {ResidentBytes, [] {
 #ifdef __GLIBC__
             malloc_trim(0);

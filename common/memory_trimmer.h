@@ -28,7 +28,8 @@ class MemoryTrimmer {
   std::uint64_t least_;
 };
 
-// Of this process, with glibc; with other allocators trimming does nothing.
+// Of this process, with glibc, whose thresholds it fixes; with other allocators it does nothing.
+// Call before any thread.
 MemoryTrimmer TrimmerOfThisProcess();
 
 }  // namespace recycling
