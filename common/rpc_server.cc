@@ -26,8 +26,6 @@ namespace {
 constexpr int kMaxHealthBytes = 4096;
 constexpr int kMaxHealthConnections = 64;
 constexpr int kMaxMetadataBytes = 16 << 10;
-// Methods of the distribution's reflection, which take a thread each.
-constexpr int kMaxThreads = 64;
 // Half of what clients are asked to keep to, since networks bunch pings.
 constexpr int kMinPingIntervalMs = 5'000;
 
@@ -76,7 +74,7 @@ void SetLimits(const RpcServerOptions& options, grpc::ServerBuilder* builder) {
   for (const auto& [name, value] : arguments) builder->AddChannelArgument(name, value);
   grpc::ResourceQuota quota;
   quota.Resize(static_cast<std::size_t>(limits.max_memory));
-  quota.SetMaxThreads(kMaxThreads);
+  quota.SetMaxThreads(options.max_threads);
   builder->SetResourceQuota(quota);
 }
 

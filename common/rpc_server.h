@@ -56,6 +56,10 @@ struct RpcServerOptions {
   std::vector<std::string> health_listen;
   // Largest message taken, bytes.
   int max_message_bytes = 16 << 20;
+  // Threads that wait in calls, at least 2; a call beyond them is ResourceExhausted. Methods that
+  // react take none. Reflection takes one a stream, and is what the default is for: a service with
+  // methods that are served synchronously adds what they may hold at once.
+  int max_threads = 64;
   ConnectionLimits limits;
   // Written atomically once listening, one bound address a line, those of `listen` first; empty:
   // not written.

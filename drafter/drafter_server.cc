@@ -43,6 +43,8 @@ class Server final : public DrafterServer {
 
   grpc::Service* service() override { return service_.get(); }
 
+  int max_threads() const override { return kMostDraftStreams; }
+
   void AddMetrics(MetricSet* metrics) const override { service_->AddMetrics(metrics); }
 
   absl::Status SaveSnapshots() override {

@@ -45,6 +45,10 @@ class DrafterServer {
   // To be registered with a server that is shut down before this is destroyed.
   virtual grpc::Service* service() = 0;
 
+  // Threads that service() may hold at once, one an open Draft stream; to be added to
+  // RpcServerOptions.max_threads of that server.
+  virtual int max_threads() const = 0;
+
   // What it has and has done; see drafter_metrics.h.
   virtual void AddMetrics(MetricSet* metrics) const = 0;
 

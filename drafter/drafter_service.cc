@@ -18,8 +18,6 @@
 namespace recycling::drafter {
 namespace {
 
-constexpr int kMostStreams = 4096;
-
 grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const absl::Status& status) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   reactor->Finish(ToGrpcStatus(status));
@@ -89,9 +87,9 @@ grpc::Status GrpcDrafterService::Draft(
   }
   const int streams = ++streams_;
   const absl::Status status =
-      streams > kMostStreams
-          ? absl::ResourceExhaustedError(absl::StrCat("draft: got a stream beyond the ",
-                                                      kMostStreams, " that can be open at once"))
+      streams > kMostDraftStreams
+          ? absl::ResourceExhaustedError(absl::StrCat(
+                "draft: got a stream beyond the ", kMostDraftStreams, " that can be open at once"))
           : RunDraftStream(&state_, context->client_metadata(), stream);
   --streams_;
   return ToGrpcStatus(status);

@@ -34,6 +34,9 @@ class TransferBudget {
   std::atomic<std::uint64_t> used_{0};
 };
 
+// Open at once; each has a thread.
+inline constexpr int kMostDraftStreams = 4096;
+
 // What the RPCs share. Everything pointed to outlives the service.
 struct DrafterState {
   DrafterState(std::string id, TreeTemplate tree, bool adapt, MatrixStore* matrices,
@@ -77,7 +80,7 @@ class GrpcDrafterService final : public DrafterCalls {
   grpc::ServerUnaryReactor* Handshake(grpc::CallbackServerContext* context,
                                       const v1::HandshakeRequest* request,
                                       v1::HandshakeResponse* response) override;
-  // ResourceExhausted beyond 4096 streams.
+  // ResourceExhausted beyond kMostDraftStreams.
   grpc::Status Draft(
       grpc::ServerContext* context,
       grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream) override;

@@ -1,6 +1,7 @@
 // recycling-drafter: parses flags, wires, serves, saves.
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -11,6 +12,7 @@
 #include "common/caller_flags.h"
 #include "common/log.h"
 #include "common/metrics_flags.h"
+#include "common/server_flags.h"
 #include "common/service_program.h"
 #include "common/status_macros.h"
 #include "drafter/drafter_flags.h"
@@ -58,8 +60,11 @@ absl::Status Run() {
   }
   ASSIGN_OR_RETURN(options.callers, CallersFromFlags());
   ASSIGN_OR_RETURN(const auto drafter, CreateDrafter(options));
-  ASSIGN_OR_RETURN(const auto server, StartService(absl::GetFlag(FLAGS_listen), drafter->service(),
-                                                   kDrafterServiceName));
+  ASSIGN_OR_RETURN(RpcServerOptions server_options, ServerOptionsFromFlags());
+  server_options.max_threads += drafter->max_threads();
+  ASSIGN_OR_RETURN(const auto server,
+                   StartService(std::move(server_options), absl::GetFlag(FLAGS_listen),
+                                drafter->service(), kDrafterServiceName));
   ASSIGN_OR_RETURN(
       const auto metrics,
       StartMetrics("drafter", {[&drafter](MetricSet* set) { drafter->AddMetrics(set); }}));

@@ -59,6 +59,7 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(const RpcServerOptions options, ServerOptionsFromFlags(/*servers=*/2));
   RpcServerOptions peer_options = options;
   peer_options.listen = absl::GetFlag(FLAGS_peer_listen);
+  peer_options.max_threads += drafter->max_threads();
   ASSIGN_OR_RETURN(
       const auto peers,
       RpcServer::Start(peer_options, {verifier->service(), drafter->service()},

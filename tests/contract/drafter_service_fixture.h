@@ -74,8 +74,9 @@ class DrafterServiceTest : public ::testing::Test {
     auto drafter = CreateDrafter(options);
     ASSERT_THAT(drafter, doubles::IsOk());
     drafter_ = *std::move(drafter);
-    auto server =
-        RpcServer::Start({.listen = {"127.0.0.1:0"}}, {drafter_->service()}, {kDrafterServiceName});
+    RpcServerOptions server_options = {.listen = {"127.0.0.1:0"}};
+    server_options.max_threads += drafter_->max_threads();
+    auto server = RpcServer::Start(server_options, {drafter_->service()}, {kDrafterServiceName});
     ASSERT_THAT(server, doubles::IsOk());
     server_ = *std::move(server);
     stub_ = v1::DrafterService::NewStub(

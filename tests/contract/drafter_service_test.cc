@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -90,6 +91,19 @@ TEST_F(DrafterServiceTest, AStreamLearnsAndAnswersEveryStepThatAsks) {
   stream.Send(3, &changed, &two);
   EXPECT_THAT(stream.Read().tree().tokens(), ElementsAre(9, 8));
   EXPECT_THAT(stream.Finish(), IsOk());
+}
+
+TEST_F(DrafterServiceTest, AHundredStreamsAreOpenAtOnceAndAllAreAnswered) {
+  ASSERT_THAT(Observe(Session(), Rows({1}, {2, 3})), IsOk());
+  const v1::Proposal ask = Ask(1);
+  std::vector<std::unique_ptr<Stream>> streams;
+  for (int i = 0; i < 100; ++i) {
+    streams.push_back(std::make_unique<Stream>(stub_.get(), Session()));
+    streams.back()->Send(0, nullptr, &ask);
+  }
+  for (const auto& stream : streams) EXPECT_THAT(stream->Read().tree().tokens(), ElementsAre(2, 3));
+  EXPECT_EQ(Info().open_sessions(), 100u);
+  for (const auto& stream : streams) EXPECT_THAT(stream->Finish(), IsOk());
 }
 
 TEST_F(DrafterServiceTest, LimitsCutTheTree) {

@@ -17,6 +17,11 @@ ABSL_FLAG(std::string, port_file, "",
 ABSL_FLAG(int, latency_ms, 0, "Milliseconds that every answer to a step takes, 0 or more.");
 
 namespace recycling::doubles {
+namespace {
+
+constexpr int kThreads = 4096;  // a call of a fake has one
+
+}  // namespace
 
 std::function<void(const std::string& call)> LatencyHook(const std::string& prefix) {
   const int latency_ms = absl::GetFlag(FLAGS_latency_ms);
@@ -30,6 +35,7 @@ int ServeUntilStopped(const std::string& name, grpc::Service& service,
                       const std::string& health_name) {
   RpcServerOptions options;
   options.listen = absl::GetFlag(FLAGS_listen);
+  options.max_threads = kThreads;
   options.port_file = absl::GetFlag(FLAGS_port_file);
   auto server = RpcServer::Start(options, {&service}, {health_name});
   if (!server.ok()) {

@@ -15,6 +15,7 @@
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 #include "tests/doubles/matchers.h"
 #include "tests/doubles/process.h"
+#include "tests/integration/draft_streams.h"
 
 namespace recycling::drafter {
 namespace {
@@ -106,6 +107,12 @@ TEST_F(DrafterProgramTest, WhatItLearntSurvivesAStop) {
   drafter = Serve();
   ASSERT_NE(drafter, nullptr);
   EXPECT_THAT(Ask(), ElementsAre(4, 5));
+}
+
+TEST_F(DrafterProgramTest, AnswersAHundredStreamsAtOnce) {
+  const std::unique_ptr<Process> drafter = Serve();
+  ASSERT_NE(drafter, nullptr);
+  EXPECT_EQ(integration::StreamsAnsweredAtOnce(*stub_, Session(), 100), 100);
 }
 
 TEST_F(DrafterProgramTest, StartsWithoutACorruptSnapshot) {

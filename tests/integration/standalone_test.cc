@@ -8,6 +8,7 @@
 
 #include "tests/doubles/process.h"
 #include "tests/doubles/tiny_model.h"
+#include "tests/integration/draft_streams.h"
 #include "tests/integration/subprocess.h"
 
 namespace recycling {
@@ -93,6 +94,20 @@ TEST_F(StandaloneTest, WritesTheSameTextPlainlyAndRecycledAndKeepsWhatItLearnt) 
   EXPECT_EQ(after["matrices"].size(), 2U);
   EXPECT_EQ(after["matrices"][0]["rows_filled"], before["matrices"][0]["rows_filled"]);
   Stop();
+}
+
+TEST_F(StandaloneTest, ItsDrafterAnswersAHundredStreamsAtOnce) {
+  ASSERT_EQ(Run({"generate", "--prompt", "hello", "--max_tokens=1"}).exit_code, 0);
+  const auto stub = drafter::v1::DrafterService::NewStub(
+      grpc::CreateChannel(drafter_, grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  drafter::v1::GetMatrixInfoResponse info;
+  ASSERT_TRUE(stub->GetMatrixInfo(&context, {}, &info).ok());
+  drafter::v1::OpenSession session;
+  *session.mutable_model() = info.model();
+  session.set_k(info.k());
+  session.set_tenant("a");
+  EXPECT_EQ(integration::StreamsAnsweredAtOnce(*stub, session, 100), 100);
 }
 
 TEST_F(StandaloneTest, RefusesWhatItCannotServe) {
