@@ -14,11 +14,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/listen_address.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 
@@ -68,38 +69,6 @@ absl::Status PrepareUnixPath(const std::string& address, const sockaddr_un& name
         absl::StrCat("listen: cannot remove the stale socket ", address, ": ", Reason(errno)));
   }
   return absl::OkStatus();
-}
-
-struct HostPort {
-  std::string host;  // without brackets
-  std::string text;  // as given
-  int port = 0;
-};
-
-absl::StatusOr<HostPort> ParseHostPort(const std::string& address) {
-  const std::size_t colon = address.rfind(':');
-  HostPort parsed;
-  parsed.text = address.substr(0, colon);
-  const bool bracketed = parsed.text.starts_with("[") && parsed.text.ends_with("]");
-  if (colon == std::string::npos || parsed.text == "[]" ||
-      (!bracketed && parsed.text.find(':') != std::string::npos) ||
-      !absl::SimpleAtoi(address.substr(colon + 1), &parsed.port) || parsed.port < 0 ||
-      parsed.port > 65535) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("listen: got \"", address,
-                     "\", expected host:port with a port from 0 to 65535, or unix:/path"));
-  }
-  parsed.host = bracketed ? parsed.text.substr(1, parsed.text.size() - 2) : parsed.text;
-  return parsed;
-}
-
-bool IsLoopback(const sockaddr* address) {
-  if (address->sa_family == AF_INET) {
-    const auto* v4 = reinterpret_cast<const sockaddr_in*>(address);
-    return (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
-  }
-  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(address);
-  return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
 void SetPort(int port, sockaddr* address) {
@@ -225,28 +194,23 @@ absl::Status Listener::AddUnix(const std::string& address) {
 }
 
 absl::Status Listener::AddHostPort(const std::string& address) {
-  ASSIGN_OR_RETURN(const HostPort parsed, ParseHostPort(address));
-  const bool wildcard = parsed.host.empty() || parsed.host == "0.0.0.0" || parsed.host == "::";
-  if (wildcard && loopback_only_) return NotLoopback(address);
-  addrinfo hints = {};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  const int error = getaddrinfo(wildcard ? nullptr : parsed.host.c_str(),
-                                absl::StrCat(parsed.port).c_str(), &hints, &found);
-  if (error != 0) {
+  const std::optional<HostPort> parsed = ParseHostPort(address);
+  if (!parsed.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("listen: got \"", address,
+                     "\", expected host:port with a port from 0 to 65535, or unix:/path"));
+  }
+  const absl::StatusOr<AddressList> found = Resolve(*parsed);
+  if (!found.ok()) {
     return absl::UnavailableError(
-        absl::StrCat("listen: cannot bind ", address, ": ", gai_strerror(error)));
+        absl::StrCat("listen: cannot bind ", address, ": ", found.status().message()));
   }
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
-  for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {
-    if (loopback_only_ && !IsLoopback(entry->ai_addr)) return NotLoopback(address);
-  }
+  if (loopback_only_ && !AllLoopback(found->get())) return NotLoopback(address);
   const std::size_t before = sockets_.size();
-  for (int left = parsed.port == 0 ? kPortTries : 1; true; --left) {
-    const absl::StatusOr<int> port = BindAll(address, found, parsed.port);
+  for (int left = parsed->port == 0 ? kPortTries : 1; true; --left) {
+    const absl::StatusOr<int> port = BindAll(address, found->get(), parsed->port);
     if (port.ok()) {
-      addresses_.push_back(absl::StrCat(parsed.text, ":", *port));
+      addresses_.push_back(absl::StrCat(parsed->text, ":", *port));
       return absl::OkStatus();
     }
     if (left == 1) return port.status();

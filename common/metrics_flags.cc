@@ -10,12 +10,17 @@
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
 #include "common/process_metrics.h"
+#include "common/server_flags.h"
 #include "common/status_macros.h"
 
 ABSL_FLAG(
     std::string, metrics_listen, "",
     "Address to serve metrics on for Prometheus (GET /metrics, plain HTTP): host:port, port 0: "
-    "a free one. Empty: none.");
+    "a free one. Empty: none. Beyond loopback it takes --metrics_allow_plaintext or "
+    "--allow_plaintext.");
+ABSL_FLAG(bool, metrics_allow_plaintext, false,
+          "Allow --metrics_listen beyond loopback, and nothing else: whoever reaches it reads the "
+          "metrics.");
 ABSL_FLAG(std::string, metrics_port_file, "",
           "File to write the bound address of --metrics_listen to. Empty: none.");
 
@@ -40,8 +45,10 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> StartMetrics(const std::string& s
                                                             std::vector<MetricSource> sources) {
   const std::string listen = absl::GetFlag(FLAGS_metrics_listen);
   if (listen.empty()) return nullptr;
+  const bool allow_plaintext =
+      PlaintextAllowedByFlag() || absl::GetFlag(FLAGS_metrics_allow_plaintext);
   sources.push_back([service](MetricSet* set) { AddProcessMetrics(service, set); });
-  ASSIGN_OR_RETURN(auto server, MetricsServer::Start(listen, std::move(sources)));
+  ASSIGN_OR_RETURN(auto server, MetricsServer::Start(listen, std::move(sources), allow_plaintext));
   if (const std::string path = absl::GetFlag(FLAGS_metrics_port_file); !path.empty()) {
     RETURN_IF_ERROR(WriteLine(path, server->address()));
   }

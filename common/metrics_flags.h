@@ -1,4 +1,4 @@
-// --metrics_listen and --metrics_port_file of the services.
+// The --metrics flags of the services.
 #ifndef RECYCLING_COMMON_METRICS_FLAGS_H_
 #define RECYCLING_COMMON_METRICS_FLAGS_H_
 

@@ -1,5 +1,8 @@
 #include "common/metrics_server.h"
 
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
 #include <prometheus/metric_family.h>
@@ -7,10 +10,12 @@
 #include <algorithm>
 #include <exception>
 #include <limits>
+#include <optional>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/listen_address.h"
 #include "common/status_macros.h"
 
 namespace recycling {
@@ -68,11 +73,12 @@ class Sources final : public prometheus::Collectable {
 class PrometheusServer final : public MetricsServer {
  public:
   // Throws what the library throws.
-  PrometheusServer(const std::string& host, const std::string& port,
+  // `bind` is what the library is to bind, `host` the name of it in address().
+  PrometheusServer(const std::string& bind, const std::string& host,
                    std::shared_ptr<Sources> sources)
       : sources_(std::move(sources)),
-        exposer_({"listening_ports", host.empty() ? port : absl::StrCat(host, ":", port),
-                  "num_threads", "4", "request_timeout_ms", "5000", "linger_timeout_ms", "1000"}) {
+        exposer_({"listening_ports", bind, "num_threads", "4", "request_timeout_ms", "5000",
+                  "linger_timeout_ms", "1000"}) {
     exposer_.RegisterCollectable(sources_);
     address_ = absl::StrCat(host, ":", exposer_.GetListeningPorts().at(0));
   }
@@ -93,25 +99,55 @@ bool IsHost(const std::string& host) {
   });
 }
 
+// The first address of the list, of IPv4 unless the host is written as IPv6, in digits: the library
+// would read some names differently.
+std::string Numeric(const HostPort& address, const addrinfo* list) {
+  const int family = address.host.find(':') == std::string::npos ? AF_INET : AF_INET6;
+  const addrinfo* chosen = list;
+  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
+    if (entry->ai_family != family) continue;
+    chosen = entry;
+    break;
+  }
+  char digits[INET6_ADDRSTRLEN] = {};
+  if (chosen->ai_family == AF_INET6) {
+    inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(chosen->ai_addr)->sin6_addr, digits,
+              sizeof(digits));
+    return absl::StrCat("[", digits, "]:", address.port);
+  }
+  inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(chosen->ai_addr)->sin_addr, digits,
+            sizeof(digits));
+  return absl::StrCat(digits, ":", address.port);
+}
+
+absl::Status CannotBind(const std::string& listen, absl::string_view reason) {
+  return absl::UnavailableError(
+      absl::StrCat("metrics_listen: cannot bind ", listen,
+                   " (in use, not this machine's, or not permitted): ", reason));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
-    const std::string& listen, std::vector<MetricSource> sources) {
-  const std::size_t colon = listen.rfind(':');
-  const std::string host = listen.substr(0, colon);
-  int port = -1;
-  if (colon == std::string::npos || !IsHost(host) ||
-      !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 || port > 65535) {
+    const std::string& listen, std::vector<MetricSource> sources, bool allow_plaintext) {
+  const std::optional<HostPort> parsed = ParseHostPort(listen);
+  if (!parsed.has_value() || !IsHost(parsed->host)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "metrics_listen: got \"", listen, "\", expected host:port with a port from 0 to 65535"));
   }
+  const absl::StatusOr<AddressList> found = Resolve(*parsed);
+  if (!found.ok()) return CannotBind(listen, found.status().message());
+  if (!allow_plaintext && !AllLoopback(found->get())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("metrics_listen: got ", listen,
+                     ", which is plaintext, expected a loopback address, "
+                     "--metrics_allow_plaintext, or --allow_plaintext"));
+  }
   try {
-    return std::make_unique<PrometheusServer>(host, absl::StrCat(port),
+    return std::make_unique<PrometheusServer>(Numeric(*parsed, found->get()), parsed->text,
                                               std::make_shared<Sources>(std::move(sources)));
   } catch (const std::exception& error) {  // thrown by the library alone
-    return absl::UnavailableError(
-        absl::StrCat("metrics_listen: cannot bind ", listen,
-                     " (in use, not this machine's, or not permitted): ", error.what()));
+    return CannotBind(listen, error.what());
   }
 }
 

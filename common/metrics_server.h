@@ -15,11 +15,13 @@ namespace recycling {
 class MetricsServer {
  public:
   // Serves what `sources` say at each request, those of one name as one family, on "host:port";
-  // port 0 picks a free one, an empty host is every IPv4 interface. A client that sends or reads
-  // slowly is dropped after some seconds. InvalidArgument for another form, Unavailable if it
+  // port 0 picks a free one, an empty host is every IPv4 interface, a name its first address. A
+  // client that sends or reads slowly is dropped after some seconds. InvalidArgument for another
+  // form, and for an address that is not loopback unless `allow_plaintext`; Unavailable if it
   // cannot be bound.
   static absl::StatusOr<std::unique_ptr<MetricsServer>> Start(const std::string& listen,
-                                                              std::vector<MetricSource> sources);
+                                                              std::vector<MetricSource> sources,
+                                                              bool allow_plaintext = false);
 
   // Waits for requests under way; no source is called after.
   virtual ~MetricsServer() = default;

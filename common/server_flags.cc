@@ -28,7 +28,8 @@ ABSL_FLAG(std::vector<std::string>, tls_allowed_names, {},
 ABSL_FLAG(bool, allow_plaintext, false,
           "Allow connections without TLS beyond this machine: whoever is on their way reads and "
           "changes what they carry. Without it plaintext is for loopback and unix: addresses "
-          "(--health_listen, which tells nothing else, is always plaintext, on any address).");
+          "(--health_listen, which tells nothing else, is always plaintext, on any address; "
+          "--metrics_listen has a flag of its own, --metrics_allow_plaintext).");
 ABSL_FLAG(int, max_connections, 4096,
           "Connections open at a time, 1 to 1000000; one more is closed at once. Fewer if the "
           "limit of file descriptors is lower, which is raised as far as the system allows.");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -65,8 +66,9 @@ TEST(MetricsServerTest, ServesNothingElse) {
 }
 
 TEST(MetricsServerTest, RefusesAddressesItCannotServeOn) {
-  for (const char* bad : {"", "9464", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:-1",
-                          "127.0.0.1:65536", "127.0.0.1:1,127.0.0.1", "a b:1", "127.0.0.1:80s"}) {
+  for (const char* bad :
+       {"", "9464", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:-1", "127.0.0.1:65536",
+        "127.0.0.1:1,127.0.0.1", "a b:1", "127.0.0.1:80s", "::1:80"}) {
     EXPECT_THAT(MetricsServer::Start(bad, {}).status(),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("expected host:port")))
         << bad;
@@ -76,6 +78,28 @@ TEST(MetricsServerTest, RefusesAddressesItCannotServeOn) {
   EXPECT_THAT(MetricsServer::Start((*server)->address(), {}).status(),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr((*server)->address())))
       << "a port that is taken is not shared";
+}
+
+TEST(MetricsServerTest, StaysOnThisMachineUnlessToldOtherwise) {
+  // The last is 127.0.0.1 where numbers are octal and 177.0.0.1 where they are not.
+  for (const char* here : {"localhost:0", "0177.0.0.1:0"}) {
+    EXPECT_THAT(MetricsServer::Start(here, {}), IsOk()) << here;
+  }
+  for (const char* beyond :
+       {":0", "0.0.0.0:0", "0:0", "[::]:0", "192.0.2.1:0", "[2001:db8::1]:0"}) {
+    const auto server = MetricsServer::Start(beyond, {});
+    EXPECT_THAT(server.status(),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr(std::string("got ") + beyond + ", which is plaintext")));
+    EXPECT_THAT(std::string(server.status().message()), HasSubstr("--metrics_allow_plaintext"));
+  }
+  for (const std::string any : {"", "0"}) {
+    const auto server = MetricsServer::Start(any + ":0", {}, /*allow_plaintext=*/true);
+    ASSERT_THAT(server, IsOk()) << any;
+    const std::string& address = (*server)->address();
+    EXPECT_EQ(address.substr(0, address.rfind(':')), any);
+    EXPECT_THAT(Scrape("127.0.0.1" + address.substr(address.rfind(':'))), IsOk()) << any;
+  }
 }
 
 TEST(MetricsServerTest, AnswersManyAtOnce) {

@@ -150,6 +150,8 @@ TEST_F(LockedTest, ProgramsSayWhatIsNotLockedAndDoNotStart) {
   };
   expect("recycling-drafter", {"--listen=0.0.0.0:0"}, "0.0.0.0:0 in plaintext",
          "--allow_plaintext");
+  expect("recycling-drafter", {"--listen=127.0.0.1:0", "--metrics_listen=:0"},
+         "metrics_listen: got :0", "--metrics_allow_plaintext");
   expect("recycling-drafter", {"--tls_cert=" + files.certificate, key}, gateway_files_.key,
          "not that of the first certificate in " + files.certificate);
   expect("recycling-drafter", {"--tls_ca=" + files.ca}, "--tls_cert");
