@@ -2,16 +2,14 @@
 
 #include <grpc/support/log.h>
 
-#include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/clock.h"
 #include "common/log.h"
-#include "common/mutex.h"
+#include "common/log_budget.h"
 
 namespace recycling {
 namespace {
@@ -19,16 +17,9 @@ namespace {
 constexpr int kLines = 10;
 constexpr absl::Duration kWindow = absl::Seconds(10);
 
-struct Budget {
-  Mutex mutex;
-  absl::Time window_end ABSL_GUARDED_BY(mutex) = absl::InfinitePast();
-  int left ABSL_GUARDED_BY(mutex) = 0;
-  std::int64_t left_out ABSL_GUARDED_BY(mutex) = 0;
-};
-
 // Never destroyed: gRPC's threads may log while the process ends.
-Budget& TheBudget() {
-  static auto* const budget = new Budget;
+LogBudget& TheBudget() {
+  static auto* const budget = new LogBudget(kLines, kWindow);
   return *budget;
 }
 
@@ -37,27 +28,13 @@ LogLevel LevelOf(gpr_log_severity severity) {
 }
 
 void Write(gpr_log_func_args* line) {
-  std::int64_t left_out = 0;
-  {
-    Budget& budget = TheBudget();
-    MutexLock lock(budget.mutex);
-    const absl::Time now = absl::Now();
-    if (now >= budget.window_end) {
-      budget.window_end = now + kWindow;
-      budget.left = kLines;
-    }
-    if (budget.left == 0) {
-      ++budget.left_out;
-      return;
-    }
-    --budget.left;
-    left_out = std::exchange(budget.left_out, 0);
-  }
+  const auto left_out = TheBudget().Take(RealClock().Monotonic());
+  if (!left_out.has_value()) return;
   const std::string_view file(line->file);
   Log(LevelOf(line->severity), "grpc",
       {{"text", line->message},
        {"at", absl::StrCat(std::string(file.substr(file.rfind('/') + 1)), ":", line->line)},
-       {"left_out", absl::StrCat(left_out)}});
+       {"left_out", absl::StrCat(*left_out)}});
 }
 
 }  // namespace

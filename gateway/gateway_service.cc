@@ -1,8 +1,11 @@
 #include "gateway/gateway_service.h"
 
+#include <grpcpp/support/proto_buffer_reader.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -15,6 +18,7 @@
 #include "common/status_macros.h"
 #include "gateway/gateway_metrics.h"
 #include "gateway/gateway_proto.h"
+#include "gateway/request_id.h"
 #include "gateway/request_log.h"
 #include "gateway/utf8.h"
 
@@ -137,6 +141,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
   const auto caller = Identify(*context, Access::kInference);
   if (!caller.ok()) {
     totals_.Refuse();
+    LogNotAllowed(*context, *request, caller.status());
     writer->End(caller.status());
     return writer.get();
   }
@@ -150,7 +155,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
   generation->ticket = queue_.NewTicket();
   const auto leave = [this, ticket = generation->ticket] { queue_.Leave(ticket); };
   writer->OnCancelCall(leave);
-  streams_.Add(writer);
+  streams_.Add(writer, {.trace = generation->trace, .tenant = generation->tenant});
   queue_.Submit(
       generation->ticket,
       {.tenant = caller->tenant,
@@ -161,9 +166,11 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
         totals_.Begin();
         workers_->Submit([this, generation] { Run(*generation); });
       },
-      [this, writer](const Refusal& refusal) {
+      [this, generation](const Refusal& refusal) {
         totals_.Refuse();
-        writer->End(WhyRefused(refusal));
+        const absl::Status status = WhyRefused(refusal);
+        LogRefused(*generation, refusal.reason, status);
+        generation->writer->End(status);
       });
   if (writer->cancelled()) leave();  // it was before there was anything to leave
   ticker_.Nudge();
@@ -278,6 +285,32 @@ void GatewayService::Log(const Generation& generation) const {
               .prompt_tokens = generation.prompt_tokens,
               .verifier = generation.outcome.verifier},
              generation.outcome);
+}
+
+void GatewayService::LogRefused(Generation& generation, RefusalReason reason,
+                                const absl::Status& status) const {
+  grpc::ProtoBufferReader request(&generation.bytes);
+  LogRefusal({.request_id = RequestIdOf(&request),
+              .trace = generation.trace,
+              .tenant = generation.tenant,
+              .reason = RefusalReasonName(reason),
+              .status = status,
+              .waited = clock_.Monotonic() - generation.arrived});
+}
+
+void GatewayService::LogNotAllowed(const grpc::CallbackServerContext& context,
+                                   const grpc::ByteBuffer& request, const absl::Status& status) {
+  const bool stranger = absl::IsUnauthenticated(status);
+  const auto left_out =
+      stranger ? strangers_.Take(clock_.Monotonic()) : std::optional<std::uint64_t>(0);
+  if (!left_out.has_value()) return;
+  grpc::ByteBuffer bytes = request;
+  grpc::ProtoBufferReader reader(&bytes);
+  LogRefusal({.request_id = RequestIdOf(&reader),
+              .trace = OriginOf(context.client_metadata()).trace,
+              .reason = stranger ? "unauthenticated" : "permission",
+              .status = status,
+              .left_out = *left_out});
 }
 
 absl::StatusOr<std::shared_ptr<const ServedModel>> GatewayService::Model() const {

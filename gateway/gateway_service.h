@@ -1,5 +1,6 @@
 // recycling.gateway.v1.GatewayService: reads requests, runs the decode loop on threads of its own,
-// streams what it shows, keeps the totals and writes one log line a request.
+// streams what it shows, keeps the totals and writes one log line a request, also of those that
+// it refuses (of calls without a key that is known a few at a time).
 //  1. At most max_requests run at once, and no more than the verifiers have room for; others wait
 //     in a bounded queue (admission.h) and hold no thread there. So they do while no verifier is
 //     ready; where the queue's bounds end that, they are Unavailable. Before there ever was one
@@ -22,6 +23,7 @@
 #include "absl/time/time.h"
 #include "common/caller_check.h"
 #include "common/clock.h"
+#include "common/log_budget.h"
 #include "common/metrics.h"
 #include "common/ticker.h"
 #include "gateway/admission.h"
@@ -118,6 +120,9 @@ class GatewayService final : public GatewayServiceBase {
   absl::Status Plan(Generation& generation);
   void Decode(Generation& generation);
   void Log(const Generation& generation) const;
+  void LogRefused(Generation& generation, RefusalReason reason, const absl::Status& status) const;
+  void LogNotAllowed(const grpc::CallbackServerContext& context, const grpc::ByteBuffer& request,
+                     const absl::Status& status);
 
   const GatewayServiceOptions options_;
   const ModelReference& model_;
@@ -128,6 +133,7 @@ class GatewayService final : public GatewayServiceBase {
   const std::shared_ptr<const CallerCheck> callers_;  // never null
   std::atomic<std::uint64_t> unauthenticated_ = 0;
   std::atomic<std::uint64_t> not_permitted_ = 0;
+  LogBudget strangers_{10, absl::Seconds(10)};  // lines of calls without a key that is known
   GatewayTotals totals_;
   DraftLedger ledger_;
   RetryBudget retry_budget_;

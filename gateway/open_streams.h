@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "common/clock.h"
 #include "common/mutex.h"
+#include "gateway/request_log.h"
 #include "gateway/slow_readers.h"
 #include "gateway/stream_writer.h"
 
@@ -27,7 +29,8 @@ class OpenStreams {
   // `clock` must outlive it.
   OpenStreams(ReaderLimits limits, const Clock& clock) : limits_(limits), clock_(clock) {}
 
-  void Add(const std::shared_ptr<StreamWriter>& stream);
+  // What is dropped leaves a line in the log in the name of `request`.
+  void Add(const std::shared_ptr<StreamWriter>& stream, RequestIdentity request = {});
 
   // Cancels those that are read too slowly. Returns how many are open.
   int Check();
@@ -41,12 +44,22 @@ class OpenStreams {
   StreamCounts Counts() const;
 
  private:
-  std::vector<std::shared_ptr<StreamWriter>> Open() const;
+  struct Stream {
+    std::weak_ptr<StreamWriter> writer;
+    std::shared_ptr<const RequestIdentity> request;
+  };
+  struct OpenStream {
+    std::shared_ptr<StreamWriter> writer;
+    std::shared_ptr<const RequestIdentity> request;
+  };
+
+  std::vector<OpenStream> Open() const;
+  bool Drop(const OpenStream& stream, const UnreadOutput& unread, std::string_view reason) const;
 
   const ReaderLimits limits_;
   const Clock& clock_;
   mutable Mutex mutex_;
-  mutable std::vector<std::weak_ptr<StreamWriter>> streams_ ABSL_GUARDED_BY(mutex_);
+  mutable std::vector<Stream> streams_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t dropped_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

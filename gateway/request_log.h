@@ -1,12 +1,17 @@
-// The one line a request leaves in the log.
+// The one line a request leaves in the log, and what may follow it.
 #ifndef RECYCLING_GATEWAY_REQUEST_LOG_H_
 #define RECYCLING_GATEWAY_REQUEST_LOG_H_
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
+#include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "common/trace_context.h"
+#include "gateway/admission.h"
 #include "gateway/decode_loop.h"
+#include "gateway/slow_readers.h"
 
 namespace recycling::gateway {
 
@@ -21,6 +26,26 @@ struct RequestIdentity {
 
 // Writes it: who asked, how it ended, what it cost. No text of prompt or output.
 void LogRequest(const RequestIdentity& request, const DecodeOutcome& outcome);
+
+// The line of a request that did not begin. What is not known of it is empty.
+struct RefusedRequest {
+  std::string request_id;
+  TraceContext trace;
+  std::string tenant;
+  std::string_view reason;  // as in the metric: "queue_full", "unauthenticated", ...
+  absl::Status status;
+  absl::Duration waited;
+  std::uint64_t left_out = 0;  // such requests before this one that left no line
+};
+void LogRefusal(const RefusedRequest& request);
+
+// A line of an output that is not read to the end, besides the request's own: its stream is
+// cancelled with `unread` waiting, for `reason`. `now` is Clock::Monotonic().
+void LogDroppedOutput(const RequestIdentity& request, const UnreadOutput& unread,
+                      std::string_view reason, absl::Duration now);
+
+// "queue_full", "queue_timeout", "rate", "draining", "deadline", "cancelled".
+const char* RefusalReasonName(RefusalReason reason);
 
 // "eos", "stop_string", "stop_token", "length".
 const char* FinishReasonName(FinishReason reason);

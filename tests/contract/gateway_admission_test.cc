@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "common/retry_delay.h"
 #include "tests/contract/gateway_service_fixture.h"
 #include "tests/doubles/fake_clock.h"
@@ -127,6 +128,54 @@ TEST_F(GatewayAdmissionTest, WhoWaitsTooLongIsRefused) {
   EXPECT_THAT(runs->End(), IsOk());
 }
 
+TEST_F(GatewayAdmissionTest, EveryRequestThatIsRefusedIsOneLineOfTheLog) {
+  options_.clock = &clock_;
+  options_.admission = {.max_queue = 1, .queue_timeout = absl::Seconds(30)};
+  options_.readers.timeout = absl::Hours(1);
+  AddGatedVerifier(1);
+  Start();
+  const auto named = [](const std::string& id) {
+    return absl::StrCat(kRequest, " request_id: '", id, "'");
+  };
+  ::testing::internal::CaptureStderr();
+  const auto runs = Begin(named("runs"));
+  AwaitRunning(1);
+  const auto late = Begin(named("late"));
+  AwaitWaiting(1);
+  EXPECT_THAT(Begin(named("full"))->End(), StatusIs(absl::StatusCode::kResourceExhausted));
+  clock_.Advance(absl::Seconds(30));
+  EXPECT_THAT(late->End(), StatusIs(absl::StatusCode::kResourceExhausted));
+  const auto gone = Begin(named("gone"));
+  AwaitWaiting(1);
+  gone->context.TryCancel();
+  EXPECT_THAT(gone->End(), StatusIs(absl::StatusCode::kCancelled));
+  AwaitWaiting(0);
+  const auto drained = Begin(named("drained"));
+  AwaitWaiting(1);
+  std::thread drain([this] { gateway_->Drain(absl::Hours(1)); });
+  EXPECT_THAT(drained->End(), StatusIs(absl::StatusCode::kUnavailable));
+  gate_.Open();
+  EXPECT_THAT(runs->End(), IsOk());
+  drain.join();  // every stream is done, and its line written
+  const std::string log = ::testing::internal::GetCapturedStderr();
+
+  EXPECT_THAT(LinesWith(log, {" generate "}), SizeIs(5)) << log;
+  EXPECT_THAT(LinesWith(log, {" generate request_id=runs ", " end=length "}), SizeIs(1)) << log;
+  const auto expect = [&](const std::string& id, const std::string& code, const std::string& reason,
+                          const std::string& seconds) {
+    EXPECT_THAT(LinesWith(log, {" I generate request_id=" + id + " trace_id=", " tenant=default ",
+                                "end=\"" + code + ": ", " reason=" + reason + " ",
+                                " seconds=" + seconds + " "}),
+                SizeIs(1))
+        << id << " in\n"
+        << log;
+  };
+  expect("full", "RESOURCE_EXHAUSTED", "queue_full", "0.000");
+  expect("late", "RESOURCE_EXHAUSTED", "queue_timeout", "30.000");
+  expect("gone", "CANCELLED", "cancelled", "0.000");
+  expect("drained", "UNAVAILABLE", "draining", "0.000");
+}
+
 // A verifier that says it has another model while away_ is set.
 class OnlyVerifierAwayTest : public GatewayAdmissionTest {
  protected:
@@ -190,9 +239,16 @@ TEST_F(GatewayAdmissionTest, AnOutputThatNobodyReadsFreesItsSlotAndIsDroppedInTh
   EXPECT_EQ(stats.peers(0).requests_running(), 0u);
   EXPECT_GT(stats.unread_bytes(), 9u);
 
+  ::testing::internal::CaptureStderr();
   clock_.Advance(options_.readers.timeout);
   AwaitStats([](const auto& now) { return now.unread_outputs() == 0 && now.unread_bytes() == 0; });
-  EXPECT_EQ(Refusals(v1::REFUSAL_REASON_SLOW_READER), 1u);
+  AwaitStats([this](const auto&) { return Refusals(v1::REFUSAL_REASON_SLOW_READER) == 1; });
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(
+      LinesWith(log, {" output dropped trace_id=", "reason=slow_reader",
+                      absl::StrCat("unread_bytes=", stats.unread_bytes()), "seconds=30.000"}),
+      SizeIs(1))
+      << log;
   EXPECT_THAT(unread->End(), StatusIs(absl::StatusCode::kCancelled));
 }
 

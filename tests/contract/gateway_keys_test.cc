@@ -132,6 +132,32 @@ TEST_F(GatewayKeysTest, ATenantsRateIsItsOwn) {
   EXPECT_EQ(Refusals(v1::REFUSAL_REASON_RATE), 1u);
 }
 
+TEST_F(GatewayKeysTest, StrangersLeaveAFewLinesAndKnownCallersOneForEachRequest) {
+  AddVerifier();
+  Start();
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 50; ++i) GenerateAs("not-a-key");
+  for (int i = 0; i < 20; ++i) GenerateAs("admin-key");
+  for (int i = 0; i < 20; ++i) GenerateAs("acme-key");
+  clock_.Advance(absl::Seconds(10));
+  GenerateAs("");
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  const std::vector<std::string> stranger = {
+      " generate request_id=\"\" trace_id=", "tenant=\"\" end=\"UNAUTHENTICATED: ",
+      "reason=unauthenticated"};
+  const auto lines = LinesWith(log, stranger);
+  ASSERT_THAT(lines, SizeIs(11)) << log;
+  EXPECT_THAT(lines.front(), HasSubstr("left_out=0"));
+  EXPECT_THAT(lines.back(), HasSubstr("left_out=40"));
+  EXPECT_THAT(LinesWith(log, {"end=\"PERMISSION_DENIED: ", "reason=permission"}), SizeIs(20))
+      << log;
+  EXPECT_THAT(LinesWith(log, {"tenant=acme end=length"}), SizeIs(2)) << log;
+  EXPECT_THAT(LinesWith(log, {"tenant=acme end=\"RESOURCE_EXHAUSTED: ", "reason=rate"}), SizeIs(18))
+      << log;
+  EXPECT_THAT(LinesWith(log, {" generate "}), SizeIs(11 + 20 + 20)) << log;
+  EXPECT_THAT(LinesWith(log, {"not-a-key"}), SizeIs(0)) << "keys are no text for logs";
+}
+
 TEST_F(GatewayKeysTest, TenantsWithoutLimitsOfTheirOwnHaveTheServices) {
   options_.tenant_limits = {.rate = 1, .burst = 1};
   AddVerifier();

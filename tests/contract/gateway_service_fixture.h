@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -66,6 +67,19 @@ struct Generated {
     return 0;
   }
 };
+
+// The lines of a log that hold all of `words`.
+inline std::vector<std::string> LinesWith(const std::string& log,
+                                          const std::vector<std::string>& words) {
+  std::vector<std::string> lines;
+  std::istringstream text(log);
+  for (std::string line; std::getline(text, line);) {
+    bool all = true;
+    for (const std::string& word : words) all &= line.find(word) != std::string::npos;
+    if (all) lines.push_back(line);
+  }
+  return lines;
+}
 
 // Holds threads up until it is opened.
 class Gate {

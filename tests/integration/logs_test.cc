@@ -126,5 +126,25 @@ TEST_F(LogsTest, ABadTraceIsIgnoredAndANewOneBegun) {
   }
 }
 
+TEST_F(LogsTest, ARequestThatIsRefusedLeavesItsLineToo) {
+  gateway_ = Connect(cluster_.StartGateway(
+      verifier_, drafter_, {"--log_format=json", "--tenant_rate=0.0001", "--tenant_burst=1"}));
+  constexpr int kLimited = kGateway + 1;
+  ASSERT_TRUE(Ask("first", {}).status.ok());
+  EXPECT_EQ(Ask("second", {absl::StrCat("00-", kTrace, "-", kSpan, "-01")}).status.error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  const json first = Line(kLimited, "generate", "first");
+  const json second = Line(kLimited, "generate", "second");
+  EXPECT_EQ(first["end"], "length");
+  EXPECT_FALSE(first.contains("reason"));
+  EXPECT_EQ(second["level"], "info");
+  EXPECT_EQ(second["trace_id"], kTrace);
+  EXPECT_EQ(second["parent_span_id"], kSpan);
+  EXPECT_EQ(second["tenant"], "default");
+  EXPECT_EQ(second["end"].get<std::string>().substr(0, 20), "RESOURCE_EXHAUSTED: ");
+  EXPECT_EQ(second["reason"], "rate");
+  EXPECT_EQ(second["seconds"], "0.000");
+}
+
 }  // namespace
 }  // namespace recycling::integration
