@@ -30,12 +30,13 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(
       const auto metrics,
       StartMetrics("verifier", {[&verifier](MetricSet* set) { verifier->AddMetrics(set); }}));
-  server->SetServing(true);
+  verifier->OnHealth([&server](bool healthy) { server->SetServing(healthy); });
   Log(LogLevel::kInfo, "serving",
       {{"addresses", absl::StrJoin(server->addresses(), ",")},
        {"model", verifier->Description()},
        {"build", BuildVersion()}});
   WaitForStopSignal();
+  verifier->OnHealth(nullptr);
   StopService(*server, [&verifier] { verifier->Drain(absl::GetFlag(FLAGS_drain_grace)); });
   return absl::OkStatus();
 }

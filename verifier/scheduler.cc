@@ -295,6 +295,7 @@ void Scheduler::Run() {
   for (;;) {
     Jobs done;
     Jobs pass;
+    absl::Duration full;  // what a full pass is expected to take
     {
       MutexLock lock(mu_);
       while (queue_.empty() && !stopping_) work_.Wait(mu_);
@@ -305,7 +306,9 @@ void Scheduler::Run() {
         done = TakeDone();
       }
       if (done.empty()) pass = TakePass();
+      full = row_costs_.At(options_.max_rows);
     }
+    watch_.Began(clock_.Monotonic(), full);
     for (const auto& job : done) {
       job->timings().queue += clock_.Monotonic() - job->waiting_since;
       absl::Status status = CheckNotCancelled(*job->state);
@@ -313,6 +316,7 @@ void Scheduler::Run() {
       Answer(*job, status);
     }
     if (!pass.empty()) RunPass(pass);
+    watch_.Ended(clock_.Monotonic());
   }
 }
 
@@ -339,7 +343,10 @@ void Scheduler::RunPass(std::span<std::unique_ptr<Job>> jobs) {
     for (const auto& job : jobs) Answer(*job, status);
   } else {
     // Whose fault it is shows when each has a pass of its own.
-    for (auto& job : jobs) RunPass({&job, 1});
+    for (auto& job : jobs) {
+      watch_.Next(clock_.Monotonic());
+      RunPass({&job, 1});
+    }
   }
 
   MutexLock lock(mu_);

@@ -32,6 +32,7 @@
 #include "verifier/kv_cache.h"
 #include "verifier/pass_gather.h"
 #include "verifier/pass_runner.h"
+#include "verifier/pass_watch.h"
 #include "verifier/row_costs.h"
 #include "verifier/sequence_types.h"
 #include "verifier/transformer.h"
@@ -115,6 +116,9 @@ class Scheduler {
 
   Load load() const;
   SchedulerCounts counts() const;
+  // OK if passes end; Unavailable, saying for how long none has, if the one that runs has taken so
+  // long that it will hardly end (PassWatch). Waits for nothing that is held in a pass.
+  absl::Status CheckPasses() const { return watch_.Check(clock_.Monotonic()); }
   KvUsage kv_usage() const { return cache_->usage(); }
   // What verify passes cost, choosing and candidates included, from now on as these say and then as
   // passes show.
@@ -159,6 +163,7 @@ class Scheduler {
 
   PassRunner runner_;                        // thread_ only
   std::atomic<bool> pass_cancelled_{false};  // every sequence of the pass was
+  PassWatch watch_;                          // has its own locking
 
   mutable Mutex mu_;
   CondVar work_;

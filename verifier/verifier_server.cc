@@ -15,11 +15,13 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "common/ticker.h"
 #include "common/tokenizer_proto.h"
 #include "verifier/cost_probe.h"
 #include "verifier/model.h"
 #include "verifier/scheduler.h"
 #include "verifier/usable_memory.h"
+#include "verifier/verifier_health.h"
 #include "verifier/verifier_metrics.h"
 #include "verifier/verifier_service.h"
 
@@ -85,13 +87,19 @@ class ComposedVerifier final : public VerifierServer {
       : scheduler_(std::move(scheduler)),
         cache_(cache),
         service_(*scheduler_, std::move(facts)),
-        description_(std::move(description)) {}
+        description_(std::move(description)),
+        health_([this] { return scheduler_->CheckPasses(); }),
+        ticker_([this] {
+          health_.Look();
+          return absl::Seconds(1);
+        }) {}
 
   grpc::Service* service() override { return &service_; }
   void Drain(absl::Duration grace) override { service_.Drain(grace); }
   void AddMetrics(MetricSet* metrics) const override {
     AddVerifierMetrics(*scheduler_, cache_, metrics);
   }
+  void OnHealth(std::function<void(bool)> tell) override { health_.OnChange(std::move(tell)); }
   std::string Description() const override { return description_; }
 
  private:
@@ -99,6 +107,8 @@ class ComposedVerifier final : public VerifierServer {
   const KvCache& cache_;
   VerifierService service_;
   const std::string description_;
+  VerifierHealth health_;
+  Ticker ticker_;  // last: it uses everything above
 };
 
 }  // namespace

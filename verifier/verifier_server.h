@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -52,6 +53,10 @@ class VerifierServer {
   // ones that run have ended, at most `grace`; then they are cancelled. Call before the server that
   // serves it is shut down. For good.
   virtual void Drain(absl::Duration grace) = 0;
+
+  // `tell` hears now, and then of every change within seconds, whether passes still end; it must not
+  // call back. Null: nobody is told; whoever was told before is not called any more on return.
+  virtual void OnHealth(std::function<void(bool)> tell) = 0;
 
   // One line for people: model, kernel, limits.
   virtual std::string Description() const = 0;

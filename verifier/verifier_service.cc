@@ -19,6 +19,7 @@ namespace {
 
 absl::StatusOr<SequenceOptions> ReadOpen(const v1::OpenSequence& open, const ModelIdentity& model,
                                          const Scheduler& scheduler) {
+  RETURN_IF_ERROR(scheduler.CheckPasses());
   const Transformer& transformer = scheduler.transformer();
   RETURN_IF_ERROR(CheckMeansThisVerifier(open, model, transformer.numerics_id()));
   return SequenceOptionsFromProto(open, transformer.context_length());
@@ -197,6 +198,9 @@ grpc::ServerUnaryReactor* VerifierService::Handshake(grpc::CallbackServerContext
                                                      v1::HandshakeResponse* response) {
   if (const absl::Status may = Check(*context); !may.ok()) {
     return new RefusedCall<grpc::ServerUnaryReactor>(ToGrpcStatus(may));
+  }
+  if (const absl::Status passes = scheduler_.CheckPasses(); !passes.ok()) {
+    return new RefusedCall<grpc::ServerUnaryReactor>(ToGrpcStatus(passes));
   }
   const Transformer& transformer = scheduler_.transformer();
   const SchedulerOptions& options = scheduler_.options();

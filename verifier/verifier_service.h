@@ -34,6 +34,7 @@ class VerifierService final : public v1::VerifierService::CallbackService {
   // `scheduler` must outlive the service.
   VerifierService(Scheduler& scheduler, VerifierFacts facts);
 
+  // While a pass hangs (Scheduler::CheckPasses) handshakes and new sequences are Unavailable.
   grpc::ServerUnaryReactor* Handshake(grpc::CallbackServerContext* context,
                                       const v1::HandshakeRequest* request,
                                       v1::HandshakeResponse* response) override;

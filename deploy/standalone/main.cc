@@ -78,10 +78,12 @@ absl::Status Run() {
        {"peer_addresses", absl::StrJoin(peers->addresses(), ",")},
        {"model", verifier->Description()},
        {"build", BuildVersion()}});
+  verifier->OnHealth([&peers](bool healthy) { peers->SetServing(healthy); });
   gateway->OnReady([&server](bool ready) { server->SetServing(ready); });
 
   WaitForStopSignal();
   gateway->OnReady(nullptr);
+  verifier->OnHealth(nullptr);
   StopService(*server, [&gateway] { gateway->Drain(absl::GetFlag(FLAGS_drain_grace)); });
   peers->Shutdown(absl::ZeroDuration());
   return drafter->SaveSnapshots();
