@@ -43,7 +43,15 @@ CallerCheck::CallerCheck(std::unique_ptr<ApiKeyFile> keys, std::string process_k
 
 absl::StatusOr<Caller> CallerCheck::Check(const grpc::ServerContextBase& context,
                                           Access access) const {
-  if (keys_ == nullptr) return Caller();
+  if (keys_ == nullptr) {
+    if (access == Access::kAdmin && without_keys_ == WithoutKeys::kAllButAdmin) {
+      return absl::PermissionDeniedError(
+          "administration: refused to every caller, since this service is reached from beyond its "
+          "machine and has no keys; it takes --api_keys, or --allow_open_admin to let every caller "
+          "administrate");
+    }
+    return Caller();
+  }
   ASSIGN_OR_RETURN(const std::string key, KeyOf(context));
   if (access != Access::kAdmin && IsSecret(key, process_key_)) return Caller();
   const std::shared_ptr<const ApiKeys> keys = keys_->Get();

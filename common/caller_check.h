@@ -26,11 +26,17 @@ struct Caller {
   TenantLimits limits;
 };
 
+// What every caller may do where there are no keys.
+enum class WithoutKeys {
+  kEverything,
+  kAllButAdmin  // Access::kAdmin is PermissionDenied
+};
+
 // Threads: any.
 class CallerCheck {
  public:
-  // Without keys: every caller is tenant "default" and may do everything.
-  CallerCheck() = default;
+  // Without keys: every caller is tenant "default".
+  explicit CallerCheck(WithoutKeys may = WithoutKeys::kEverything) : without_keys_(may) {}
 
   // Callers with `process_key`, a secret of this process, may do what inference keys may, as
   // tenant "default". Empty: none.
@@ -38,12 +44,14 @@ class CallerCheck {
 
   bool has_keys() const { return keys_ != nullptr; }
 
-  // Unauthenticated without a key that is known; PermissionDenied if its role is another.
+  // Unauthenticated without a key that is known; PermissionDenied if its role is another, or if
+  // nobody may.
   absl::StatusOr<Caller> Check(const grpc::ServerContextBase& context, Access access) const;
 
  private:
   const std::unique_ptr<ApiKeyFile> keys_;  // null: none
   const std::string process_key_;
+  const WithoutKeys without_keys_ = WithoutKeys::kEverything;  // without keys_
 };
 
 // OK if `callers` is null or lets the caller do what takes `access`.

@@ -58,7 +58,7 @@ absl::Status Run() {
   if (const std::string model = absl::GetFlag(FLAGS_bind_model); !model.empty()) {
     ASSIGN_OR_RETURN(options.model, ParseModel(model));
   }
-  ASSIGN_OR_RETURN(options.callers, CallersFromFlags());
+  ASSIGN_OR_RETURN(options.callers, CallersFromFlags(absl::GetFlag(FLAGS_listen)));
   ASSIGN_OR_RETURN(const auto drafter, CreateDrafter(options));
   ASSIGN_OR_RETURN(RpcServerOptions server_options, ServerOptionsFromFlags());
   server_options.max_threads += drafter->max_threads();

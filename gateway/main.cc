@@ -41,7 +41,7 @@ absl::StatusOr<std::vector<PeerTarget>> ReadPeers(const std::string& flag, std::
 
 absl::Status Run() {
   GatewayOptions options = OptionsFromFlags();
-  ASSIGN_OR_RETURN(options.callers, CallersFromFlags());
+  ASSIGN_OR_RETURN(options.callers, CallersFromFlags(absl::GetFlag(FLAGS_listen)));
   ASSIGN_OR_RETURN(options.verifiers,
                    ReadPeers(absl::GetFlag(FLAGS_verifiers), 1, &options.verifiers_file));
   ASSIGN_OR_RETURN(options.drafters,

@@ -23,7 +23,7 @@ namespace {
 
 absl::Status Run() {
   ASSIGN_OR_RETURN(VerifierOptions options, OptionsFromFlags());
-  ASSIGN_OR_RETURN(options.callers, CallersFromFlags());
+  ASSIGN_OR_RETURN(options.callers, CallersFromFlags(absl::GetFlag(FLAGS_listen)));
   ASSIGN_OR_RETURN(const auto verifier, VerifierServer::Create(options));
   ASSIGN_OR_RETURN(const auto server, StartService(absl::GetFlag(FLAGS_listen), verifier->service(),
                                                    VerifierServer::full_name()));

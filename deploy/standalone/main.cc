@@ -38,7 +38,7 @@ namespace {
 absl::StatusOr<std::unique_ptr<gateway::GatewayServer>> MakeGateway(
     RpcServer& peers, const std::string& process_key) {
   gateway::GatewayOptions options = gateway::OptionsFromFlags();
-  ASSIGN_OR_RETURN(options.callers, CallersFromFlags());
+  ASSIGN_OR_RETURN(options.callers, CallersFromFlags(absl::GetFlag(FLAGS_listen)));
   options.verifiers = {{.address = "in-process verifier"}};
   options.drafters = {{.address = "in-process drafter"}};
   options.channel = [&peers, process_key](const std::string&) {
@@ -51,7 +51,8 @@ absl::StatusOr<std::unique_ptr<gateway::GatewayServer>> MakeGateway(
 absl::Status Run() {
   ASSIGN_OR_RETURN(auto verifier_options, verifier::OptionsFromFlags());
   ASSIGN_OR_RETURN(const std::string process_key, NewApiKey());
-  ASSIGN_OR_RETURN(verifier_options.callers, CallersFromFlags(process_key));
+  ASSIGN_OR_RETURN(verifier_options.callers,
+                   CallersFromFlags(absl::GetFlag(FLAGS_peer_listen), process_key));
   ASSIGN_OR_RETURN(const auto verifier, verifier::VerifierServer::Create(verifier_options));
   drafter::DrafterOptions drafter_options = drafter::OptionsFromFlags();
   drafter_options.callers = verifier_options.callers;

@@ -82,6 +82,17 @@ TEST_F(CallerCheckTest, NeitherRoleMayDoWhatIsTheOthers) {
               StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("for inference")));
 }
 
+TEST_F(CallerCheckTest, WithoutKeysAdministrationMayBeRefused) {
+  const CallerCheck closed(WithoutKeys::kAllButAdmin);
+  for (const char* value : {"Bearer boss", "Bearer "}) {
+    const auto refused = Check(closed, {value}, Access::kAdmin);
+    EXPECT_THAT(refused, StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("--api_keys")));
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr("--allow_open_admin"));
+  }
+  EXPECT_EQ(Check(closed, {}, Access::kInference)->tenant, "default");
+  EXPECT_EQ(Check(closed, {}, Access::kAny)->tenant, "default");
+}
+
 TEST_F(CallerCheckTest, WithoutKeysEverybodyIsTheDefaultTenant) {
   const CallerCheck open;
   EXPECT_EQ(Check(open, {}, Access::kAdmin)->tenant, "default");
