@@ -5,6 +5,7 @@
 #include "common/health_client.h"
 #include "common/program.h"
 #include "common/tls_credentials.h"
+#include "recycling/drafter/v1/drafter.grpc.pb.h"
 #include "tests/doubles/certificates.h"
 #include "tests/doubles/proto_matchers.h"
 #include "tests/integration/cluster.h"
@@ -137,6 +138,45 @@ TEST_F(LockedTest, ARunningGatewayBelievesPeersOfAnAuthorityThatWasAdded) {
   doubles::ReplaceFile(gateway_files_.ca, authority_.certificate() + next.certificate());
   EXPECT_TRUE(Eventually([this] { return AllPeersReady(channel_); }));
   EXPECT_EQ(Generate(channel_, Request(20)).Fallbacks(), 0u);
+}
+
+TEST_F(LockedTest, BeyondThisMachineNobodyAdministratesWithoutKeysUnlessToldSo) {
+  StartAll();
+  const auto draft_info = [&](const std::string& address) {
+    const auto channel = Channel(address, {.files = gateway_files_, .names = {"drafter"}});
+    grpc::ClientContext context;
+    drafter::v1::GetMatrixInfoResponse response;
+    return drafter::v1::DrafterService::NewStub(channel)->GetMatrixInfo(&context, {}, &response);
+  };
+  EXPECT_TRUE(draft_info(drafter_).ok()) << "on loopback";
+  StartDrafter("0.0.0.0:0");
+  const grpc::Status refused = draft_info(drafter_);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_THAT(refused.error_message(),
+              AllOf(HasSubstr("--api_keys"), HasSubstr("--allow_open_admin")));
+
+  // The gateway's own calls to such a drafter are none of administration.
+  auto flags = Flags("peer_", gateway_files_);
+  flags.insert(flags.end(),
+               {"--tls_cert=" + gateway_files_.certificate, "--tls_key=" + gateway_files_.key,
+                "--peer_tls_names=verifier,drafter", "--verifiers=" + verifier_,
+                "--drafters=127.0.0.1" + drafter_.substr(drafter_.rfind(':')),
+                "--draft_deadline_ms=60000", "--speculation=fixed"});
+  const auto drain = [&](const std::shared_ptr<grpc::Channel>& channel) {
+    grpc::ClientContext context;
+    pb::DrainResponse response;
+    return pb::GatewayService::NewStub(channel)->Drain(&context, {}, &response).error_code();
+  };
+  const ChannelTlsOptions client = {.files = {.ca = gateway_files_.ca}, .names = {"gateway"}};
+  const auto closed = Channel(cluster_.Start("recycling-gateway", flags, "0.0.0.0:0"), client);
+  EXPECT_EQ(drain(closed), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_TRUE(Eventually([&] {
+    const Output output = Generate(closed, Request(20));
+    return output.status.ok() && output.final.speculation().drafted_steps() > 0;
+  }));
+  flags.push_back("--allow_open_admin");
+  const auto open = Channel(cluster_.Start("recycling-gateway", flags, "0.0.0.0:0"), client);
+  EXPECT_EQ(drain(open), grpc::StatusCode::OK);
 }
 
 TEST_F(LockedTest, ProgramsSayWhatIsNotLockedAndDoNotStart) {
