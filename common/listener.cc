@@ -345,13 +345,16 @@ bool Listener::HasRoom() {
 }
 
 void Listener::Refuse(int connection, const char* why) {
+  {
+    MutexLock lock(mutex_);
+    ++refused_;  // before whoever is refused can tell
+    if (absl::Now() - complained_ >= kComplainInterval) {
+      complained_ = absl::Now();
+      Log(LogLevel::kWarning, "connection refused",
+          {{"why", why}, {"refused", absl::StrCat(refused_)}});
+    }
+  }
   close(connection);
-  MutexLock lock(mutex_);
-  ++refused_;
-  if (absl::Now() - complained_ < kComplainInterval) return;
-  complained_ = absl::Now();
-  Log(LogLevel::kWarning, "connection refused",
-      {{"why", why}, {"refused", absl::StrCat(refused_)}});
 }
 
 }  // namespace recycling

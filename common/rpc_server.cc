@@ -144,6 +144,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     std::vector<std::string> health_names) {
   std::unique_ptr<RpcServer> server(new RpcServer());
   server->max_message_bytes_ = options.max_message_bytes;
+  server->certificate_expiry_ = options.certificate_expiry;
   server->health_names_ = std::move(health_names);
   InitOnce();
   ASSIGN_OR_RETURN(Listening main, Listen(options, services));
@@ -166,6 +167,18 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
 }
 
 RpcServer::~RpcServer() { Shutdown(absl::ZeroDuration()); }
+
+std::uint64_t RpcServer::refused_connections() const {
+  std::int64_t refused = 0;
+  for (const Listener* listener : {listener_.get(), health_listener_.get()}) {
+    if (listener != nullptr) refused += listener->refused();
+  }
+  return static_cast<std::uint64_t>(refused);
+}
+
+std::optional<absl::Time> RpcServer::certificate_expires() const {
+  return certificate_expiry_ == nullptr ? std::nullopt : certificate_expiry_->Get();
+}
 
 void RpcServer::SetServing(bool serving) {
   for (grpc::Server* server : {server_.get(), health_server_.get()}) {

@@ -7,12 +7,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/certificate_expiry.h"
 #include "common/listener.h"
 #include "common/mutex.h"
 
@@ -50,6 +52,7 @@ struct RpcServerOptions {
   // Of `listen`; null: plaintext, which only loopback addresses and unix sockets may be, unless
   // `allow_plaintext`.
   std::shared_ptr<grpc::ServerCredentials> credentials;
+  std::shared_ptr<const CertificateExpiry> certificate_expiry;  // of `credentials`; null: not known
   bool allow_plaintext = false;
   // More addresses, as in `listen`, that answer health checks (and reflection) alone, always in
   // plaintext and on any address: for orchestrators, whose probes carry no client certificate.
@@ -88,6 +91,12 @@ class RpcServer {
   // port.
   const std::vector<std::string>& addresses() const { return addresses_; }
 
+  // Connections that were closed at once, as by Listener; those of the health port included.
+  std::uint64_t refused_connections() const;
+
+  // Of the certificate in use; nothing without one, or where it is not known.
+  std::optional<absl::Time> certificate_expires() const;
+
   // Health of every name given to Start.
   void SetServing(bool serving);
 
@@ -105,6 +114,7 @@ class RpcServer {
   std::vector<std::string> addresses_;
   std::vector<std::string> health_names_;
   int max_message_bytes_ = 0;
+  std::shared_ptr<const CertificateExpiry> certificate_expiry_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<Listener> health_listener_;

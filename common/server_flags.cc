@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -125,10 +126,12 @@ absl::StatusOr<RpcServerOptions> ServerOptionsFromFlags(int servers) {
   RpcServerOptions options;
   ASSIGN_OR_RETURN(options.limits, LimitsFromFlags());
   options.allow_plaintext = PlaintextAllowedByFlag();
+  const auto expiry = std::make_shared<CertificateExpiry>();
   const ServerTlsOptions tls = {.files = {.certificate = absl::GetFlag(FLAGS_tls_cert),
                                           .key = absl::GetFlag(FLAGS_tls_key),
                                           .ca = absl::GetFlag(FLAGS_tls_ca)},
-                                .allowed_names = absl::GetFlag(FLAGS_tls_allowed_names)};
+                                .allowed_names = absl::GetFlag(FLAGS_tls_allowed_names),
+                                .expiry = expiry};
   const bool any = !tls.files.certificate.empty() || !tls.files.key.empty() ||
                    !tls.files.ca.empty() || !tls.allowed_names.empty();
   if (any) {
@@ -137,6 +140,7 @@ absl::StatusOr<RpcServerOptions> ServerOptionsFromFlags(int servers) {
           "--tls_cert, --tls_key: got not both, expected both, or no TLS flag at all");
     }
     ASSIGN_OR_RETURN(options.credentials, CreateServerCredentials(tls));
+    options.certificate_expiry = expiry;
   }
   ASSIGN_OR_RETURN(options.limits.max_connections,
                    FitDescriptors(options.limits.max_connections, servers));

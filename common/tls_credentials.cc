@@ -73,9 +73,11 @@ class MemoryFile {
 // copies in memory, so that it never sees a pair that does not fit.
 class TlsWatch {
  public:
-  static absl::StatusOr<std::shared_ptr<TlsWatch>> Start(const TlsFiles& files) {
+  // `expiry` may be null.
+  static absl::StatusOr<std::shared_ptr<TlsWatch>> Start(
+      const TlsFiles& files, std::shared_ptr<CertificateExpiry> expiry) {
     ASSIGN_OR_RETURN(TlsMaterial material, ReadTlsFiles(files));
-    std::shared_ptr<TlsWatch> watch(new TlsWatch(files));
+    std::shared_ptr<TlsWatch> watch(new TlsWatch(files, std::move(expiry)));
     RETURN_IF_ERROR(watch->Take(std::move(material)).status());
     const std::string identity = watch->identity_.path();
     const std::string ca = watch->ca_.path();
@@ -105,7 +107,8 @@ class TlsWatch {
   }
 
  private:
-  explicit TlsWatch(TlsFiles files) : files_(std::move(files)) {}
+  TlsWatch(TlsFiles files, std::shared_ptr<CertificateExpiry> expiry)
+      : files_(std::move(files)), expiry_(std::move(expiry)) {}
 
   // Returns which files were other ones than before.
   absl::StatusOr<std::vector<std::string>> Take(TlsMaterial material) {
@@ -119,6 +122,7 @@ class TlsWatch {
       taken.push_back(files_.ca);
     }
     material_ = std::move(material);
+    if (expiry_ != nullptr && !files_.certificate.empty()) expiry_->Set(material_.expires);
     return taken;
   }
 
@@ -150,6 +154,7 @@ class TlsWatch {
   }
 
   const TlsFiles files_;
+  const std::shared_ptr<CertificateExpiry> expiry_;
   std::shared_ptr<grpc::experimental::FileWatcherCertificateProvider> provider_;
 
   // Used by Start, then by the thread alone.
@@ -224,7 +229,7 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> CreateServerCredentials
     return absl::InvalidArgumentError(
         "TLS: got allowed client names, but no authorities that sign clients' certificates");
   }
-  ASSIGN_OR_RETURN(const auto watch, TlsWatch::Start(options.files));
+  ASSIGN_OR_RETURN(const auto watch, TlsWatch::Start(options.files, options.expiry));
   grpc::experimental::TlsServerCredentialsOptions tls(watch->provider());
   tls.watch_identity_key_cert_pairs();
   if (!options.files.ca.empty()) {
@@ -246,7 +251,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CreateChannelCredentia
     return absl::InvalidArgumentError(
         "TLS: got no authorities to believe servers by, expected a file of them");
   }
-  ASSIGN_OR_RETURN(const auto watch, TlsWatch::Start(options.files));
+  ASSIGN_OR_RETURN(const auto watch, TlsWatch::Start(options.files, options.expiry));
   grpc::experimental::TlsChannelCredentialsOptions tls;
   tls.set_certificate_provider(watch->provider());
   tls.watch_root_certs();

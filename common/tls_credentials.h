@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/certificate_expiry.h"
 #include "common/tls_files.h"
 
 namespace recycling {
@@ -21,6 +22,8 @@ struct ServerTlsOptions {
   // Of clients with such a certificate only those are served that have one of these names among its
   // subject alternative names; others get PermissionDenied. Empty: all. Needs `ca`.
   std::vector<std::string> allowed_names;
+  // Told when the certificate ends, now and whenever another one is taken; may be null.
+  std::shared_ptr<CertificateExpiry> expiry;
 };
 
 // For servers. TLS 1.2 and above. The files are looked at every second: when they change and are in
@@ -38,6 +41,8 @@ struct ChannelTlsOptions {
   // The server's certificate must carry one of these DNS names. Empty: the host that the channel
   // was created for, or the name in its channel argument GRPC_SSL_TARGET_NAME_OVERRIDE_ARG.
   std::vector<std::string> names;
+  // As in ServerTlsOptions, of the certificate that is shown to servers; none: not told.
+  std::shared_ptr<CertificateExpiry> expiry;
 };
 
 // For clients; the same about versions and changed files. Errors as ReadTlsFiles; InvalidArgument

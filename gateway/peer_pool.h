@@ -206,6 +206,9 @@ class PeerPool {
     }
   }
 
+  // Times a peer was ejected since the start, those that have left the list included.
+  std::uint64_t ejections() const { return ejections_; }
+
   std::vector<PeerStatus> Statuses() const {
     MutexLock lock(mutex_);
     std::vector<PeerStatus> statuses;
@@ -299,6 +302,7 @@ class PeerPool {
       }
     }
     if (ejects) {
+      ++ejections_;
       Log(LogLevel::kWarning, "peer ejected",
           {{"address", address}, {"last_failure", outcome.ToString()}});
     }
@@ -430,6 +434,7 @@ class PeerPool {
   bool nudged_ ABSL_GUARDED_BY(mutex_) = false;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   bool any_ready_ = false;  // as told to on_ready; Tick's alone
+  std::atomic<std::uint64_t> ejections_ = 0;
   std::thread thread_;
 };
 

@@ -176,6 +176,30 @@ TEST_F(TlsCredentialsTest, KeepsWhatItHasWhileFilesAreNotInOrder) {
   EXPECT_TRUE(Eventually([&] { return Call(client).ok(); }));
 }
 
+TEST_F(TlsCredentialsTest, TellsWhenTheCertificateInUseEnds) {
+  const TlsFiles files = Files("server", authority_, authority_);
+  const absl::Time first = ReadTlsFiles(files)->expires;
+  const auto server = std::make_shared<CertificateExpiry>();
+  const auto client = std::make_shared<CertificateExpiry>();
+  const auto trusting = std::make_shared<CertificateExpiry>();
+  EXPECT_EQ(server->Get(), std::nullopt);
+  const auto server_credentials = CreateServerCredentials({.files = files, .expiry = server});
+  const auto client_credentials = CreateChannelCredentials({.files = files, .expiry = client});
+  const auto other_credentials =
+      CreateChannelCredentials({.files = {.ca = files.ca}, .expiry = trusting});
+  ASSERT_TRUE(server_credentials.ok() && client_credentials.ok() && other_credentials.ok());
+  EXPECT_EQ(server->Get(), first);
+  EXPECT_EQ(client->Get(), first);
+  EXPECT_EQ(trusting->Get(), std::nullopt) << "it shows none";
+
+  const auto next = authority_.Issue(kHere, absl::Hours(5));
+  ReplaceFile(files.key, next.key);
+  ReplaceFile(files.certificate, next.certificate);
+  const absl::Time later = ReadTlsFiles(files)->expires;
+  ASSERT_GT(later, first);
+  EXPECT_TRUE(Eventually([&] { return server->Get() == later && client->Get() == later; }));
+}
+
 TEST_F(TlsCredentialsTest, SaysBeforeServingWhatIsMissing) {
   const TlsFiles files = Files("server", authority_, authority_);
   for (const auto& status :

@@ -220,6 +220,19 @@ TEST_F(PeerPoolTest, APeerThatFailsAtWorkIsEjectedAndProbed) {
   EXPECT_FALSE(pool_->Statuses()[0].ejected);
 }
 
+TEST_F(PeerPoolTest, CountsEjectionsOfPeersThatHaveLeftToo) {
+  Make("a:1,b:1").Tick();
+  EXPECT_EQ(pool_->ejections(), 0u);
+  for (const char* address : {"a:1", "b:1"}) {
+    for (int i = 0; i < 2; ++i) pool_->Report(address, absl::InternalError("nonsense"));
+  }
+  EXPECT_EQ(pool_->ejections(), 2u);
+  new_list_ = *ParsePeerList("b:1");
+  After(absl::ZeroDuration());
+  EXPECT_EQ(pool_->Statuses().size(), 1u);
+  EXPECT_EQ(pool_->ejections(), 2u);
+}
+
 TEST_F(PeerPoolTest, FullIsNoFailureAndAJudgedAnswerNoReasonToGreet) {
   Make("a:1").Tick();
   for (int i = 0; i < 5; ++i) pool_->Report("a:1", absl::ResourceExhaustedError("full"));
