@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/caller_flags.h"
+#include "common/connection_metrics.h"
 #include "common/log.h"
 #include "common/metrics_flags.h"
 #include "common/server_flags.h"
@@ -67,7 +68,8 @@ absl::Status Run() {
                                 drafter->service(), kDrafterServiceName));
   ASSIGN_OR_RETURN(
       const auto metrics,
-      StartMetrics("drafter", {[&drafter](MetricSet* set) { drafter->AddMetrics(set); }}));
+      StartMetrics("drafter", {[&drafter](MetricSet* set) { drafter->AddMetrics(set); },
+                               ConnectionMetrics({server.get()})}));
   server->SetServing(true);
   Log(LogLevel::kInfo, "serving",
       {{"addresses", absl::StrJoin(server->addresses(), ",")},

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/mutex.h"
 #include "common/status_macros.h"
+#include "gateway/gateway_metrics.h"
 #include "gateway/gateway_proto.h"
 #include "gateway/gateway_service.h"
 #include "gateway/grpc_drafter_client.h"
@@ -120,6 +121,7 @@ class Verifiers final : public VerifierDirectory {
   }
 
   std::uint64_t prefix_routed() const { return prefix_routed_; }
+  std::uint64_t ejections() const { return pool_.ejections(); }
 
   PeerPool<VerifierClient>& pool() { return pool_; }
 
@@ -183,6 +185,8 @@ class Drafters final : public DrafterDirectory {
     return pool_.Judge(address, answer);
   }
 
+  std::uint64_t ejections() const { return pool_.ejections(); }
+
   PeerPool<DrafterClient>& pool() { return pool_; }
 
  private:
@@ -242,7 +246,10 @@ class GatewayServerImpl final : public GatewayServer {
 
   void Drain(absl::Duration grace) override { service_.DrainWithin(grace); }
 
-  void AddMetrics(MetricSet* metrics) const override { service_.AddMetrics(metrics); }
+  void AddMetrics(MetricSet* metrics) const override {
+    service_.AddMetrics(metrics);
+    AddEjections(verifiers_.ejections(), drafters_.ejections(), metrics);
+  }
 
  private:
   absl::StatusOr<std::shared_ptr<VerifierClient>> GreetVerifier(const std::string& address) {

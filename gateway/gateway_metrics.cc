@@ -166,18 +166,28 @@ void AddMoves(const v1::SpeculationStats& stats, MetricSet* metrics) {
              "Spent on both, waiting for a verifier included.", stats.moving_micros(), metrics);
 }
 
+MetricLabels RoleLabel(v1::PeerRole role) {
+  return {{"role", NameOf(v1::PeerRole_Name(role), 10)}};
+}
+
 void AddPeers(const v1::GetStatsResponse& stats, MetricSet* metrics) {
   for (const auto role : {v1::PEER_ROLE_VERIFIER, v1::PEER_ROLE_DRAFTER}) {
     int known = 0;
     int ready = 0;
+    int ejected = 0;
     for (const v1::Peer& peer : stats.peers()) {
       if (peer.role() != role) continue;
       ++known;
       if (peer.ready()) ++ready;
+      if (peer.ejected()) ++ejected;
     }
-    const MetricLabels labels = {{"role", NameOf(v1::PeerRole_Name(role), 10)}};
+    const MetricLabels labels = RoleLabel(role);
     metrics->Gauge("recycling_peers", "Verifiers and drafters known.", known, labels);
     metrics->Gauge("recycling_peers_ready", "Of these, ready for work.", ready, labels);
+    metrics->Gauge(
+        "recycling_peers_ejected",
+        "Of those known, given no work for a while, or little, because they failed at it.", ejected,
+        labels);
   }
 }
 
@@ -189,6 +199,13 @@ void AddGatewayMetrics(const v1::GetStatsResponse& stats, MetricSet* metrics) {
   AddSteps(stats, metrics);
   AddMoves(stats.speculation(), metrics);
   AddPeers(stats, metrics);
+}
+
+void AddEjections(std::uint64_t verifiers, std::uint64_t drafters, MetricSet* metrics) {
+  constexpr char kName[] = "recycling_peer_ejections_total";
+  constexpr char kHelp[] = "Times that a peer was ejected because it failed at work.";
+  metrics->Counter(kName, kHelp, verifiers, RoleLabel(v1::PEER_ROLE_VERIFIER));
+  metrics->Counter(kName, kHelp, drafters, RoleLabel(v1::PEER_ROLE_DRAFTER));
 }
 
 }  // namespace recycling::gateway

@@ -1,4 +1,5 @@
 // recycling-gateway: parses flags and wires.
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -6,6 +7,8 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/str_join.h"
 #include "common/caller_flags.h"
+#include "common/certificate_expiry.h"
+#include "common/connection_metrics.h"
 #include "common/log.h"
 #include "common/metrics_flags.h"
 #include "common/service_program.h"
@@ -48,14 +51,19 @@ absl::Status Run() {
                    ReadPeers(absl::GetFlag(FLAGS_drafters), 0, &options.drafters_file));
   std::vector<PeerTarget> peers = options.verifiers;
   peers.insert(peers.end(), options.drafters.begin(), options.drafters.end());
-  ASSIGN_OR_RETURN(options.channel, PeerChannelsFromFlags(peers));
+  const auto certificate = std::make_shared<CertificateExpiry>();
+  ASSIGN_OR_RETURN(options.channel, PeerChannelsFromFlags(peers, certificate));
   options.drafters_per_tenant = absl::GetFlag(FLAGS_drafters_per_tenant);
   ASSIGN_OR_RETURN(const auto gateway, CreateGateway(options));
   ASSIGN_OR_RETURN(const auto server, StartService(absl::GetFlag(FLAGS_listen), gateway->service(),
                                                    GatewayServer::full_name()));
   ASSIGN_OR_RETURN(
       const auto metrics,
-      StartMetrics("gateway", {[&gateway](MetricSet* set) { gateway->AddMetrics(set); }}));
+      StartMetrics("gateway", {[&gateway](MetricSet* set) { gateway->AddMetrics(set); },
+                               ConnectionMetrics({server.get()}),
+                               [certificate](MetricSet* set) {
+                                 AddCertificateMetrics("client", certificate->Get(), set);
+                               }}));
   Log(LogLevel::kInfo, "serving",
       {{"addresses", absl::StrJoin(server->addresses(), ",")}, {"build", BuildVersion()}});
   gateway->OnReady([&server](bool ready) { server->SetServing(ready); });

@@ -36,7 +36,8 @@ ABSL_FLAG(std::string, peer_key_file, "",
 
 namespace recycling::gateway {
 
-absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(const std::vector<PeerTarget>& peers) {
+absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(
+    const std::vector<PeerTarget>& peers, std::shared_ptr<CertificateExpiry> certificate) {
   PeerChannelOptions options;
   options.allow_plaintext = PlaintextAllowedByFlag();
   options.keepalive_time = std::max(options.keepalive_time, absl::GetFlag(FLAGS_keepalive_time));
@@ -47,7 +48,8 @@ absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(const std::vector<PeerTarge
   const ChannelTlsOptions tls = {.files = {.certificate = absl::GetFlag(FLAGS_peer_tls_cert),
                                            .key = absl::GetFlag(FLAGS_peer_tls_key),
                                            .ca = absl::GetFlag(FLAGS_peer_tls_ca)},
-                                 .names = absl::GetFlag(FLAGS_peer_tls_names)};
+                                 .names = absl::GetFlag(FLAGS_peer_tls_names),
+                                 .expiry = std::move(certificate)};
   if (!tls.files.ca.empty()) {
     ASSIGN_OR_RETURN(options.credentials, CreateChannelCredentials(tls));
     return PeerChannels(options);

@@ -2,9 +2,11 @@
 #ifndef RECYCLING_GATEWAY_PEER_CHANNEL_FLAGS_H_
 #define RECYCLING_GATEWAY_PEER_CHANNEL_FLAGS_H_
 
+#include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/certificate_expiry.h"
 #include "gateway/peer_channel.h"
 #include "gateway/peer_target.h"
 
@@ -12,8 +14,10 @@ namespace recycling::gateway {
 
 // As the --peer_tls flags, --allow_plaintext and the keepalive flags say. InvalidArgument naming
 // the flag or file that is wrong, or the first of `peers` that would be reached in plaintext beyond
-// this machine without --allow_plaintext. Call once in a process.
-absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(const std::vector<PeerTarget>& peers);
+// this machine without --allow_plaintext. `certificate` is told when that of --peer_tls_cert ends;
+// may be null. Call once in a process.
+absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(
+    const std::vector<PeerTarget>& peers, std::shared_ptr<CertificateExpiry> certificate = nullptr);
 
 }  // namespace recycling::gateway
 

@@ -6,6 +6,7 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/str_join.h"
 #include "common/caller_flags.h"
+#include "common/connection_metrics.h"
 #include "common/log.h"
 #include "common/metrics_flags.h"
 #include "common/service_program.h"
@@ -29,7 +30,8 @@ absl::Status Run() {
                                                    VerifierServer::full_name()));
   ASSIGN_OR_RETURN(
       const auto metrics,
-      StartMetrics("verifier", {[&verifier](MetricSet* set) { verifier->AddMetrics(set); }}));
+      StartMetrics("verifier", {[&verifier](MetricSet* set) { verifier->AddMetrics(set); },
+                                ConnectionMetrics({server.get()})}));
   verifier->OnHealth([&server](bool healthy) { server->SetServing(healthy); });
   Log(LogLevel::kInfo, "serving",
       {{"addresses", absl::StrJoin(server->addresses(), ",")},

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "common/api_keys.h"
 #include "common/caller_flags.h"
+#include "common/connection_metrics.h"
 #include "common/log.h"
 #include "common/metrics_flags.h"
 #include "common/rpc_server.h"
@@ -73,7 +74,8 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(const auto metrics,
                    StartMetrics("standalone", {[&](MetricSet* set) { gateway->AddMetrics(set); },
                                                [&](MetricSet* set) { verifier->AddMetrics(set); },
-                                               [&](MetricSet* set) { drafter->AddMetrics(set); }}));
+                                               [&](MetricSet* set) { drafter->AddMetrics(set); },
+                                               ConnectionMetrics({server.get(), peers.get()})}));
   Log(LogLevel::kInfo, "serving",
       {{"addresses", absl::StrJoin(server->addresses(), ",")},
        {"peer_addresses", absl::StrJoin(peers->addresses(), ",")},

@@ -19,8 +19,12 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/health_client.h"
 #include "common/mutex.h"
+#include "common/tls_files.h"
 #include "nlohmann/json.hpp"
+#include "tests/doubles/certificates.h"
 #include "tests/doubles/exposition.h"
 #include "tests/doubles/matchers.h"
 #include "tests/doubles/proto_matchers.h"
@@ -178,14 +182,17 @@ void ExpectReconciled(const Exposition& scrape, const Sums& sums) {
 
 class MetricsTest : public testing::Test {
  protected:
-  std::string Start(const std::string& program, std::vector<std::string> flags) {
-    const std::string file = cluster_.folder() / program + ".metrics";
+  // Its metrics are Scraped(name), by default the program's.
+  std::string Start(const std::string& program, std::vector<std::string> flags,
+                    std::string name = "") {
+    if (name.empty()) name = program;
+    const std::string file = cluster_.folder() / name + ".metrics";
     flags.push_back("--metrics_listen=127.0.0.1:0");
     flags.push_back("--metrics_port_file=" + file);
     const std::string address = cluster_.Start(program, std::move(flags));
     const auto lines = cluster_.at(address).WaitForLines(file, kLong);
     EXPECT_THAT(lines, IsOk());
-    metrics_[program] = lines.ok() ? lines->front() : "";
+    metrics_[name] = lines.ok() ? lines->front() : "";
     return address;
   }
 
@@ -199,8 +206,8 @@ class MetricsTest : public testing::Test {
     ASSERT_TRUE(Eventually([&] { return AllPeersReady(gateway_); }));
   }
 
-  Exposition Scraped(const std::string& program) {
-    auto scrape = Scrape(metrics_.at(program));
+  Exposition Scraped(const std::string& name) {
+    auto scrape = Scrape(metrics_.at(name));
     EXPECT_THAT(scrape, IsOk());
     return scrape.ok() ? *std::move(scrape) : Exposition();
   }
@@ -214,7 +221,7 @@ class MetricsTest : public testing::Test {
   Cluster cluster_;
   std::string verifier_, drafter_;
   std::shared_ptr<grpc::Channel> gateway_;
-  std::map<std::string, std::string> metrics_;  // address by program
+  std::map<std::string, std::string> metrics_;  // address by name
 };
 
 const std::vector<std::string> kMix = {
@@ -332,7 +339,99 @@ TEST_F(MetricsTest, VerifierAndDrafterCountWhatTheGatewayAskedOfThem) {
   EXPECT_GT(drafter["recycling_drafter_matrix_bytes"], 0);
 }
 
-class MonitoringFilesTest : public MetricsTest {
+TEST_F(MetricsTest, APeerThatIsReadyAndFailsAtWorkIsSeenAsEjected) {
+  const Exposition before = Scraped("recycling-gateway");
+  for (const char* role : {"verifier", "drafter"}) {
+    EXPECT_EQ(before[absl::StrCat("recycling_peers_ejected{role=\"", role, "\"}")], 0);
+    EXPECT_EQ(before[absl::StrCat("recycling_peer_ejections_total{role=\"", role, "\"}")], 0);
+  }
+  const std::string liar =
+      cluster_.Start("recycling-fake-drafter", {"--any_model", "--mode=garbage"});
+  gateway_ = Connect(Start("recycling-gateway",
+                           {"--verifiers=" + verifier_, "--drafters=" + liar,
+                            "--draft_deadline_ms=60000", "--speculation=fixed"},
+                           "misled"));
+  ASSERT_TRUE(Eventually([&] { return AllPeersReady(gateway_); }));
+  Exposition after;
+  EXPECT_TRUE(Eventually([&] {
+    const Output output =
+        Generate(gateway_, Request("sampling { max_tokens: 60 ignore_eos: true }"));
+    EXPECT_TRUE(output.status.ok()) << output.ForPeople();
+    after = Scraped("misled");
+    return after["recycling_peers_ejected{role=\"drafter\"}"] == 1;
+  }));
+  EXPECT_EQ(after["recycling_peers_ready{role=\"drafter\"}"], 1) << "it answers handshakes";
+  EXPECT_GE(after["recycling_peer_ejections_total{role=\"drafter\"}"], 1);
+  EXPECT_EQ(after["recycling_peers_ejected{role=\"verifier\"}"], 0);
+  EXPECT_EQ(after["recycling_peer_ejections_total{role=\"verifier\"}"], 0);
+}
+
+TEST_F(MetricsTest, ConnectionsBeyondTheBoundAreCounted) {
+  for (const char* name : {"recycling-gateway", "recycling-verifier", "recycling-drafter"}) {
+    EXPECT_EQ(Scraped(name)["recycling_connections_refused_total"], 0) << name;
+  }
+  const std::string full = Start("recycling-drafter", {"--max_connections=1"}, "full");
+  const auto first = Connect(full);
+  ASSERT_TRUE(CheckHealth(first, "", kLong).ok());
+  EXPECT_TRUE(Eventually([&] {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    const auto second =
+        grpc::CreateCustomChannel(full, grpc::InsecureChannelCredentials(), arguments);
+    EXPECT_FALSE(CheckHealth(second, "", kLong).ok());
+    return Scraped("full")["recycling_connections_refused_total"] >= 1;
+  }));
+}
+
+constexpr char kExpiry[] = "recycling_tls_certificate_expiry_seconds";
+
+// Services whose certificates end at known times.
+class LockedMetricsTest : public MetricsTest {
+ protected:
+  void StartLocked() {
+    const auto issue = [this](const std::string& name, absl::Duration lifetime) {
+      return doubles::WriteTlsFiles(cluster_.folder().path(), name,
+                                    authority_.Issue("DNS:" + name, lifetime),
+                                    authority_.certificate());
+    };
+    drafter_files_ = issue("drafter", absl::Hours(2));
+    gateway_files_ = issue("gateway", absl::Hours(3));
+    const std::string drafter =
+        Start("recycling-drafter",
+              {"--tls_cert=" + drafter_files_.certificate, "--tls_key=" + drafter_files_.key},
+              "locked drafter");
+    Start("recycling-gateway",
+          {"--verifiers=" + drafter, "--drafters=", "--peer_tls_ca=" + gateway_files_.ca,
+           "--peer_tls_cert=" + gateway_files_.certificate, "--peer_tls_key=" + gateway_files_.key},
+          "locked gateway");
+  }
+
+  static double Expiry(const TlsFiles& files) {
+    const auto material = ReadTlsFiles(files);
+    EXPECT_THAT(material, IsOk());
+    return material.ok() ? static_cast<double>(absl::ToUnixSeconds(material->expires)) : 0;
+  }
+
+  doubles::CertificateAuthority authority_{"authority"};
+  TlsFiles drafter_files_, gateway_files_;
+};
+
+TEST_F(LockedMetricsTest, SayWhenTheCertificateInUseEndsAndNothingWithoutOne) {
+  for (const auto& [name, address] : metrics_) {
+    EXPECT_EQ(Scraped(name).Names().count(kExpiry), 0u) << name;
+  }
+  StartLocked();
+  const std::string server = absl::StrCat(kExpiry, "{certificate=\"server\"}");
+  const std::string client = absl::StrCat(kExpiry, "{certificate=\"client\"}");
+  const Exposition drafter = Scraped("locked drafter");
+  const Exposition gateway = Scraped("locked gateway");
+  EXPECT_EQ(drafter[server], Expiry(drafter_files_));
+  EXPECT_EQ(gateway[client], Expiry(gateway_files_));
+  EXPECT_EQ(drafter.samples.count(client), 0u);
+  EXPECT_EQ(gateway.samples.count(server), 0u) << "it is served in plaintext";
+}
+
+class MonitoringFilesTest : public LockedMetricsTest {
  protected:
   static std::string Read(const std::string& name) {
     const char* source = std::getenv("RECYCLING_SOURCE_DIR");
@@ -341,10 +440,11 @@ class MonitoringFilesTest : public MetricsTest {
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   }
 
-  // What the three services export after a request.
+  // What the three services export after a request, and what some do where there is TLS.
   void ScrapeAll() {
     Sums sums;
     Run(Request(kMix[0]), &sums);
+    StartLocked();
     for (const auto& [program, address] : metrics_) {
       const Exposition scrape = Scraped(program);
       for (const auto& [sample, value] : scrape.samples) samples_.insert(sample);
