@@ -6,6 +6,8 @@
 #include "absl/flags/flag.h"
 #include "absl/time/time.h"
 #include "common/byte_size.h"
+#include "common/status_macros.h"
+#include "common/stream_flags.h"
 
 ABSL_FLAG(std::string, model, "", "GGUF file of the llama architecture to serve. Required.");
 ABSL_FLAG(int, threads, 0, "Threads of the forward pass, at most 1024. 0: one for each core.");
@@ -38,6 +40,7 @@ absl::StatusOr<VerifierOptions> OptionsFromFlags() {
   if (absl::GetFlag(FLAGS_model).empty()) {
     return absl::InvalidArgumentError("--model: got none, expected a GGUF file");
   }
+  ASSIGN_OR_RETURN(const absl::Duration stream_idle_timeout, StreamIdleTimeoutFromFlag());
   return VerifierOptions{.model_path = absl::GetFlag(FLAGS_model),
                          .threads = absl::GetFlag(FLAGS_threads),
                          .max_sequences = absl::GetFlag(FLAGS_max_sequences),
@@ -48,7 +51,8 @@ absl::StatusOr<VerifierOptions> OptionsFromFlags() {
                          .kv_type = absl::GetFlag(FLAGS_kv_type),
                          .kv_bytes = absl::GetFlag(FLAGS_kv_bytes).bytes,
                          .kernel = absl::GetFlag(FLAGS_kernel),
-                         .cost_budget = absl::GetFlag(FLAGS_cost_budget)};
+                         .cost_budget = absl::GetFlag(FLAGS_cost_budget),
+                         .stream_idle_timeout = stream_idle_timeout};
 }
 
 }  // namespace recycling::verifier

@@ -7,7 +7,7 @@
 
 namespace recycling::verifier {
 
-// InvalidArgument without --model.
+// InvalidArgument without --model, or for a flag out of range.
 absl::StatusOr<VerifierOptions> OptionsFromFlags();
 
 }  // namespace recycling::verifier

@@ -47,6 +47,11 @@ absl::Status CheckOptions(const VerifierOptions& options) {
   RETURN_IF_ERROR(CheckRange("context_length", options.context_length, 0, 1 << 20));
   RETURN_IF_ERROR(CheckRange("k", options.k, 1, 64));
   RETURN_IF_ERROR(CheckRange("max_tree_nodes", options.max_tree_nodes, 0, 4096));
+  if (options.stream_idle_timeout < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stream_idle_timeout: got ", absl::FormatDuration(options.stream_idle_timeout),
+                     ", expected 0 or more"));
+  }
   return CheckRange("prefill_chunk", options.prefill_chunk, 1, 4096);
 }
 
@@ -83,14 +88,15 @@ class ComposedVerifier final : public VerifierServer {
  public:
   // `cache` is the scheduler's.
   ComposedVerifier(std::unique_ptr<Scheduler> scheduler, const KvCache& cache, VerifierFacts facts,
-                   std::string description)
+                   absl::Duration stream_idle_timeout, std::string description)
       : scheduler_(std::move(scheduler)),
         cache_(cache),
-        service_(*scheduler_, std::move(facts)),
+        service_(*scheduler_, std::move(facts), stream_idle_timeout),
         description_(std::move(description)),
         health_([this] { return scheduler_->CheckPasses(); }),
         ticker_([this] {
           health_.Look();
+          service_.EndIdleStreams();
           return absl::Seconds(1);
         }) {}
 
@@ -156,7 +162,7 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                        .max_rows = max_rows});
   RETURN_IF_ERROR(MeasureRowCosts(*scheduler, options.cost_budget, RealClock()));
   return std::make_unique<ComposedVerifier>(std::move(scheduler), shared_cache, std::move(facts),
-                                            std::move(description));
+                                            options.stream_idle_timeout, std::move(description));
 }
 
 const char* VerifierServer::full_name() { return v1::VerifierService::service_full_name(); }

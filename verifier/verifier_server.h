@@ -31,6 +31,8 @@ struct VerifierOptions {
   std::string kernel = "auto";  // a name of kernels/cpu.h, or "auto": the machine's best
   std::shared_ptr<const CallerCheck> callers;     // null: no keys
   absl::Duration cost_budget = absl::Seconds(3);  // to measure passes of several sizes at start
+  // A Decode stream whose client is silent for so long on its turn is ended, 0 and more; 0: never.
+  absl::Duration stream_idle_timeout = absl::Minutes(5);
 };
 
 // Threads: service(), Drain() and full_name() may be called from any thread.
@@ -54,8 +56,8 @@ class VerifierServer {
   // serves it is shut down. For good.
   virtual void Drain(absl::Duration grace) = 0;
 
-  // `tell` hears now, and then of every change within seconds, whether passes still end; it must not
-  // call back. Null: nobody is told; whoever was told before is not called any more on return.
+  // `tell` hears now, and then of every change within seconds, whether passes still end; it must
+  // not call back. Null: nobody is told; whoever was told before is not called any more on return.
   virtual void OnHealth(std::function<void(bool)> tell) = 0;
 
   // One line for people: model, kernel, limits.

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "common/mutex.h"
 #include "common/proto_convert.h"
 #include "common/protocol_version.h"
 #include "common/refused_call.h"
@@ -51,28 +54,89 @@ class TokenizerReactor final : public grpc::ServerWriteReactor<v1::GetTokenizerR
 };
 
 // One stream. Exactly one thing is under way at any time: a read, an operation of the scheduler, a
-// write, or the end. Only OnCancel may come in between.
-class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse> {
+// write, or the end. Only OnCancel and EndIfIdle may come in between.
+class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>,
+                            public IdleStream {
  public:
-  // Scheduler, model and gate must outlive the reactor.
-  DecodeReactor(Scheduler& scheduler, const ModelIdentity& model, DrainGate& gate,
-                const CallMetadata& metadata)
-      : scheduler_(scheduler), model_(model), gate_(gate), sequence_(scheduler), log_(metadata) {
-    StartRead(&request_);
+  // Scheduler, model, gate and streams must outlive the call. The reactor lives until OnDone.
+  static DecodeReactor* Start(Scheduler& scheduler, const ModelIdentity& model, DrainGate& gate,
+                              IdleStreams& streams, grpc::CallbackServerContext* context) {
+    std::shared_ptr<DecodeReactor> reactor(
+        new DecodeReactor(scheduler, model, gate, streams, context));
+    reactor->self_ = reactor;
+    streams.Add(reactor);
+    MutexLock lock(reactor->mutex_);
+    reactor->Read();
+    return reactor.get();
   }
 
   void OnReadDone(bool ok) override {
+    {
+      MutexLock lock(mutex_);
+      if (ended_) return;
+      turn_ = Turn::kOurs;
+    }
     if (!ok) return End(absl::OkStatus());  // the client has closed its side, or is gone
     if (absl::Status status = Begin(); !status.ok()) End(status);
   }
   void OnWriteDone(bool ok) override {
-    if (!ok) return End(absl::CancelledError("the stream is broken"));
-    StartRead(&request_);
+    absl::Status end = absl::CancelledError("the stream is broken");
+    {
+      MutexLock lock(mutex_);
+      if (ok && !idle_.has_value()) return Read();
+      turn_ = Turn::kOurs;
+      if (idle_.has_value()) end = *idle_;
+    }
+    End(end);
   }
   void OnCancel() override { sequence_.Cancel(); }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    streams_.Remove(this);
+    const auto last = std::move(self_);  // unless a sweep holds it for a moment
+  }
+
+  void EndIfIdle(absl::Duration since, const absl::Status& why) override {
+    {
+      MutexLock lock(mutex_);
+      if (turn_ == Turn::kOurs || turn_since_ > since || ended_) return;
+      if (turn_ == Turn::kAnswered) {
+        // If it has not read its answer at the next look either, no status would reach it.
+        if (idle_.has_value()) context_.TryCancel();
+        idle_ = why;
+        return;
+      }
+      ended_ = true;
+    }
+    End(why);  // the read that is under way ends with the stream
+  }
 
  private:
+  // The client's turn: the answer is on its way to it, then its next message is read.
+  enum class Turn { kOurs, kAnswered, kReads };
+
+  DecodeReactor(Scheduler& scheduler, const ModelIdentity& model, DrainGate& gate,
+                IdleStreams& streams, grpc::CallbackServerContext* context)
+      : scheduler_(scheduler),
+        model_(model),
+        gate_(gate),
+        streams_(streams),
+        context_(*context),
+        sequence_(scheduler),
+        log_(context->client_metadata()),
+        turn_since_(streams.Now()) {}
+
+  // Under the lock, so that EndIfIdle comes either before or after.
+  void Read() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    turn_ = Turn::kReads;
+    StartRead(&request_);
+  }
+  void Write() {
+    MutexLock lock(mutex_);
+    turn_ = Turn::kAnswered;
+    turn_since_ = streams_.Now();
+    StartWrite(&response_);
+  }
+
   // Starts what the request asks for. On error nothing was started.
   absl::Status Begin() {
     switch (request_.request_case()) {
@@ -96,7 +160,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
       if (!result.ok()) return End(result.status());
       log_.Opened(*result);
       OpenResultToProto(*result, scheduler_.load(), response_.mutable_opened());
-      StartWrite(&response_);
+      Write();
     });
   }
 
@@ -111,7 +175,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
       log_.Stepped(*result);
       StepResultToProto(*result, request_.verify().step(), request_.verify().base(),
                         scheduler_.load(), response_.mutable_verified());
-      StartWrite(&response_);
+      Write();
     });
   }
 
@@ -126,10 +190,19 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
   Scheduler& scheduler_;
   const ModelIdentity& model_;
   DrainGate& gate_;
+  IdleStreams& streams_;
+  grpc::CallbackServerContext& context_;
+  std::shared_ptr<DecodeReactor> self_;
   RpcSequence sequence_;
   SequenceLog log_;
   v1::DecodeRequest request_;
   v1::DecodeResponse response_;
+
+  Mutex mutex_;
+  Turn turn_ ABSL_GUARDED_BY(mutex_) = Turn::kOurs;
+  absl::Duration turn_since_ ABSL_GUARDED_BY(mutex_);
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;                // by EndIfIdle, with a read under way
+  std::optional<absl::Status> idle_ ABSL_GUARDED_BY(mutex_);  // why it ends behind its answer
 };
 
 // Open and one step, then the end.
@@ -186,8 +259,9 @@ class VerifyReactor final : public grpc::ServerUnaryReactor {
 
 }  // namespace
 
-VerifierService::VerifierService(Scheduler& scheduler, VerifierFacts facts)
-    : scheduler_(scheduler), facts_(std::move(facts)) {}
+VerifierService::VerifierService(Scheduler& scheduler, VerifierFacts facts,
+                                 absl::Duration stream_idle_timeout, const Clock& clock)
+    : scheduler_(scheduler), facts_(std::move(facts)), streams_(stream_idle_timeout, clock) {}
 
 absl::Status VerifierService::Check(const grpc::CallbackServerContext& context) const {
   return CheckCaller(facts_.callers, context, Access::kInference);
@@ -236,7 +310,7 @@ grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>* VerifierService:
     return new RefusedCall<grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>>(
         ToGrpcStatus(may));
   }
-  return new DecodeReactor(scheduler_, facts_.model, gate_, context->client_metadata());
+  return DecodeReactor::Start(scheduler_, facts_.model, gate_, streams_, context);
 }
 
 grpc::ServerUnaryReactor* VerifierService::Verify(grpc::CallbackServerContext* context,

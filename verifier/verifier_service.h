@@ -11,6 +11,8 @@
 
 #include "absl/time/time.h"
 #include "common/caller_check.h"
+#include "common/clock.h"
+#include "common/idle_streams.h"
 #include "common/model_identity.h"
 #include "recycling/verifier/v1/verifier.grpc.pb.h"
 #include "verifier/drain_gate.h"
@@ -31,8 +33,11 @@ struct VerifierFacts {
 // is destroyed: shut the server down first.
 class VerifierService final : public v1::VerifierService::CallbackService {
  public:
-  // `scheduler` must outlive the service.
-  VerifierService(Scheduler& scheduler, VerifierFacts facts);
+  // `scheduler` and `clock` must outlive the service. A Decode stream whose client is silent for
+  // longer than `stream_idle_timeout` on its turn is ended; 0: never.
+  VerifierService(Scheduler& scheduler, VerifierFacts facts,
+                  absl::Duration stream_idle_timeout = absl::ZeroDuration(),
+                  const Clock& clock = RealClock());
 
   // While a pass hangs (Scheduler::CheckPasses) handshakes and new sequences are Unavailable.
   grpc::ServerUnaryReactor* Handshake(grpc::CallbackServerContext* context,
@@ -46,6 +51,10 @@ class VerifierService final : public v1::VerifierService::CallbackService {
                                    const v1::VerifyRequest* request,
                                    v1::VerifyResponse* response) override;
 
+  // To be called about every second. Ends streams that are idle with DeadlineExceeded and frees
+  // what they hold; one whose client does not even read its answer is cancelled a call later.
+  void EndIdleStreams() { streams_.Sweep(); }
+
   // From now on handshakes say so and new sequences are Unavailable. Returns once the ones that
   // run have ended; after `grace` they are cancelled.
   void Drain(absl::Duration grace) { gate_.Drain(grace); }
@@ -56,6 +65,7 @@ class VerifierService final : public v1::VerifierService::CallbackService {
   Scheduler& scheduler_;
   const VerifierFacts facts_;
   DrainGate gate_;
+  IdleStreams streams_;
 };
 
 }  // namespace recycling::verifier

@@ -14,6 +14,7 @@
 #include "common/rpc_server.h"
 #include "common/status_grpc.h"
 #include "tests/contract/decode_stream.h"
+#include "tests/doubles/fake_clock.h"
 #include "tests/doubles/matchers.h"
 #include "tests/verifier/fake_transformer.h"
 
@@ -54,10 +55,12 @@ class VerifierServiceTest : public ::testing::Test {
                                                               .max_tree_nodes = 16,
                                                               .prefill_chunk = 4});
     service_ = std::make_unique<VerifierService>(
-        *scheduler_, VerifierFacts{.model = {"fake-0", kVocab, std::string(32, 'd')},
-                                   .build = "1 (test)",
-                                   .model_description = "a fake",
-                                   .tokenizer_chunks = {"first", "second", "third"}});
+        *scheduler_,
+        VerifierFacts{.model = {"fake-0", kVocab, std::string(32, 'd')},
+                      .build = "1 (test)",
+                      .model_description = "a fake",
+                      .tokenizer_chunks = {"first", "second", "third"}},
+        kIdleTimeout, clock_);
     RpcServerOptions options;
     options.max_message_bytes = 4096;
     if (!in_process) options.listen = {"127.0.0.1:0"};
@@ -93,6 +96,8 @@ class VerifierServiceTest : public ::testing::Test {
   }
 
   static constexpr int kSlots = 3;
+  static constexpr absl::Duration kIdleTimeout = absl::Minutes(5);
+  doubles::FakeClock clock_;  // of what is idle
   FakeTransformer* transformer_ = nullptr;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<VerifierService> service_;
@@ -358,6 +363,60 @@ TEST_F(VerifierServiceTest, ADeadlineInAPassFreesTheSlot) {
     deadline *= 2;
   } while (is_reached.wait_for(std::chrono::seconds(0)) != std::future_status::ready);
   EXPECT_THAT(Stream(*stub_).Ask(OpenRequest({1, 2})), IsOk());
+}
+
+TEST_F(VerifierServiceTest, AStreamWhoseClientIsSilentOnItsTurnIsEnded) {
+  for (const bool in_process : {false, true}) {
+    Start({}, in_process);
+    Stream stream(*stub_);
+    ASSERT_THAT(stream.Ask(OpenRequest({1, 2})), IsOk());
+    clock_.Advance(kIdleTimeout - absl::Seconds(1));
+    service_->EndIdleStreams();
+    ASSERT_THAT(stream.Ask(StepRequest(2)), IsOk());
+    clock_.Advance(kIdleTimeout - absl::Seconds(1));
+    service_->EndIdleStreams();
+    EXPECT_EQ(scheduler_->load().open_sequences, 1u) << "each message begins a turn anew";
+
+    clock_.Advance(absl::Seconds(1));
+    service_->EndIdleStreams();
+    WaitUntilFree();
+    EXPECT_THAT(stream.Ask(StepRequest(3)),
+                StatusIs(absl::StatusCode::kDeadlineExceeded,
+                         "the client has sent nothing for 5m while it was its turn "
+                         "(--stream_idle_timeout)"));
+    EXPECT_THAT(Stream(*stub_).Ask(OpenRequest({1, 2})), IsOk());
+  }
+}
+
+TEST_F(VerifierServiceTest, AStreamWhoseClientDoesNotReadItsAnswerIsCancelled) {
+  Start({}, /*in_process=*/true);  // where a message waits for its reader
+  Stream stream(*stub_);
+  ASSERT_TRUE(stream.Write(OpenRequest({1, 2})));
+  while (scheduler_->load().open_sequences == 0) std::this_thread::yield();
+  while (scheduler_->load().open_sequences > 0) {
+    clock_.Advance(kIdleTimeout);
+    service_->EndIdleStreams();
+  }
+  EXPECT_FALSE(stream.Ask(StepRequest(2)).ok() && stream.Ask(StepRequest(3)).ok());
+}
+
+TEST_F(VerifierServiceTest, APassIsNotTheClientsTurn) {
+  std::promise<void> reached, go_on;
+  Start([&, first = true](auto, auto) mutable {
+    if (std::exchange(first, false)) {
+      reached.set_value();
+      go_on.get_future().wait();
+    }
+    return absl::OkStatus();
+  });
+  Stream stream(*stub_);
+  auto opened = std::async(std::launch::async, [&] { return stream.Ask(OpenRequest({1, 2, 3})); });
+  reached.get_future().wait();
+  clock_.Advance(absl::Hours(1));
+  service_->EndIdleStreams();
+  go_on.set_value();
+  EXPECT_THAT(opened.get(), IsOk());
+  EXPECT_THAT(stream.Ask(StepRequest(3)), IsOk());
 }
 
 TEST_F(VerifierServiceTest, ShuttingDownEndsAStreamInAPass) {
