@@ -43,8 +43,7 @@ ABSL_FLAG(std::string, verifier_flags, "",
           "More flags of the verifiers, separated by spaces, for example --kv_bytes=8MiB.");
 ABSL_FLAG(std::string, gateway_flags, "", "More flags of the gateways, separated by spaces.");
 ABSL_FLAG(std::string, keep, "", "Folder for the logs of all programs. Empty: a temporary one.");
-ABSL_FLAG(int, descriptors, 8,
-          "Most descriptors and threads that a survivor may hold more than before.");
+ABSL_FLAG(int, descriptors, 8, "Most descriptors that a survivor may hold more than before.");
 ABSL_FLAG(int, growth_mib, 24, "Most memory that a survivor may hold more, MiB.");
 
 namespace recycling::fault {

@@ -36,7 +36,7 @@ ABSL_FLAG(int, streams, 4, "Concurrent good clients.");
 ABSL_FLAG(int, huge_mib, 20, "About the largest message, MiB.");
 ABSL_FLAG(int, most_mib, 1024, "Most memory that a service may take more than before, MiB.");
 ABSL_FLAG(int, growth_mib, 64, "Most growth of memory over a run of --minutes, MiB.");
-ABSL_FLAG(int, descriptors, 8, "Most descriptors and threads that may be left more than before.");
+ABSL_FLAG(int, descriptors, 8, "Most descriptors that may be left more than before.");
 ABSL_FLAG(std::uint64_t, seed, 1, "Of everything.");
 ABSL_FLAG(std::string, model, "", "GGUF file. Empty: a small random model.");
 ABSL_FLAG(std::string, keep, "", "Folder for the logs of all programs. Empty: a temporary one.");

@@ -46,7 +46,8 @@ absl::StatusOr<ProcessFacts> ReadProcessFacts(pid_t pid) {
 }
 
 bool HoldsMore(const ProcessFacts& now, const ProcessFacts& before, int spare) {
-  return now.descriptors > before.descriptors + spare || now.threads > before.threads + spare;
+  return now.descriptors > before.descriptors + spare ||
+         now.threads > before.threads + kPoolThreads;
 }
 
 std::int64_t Growth(std::span<const std::int64_t> series) {

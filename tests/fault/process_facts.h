@@ -23,7 +23,10 @@ struct ProcessFacts {
 // NotFound if there is no such process, or none that may be looked into.
 absl::StatusOr<ProcessFacts> ReadProcessFacts(pid_t pid);
 
-// More than `spare` descriptors or threads more than before.
+// gRPC's pools keep the threads that a rush has made, so many at most.
+inline constexpr int kPoolThreads = 32;
+
+// More than `spare` descriptors, or kPoolThreads threads, more than before.
 bool HoldsMore(const ProcessFacts& now, const ProcessFacts& before, int spare);
 
 // How a series of measurements, equally far apart, goes on: the median of its last quarter less

@@ -69,9 +69,9 @@ TEST(PassWatchTest, LongPassesOfALongContextAreLearntUpToABound) {
 TEST(PassWatchTest, TheErrorSaysForHowLong) {
   PassWatch watch;
   watch.Began(absl::Seconds(5), absl::ZeroDuration());
-  EXPECT_THAT(
-      watch.Check(absl::Seconds(47.25)),
-      StatusIs(absl::StatusCode::kUnavailable, "no pass has ended for 42.2s, expected at most 30s"));
+  EXPECT_THAT(watch.Check(absl::Seconds(47.25)),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       "no pass has ended for 42.2s, expected at most 30s"));
 }
 
 }  // namespace
