@@ -113,7 +113,6 @@ void DecodeLoop::Follow(const std::string& address) {
   verifier_ = address;
   pass_costs_.clear();
   others_ = {};
-  asked_guard_ = false;
   if (request_.speculation == Speculation::kOff) return;
   const std::string kind =
       absl::StrCat(request_.tenant, "\n", address, "\n", static_cast<int>(request_.scope));
@@ -215,7 +214,7 @@ void DecodeLoop::JudgeDrafting(const StepTimes& times, const StepVerified& verif
     took = std::max(absl::ZeroDuration(), took - std::min(verified.queue, times.verify));
     plain = PassCostAt(pass_costs_, 1) + plain_beyond;
   }
-  if (asked_guard_ && times.waited && !pass_costs_.empty()) {
+  if (times.waited && !pass_costs_.empty()) {
     place_->Asked(static_cast<int>(records_.back().tokens), took, plain, others_.tokens);
   } else if (paused_) {
     place_->Paused(took, others_.tokens);
@@ -232,14 +231,12 @@ void DecodeLoop::AskForDraft() {
   constexpr std::uint32_t kDeepest = std::numeric_limits<int>::max();
   const int max_depth = static_cast<int>(std::min(emission_.allowed() - 1, kDeepest));
   const bool could_ask = max_nodes > 0 && max_depth > 0;
-  asked_guard_ = could_ask && guarded_ && learns_ && place_->Ask();
-  paused_ = could_ask && guarded_ && !asked_guard_;
+  paused_ = could_ask && guarded_ && !(learns_ && place_->Ask());
   if (could_ask) resting_ = paused_;
-  if (resting_ && observation_.has_value() && IsChain(*observation_) &&
-      observation_->tokens.size() < kHeldRows) {
-    return;
+  if (resting_ && observation_.has_value()) {
+    if (IsChain(*observation_) && observation_->tokens.size() < kHeldRows) return;
+    if (!MayTeach()) observation_.reset();
   }
-  if (observation_.has_value() && resting_ && !MayTeach()) observation_.reset();
   DraftStep step{.step = step_,
                  .prompt = std::nullopt,
                  .observation = std::exchange(observation_, std::nullopt),

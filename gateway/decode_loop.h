@@ -125,7 +125,6 @@ class DecodeLoop {
   OtherLoad others_;                  // the same
   bool paused_ = false;               // the guard kept the step from asking
   bool resting_ = false;              // the last step that could ask was paused
-  bool asked_guard_ = false;          // it let the step ask
   MovingSequence sequence_;
 
   std::uint64_t step_ = 0;                  // of the request

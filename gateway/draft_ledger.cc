@@ -54,8 +54,8 @@ bool DraftPlace::Ask() {
 }
 
 void DraftPlace::Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens) {
+  if (!std::exchange(asked_, false)) return;
   MutexLock lock(kind_->mutex_);
-  asked_ = false;
   kind_->guard_.Asked(tokens, took, plain, other_tokens, kind_->running_);
 }
 

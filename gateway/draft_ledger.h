@@ -31,7 +31,6 @@ class DraftKind {
 
  private:
   friend class DraftPlace;
-  friend class DraftLedger;
 
   // A running mean of microseconds.
   struct Mean {
@@ -66,7 +65,7 @@ class DraftPlace {
   void RecordOverhead(absl::Duration plain, std::optional<absl::Duration> drafted);
 
   // The guard of all of them; see DraftGuard. A step that asked and is not followed by Asked before
-  // the next Ask tells nothing.
+  // the next Ask tells nothing, nor does Asked of a step that did not ask here.
   bool paused() const;
   bool Ask();
   void Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/retry_delay.h"
 #include "common/status_macros.h"
+#include "gateway/growing_pause.h"
 #include "gateway/served_model.h"
 #include "gateway/verifier_answers.h"
 
@@ -204,16 +205,13 @@ absl::Duration MovingSequence::LongestSearch() const {
   return std::max(absl::ZeroDuration(), deadline_ - parts_.clock.Now() - kReserve);
 }
 
-absl::Duration MovingSequence::PauseAfter(int failures) const {
-  return std::min(kLongestPause, kFirstPause * (1 << std::min(failures, 20)));
-}
-
 absl::StatusOr<std::shared_ptr<VerifierClient>> MovingSequence::FindNext(
     const absl::Status& error) {
   if (absl::IsResourceExhausted(error) && open_.generated_ids.empty()) return FindRoom(error);
   const absl::Duration begin = parts_.clock.Monotonic();
   const absl::Duration until = begin + LongestSearch();
-  if (tries_ > 1) RETURN_IF_ERROR(Pause(PauseAfter(tries_ - 2), until));
+  if (tries_ > 1)
+    RETURN_IF_ERROR(Pause(GrowingPause(kFirstPause, kLongestPause, tries_ - 2), until));
   absl::Status why = error;
   bool paid = false;
   while (true) {
@@ -251,7 +249,7 @@ absl::StatusOr<std::shared_ptr<VerifierClient>> MovingSequence::FindRoom(
   const absl::Duration until =
       std::min(now + LongestSearch(), *full_since_ + parts_.rules.room_patience);
   if (now >= until) return WithRetryDelay(error, kLongestPause);
-  RETURN_IF_ERROR(Pause(PauseAfter(full_rounds_++), until));
+  RETURN_IF_ERROR(Pause(GrowingPause(kFirstPause, kLongestPause, full_rounds_++), until));
   failed_.clear();
   picked = PickOther(failed_);
   return picked.ok() ? picked : WithRetryDelay(error, kLongestPause);

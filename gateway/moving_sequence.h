@@ -103,7 +103,6 @@ class MovingSequence {
   absl::Status Judge(const absl::Status& error);
   // Waits for a verifier that may take it.
   absl::Duration LongestSearch() const;
-  absl::Duration PauseAfter(int failures) const;
   absl::StatusOr<std::shared_ptr<VerifierClient>> FindNext(const absl::Status& error);
   absl::StatusOr<std::shared_ptr<VerifierClient>> FindRoom(const absl::Status& error);
   absl::StatusOr<std::shared_ptr<VerifierClient>> PickOther(std::vector<std::string> avoid);

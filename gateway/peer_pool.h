@@ -26,6 +26,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mutex.h"
+#include "gateway/growing_pause.h"
 #include "gateway/peer_breaker.h"
 #include "gateway/peer_target.h"
 #include "gateway/selection.h"
@@ -386,9 +387,8 @@ class PeerPool {
       peer.error = greeted.status();
     }
     if (absl::IsFailedPrecondition(greeted.status())) ++peer.refused;
-    const int doublings = std::min(peer.failures++, 20);
     const absl::Duration pause =
-        std::min(options_.longest_retry, options_.first_retry * (1 << doublings));
+        GrowingPause(options_.first_retry, options_.longest_retry, peer.failures++);
     peer.due = std::min(peer.due, clock_.Monotonic() + pause);
     return !merely_slow;
   }
