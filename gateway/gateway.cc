@@ -10,19 +10,19 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/log.h"
-#include "common/mutex.h"
-#include "common/status_macros.h"
-#include "gateway/gateway_metrics.h"
-#include "gateway/gateway_proto.h"
-#include "gateway/gateway_service.h"
-#include "gateway/grpc_drafter_client.h"
-#include "gateway/grpc_verifier_client.h"
-#include "gateway/peer_list_file.h"
-#include "gateway/peer_pool.h"
-#include "gateway/prefix_routes.h"
-#include "gateway/served_model.h"
-#include "gateway/watched_verifier.h"
+#include "common/base/log.h"
+#include "common/base/mutex.h"
+#include "common/base/status_macros.h"
+#include "gateway/fleet/peer_list_file.h"
+#include "gateway/fleet/peer_pool.h"
+#include "gateway/fleet/prefix_routes.h"
+#include "gateway/fleet/served_model.h"
+#include "gateway/fleet/watched_verifier.h"
+#include "gateway/grpc/gateway_metrics.h"
+#include "gateway/grpc/gateway_proto.h"
+#include "gateway/grpc/gateway_service.h"
+#include "gateway/grpc/grpc_drafter_client.h"
+#include "gateway/grpc/grpc_verifier_client.h"
 
 namespace recycling::gateway {
 namespace {

@@ -12,15 +12,15 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "common/caller_check.h"
-#include "common/clock.h"
-#include "common/metrics.h"
-#include "gateway/admission.h"
-#include "gateway/generate_plan.h"
-#include "gateway/moving_sequence.h"
-#include "gateway/peer_channel.h"
-#include "gateway/peer_target.h"
-#include "gateway/slow_readers.h"
+#include "common/base/clock.h"
+#include "common/base/metrics.h"
+#include "common/rpc/caller_check.h"
+#include "gateway/fleet/moving_sequence.h"
+#include "gateway/fleet/peer_target.h"
+#include "gateway/front/admission.h"
+#include "gateway/front/generate_plan.h"
+#include "gateway/front/slow_readers.h"
+#include "gateway/grpc/peer_channel.h"
 
 namespace recycling::gateway {
 

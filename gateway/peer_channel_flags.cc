@@ -8,11 +8,11 @@
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "common/keyed_channel.h"
-#include "common/server_flags.h"
-#include "common/status_macros.h"
-#include "common/target.h"
-#include "common/tls_credentials.h"
+#include "common/base/status_macros.h"
+#include "common/net/target.h"
+#include "common/net/tls_credentials.h"
+#include "common/program/server_flags.h"
+#include "common/rpc/keyed_channel.h"
 
 ABSL_DECLARE_FLAG(absl::Duration, keepalive_time);
 ABSL_DECLARE_FLAG(absl::Duration, keepalive_timeout);

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "common/certificate_expiry.h"
-#include "gateway/peer_channel.h"
-#include "gateway/peer_target.h"
+#include "common/net/certificate_expiry.h"
+#include "gateway/fleet/peer_target.h"
+#include "gateway/grpc/peer_channel.h"
 
 namespace recycling::gateway {
 

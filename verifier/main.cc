@@ -5,14 +5,14 @@
 #include "absl/flags/declare.h"
 #include "absl/flags/flag.h"
 #include "absl/strings/str_join.h"
-#include "common/caller_flags.h"
-#include "common/connection_metrics.h"
-#include "common/log.h"
-#include "common/metrics_flags.h"
-#include "common/service_program.h"
-#include "common/status_macros.h"
-#include "verifier/verifier_flags.h"
-#include "verifier/verifier_server.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/program/caller_flags.h"
+#include "common/program/metrics_flags.h"
+#include "common/program/service_program.h"
+#include "common/rpc/connection_metrics.h"
+#include "verifier/service/verifier_flags.h"
+#include "verifier/service/verifier_server.h"
 
 ABSL_DECLARE_FLAG(absl::Duration, drain_grace);
 ABSL_FLAG(std::vector<std::string>, listen, {"127.0.0.1:50051"},

@@ -9,7 +9,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "common/status_macros.h"
+#include "common/base/status_macros.h"
 #include "common/tokenizer/bigram_merger.h"
 #include "common/tokenizer/pre_tokenizer.h"
 #include "common/tokenizer/utf8.h"

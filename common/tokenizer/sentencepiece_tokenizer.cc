@@ -9,7 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "common/status_macros.h"
+#include "common/base/status_macros.h"
 #include "common/tokenizer/bigram_merger.h"
 #include "common/tokenizer/score_merges.h"
 #include "common/tokenizer/utf8.h"

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "common/token_id.h"
+#include "common/decoding/token_id.h"
 
 namespace recycling {
 

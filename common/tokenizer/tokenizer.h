@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "common/token_id.h"
+#include "common/decoding/token_id.h"
 
 namespace recycling {
 

@@ -7,10 +7,10 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
-#include "common/keyed_channel.h"
-#include "common/log.h"
-#include "common/program.h"
-#include "common/status_macros.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/program/program.h"
+#include "common/rpc/keyed_channel.h"
 #include "gateway/cli/flags.h"
 
 namespace recycling::cli {

@@ -4,9 +4,9 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
-#include "common/program.h"
-#include "common/status_grpc.h"
-#include "common/status_macros.h"
+#include "common/base/status_macros.h"
+#include "common/program/program.h"
+#include "common/rpc/status_grpc.h"
 #include "gateway/cli/bench_concurrent.h"
 #include "gateway/cli/bench_report.h"
 #include "gateway/cli/client.h"

@@ -10,11 +10,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "common/log.h"
-#include "common/mutex.h"
-#include "common/program.h"
-#include "common/retry_delay.h"
-#include "common/rpc_server.h"
+#include "common/base/log.h"
+#include "common/base/mutex.h"
+#include "common/base/retry_delay.h"
+#include "common/program/program.h"
+#include "common/rpc/rpc_server.h"
 #include "gateway/cli/api_key.h"
 
 namespace recycling::cli {

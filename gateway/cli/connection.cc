@@ -2,9 +2,9 @@
 
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
-#include "common/status_macros.h"
-#include "common/target.h"
-#include "common/tls_credentials.h"
+#include "common/base/status_macros.h"
+#include "common/net/target.h"
+#include "common/net/tls_credentials.h"
 #include "gateway/cli/flags.h"
 
 namespace recycling::cli {

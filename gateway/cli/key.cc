@@ -4,8 +4,8 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
-#include "common/api_keys.h"
-#include "common/program.h"
+#include "common/auth/api_keys.h"
+#include "common/program/program.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/commands.h"
 #include "gateway/cli/flags.h"

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <string>
 
-#include "common/program.h"
+#include "common/program/program.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/commands.h"
 

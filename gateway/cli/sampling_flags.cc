@@ -7,7 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "common/status_macros.h"
+#include "common/base/status_macros.h"
 #include "common/tokenizer/utf8.h"
 #include "gateway/cli/flags.h"
 #include "gateway/cli/json_text.h"

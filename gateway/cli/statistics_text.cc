@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "common/log.h"
+#include "common/base/log.h"
 #include "gateway/cli/bench_report.h"
 
 namespace recycling::cli {

@@ -8,7 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
-#include "common/log.h"
+#include "common/base/log.h"
 #include "gateway/cli/bench_report.h"
 #include "gateway/cli/statistics_text.h"
 

@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "drafter/adaptive_tree.h"
-#include "drafter/observation.h"
-#include "drafter/sequence_history.h"
-#include "drafter/snapshot.h"
-#include "drafter/tree_builder.h"
+#include "drafter/sources/observation.h"
+#include "drafter/sources/sequence_history.h"
+#include "drafter/store/snapshot.h"
+#include "drafter/tree/adaptive_tree.h"
+#include "drafter/tree/tree_builder.h"
 
 namespace recycling::drafter {
 namespace {

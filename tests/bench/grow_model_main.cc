@@ -7,8 +7,8 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
-#include "common/program.h"
-#include "common/status_macros.h"
+#include "common/base/status_macros.h"
+#include "common/program/program.h"
 #include "tests/bench/model_grower.h"
 
 ABSL_FLAG(std::uint32_t, layers, 0, "Layers. 0: as many as there are.");

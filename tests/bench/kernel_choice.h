@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "common/status_macros.h"
+#include "common/base/status_macros.h"
+#include "verifier/forward/transformer.h"
 #include "verifier/kernels/cpu.h"
-#include "verifier/transformer.h"
 
 namespace recycling::bench {
 

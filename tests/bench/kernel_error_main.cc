@@ -12,14 +12,14 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
-#include "common/program.h"
-#include "common/status_macros.h"
+#include "common/base/status_macros.h"
+#include "common/program/program.h"
 #include "tests/bench/kernel_choice.h"
 #include "tests/doubles/tiny_model.h"
-#include "tests/verifier/golden_files.h"
+#include "tests/verifier/forward/golden_files.h"
 #include "tests/verifier/kernels/software_amx.h"
-#include "verifier/tensor_type.h"
-#include "verifier/transformer.h"
+#include "verifier/forward/transformer.h"
+#include "verifier/kernels/tensor_type.h"
 
 ABSL_FLAG(std::string, goldens, "",
           "Folder of goldens, NAME.json and NAME.logits.f32; a name begins with its model's and a "

@@ -10,12 +10,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/status_macros.h"
+#include "common/base/status_macros.h"
 #include "tests/doubles/gguf_writer.h"
 #include "verifier/kernels/dequantize.h"
 #include "verifier/kernels/float_math.h"
-#include "verifier/model_config.h"
-#include "verifier/weights.h"
+#include "verifier/model/model_config.h"
+#include "verifier/model/weights.h"
 
 namespace recycling::bench {
 namespace {

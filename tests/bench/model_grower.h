@@ -18,8 +18,8 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "verifier/gguf_file.h"
-#include "verifier/tensor_type.h"
+#include "verifier/kernels/tensor_type.h"
+#include "verifier/model/gguf_file.h"
 
 namespace recycling::bench {
 

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "tests/doubles/tiny_model.h"
+#include "verifier/forward/transformer.h"
 #include "verifier/kernels/dequantize.h"
-#include "verifier/transformer.h"
 
 namespace recycling::bench {
 namespace {

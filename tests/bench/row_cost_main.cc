@@ -13,12 +13,12 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "common/program.h"
-#include "common/status_macros.h"
+#include "common/base/status_macros.h"
+#include "common/program/program.h"
 #include "tests/bench/kernel_choice.h"
-#include "verifier/buffer.h"
+#include "verifier/forward/transformer.h"
+#include "verifier/kernels/buffer.h"
 #include "verifier/kernels/thread_pool.h"
-#include "verifier/transformer.h"
 
 ABSL_FLAG(std::string, kernel, "", "Kernel of the projections. Empty: the best of this machine.");
 ABSL_FLAG(int, threads, 2, "Threads of a pass and of reading memory.");

@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "verifier/attention.h"
-#include "verifier/buffer.h"
+#include "verifier/forward/attention.h"
+#include "verifier/kernels/buffer.h"
 #include "verifier/kernels/matmul_kernel.h"
 #include "verifier/kernels/thread_pool.h"
-#include "verifier/sampler.h"
-#include "verifier/top_k.h"
+#include "verifier/sampling/sampler.h"
+#include "verifier/sampling/top_k.h"
 
 namespace recycling::verifier {
 namespace {

@@ -16,11 +16,11 @@
 #include "absl/status/statusor.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "common/proto_convert.h"
-#include "common/status_grpc.h"
-#include "common/token_id.h"
+#include "common/decoding/token_id.h"
+#include "common/rpc/proto_convert.h"
+#include "common/rpc/status_grpc.h"
 #include "recycling/verifier/v1/verifier.grpc.pb.h"
-#include "tests/verifier/random_tree.h"
+#include "tests/verifier/forward/random_tree.h"
 
 namespace recycling::verifier {
 

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "common/rpc_server.h"
-#include "common/status_grpc.h"
-#include "drafter/drafter_server.h"
+#include "common/rpc/rpc_server.h"
+#include "common/rpc/status_grpc.h"
+#include "drafter/service/drafter_server.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 #include "tests/doubles/matchers.h"
 

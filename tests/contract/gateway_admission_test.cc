@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
-#include "common/retry_delay.h"
+#include "common/base/retry_delay.h"
 #include "tests/contract/gateway_service_fixture.h"
 #include "tests/doubles/fake_clock.h"
 

@@ -7,8 +7,8 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
-#include "common/api_keys.h"
-#include "common/retry_delay.h"
+#include "common/auth/api_keys.h"
+#include "common/base/retry_delay.h"
 #include "tests/contract/gateway_service_fixture.h"
 #include "tests/doubles/fake_clock.h"
 

@@ -15,9 +15,9 @@
 #include <thread>
 #include <vector>
 
-#include "common/mutex.h"
-#include "common/rpc_server.h"
-#include "common/status_grpc.h"
+#include "common/base/mutex.h"
+#include "common/rpc/rpc_server.h"
+#include "common/rpc/status_grpc.h"
 #include "common/tokenizer/tokenizer.h"
 #include "gateway/gateway.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"

@@ -13,11 +13,11 @@
 #include <thread>
 #include <vector>
 
-#include "common/health_client.h"
-#include "common/mutex.h"
-#include "common/rpc_server.h"
-#include "common/status_grpc.h"
-#include "common/tokenizer_proto.h"
+#include "common/base/mutex.h"
+#include "common/rpc/health_client.h"
+#include "common/rpc/rpc_server.h"
+#include "common/rpc/status_grpc.h"
+#include "common/rpc/tokenizer_proto.h"
 #include "gateway/gateway.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
 #include "recycling/verifier/v1/verifier.grpc.pb.h"
@@ -25,10 +25,10 @@
 #include "tests/doubles/fake_clock.h"
 #include "tests/doubles/matchers.h"
 #include "tests/doubles/toy_model.h"
-#include "tests/verifier/fake_transformer.h"
-#include "verifier/scheduler.h"
-#include "verifier/verifier_health.h"
-#include "verifier/verifier_service.h"
+#include "tests/verifier/schedule/fake_transformer.h"
+#include "verifier/schedule/scheduler.h"
+#include "verifier/service/verifier_health.h"
+#include "verifier/service/verifier_service.h"
 
 namespace recycling {
 namespace {

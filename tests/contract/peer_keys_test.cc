@@ -11,16 +11,16 @@
 #include <string>
 #include <vector>
 
-#include "common/api_keys.h"
-#include "common/keyed_channel.h"
-#include "common/rpc_server.h"
-#include "drafter/drafter_server.h"
+#include "common/auth/api_keys.h"
+#include "common/rpc/keyed_channel.h"
+#include "common/rpc/rpc_server.h"
+#include "drafter/service/drafter_server.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 #include "recycling/verifier/v1/verifier.grpc.pb.h"
 #include "tests/doubles/fake_clock.h"
 #include "tests/doubles/matchers.h"
 #include "tests/doubles/tiny_model.h"
-#include "verifier/verifier_server.h"
+#include "verifier/service/verifier_server.h"
 
 namespace recycling {
 namespace {

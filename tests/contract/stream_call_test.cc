@@ -1,4 +1,4 @@
-#include "gateway/stream_call.h"
+#include "gateway/grpc/stream_call.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/rpc_server.h"
+#include "common/rpc/rpc_server.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 #include "tests/doubles/matchers.h"
 

@@ -1,5 +1,5 @@
 // The whole verifier over real gRPC: a model file on disk, its forward pass, its service.
-#include "verifier/verifier_server.h"
+#include "verifier/service/verifier_server.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,8 +11,8 @@
 #include <random>
 #include <utility>
 
-#include "common/rpc_server.h"
-#include "common/tokenizer_proto.h"
+#include "common/rpc/rpc_server.h"
+#include "common/rpc/tokenizer_proto.h"
 #include "tests/contract/decode_stream.h"
 #include "tests/doubles/matchers.h"
 #include "tests/doubles/tiny_model.h"

@@ -1,5 +1,5 @@
 // The verifier's promises on the wire, over real gRPC, with a model without arithmetic behind them.
-#include "verifier/verifier_service.h"
+#include "verifier/service/verifier_service.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,13 +10,13 @@
 #include <thread>
 #include <utility>
 
-#include "common/proto_convert.h"
-#include "common/rpc_server.h"
-#include "common/status_grpc.h"
+#include "common/rpc/proto_convert.h"
+#include "common/rpc/rpc_server.h"
+#include "common/rpc/status_grpc.h"
 #include "tests/contract/decode_stream.h"
 #include "tests/doubles/fake_clock.h"
 #include "tests/doubles/matchers.h"
-#include "tests/verifier/fake_transformer.h"
+#include "tests/verifier/schedule/fake_transformer.h"
 
 namespace recycling::verifier {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "common/tls_files.h"
+#include "common/net/tls_files.h"
 
 namespace recycling::doubles {
 

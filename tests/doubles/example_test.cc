@@ -3,7 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
-#include "common/rpc_server.h"
+#include "common/rpc/rpc_server.h"
 #include "tests/doubles/fake_verifier_service.h"
 #include "tests/doubles/matchers.h"
 

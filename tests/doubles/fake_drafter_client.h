@@ -8,8 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "common/draft_tree.h"
-#include "gateway/drafter_client.h"
+#include "common/decoding/draft_tree.h"
+#include "gateway/clients/drafter_client.h"
 #include "tests/doubles/call_trace.h"
 #include "tests/doubles/fake_clock.h"
 #include "tests/doubles/toy_model.h"

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/proto_convert.h"
-#include "common/status_grpc.h"
+#include "common/rpc/proto_convert.h"
+#include "common/rpc/status_grpc.h"
 #include "tests/doubles/fake_verifier_client.h"
 
 namespace recycling::doubles {

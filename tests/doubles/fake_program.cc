@@ -5,9 +5,9 @@
 
 #include "absl/flags/flag.h"
 #include "absl/time/clock.h"
-#include "common/log.h"
-#include "common/program.h"
-#include "common/rpc_server.h"
+#include "common/base/log.h"
+#include "common/program/program.h"
+#include "common/rpc/rpc_server.h"
 
 ABSL_FLAG(std::vector<std::string>, listen, {"127.0.0.1:0"},
           "Addresses to listen on, host:port (port 0 picks a free one) or unix:/path, separated by "

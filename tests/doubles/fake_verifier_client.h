@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/verifier_client.h"
+#include "gateway/clients/verifier_client.h"
 #include "tests/doubles/call_trace.h"
 #include "tests/doubles/toy_model.h"
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "gateway/verifier_directory.h"
+#include "gateway/clients/verifier_directory.h"
 #include "tests/doubles/fake_clock.h"
 
 namespace recycling::doubles {

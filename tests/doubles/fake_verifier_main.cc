@@ -2,8 +2,8 @@
 #include <map>
 
 #include "absl/flags/flag.h"
-#include "common/program.h"
-#include "common/rpc_server.h"
+#include "common/program/program.h"
+#include "common/rpc/rpc_server.h"
 #include "tests/doubles/fake_program.h"
 #include "tests/doubles/fake_verifier_service.h"
 

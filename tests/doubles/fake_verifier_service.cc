@@ -4,10 +4,10 @@
 #include <string>
 #include <utility>
 
-#include "common/proto_convert.h"
-#include "common/status_grpc.h"
-#include "common/status_macros.h"
-#include "common/tokenizer_proto.h"
+#include "common/base/status_macros.h"
+#include "common/rpc/proto_convert.h"
+#include "common/rpc/status_grpc.h"
+#include "common/rpc/tokenizer_proto.h"
 
 namespace recycling::doubles {
 namespace {

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "gateway/drafter_client.h"
+#include "gateway/clients/drafter_client.h"
 
 namespace recycling::doubles {
 

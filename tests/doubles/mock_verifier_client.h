@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "gateway/verifier_client.h"
+#include "gateway/clients/verifier_client.h"
 
 namespace recycling::doubles {
 

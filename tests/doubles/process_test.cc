@@ -7,7 +7,7 @@
 
 #include <filesystem>
 
-#include "common/program.h"
+#include "common/program/program.h"
 #include "tests/doubles/matchers.h"
 
 namespace recycling::doubles {

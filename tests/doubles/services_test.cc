@@ -5,8 +5,8 @@
 
 #include <atomic>
 
-#include "common/rpc_server.h"
-#include "common/tokenizer_proto.h"
+#include "common/rpc/rpc_server.h"
+#include "common/rpc/tokenizer_proto.h"
 #include "tests/doubles/fake_drafter_service.h"
 #include "tests/doubles/fake_verifier_service.h"
 #include "tests/doubles/matchers.h"

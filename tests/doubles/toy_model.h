@@ -8,9 +8,9 @@
 #include <map>
 #include <vector>
 
-#include "common/model_identity.h"
-#include "common/sampling_options.h"
-#include "common/token_id.h"
+#include "common/decoding/model_identity.h"
+#include "common/decoding/sampling_options.h"
+#include "common/decoding/token_id.h"
 #include "common/tokenizer/tokenizer.h"
 
 namespace recycling::doubles {

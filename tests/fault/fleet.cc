@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
-#include "common/status_macros.h"
+#include "common/base/status_macros.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 #include "recycling/verifier/v1/verifier.grpc.pb.h"
 

@@ -13,7 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "common/mutex.h"
+#include "common/base/mutex.h"
 #include "tests/fault/fleet.h"
 #include "tests/fault/progress.h"
 #include "tests/integration/cluster.h"

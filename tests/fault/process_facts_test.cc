@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "common/mutex.h"
+#include "common/base/mutex.h"
 #include "tests/doubles/matchers.h"
 
 namespace recycling::fault {

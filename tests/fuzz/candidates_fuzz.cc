@@ -1,7 +1,7 @@
 // Candidates from the wire are refused or have exactly the rows and ids that were asked for.
 #include <algorithm>
 
-#include "common/proto_convert.h"
+#include "common/rpc/proto_convert.h"
 #include "tests/fuzz/proto_fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,8 +1,8 @@
 // A draft tree from the wire is refused or keeps its invariants through cutting and back.
 #include <algorithm>
 
-#include "common/draft_tree.h"
-#include "common/proto_convert.h"
+#include "common/decoding/draft_tree.h"
+#include "common/rpc/proto_convert.h"
 #include "tests/fuzz/proto_fuzz.h"
 
 using recycling::DraftTree;

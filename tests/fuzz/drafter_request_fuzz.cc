@@ -1,9 +1,9 @@
 // A message of a Draft stream is refused or can be learnt from and answered with a valid tree.
-#include "common/model_identity.h"
-#include "drafter/adaptive_tree.h"
-#include "drafter/drafter_convert.h"
-#include "drafter/sequence_history.h"
-#include "drafter/tree_builder.h"
+#include "common/decoding/model_identity.h"
+#include "drafter/service/drafter_convert.h"
+#include "drafter/sources/sequence_history.h"
+#include "drafter/tree/adaptive_tree.h"
+#include "drafter/tree/tree_builder.h"
 #include "tests/fuzz/proto_fuzz.h"
 
 namespace drafter = recycling::drafter;

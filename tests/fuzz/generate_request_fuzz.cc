@@ -1,8 +1,8 @@
 // What a client asks a gateway for is refused or gives a plan that fits the model.
 #include <memory>
 
-#include "gateway/gateway_proto.h"
-#include "gateway/generate_plan.h"
+#include "gateway/front/generate_plan.h"
+#include "gateway/grpc/gateway_proto.h"
 #include "tests/doubles/toy_model.h"
 #include "tests/fuzz/proto_fuzz.h"
 

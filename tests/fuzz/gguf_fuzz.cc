@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "tests/fuzz/proto_fuzz.h"
-#include "verifier/sampler.h"
-#include "verifier/tokenizer_data.h"
-#include "verifier/transformer.h"
+#include "verifier/forward/transformer.h"
+#include "verifier/model/tokenizer_data.h"
+#include "verifier/sampling/sampler.h"
 
 namespace {
 

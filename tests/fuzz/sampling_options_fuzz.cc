@@ -1,6 +1,6 @@
 // Sampling options from the wire convert without loss, and what validates is in range.
-#include "common/proto_convert.h"
-#include "common/sampling_options.h"
+#include "common/decoding/sampling_options.h"
+#include "common/rpc/proto_convert.h"
 #include "tests/fuzz/proto_fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "drafter/snapshot.h"
+#include "drafter/store/snapshot.h"
 #include "tests/fuzz/proto_fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "common/rpc/tokenizer_proto.h"
 #include "common/tokenizer/tokenizer.h"
 #include "common/tokenizer/utf8.h"
-#include "common/tokenizer_proto.h"
 #include "tests/fuzz/proto_fuzz.h"
 
 namespace {

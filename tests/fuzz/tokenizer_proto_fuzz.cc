@@ -2,8 +2,8 @@
 // back in ids of its vocabulary.
 #include <string_view>
 
+#include "common/rpc/tokenizer_proto.h"
 #include "common/tokenizer/tokenizer.h"
-#include "common/tokenizer_proto.h"
 #include "tests/fuzz/proto_fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,6 +1,6 @@
 // A template is refused, or is in breadth-first order with distinct siblings and within its limits.
-#include "drafter/adjacency_matrix.h"
-#include "drafter/tree_template.h"
+#include "drafter/matrix/adjacency_matrix.h"
+#include "drafter/tree/tree_template.h"
 #include "tests/fuzz/proto_fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -5,10 +5,10 @@
 #include <string>
 #include <utility>
 
-#include "common/mutex.h"
-#include "common/rpc_server.h"
-#include "gateway/grpc_verifier_client.h"
-#include "gateway/verifier_answers.h"
+#include "common/base/mutex.h"
+#include "common/rpc/rpc_server.h"
+#include "gateway/clients/verifier_answers.h"
+#include "gateway/grpc/grpc_verifier_client.h"
 #include "recycling/verifier/v1/verifier.grpc.pb.h"
 #include "tests/fuzz/proto_fuzz.h"
 

@@ -1,6 +1,6 @@
 // A message of a Decode stream is refused or converted into what a scheduler may be given.
 #include "tests/fuzz/proto_fuzz.h"
-#include "verifier/verifier_convert.h"
+#include "verifier/service/verifier_convert.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   namespace verifier = recycling::verifier;

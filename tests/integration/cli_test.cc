@@ -6,8 +6,8 @@
 #include <future>
 #include <nlohmann/json.hpp>
 
-#include "common/mutex.h"
-#include "common/rpc_server.h"
+#include "common/base/mutex.h"
+#include "common/rpc/rpc_server.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
 #include "tests/integration/subprocess.h"

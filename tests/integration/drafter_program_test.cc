@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "common/program.h"
+#include "common/program/program.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 #include "tests/doubles/matchers.h"
 #include "tests/doubles/process.h"

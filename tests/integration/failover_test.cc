@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_join.h"
-#include "common/program.h"
+#include "common/program/program.h"
 #include "tests/doubles/matchers.h"
 #include "tests/doubles/proto_matchers.h"
 #include "tests/integration/cluster.h"

@@ -8,8 +8,8 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "common/api_keys.h"
-#include "common/keyed_channel.h"
+#include "common/auth/api_keys.h"
+#include "common/rpc/keyed_channel.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 #include "tests/doubles/proto_matchers.h"
 #include "tests/integration/cluster.h"

@@ -2,9 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/health_client.h"
-#include "common/program.h"
-#include "common/tls_credentials.h"
+#include "common/net/tls_credentials.h"
+#include "common/program/program.h"
+#include "common/rpc/health_client.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 #include "tests/doubles/certificates.h"
 #include "tests/doubles/proto_matchers.h"

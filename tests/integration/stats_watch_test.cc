@@ -8,7 +8,7 @@
 #include <iterator>
 #include <string>
 
-#include "common/program.h"
+#include "common/program/program.h"
 #include "tests/doubles/matchers.h"
 #include "tests/integration/cluster.h"
 

@@ -6,7 +6,7 @@
 
 #include <chrono>
 
-#include "common/program.h"
+#include "common/program/program.h"
 #include "tests/doubles/matchers.h"
 #include "tests/doubles/proto_matchers.h"
 #include "tests/integration/cluster.h"

@@ -11,8 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/tokenizer/tokenizer.h"
-#include "verifier/gguf_file.h"
-#include "verifier/transformer.h"
+#include "verifier/forward/transformer.h"
+#include "verifier/model/gguf_file.h"
 
 namespace recycling::verifier {
 

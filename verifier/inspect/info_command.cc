@@ -4,8 +4,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "verifier/inspect/commands.h"
-#include "verifier/kv_rows.h"
-#include "verifier/weights.h"
+#include "verifier/kv/kv_rows.h"
+#include "verifier/model/weights.h"
 
 namespace recycling::verifier {
 namespace {

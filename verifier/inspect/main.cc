@@ -16,10 +16,10 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "common/program.h"
-#include "common/status_macros.h"
+#include "common/base/status_macros.h"
+#include "common/program/program.h"
 #include "verifier/inspect/commands.h"
-#include "verifier/tokenizer_data.h"
+#include "verifier/model/tokenizer_data.h"
 
 ABSL_FLAG(std::string, file, "", "tokenize, detokenize: file to read. Empty: standard input.");
 ABSL_FLAG(std::string, separator, "",

@@ -5,9 +5,9 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
-#include "common/status_macros.h"
+#include "common/base/status_macros.h"
 #include "verifier/inspect/commands.h"
-#include "verifier/kv_cache.h"
+#include "verifier/kv/kv_cache.h"
 
 namespace recycling::verifier {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "verifier/tensor_type.h"
+#include "verifier/kernels/tensor_type.h"
 
 namespace recycling::verifier {
 

@@ -6,7 +6,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
-#include "verifier/buffer.h"
+#include "verifier/kernels/buffer.h"
 #include "verifier/kernels/matmul_kernel.h"
 #include "verifier/kernels/thread_pool.h"
 #include "verifier/kernels/vector_kernels.h"

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "verifier/kernels/cpu.h"
-#include "verifier/weights.h"  // Matrix
+#include "verifier/kernels/matrix.h"
 
 namespace recycling::verifier {
 

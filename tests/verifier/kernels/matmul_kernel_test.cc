@@ -13,8 +13,8 @@
 
 #include "tests/verifier/kernels/software_amx.h"
 #include "tests/verifier/kernels/trapped_tiles.h"
-#include "verifier/buffer.h"
 #include "verifier/kernels/amx_layout.h"
+#include "verifier/kernels/buffer.h"
 #include "verifier/kernels/dequantize.h"
 #include "verifier/kernels/float_math.h"
 #include "verifier/kernels/panel_kernels.h"

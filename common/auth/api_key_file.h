@@ -1,0 +1,53 @@
+// A file of API keys that is read again when it changes.
+#ifndef RECYCLING_COMMON_AUTH_API_KEY_FILE_H_
+#define RECYCLING_COMMON_AUTH_API_KEY_FILE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <tuple>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/auth/api_keys.h"
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+
+namespace recycling {
+
+// Threads: any.
+class ApiKeyFile {
+ public:
+  // InvalidArgument naming `path` and what is wrong with it: it cannot be read, has more than 2
+  // MiB, or is not as api_keys.h says. `clock` must outlive it.
+  static absl::StatusOr<std::unique_ptr<ApiKeyFile>> Open(const std::string& path,
+                                                          const Clock& clock);
+
+  // The keys now. Looks at most once a second whether the file has changed, and reads it then. One
+  // that is wrong is logged once and leaves the keys as they were. Replace the file by renaming a
+  // whole one.
+  std::shared_ptr<const ApiKeys> Get();
+
+ private:
+  // What changes when a file does: inode, size, time of change.
+  using Version = std::tuple<std::uint64_t, std::int64_t, std::int64_t, std::int64_t>;
+
+  ApiKeyFile(const std::string& path, const Clock& clock) : path_(path), clock_(clock) {}
+
+  absl::StatusOr<Version> VersionNow() const;
+  absl::StatusOr<ApiKeys> Read() const;
+  void Refresh() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::string path_;
+  const Clock& clock_;
+  Mutex mutex_;
+  std::shared_ptr<const ApiKeys> keys_ ABSL_GUARDED_BY(mutex_);
+  Version version_ ABSL_GUARDED_BY(mutex_);
+  bool missing_ ABSL_GUARDED_BY(mutex_) = false;  // when last looked at
+  absl::Duration looked_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_AUTH_API_KEY_FILE_H_

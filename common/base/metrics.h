@@ -1,0 +1,91 @@
+// What a service counts, in the words of Prometheus, without its library: cores say what they have
+// when they are asked, and metrics_server.h serves it. Nothing is counted twice.
+#ifndef RECYCLING_COMMON_BASE_METRICS_H_
+#define RECYCLING_COMMON_BASE_METRICS_H_
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/base/duration_histogram.h"
+
+namespace recycling {
+
+// Names and values. A value comes from a fixed, short list: never a request, a tenant or an
+// address, of which there may be any number.
+using MetricLabels = std::vector<std::pair<std::string, std::string>>;
+
+// Bounds of a histogram's buckets: 2^first, 2^(first + 1), ..., 2^last microseconds, which are
+// bounds of DurationHistogram too, so that nothing is estimated.
+struct DurationBounds {
+  int first = 0;
+  int last = 0;
+};
+inline constexpr DurationBounds kStepBounds{4, 24};      // 16 us to 16.8 s
+inline constexpr DurationBounds kRequestBounds{10, 31};  // 1 ms to 36 min
+
+// The metrics of one moment. A name is one family: its help and type are those of its first sample,
+// and its samples differ in their labels. Threads: one.
+class MetricSet {
+ public:
+  enum class Type { kCounter, kGauge, kHistogram };
+
+  struct Histogram {
+    struct Bucket {
+      double upper_bound = 0;   // seconds
+      std::uint64_t count = 0;  // of what is below it
+    };
+    std::vector<Bucket> buckets;
+    std::uint64_t count = 0;
+    double sum = 0;  // seconds
+  };
+  struct Sample {
+    MetricLabels labels;
+    double value = 0;     // of a counter or gauge
+    Histogram histogram;  // of a histogram
+  };
+  struct Family {
+    std::string name;
+    std::string help;
+    Type type = Type::kGauge;
+    std::vector<Sample> samples;
+  };
+
+  // Only grows, but for restarts; its name ends in "_total".
+  void Counter(std::string_view name, std::string_view help, double value,
+               MetricLabels labels = {});
+  void Counter(std::string_view name, std::string_view help, std::uint64_t value,
+               MetricLabels labels = {}) {
+    Counter(name, help, static_cast<double>(value), std::move(labels));
+  }
+
+  void Gauge(std::string_view name, std::string_view help, double value, MetricLabels labels = {});
+
+  // In seconds; its name ends in "_seconds". `buckets` and their sum as of a DurationHistogram.
+  void Durations(std::string_view name, std::string_view help,
+                 std::span<const DurationHistogram::Bucket> buckets, std::uint64_t sum_micros,
+                 DurationBounds bounds, MetricLabels labels = {});
+  void Durations(std::string_view name, std::string_view help, const DurationHistogram& durations,
+                 DurationBounds bounds, MetricLabels labels = {}) {
+    Durations(name, help, durations.Buckets(), durations.sum_micros(), bounds, std::move(labels));
+  }
+
+  const std::vector<Family>& families() const { return families_; }
+
+ private:
+  Sample& Add(std::string_view name, std::string_view help, Type type, MetricLabels labels);
+
+  std::vector<Family> families_;  // in the order of their first samples
+};
+
+// Adds what somebody has. Called on a thread of the metrics server, possibly on several at once,
+// as long as that server lives: it must not block for long.
+using MetricSource = std::function<void(MetricSet*)>;
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_BASE_METRICS_H_

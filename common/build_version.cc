@@ -1,7 +1,0 @@
-#include "common/build_version.h"
-
-namespace recycling {
-
-std::string BuildVersion() { return RECYCLING_VERSION " (" RECYCLING_COMMIT ")"; }
-
-}  // namespace recycling

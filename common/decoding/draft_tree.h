@@ -1,0 +1,67 @@
+// A guess of the next tokens as a tree in breadth-first order. Invariants of a valid tree with n
+// nodes, root included:
+//  1. tokens.size() == parents.size() == n >= 1; ranks and sources are empty or of size n.
+//  2. parents[0] == -1; for i >= 1: 0 <= parents[i] < i, and parents do not decrease (breadth-first
+//  order).
+//  3. Siblings hold distinct tokens, so that a path is unique.
+//  4. Every token is in [0, vocab_size).
+#ifndef RECYCLING_COMMON_DECODING_DRAFT_TREE_H_
+#define RECYCLING_COMMON_DECODING_DRAFT_TREE_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/decoding/token_id.h"
+
+namespace recycling {
+
+// Where a drafted node came from.
+enum class DraftSource : std::uint8_t {
+  kUnspecified = 0,
+  kMatrix = 1,    // the parent's row of the adjacency matrix
+  kSequence = 2,  // what followed the parent's token earlier in the same sequence
+  kRecent = 3,    // the row of the last accepted token: the parent's own is cold
+};
+
+// Top-k candidates of consecutive rows, from raw logits: highest first, ties by lower id.
+struct Candidates {
+  std::uint32_t k = 0;
+  std::vector<TokenId> ids;  // [rows, k], row-major
+
+  bool operator==(const Candidates&) const = default;
+};
+
+struct DraftTree {
+  // Committed tokens this tree continues, root included. The node at depth d sits at absolute
+  // position base - 1 + d.
+  std::uint32_t base = 0;
+  std::vector<TokenId> tokens;        // [n]; tokens[0] is the root, the last committed token
+  std::vector<std::int32_t> parents;  // [n]; parents[0] == -1
+  std::vector<std::uint32_t>
+      ranks;  // [n] or empty; candidate rank under the parent, 0 for the root
+  std::vector<DraftSource> sources;  // [n] or empty
+
+  // The tree of `root` alone.
+  static DraftTree Root(std::uint32_t base, TokenId root);
+
+  int size() const { return static_cast<int>(tokens.size()); }
+  int drafted() const { return size() - 1; }
+
+  bool operator==(const DraftTree&) const = default;
+};
+
+// OK if the invariants above hold and the tree has at most max_nodes nodes beside the root; else
+// InvalidArgument saying what, got, expected. O(n log n).
+absl::Status ValidateTree(const DraftTree& tree, std::uint32_t vocab_size, int max_nodes);
+
+// Depth of every node, the root's is 0. [n]. Requires a valid tree.
+std::vector<int> NodeDepths(const DraftTree& tree);
+
+// Removes nodes deeper than max_depth and, of what is left, all but the first max_nodes nodes
+// beside the root. The result is prefix-closed: a valid tree stays valid.
+DraftTree CutTree(DraftTree tree, int max_nodes, int max_depth);
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_DECODING_DRAFT_TREE_H_

@@ -1,0 +1,26 @@
+// Addresses that a client connects to.
+#ifndef RECYCLING_COMMON_NET_TARGET_H_
+#define RECYCLING_COMMON_NET_TARGET_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace recycling {
+
+// Whether what is sent to `address` stays on this machine: "unix:/path", or "host:port" whose host
+// is localhost, 127.x.y.z or [::1]. Other names do not, whatever they resolve to.
+bool StaysOnThisMachine(const std::string& address);
+
+// OK for "host:port" (IPv6 in brackets, port 1 to 65535) and "unix:/path". InvalidArgument naming
+// `what` otherwise.
+absl::Status CheckTarget(const std::string& what, const std::string& address);
+
+// OK if plaintext may go to `address`: it stays on this machine or `allow_plaintext`.
+// InvalidArgument otherwise, naming `what` and the flag that asks for TLS, `tls_flag`.
+absl::Status CheckPlaintext(const std::string& what, const std::string& address,
+                            bool allow_plaintext, const std::string& tls_flag);
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_NET_TARGET_H_

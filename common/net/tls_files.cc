@@ -1,0 +1,143 @@
+#include "common/net/tls_files.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/status_macros.h"
+
+namespace recycling {
+namespace {
+
+constexpr std::size_t kMaxBytes = 1 << 20;
+
+template <auto free>
+struct Free {
+  template <typename T>
+  void operator()(T* object) const {
+    free(object);
+  }
+};
+using Bio = std::unique_ptr<BIO, Free<BIO_free>>;
+using Certificate = std::unique_ptr<X509, Free<X509_free>>;
+using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
+
+absl::Status Wrong(const std::string& path, const std::string& what) {
+  return absl::InvalidArgumentError(absl::StrCat("TLS file ", path, ": ", what));
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  std::string bytes(kMaxBytes + 1, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (!file.is_open() || file.bad() || (errno != 0 && file.gcount() == 0)) {
+    return Wrong(path, absl::StrCat("cannot read it: ", std::strerror(errno)));
+  }
+  bytes.resize(static_cast<std::size_t>(file.gcount()));
+  if (bytes.size() > kMaxBytes) {
+    return Wrong(path, absl::StrCat("got more than ", kMaxBytes, " bytes"));
+  }
+  return bytes;
+}
+
+// OpenSSL would otherwise ask on the terminal.
+int NoPassword(char*, int, int, void*) { return 0; }
+
+Bio Reader(const std::string& pem) {
+  ERR_clear_error();
+  return Bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+}
+
+std::string OpenSslReason() {
+  const char* reason = ERR_reason_error_string(ERR_peek_last_error());
+  return reason == nullptr ? "unknown" : reason;
+}
+
+absl::StatusOr<std::vector<Certificate>> ParseCertificates(const std::string& path,
+                                                           const std::string& pem) {
+  const Bio reader = Reader(pem);
+  std::vector<Certificate> certificates;
+  while (X509* next = PEM_read_bio_X509(reader.get(), nullptr, NoPassword, nullptr)) {
+    certificates.emplace_back(next);
+  }
+  if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
+    return Wrong(path, absl::StrCat("certificate ", certificates.size() + 1,
+                                    " cannot be read: ", OpenSslReason()));
+  }
+  ERR_clear_error();
+  if (certificates.empty()) {
+    return Wrong(path, "got no certificate in it, expected at least one in PEM");
+  }
+  return certificates;
+}
+
+absl::StatusOr<Key> ParseKey(const std::string& path, const std::string& pem) {
+  const Bio reader = Reader(pem);
+  Key key(PEM_read_bio_PrivateKey(reader.get(), nullptr, NoPassword, nullptr));
+  if (key != nullptr) return key;
+  const std::string reason = OpenSslReason();
+  ERR_clear_error();
+  if (pem.find("PRIVATE KEY-----") == std::string::npos) {
+    return Wrong(path, "got no private key in it, expected one in PEM");
+  }
+  if (pem.find("ENCRYPTED") != std::string::npos) {
+    return Wrong(path, "the key is encrypted, expected one without a password");
+  }
+  return Wrong(path, absl::StrCat("the key cannot be read: ", reason));
+}
+
+absl::Time Expiry(const X509& certificate) {
+  std::tm time = {};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(&certificate), &time) != 1) return absl::InfinitePast();
+  return absl::FromUnixSeconds(timegm(&time));
+}
+
+}  // namespace
+
+absl::StatusOr<TlsMaterial> ReadTlsFiles(const TlsFiles& files) {
+  if (files.certificate.empty() != files.key.empty()) {
+    return absl::InvalidArgumentError(
+        files.key.empty() ? absl::StrCat("TLS: got certificate ", files.certificate,
+                                         " without a key, expected both or none")
+                          : absl::StrCat("TLS: got key ", files.key,
+                                         " without a certificate, expected both or none"));
+  }
+  TlsMaterial material;
+  if (!files.certificate.empty()) {
+    ASSIGN_OR_RETURN(const std::string chain_pem, ReadFile(files.certificate));
+    ASSIGN_OR_RETURN(const std::string key_pem, ReadFile(files.key));
+    ASSIGN_OR_RETURN(const auto chain, ParseCertificates(files.certificate, chain_pem));
+    ASSIGN_OR_RETURN(const Key key, ParseKey(files.key, key_pem));
+    if (X509_check_private_key(chain.front().get(), key.get()) != 1) {
+      ERR_clear_error();
+      return Wrong(files.key, absl::StrCat("the key is not that of the first certificate in ",
+                                           files.certificate));
+    }
+    material.expires = Expiry(*chain.front());
+    if (material.expires < absl::Now()) {
+      return Wrong(files.certificate,
+                   absl::StrCat("the certificate expired at ", absl::FormatTime(material.expires)));
+    }
+    material.identity = absl::StrCat(chain_pem, "\n", key_pem);
+  }
+  if (!files.ca.empty()) {
+    ASSIGN_OR_RETURN(material.ca, ReadFile(files.ca));
+    RETURN_IF_ERROR(ParseCertificates(files.ca, material.ca).status());
+  }
+  return material;
+}
+
+}  // namespace recycling

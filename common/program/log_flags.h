@@ -1,0 +1,12 @@
+// --log_level and --log_format of the services.
+#ifndef RECYCLING_COMMON_PROGRAM_LOG_FLAGS_H_
+#define RECYCLING_COMMON_PROGRAM_LOG_FLAGS_H_
+
+namespace recycling {
+
+// Sets level and format as the flags say. Call once they are parsed.
+void SetLogFromFlags();
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_PROGRAM_LOG_FLAGS_H_

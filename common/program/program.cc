@@ -1,0 +1,215 @@
+#include "common/program/program.h"
+
+#include <google/protobuf/stubs/common.h>
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <string_view>
+
+#include "absl/flags/reflection.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+
+namespace recycling {
+namespace {
+
+using Flags = std::map<std::string, absl::CommandLineFlag*>;
+
+[[noreturn]] void ExitWithUsageError(const ProgramInfo& info, const std::string& message) {
+  std::fprintf(stderr, "%s: %s\nTry '%s --help'.\n", info.name.c_str(), message.c_str(),
+               info.name.c_str());
+  std::exit(kExitUsage);
+}
+
+Flags FlagsOf(const ProgramInfo& info) {
+  Flags flags;
+  for (const auto& [name, flag] : absl::GetAllFlags()) {
+    const std::string file = flag->Filename();
+    const bool taken = info.flag_files.empty() ||
+                       std::any_of(info.flag_files.begin(), info.flag_files.end(),
+                                   [&](const std::string& end) { return file.ends_with(end); });
+    if (taken && !flag->IsRetired()) flags.emplace(std::string(name), flag);
+  }
+  return flags;
+}
+
+std::string EnvironmentName(const std::string& flag) {
+  return absl::StrCat("RECYCLING_", absl::AsciiStrToUpper(flag));
+}
+
+// Wraps `text` at `width` columns, each line behind `indent`.
+std::string Wrap(const std::string& text, const std::string& indent, std::size_t width) {
+  std::string out;
+  std::string line = indent;
+  for (const auto word : absl::StrSplit(text, absl::ByAnyChar(" \n"), absl::SkipEmpty())) {
+    if (line.size() > indent.size() && line.size() + 1 + word.size() > width) {
+      absl::StrAppend(&out, line, "\n");
+      line = indent;
+    }
+    absl::StrAppend(&line, line.size() > indent.size() ? " " : "", word);
+  }
+  return absl::StrCat(out, line, "\n");
+}
+
+std::string DefaultText(const absl::CommandLineFlag& flag) {
+  const std::string value = flag.DefaultValue();
+  if (flag.IsOfType<std::string>()) return absl::StrCat("\"", value, "\"");
+  return value.empty() ? "none" : value;
+}
+
+std::string Help(const ProgramInfo& info, const Flags& flags) {
+  std::string help = absl::StrCat(info.name, ": ", info.summary, "\n");
+  if (!info.examples.empty()) {
+    absl::StrAppend(&help, "\nExamples:\n");
+    for (const auto line : absl::StrSplit(info.examples, '\n', absl::SkipEmpty())) {
+      absl::StrAppend(&help, "  ", absl::StripLeadingAsciiWhitespace(line), "\n");
+    }
+  }
+  absl::StrAppend(&help, "\nFlags (a flag wins over its environment variable):\n");
+  for (const auto& [name, flag] : flags) {
+    absl::StrAppend(&help, "  --", name, "  (default ", DefaultText(*flag), "; environment ",
+                    EnvironmentName(name), ")\n", Wrap(flag->Help(), "      ", 100));
+  }
+  absl::StrAppend(&help,
+                  "  --help\n      Prints this text.\n  --version\n      Prints versions.\n");
+  return help;
+}
+
+std::string Versions(const ProgramInfo& info) {
+  return absl::StrCat(info.name, " ", BuildVersion(), "\ngRPC ", grpc::Version(), ", protobuf ",
+                      google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION), "\n");
+}
+
+// Number of insertions, deletions and replacements between `a` and `b`.
+std::size_t EditDistance(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+// " (did you mean --x?)", or nothing where no flag is near.
+std::string Suggestion(const std::string& name, const Flags& flags) {
+  if (name.size() > 64) return "";
+  std::size_t best = std::max<std::size_t>(2, name.size() / 3) + 1;
+  std::string nearest;
+  for (const auto& [flag, unused] : flags) {
+    const std::size_t distance = EditDistance(name, flag);
+    if (distance < best) {
+      best = distance;
+      nearest = flag;
+    }
+  }
+  return nearest.empty() ? "" : absl::StrCat(" (did you mean --", nearest, "?)");
+}
+
+void SetFlag(const ProgramInfo& info, absl::CommandLineFlag* flag, const std::string& source,
+             const std::string& value) {
+  std::string error;
+  if (flag->ParseFrom(value, &error)) return;
+  // Abseil repeats the flag's name and value; what is wrong with the value stands behind.
+  const std::size_t reason = error.find("; ");
+  ExitWithUsageError(info, absl::StrCat(source, ": cannot take \"", value, "\"",
+                                        reason == std::string::npos ? "" : error.substr(reason)));
+}
+
+void SetFromEnvironment(const ProgramInfo& info, const Flags& flags) {
+  for (const auto& [name, flag] : flags) {
+    const std::string variable = EnvironmentName(name);
+    const char* value = std::getenv(variable.c_str());
+    if (value != nullptr && *value != '\0') {
+      SetFlag(info, flag, absl::StrCat("environment ", variable), value);
+    }
+  }
+}
+
+struct Argument {
+  std::string name;                  // as the flag's, underscores
+  std::optional<std::string> value;  // behind '='
+};
+
+Argument SplitArgument(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  Argument argument;
+  argument.name = absl::StrReplaceAll(std::string(text.substr(0, equals)), {{"-", "_"}});
+  if (equals != std::string_view::npos) argument.value = text.substr(equals + 1);
+  return argument;
+}
+
+// Sets the flag that argv[i] begins; returns how many arguments it took.
+int TakeFlag(const ProgramInfo& info, const Flags& flags, int argc, char** argv, int i) {
+  const std::string text = argv[i];
+  const auto [name, value] = SplitArgument(std::string_view(text).substr(2));
+  if (const auto flag = flags.find(name); flag != flags.end()) {
+    const std::string source = absl::StrCat("--", name);
+    if (value.has_value()) {
+      SetFlag(info, flag->second, source, *value);
+    } else if (flag->second->IsOfType<bool>()) {
+      SetFlag(info, flag->second, source, "true");
+    } else if (i + 1 < argc) {
+      SetFlag(info, flag->second, source, argv[i + 1]);
+      return 2;
+    } else {
+      ExitWithUsageError(info, absl::StrCat(source, ": got no value"));
+    }
+    return 1;
+  }
+  if (name.starts_with("no") && !value.has_value()) {
+    const auto flag = flags.find(name.substr(2));
+    if (flag != flags.end() && flag->second->IsOfType<bool>()) {
+      SetFlag(info, flag->second, text, "false");
+      return 1;
+    }
+  }
+  ExitWithUsageError(info, absl::StrCat("unknown flag --", name, Suggestion(name, flags)));
+}
+
+void PrintAndExit(const std::string& text) {
+  const bool written =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  std::exit(written ? kExitOk : kExitFailure);
+}
+
+}  // namespace
+
+std::vector<std::string> ParseProgramFlags(int argc, char** argv, const ProgramInfo& info) {
+  const Flags flags = FlagsOf(info);
+  std::vector<std::string> positional;
+  SetFromEnvironment(info, flags);
+  for (int i = 1; i < argc;) {
+    const std::string argument = argv[i];
+    if (argument == "--help" || argument == "-h") PrintAndExit(Help(info, flags));
+    if (argument == "--version") PrintAndExit(Versions(info));
+    if (argument == "--") {
+      positional.insert(positional.end(), argv + i + 1, argv + argc);
+      break;
+    }
+    if (argument.starts_with("--")) {
+      i += TakeFlag(info, flags, argc, argv, i);
+    } else if (argument.size() > 1 && argument[0] == '-') {
+      ExitWithUsageError(info, absl::StrCat("unknown flag ", argument,
+                                            " (flags begin with two dashes; words that begin with "
+                                            "one stand behind --)"));
+    } else {
+      positional.push_back(argument);
+      ++i;
+    }
+  }
+  return positional;
+}
+
+}  // namespace recycling

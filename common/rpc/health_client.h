@@ -1,0 +1,25 @@
+// Asks grpc.health.v1. The two messages have one field each and are encoded here, because the
+// distribution's gRPC serves them without shipping their generated code.
+#ifndef RECYCLING_COMMON_RPC_HEALTH_CLIENT_H_
+#define RECYCLING_COMMON_RPC_HEALTH_CLIENT_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace recycling {
+
+// True if `service` (empty: the server itself) is SERVING, false for any other state. NotFound if
+// the server does not know the name; other codes as the RPC ended: Unavailable if the server cannot
+// be reached, DeadlineExceeded, Unimplemented without the service, DataLoss for an answer that is
+// not a message.
+absl::StatusOr<bool> CheckHealth(const std::shared_ptr<grpc::Channel>& channel,
+                                 const std::string& service, absl::Duration timeout);
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_RPC_HEALTH_CLIENT_H_

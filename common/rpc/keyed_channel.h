@@ -1,0 +1,35 @@
+// Channels whose calls carry an API key.
+#ifndef RECYCLING_COMMON_RPC_KEYED_CHANNEL_H_
+#define RECYCLING_COMMON_RPC_KEYED_CHANNEL_H_
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/support/client_interceptor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace recycling {
+
+// As grpc::CreateCustomChannel; every call carries `authorization: Bearer KEY`, unless `key` is
+// empty. The key goes with plaintext, too: the caller sees to it that it may.
+std::shared_ptr<grpc::Channel> CreateKeyedChannel(
+    const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+    const grpc::ChannelArguments& arguments, const std::string& key);
+
+// What makes a channel's calls carry `key`; nothing if it is empty.
+std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> KeyInterceptors(
+    const std::string& key);
+
+// The key in the file at `path`: its one line. InvalidArgument naming `what` and the path, and
+// never the key, if the file cannot be read or holds none.
+absl::StatusOr<std::string> ReadKeyFile(const std::string& what, const std::string& path);
+
+// OK if metadata can carry `key`: 1 to 512 bytes of printable ASCII without spaces.
+absl::Status CheckKey(const std::string& what, const std::string& key);
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_RPC_KEYED_CHANNEL_H_

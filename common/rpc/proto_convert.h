@@ -1,0 +1,44 @@
+// Between the messages of recycling.common.v1 and the domain's nouns. FromProto trusts nothing:
+// what it returns has the shape the domain type promises, or it returns InvalidArgument saying
+// what, got, expected. Ranges that need the model (vocabulary, limits) are checked by the domain's
+// Validate functions.
+#ifndef RECYCLING_COMMON_RPC_PROTO_CONVERT_H_
+#define RECYCLING_COMMON_RPC_PROTO_CONVERT_H_
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/decoding/draft_tree.h"
+#include "common/decoding/model_identity.h"
+#include "common/decoding/sampling_options.h"
+#include "recycling/common/v1/common.pb.h"
+
+namespace recycling {
+
+// Fills every default. Does not check ranges; see ValidateSamplingOptions.
+SamplingOptions SamplingOptionsFromProto(const common::v1::SamplingOptions& proto);
+void SamplingOptionsToProto(const SamplingOptions& options, common::v1::SamplingOptions* proto);
+
+// Joins the root and the arrays. InvalidArgument if array lengths differ or a parent does not fit
+// an int32; everything else is ValidateTree's.
+absl::StatusOr<DraftTree> DraftTreeFromProto(const common::v1::DraftTree& proto);
+void DraftTreeToProto(const DraftTree& tree, common::v1::DraftTree* proto);
+
+// InvalidArgument unless ids holds exactly rows * k ids, all less than vocab_size, and k is in [1,
+// 64].
+absl::StatusOr<Candidates> CandidatesFromProto(const common::v1::Candidates& proto,
+                                               std::size_t rows, std::uint32_t vocab_size);
+void CandidatesToProto(const Candidates& candidates, common::v1::Candidates* proto);
+
+// Not validated; see ValidateModelIdentity.
+ModelIdentity ModelIdentityFromProto(const common::v1::ModelIdentity& proto);
+void ModelIdentityToProto(const ModelIdentity& identity, common::v1::ModelIdentity* proto);
+
+TokenLogprob TokenLogprobFromProto(const common::v1::TokenLogprob& proto);
+void TokenLogprobToProto(const TokenLogprob& logprob, common::v1::TokenLogprob* proto);
+
+// Microseconds as they travel; a number beyond int64 is the largest duration, not a negative one.
+absl::Duration MicrosFromProto(std::uint64_t micros);
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_RPC_PROTO_CONVERT_H_

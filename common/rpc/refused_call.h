@@ -1,0 +1,19 @@
+// A call that ends with an error before it begins.
+#ifndef RECYCLING_COMMON_RPC_REFUSED_CALL_H_
+#define RECYCLING_COMMON_RPC_REFUSED_CALL_H_
+
+#include <grpcpp/grpcpp.h>
+
+namespace recycling {
+
+// `Reactor` is one of gRPC's server reactors. Made with new; deletes itself when gRPC is done.
+template <typename Reactor>
+class RefusedCall final : public Reactor {
+ public:
+  explicit RefusedCall(const grpc::Status& status) { this->Finish(status); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_RPC_REFUSED_CALL_H_

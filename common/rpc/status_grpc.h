@@ -1,0 +1,21 @@
+// The one place where absl::Status meets grpc::Status. Codes have equal values on both sides;
+// messages are cut to 1 KiB, so that they fit into HTTP/2 trailers. A retry delay (retry_delay.h)
+// travels as google.rpc.RetryInfo within google.rpc.Status in `grpc-status-details-bin`; no other
+// details do.
+#ifndef RECYCLING_COMMON_RPC_STATUS_GRPC_H_
+#define RECYCLING_COMMON_RPC_STATUS_GRPC_H_
+
+#include <grpcpp/support/status.h>
+
+#include "absl/status/status.h"
+
+namespace recycling {
+
+grpc::Status ToGrpcStatus(const absl::Status& status);
+
+// A code outside the canonical range becomes Unknown. Details that cannot be read are left out.
+absl::Status FromGrpcStatus(const grpc::Status& status);
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_RPC_STATUS_GRPC_H_

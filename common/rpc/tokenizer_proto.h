@@ -1,0 +1,51 @@
+// Tokenizer data on the wire: one message, sent as a stream of chunks.
+#ifndef RECYCLING_COMMON_RPC_TOKENIZER_PROTO_H_
+#define RECYCLING_COMMON_RPC_TOKENIZER_PROTO_H_
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/tokenizer/tokenizer.h"
+#include "recycling/verifier/v1/verifier.pb.h"
+
+namespace recycling {
+
+inline constexpr std::size_t kTokenizerChunkBytes = std::size_t{1} << 20;
+// All chunks together.
+inline constexpr std::size_t kMaxTokenizerBytes = std::size_t{64} << 20;
+// Fields of the serialized message, which is to say tokens and merges. An empty one takes two bytes
+// on the wire and dozens in memory, so the bytes alone do not bound the memory.
+inline constexpr std::size_t kMaxTokenizerFields = std::size_t{1} << 22;
+
+void TokenizerDataToProto(const TokenizerData& data, verifier::v1::TokenizerData* proto);
+
+// InvalidArgument if the parts do not fit together (CheckTokenizerData). Merges and names are
+// Tokenizer::Create's to check.
+absl::StatusOr<TokenizerData> TokenizerDataFromProto(const verifier::v1::TokenizerData& proto);
+
+// The serialized message in chunks of kTokenizerChunkBytes; the last may be shorter, none is empty.
+// InvalidArgument if it is over the bounds above.
+absl::StatusOr<std::vector<std::string>> SplitTokenizerData(const TokenizerData& data);
+
+// Puts chunks together again: Append* Finish. Not thread-safe.
+class TokenizerDataJoiner {
+ public:
+  // InvalidArgument if a chunk is over kTokenizerChunkBytes or all are over kMaxTokenizerBytes; the
+  // joiner then keeps what it had.
+  absl::Status Append(std::string_view chunk);
+
+  // Leaves the joiner empty. InvalidArgument if the chunks are no TokenizerData message, or as
+  // TokenizerDataFromProto.
+  absl::StatusOr<TokenizerData> Finish();
+
+ private:
+  std::string bytes_;
+};
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_RPC_TOKENIZER_PROTO_H_

@@ -1,0 +1,142 @@
+#include "drafter/service/draft_session.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
+#include "common/base/status_macros.h"
+#include "common/rpc/proto_convert.h"
+#include "common/rpc/status_grpc.h"
+#include "drafter/service/session_log.h"
+#include "drafter/tree/tree_builder.h"
+
+namespace recycling::drafter {
+namespace {
+
+// Reads one message, answers it if it asks for a tree, reads the next, until the stream ends: at
+// most one answer waits for the peer.
+class DraftStream {
+ public:
+  using Stream = grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>;
+
+  DraftStream(DrafterState* state, const CallMetadata& metadata, Stream* stream)
+      : state_(state), stream_(stream), log_(metadata) {}
+
+  absl::Status Run() {
+    const absl::Status status = Steps();
+    log_.Ended(status);
+    return status;
+  }
+
+ private:
+  absl::Status Steps() {
+    while (stream_->Read(&request_)) {
+      ASSIGN_OR_RETURN(const bool answered, Handle());
+      if (answered && !stream_->Write(response_)) return absl::CancelledError("the peer is gone");
+    }
+    return absl::OkStatus();  // half-closed, or cancelled
+  }
+
+  absl::StatusOr<bool> Handle() {
+    if (request_.has_open()) {
+      if (session_ != nullptr) return absl::InvalidArgumentError("got a second open");
+      ASSIGN_OR_RETURN(session_, DraftSession::Open(request_.open(), state_));
+      log_.Opened(request_.open());
+      return false;
+    }
+    if (session_ == nullptr) {
+      return absl::InvalidArgumentError("got no open as the first message");
+    }
+    if (!request_.has_step()) {
+      return absl::InvalidArgumentError("got an empty message, expected a step");
+    }
+    log_.Stepped(request_.step());
+    ASSIGN_OR_RETURN(const bool proposed, session_->Step(request_.step(), &response_));
+    if (proposed) log_.Answered(response_);
+    return proposed;
+  }
+
+  DrafterState* const state_;
+  Stream* const stream_;
+  v1::DraftRequest request_;
+  v1::DraftResponse response_;
+  std::unique_ptr<DraftSession> session_;
+  SessionLog log_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<DraftSession>> DraftSession::Open(const v1::OpenSession& open,
+                                                                 DrafterState* state) {
+  ASSIGN_OR_RETURN(const MatrixKey key, MatrixKeyFromProto(open.scope(), open.tenant()));
+  MatrixBinding binding = BindingFromProto(open.model(), open.k());
+  RETURN_IF_ERROR(state->store->Bind(binding));
+  ASSIGN_OR_RETURN(std::shared_ptr<AdjacencyMatrix> matrix, state->store->Use(key));
+  return std::unique_ptr<DraftSession>(
+      new DraftSession(state, std::move(binding), std::move(matrix)));
+}
+
+absl::StatusOr<bool> DraftSession::Step(const v1::DraftStep& step, v1::DraftResponse* response) {
+  const absl::Duration start = RealClock().Monotonic();
+  std::optional<Observation> prompt, observation;
+  std::optional<Proposal> proposal;
+  if (step.has_prompt()) {
+    ASSIGN_OR_RETURN(prompt, PromptFromProto(step.prompt(), binding_));
+  }
+  if (step.has_observation()) {
+    ASSIGN_OR_RETURN(observation, ObservationFromProto(step.observation(), binding_));
+  }
+  if (step.has_proposal()) {
+    ASSIGN_OR_RETURN(proposal,
+                     ProposalFromProto(step.proposal(), state_->shape, binding_.model.vocab_size));
+  }
+  LearnStep(step.step(), prompt, observation, proposal);
+  state_->counters.Learnt((prompt.has_value() ? prompt->tokens.size() : 0) +
+                          (observation.has_value() ? observation->tokens.size() : 0));
+  if (!proposal.has_value()) return false;
+  DraftTree tree = Propose(*proposal);
+  tree.base = proposal->base;
+  response->set_step(step.step());
+  DraftTreeToProto(tree, response->mutable_tree());
+  const absl::Duration spent = RealClock().Monotonic() - start;
+  response->set_draft_micros(static_cast<std::uint64_t>(absl::ToInt64Microseconds(spent)));
+  state_->counters.Drafted(static_cast<std::uint64_t>(tree.drafted()), spent);
+  return true;
+}
+
+void DraftSession::LearnStep(std::uint64_t step, const std::optional<Observation>& prompt,
+                             const std::optional<Observation>& observation,
+                             const std::optional<Proposal>& proposal) {
+  if (prompt.has_value()) Learn(*prompt, matrix_.get());
+  if (state_->adaptive) {
+    if (prompt.has_value()) history_.ObservePrompt(prompt->tokens);
+    // The steps of a request follow each other, unless one was lost on the way.
+    if (observation.has_value() && step == last_step_ + 1) {
+      history_.ObserveBonus(observation->tokens[0], matrix_.get());
+    }
+    history_.ForgetBonus();
+    if (observation.has_value()) {
+      const auto bonus = proposal.has_value() ? std::optional(proposal->root) : std::nullopt;
+      history_.Observe(*observation, bonus, matrix_.get());
+    }
+    last_step_ = step;
+  }
+  if (observation.has_value()) Learn(*observation, matrix_.get());
+}
+
+DraftTree DraftSession::Propose(const Proposal& proposal) {
+  if (!state_->adaptive || !proposal.costs.has_value()) {
+    return BuildTree(*matrix_, proposal.root, state_->shape, proposal.max_nodes,
+                     proposal.max_depth);
+  }
+  const AcceptanceTable estimates = Estimate(matrix_->acceptance().Read(), history_.counts());
+  return builder_.Build(*matrix_, history_, estimates, proposal.root, *proposal.costs,
+                        proposal.max_nodes, proposal.max_depth, proposal.other_tokens);
+}
+
+absl::Status RunDraftStream(DrafterState* state, const CallMetadata& metadata,
+                            grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream) {
+  return DraftStream(state, metadata, stream).Run();
+}
+
+}  // namespace recycling::drafter

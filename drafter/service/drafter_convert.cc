@@ -1,0 +1,127 @@
+#include "drafter/service/drafter_convert.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/rpc/proto_convert.h"
+
+namespace recycling::drafter {
+namespace {
+
+int AtMost(std::uint32_t value, int limit) {
+  return static_cast<int>(std::min(value, static_cast<std::uint32_t>(limit)));
+}
+
+// Either kind of observation; the path of a prompt is empty.
+template <typename Proto>
+absl::StatusOr<Observation> RowsFromProto(const Proto& proto, const MatrixBinding& binding) {
+  Observation observation;
+  observation.tokens.assign(proto.tokens().begin(), proto.tokens().end());
+  ASSIGN_OR_RETURN(
+      observation.candidates,
+      CandidatesFromProto(proto.candidates(), observation.tokens.size(), binding.model.vocab_size));
+  return observation;
+}
+
+}  // namespace
+
+absl::StatusOr<MatrixKey> MatrixKeyFromProto(common::v1::MatrixScope scope,
+                                             const std::string& tenant) {
+  switch (scope) {
+    case common::v1::MATRIX_SCOPE_UNSPECIFIED:
+    case common::v1::MATRIX_SCOPE_TENANT:
+      return MatrixKey{MatrixScope::kTenant, tenant};
+    case common::v1::MATRIX_SCOPE_REQUEST:
+      return MatrixKey{MatrixScope::kRequest, tenant};
+    case common::v1::MATRIX_SCOPE_SHARED:
+      return MatrixKey{MatrixScope::kShared, tenant};
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("scope: got ", static_cast<int>(scope), ", expected a MatrixScope"));
+  }
+}
+
+absl::StatusOr<MatrixKey> StoredKeyFromProto(common::v1::MatrixScope scope,
+                                             const std::string& tenant) {
+  ASSIGN_OR_RETURN(MatrixKey key, MatrixKeyFromProto(scope, tenant));
+  if (key.scope == MatrixScope::kRequest) {
+    return absl::InvalidArgumentError("scope: got REQUEST, expected TENANT or SHARED");
+  }
+  if (key.scope == MatrixScope::kShared && !tenant.empty()) {
+    return absl::InvalidArgumentError("tenant: got one with scope SHARED, expected none");
+  }
+  return key;
+}
+
+MatrixBinding BindingFromProto(const common::v1::ModelIdentity& model, std::uint32_t k) {
+  return {.model = ModelIdentityFromProto(model), .k = k};
+}
+
+absl::StatusOr<Observation> ObservationFromProto(const v1::Observation& proto,
+                                                 const MatrixBinding& binding) {
+  ASSIGN_OR_RETURN(Observation observation, RowsFromProto(proto, binding));
+  observation.accepted_path.assign(proto.accepted_path().begin(), proto.accepted_path().end());
+  RETURN_IF_ERROR(ValidateObservation(observation, binding.model.vocab_size, binding.k));
+  return observation;
+}
+
+absl::StatusOr<Observation> PromptFromProto(const v1::PromptObservation& proto,
+                                            const MatrixBinding& binding) {
+  ASSIGN_OR_RETURN(Observation observation, RowsFromProto(proto, binding));
+  RETURN_IF_ERROR(ValidateObservation(observation, binding.model.vocab_size, binding.k));
+  return observation;
+}
+
+absl::StatusOr<Proposal> ProposalFromProto(const v1::Proposal& proto, const TreeTemplate& shape,
+                                           std::uint32_t vocab_size) {
+  if (proto.base() == 0) {
+    return absl::InvalidArgumentError("proposal: got base 0, expected at least 1, the root");
+  }
+  if (proto.root() >= vocab_size) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("proposal: got root ", proto.root(), ", expected less than ", vocab_size));
+  }
+  Proposal proposal{.base = proto.base(),
+                    .root = proto.root(),
+                    .max_nodes = AtMost(proto.max_nodes(), shape.size()),
+                    .max_depth = AtMost(proto.max_depth(), kMaxTemplateDepth),
+                    .costs = std::nullopt,
+                    .other_tokens = proto.other_tokens()};
+  constexpr double kMostOtherTokens = 1e9;
+  if (!(proto.other_tokens() >= 0 && proto.other_tokens() <= kMostOtherTokens)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("proposal: got other_tokens ", proto.other_tokens(), ", expected 0 to 1e9"));
+  }
+  if (proto.step_costs_size() > 0) {
+    std::vector<StepCosts::Point> points;
+    points.reserve(static_cast<std::size_t>(proto.step_costs_size()));
+    for (const v1::StepCost& cost : proto.step_costs()) {
+      points.push_back({.nodes = cost.nodes(), .micros = cost.micros()});
+    }
+    ASSIGN_OR_RETURN(proposal.costs, StepCosts::Create(std::move(points)));
+  }
+  return proposal;
+}
+
+void MatrixInfoToProto(const MatrixStore::Entry& entry, v1::MatrixInfo* proto) {
+  switch (entry.key.scope) {
+    case MatrixScope::kRequest:
+      proto->set_scope(common::v1::MATRIX_SCOPE_REQUEST);
+      break;
+    case MatrixScope::kTenant:
+      proto->set_scope(common::v1::MATRIX_SCOPE_TENANT);
+      break;
+    case MatrixScope::kShared:
+      proto->set_scope(common::v1::MATRIX_SCOPE_SHARED);
+      break;
+  }
+  proto->set_tenant(entry.key.tenant);
+  proto->set_rows_filled(entry.matrix->rows_filled());
+  proto->set_row_updates(entry.matrix->row_updates());
+  proto->set_bytes(entry.matrix->memory_bytes());
+}
+
+}  // namespace recycling::drafter

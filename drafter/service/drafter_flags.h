@@ -1,0 +1,13 @@
+// Flags of a drafter, for the programs that hold one.
+#ifndef RECYCLING_DRAFTER_SERVICE_DRAFTER_FLAGS_H_
+#define RECYCLING_DRAFTER_SERVICE_DRAFTER_FLAGS_H_
+
+#include "drafter/service/drafter_server.h"
+
+namespace recycling::drafter {
+
+DrafterOptions OptionsFromFlags();
+
+}  // namespace recycling::drafter
+
+#endif  // RECYCLING_DRAFTER_SERVICE_DRAFTER_FLAGS_H_

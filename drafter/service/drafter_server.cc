@@ -1,0 +1,97 @@
+#include "drafter/service/drafter_server.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "drafter/service/drafter_service.h"
+#include "drafter/store/snapshot_dir.h"
+#include "drafter/store/snapshot_saver.h"
+
+namespace recycling::drafter {
+namespace {
+
+class Server final : public DrafterServer {
+ public:
+  Server(const DrafterOptions& options, TreeTemplate shape)
+      : options_(options),
+        shape_(std::move(shape)),
+        store_({.max_bytes = options.max_matrix_bytes,
+                .allow_shared = options.allow_shared,
+                .k = options.k}) {}
+
+  absl::Status Start() {
+    if (options_.model.has_value()) {
+      RETURN_IF_ERROR(store_.Bind({.model = *options_.model, .k = options_.k}));
+    }
+    if (!options_.snapshot_dir.empty()) {
+      dir_ = std::make_unique<SnapshotDir>(options_.snapshot_dir, options_.drafter_id, &store_);
+      ASSIGN_OR_RETURN(const SnapshotDir::LoadResult loaded, dir_->LoadAll());
+      Log(LogLevel::kInfo, "snapshots loaded",
+          {{"loaded", absl::StrCat(loaded.loaded)},
+           {"set_aside", absl::StrCat(loaded.set_aside)},
+           {"left", absl::StrCat(loaded.left)}});
+      saver_ = std::make_unique<SnapshotSaver>(dir_.get(), options_.snapshot_interval);
+    }
+    service_ = std::make_unique<GrpcDrafterService>(options_.drafter_id, shape_,
+                                                    options_.tree == "adaptive", &store_,
+                                                    saver_.get(), options_.callers);
+    return absl::OkStatus();
+  }
+
+  grpc::Service* service() override { return service_.get(); }
+
+  int max_threads() const override { return kMostDraftStreams; }
+
+  void AddMetrics(MetricSet* metrics) const override { service_->AddMetrics(metrics); }
+
+  absl::Status SaveSnapshots() override {
+    return dir_ == nullptr ? absl::OkStatus() : dir_->SaveAll();
+  }
+
+ private:
+  const DrafterOptions options_;
+  const TreeTemplate shape_;
+  MatrixStore store_;
+  std::unique_ptr<SnapshotDir> dir_;      // null: nothing is kept
+  std::unique_ptr<SnapshotSaver> saver_;  // null: nothing is kept
+  std::unique_ptr<GrpcDrafterService> service_;
+};
+
+absl::Status ValidateOptions(const DrafterOptions& options) {
+  RETURN_IF_ERROR(ValidateDrafterId(options.drafter_id));
+  if (options.tree != "adaptive" && options.tree != "template") {
+    return absl::InvalidArgumentError(absl::StrCat("tree: got \"", options.tree.substr(0, 80),
+                                                   "\", expected adaptive or template"));
+  }
+  if (options.k > kMaxK) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("k: got ", options.k, ", expected 0 to ", kMaxK));
+  }
+  if (options.model.has_value() && options.k == 0) {
+    return absl::InvalidArgumentError("k: got 0, expected at least 1 beside a model");
+  }
+  if (options.snapshot_interval < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(absl::StrCat("snapshot interval: got ",
+                                                   absl::FormatDuration(options.snapshot_interval),
+                                                   ", expected 0 or more"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<DrafterServer>> CreateDrafter(const DrafterOptions& options) {
+  RETURN_IF_ERROR(ValidateOptions(options));
+  TreeTemplate shape = TreeTemplate::Paper80();
+  if (!options.template_file.empty()) {
+    ASSIGN_OR_RETURN(shape, TreeTemplate::Load(options.template_file));
+  }
+  auto server = std::make_unique<Server>(options, std::move(shape));
+  RETURN_IF_ERROR(server->Start());
+  return server;
+}
+
+}  // namespace recycling::drafter

@@ -1,0 +1,67 @@
+// A whole drafter, put together from options: used by recycling-drafter and by the program that
+// runs all services in one process.
+#ifndef RECYCLING_DRAFTER_SERVICE_DRAFTER_SERVER_H_
+#define RECYCLING_DRAFTER_SERVICE_DRAFTER_SERVER_H_
+
+#include <grpcpp/impl/codegen/service_type.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/base/metrics.h"
+#include "common/decoding/model_identity.h"
+#include "common/rpc/caller_check.h"
+
+namespace recycling::drafter {
+
+// The service's full name, under which its health is reported.
+inline constexpr char kDrafterServiceName[] = "recycling.drafter.v1.DrafterService";
+
+struct DrafterOptions {
+  std::string drafter_id = "drafter";  // 1 to 48 of [A-Za-z0-9_-]
+  std::string template_file;           // empty: the paper's tree
+  // "adaptive": the tree that pays most at the costs a proposal brings, the template's where it
+  // brings none; "template": always the template's.
+  std::string tree = "adaptive";
+  std::uint64_t max_matrix_bytes = std::uint64_t{256} << 20;  // of all matrices together
+  bool allow_shared = false;                                  // the shared scope may be used
+  std::uint32_t k = 0;                         // candidates per row; 0: as the first handshake says
+  std::shared_ptr<const CallerCheck> callers;  // null: no keys
+  std::optional<ModelIdentity> model;          // with k > 0: bound from the start
+  std::string snapshot_dir;                    // must exist; empty: nothing is kept
+  absl::Duration snapshot_interval;            // 0: saved on shutdown only
+};
+
+// Threads: all methods may be called from any thread.
+class DrafterServer {
+ public:
+  virtual ~DrafterServer() = default;
+
+  // To be registered with a server that is shut down before this is destroyed.
+  virtual grpc::Service* service() = 0;
+
+  // Threads that service() may hold at once, one an open Draft stream; to be added to
+  // RpcServerOptions.max_threads of that server.
+  virtual int max_threads() const = 0;
+
+  // What it has and has done; see drafter_metrics.h.
+  virtual void AddMetrics(MetricSet* metrics) const = 0;
+
+  // Writes every matrix that learnt since it was last written; blocks on the disk. To be called
+  // after the server's shutdown, so that nothing learnt is lost. OK if nothing is kept.
+  virtual absl::Status SaveSnapshots() = 0;
+};
+
+// Loads the template and the snapshots. InvalidArgument for options out of range, errors of
+// TreeTemplate::Load, and those of a snapshot directory that cannot be read; a bad snapshot is no
+// error (snapshot_dir.h).
+absl::StatusOr<std::unique_ptr<DrafterServer>> CreateDrafter(const DrafterOptions& options);
+
+}  // namespace recycling::drafter
+
+#endif  // RECYCLING_DRAFTER_SERVICE_DRAFTER_SERVER_H_

@@ -1,0 +1,103 @@
+#include "drafter/store/durable_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace recycling::drafter {
+namespace {
+
+absl::Status ErrnoStatus(const char* action, const std::string& path) {
+  const int error = errno;
+  const std::string what = absl::StrCat("cannot ", action, " ", path);
+  absl::Status status = absl::ErrnoToStatus(error, what);
+  // A file size limit, a quota and a full disk are one thing to the operator: no more room.
+  if (error == EFBIG || error == EDQUOT || error == ENOSPC) {
+    return absl::ResourceExhaustedError(status.message());
+  }
+  return error == EROFS ? absl::PermissionDeniedError(status.message()) : status;
+}
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  ~FileDescriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+
+  int get() const { return fd_; }
+  bool Close() {
+    const int fd = fd_;
+    fd_ = -1;
+    return close(fd) == 0;
+  }
+
+ private:
+  int fd_;
+};
+
+absl::Status WriteAndFlush(const std::string& path, std::string_view bytes) {
+  FileDescriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (file.get() < 0) return ErrnoStatus("create", path);
+  while (!bytes.empty()) {
+    const ssize_t written = write(file.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return ErrnoStatus("write", path);
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (fsync(file.get()) != 0) return ErrnoStatus("flush", path);
+  return file.Close() ? absl::OkStatus() : ErrnoStatus("close", path);
+}
+
+absl::Status FlushDirectoryOf(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const FileDescriptor file(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (file.get() < 0 || fsync(file.get()) != 0) return ErrnoStatus("flush", directory);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status WriteFileDurably(const std::string& path, std::string_view bytes) {
+  const std::string temporary = path + ".tmp";
+  absl::Status status = WriteAndFlush(temporary, bytes);
+  if (status.ok() && std::rename(temporary.c_str(), path.c_str()) != 0) {
+    status = ErrnoStatus("replace", path);
+  }
+  if (!status.ok()) {
+    unlink(temporary.c_str());
+    return status;
+  }
+  return FlushDirectoryOf(path);
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, std::uint64_t max_bytes) {
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return ErrnoStatus("open", path);
+  std::string bytes;
+  while (true) {
+    constexpr std::size_t kPiece = 1 << 20;
+    const std::size_t size = bytes.size();
+    bytes.resize(size + kPiece);
+    const ssize_t got = read(file.get(), bytes.data() + size, kPiece);
+    if (got < 0 && errno != EINTR) return ErrnoStatus("read", path);
+    bytes.resize(size + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got == 0) return bytes;
+    if (bytes.size() > max_bytes) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(path, ": got more than ", max_bytes, " bytes"));
+    }
+  }
+}
+
+}  // namespace recycling::drafter

@@ -1,0 +1,175 @@
+#include "drafter/store/matrix_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+
+namespace recycling::drafter {
+namespace {
+
+constexpr std::size_t kMaxTenantBytes = 128;
+
+absl::Status ValidateTenant(const std::string& tenant) {
+  if (!tenant.empty() && tenant.size() <= kMaxTenantBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("tenant: got ", tenant.size(), " bytes, expected 1 to ", kMaxTenantBytes));
+}
+
+// As keys of the store are: the shared matrix has no tenant.
+MatrixKey Stored(const MatrixKey& key) {
+  return key.scope == MatrixScope::kShared ? MatrixKey{MatrixScope::kShared, ""} : key;
+}
+
+}  // namespace
+
+absl::Status ValidateBinding(const MatrixBinding& binding) {
+  RETURN_IF_ERROR(ValidateModelIdentity(binding.model));
+  const std::uint32_t most = std::min(kMaxK, binding.model.vocab_size);
+  if (binding.k < 1 || binding.k > most) {
+    return absl::InvalidArgumentError(absl::StrCat("k: got ", binding.k, ", expected 1 to ", most));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MatrixStore::Bind(const MatrixBinding& binding) {
+  RETURN_IF_ERROR(ValidateBinding(binding));
+  const std::uint64_t bytes = AdjacencyMatrix::MemoryBytes(binding.model.vocab_size, binding.k);
+  const MutexLock lock(mutex_);
+  if (binding_.has_value()) RETURN_IF_ERROR(CheckSameModel(binding.model, binding_->model));
+  const std::uint32_t k = binding_.has_value() ? binding_->k : options_.k;
+  if (k != 0 && binding.k != k) {
+    return absl::FailedPreconditionError(absl::StrCat("k: got ", binding.k, ", expected ", k));
+  }
+  if (binding_.has_value()) return absl::OkStatus();
+  if (bytes > options_.max_bytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("a matrix of ", binding.model.vocab_size, " rows of ", binding.k, " takes ",
+                     bytes, " bytes, expected at most ", options_.max_bytes));
+  }
+  binding_ = binding;
+  return absl::OkStatus();
+}
+
+std::optional<MatrixBinding> MatrixStore::binding() const {
+  const MutexLock lock(mutex_);
+  return binding_;
+}
+
+absl::StatusOr<std::shared_ptr<AdjacencyMatrix>> MatrixStore::Use(const MatrixKey& key) {
+  if (key.scope == MatrixScope::kRequest) {
+    RETURN_IF_ERROR(ValidateTenant(key.tenant));
+    const MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(std::shared_ptr<AdjacencyMatrix> matrix, AllocateLocked());
+    requests_.remove_if([](const auto& request) { return request.second.expired(); });
+    requests_.emplace_front(key.tenant, matrix);
+    return matrix;
+  }
+  RETURN_IF_ERROR(ValidateKey(key));
+  const MatrixKey stored = Stored(key);
+  const MutexLock lock(mutex_);
+  if (const auto found = index_.find(stored); found != index_.end()) {
+    entries_.splice(entries_.begin(), entries_, found->second);
+    return found->second->matrix;
+  }
+  ASSIGN_OR_RETURN(std::shared_ptr<AdjacencyMatrix> matrix, AllocateLocked());
+  InsertLocked(stored, matrix);
+  return matrix;
+}
+
+absl::StatusOr<std::shared_ptr<AdjacencyMatrix>> MatrixStore::Find(const MatrixKey& key) const {
+  RETURN_IF_ERROR(ValidateKey(key));
+  const MatrixKey stored = Stored(key);
+  const MutexLock lock(mutex_);
+  const auto found = index_.find(stored);
+  if (found == index_.end()) return absl::NotFoundError("this drafter holds no such matrix");
+  return found->second->matrix;
+}
+
+absl::StatusOr<std::shared_ptr<AdjacencyMatrix>> MatrixStore::Allocate() {
+  const MutexLock lock(mutex_);
+  return AllocateLocked();
+}
+
+absl::Status MatrixStore::Replace(const MatrixKey& key, std::shared_ptr<AdjacencyMatrix> matrix) {
+  RETURN_IF_ERROR(ValidateKey(key));
+  const MatrixKey stored = Stored(key);
+  const MutexLock lock(mutex_);
+  if (const auto found = index_.find(stored); found != index_.end()) {
+    entries_.erase(found->second);
+    index_.erase(found);
+  }
+  InsertLocked(stored, std::move(matrix));
+  return absl::OkStatus();
+}
+
+std::vector<MatrixStore::Entry> MatrixStore::List() const {
+  const MutexLock lock(mutex_);
+  std::vector<Entry> all;
+  for (const auto& [tenant, request] : requests_) {
+    if (std::shared_ptr<AdjacencyMatrix> matrix = request.lock()) {
+      all.push_back({{MatrixScope::kRequest, tenant}, std::move(matrix)});
+    }
+  }
+  all.insert(all.end(), entries_.begin(), entries_.end());
+  return all;
+}
+
+absl::Status MatrixStore::ValidateKey(const MatrixKey& key) const {
+  switch (key.scope) {
+    case MatrixScope::kTenant:
+      return ValidateTenant(key.tenant);
+    case MatrixScope::kShared:
+      if (options_.allow_shared) return absl::OkStatus();
+      return absl::FailedPreconditionError(
+          "scope: got the shared scope, which the operator of this drafter does not allow");
+    case MatrixScope::kRequest:
+      break;
+  }
+  return absl::InvalidArgumentError(
+      "scope: got the request scope, expected one that outlives a request");
+}
+
+absl::StatusOr<std::shared_ptr<AdjacencyMatrix>> MatrixStore::AllocateLocked() {
+  if (!binding_.has_value()) {
+    return absl::FailedPreconditionError("no model is bound yet, expected a handshake first");
+  }
+  const std::uint32_t vocab_size = binding_->model.vocab_size;
+  const std::uint64_t bytes = AdjacencyMatrix::MemoryBytes(vocab_size, binding_->k);
+  RETURN_IF_ERROR(MakeRoom(bytes));
+  std::shared_ptr<AdjacencyMatrix> matrix(
+      new AdjacencyMatrix(vocab_size, binding_->k), [counter = bytes_](AdjacencyMatrix* dropped) {
+        const std::uint64_t dropped_bytes = dropped->memory_bytes();
+        delete dropped;
+        *counter -= dropped_bytes;
+      });
+  *bytes_ += bytes;
+  return matrix;
+}
+
+absl::Status MatrixStore::MakeRoom(std::uint64_t bytes) {
+  auto entry = entries_.end();
+  while (*bytes_ + bytes > options_.max_bytes && entry != entries_.begin()) {
+    --entry;
+    // Whoever takes hold of a matrix does so under mutex_ or from another holder: 1 stays 1 here.
+    if (entry->matrix.use_count() > 1) continue;
+    Log(LogLevel::kInfo, "dropped the least recently used matrix",
+        {{"tenant", entry->key.tenant},
+         {"rows_filled", absl::StrCat(entry->matrix->rows_filled())}});
+    index_.erase(entry->key);
+    entry = entries_.erase(entry);
+  }
+  if (*bytes_ + bytes <= options_.max_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat("matrices in use take ", bytes_->load(),
+                                                   " bytes, another ", bytes, " do not fit into ",
+                                                   options_.max_bytes));
+}
+
+void MatrixStore::InsertLocked(const MatrixKey& key, std::shared_ptr<AdjacencyMatrix> matrix) {
+  entries_.push_front({key, std::move(matrix)});
+  index_.emplace(key, entries_.begin());
+}
+
+}  // namespace recycling::drafter

@@ -1,0 +1,46 @@
+#ifndef RECYCLING_GATEWAY_CLIENTS_VERIFIER_DIRECTORY_H_
+#define RECYCLING_GATEWAY_CLIENTS_VERIFIER_DIRECTORY_H_
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/decoding/token_id.h"
+#include "gateway/clients/verifier_client.h"
+
+namespace recycling::gateway {
+
+// The verifier a sequence is looking for.
+struct VerifierWish {
+  std::string tenant;
+  std::span<const TokenId> prompt;     // a verifier that holds its beginning is to be preferred
+  std::span<const std::string> avoid;  // addresses that will not do
+};
+
+// Where a request finds its verifiers. Threads: any.
+class VerifierDirectory {
+ public:
+  virtual ~VerifierDirectory() = default;
+
+  // A verifier that takes new sequences now; never blocks. It counts as used until the pointer is
+  // gone. Unavailable saying why if there is none.
+  virtual absl::StatusOr<std::shared_ptr<VerifierClient>> Pick(const VerifierWish& wish) = 0;
+
+  // What a sequence met at the verifier of this address: OK once it was opened, else the error that
+  // lost it there. It was opened, or tried, at `since` (Clock::Monotonic()). Never blocks.
+  virtual void Report(const std::string& address, const absl::Status& outcome,
+                      absl::Duration since) = 0;
+
+  // Blocks until Pick may say something new, Wake is called or `at_most` has passed. Returns at
+  // once if `stop` is set; who sets it calls Wake then.
+  virtual void Await(absl::Duration at_most, const std::atomic<bool>& stop) = 0;
+  virtual void Wake() = 0;
+};
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_CLIENTS_VERIFIER_DIRECTORY_H_

@@ -1,0 +1,18 @@
+#ifndef RECYCLING_GATEWAY_FLEET_GROWING_PAUSE_H_
+#define RECYCLING_GATEWAY_FLEET_GROWING_PAUSE_H_
+
+#include <algorithm>
+
+#include "absl/time/time.h"
+
+namespace recycling::gateway {
+
+// What to wait after a failure that `before` others came before in a row, at least 0: `first`,
+// doubled for each of them, at most `longest`.
+inline absl::Duration GrowingPause(absl::Duration first, absl::Duration longest, int before) {
+  return std::min(longest, first * (1 << std::min(before, 20)));
+}
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_FLEET_GROWING_PAUSE_H_

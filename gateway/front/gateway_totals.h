@@ -1,0 +1,67 @@
+// Counts of all requests since start.
+#ifndef RECYCLING_GATEWAY_FRONT_GATEWAY_TOTALS_H_
+#define RECYCLING_GATEWAY_FRONT_GATEWAY_TOTALS_H_
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "common/base/mutex.h"
+#include "gateway/loop/decode_loop.h"
+#include "gateway/loop/decode_stats.h"
+
+namespace recycling::gateway {
+
+// See gateway.proto.
+struct RequestDurations {
+  DurationHistogram queue;
+  DurationHistogram time_to_first_token;
+  DurationHistogram prefill;
+  DurationHistogram decode;
+  DurationHistogram total;
+
+  void Add(const DecodeOutcome& outcome);
+};
+
+struct Totals {
+  int running = 0;
+  std::uint64_t succeeded = 0;
+  std::uint64_t failed = 0;  // or cancelled; those that were not admitted included
+  std::array<std::uint64_t, kFinishReasons> finishes{};  // sums to succeeded
+  std::array<std::uint64_t, 17> failures{};  // by status code; those that were not admitted are not
+  std::uint64_t prompt_tokens = 0;
+  std::uint64_t completion_tokens = 0;  // of requests that still run, too
+  SpeculationStats speculation;
+  Timings timings;
+  StepDurations steps;
+  RequestDurations requests;
+};
+
+// Threads: any.
+class GatewayTotals {
+ public:
+  // One more runs until End.
+  void Begin();
+
+  // A request failed before it began.
+  void Refuse();
+
+  // A request that runs showed its client this many tokens more.
+  void Show(std::size_t tokens) { shown_.fetch_add(tokens, std::memory_order_relaxed); }
+
+  // A request that began has ended, and has shown all its tokens; `prompt_tokens` is 0 if it never
+  // got that far.
+  void End(const DecodeOutcome& outcome, std::uint64_t prompt_tokens);
+
+  Totals Snapshot() const;
+
+ private:
+  mutable Mutex mutex_;
+  Totals totals_ ABSL_GUARDED_BY(mutex_);  // completion_tokens is not kept here
+  std::atomic<std::uint64_t> shown_{0};
+};
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_FRONT_GATEWAY_TOTALS_H_

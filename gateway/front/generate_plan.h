@@ -1,0 +1,53 @@
+// From what a client asks for to what the decode loop runs: every field checked, every default
+// filled in.
+#ifndef RECYCLING_GATEWAY_FRONT_GENERATE_PLAN_H_
+#define RECYCLING_GATEWAY_FRONT_GENERATE_PLAN_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/decoding/sampling_options.h"
+#include "common/tokenizer/tokenizer.h"
+#include "gateway/loop/decode_loop.h"
+
+namespace recycling::gateway {
+
+// recycling.gateway.v1.GenerateRequest as the client sent it.
+struct GenerateOptions {
+  std::variant<std::monostate, std::string, std::vector<TokenId>> prompt;  // text, or ids
+  SamplingOptions sampling;
+  std::vector<std::string> stop;
+  std::optional<Speculation> speculation;
+  std::optional<std::uint32_t> node_budget;
+  MatrixScope scope = MatrixScope::kTenant;
+  bool learn_from_prompt = false;
+  std::optional<std::uint32_t> learn_last;
+};
+
+// What a request gets that does not say, and the most it may ask for.
+struct RequestDefaults {
+  Speculation speculation = Speculation::kAuto;
+  int node_budget = 80;
+  std::size_t max_prompt_bytes = 1 << 20;  // of a prompt that is text
+  std::uint32_t max_prompt_tokens = 0;     // 0: what the context has room for
+};
+
+// The request to run. InvalidArgument naming the field: no prompt, a prompt without tokens, longer
+// than the defaults allow or the context leaves room for or with unknown ids; a sampling option out
+// of its range; max_tokens that does not fit behind the prompt; more than 16 stop strings, an empty
+// one or one over 1024 bytes. `draw_seed` is called if the request has no seed. Deadline and
+// arrival are left to the caller.
+absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenizer& tokenizer,
+                                         std::uint32_t context_length,
+                                         const RequestDefaults& defaults,
+                                         const std::function<std::uint64_t()>& draw_seed);
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_FRONT_GENERATE_PLAN_H_

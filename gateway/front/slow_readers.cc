@@ -1,0 +1,37 @@
+#include "gateway/front/slow_readers.h"
+
+#include <algorithm>
+
+namespace recycling::gateway {
+
+std::vector<std::size_t> SlowReaders(std::span<const UnreadOutput> outputs,
+                                     const ReaderLimits& limits, absl::Duration now) {
+  std::vector<std::size_t> slow, others;
+  int ended = 0;
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const UnreadOutput& output = outputs[i];
+    if (output.bytes == 0) continue;
+    if (now - output.since >= limits.timeout ||
+        (output.ended && now - output.end >= limits.timeout)) {
+      slow.push_back(i);
+      continue;
+    }
+    others.push_back(i);
+    bytes += output.bytes;
+    if (output.ended) ++ended;
+  }
+  std::stable_sort(others.begin(), others.end(), [&](std::size_t a, std::size_t b) {
+    return outputs[a].since < outputs[b].since;
+  });
+  for (const std::size_t i : others) {
+    const bool too_many = ended > limits.max_outputs && outputs[i].ended;
+    if (!too_many && bytes <= limits.max_bytes) continue;
+    slow.push_back(i);
+    bytes -= outputs[i].bytes;
+    if (outputs[i].ended) --ended;
+  }
+  return slow;
+}
+
+}  // namespace recycling::gateway

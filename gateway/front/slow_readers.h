@@ -1,0 +1,37 @@
+// Which clients read too slowly. Pure: what waits to be read in, who is to be cancelled out.
+#ifndef RECYCLING_GATEWAY_FRONT_SLOW_READERS_H_
+#define RECYCLING_GATEWAY_FRONT_SLOW_READERS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace recycling::gateway {
+
+struct ReaderLimits {
+  // Longest that one message may wait to be taken, and everything that is left when the output has
+  // ended; above 0.
+  absl::Duration timeout = absl::Seconds(30);
+  int max_outputs = 256;                   // that have ended and are not read to the end
+  std::uint64_t max_bytes = 256ull << 20;  // of all messages that wait
+};
+
+// One stream's messages that wait to be taken. Times are Clock::Monotonic().
+struct UnreadOutput {
+  std::uint64_t bytes = 0;  // 0: nothing waits
+  absl::Duration since;     // the first message waits since then; if any
+  bool ended = false;       // nothing more comes
+  absl::Duration end;       // when, if it has ended
+};
+
+// Indices of those to be cancelled at `now`: who has exceeded the timeout, then, as long as a bound
+// is exceeded, whose first message has waited longest (for max_outputs: of those that have ended).
+std::vector<std::size_t> SlowReaders(std::span<const UnreadOutput> outputs,
+                                     const ReaderLimits& limits, absl::Duration now);
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_FRONT_SLOW_READERS_H_

@@ -1,0 +1,211 @@
+#include "gateway/grpc/gateway_metrics.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace recycling::gateway {
+namespace {
+
+// Deeper acceptance is counted in the sum alone.
+constexpr int kPositions = 64;
+
+// "FALLBACK_REASON_TIMEOUT" of a prefix of 16 becomes "timeout".
+std::string NameOf(const std::string& value, std::size_t prefix) {
+  return absl::AsciiStrToLower(value.substr(prefix));
+}
+
+void AddDurations(std::string_view name, std::string_view help,
+                  const v1::DurationHistogram& durations, DurationBounds bounds, MetricSet* metrics,
+                  MetricLabels labels = {}) {
+  std::vector<DurationHistogram::Bucket> buckets;
+  for (const v1::DurationBucket& bucket : durations.buckets()) {
+    buckets.push_back({bucket.from_micros(), bucket.to_micros(), bucket.count()});
+  }
+  metrics->Durations(name, help, buckets, durations.sum_micros(), bounds, std::move(labels));
+}
+
+void AddSeconds(std::string_view name, std::string_view help, std::uint64_t micros,
+                MetricSet* metrics) {
+  metrics->Counter(name, help, static_cast<double>(micros) / 1e6);
+}
+
+void AddRequests(const v1::GetStatsResponse& stats, MetricSet* metrics) {
+  metrics->Gauge("recycling_num_requests_running", "Requests that decode now.",
+                 stats.requests_running());
+  metrics->Gauge("recycling_num_requests_waiting", "Requests that wait for their turn.",
+                 stats.requests_waiting());
+  metrics->Gauge("recycling_requests_capacity", "Requests that may run at once now.",
+                 stats.requests_capacity());
+  metrics->Gauge("recycling_unread_outputs", "Outputs that have ended and are not read yet.",
+                 stats.unread_outputs());
+  metrics->Gauge("recycling_unread_bytes", "Output that waits to be read, bytes.",
+                 static_cast<double>(stats.unread_bytes()));
+  std::map<v1::RefusalReason, std::uint64_t> refusals;
+  for (const v1::Refusal& refusal : stats.refusals()) refusals[refusal.reason()] = refusal.count();
+  for (int i = v1::RefusalReason_MIN + 1; i <= v1::RefusalReason_MAX; ++i) {
+    if (!v1::RefusalReason_IsValid(i)) continue;
+    const auto reason = static_cast<v1::RefusalReason>(i);
+    metrics->Counter("recycling_request_refused_total",
+                     "Requests that were refused or given up, by why.", refusals[reason],
+                     {{"reason", NameOf(v1::RefusalReason_Name(reason), 15)}});
+  }
+  for (const v1::FinishCount& finish : stats.finishes()) {
+    metrics->Counter("recycling_request_success_total",
+                     "Requests that ended well, by why their output ended.", finish.count(),
+                     {{"finished_reason", NameOf(v1::FinishReason_Name(finish.reason()), 14)}});
+  }
+  // Every code, so that the first failure is a step up from 0 and not a new series.
+  std::map<int, std::uint64_t> failures;
+  for (int code = 1; code <= 16; ++code) failures[code] = 0;
+  for (const v1::FailureCount& failure : stats.failures()) {
+    failures[static_cast<int>(failure.code())] = failure.count();
+  }
+  for (const auto& [code, count] : failures) {
+    metrics->Counter("recycling_request_failure_total",
+                     "Requests that began and ended with an error, by gRPC status code.", count,
+                     {{"code", absl::StatusCodeToString(static_cast<absl::StatusCode>(code))}});
+  }
+  metrics->Counter("recycling_prompt_tokens_total", "Tokens of the prompts of ended requests.",
+                   stats.prompt_tokens());
+  metrics->Counter("recycling_generation_tokens_total", "Tokens shown to clients.",
+                   stats.completion_tokens());
+
+  const v1::RequestDurations& took = stats.requests();
+  AddDurations("recycling_request_queue_time_seconds", "From a request's arrival until it began.",
+               took.queue(), kRequestBounds, metrics);
+  AddDurations("recycling_request_prefill_time_seconds",
+               "From opening a sequence at the verifier to its being prefilled.", took.prefill(),
+               kRequestBounds, metrics);
+  AddDurations("recycling_time_to_first_token_seconds",
+               "From a request's arrival to its first token.", took.time_to_first_token(),
+               kRequestBounds, metrics);
+  AddDurations("recycling_request_decode_time_seconds",
+               "From a request's first step to the end of its last.", took.decode(), kRequestBounds,
+               metrics);
+  AddDurations("recycling_e2e_request_latency_seconds",
+               "From a request's arrival to its final message.", took.total(), kRequestBounds,
+               metrics);
+}
+
+void AddDrafting(const v1::SpeculationStats& stats, MetricSet* metrics) {
+  metrics->Counter("recycling_decode_steps_total", "Verify steps, plain ones included.",
+                   std::uint64_t{stats.steps()});
+  metrics->Counter("recycling_spec_decode_num_drafts_total", "Steps with a draft.",
+                   std::uint64_t{stats.drafted_steps()});
+  metrics->Counter("recycling_spec_decode_num_draft_tokens_total", "Drafted tokens.",
+                   stats.draft_tokens());
+  metrics->Counter("recycling_spec_decode_num_accepted_tokens_total",
+                   "Drafted tokens that became output.", stats.accepted_tokens());
+  const int positions = std::clamp(stats.accepted_per_depth_size(), 1, kPositions);
+  for (int depth = 0; depth < positions; ++depth) {
+    const bool known = depth < stats.accepted_per_depth_size();
+    metrics->Counter("recycling_spec_decode_num_accepted_tokens_per_pos_total",
+                     "Steps whose accepted path reached this position of the draft, 0 the first.",
+                     known ? stats.accepted_per_depth(depth) : 0,
+                     {{"position", absl::StrCat(depth)}});
+  }
+  metrics->Counter("recycling_draft_paused_steps_total",
+                   "Steps that went without a draft because drafting did not pay.",
+                   stats.paused_steps());
+  std::map<v1::FallbackReason, std::uint64_t> fallbacks;
+  for (const v1::Fallback& fallback : stats.fallbacks()) {
+    fallbacks[fallback.reason()] += fallback.count();
+  }
+  for (int i = v1::FallbackReason_MIN + 1; i <= v1::FallbackReason_MAX; ++i) {
+    if (!v1::FallbackReason_IsValid(i)) continue;
+    const auto reason = static_cast<v1::FallbackReason>(i);
+    metrics->Counter("recycling_draft_fallback_total",
+                     "Steps that wanted a draft and went without, by why.", fallbacks[reason],
+                     {{"reason", NameOf(v1::FallbackReason_Name(reason), 16)}});
+  }
+}
+
+void AddSteps(const v1::GetStatsResponse& stats, MetricSet* metrics) {
+  const v1::StepDurations& steps = stats.steps();
+  AddDurations("recycling_inter_token_latency_seconds",
+               "From the tokens of one step to those of the next.", steps.inter_token(),
+               kStepBounds, metrics);
+  AddDurations("recycling_step_draft_seconds", "Waiting for a draft, where one was waited for.",
+               steps.draft(), kStepBounds, metrics);
+  AddDurations("recycling_step_verify_seconds", "Waiting for the verifier.", steps.verify(),
+               kStepBounds, metrics);
+  AddDurations("recycling_step_wire_seconds", "On the way to drafter and verifier and back.",
+               steps.wire(), kStepBounds, metrics);
+  AddDurations("recycling_step_rest_seconds", "Everything else of a step.", steps.rest(),
+               kStepBounds, metrics);
+  constexpr char kOverhead[] = "recycling_step_overhead_seconds";
+  constexpr char kOverheadHelp[] = "A step less the time inside the verifier.";
+  AddDurations(kOverhead, kOverheadHelp, steps.drafted_overhead(), kStepBounds, metrics,
+               {{"kind", "drafted"}});
+  AddDurations(kOverhead, kOverheadHelp, steps.plain_overhead(), kStepBounds, metrics,
+               {{"kind", "plain"}});
+  const v1::Timings& timings = stats.timings();
+  AddSeconds("recycling_verify_inside_seconds_total",
+             "Inside verifiers while decoding, as they measured it.",
+             timings.verify_inside_micros(), metrics);
+  AddSeconds("recycling_verify_forward_seconds_total", "Of this, in forward passes.",
+             timings.verify_forward_micros(), metrics);
+  AddSeconds("recycling_draft_inside_seconds_total",
+             "Inside drafters, as they measured it, of drafts that came in time.",
+             timings.draft_inside_micros(), metrics);
+}
+
+void AddMoves(const v1::SpeculationStats& stats, MetricSet* metrics) {
+  metrics->Counter("recycling_sequence_moves_total",
+                   "Times a running sequence was taken over by another verifier.", stats.moves());
+  metrics->Counter("recycling_sequence_retries_total",
+                   "Attempts to open a sequence beyond the first, moves included.",
+                   stats.retries());
+  AddSeconds("recycling_sequence_moving_seconds_total",
+             "Spent on both, waiting for a verifier included.", stats.moving_micros(), metrics);
+}
+
+MetricLabels RoleLabel(v1::PeerRole role) {
+  return {{"role", NameOf(v1::PeerRole_Name(role), 10)}};
+}
+
+void AddPeers(const v1::GetStatsResponse& stats, MetricSet* metrics) {
+  for (const auto role : {v1::PEER_ROLE_VERIFIER, v1::PEER_ROLE_DRAFTER}) {
+    int known = 0;
+    int ready = 0;
+    int ejected = 0;
+    for (const v1::Peer& peer : stats.peers()) {
+      if (peer.role() != role) continue;
+      ++known;
+      if (peer.ready()) ++ready;
+      if (peer.ejected()) ++ejected;
+    }
+    const MetricLabels labels = RoleLabel(role);
+    metrics->Gauge("recycling_peers", "Verifiers and drafters known.", known, labels);
+    metrics->Gauge("recycling_peers_ready", "Of these, ready for work.", ready, labels);
+    metrics->Gauge(
+        "recycling_peers_ejected",
+        "Of those known, given no work for a while, or little, because they failed at it.", ejected,
+        labels);
+  }
+}
+
+}  // namespace
+
+void AddGatewayMetrics(const v1::GetStatsResponse& stats, MetricSet* metrics) {
+  AddRequests(stats, metrics);
+  AddDrafting(stats.speculation(), metrics);
+  AddSteps(stats, metrics);
+  AddMoves(stats.speculation(), metrics);
+  AddPeers(stats, metrics);
+}
+
+void AddEjections(std::uint64_t verifiers, std::uint64_t drafters, MetricSet* metrics) {
+  constexpr char kName[] = "recycling_peer_ejections_total";
+  constexpr char kHelp[] = "Times that a peer was ejected because it failed at work.";
+  metrics->Counter(kName, kHelp, verifiers, RoleLabel(v1::PEER_ROLE_VERIFIER));
+  metrics->Counter(kName, kHelp, drafters, RoleLabel(v1::PEER_ROLE_DRAFTER));
+}
+
+}  // namespace recycling::gateway

@@ -1,0 +1,249 @@
+#include "gateway/grpc/gateway_proto.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/rpc/proto_convert.h"
+
+namespace recycling::gateway {
+namespace {
+
+// In the order of FallbackReason.
+constexpr v1::FallbackReason kReasons[kFallbackReasons] = {
+    v1::FALLBACK_REASON_UNAVAILABLE, v1::FALLBACK_REASON_TIMEOUT, v1::FALLBACK_REASON_STALE,
+    v1::FALLBACK_REASON_MALFORMED,   v1::FALLBACK_REASON_ERROR,   v1::FALLBACK_REASON_MISMATCH};
+
+absl::StatusOr<MatrixScope> ScopeFromProto(common::v1::MatrixScope scope) {
+  switch (scope) {
+    case common::v1::MATRIX_SCOPE_UNSPECIFIED:
+    case common::v1::MATRIX_SCOPE_TENANT:
+      return MatrixScope::kTenant;
+    case common::v1::MATRIX_SCOPE_REQUEST:
+      return MatrixScope::kRequest;
+    case common::v1::MATRIX_SCOPE_SHARED:
+      return MatrixScope::kShared;
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("matrix_scope: got unknown value ", static_cast<int>(scope)));
+  }
+}
+
+absl::StatusOr<std::optional<Speculation>> SpeculationFromProto(v1::SpeculationMode mode) {
+  switch (mode) {
+    case v1::SPECULATION_MODE_UNSPECIFIED:
+      return std::nullopt;
+    case v1::SPECULATION_MODE_ON:
+      return Speculation::kAuto;
+    case v1::SPECULATION_MODE_OFF:
+      return Speculation::kOff;
+    case v1::SPECULATION_MODE_FIXED:
+      return Speculation::kFixed;
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("speculation.mode: got unknown value ", static_cast<int>(mode)));
+  }
+}
+
+v1::FinishReason ReasonToProto(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kEos:
+      return v1::FINISH_REASON_EOS;
+    case FinishReason::kStopString:
+      return v1::FINISH_REASON_STOP_STRING;
+    case FinishReason::kStopToken:
+      return v1::FINISH_REASON_STOP_TOKEN;
+    case FinishReason::kLength:
+      return v1::FINISH_REASON_LENGTH;
+  }
+  return v1::FINISH_REASON_UNSPECIFIED;
+}
+
+std::uint32_t Clip(std::uint64_t count) {
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  return static_cast<std::uint32_t>(std::min(count, kMost));
+}
+
+std::uint64_t Micros(absl::Duration duration) {
+  return static_cast<std::uint64_t>(std::max(absl::ToInt64Microseconds(duration), std::int64_t{0}));
+}
+
+void HistogramToProto(const DurationHistogram& histogram, v1::DurationHistogram* proto) {
+  for (const DurationHistogram::Bucket& bucket : histogram.Buckets()) {
+    v1::DurationBucket* added = proto->add_buckets();
+    added->set_from_micros(bucket.from);
+    added->set_to_micros(bucket.to);
+    added->set_count(bucket.count);
+  }
+  proto->set_sum_micros(histogram.sum_micros());
+}
+
+v1::RefusalReason RefusalReasonToProto(RefusalReason reason) {
+  switch (reason) {
+    case RefusalReason::kQueueFull:
+      return v1::REFUSAL_REASON_QUEUE_FULL;
+    case RefusalReason::kQueueTimeout:
+      return v1::REFUSAL_REASON_QUEUE_TIMEOUT;
+    case RefusalReason::kRate:
+      return v1::REFUSAL_REASON_RATE;
+    case RefusalReason::kDraining:
+      return v1::REFUSAL_REASON_DRAINING;
+    case RefusalReason::kDeadline:
+      return v1::REFUSAL_REASON_DEADLINE;
+    case RefusalReason::kCancelled:
+      return v1::REFUSAL_REASON_CANCELLED;
+    case RefusalReason::kCount:
+      break;
+  }
+  return v1::REFUSAL_REASON_UNSPECIFIED;
+}
+
+}  // namespace
+
+absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateRequest& proto) {
+  GenerateOptions options;
+  if (proto.has_prompt()) options.prompt = proto.prompt();
+  if (proto.has_prompt_ids()) {
+    const auto& ids = proto.prompt_ids().ids();
+    options.prompt = std::vector<TokenId>(ids.begin(), ids.end());
+  }
+  options.sampling = SamplingOptionsFromProto(proto.sampling());
+  options.stop.assign(proto.stop().begin(), proto.stop().end());
+  const v1::SpeculationOptions& speculation = proto.speculation();
+  ASSIGN_OR_RETURN(options.speculation, SpeculationFromProto(speculation.mode()));
+  if (speculation.has_node_budget()) options.node_budget = speculation.node_budget();
+  ASSIGN_OR_RETURN(options.scope, ScopeFromProto(speculation.matrix_scope()));
+  options.learn_from_prompt = speculation.learn_from_prompt();
+  if (speculation.has_learn_last()) options.learn_last = speculation.learn_last();
+  return options;
+}
+
+void DeltaToProto(const OutputDelta& delta, v1::Delta* proto) {
+  proto->set_text(delta.text);
+  proto->mutable_token_ids()->Add(delta.tokens.begin(), delta.tokens.end());
+  for (const TokenLogprob& logprob : delta.logprobs) {
+    TokenLogprobToProto(logprob, proto->add_logprobs());
+  }
+}
+
+void SpeculationToProto(const SpeculationStats& stats, v1::SpeculationStats* proto) {
+  proto->set_steps(Clip(stats.steps));
+  proto->set_drafted_steps(Clip(stats.drafted_steps));
+  proto->set_draft_tokens(stats.draft_tokens);
+  proto->set_accepted_tokens(stats.accepted_tokens);
+  proto->set_mean_accepted_tokens(stats.MeanAcceptedTokens());
+  proto->set_acceptance_rate(stats.AcceptanceRate());
+  proto->set_paused_steps(stats.paused_steps);
+  proto->set_moves(stats.moves);
+  proto->set_retries(stats.retries);
+  proto->set_moving_micros(Micros(stats.moving));
+  proto->mutable_accepted_per_depth()->Add(stats.accepted_per_depth.begin(),
+                                           stats.accepted_per_depth.end());
+  for (std::size_t r = 0; r < stats.fallbacks.size(); ++r) {
+    if (stats.fallbacks[r] == 0) continue;
+    v1::Fallback* fallback = proto->add_fallbacks();
+    fallback->set_reason(kReasons[r]);
+    fallback->set_count(stats.fallbacks[r]);
+  }
+}
+
+void TimingsToProto(const Timings& timings, v1::Timings* proto) {
+  proto->set_total_micros(Micros(timings.total));
+  proto->set_time_to_first_token_micros(Micros(timings.time_to_first_token));
+  proto->set_prefill_micros(Micros(timings.prefill));
+  proto->set_decode_micros(Micros(timings.decode));
+  proto->set_draft_micros(Micros(timings.draft));
+  proto->set_verify_micros(Micros(timings.verify));
+  proto->set_verify_forward_micros(Micros(timings.verify_forward));
+  proto->set_rest_micros(Micros(timings.rest()));
+  proto->set_draft_inside_micros(Micros(timings.draft_inside));
+  proto->set_verify_inside_micros(Micros(timings.verify_inside));
+  proto->set_wire_micros(Micros(timings.wire));
+  proto->set_queue_micros(Micros(timings.queue));
+}
+
+void StepDurationsToProto(const StepDurations& steps, v1::StepDurations* proto) {
+  HistogramToProto(steps.drafted_overhead, proto->mutable_drafted_overhead());
+  HistogramToProto(steps.plain_overhead, proto->mutable_plain_overhead());
+  HistogramToProto(steps.draft, proto->mutable_draft());
+  HistogramToProto(steps.verify, proto->mutable_verify());
+  HistogramToProto(steps.wire, proto->mutable_wire());
+  HistogramToProto(steps.rest, proto->mutable_rest());
+  HistogramToProto(steps.inter_token, proto->mutable_inter_token());
+}
+
+void RequestDurationsToProto(const RequestDurations& requests, v1::RequestDurations* proto) {
+  HistogramToProto(requests.queue, proto->mutable_queue());
+  HistogramToProto(requests.time_to_first_token, proto->mutable_time_to_first_token());
+  HistogramToProto(requests.prefill, proto->mutable_prefill());
+  HistogramToProto(requests.decode, proto->mutable_decode());
+  HistogramToProto(requests.total, proto->mutable_total());
+}
+
+void EndsToProto(const Totals& totals, v1::GetStatsResponse* proto) {
+  for (std::size_t i = 0; i < totals.finishes.size(); ++i) {
+    v1::FinishCount* added = proto->add_finishes();
+    added->set_reason(ReasonToProto(static_cast<FinishReason>(i)));
+    added->set_count(totals.finishes[i]);
+  }
+  for (std::size_t code = 0; code < totals.failures.size(); ++code) {
+    if (totals.failures[code] == 0) continue;
+    v1::FailureCount* added = proto->add_failures();
+    added->set_code(static_cast<std::uint32_t>(code));
+    added->set_count(totals.failures[code]);
+  }
+}
+
+void AddLoadToProto(const QueueCounts& queue, const StreamCounts& streams,
+                    v1::GetStatsResponse* proto) {
+  proto->set_requests_waiting(static_cast<std::uint32_t>(queue.waiting));
+  proto->set_requests_capacity(static_cast<std::uint32_t>(queue.capacity));
+  proto->set_unread_outputs(static_cast<std::uint32_t>(streams.unread));
+  proto->set_unread_bytes(streams.bytes);
+  for (std::size_t reason = 0; reason < queue.refused.size(); ++reason) {
+    AddRefusalsToProto(RefusalReasonToProto(static_cast<RefusalReason>(reason)),
+                       queue.refused[reason], proto);
+  }
+  AddRefusalsToProto(v1::REFUSAL_REASON_SLOW_READER, streams.dropped, proto);
+}
+
+void AddRefusalsToProto(v1::RefusalReason reason, std::uint64_t count,
+                        v1::GetStatsResponse* proto) {
+  if (count == 0) return;
+  v1::Refusal* refusal = proto->add_refusals();
+  refusal->set_reason(reason);
+  refusal->set_count(count);
+}
+
+void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto) {
+  proto->set_role(role);
+  proto->set_address(peer.address);
+  proto->set_ready(peer.ready);
+  proto->set_detail(peer.detail);
+  proto->set_requests_running(static_cast<std::uint32_t>(std::max(peer.running, 0)));
+  proto->set_ejected(peer.ejected);
+  proto->set_failures(peer.failures);
+  proto->set_ejections(peer.ejections);
+}
+
+void FinalToProto(const DecodeOutcome& outcome, std::uint32_t prompt_tokens, std::uint64_t seed,
+                  v1::Final* proto) {
+  proto->set_finish_reason(ReasonToProto(outcome.finish.reason));
+  proto->set_matched_stop(outcome.finish.matched_stop);
+  if (outcome.finish.matched_token.has_value()) {
+    proto->set_matched_token(*outcome.finish.matched_token);
+  }
+  proto->mutable_usage()->set_prompt_tokens(prompt_tokens);
+  proto->mutable_usage()->set_completion_tokens(outcome.completion_tokens);
+  proto->mutable_usage()->set_cached_prompt_tokens(outcome.cached_prompt_tokens);
+  TimingsToProto(outcome.timings, proto->mutable_timings());
+  StepDurationsToProto(outcome.steps, proto->mutable_steps());
+  SpeculationToProto(outcome.speculation, proto->mutable_speculation());
+  proto->mutable_speculation()->set_drafter(outcome.drafter);
+  proto->mutable_speculation()->set_verifier(outcome.verifier);
+  proto->set_seed(seed);
+}
+
+}  // namespace recycling::gateway

@@ -1,0 +1,159 @@
+#include "gateway/grpc/grpc_drafter_client.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/status_macros.h"
+#include "common/rpc/call_metadata.h"
+#include "common/rpc/proto_convert.h"
+#include "common/rpc/protocol_version.h"
+#include "common/rpc/status_grpc.h"
+#include "gateway/grpc/stream_call.h"
+#include "gateway/grpc/stream_closer.h"
+
+namespace recycling::gateway {
+namespace {
+
+namespace pb = ::recycling::drafter::v1;
+using DraftCall = StreamCall<pb::DraftRequest, pb::DraftResponse>;
+
+constexpr absl::Duration kLinger = absl::Seconds(1);  // for the last observation to arrive
+
+common::v1::MatrixScope ScopeToProto(MatrixScope scope) {
+  switch (scope) {
+    case MatrixScope::kRequest:
+      return common::v1::MATRIX_SCOPE_REQUEST;
+    case MatrixScope::kTenant:
+      return common::v1::MATRIX_SCOPE_TENANT;
+    case MatrixScope::kShared:
+      return common::v1::MATRIX_SCOPE_SHARED;
+  }
+  return common::v1::MATRIX_SCOPE_UNSPECIFIED;
+}
+
+void StepToProto(const DraftStep& step, pb::DraftStep* proto) {
+  proto->Clear();
+  proto->set_step(step.step);
+  if (step.observation.has_value()) {
+    auto& observation = *proto->mutable_observation();
+    const Observation& from = *step.observation;
+    observation.mutable_tokens()->Add(from.tokens.begin(), from.tokens.end());
+    CandidatesToProto(from.candidates, observation.mutable_candidates());
+    observation.mutable_accepted_path()->Add(from.accepted_path.begin(), from.accepted_path.end());
+  }
+  if (step.prompt.has_value()) {
+    auto& prompt = *proto->mutable_prompt();
+    prompt.mutable_tokens()->Add(step.prompt->tokens.begin(), step.prompt->tokens.end());
+    CandidatesToProto(step.prompt->candidates, prompt.mutable_candidates());
+  }
+  if (step.proposal.has_value()) {
+    auto& proposal = *proto->mutable_proposal();
+    proposal.set_base(step.proposal->base);
+    proposal.set_root(step.proposal->root);
+    proposal.set_max_nodes(static_cast<std::uint32_t>(step.proposal->max_nodes));
+    proposal.set_max_depth(static_cast<std::uint32_t>(step.proposal->max_depth));
+    for (const StepCost& cost : step.proposal->step_costs) {
+      auto* added = proposal.add_step_costs();
+      added->set_nodes(cost.nodes);
+      added->set_micros(cost.micros);
+    }
+    proposal.set_other_tokens(step.proposal->other_tokens);
+  }
+}
+
+class GrpcDrafterSession final : public DrafterSession {
+ public:
+  GrpcDrafterSession(std::shared_ptr<pb::DrafterService::Stub> stub, pb::OpenSession open,
+                     absl::Time deadline, const CallOrigin& origin)
+      : stub_(std::move(stub)),
+        call_(DraftCall::Start(deadline, [this, &origin](auto* context, auto* events) {
+          AddOrigin(origin, context);
+          return stub_->PrepareAsyncDraft(context, events);
+        })) {
+    call_->Send([&open](pb::DraftRequest& request) { *request.mutable_open() = std::move(open); });
+  }
+
+  ~GrpcDrafterSession() override {
+    static StreamCloser closer;
+    call_->Close(kLinger);
+    closer.Take(std::move(call_));
+  }
+
+  void Send(DraftStep step) override {
+    call_->Send([&step](pb::DraftRequest& request) { StepToProto(step, request.mutable_step()); });
+  }
+
+  absl::StatusOr<DraftAnswer> Receive(std::uint64_t step, absl::Duration timeout) override {
+    const absl::Time until = absl::Now() + timeout;
+    while (true) {
+      const auto received = call_->Receive(until - absl::Now(), &response_);
+      // The request's deadline ended the stream: this is no late answer, none will come.
+      if (absl::IsDeadlineExceeded(received.status())) {
+        return absl::UnavailableError(received.status().message());
+      }
+      RETURN_IF_ERROR(received.status());
+      if (!*received) {
+        return absl::DeadlineExceededError(absl::StrCat("draft of step ", step, ": late"));
+      }
+      if (response_.step() < step) continue;
+      if (response_.step() > step) {
+        return absl::InternalError(
+            absl::StrCat("draft: got step ", response_.step(), ", expected ", step));
+      }
+      auto tree = DraftTreeFromProto(response_.tree());
+      // Not even the shape of a tree: one without nodes says so, and the session goes on.
+      return DraftAnswer{.tree = tree.ok() ? *std::move(tree) : DraftTree(),
+                         .inside = MicrosFromProto(response_.draft_micros())};
+    }
+  }
+
+ private:
+  const std::shared_ptr<pb::DrafterService::Stub> stub_;
+  std::unique_ptr<DraftCall> call_;
+  pb::DraftResponse response_;  // used again
+};
+
+}  // namespace
+
+GrpcDrafterClient::GrpcDrafterClient(std::shared_ptr<grpc::Channel> channel, std::string address,
+                                     ModelIdentity model, std::uint32_t k)
+    : address_(std::move(address)),
+      stub_(pb::DrafterService::NewStub(std::move(channel))),
+      model_(std::move(model)),
+      k_(k) {}
+
+absl::StatusOr<std::shared_ptr<GrpcDrafterClient>> GrpcDrafterClient::Connect(
+    std::shared_ptr<grpc::Channel> channel, const std::string& address, const ModelIdentity& model,
+    std::uint32_t k, absl::Duration timeout) {
+  std::shared_ptr<GrpcDrafterClient> client(
+      new GrpcDrafterClient(std::move(channel), address, model, k));
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
+  pb::HandshakeRequest request;
+  ModelIdentityToProto(model, request.mutable_model());
+  request.set_k(k);
+  request.set_protocol_version(kProtocolVersion);
+  pb::HandshakeResponse response;
+  RETURN_IF_ERROR(FromGrpcStatus(client->stub_->Handshake(&context, request, &response)));
+  if (response.protocol_version() != kProtocolVersion) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "protocol_version: got ", response.protocol_version(), ", expected ", kProtocolVersion));
+  }
+  return client;
+}
+
+std::unique_ptr<DrafterSession> GrpcDrafterClient::NewSession(const std::string& tenant,
+                                                              MatrixScope scope,
+                                                              absl::Time deadline,
+                                                              const CallOrigin& origin) {
+  pb::OpenSession open;
+  ModelIdentityToProto(model_, open.mutable_model());
+  open.set_k(k_);
+  open.set_tenant(tenant);
+  open.set_scope(ScopeToProto(scope));
+  return std::make_unique<GrpcDrafterSession>(stub_, std::move(open), deadline, origin);
+}
+
+}  // namespace recycling::gateway

@@ -1,0 +1,44 @@
+// DrafterClient over gRPC.
+#ifndef RECYCLING_GATEWAY_GRPC_GRPC_DRAFTER_CLIENT_H_
+#define RECYCLING_GATEWAY_GRPC_GRPC_DRAFTER_CLIENT_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/decoding/model_identity.h"
+#include "gateway/clients/drafter_client.h"
+#include "recycling/drafter/v1/drafter.grpc.pb.h"
+
+namespace recycling::gateway {
+
+class GrpcDrafterClient final : public DrafterClient {
+ public:
+  // Handshake over `channel` for `model` with `k` candidates a row, within `timeout`. The drafter's
+  // own error, FailedPrecondition if it serves another model or protocol.
+  static absl::StatusOr<std::shared_ptr<GrpcDrafterClient>> Connect(
+      std::shared_ptr<grpc::Channel> channel, const std::string& address,
+      const ModelIdentity& model, std::uint32_t k, absl::Duration timeout);
+
+  std::unique_ptr<DrafterSession> NewSession(const std::string& tenant, MatrixScope scope,
+                                             absl::Time deadline,
+                                             const CallOrigin& origin) override;
+  const std::string& address() const override { return address_; }
+
+ private:
+  GrpcDrafterClient(std::shared_ptr<grpc::Channel> channel, std::string address,
+                    ModelIdentity model, std::uint32_t k);
+
+  const std::string address_;
+  const std::shared_ptr<drafter::v1::DrafterService::Stub> stub_;
+  const ModelIdentity model_;
+  const std::uint32_t k_;
+};
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_GRPC_GRPC_DRAFTER_CLIENT_H_

@@ -1,0 +1,246 @@
+// A bidirectional stream as a blocking object: send without waiting, receive with a timeout, close
+// gracefully within a bounded time. The thread that waits for an answer polls gRPC itself, on a
+// completion queue of the call's own, so that no other thread has to be woken for it.
+//  1. At most one message is read ahead, and at most kMaxQueued wait to be written. Messages are
+//     used again, with the memory they hold.
+//  2. What is under way goes on only while a thread is in a method; a message that is sent is
+//     written at once unless the peer has stopped reading.
+//  3. A message that cannot be read ends the call: gRPC itself would leave it open, and an answer
+//     would be waited for in vain.
+#ifndef RECYCLING_GATEWAY_GRPC_STREAM_CALL_H_
+#define RECYCLING_GATEWAY_GRPC_STREAM_CALL_H_
+
+#include <grpc/support/time.h>
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "common/rpc/status_grpc.h"
+#include "gateway/grpc/stream_closer.h"
+
+namespace recycling::gateway {
+
+// Threads: Cancel any; everything else one at a time.
+template <typename Request, typename Response>
+class StreamCall final : public ClosingStream {
+ public:
+  static constexpr std::size_t kMaxQueued = 16;
+  // How long a status may take after the last message.
+  static constexpr absl::Duration kStatusWait = absl::Seconds(1);
+
+  // The call that `prepare(context, queue)` makes, for example
+  // `stub->PrepareAsyncDecode(context, queue)`. The first message begins it; it ends with
+  // DeadlineExceeded at `deadline`.
+  template <typename Prepare>
+  static std::unique_ptr<StreamCall> Start(absl::Time deadline, const Prepare& prepare) {
+    std::unique_ptr<StreamCall> call(new StreamCall);
+    if (deadline != absl::InfiniteFuture()) {
+      call->context_.set_deadline(absl::ToChronoTime(deadline));
+    }
+    call->context_.set_initial_metadata_corked(true);  // travels with the first message
+    call->stream_ = prepare(&call->context_, &call->events_);
+    call->stream_->StartCall(nullptr);
+    return call;
+  }
+
+  // Cancels the call if it has not ended.
+  ~StreamCall() override {
+    if (!done_.has_value()) {
+      Cancel();
+      closing_ = true;
+      WaitDone();
+    }
+    events_.Shutdown();
+    void* tag = nullptr;
+    bool ok = false;
+    while (events_.Next(&tag, &ok)) {
+    }
+  }
+
+  StreamCall(const StreamCall&) = delete;
+  StreamCall& operator=(const StreamCall&) = delete;
+
+  // Sends the message that `fill(message)` makes of a new one, or of one that was sent before and
+  // is as it was: fill clears it. Returns false, and nothing is sent, if the stream has ended, is
+  // closed or kMaxQueued messages wait. Does not wait.
+  template <typename Fill>
+  bool Send(const Fill& fill) {
+    if (writing_ || reads_ended_) TakeEvents();
+    if (writes_ended_ || reads_ended_ || closing_ || queue_.size() >= kMaxQueued) return false;
+    fill(outgoing_);
+    if (writing_) {
+      queue_.push_back(std::move(outgoing_));
+    } else {
+      Write(outgoing_);
+    }
+    return true;
+  }
+
+  // Puts the next message into `message` and returns true; false if none came within `timeout`; the
+  // stream's status once it has ended (Unavailable if it ended well, because an answer was due;
+  // Internal after a message that cannot be read).
+  absl::StatusOr<bool> Receive(absl::Duration timeout, Response* message) {
+    const absl::Time until =
+        timeout == absl::InfiniteDuration() ? absl::InfiniteFuture() : absl::Now() + timeout;
+    if (!arrived_) Read();
+    while (!arrived_ && !done_.has_value()) {
+      if (!TakeEvent(until)) return false;
+    }
+    if (arrived_) {
+      arrived_ = false;
+      message->Swap(&incoming_);
+      return true;
+    }
+    if (done_->ok()) return absl::UnavailableError("the peer ended the stream");
+    return *done_;
+  }
+
+  // Sends what is queued, ends this side and lets the peer end the other; WaitDone cancels the call
+  // if that takes longer than `linger` from now. Does not wait. Idempotent.
+  void Close(absl::Duration linger) {
+    if (std::exchange(closing_, true)) return;
+    arrived_ = false;
+    TakeEvents();
+    if (done_.has_value()) return;
+    if (!reads_ended_) give_up_ = absl::Now() + linger;
+    Read();  // the status comes only after the last message has been read
+    if (!writing_) EndWrites();
+  }
+
+  // Waits until the call has ended. Bounded after Close or Cancel.
+  void WaitDone() override {
+    Read();
+    while (!done_.has_value()) TakeEvent(absl::InfiniteFuture());
+  }
+
+  void Cancel() { context_.TryCancel(); }
+
+ private:
+  enum Event : std::intptr_t { kRead = 1, kWrite, kWritesDone, kFinish };
+
+  StreamCall() = default;
+
+  static gpr_timespec Deadline(absl::Time time) {
+    if (time == absl::InfiniteFuture()) return gpr_inf_future(GPR_CLOCK_REALTIME);
+    if (time == absl::InfinitePast()) return gpr_inf_past(GPR_CLOCK_REALTIME);
+    const timespec spec = absl::ToTimespec(time);
+    return {.tv_sec = spec.tv_sec,
+            .tv_nsec = static_cast<std::int32_t>(spec.tv_nsec),
+            .clock_type = GPR_CLOCK_REALTIME};
+  }
+
+  static void* Tag(Event event) { return reinterpret_cast<void*>(event); }
+
+  // Handles the next event. False if none came until `until`.
+  bool TakeEvent(absl::Time until) {
+    while (true) {
+      void* tag = nullptr;
+      bool ok = false;
+      const absl::Time wait = std::min(until, give_up_);
+      if (events_.AsyncNext(&tag, &ok, Deadline(wait)) == grpc::CompletionQueue::GOT_EVENT) {
+        Handle(static_cast<Event>(reinterpret_cast<std::intptr_t>(tag)), ok);
+        return true;
+      }
+      if (wait == until) return false;
+      give_up_ = absl::InfiniteFuture();
+      gave_up_ = true;
+      Cancel();
+    }
+  }
+
+  // Handles what has happened already.
+  void TakeEvents() {
+    while (TakeEvent(absl::InfinitePast())) {
+    }
+  }
+
+  void Handle(Event event, bool ok) {
+    switch (event) {
+      case kRead:
+        reading_ = false;
+        if (!ok) return EndReads();
+        if (closing_) return Read();
+        arrived_ = true;
+        return;
+      case kWrite:
+        writing_ = false;
+        if (!ok) {
+          writes_ended_ = true;
+          queue_.clear();
+        } else if (!queue_.empty()) {
+          Write(queue_.front());
+          queue_.pop_front();
+        } else if (closing_) {
+          EndWrites();
+        }
+        return;
+      case kWritesDone:
+        writing_ = false;
+        return;
+      case kFinish: {
+        const bool unreadable =
+            gave_up_ && !closing_ && status_.error_code() == grpc::StatusCode::CANCELLED;
+        done_ = unreadable ? absl::InternalError("the peer sent a message that cannot be read")
+                           : FromGrpcStatus(status_);
+        return;
+      }
+    }
+  }
+
+  void Read() {
+    if (reading_ || reads_ended_) return;
+    reading_ = true;
+    stream_->Read(&incoming_, Tag(kRead));
+  }
+
+  // Either the peer has ended the stream, and its status is on the way, or a message cannot be
+  // read, and none is.
+  void EndReads() {
+    reads_ended_ = true;
+    if (!closing_) give_up_ = absl::Now() + kStatusWait;
+    stream_->Finish(&status_, Tag(kFinish));
+  }
+
+  void Write(const Request& message) {
+    writing_ = true;
+    stream_->Write(message, Tag(kWrite));  // which keeps no reference to the message
+  }
+
+  void EndWrites() {
+    if (std::exchange(writes_ended_, true)) return;
+    writing_ = true;
+    stream_->WritesDone(Tag(kWritesDone));
+  }
+
+  grpc::ClientContext context_;
+  grpc::CompletionQueue events_;
+  std::unique_ptr<grpc::ClientAsyncReaderWriter<Request, Response>> stream_;
+
+  Request outgoing_;
+  std::deque<Request> queue_;  // wait for the one that is being written
+  Response incoming_;          // gRPC's while reading_
+  bool writing_ = false;
+  bool writes_ended_ = false;
+  bool reading_ = false;
+  bool arrived_ = false;  // incoming_ waits to be taken
+  bool reads_ended_ = false;
+  bool closing_ = false;
+  absl::Time give_up_ = absl::InfiniteFuture();  // then the call is cancelled
+  bool gave_up_ = false;
+  grpc::Status status_;  // gRPC's from EndReads on
+  std::optional<absl::Status> done_;
+};
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_GRPC_STREAM_CALL_H_

@@ -1,0 +1,141 @@
+#include "gateway/grpc/stream_writer.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/retry_delay.h"
+#include "common/rpc/status_grpc.h"
+
+namespace recycling::gateway {
+
+std::shared_ptr<StreamWriter> StreamWriter::Create(grpc::CallbackServerContext* context,
+                                                   const Clock& clock) {
+  std::shared_ptr<StreamWriter> writer(new StreamWriter(context, clock));
+  MutexLock lock(writer->mutex_);
+  writer->self_ = writer;
+  return writer;
+}
+
+void StreamWriter::Write(const google::protobuf::MessageLite& message) {
+  const grpc::Slice slice(message.SerializeAsString());
+  MutexLock lock(mutex_);
+  if (cancelled_) return;
+  bytes_ += slice.size();
+  queue_.emplace_back(&slice, 1);
+  Next();
+}
+
+void StreamWriter::End(const absl::Status& status) {
+  MutexLock lock(mutex_);
+  end_ = interrupted_.ok() ? status : interrupted_;
+  ended_at_ = clock_.Monotonic();
+  Next();
+}
+
+void StreamWriter::Next() {
+  if (writing_ || dropping_ || finished_) return;
+  if (!queue_.empty()) {
+    writing_ = true;
+    since_ = clock_.Monotonic();
+    StartWrite(&queue_.front());
+  } else if (end_.has_value()) {
+    finished_ = true;
+    if (const auto delay = RetryDelay(*end_); delay.has_value()) {
+      context_->AddTrailingMetadata("grpc-retry-pushback-ms",
+                                    absl::StrCat(absl::ToInt64Milliseconds(*delay)));
+    }
+    Finish(ToGrpcStatus(*end_));
+  }
+}
+
+void StreamWriter::OnCancelCall(std::function<void()> cancel) {
+  bool call_now = false;
+  {
+    MutexLock lock(mutex_);
+    call_now = cancelled_ || !interrupted_.ok();
+    cancel_ = cancel;
+  }
+  if (call_now && cancel) cancel();
+}
+
+bool StreamWriter::cancelled() const {
+  MutexLock lock(mutex_);
+  return cancelled_;
+}
+
+void StreamWriter::Interrupt(const absl::Status& status) {
+  std::function<void()> cancel;
+  {
+    MutexLock lock(mutex_);
+    if (end_.has_value() || !interrupted_.ok()) return;
+    interrupted_ = status;
+    cancel = cancel_;
+  }
+  if (cancel) cancel();
+}
+
+absl::Status StreamWriter::interrupted() const {
+  MutexLock lock(mutex_);
+  return interrupted_;
+}
+
+bool StreamWriter::Drop() {
+  {
+    MutexLock lock(mutex_);
+    if (dropped_ || finished_) return false;
+    dropping_ = dropped_ = true;
+  }
+  context_->TryCancel();  // without the lock: the reactions need it, and may come at once
+  MutexLock lock(mutex_);
+  dropping_ = false;
+  Next();
+  return true;
+}
+
+UnreadOutput StreamWriter::Unread() const {
+  MutexLock lock(mutex_);
+  return {.bytes = bytes_, .since = since_, .ended = end_.has_value(), .end = ended_at_};
+}
+
+bool StreamWriter::done() const {
+  MutexLock lock(mutex_);
+  return self_ == nullptr;
+}
+
+void StreamWriter::OnWriteDone(bool ok) {
+  MutexLock lock(mutex_);
+  writing_ = false;
+  Pop();
+  if (!ok || cancelled_) Clear();
+  Next();
+}
+
+void StreamWriter::OnCancel() {
+  std::function<void()> cancel;
+  {
+    MutexLock lock(mutex_);
+    cancelled_ = true;
+    if (!writing_) Clear();
+    cancel = cancel_;
+  }
+  if (cancel) cancel();
+}
+
+void StreamWriter::OnDone() {
+  std::shared_ptr<StreamWriter> self;
+  MutexLock lock(mutex_);
+  self = std::move(self_);
+}
+
+void StreamWriter::Pop() {
+  bytes_ -= queue_.front().Length();
+  queue_.pop_front();
+}
+
+void StreamWriter::Clear() {
+  queue_.clear();
+  bytes_ = 0;
+}
+
+}  // namespace recycling::gateway

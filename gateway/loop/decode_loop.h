@@ -1,0 +1,145 @@
+// The guess-verify-update loop of one request.
+//
+//   Opening --opened--> Drafting --tree or fallback--> Verifying --tokens--> Emitting
+//                          ^                                                    |
+//                          +------------------- not finished ------------------+
+//                                                                  finished --> Ended
+//   A verifier that is lost is replaced (moving_sequence.h) and the state goes on; where none takes
+//   over, that ends the loop. An error of the drafter ends nothing.
+//
+//  1. The output is a function of what the verifier chooses and of nothing a drafter does.
+//  2. A draft is asked for only if the node budget is not 0 and more than one token may still be
+//     emitted; it is cut to what may be emitted less the bonus token.
+//  3. With speculation off there is no drafter session and nothing is learnt.
+//  4. The client is shown what a step gave when the next step is on its way to the verifier, or the
+//     output has ended: what is shown waits at most a draft deadline, and no step waits for it.
+//  5. With automatic speculation the drafter hears what steps cost, and while drafting does not pay
+//     (draft_guard.h) steps take the plain path: nothing is asked for.
+//  6. Learning is never waited for. The drafter hears of every step, the last one included, except
+//     in such a pause, if this request is not one that teaches (draft_ledger.h).
+#ifndef RECYCLING_GATEWAY_LOOP_DECODE_LOOP_H_
+#define RECYCLING_GATEWAY_LOOP_DECODE_LOOP_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "common/base/trace_context.h"
+#include "common/decoding/sampling_options.h"
+#include "gateway/clients/verifier_client.h"
+#include "gateway/fleet/moving_sequence.h"
+#include "gateway/loop/decode_stats.h"
+#include "gateway/loop/drafting.h"
+#include "gateway/loop/emission.h"
+#include "gateway/speculation/draft_guard.h"
+#include "gateway/speculation/draft_ledger.h"
+
+namespace recycling::gateway {
+
+// How drafting is done; see SpeculationMode in gateway.proto.
+enum class Speculation { kOff, kAuto, kFixed };
+
+// A request that has been validated: at least one prompt id, prompt and max_tokens fit into the
+// context, a seed where the temperature is above 0.
+struct DecodeRequest {
+  std::vector<TokenId> prompt_ids;
+  SamplingOptions sampling;
+  std::uint32_t max_tokens = 1;
+  std::vector<std::string> stop;
+  Speculation speculation = Speculation::kAuto;
+  int node_budget = 0;           // most drafted nodes a step; cut to the verifier's limit
+  std::uint32_t learn_last = 0;  // learn this many of the last prompt tokens; UINT32_MAX: all
+  MatrixScope scope = MatrixScope::kTenant;
+  std::string tenant = "default";
+  absl::Time deadline = absl::InfiniteFuture();
+  absl::Duration arrived;  // Clock::Monotonic() when the request came
+  CallOrigin origin;       // this request, for the peers' logs
+};
+
+// What the loop works with; what is referred to must outlive it.
+struct DecodeParts {
+  std::shared_ptr<VerifierClient> verifier;  // the first
+  MoveParts moves;
+  DrafterDirectory& drafters;
+  DraftLedger& ledger;
+  const Clock& clock;
+  TokenBytesFn token_bytes;
+  absl::Duration draft_deadline;
+};
+
+struct DecodeOutcome {
+  absl::Status status;  // OK: finish is set. Else what ended the loop; deltas shown stay shown.
+  Finish finish;
+  std::uint32_t completion_tokens = 0;  // shown
+  std::uint32_t cached_prompt_tokens = 0;
+  Timings timings;
+  StepDurations steps;
+  SpeculationStats speculation;
+  std::string drafter;   // in use at the end; empty if none
+  std::string verifier;  // the same
+};
+
+// Call order: Run once. Threads: Run one, Cancel any.
+class DecodeLoop {
+ public:
+  DecodeLoop(DecodeRequest request, DecodeParts parts);
+
+  // Blocks until the output has ended. `show` hears every delta that is not empty, in order, on
+  // this thread. The verifier's slot is free when this returns.
+  DecodeOutcome Run(const std::function<void(OutputDelta)>& show);
+
+  // Makes Run return Cancelled within one pass of the verifier. Any time, any number of times.
+  void Cancel();
+
+ private:
+  OpenSequence ToOpen();
+  absl::Status Open();
+  void FollowVerifier();
+  void Follow(const std::string& address);
+  absl::Status Step(const std::function<void(OutputDelta)>& show);
+  void AskForDraft();
+  void EndStep(StepTimes times, const StepVerified& verified);
+  void JudgeStep(const StepTimes& times, const StepVerified& verified);
+  bool MayTeach();
+  void JudgeDrafting(const StepTimes& times, const StepVerified& verified,
+                     absl::Duration plain_overhead);
+  void Learn(TokenId root, const std::optional<DraftTree>& asked, StepVerified* verified);
+  std::vector<StepCost> Prices(int max_nodes);
+  DecodeOutcome Summary(absl::Status status) const;
+
+  const DecodeRequest request_;
+  DecodeParts parts_;                 // without the verifier, which is the sequence's
+  std::optional<Drafting> drafting_;  // absent: speculation is off
+  Emission emission_;
+  const bool guarded_;                // the guard has a say: speculation is automatic
+  std::string verifier_;              // that place_ is of
+  std::optional<DraftPlace> place_;   // among requests of this tenant, verifier and matrix scope
+  bool learns_ = false;               // the verifier was asked for candidates
+  std::vector<PassCost> pass_costs_;  // as the verifier said last
+  OtherLoad others_;                  // the same
+  bool paused_ = false;               // the guard kept the step from asking
+  bool resting_ = false;              // the last step that could ask was paused
+  MovingSequence sequence_;
+
+  std::uint64_t step_ = 0;                  // of the request
+  std::optional<Observation> observation_;  // of the step before; the drafter has not heard it
+
+  std::optional<OutputDelta> unshown_;  // of the step before
+
+  std::vector<StepRecord> records_;
+  std::uint32_t cached_prompt_tokens_ = 0;
+  Timings timings_;
+  StepDurations durations_;
+  absl::Duration step_begin_;  // Clock::Monotonic()
+  absl::Duration asking_;      // took this long for the next draft
+};
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_LOOP_DECODE_LOOP_H_

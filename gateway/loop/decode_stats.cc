@@ -1,0 +1,110 @@
+#include "gateway/loop/decode_stats.h"
+
+#include <algorithm>
+
+namespace recycling::gateway {
+
+double SpeculationStats::MeanAcceptedTokens() const {
+  return steps == 0 ? 0 : static_cast<double>(emitted_tokens) / static_cast<double>(steps);
+}
+
+double SpeculationStats::AcceptanceRate() const {
+  return draft_tokens == 0
+             ? 0
+             : static_cast<double>(accepted_tokens) / static_cast<double>(draft_tokens);
+}
+
+void SpeculationStats::Add(const SpeculationStats& other) {
+  steps += other.steps;
+  emitted_tokens += other.emitted_tokens;
+  drafted_steps += other.drafted_steps;
+  draft_tokens += other.draft_tokens;
+  accepted_tokens += other.accepted_tokens;
+  if (accepted_per_depth.size() < other.accepted_per_depth.size()) {
+    accepted_per_depth.resize(other.accepted_per_depth.size(), 0);
+  }
+  for (std::size_t d = 0; d < other.accepted_per_depth.size(); ++d) {
+    accepted_per_depth[d] += other.accepted_per_depth[d];
+  }
+  for (std::size_t r = 0; r < fallbacks.size(); ++r) fallbacks[r] += other.fallbacks[r];
+  paused_steps += other.paused_steps;
+  moves += other.moves;
+  retries += other.retries;
+  moving += other.moving;
+}
+
+SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t output_tokens) {
+  SpeculationStats stats;
+  stats.emitted_tokens = output_tokens;
+  std::uint32_t left = output_tokens;
+  for (const StepRecord& step : steps) {
+    if (left == 0) break;
+    const std::uint32_t tokens = std::min(step.tokens, left);
+    const std::uint32_t accepted = std::min(step.accepted, tokens);
+    left -= tokens;
+    ++stats.steps;
+    if (step.drafted > 0) ++stats.drafted_steps;
+    stats.draft_tokens += step.drafted;
+    stats.accepted_tokens += accepted;
+    if (stats.accepted_per_depth.size() < accepted) stats.accepted_per_depth.resize(accepted, 0);
+    for (std::uint32_t d = 0; d < accepted; ++d) ++stats.accepted_per_depth[d];
+    if (step.paused) ++stats.paused_steps;
+    if (step.fallback.has_value()) ++stats.fallbacks[static_cast<std::size_t>(*step.fallback)];
+  }
+  return stats;
+}
+
+absl::Duration Timings::rest() const {
+  return std::max(absl::ZeroDuration(), decode - draft - verify);
+}
+
+absl::Duration StepTimes::wire() const {
+  absl::Duration wire = verify - verify_inside;
+  if (draft_inside.has_value()) wire += draft - *draft_inside;
+  return wire;
+}
+
+void Timings::Add(const StepTimes& times) {
+  decode += times.step;
+  draft += times.draft;
+  draft_inside += times.draft_inside.value_or(absl::ZeroDuration());
+  verify += times.verify;
+  verify_forward += times.verify_forward;
+  verify_inside += times.verify_inside;
+  wire += times.wire();
+}
+
+void Timings::Add(const Timings& other) {
+  queue += other.queue;
+  total += other.total;
+  time_to_first_token += other.time_to_first_token;
+  prefill += other.prefill;
+  decode += other.decode;
+  draft += other.draft;
+  verify += other.verify;
+  verify_forward += other.verify_forward;
+  draft_inside += other.draft_inside;
+  verify_inside += other.verify_inside;
+  wire += other.wire;
+}
+
+void StepDurations::Add(const StepTimes& times) {
+  if (verify.count() > 0) inter_token.Add(times.step + times.moved);
+  (times.waited ? drafted_overhead : plain_overhead).Add(times.overhead());
+  if (times.waited) draft.Add(times.draft);
+  verify.Add(times.verify);
+  wire.Add(times.wire());
+  rest.Add(times.step - times.draft - times.verify);
+}
+
+void StepDurations::Add(const StepDurations& other) {
+  drafted_overhead.Add(other.drafted_overhead);
+  plain_overhead.Add(other.plain_overhead);
+  draft.Add(other.draft);
+  verify.Add(other.verify);
+  wire.Add(other.wire);
+  rest.Add(other.rest);
+  inter_token.Add(other.inter_token);
+}
+
+}  // namespace recycling::gateway

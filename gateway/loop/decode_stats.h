@@ -1,0 +1,114 @@
+// What one request's decoding cost and what drafting did for it. Field by field the domain form of
+// recycling.gateway.v1.SpeculationStats and Timings.
+#ifndef RECYCLING_GATEWAY_LOOP_DECODE_STATS_H_
+#define RECYCLING_GATEWAY_LOOP_DECODE_STATS_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/base/duration_histogram.h"
+
+namespace recycling::gateway {
+
+// Why a step that wanted a draft went without.
+enum class FallbackReason { kUnavailable, kTimeout, kStale, kMalformed, kError, kMismatch };
+inline constexpr int kFallbackReasons = 6;
+
+// One verify step.
+struct StepRecord {
+  std::uint32_t tokens = 0;    // taken from the step, before trimming at a stop string
+  std::uint32_t drafted = 0;   // drafted nodes, root not counted
+  std::uint32_t accepted = 0;  // accepted draft nodes, bonus not counted
+  std::optional<FallbackReason> fallback;
+  bool paused = false;  // could have been drafted and was not asked for: it did not pay
+};
+
+// Sums over steps of which at least one token is output.
+struct SpeculationStats {
+  std::uint64_t steps = 0;
+  std::uint64_t emitted_tokens = 0;
+  std::uint64_t drafted_steps = 0;
+  std::uint64_t draft_tokens = 0;
+  std::uint64_t accepted_tokens = 0;              // those that are output
+  std::vector<std::uint64_t> accepted_per_depth;  // sums to accepted_tokens
+  std::array<std::uint64_t, kFallbackReasons> fallbacks{};
+  std::uint64_t paused_steps = 0;
+  std::uint64_t moves = 0;    // of the sequence to another verifier
+  std::uint64_t retries = 0;  // opens at a verifier beyond the first, moves included
+  absl::Duration moving;      // spent on both, waiting included; in no other duration but the total
+
+  // Emitted tokens / steps, 0 without steps; exactly 1 for plain decoding.
+  double MeanAcceptedTokens() const;
+
+  // Accepted / drafted, in [0, 1]; 0 without drafts.
+  double AcceptanceRate() const;
+
+  void Add(const SpeculationStats& other);
+
+  bool operator==(const SpeculationStats&) const = default;
+};
+
+// The statistics of an output of `output_tokens` tokens that `steps` produced in this order; steps
+// behind the last output token are left out.
+SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t output_tokens);
+
+// How long one step took.
+struct StepTimes {
+  absl::Duration step;
+  bool waited = false;                         // for a draft
+  absl::Duration moved;                        // to another verifier; not part of the others
+  absl::Duration draft;                        // asking and waiting for it
+  std::optional<absl::Duration> draft_inside;  // of a draft that came; at most draft
+  absl::Duration verify;                       // waiting
+  absl::Duration verify_forward;
+  absl::Duration verify_inside;  // at most verify
+
+  // All of the step that is not the verifier's own.
+  absl::Duration overhead() const { return step - verify_inside; }
+
+  // On the way to drafter and verifier and back.
+  absl::Duration wire() const;
+};
+
+// See gateway.proto.
+struct Timings {
+  absl::Duration queue;
+  absl::Duration total;
+  absl::Duration time_to_first_token;
+  absl::Duration prefill;
+  absl::Duration decode;
+  absl::Duration draft;
+  absl::Duration verify;
+  absl::Duration verify_forward;
+  absl::Duration draft_inside;
+  absl::Duration verify_inside;
+  absl::Duration wire;
+
+  // Everything else in the loop; never negative.
+  absl::Duration rest() const;
+
+  void Add(const StepTimes& times);
+  void Add(const Timings& other);
+};
+
+// See gateway.proto.
+struct StepDurations {
+  DurationHistogram drafted_overhead;
+  DurationHistogram plain_overhead;
+  DurationHistogram draft;
+  DurationHistogram verify;
+  DurationHistogram wire;
+  DurationHistogram rest;
+  DurationHistogram inter_token;  // every step but the first that is added
+
+  void Add(const StepTimes& times);
+  void Add(const StepDurations& other);
+};
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_LOOP_DECODE_STATS_H_

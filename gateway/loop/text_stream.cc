@@ -1,0 +1,71 @@
+#include "gateway/loop/text_stream.h"
+
+#include <algorithm>
+
+namespace recycling::gateway {
+
+bool TextStream::Stop::Add(char byte) {
+  while (matched > 0 && text[matched] != byte) matched = failure[matched - 1];
+  if (text[matched] == byte) ++matched;
+  return matched == text.size();
+}
+
+TextStream::TextStream(const std::vector<std::string>& stops) {
+  for (const std::string& text : stops) {
+    Stop stop{.text = text, .failure = std::vector<std::size_t>(text.size(), 0)};
+    for (std::size_t i = 1, length = 0; i < text.size(); ++i) {
+      while (length > 0 && text[i] != text[length]) length = stop.failure[length - 1];
+      if (text[i] == text[length]) ++length;
+      stop.failure[i] = length;
+    }
+    stops_.push_back(std::move(stop));
+  }
+}
+
+std::string TextStream::Add(std::string_view token_bytes) {
+  const std::size_t begin = released_ + held_.size();
+  token_ends_.push_back(begin + token_bytes.size());
+  held_.append(token_bytes);
+  for (std::size_t i = 0; i < token_bytes.size(); ++i) {
+    for (std::size_t s = 0; s < stops_.size(); ++s) {
+      if (!stops_[s].Add(token_bytes[i])) continue;
+      if (!match_ || stops_[s].text.size() > stops_[*match_].text.size()) match_ = s;
+    }
+    if (!match_) continue;
+    const std::size_t start = begin + i + 1 - stops_[*match_].text.size();
+    SettleUpTo(start);
+    std::string text = ReleaseUpTo(start);
+    return text + utf8_.Finish();
+  }
+  std::size_t maybe_stop = 0;
+  for (const Stop& stop : stops_) maybe_stop = std::max(maybe_stop, stop.matched);
+  const std::size_t end = begin + token_bytes.size() - maybe_stop;
+  SettleUpTo(end);
+  return ReleaseUpTo(end);
+}
+
+std::string TextStream::Finish() {
+  settled_ = token_ends_.size();
+  std::string text = ReleaseUpTo(released_ + held_.size());
+  return text + utf8_.Finish();
+}
+
+std::string TextStream::ReleaseUpTo(std::size_t end) {
+  const std::size_t count = end - released_;
+  std::string text = utf8_.Add(std::string_view(held_).substr(0, count));
+  held_.erase(0, count);
+  released_ = end;
+  return text;
+}
+
+void TextStream::SettleUpTo(std::size_t end) {
+  // A token settles when it begins before `end`, or ends there at the latest (a token without
+  // bytes).
+  while (settled_ < token_ends_.size()) {
+    const std::size_t token_begin = settled_ == 0 ? 0 : token_ends_[settled_ - 1];
+    if (token_begin >= end && token_ends_[settled_] > end) break;
+    ++settled_;
+  }
+}
+
+}  // namespace recycling::gateway

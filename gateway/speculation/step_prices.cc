@@ -1,0 +1,57 @@
+#include "gateway/speculation/step_prices.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+namespace recycling::gateway {
+namespace {
+
+std::uint32_t Micros(absl::Duration duration) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  return static_cast<std::uint32_t>(
+      std::clamp(absl::ToInt64Microseconds(duration), std::int64_t{1}, kMost));
+}
+
+}  // namespace
+
+absl::Duration PassCostAt(std::span<const PassCost> costs, double rows) {
+  if (costs.empty()) return absl::ZeroDuration();
+  if (rows <= costs.front().rows || costs.size() == 1) return costs.front().duration;
+  auto after = std::find_if(costs.begin(), costs.end(),
+                            [rows](const PassCost& cost) { return cost.rows >= rows; });
+  if (after == costs.end()) --after;
+  const PassCost& high = *after;
+  const PassCost& low = *(after - 1);
+  const double slope = (rows - low.rows) / (high.rows - low.rows);
+  return low.duration + slope * (high.duration - low.duration);
+}
+
+std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration overhead,
+                                 const OtherLoad& others, int max_nodes) {
+  std::vector<StepCost> prices;
+  if (costs.empty()) return prices;
+  prices.reserve(std::min(costs.size() + 2, kMostStepCosts));
+  const absl::Duration beyond = std::max({overhead, others.passes, absl::ZeroDuration()});
+  const double plain_rows = 1 + others.rows;
+  const auto price = [&](std::uint32_t nodes) -> StepCost {
+    return {.nodes = nodes, .micros = Micros(PassCostAt(costs, plain_rows + nodes) + beyond)};
+  };
+  const auto most = static_cast<std::uint32_t>(std::max(max_nodes, 0));
+  prices.push_back(price(0));
+  for (const PassCost& cost : costs) {
+    if (prices.back().nodes >= most || prices.size() + 1 >= kMostStepCosts) break;
+    if (cost.rows <= plain_rows) continue;
+    const auto nodes = static_cast<std::uint32_t>(std::ceil(cost.rows - plain_rows));
+    if (nodes > prices.back().nodes) prices.push_back(price(nodes));
+  }
+  if (prices.back().nodes < most) prices.push_back(price(most));
+  return prices;
+}
+
+absl::Duration DraftCost(std::span<const PassCost> costs, const OtherLoad& others, int nodes) {
+  return PassCostAt(costs, 1 + others.rows + nodes) - PassCostAt(costs, 1 + others.rows);
+}
+
+}  // namespace recycling::gateway

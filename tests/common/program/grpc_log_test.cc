@@ -1,0 +1,30 @@
+#include "common/program/grpc_log.h"
+
+#include <gmock/gmock.h>
+#include <grpc/grpc.h>
+#include <grpc/support/log.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace recycling {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(GrpcLogTest, BecomesLinesOfThisLogAndNoMoreThanAFew) {
+  grpc_init();  // else gRPC does not know its level yet
+  RouteGrpcLog();
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 1000; ++i) gpr_log(GPR_ERROR, "complaint %d\nforged", i);
+  const std::string text = testing::internal::GetCapturedStderr();
+  grpc_shutdown();
+  EXPECT_THAT(text, HasSubstr("E grpc text=\"complaint 0\\nforged\" at=grpc_log_test.cc:"));
+  EXPECT_THAT(text, Not(HasSubstr("complaint 999")));
+  // A new span of time may begin meanwhile, and the lines with it.
+  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 100);
+}
+
+}  // namespace
+}  // namespace recycling

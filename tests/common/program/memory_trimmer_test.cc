@@ -1,0 +1,59 @@
+#include "common/program/memory_trimmer.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "common/base/process_metrics.h"
+
+namespace recycling {
+namespace {
+
+constexpr std::uint64_t kMiB = 1 << 20;
+
+TEST(MemoryTrimmerTest, TrimsWhenTheProcessHasGrown) {
+  std::uint64_t resident = 500 * kMiB;
+  int trims = 0;
+  std::uint64_t after = 0;
+  MemoryTrimmer trimmer([&] { return resident; },
+                        [&] {
+                          ++trims;
+                          resident = after;
+                        });
+  const auto trims_at = [&](std::uint64_t mib, std::uint64_t left) {
+    const int before = trims;
+    resident = mib * kMiB;
+    after = left * kMiB;
+    trimmer.Look();
+    return trims > before;
+  };
+  EXPECT_FALSE(trims_at(563, 0));
+  EXPECT_TRUE(trims_at(564, 510));
+  EXPECT_FALSE(trims_at(573, 0));
+  EXPECT_TRUE(trims_at(900, 900)) << "it was in use";
+  EXPECT_FALSE(trims_at(963, 0));
+  EXPECT_FALSE(trims_at(600, 0)) << "it was given back without";
+  EXPECT_TRUE(trims_at(664, 600));
+}
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST(MemoryTrimmerTest, GivesBackWhatLiesBetweenBlocksInUse) {
+  MemoryTrimmer trimmer = TrimmerOfThisProcess();
+  const std::uint64_t before = ResidentBytes();
+  constexpr std::size_t kPiece = 8192;
+  std::vector<std::unique_ptr<char[]>> pieces;
+  std::vector<std::unique_ptr<char[]>> stay;
+  for (int i = 0; i < 40000; ++i) {
+    pieces.push_back(std::make_unique<char[]>(kPiece));  // zeroed, and so resident
+    if (i % 100 == 0) stay.push_back(std::make_unique<char[]>(64));
+  }
+  EXPECT_GT(ResidentBytes(), before + 300 * kMiB);
+  pieces.clear();
+  trimmer.Look();
+  EXPECT_LT(ResidentBytes(), before + 100 * kMiB);
+}
+#endif
+
+}  // namespace
+}  // namespace recycling

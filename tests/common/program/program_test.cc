@@ -1,0 +1,123 @@
+#include "common/program/program.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/reflection.h"
+
+ABSL_FLAG(std::string, model_path, "default.gguf", "Which model.");
+ABSL_FLAG(int, node_budget, 80, "How many nodes.");
+ABSL_FLAG(bool, warm_up, true, "Whether to warm up.");
+
+namespace recycling {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::ExitedWithCode;
+using ::testing::HasSubstr;
+
+const ProgramInfo kInfo = {
+    .name = "probe", .summary = "Probes.", .examples = "probe --node_budget 3\n"};
+
+std::vector<std::string> Parse(std::vector<std::string> arguments,
+                               const ProgramInfo& info = kInfo) {
+  std::vector<char*> argv = {const_cast<char*>("probe")};
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  return ParseProgramFlags(static_cast<int>(argv.size()), argv.data(), info);
+}
+
+// What goes to stdout is shown to EXPECT_EXIT, which reads stderr.
+void ParseWithStdoutOnStderr(std::vector<std::string> arguments, const ProgramInfo& info = kInfo) {
+  dup2(STDERR_FILENO, STDOUT_FILENO);
+  Parse(std::move(arguments), info);
+}
+
+class ProgramTest : public testing::Test {
+ protected:
+  void SetEnv(const char* name, const char* value) {
+    setenv(name, value, 1);
+    variables_.push_back(name);
+  }
+  ~ProgramTest() override {
+    for (const char* name : variables_) unsetenv(name);
+  }
+
+ private:
+  absl::FlagSaver saver_;
+  std::vector<const char*> variables_;
+};
+
+TEST_F(ProgramTest, TakesEverySpelling) {
+  EXPECT_THAT(Parse({"a", "--node_budget=3", "--model-path", "--x", "b", "--nowarm_up", "-", "--",
+                     "--node_budget=4"}),
+              ElementsAre("a", "b", "-", "--node_budget=4"));
+  EXPECT_EQ(absl::GetFlag(FLAGS_node_budget), 3);
+  EXPECT_EQ(absl::GetFlag(FLAGS_model_path), "--x");
+  EXPECT_FALSE(absl::GetFlag(FLAGS_warm_up));
+  Parse({"--warm-up", "--model_path="});
+  EXPECT_TRUE(absl::GetFlag(FLAGS_warm_up));
+  EXPECT_EQ(absl::GetFlag(FLAGS_model_path), "");
+  Parse({"--warm_up=false", "--node_budget=5", "--node_budget=6"});
+  EXPECT_FALSE(absl::GetFlag(FLAGS_warm_up));
+  EXPECT_EQ(absl::GetFlag(FLAGS_node_budget), 6);
+}
+
+TEST_F(ProgramTest, FlagWinsOverEnvironmentOverDefault) {
+  SetEnv("RECYCLING_NODE_BUDGET", "7");
+  SetEnv("RECYCLING_WARM_UP", "false");
+  SetEnv("RECYCLING_MODEL_PATH", "");
+  Parse({"--warm_up"});
+  EXPECT_EQ(absl::GetFlag(FLAGS_node_budget), 7);
+  EXPECT_TRUE(absl::GetFlag(FLAGS_warm_up));
+  EXPECT_EQ(absl::GetFlag(FLAGS_model_path), "default.gguf");
+}
+
+TEST_F(ProgramTest, NamesWhatItCannotTakeAndExitsWithUsage) {
+  EXPECT_EXIT(Parse({"--node_budgets=3"}), ExitedWithCode(kExitUsage),
+              "unknown flag --node_budgets \\(did you mean --node_budget\\?\\)");
+  EXPECT_EXIT(Parse({"--wholly_different"}), ExitedWithCode(kExitUsage),
+              "unknown flag --wholly_different\n");
+  EXPECT_EXIT(Parse({"--node_budget=many"}), ExitedWithCode(kExitUsage),
+              "--node_budget: cannot take \"many\"");
+  EXPECT_EXIT(Parse({"--warm_up=perhaps"}), ExitedWithCode(kExitUsage),
+              "--warm_up: cannot take \"perhaps\"");
+  EXPECT_EXIT(Parse({"--node_budget"}), ExitedWithCode(kExitUsage), "--node_budget: got no value");
+  EXPECT_EXIT(Parse({"--nonode_budget"}), ExitedWithCode(kExitUsage),
+              "unknown flag --nonode_budget");
+  EXPECT_EXIT(Parse({"-n"}), ExitedWithCode(kExitUsage), "unknown flag -n");
+  SetEnv("RECYCLING_NODE_BUDGET", "few");
+  EXPECT_EXIT(Parse({}), ExitedWithCode(kExitUsage),
+              "environment RECYCLING_NODE_BUDGET: cannot take \"few\"");
+}
+
+TEST_F(ProgramTest, HelpTeaches) {
+  const auto all =
+      AllOf(HasSubstr("probe: Probes."), HasSubstr("  probe --node_budget 3\n"),
+            HasSubstr("--node_budget  (default 80; environment RECYCLING_NODE_BUDGET)"),
+            HasSubstr("How many nodes."), HasSubstr("(default \"default.gguf\";"));
+  EXPECT_EXIT(ParseWithStdoutOnStderr({"--help"}), ExitedWithCode(0), all);
+  EXPECT_EXIT(ParseWithStdoutOnStderr({"-h"}), ExitedWithCode(0), all);
+}
+
+TEST_F(ProgramTest, VersionNamesProgramCommitAndLibraries) {
+  EXPECT_EXIT(
+      ParseWithStdoutOnStderr({"--version"}), ExitedWithCode(0),
+      AllOf(HasSubstr("probe " + BuildVersion()), HasSubstr("\ngRPC "), HasSubstr(", protobuf ")));
+}
+
+TEST_F(ProgramTest, FlagsOfOtherFilesAreUnknown) {
+  ProgramInfo other = kInfo;
+  other.flag_files = {"other.cc"};
+  EXPECT_EXIT(Parse({"--node_budget=3"}, other), ExitedWithCode(kExitUsage), "unknown flag");
+  other.flag_files = {"other.cc", "program_test.cc"};
+  Parse({"--node_budget=3"}, other);
+  EXPECT_EQ(absl::GetFlag(FLAGS_node_budget), 3);
+}
+
+}  // namespace
+}  // namespace recycling

@@ -1,0 +1,261 @@
+#include "drafter/store/snapshot_dir.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "drafter/store/durable_file.h"
+#include "drafter/store/snapshot.h"
+#include "tests/doubles/matchers.h"
+
+namespace recycling::drafter {
+namespace {
+
+namespace fs = std::filesystem;
+
+using doubles::IsOk;
+using doubles::IsOkAndHolds;
+using doubles::StatusIs;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
+
+const ModelIdentity kModel = {
+    .model_id = "m", .vocab_size = 10, .tokenizer_digest = std::string(32, 'd')};
+constexpr std::uint64_t kMatrixBytes = 10 * (8 + 4 * 2);
+
+MatrixKey Tenant(const std::string& name) { return {MatrixScope::kTenant, name}; }
+
+class SnapshotDirTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = ::testing::TempDir() + "/snapshot_dir_test.XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    directory_ = pattern;
+    ASSERT_THAT(store_.Bind({kModel, 2}), IsOk());
+  }
+  void TearDown() override { fs::remove_all(directory_); }
+
+  std::string PathOf(const std::string& name) const { return directory_ + "/" + name; }
+  std::set<std::string> Files() const {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(directory_)) {
+      names.insert(entry.path().filename().string());
+    }
+    return names;
+  }
+  // Teaches the tenant's matrix one row.
+  void Write(MatrixStore& store, const MatrixKey& key, TokenId token) {
+    store.Use(key).value()->WriteRow(token, std::array<TokenId, 2>{token, 9});
+  }
+  // What a drafter that starts now finds in `store`.
+  SnapshotDir::LoadResult Load(MatrixStore* store) {
+    return SnapshotDir(directory_, "d1", store).LoadAll().value();
+  }
+  // The order in which files count as written.
+  void Date(const std::string& name, int minutes) {
+    fs::last_write_time(PathOf(name), fs::file_time_type{} + std::chrono::minutes(minutes));
+  }
+
+  std::string directory_;
+  MatrixStore store_{{.allow_shared = true}};
+};
+
+TEST(SnapshotFileNameTest, IsReadBackForAnyTenantAndFitsTheDirectory) {
+  const std::string id(48, 'x');
+  for (const std::string& tenant :
+       {std::string("default"), std::string("a/../b"), std::string("\0\xff", 2), std::string("A"),
+        std::string("a"), std::string(128, '\xfe')}) {
+    const std::string name = SnapshotFileName(id, Tenant(tenant));
+    EXPECT_EQ(ParseSnapshotFileName(id, name), Tenant(tenant));
+    EXPECT_LE(name.size() + std::string(".aside99").size(), 255u);
+    EXPECT_EQ(name.find('/'), std::string::npos);
+  }
+  EXPECT_EQ(SnapshotFileName("d1", Tenant("default")), "d1.tenant.ZGVmYXVsdA.rcm");
+  EXPECT_EQ(SnapshotFileName("d1", {MatrixScope::kShared, ""}), "d1.shared.rcm");
+  EXPECT_EQ(ParseSnapshotFileName("d1", "d1.shared.rcm"), (MatrixKey{MatrixScope::kShared, ""}));
+}
+
+TEST(SnapshotFileNameTest, OtherFilesAreNotTaken) {
+  for (const char* name :
+       {"", "d1", "d1.shared", "d1.shared.rcm.tmp", "d1.shared.rcm.aside", "d2.shared.rcm",
+        "d1.tenant..rcm.tmp", "d1.tenant.ZGVmYXVsdA==.rcm", "d1.tenant.%%.rcm", "d1.tenant.rcm",
+        "xd1.shared.rcm", "d1.tenant.ZGVmYXVsdA.rcm.aside"}) {
+    EXPECT_EQ(ParseSnapshotFileName("d1", name), std::nullopt) << name;
+  }
+}
+
+TEST(SnapshotFileNameTest, ADrafterIdIsAFileNamesWord) {
+  EXPECT_THAT(ValidateDrafterId("drafter-1_A"), IsOk());
+  for (const std::string& id :
+       {std::string(), std::string(49, 'x'), std::string("a.b"), std::string("a/b"),
+        std::string("a\0b", 3), std::string("\xc3\xa4")}) {
+    EXPECT_THAT(ValidateDrafterId(id), StatusIs(absl::StatusCode::kInvalidArgument));
+  }
+}
+
+TEST_F(SnapshotDirTest, WhatWasSavedIsThereAfterARestart) {
+  Write(store_, Tenant("a"), 1);
+  Write(store_, {MatrixScope::kShared, ""}, 2);
+  ASSERT_THAT(store_.Use({MatrixScope::kRequest, "a"}), IsOk());
+  ASSERT_THAT(SnapshotDir(directory_, "d1", &store_).SaveAll(), IsOk());
+  EXPECT_THAT(Files(), UnorderedElementsAre("d1.shared.rcm", "d1.tenant.YQ.rcm"));
+
+  MatrixStore restarted({.allow_shared = true});
+  EXPECT_EQ(Load(&restarted).loaded, 2);
+  EXPECT_EQ(restarted.binding(), (MatrixBinding{kModel, 2}));
+  for (const MatrixKey& key : {Tenant("a"), MatrixKey{MatrixScope::kShared, ""}}) {
+    EXPECT_EQ(EncodeSnapshot(kModel, *restarted.Find(key).value()),
+              EncodeSnapshot(kModel, *store_.Find(key).value()));
+  }
+}
+
+TEST_F(SnapshotDirTest, WritesOnlyWhatLearntSinceTheLastTime) {
+  SnapshotDir dir(directory_, "d1", &store_);
+  ASSERT_THAT(store_.Use(Tenant("cold")), IsOk());
+  Write(store_, Tenant("a"), 1);
+  Write(store_, Tenant("b"), 1);
+  ASSERT_THAT(dir.SaveAll(), IsOk());
+  EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.YQ.rcm", "d1.tenant.Yg.rcm"));
+  fs::remove(PathOf("d1.tenant.YQ.rcm"));
+  fs::remove(PathOf("d1.tenant.Yg.rcm"));
+  Write(store_, Tenant("b"), 2);
+  ASSERT_THAT(dir.SaveAll(), IsOk());
+  EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.Yg.rcm"));
+  // A replaced matrix is another one, also with the same number of updates.
+  const auto fresh = store_.Allocate().value();
+  fresh->WriteRow(5, std::array<TokenId, 1>{6});
+  ASSERT_THAT(store_.Replace(Tenant("a"), fresh), IsOk());
+  ASSERT_THAT(dir.SaveAll(), IsOk());
+  EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.YQ.rcm", "d1.tenant.Yg.rcm"));
+}
+
+TEST_F(SnapshotDirTest, ACorruptSnapshotIsSetAsideAndTheDrafterStartsWithoutIt) {
+  for (const char* content : {"first", "second"}) {
+    std::ofstream(PathOf("d1.tenant.YQ.rcm")) << content;
+    MatrixStore started({});
+    const SnapshotDir::LoadResult result = Load(&started);
+    EXPECT_EQ(result.loaded, 0);
+    EXPECT_EQ(result.set_aside, 1);
+    EXPECT_THAT(started.Find(Tenant("a")), StatusIs(absl::StatusCode::kNotFound));
+  }
+  EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.YQ.rcm.aside", "d1.tenant.YQ.rcm.aside2"));
+  EXPECT_THAT(ReadFile(PathOf("d1.tenant.YQ.rcm.aside"), 100), IsOkAndHolds("first"));
+  EXPECT_THAT(ReadFile(PathOf("d1.tenant.YQ.rcm.aside2"), 100), IsOkAndHolds("second"));
+}
+
+TEST_F(SnapshotDirTest, TheLastWrittenSnapshotDecidesTheModel) {
+  ModelIdentity newer = kModel;
+  newer.model_id = "newer";
+  ASSERT_THAT(
+      WriteFileDurably(PathOf("d1.tenant.YQ.rcm"), EncodeSnapshot(kModel, AdjacencyMatrix(10, 2))),
+      IsOk());
+  ASSERT_THAT(
+      WriteFileDurably(PathOf("d1.tenant.Yg.rcm"), EncodeSnapshot(newer, AdjacencyMatrix(10, 2))),
+      IsOk());
+  Date("d1.tenant.YQ.rcm", 1);
+  Date("d1.tenant.Yg.rcm", 2);
+  MatrixStore started({});
+  const SnapshotDir::LoadResult result = Load(&started);
+  EXPECT_EQ(result.loaded, 1);
+  EXPECT_EQ(result.set_aside, 1);
+  EXPECT_EQ(started.binding()->model, newer);
+  EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.YQ.rcm.aside", "d1.tenant.Yg.rcm"));
+}
+
+TEST_F(SnapshotDirTest, LoadsTheLastWrittenThatFitAndLeavesTheRest) {
+  for (const char* name : {"a", "b", "c"}) Write(store_, Tenant(name), 1);
+  ASSERT_THAT(SnapshotDir(directory_, "d1", &store_).SaveAll(), IsOk());
+  Date("d1.tenant.YQ.rcm", 3);
+  Date("d1.tenant.Yg.rcm", 1);
+  Date("d1.tenant.Yw.rcm", 2);
+  MatrixStore started({.max_bytes = 2 * kMatrixBytes});
+  const SnapshotDir::LoadResult result = Load(&started);
+  EXPECT_EQ(result.loaded, 2);
+  EXPECT_EQ(result.left, 1);
+  std::vector<std::string> tenants;
+  for (const auto& entry : started.List()) tenants.push_back(entry.key.tenant);
+  EXPECT_THAT(tenants, ElementsAre("a", "c"));
+  EXPECT_EQ(Files().size(), 3u);
+}
+
+TEST_F(SnapshotDirTest, ASharedSnapshotStaysWhereItIsWhereSharingIsNotAllowed) {
+  Write(store_, {MatrixScope::kShared, ""}, 1);
+  ASSERT_THAT(SnapshotDir(directory_, "d1", &store_).SaveAll(), IsOk());
+  MatrixStore started({});
+  EXPECT_EQ(Load(&started).left, 1);
+  EXPECT_FALSE(started.binding().has_value());
+  EXPECT_THAT(Files(), UnorderedElementsAre("d1.shared.rcm"));
+}
+
+TEST_F(SnapshotDirTest, AMissingDirectoryIsAnError) {
+  SnapshotDir dir(directory_ + "/absent", "d1", &store_);
+  EXPECT_THAT(dir.LoadAll(), StatusIs(absl::StatusCode::kNotFound, HasSubstr("absent")));
+  Write(store_, Tenant("a"), 1);
+  EXPECT_THAT(dir.SaveAll(), StatusIs(absl::StatusCode::kNotFound, HasSubstr("absent")));
+}
+
+TEST_F(SnapshotDirTest, WhatCannotBeWrittenIsTriedAgain) {
+  SnapshotDir dir(directory_, "d1", &store_);
+  Write(store_, Tenant("a"), 1);
+  fs::create_directory(PathOf("d1.tenant.YQ.rcm.tmp"));
+  EXPECT_FALSE(dir.SaveAll().ok());
+  fs::remove(PathOf("d1.tenant.YQ.rcm.tmp"));
+  EXPECT_THAT(dir.SaveAll(), IsOk());
+  EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.YQ.rcm"));
+}
+
+TEST_F(SnapshotDirTest, AFullDiskKeepsTheOldFile) {
+  const std::string path = PathOf("file");
+  ASSERT_THAT(WriteFileDurably(path, "old"), IsOk());
+  // In a child, because a limit on file sizes cannot be raised again.
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit = {.rlim_cur = 4096, .rlim_max = 4096};
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(2);
+    const absl::Status status = WriteFileDurably(path, std::string(10000, 'x'));
+    _exit(status.code() == absl::StatusCode::kResourceExhausted ? 0 : 1);
+  }
+  int result = -1;
+  ASSERT_EQ(waitpid(child, &result, 0), child);
+  EXPECT_EQ(result, 0);
+  EXPECT_THAT(ReadFile(path, 100), IsOkAndHolds("old"));
+  EXPECT_THAT(Files(), UnorderedElementsAre("file"));
+  EXPECT_THAT(WriteFileDurably("/dev/full/x", "new"), ::testing::Not(IsOk()));
+}
+
+TEST_F(SnapshotDirTest, ADirectoryWithoutPermissionIsNamed) {
+  if (geteuid() == 0) {
+    // Root writes everywhere but into /proc.
+    EXPECT_FALSE(WriteFileDurably("/proc/snapshot", "x").ok());
+    return;
+  }
+  fs::permissions(directory_, fs::perms::owner_read | fs::perms::owner_exec);
+  EXPECT_THAT(WriteFileDurably(PathOf("file"), "x"),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr(directory_)));
+  fs::permissions(directory_, fs::perms::owner_all);
+}
+
+TEST_F(SnapshotDirTest, AFileBeyondItsBoundIsNotReadWhole) {
+  ASSERT_THAT(WriteFileDurably(PathOf("file"), std::string(100, 'x')), IsOk());
+  EXPECT_THAT(ReadFile(PathOf("file"), 99), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(ReadFile(PathOf("file"), 100), IsOkAndHolds(std::string(100, 'x')));
+  EXPECT_THAT(ReadFile("/dev/zero", 100), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(ReadFile(PathOf("absent"), 1), StatusIs(absl::StatusCode::kNotFound));
+}
+
+}  // namespace
+}  // namespace recycling::drafter

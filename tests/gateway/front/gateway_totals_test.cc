@@ -1,0 +1,75 @@
+#include "gateway/front/gateway_totals.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace recycling::gateway {
+namespace {
+
+using ::testing::ElementsAre;
+
+TEST(GatewayTotalsTest, CountsWhatRunsAndWhatNeverDid) {
+  GatewayTotals totals;
+  totals.Begin();
+  totals.Begin();
+  totals.Refuse();
+  EXPECT_EQ(totals.Snapshot().running, 2);
+  EXPECT_EQ(totals.Snapshot().failed, 1u);
+  totals.End({}, 0);
+  EXPECT_EQ(totals.Snapshot().running, 1);
+}
+
+TEST(GatewayTotalsTest, AddsUpWhatEnded) {
+  GatewayTotals totals;
+  DecodeOutcome good;
+  good.completion_tokens = 6;
+  good.speculation =
+      Summarize(std::vector<StepRecord>{{.tokens = 6, .drafted = 8, .accepted = 5}}, 6);
+  good.timings.total = absl::Seconds(2);
+  DecodeOutcome bad = good;
+  bad.status = absl::UnavailableError("gone");
+  good.timings.queue = absl::Milliseconds(3);
+  good.timings.time_to_first_token = absl::Milliseconds(20);
+  good.finish.reason = FinishReason::kStopString;
+  bad.timings = good.timings;
+  for (const DecodeOutcome* outcome : {&good, &bad}) {
+    totals.Begin();
+    totals.Show(2);
+    totals.Show(4);
+    totals.End(*outcome, 3);
+  }
+  const Totals sum = totals.Snapshot();
+  EXPECT_EQ(sum.running, 0);
+  EXPECT_EQ(sum.succeeded, 1u);
+  EXPECT_EQ(sum.failed, 1u);
+  EXPECT_EQ(sum.prompt_tokens, 6u);
+  EXPECT_EQ(sum.completion_tokens, 12u);
+  EXPECT_EQ(sum.speculation.steps, 2u);
+  EXPECT_EQ(sum.timings.total, absl::Seconds(4));
+  EXPECT_THAT(sum.finishes, ElementsAre(0, 1, 0, 0));
+  EXPECT_EQ(sum.failures[static_cast<std::size_t>(absl::StatusCode::kUnavailable)], 1u);
+  EXPECT_EQ(sum.requests.queue.sum_micros(), 6000u);
+  EXPECT_EQ(sum.requests.time_to_first_token.count(), 2u);
+  EXPECT_EQ(sum.requests.total.sum_micros(), 2000000u) << "of the one that ended well";
+}
+
+TEST(GatewayTotalsTest, CountsTokensAsTheyAreShown) {
+  GatewayTotals totals;
+  totals.Begin();
+  totals.Show(3);
+  EXPECT_EQ(totals.Snapshot().completion_tokens, 3u);
+  EXPECT_EQ(totals.Snapshot().running, 1);
+}
+
+TEST(GatewayTotalsTest, ARequestWithoutATokenHasNoTimeToIt) {
+  GatewayTotals totals;
+  totals.Begin();
+  DecodeOutcome outcome;
+  outcome.status = absl::CancelledError("gone");
+  totals.End(outcome, 0);
+  EXPECT_EQ(totals.Snapshot().requests.time_to_first_token.count(), 0u);
+  EXPECT_EQ(totals.Snapshot().requests.queue.count(), 1u);
+}
+
+}  // namespace
+}  // namespace recycling::gateway

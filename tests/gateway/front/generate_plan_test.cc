@@ -1,0 +1,113 @@
+#include "gateway/front/generate_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "tests/doubles/matchers.h"
+#include "tests/doubles/toy_model.h"
+
+namespace recycling::gateway {
+namespace {
+
+using doubles::IsOk;
+using doubles::StatusIs;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr std::uint32_t kContext = 100;
+
+class PlanDecodeTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<DecodeRequest> Plan(GenerateOptions options) {
+    return PlanDecode(std::move(options), *tokenizer_, kContext, RequestDefaults{.node_budget = 80},
+                      [this] { return ++seeds_drawn_; });
+  }
+
+  void ExpectInvalid(GenerateOptions options, const std::string& message) {
+    EXPECT_THAT(Plan(std::move(options)),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
+  }
+
+  std::unique_ptr<const Tokenizer> tokenizer_ =
+      *Tokenizer::Create(doubles::ToyModel().MakeTokenizerData());
+  std::uint64_t seeds_drawn_ = 0;
+};
+
+const std::vector<TokenId> kIds = {5, 6, 7};
+
+TEST_F(PlanDecodeTest, FillsEveryDefault) {
+  const auto plan = Plan({.prompt = kIds});
+  ASSERT_THAT(plan, IsOk());
+  EXPECT_EQ(plan->prompt_ids, kIds);
+  EXPECT_EQ(plan->max_tokens, 97u);
+  EXPECT_EQ(plan->sampling.seed, 1u);
+  EXPECT_EQ(plan->speculation, Speculation::kAuto);
+  EXPECT_EQ(plan->node_budget, 80);
+  EXPECT_EQ(plan->learn_last, 0u);
+  EXPECT_EQ(plan->scope, MatrixScope::kTenant);
+  EXPECT_EQ(plan->tenant, "default");
+}
+
+TEST_F(PlanDecodeTest, TakesWhatIsSaid) {
+  const auto plan = Plan({.prompt = kIds,
+                          .sampling = {.seed = 0, .max_tokens = 97},
+                          .stop = {"a", "b"},
+                          .speculation = Speculation::kOff,
+                          .node_budget = 0,
+                          .scope = MatrixScope::kRequest,
+                          .learn_from_prompt = true,
+                          .learn_last = 2});
+  ASSERT_THAT(plan, IsOk());
+  EXPECT_EQ(plan->sampling.seed, 0u);
+  EXPECT_EQ(seeds_drawn_, 0u);
+  EXPECT_THAT(plan->stop, ElementsAre("a", "b"));
+  EXPECT_EQ(plan->speculation, Speculation::kOff);
+  EXPECT_EQ(plan->node_budget, 0);
+  EXPECT_EQ(plan->scope, MatrixScope::kRequest);
+  EXPECT_EQ(plan->learn_last, 2u);
+}
+
+TEST_F(PlanDecodeTest, LearnsTheWholePromptUnlessToldHowMuch) {
+  EXPECT_EQ(Plan({.prompt = kIds, .learn_from_prompt = true})->learn_last,
+            std::numeric_limits<std::uint32_t>::max());
+  EXPECT_EQ(Plan({.prompt = kIds, .learn_last = 2})->learn_last, 0u);
+}
+
+TEST_F(PlanDecodeTest, ABudgetBeyondEveryLimitIsCut) {
+  EXPECT_EQ(Plan({.prompt = kIds, .node_budget = 4'294'967'295u})->node_budget,
+            std::numeric_limits<int>::max());
+}
+
+TEST_F(PlanDecodeTest, TextIsTokenizedByTheModelsRulesWithoutControlTokens) {
+  const auto plan = Plan({.prompt = std::string("</s>")});
+  ASSERT_THAT(plan, IsOk());
+  EXPECT_EQ(plan->prompt_ids[0], 1u);  // <s>
+  EXPECT_GT(plan->prompt_ids.size(), 3u) << "</s> is four characters, not a control token";
+}
+
+TEST_F(PlanDecodeTest, RefusesPromptsThatCannotBeContinued) {
+  ExpectInvalid({}, "got neither prompt nor prompt_ids");
+  ExpectInvalid({.prompt = std::vector<TokenId>()}, "prompt: got no tokens");
+  ExpectInvalid({.prompt = std::vector<TokenId>{5, 320}}, "prompt_ids: got token id 320");
+  ExpectInvalid({.prompt = std::vector<TokenId>(100, 5)}, "prompt: got 100 tokens");
+  ExpectInvalid({.prompt = std::string("a\xFF")}, "");
+  EXPECT_EQ(Plan({.prompt = std::vector<TokenId>(99, 5)})->max_tokens, 1u);
+}
+
+TEST_F(PlanDecodeTest, RefusesOptionsOutOfRange) {
+  ExpectInvalid({.prompt = kIds, .sampling = {.max_tokens = 98}},
+                "max_tokens: got 98, expected at most 97");
+  ExpectInvalid({.prompt = kIds, .sampling = {.min_tokens = 98}}, "min_tokens: got 98");
+  ExpectInvalid({.prompt = kIds, .sampling = {.temperature = 101}}, "temperature");
+  ExpectInvalid({.prompt = kIds, .stop = std::vector<std::string>(17, "x")},
+                "stop: got 17 strings");
+  ExpectInvalid({.prompt = kIds, .stop = {""}}, "stop: got a string of 0 bytes");
+  ExpectInvalid({.prompt = kIds, .stop = {std::string(1025, 'x')}}, "1025 bytes");
+  EXPECT_THAT(Plan({.prompt = kIds, .stop = std::vector<std::string>(16, std::string(1024, 'x'))}),
+              IsOk());
+}
+
+}  // namespace
+}  // namespace recycling::gateway

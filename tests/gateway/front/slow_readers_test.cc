@@ -1,0 +1,57 @@
+#include "gateway/front/slow_readers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace recycling::gateway {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+UnreadOutput Running(std::uint64_t bytes, int since) {
+  return {.bytes = bytes, .since = absl::Seconds(since)};
+}
+UnreadOutput Ended(std::uint64_t bytes, int since, int end) {
+  return {.bytes = bytes, .since = absl::Seconds(since), .ended = true, .end = absl::Seconds(end)};
+}
+
+TEST(SlowReadersTest, AMessageMayWaitForTheTimeoutAndTheRestOfAnOutputForAsLong) {
+  const ReaderLimits limits = {.timeout = absl::Seconds(10)};
+  const std::vector<UnreadOutput> outputs = {Running(1, 91),    // waits 9 s
+                                             Running(1, 90),    // 10 s
+                                             Ended(1, 99, 91),  // is being read, for 9 s
+                                             Ended(1, 99, 90),  // for 10 s
+                                             Ended(0, 1, 1),    // was read
+                                             Running(0, 1)};    // has nothing to be read
+  EXPECT_THAT(SlowReaders(outputs, limits, absl::Seconds(100)), ElementsAre(1, 3));
+  EXPECT_THAT(SlowReaders(outputs, limits, absl::Seconds(99)), IsEmpty());
+}
+
+TEST(SlowReadersTest, OfTooManyThatHaveEndedTheStalestGo) {
+  const ReaderLimits limits = {.timeout = absl::Seconds(1000), .max_outputs = 2};
+  const std::vector<UnreadOutput> outputs = {Ended(1, 5, 9), Running(1, 1), Ended(1, 3, 9),
+                                             Ended(1, 4, 9), Ended(1, 6, 9)};
+  EXPECT_THAT(SlowReaders(outputs, limits, absl::Seconds(10)), ElementsAre(2, 3));
+}
+
+TEST(SlowReadersTest, OfTooManyBytesTheStalestGoWhetherTheyHaveEndedOrNot) {
+  const ReaderLimits limits = {.timeout = absl::Seconds(1000), .max_bytes = 100};
+  EXPECT_THAT(SlowReaders(std::vector<UnreadOutput>{Ended(60, 5, 9), Running(40, 3)}, limits,
+                          absl::Seconds(10)),
+              IsEmpty());
+  EXPECT_THAT(SlowReaders(std::vector<UnreadOutput>{Ended(60, 5, 9), Running(41, 3)}, limits,
+                          absl::Seconds(10)),
+              ElementsAre(1));
+}
+
+TEST(SlowReadersTest, WhatHasTimedOutMakesRoomForTheOthers) {
+  const ReaderLimits limits = {.timeout = absl::Seconds(10), .max_outputs = 1};
+  const std::vector<UnreadOutput> outputs = {Ended(1, 95, 95), Ended(1, 90, 90)};
+  EXPECT_THAT(SlowReaders(outputs, limits, absl::Seconds(100)), ElementsAre(1));
+}
+
+}  // namespace
+}  // namespace recycling::gateway

@@ -1,0 +1,475 @@
+// Bits: whatever shares a pass with a row, its logits are those of one token at a time.
+#include "verifier/forward/transformer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <map>
+#include <random>
+
+#include "tests/doubles/tiny_model.h"
+
+namespace recycling::verifier {
+namespace {
+
+using doubles::TinyModelSpec;
+using ::testing::HasSubstr;
+
+// Models of one run of this program, by their bytes, which must outlive them.
+std::shared_ptr<const Model> LoadTiny(const TinyModelSpec& spec) {
+  static auto& models = *new std::map<std::string, std::shared_ptr<const Model>>();
+  const auto it = models.emplace(doubles::TinyModelBytes(spec), nullptr).first;
+  if (it->second == nullptr) {
+    auto file = GgufFile::Parse(std::as_bytes(std::span<const char>(it->first)));
+    EXPECT_TRUE(file.ok()) << file.status();
+    auto model = Model::FromFile(*std::move(file), "tiny");
+    EXPECT_TRUE(model.ok()) << model.status();
+    it->second = *std::move(model);
+  }
+  return it->second;
+}
+
+// A transformer with its cache.
+struct Engine {
+  Engine(std::shared_ptr<const Model> model, const TransformerOptions& options, int sequences = 4) {
+    auto created = Transformer::Create(model, options);
+    EXPECT_TRUE(created.ok()) << created.status();
+    transformer = *std::move(created);
+    auto cache_created =
+        KvCache::Create(model->config(), options.kv_type, transformer->context_length(), sequences);
+    EXPECT_TRUE(cache_created.ok());
+    cache = *std::move(cache_created);
+  }
+
+  std::unique_ptr<KvSequence> Open() { return *cache->Open(); }
+  // With what is kept of `tokens`.
+  std::unique_ptr<KvSequence> Open(std::span<const TokenId> tokens) {
+    return *cache->Open(
+        {.tokens = tokens, .max_reused = static_cast<std::uint32_t>(tokens.size())});
+  }
+
+  std::unique_ptr<KvCache> cache;
+  std::unique_ptr<Transformer> transformer;
+};
+
+struct Tree {
+  std::vector<TokenId> tokens;
+  std::vector<std::int32_t> parents;
+
+  Segment AsSegment(KvSequence* kv, std::span<const int> logit_rows) const {
+    return {.kv = kv, .tokens = tokens, .parents = parents, .logit_rows = logit_rows};
+  }
+  // Rows from the root down to `row`.
+  std::vector<int> Path(int row) const {
+    std::vector<int> path;
+    for (int at = row; at >= 0; at = parents[static_cast<std::size_t>(at)]) path.push_back(at);
+    return {path.rbegin(), path.rend()};
+  }
+  int size() const { return static_cast<int>(tokens.size()); }
+};
+
+std::vector<int> AllRows(int count) {
+  std::vector<int> rows(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) rows[static_cast<std::size_t>(i)] = i;
+  return rows;
+}
+
+Tree Chain(std::span<const TokenId> tokens) {
+  Tree chain;
+  for (const TokenId token : tokens) {
+    chain.parents.push_back(chain.size() - 1);
+    chain.tokens.push_back(token);
+  }
+  return chain;
+}
+
+using Bits = std::vector<float>;
+
+Bits LogitsOf(const Transformer& transformer, int row) {
+  const auto logits = transformer.logits(row);
+  return {logits.begin(), logits.end()};
+}
+
+bool SameBits(const Bits& a, const Bits& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+struct Case {
+  std::string name;
+  TinyModelSpec spec;
+  KvType kv_type;
+  InstructionSet set = BestInstructionSet();
+};
+
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
+// What everything is compared with: one row, one thread, one token after the other from position 0,
+// each committed. Results are kept by token path.
+class Plain {
+ public:
+  Plain(std::shared_ptr<const Model> model, const Case& c)
+      : engine_(std::move(model), {.kv_type = c.kv_type, .instruction_set = c.set}) {}
+
+  const Bits& Logits(const std::vector<TokenId>& tokens) {
+    Bits& known = known_[tokens];
+    if (!known.empty()) return known;
+    const auto kv = engine_.Open();
+    for (const TokenId token : tokens) {
+      const Tree row = Chain({&token, 1});
+      const std::vector<int> rows = {0};
+      const Segment segment = row.AsSegment(kv.get(), rows);
+      EXPECT_TRUE(engine_.transformer->Forward({&segment, 1}, nullptr).ok());
+      EXPECT_TRUE(engine_.transformer->Commit(0, rows).ok());
+    }
+    return known = LogitsOf(*engine_.transformer, 0);
+  }
+
+ private:
+  Engine engine_;
+  std::map<std::vector<TokenId>, Bits> known_;
+};
+
+class Random {
+ public:
+  explicit Random(unsigned seed) : engine_(seed) {}
+  // In [low, high].
+  int Number(int low, int high) {
+    return low + static_cast<int>(engine_() % static_cast<unsigned>(high - low + 1));
+  }
+  std::vector<TokenId> Tokens(int count, std::uint32_t vocab_size) {
+    std::vector<TokenId> tokens;
+    for (int i = 0; i < count; ++i) {
+      tokens.push_back(static_cast<TokenId>(Number(0, static_cast<int>(vocab_size) - 1)));
+    }
+    return tokens;
+  }
+
+ private:
+  std::mt19937 engine_;
+};
+
+enum class Shape { kRoot, kChain, kStar, kFull, kRandom };
+
+Tree MakeTree(Shape shape, std::uint32_t vocab_size, Random& random) {
+  Tree tree;
+  const int rows = shape == Shape::kRoot ? 1 : random.Number(2, 24);
+  tree.tokens = random.Tokens(rows, vocab_size);
+  for (int i = 0; i < rows; ++i) {
+    const int parent = i == 0                    ? -1
+                       : shape == Shape::kChain  ? i - 1
+                       : shape == Shape::kStar   ? 0
+                       : shape == Shape::kRandom ? random.Number(0, i - 1)
+                                                 : (i - 1) / 2;
+    tree.parents.push_back(parent);
+  }
+  return tree;
+}
+
+// Commits all of `tokens` in chunks of random size.
+void Prefill(Engine& engine, KvSequence& kv, std::span<const TokenId> tokens, Random& random) {
+  while (!tokens.empty()) {
+    const auto count = static_cast<std::size_t>(random.Number(1, static_cast<int>(tokens.size())));
+    const Tree chunk = Chain(tokens.first(count));
+    const Segment segment = chunk.AsSegment(&kv, {});
+    ASSERT_TRUE(engine.transformer->Forward({&segment, 1}, nullptr).ok());
+    ASSERT_TRUE(engine.transformer->Commit(0, AllRows(chunk.size())).ok());
+    tokens = tokens.subspan(count);
+  }
+}
+
+std::vector<TokenId> Join(std::vector<TokenId> tokens, const Tree& tree,
+                          std::span<const int> path) {
+  for (const int row : path) tokens.push_back(tree.tokens[static_cast<std::size_t>(row)]);
+  return tokens;
+}
+
+class BitsTest : public testing::TestWithParam<Case> {};
+
+TEST_P(BitsTest, AnyMixOfTreesEqualsOneTokenAtATime) {
+  const auto model = LoadTiny(GetParam().spec);
+  ASSERT_NE(model, nullptr);
+  const std::uint32_t vocab = model->config().vocab_size;
+  Plain plain(model, GetParam());
+  Random random(7);
+  for (int threads = 1; threads <= 4; ++threads) {
+    Engine engine(
+        model,
+        {.threads = threads, .kv_type = GetParam().kv_type, .instruction_set = GetParam().set});
+    for (int pass = 0; pass < 3; ++pass) {
+      const int sequences = random.Number(1, 4);
+      std::vector<std::unique_ptr<KvSequence>> kv;
+      std::vector<std::vector<TokenId>> prompts;
+      std::vector<Tree> trees;
+      std::vector<std::vector<int>> wanted;
+      std::vector<Segment> segments;
+      for (int s = 0; s < sequences; ++s) {
+        kv.push_back(engine.Open());
+        prompts.push_back(random.Tokens(random.Number(0, 80), vocab));
+        Prefill(engine, *kv.back(), prompts.back(), random);
+        trees.push_back(MakeTree(static_cast<Shape>(random.Number(0, 4)), vocab, random));
+        wanted.emplace_back();
+        for (int row = 0; row < trees.back().size(); ++row) {
+          if (random.Number(0, 3) != 0) wanted.back().push_back(row);
+        }
+      }
+      for (std::size_t s = 0; s < kv.size(); ++s) {
+        segments.push_back(trees[s].AsSegment(kv[s].get(), wanted[s]));
+      }
+      ASSERT_TRUE(engine.transformer->Forward(segments, nullptr).ok());
+      int logit_row = 0;
+      for (std::size_t s = 0; s < kv.size(); ++s) {
+        for (const int row : wanted[s]) {
+          const auto tokens = Join(prompts[s], trees[s], trees[s].Path(row));
+          ASSERT_TRUE(SameBits(LogitsOf(*engine.transformer, logit_row++), plain.Logits(tokens)))
+              << threads << " threads, pass " << pass << ", sequence " << s << ", row " << row;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(BitsTest, CommittedPathsContinueAsAFreshRun) {
+  const auto model = LoadTiny(GetParam().spec);
+  ASSERT_NE(model, nullptr);
+  const std::uint32_t vocab = model->config().vocab_size;
+  Plain plain(model, GetParam());
+  Engine engine(model,
+                {.threads = 2, .kv_type = GetParam().kv_type, .instruction_set = GetParam().set});
+  Random random(11);
+  const auto kv = engine.Open();
+  std::vector<TokenId> tokens = random.Tokens(9, vocab);
+  Prefill(engine, *kv, tokens, random);
+  const std::vector<int> last = {0};
+  for (int step = 0; step < 12; ++step) {
+    const Tree tree = MakeTree(static_cast<Shape>(step % 5), vocab, random);
+    const Segment segment = tree.AsSegment(kv.get(), last);
+    ASSERT_TRUE(engine.transformer->Forward({&segment, 1}, nullptr).ok());
+    EXPECT_TRUE(SameBits(LogitsOf(*engine.transformer, 0), plain.Logits(Join(tokens, tree, last))));
+    const std::vector<int> path = tree.Path(random.Number(0, tree.size() - 1));
+    ASSERT_TRUE(engine.transformer->Commit(0, path).ok());
+    tokens = Join(tokens, tree, path);
+    if (step % 4 == 3) {  // takes some back
+      tokens.resize(tokens.size() - static_cast<std::size_t>(random.Number(1, 8)));
+      ASSERT_TRUE(kv->Truncate(static_cast<std::uint32_t>(tokens.size())).ok());
+    }
+    ASSERT_EQ(kv->length(), tokens.size());
+  }
+}
+
+// Sequences on pages of others, which go on beside their owner: chunks end anywhere, and two with
+// the same prompt share a pass.
+TEST_P(BitsTest, ReusedPagesContinueAsAFreshRun) {
+  const auto model = LoadTiny(GetParam().spec);
+  ASSERT_NE(model, nullptr);
+  const std::uint32_t vocab = model->config().vocab_size;
+  Plain plain(model, GetParam());
+  Random random(13);
+  for (int threads = 1; threads <= 3; ++threads) {
+    Engine engine(
+        model,
+        {.threads = threads, .kv_type = GetParam().kv_type, .instruction_set = GetParam().set});
+    // Two pages and a bit are common to all; then they go their own ways.
+    const std::vector<TokenId> common = random.Tokens(2 * kKvBlockRows + 9, vocab);
+    std::vector<std::unique_ptr<KvSequence>> kv;
+    std::vector<std::vector<TokenId>> prompts;
+    for (int s = 0; s < 4; ++s) {
+      std::vector<TokenId>& prompt = prompts.emplace_back(common);
+      const auto own = random.Tokens(random.Number(0, 60), vocab);
+      prompt.insert(prompt.end(), own.begin(), own.end());
+      if (s == 2) prompt.resize(2 * kKvBlockRows);  // all of it is found
+      kv.push_back(engine.Open(prompt));
+      ASSERT_EQ(kv.back()->length(), s == 0 ? 0 : 2 * kKvBlockRows);
+      Prefill(engine, *kv.back(), std::span(prompt).subspan(kv.back()->length()), random);
+      kv.back()->Keep(prompt);
+      ASSERT_EQ(kv[0]->Keys(0, 0, 1), kv.back()->Keys(0, 0, 1));
+    }
+    for (int pass = 0; pass < 2; ++pass) {
+      std::vector<Tree> trees;
+      std::vector<int> wanted;  // the last row of each tree
+      for (std::size_t s = 0; s < kv.size(); ++s) {
+        trees.push_back(MakeTree(static_cast<Shape>(random.Number(0, 4)), vocab, random));
+        wanted.push_back(trees.back().size() - 1);
+      }
+      std::vector<Segment> segments;
+      for (std::size_t s = 0; s < kv.size(); ++s) {
+        segments.push_back(trees[s].AsSegment(kv[s].get(), {&wanted[s], 1}));
+      }
+      ASSERT_TRUE(engine.transformer->Forward(segments, nullptr).ok());
+      for (std::size_t s = 0; s < kv.size(); ++s) {
+        const std::vector<int> path = trees[s].Path(wanted[s]);
+        prompts[s] = Join(prompts[s], trees[s], path);
+        ASSERT_TRUE(
+            SameBits(LogitsOf(*engine.transformer, static_cast<int>(s)), plain.Logits(prompts[s])))
+            << threads << " threads, pass " << pass << ", sequence " << s;
+        ASSERT_TRUE(engine.transformer->Commit(static_cast<int>(s), path).ok());
+      }
+    }
+    // One comes back with what it generated.
+    kv[3]->Keep(prompts[3]);
+    kv.clear();
+    const auto back = engine.Open(prompts[3]);
+    ASSERT_EQ(back->length(), prompts[3].size() / kKvBlockRows * kKvBlockRows);
+    prompts[3].push_back(5);
+    const Tree rest = Chain(std::span(prompts[3]).subspan(back->length()));
+    const int last = rest.size() - 1;
+    const Segment segment = rest.AsSegment(back.get(), {&last, 1});
+    ASSERT_TRUE(engine.transformer->Forward({&segment, 1}, nullptr).ok());
+    ASSERT_TRUE(SameBits(LogitsOf(*engine.transformer, 0), plain.Logits(prompts[3])));
+  }
+}
+
+std::vector<Case> Cases() {
+  const TinyModelSpec grouped = {.heads_per_group = 3, .rope_factors = true};
+  const TinyModelSpec odd = {.hidden_size = 20,
+                             .kv_heads = 3,
+                             .heads_per_group = 1,
+                             .key_length = 6,
+                             .value_length = 10,
+                             .feed_forward = 37,
+                             .tied = true};
+  std::vector<Case> cases = {{"GroupedF32", grouped, KvType::kF32},
+                             {"GroupedF16Cache", grouped, KvType::kF16},
+                             {"OddSizesTied", odd, KvType::kF32},
+                             {"OddSizesTiedF16Cache", odd, KvType::kF16}};
+  for (const auto& [name, type] :
+       {std::pair("F16", 1U), {"Q4_0", 2U}, {"Q8_0", 8U}, {"BF16", 30U}}) {
+    TinyModelSpec spec = {.feed_forward = 64};
+    spec.matrix_type = type;
+    cases.push_back({name, spec, KvType::kF32});
+  }
+  TinyModelSpec wide = {.vocab_size = 64, .hidden_size = 256, .layers = 1, .feed_forward = 16};
+  wide.matrix_type = 14;
+  cases.push_back({"Q6_K", wide, KvType::kF32});
+  for (const InstructionSet set : SupportedInstructionSets()) {
+    if (set == BestInstructionSet()) continue;
+    std::string name(Name(set));
+    std::erase(name, '-');
+    cases.push_back({"GroupedF16CacheOn_" + name, grouped, KvType::kF16, set});
+    cases.push_back({"OddSizesTiedOn_" + name, odd, KvType::kF32, set});
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, BitsTest, testing::ValuesIn(Cases()),
+                         [](const auto& c) { return c.param.name; });
+
+TEST(TransformerTest, RefusesSegmentsThatAreNotWhatTheyShouldBe) {
+  const auto model = LoadTiny({});
+  Engine engine(model, {.max_rows = 4, .context_length = 8});
+  const auto kv = engine.Open();
+  const auto expect = [&](std::vector<Segment> segments, const std::string& message) {
+    const absl::Status status = engine.transformer->Forward(segments, nullptr);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(message));
+    EXPECT_FALSE(engine.transformer->Commit(0, std::vector<int>{0}).ok());
+    EXPECT_EQ(kv->length(), 0u);
+  };
+  const Tree one = Chain(std::vector<TokenId>{1});
+  const std::vector<int> none;
+  expect({one.AsSegment(nullptr, none)}, "no sequence");
+  expect({one.AsSegment(kv.get(), none), one.AsSegment(kv.get(), none)}, "two segments");
+  expect({Tree{}.AsSegment(kv.get(), none)}, "got 0 tokens");
+  const Tree uneven = {{1, 2}, {-1}};
+  expect({uneven.AsSegment(kv.get(), none)}, "2 tokens and 1 parents");
+  const Tree self = {{1, 2}, {-1, 1}};
+  expect({self.AsSegment(kv.get(), none)}, "got parent 1 for row 1");
+  const Tree negative = {{1}, {-2}};
+  expect({negative.AsSegment(kv.get(), none)}, "got parent -2");
+  const Tree foreign = {{320}, {-1}};
+  expect({foreign.AsSegment(kv.get(), none)}, "got token 320, expected less than 320");
+  const Tree five = Chain(std::vector<TokenId>{1, 2, 3, 4, 5});
+  expect({five.AsSegment(kv.get(), none)}, "at least 5 rows, expected at most 4");
+  const std::vector<int> descending = {1, 0};
+  const Tree two = Chain(std::vector<TokenId>{1, 2});
+  expect({two.AsSegment(kv.get(), descending)}, "got logit row 0");
+  const std::vector<int> beyond = {2};
+  expect({two.AsSegment(kv.get(), beyond)}, "got logit row 2");
+  Engine other(model, {.kv_type = KvType::kF16});
+  const auto half = other.Open();
+  expect({one.AsSegment(half.get(), none)}, "another layout");
+}
+
+TEST(TransformerTest, RefusesPositionsBeyondTheContext) {
+  const auto model = LoadTiny({});
+  Engine engine(model, {.context_length = 3});
+  const auto kv = engine.Open();
+  const Tree four = Chain(std::vector<TokenId>{1, 2, 3, 4});
+  const Segment long_chain = four.AsSegment(kv.get(), {});
+  const absl::Status status = engine.transformer->Forward({&long_chain, 1}, nullptr);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("got position 3"));
+  const Tree star = {{1, 2, 3, 4, 5}, {-1, 0, 0, 0, 1}};
+  const Segment wide = star.AsSegment(kv.get(), {});
+  EXPECT_TRUE(engine.transformer->Forward({&wide, 1}, nullptr).ok());
+}
+
+TEST(TransformerTest, CommitTakesOnlyPathsAndOnlyOnce) {
+  const auto model = LoadTiny({});
+  Engine engine(model, {});
+  const auto kv = engine.Open();
+  const Tree star = {{1, 2, 3, 4}, {-1, 0, 0, 1}};
+  const Segment segment = star.AsSegment(kv.get(), {});
+  ASSERT_TRUE(engine.transformer->Forward({&segment, 1}, nullptr).ok());
+  for (const std::vector<int>& path : std::vector<std::vector<int>>{
+           {1}, {0, 3}, {0, 1, 2}, {0, 0}, {-1}, {0, -1}, {4}, {0, 1, 4}}) {
+    EXPECT_EQ(engine.transformer->Commit(0, path).code(), absl::StatusCode::kInvalidArgument);
+  }
+  EXPECT_EQ(engine.transformer->Commit(1, std::vector<int>{0}).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(kv->length(), 0u);
+  EXPECT_TRUE(engine.transformer->Commit(0, std::vector<int>{0, 1, 3}).ok());
+  EXPECT_EQ(kv->length(), 3u);
+  EXPECT_EQ(engine.transformer->Commit(0, std::vector<int>{0}).code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(TransformerTest, CommitRefusesASequenceThatChangedSinceThePass) {
+  const auto model = LoadTiny({});
+  Engine engine(model, {});
+  const auto kv = engine.Open();
+  Random random(3);
+  Prefill(engine, *kv, std::vector<TokenId>{1, 2, 3}, random);
+  const Tree root = Chain(std::vector<TokenId>{4});
+  const Segment segment = root.AsSegment(kv.get(), {});
+  ASSERT_TRUE(engine.transformer->Forward({&segment, 1}, nullptr).ok());
+  ASSERT_TRUE(kv->Truncate(2).ok());
+  EXPECT_EQ(engine.transformer->Commit(0, std::vector<int>{0}).code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(TransformerTest, CancelledPassesLeaveNothingToCommit) {
+  const auto model = LoadTiny({});
+  Engine engine(model, {});
+  const auto kv = engine.Open();
+  const Tree root = Chain(std::vector<TokenId>{4});
+  const Segment segment = root.AsSegment(kv.get(), {});
+  const std::atomic<bool> cancelled{true};
+  EXPECT_EQ(engine.transformer->Forward({&segment, 1}, &cancelled).code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_FALSE(engine.transformer->Commit(0, std::vector<int>{0}).ok());
+}
+
+TEST(TransformerTest, RefusesOptionsOutOfRange) {
+  const auto model = LoadTiny({});
+  for (const TransformerOptions& options :
+       {TransformerOptions{.threads = 0}, TransformerOptions{.threads = 1025},
+        TransformerOptions{.max_rows = 0}, TransformerOptions{.max_rows = 65537}}) {
+    EXPECT_EQ(Transformer::Create(model, options).status().code(),
+              absl::StatusCode::kInvalidArgument);
+  }
+}
+
+TEST(TransformerTest, NumericsIdChangesWithWhatDecidesBitsOnly) {
+  const auto model = LoadTiny({});
+  const auto id = [](std::shared_ptr<const Model> m, const TransformerOptions& options) {
+    return (*Transformer::Create(std::move(m), options))->numerics_id();
+  };
+  const std::string base = id(model, {});
+  EXPECT_EQ(base.size(), 64u);
+  EXPECT_EQ(id(model, {.threads = 3, .max_rows = 7, .context_length = 99}), base);
+  EXPECT_NE(id(model, {.kv_type = KvType::kF16}), base);
+  EXPECT_NE(id(LoadTiny({.seed = 2}), {}), base);
+}
+
+}  // namespace
+}  // namespace recycling::verifier

@@ -1,0 +1,192 @@
+#include "verifier/model/model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "tests/doubles/tiny_model.h"
+
+namespace recycling::verifier {
+namespace {
+
+using doubles::GgufWriter;
+using doubles::TinyModelSpec;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// A tiny model's file with keys renamed, which leaves them out, or values overwritten.
+class EditedModel {
+ public:
+  explicit EditedModel(const TinyModelSpec& spec = {}) : bytes_(doubles::TinyModelBytes(spec)) {}
+
+  // Replaces the first occurrence of a string as the format has it by one of the same length.
+  EditedModel& Rename(const std::string& from, const std::string& to) {
+    const std::size_t at = bytes_.find(doubles::GgufText(from));
+    EXPECT_NE(at, std::string::npos) << from;
+    EXPECT_EQ(from.size(), to.size());
+    bytes_.replace(at, doubles::GgufText(to).size(), doubles::GgufText(to));
+    return *this;
+  }
+  // Overwrites the 32-bit value of `key`.
+  template <typename T>
+  EditedModel& Set(const std::string& key, T value) {
+    const std::size_t at = bytes_.find(doubles::GgufText(key));
+    EXPECT_NE(at, std::string::npos) << key;
+    bytes_.replace(at + doubles::GgufText(key).size() + 4, 4, doubles::GgufBytes(value));
+    return *this;
+  }
+
+  absl::Status Load() const {
+    auto file = GgufFile::Parse(std::as_bytes(std::span<const char>(bytes_)));
+    if (!file.ok()) return file.status();
+    return Model::FromFile(*std::move(file), "tiny.gguf").status();
+  }
+  void ExpectRefused(const std::string& message,
+                     absl::StatusCode code = absl::StatusCode::kDataLoss) const {
+    const absl::Status status = Load();
+    EXPECT_EQ(status.code(), code) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(message));
+  }
+
+ private:
+  std::string bytes_;
+};
+
+absl::StatusOr<std::shared_ptr<const Model>> LoadWriter(const GgufWriter& writer) {
+  static auto& kept = *new std::vector<std::unique_ptr<std::string>>();
+  kept.push_back(std::make_unique<std::string>(writer.Finish()));
+  auto file = GgufFile::Parse(std::as_bytes(std::span<const char>(*kept.back())));
+  if (!file.ok()) return file.status();
+  return Model::FromFile(*std::move(file), "tiny.gguf");
+}
+
+TEST(ModelTest, ReadsConfigurationAndIdentity) {
+  const auto model = LoadWriter(doubles::TinyModelWriter({.heads_per_group = 3, .tied = true}));
+  ASSERT_TRUE(model.ok()) << model.status();
+  const ModelConfig& config = (*model)->config();
+  EXPECT_EQ(config.vocab_size, 320u);
+  EXPECT_EQ(config.hidden_size, 32u);
+  EXPECT_EQ(config.heads, 6u);
+  EXPECT_EQ(config.kv_heads, 2u);
+  EXPECT_EQ(config.heads_per_group(), 3u);
+  EXPECT_EQ(config.rope_dimensions, 8u);
+  EXPECT_EQ((*model)->weights().output.data, (*model)->weights().embedding.data);
+  EXPECT_THAT((*model)->identity().model_id,
+              StartsWith("tiny.gguf-" + (*model)->file_digest().substr(0, 16)));
+  EXPECT_TRUE(ValidateModelIdentity((*model)->identity()).ok());
+  EXPECT_EQ((*model)->tokenizer_data().tokens.size(), 320u);
+  EXPECT_THAT((*model)->Description(), HasSubstr("parameters (F32"));
+}
+
+TEST(ModelTest, AbsentKeysHaveTheirDefaults) {
+  // A head size of 8 is also hidden_size / heads, so the explicit ones can go.
+  const TinyModelSpec spec = {.heads_per_group = 2};
+  EditedModel edited(spec);
+  for (const char* key :
+       {"llama.attention.key_length", "llama.attention.value_length", "llama.rope.dimension_count",
+        "llama.rope.freq_base", "llama.attention.layer_norm_rms_epsilon"}) {
+    std::string other = key;
+    other[0] = 'x';
+    edited.Rename(key, other);
+  }
+  EXPECT_TRUE(edited.Load().ok()) << edited.Load();
+  EditedModel ungrouped({.heads_per_group = 1, .key_length = 16, .value_length = 16});
+  EXPECT_TRUE(ungrouped.Rename("llama.attention.head_count_kv", "xlama.attention.head_count_kv")
+                  .Load()
+                  .ok());
+}
+
+TEST(ModelTest, RefusesWhatItDoesNotSupportByName) {
+  const auto unimplemented = absl::StatusCode::kUnimplemented;
+  EditedModel().Rename("llama", "qwen2").ExpectRefused("\"qwen2\"", unimplemented);
+  GgufWriter yarn = doubles::TinyModelWriter({});
+  yarn.String("llama.rope.scaling.type", "yarn");
+  EXPECT_THAT(std::string(LoadWriter(yarn).status().message()), HasSubstr("\"yarn\""));
+  EXPECT_EQ(LoadWriter(yarn).status().code(), unimplemented);
+  GgufWriter linear = doubles::TinyModelWriter({});
+  linear.Float("llama.rope.scale_linear", 2.0F);
+  EXPECT_EQ(LoadWriter(linear).status().code(), unimplemented);
+  GgufWriter experts = doubles::TinyModelWriter({});
+  experts.Uint32("llama.expert_count", 8);
+  EXPECT_EQ(LoadWriter(experts).status().code(), unimplemented);
+  GgufWriter bias = doubles::TinyModelWriter({});
+  bias.Tensor("blk.0.attn_q.bias", {32}, 0, std::string(128, '\0'));
+  EXPECT_THAT(std::string(LoadWriter(bias).status().message()), HasSubstr("blk.0.attn_q.bias"));
+  EXPECT_EQ(LoadWriter(bias).status().code(), unimplemented);
+  GgufWriter type = doubles::TinyModelWriter({.tied = true});
+  type.Tensor("output.weight", {32, 320}, 3, std::string(320 * 20, '\0'));
+  EXPECT_THAT(std::string(LoadWriter(type).status().message()), HasSubstr("type Q4_1"));
+  EXPECT_EQ(LoadWriter(type).status().code(), unimplemented);
+}
+
+TEST(ModelTest, UnknownKeysAndScalingNoneAreFine) {
+  GgufWriter writer = doubles::TinyModelWriter({});
+  writer.String("llama.rope.scaling.type", "none");
+  writer.Uint32("llama.expert_count", 0);
+  writer.Uint32("llama.something.new", 5);
+  EXPECT_TRUE(LoadWriter(writer).ok()) << LoadWriter(writer).status();
+}
+
+TEST(ModelTest, RefusesAbsentAndImpossibleValues) {
+  EditedModel().Rename("general.architecture", "xeneral.architecture").ExpectRefused("absent");
+  for (const char* key : {"llama.context_length", "llama.embedding_length", "llama.block_count",
+                          "llama.feed_forward_length", "llama.attention.head_count"}) {
+    std::string other = key;
+    other[0] = 'x';
+    EditedModel().Rename(key, other).ExpectRefused(std::string(key) + " is absent");
+    EditedModel().Set(key, 0U).ExpectRefused(std::string(key) + ": got 0");
+    EditedModel().Set(key, ~0U).ExpectRefused("expected 1 to 16777216");
+  }
+  EditedModel().Set("llama.attention.head_count_kv", 3U).ExpectRefused("a divisor of 4 heads");
+  EditedModel().Set("llama.rope.dimension_count", 7U).ExpectRefused("an even number");
+  EditedModel().Set("llama.rope.dimension_count", 10U).ExpectRefused("at most 8");
+  EditedModel().Set("llama.rope.freq_base", 0.0F).ExpectRefused("llama.rope.freq_base");
+  EditedModel()
+      .Set("llama.attention.layer_norm_rms_epsilon", std::numeric_limits<float>::quiet_NaN())
+      .ExpectRefused("layer_norm_rms_epsilon");
+}
+
+TEST(ModelTest, RefusesAVocabularyWhoseIdsAreOutsideIt) {
+  EditedModel().Set("tokenizer.ggml.eos_token_id", 100000000U).ExpectRefused("100000000");
+  EditedModel().Set("tokenizer.ggml.bos_token_id", ~0U - 1).ExpectRefused("4294967294");
+}
+
+TEST(ModelTest, TheIdIsPrintableWhateverTheFileIsCalled) {
+  const std::string bytes = doubles::TinyModelBytes({});
+  auto file = GgufFile::Parse(std::as_bytes(std::span<const char>(bytes)));
+  ASSERT_TRUE(file.ok()) << file.status();
+  const auto model = Model::FromFile(*std::move(file), "\xff\n\xc3\xa9 x.gguf");
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ((*model)->identity().model_id.substr(0, 12), "____ x.gguf-");
+}
+
+TEST(ModelTest, RefusesTensorsThatAreAbsentOrMisshapen) {
+  EditedModel()
+      .Rename("blk.1.attn_k.weight", "blk.9.attn_k.weight")
+      .ExpectRefused("tensor blk.1.attn_k.weight is absent, expected shape [32, 16]");
+  EditedModel()
+      .Set("llama.feed_forward_length", 64U)
+      .ExpectRefused("blk.0.ffn_gate.weight: got shape [32, 48], expected [32, 64]");
+  EditedModel().Set("llama.block_count", 3U).ExpectRefused("blk.2.attn_norm.weight is absent");
+  EditedModel()
+      .Set("llama.block_count", 1U)
+      .ExpectRefused("not part of", absl::StatusCode::kUnimplemented);
+  EditedModel({.rope_factors = true})
+      .Set("llama.rope.dimension_count", 6U)
+      .ExpectRefused("rope_freqs.weight: got shape [4], expected [3]");
+}
+
+TEST(ModelTest, RefusesAVocabularyOfAnotherSizeThanTheEmbedding) {
+  GgufWriter writer = doubles::TinyModelWriter({.vocab_size = 300, .tied = true});
+  writer.Tensor("output.weight", {32, 299}, 0, std::string(299 * 32 * 4, '\0'));
+  const absl::Status status = LoadWriter(writer).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("got shape [32, 299], expected [32, 300]"));
+  EditedModel()
+      .Rename("tokenizer.ggml.tokens", "xokenizer.ggml.tokens")
+      .ExpectRefused("tokenizer.ggml.tokens is absent");
+}
+
+}  // namespace
+}  // namespace recycling::verifier

@@ -1,0 +1,168 @@
+#include "verifier/sampling/acceptance.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "tests/doubles/matchers.h"
+
+namespace recycling::verifier {
+namespace {
+
+using doubles::IsOk;
+using doubles::StatusIs;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr std::uint32_t kVocab = 10;
+constexpr TokenId kEos = 9;
+
+DraftTree Tree(std::initializer_list<std::pair<TokenId, std::int32_t>> nodes) {
+  DraftTree tree;
+  tree.base = 3;
+  for (const auto& [token, parent] : nodes) {
+    tree.tokens.push_back(token);
+    tree.parents.push_back(parent);
+  }
+  return tree;
+}
+
+// A model that thinks `choices[node]` at each node; other nodes must not be asked for.
+class AcceptPathTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<AcceptedPath> Accept(const DraftTree& tree, std::map<int, TokenId> choices,
+                                      const SamplingOptions& options = {}) {
+    const std::vector<TokenId> eos = {kEos};
+    const auto rules = SamplingRules::Create(options, eos, kVocab);
+    EXPECT_THAT(rules, IsOk());
+    std::map<int, std::vector<float>> rows;
+    for (const auto& [node, token] : choices) {
+      rows[node].assign(kVocab, 0);
+      rows[node][token] = 1;
+    }
+    const auto logits = [&rows](int node) -> std::span<const float> {
+      EXPECT_TRUE(rows.contains(node)) << "node " << node << " is not on the path";
+      return rows[node];
+    };
+    return AcceptPath(tree, {prompt_, generated_, {}}, *rules, logits, scratch_);
+  }
+
+  std::vector<TokenId> prompt_ = {4, 5};
+  std::vector<TokenId> generated_ = {1};
+  SamplerScratch scratch_;
+};
+
+TEST_F(AcceptPathTest, PlainStepGivesTheBonusAlone) {
+  const auto accepted = Accept(DraftTree::Root(3, 1), {{0, 7}});
+  ASSERT_THAT(accepted, IsOk());
+  EXPECT_THAT(accepted->tokens, ElementsAre(7));
+  EXPECT_THAT(accepted->nodes, IsEmpty());
+  EXPECT_FALSE(accepted->stopped);
+}
+
+TEST_F(AcceptPathTest, FollowsTheModelsChoicesToTheDeepestAgreement) {
+  const DraftTree tree = Tree({{1, -1}, {2, 0}, {3, 0}, {5, 1}, {5, 2}, {6, 2}, {8, 4}, {8, 5}});
+  auto accepted = Accept(tree, {{0, 3}, {2, 6}, {5, 8}, {7, 0}});
+  ASSERT_THAT(accepted, IsOk());
+  EXPECT_THAT(accepted->tokens, ElementsAre(3, 6, 8, 0));
+  EXPECT_THAT(accepted->nodes, ElementsAre(2, 5, 7));
+
+  accepted = Accept(tree, {{0, 2}, {1, 6}});
+  ASSERT_THAT(accepted, IsOk());
+  EXPECT_THAT(accepted->tokens, ElementsAre(2, 6));
+  EXPECT_THAT(accepted->nodes, ElementsAre(1));
+
+  accepted = Accept(tree, {{0, 7}});
+  ASSERT_THAT(accepted, IsOk());
+  EXPECT_THAT(accepted->tokens, ElementsAre(7));
+  EXPECT_THAT(accepted->nodes, IsEmpty());
+}
+
+TEST_F(AcceptPathTest, NothingFollowsAnEndOfSequenceInsideTheTree) {
+  const DraftTree tree = Tree({{1, -1}, {2, 0}, {kEos, 1}, {3, 2}});
+  auto accepted = Accept(tree, {{0, 2}, {1, kEos}});
+  ASSERT_THAT(accepted, IsOk());
+  EXPECT_THAT(accepted->tokens, ElementsAre(2, kEos));
+  EXPECT_THAT(accepted->nodes, ElementsAre(1));
+  EXPECT_TRUE(accepted->stopped);
+
+  SamplingOptions ignore;
+  ignore.ignore_eos = true;
+  accepted = Accept(tree, {{0, 2}, {1, kEos}, {2, 3}, {3, 3}}, ignore);
+  ASSERT_THAT(accepted, IsOk());
+  EXPECT_THAT(accepted->tokens, ElementsAre(2, kEos, 3, 3));
+  EXPECT_FALSE(accepted->stopped);
+}
+
+TEST_F(AcceptPathTest, StopTokenIdsStopLikeEndOfSequence) {
+  SamplingOptions options;
+  options.stop_token_ids = {2};
+  const auto accepted = Accept(Tree({{1, -1}, {2, 0}, {3, 1}}), {{0, 2}}, options);
+  ASSERT_THAT(accepted, IsOk());
+  EXPECT_THAT(accepted->tokens, ElementsAre(2));
+  EXPECT_THAT(accepted->nodes, IsEmpty());
+  EXPECT_TRUE(accepted->stopped);
+}
+
+TEST_F(AcceptPathTest, PenaltiesSeeTheNodesOwnPath) {
+  // The model repeats token 2 for ever; once it is on the path its logit of 1 sinks below 0.
+  SamplingOptions options;
+  options.presence_penalty = 2;
+  const DraftTree tree = Tree({{1, -1}, {2, 0}, {2, 1}});
+  auto accepted = Accept(tree, {{0, 2}, {1, 2}}, options);
+  ASSERT_THAT(accepted, IsOk());
+  EXPECT_THAT(accepted->tokens, ElementsAre(2, 0));
+
+  generated_ = {2};
+  accepted = Accept(tree, {{0, 2}}, options);
+  ASSERT_THAT(accepted, IsOk());
+  EXPECT_THAT(accepted->tokens, ElementsAre(0));
+}
+
+TEST_F(AcceptPathTest, MinTokensCountsTheNodesOwnPath) {
+  SamplingOptions options;
+  options.min_tokens = 3;  // one is out already
+  const DraftTree tree = Tree({{1, -1}, {0, 0}, {0, 1}});
+  const auto accepted = Accept(tree, {{0, kEos}, {1, kEos}, {2, kEos}}, options);
+  ASSERT_THAT(accepted, IsOk());
+  EXPECT_THAT(accepted->tokens, ElementsAre(0, 0, kEos));
+  EXPECT_TRUE(accepted->stopped);
+}
+
+TEST_F(AcceptPathTest, SamplingIsKeyedByAbsolutePosition) {
+  SamplingOptions options;
+  options.temperature = 1;
+  options.seed = 11;
+  const std::vector<float> flat(kVocab, 0);
+  const auto rules = *SamplingRules::Create(options, {}, kVocab);
+  const auto logits = [&](int) -> std::span<const float> { return flat; };
+  // Plain steps from the same place give what one deep tree gives.
+  std::vector<TokenId> plain = generated_;
+  while (plain.size() < 6) {
+    const auto base = static_cast<std::uint32_t>(prompt_.size() + plain.size());
+    const auto step = AcceptPath(DraftTree::Root(base, plain.back()), {prompt_, plain, {}}, rules,
+                                 logits, scratch_);
+    ASSERT_THAT(step, IsOk());
+    plain.push_back(step->tokens[0]);
+  }
+  DraftTree chain = Tree({{plain[0], -1}, {plain[1], 0}, {plain[2], 1}, {plain[3], 2}});
+  const auto accepted = AcceptPath(chain, {prompt_, generated_, {}}, rules, logits, scratch_);
+  ASSERT_THAT(accepted, IsOk());
+  EXPECT_THAT(accepted->tokens, ElementsAre(plain[1], plain[2], plain[3], plain[4]));
+}
+
+TEST_F(AcceptPathTest, LogitsThatAreNotFiniteAreInternal) {
+  const auto rules = *SamplingRules::Create({}, {}, kVocab);
+  std::vector<float> row(kVocab, std::numeric_limits<float>::quiet_NaN());
+  const auto logits = [&](int) -> std::span<const float> { return row; };
+  const auto accepted =
+      AcceptPath(DraftTree::Root(3, 1), {prompt_, generated_, {}}, rules, logits, scratch_);
+  EXPECT_THAT(accepted, StatusIs(absl::StatusCode::kInternal));
+}
+
+}  // namespace
+}  // namespace recycling::verifier

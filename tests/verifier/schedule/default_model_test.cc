@@ -1,0 +1,22 @@
+// The project's own goldens: the default model, computed by deploy/model/reference.py in float64.
+#include <gtest/gtest.h>
+
+#include "tests/verifier/forward/golden_check.h"
+
+namespace recycling::verifier {
+namespace {
+
+TEST(DefaultModelTest, ComputesTheLogitsOfItsGoldens) {
+  const auto goldens = ReadGoldens(SourceDir() / "tests/goldens/default", "");
+  ASSERT_FALSE(goldens.empty());
+  for (const InstructionSet set : SupportedInstructionSets()) {
+    SCOPED_TRACE(std::string(Name(set)));
+    const Checked checked =
+        CheckGoldens(goldens, SourceDir() / "deploy/model/default.q8_0.gguf", set);
+    EXPECT_EQ(checked.logits, static_cast<int>(goldens.size()));
+    EXPECT_GE(checked.greedy, 1);
+  }
+}
+
+}  // namespace
+}  // namespace recycling::verifier

@@ -1,0 +1,64 @@
+#include "verifier/schedule/other_load.h"
+
+#include <gtest/gtest.h>
+
+namespace recycling::verifier {
+namespace {
+
+constexpr absl::Duration kPass = absl::Milliseconds(1);
+
+// Passes of sequences that are looked at through the mean of one of them.
+class OtherLoadTest : public ::testing::Test {
+ protected:
+  // A pass of `rows` rows that gave `tokens` tokens, without the sequence.
+  StepWork Others(int rows, double tokens) {
+    const StepWork pass = {.rows = rows, .tokens = tokens, .took = kPass};
+    all_.Add(pass);
+    return pass;
+  }
+  // One with it, in which it has three rows and is given two tokens.
+  void Shared(int other_rows, double other_tokens) {
+    const StepWork pass = Others(other_rows + 3, other_tokens + 2);
+    mean_.Add(pass, 3, 2, all_);
+  }
+  void Expect(double rows, double tokens, absl::Duration passes, double near = 1e-9) {
+    EXPECT_NEAR(mean_.value().rows, rows, near);
+    EXPECT_NEAR(mean_.value().tokens, tokens, near);
+    EXPECT_NEAR(absl::FDivDuration(mean_.value().passes, kPass), absl::FDivDuration(passes, kPass),
+                near);
+  }
+
+  StepWork all_;
+  OtherLoadMean mean_;
+};
+
+TEST_F(OtherLoadTest, ALoneSequenceHasNoOthers) {
+  for (int i = 0; i < 5; ++i) Shared(0, 0);
+  Expect(0, 0, absl::ZeroDuration());
+}
+
+TEST_F(OtherLoadTest, WhatWasBeforeItsFirstPassIsNotItsLoad) {
+  Others(100, 70);
+  Shared(4, 5);
+  Expect(4, 5, absl::ZeroDuration());
+}
+
+TEST_F(OtherLoadTest, CountsNeighboursInItsPassesAndPassesInBetween) {
+  for (int i = 0; i < 100; ++i) {
+    Shared(4, 5);
+    Others(8, 3);
+    Others(9, 1);
+  }
+  Expect(4, 9, 2 * kPass, 1e-3);
+}
+
+TEST_F(OtherLoadTest, FollowsWhoComesAndGoes) {
+  for (int i = 0; i < 50; ++i) Shared(0, 0);
+  for (int i = 0; i < 30; ++i) Shared(10, 10);
+  Expect(10, 10, absl::ZeroDuration(), 0.3);
+  for (int i = 0; i < 30; ++i) Shared(0, 0);
+  Expect(0, 0, absl::ZeroDuration(), 0.3);
+}
+
+}  // namespace
+}  // namespace recycling::verifier

@@ -1,0 +1,104 @@
+#include "verifier/schedule/pass_gather.h"
+
+#include <gtest/gtest.h>
+
+namespace recycling::verifier {
+namespace {
+
+absl::Duration Us(double micros) { return absl::Microseconds(micros); }
+constexpr absl::Duration kPlain = absl::Microseconds(1000);  // waits at most 500
+
+class PassGatherTest : public ::testing::Test {
+ protected:
+  // `id` comes back `took` after an answer, a few times; the last answer is at now_.
+  void Learn(const int& id, absl::Duration took) {
+    for (int i = 0; i < 20; ++i) {
+      gather_.Answered(&id, now_);
+      now_ += took;
+      gather_.Arrived(&id, now_);
+    }
+  }
+  absl::Duration Wait() const { return gather_.StartAt(now_, now_, kPlain) - now_; }
+
+  absl::Duration now_;
+  PassGather gather_;
+  const int a_ = 0, b_ = 0, c_ = 0;
+};
+
+TEST_F(PassGatherTest, NobodyIsExpectedNobodyIsWaitedFor) {
+  EXPECT_EQ(Wait(), Us(0));
+  Learn(a_, Us(100));
+  EXPECT_EQ(Wait(), Us(0)) << "it is here";
+  EXPECT_EQ(gather_.Expected(now_), 0);
+}
+
+TEST_F(PassGatherTest, WaitsForWhoIsOnTheWay) {
+  Learn(a_, Us(100));
+  Learn(b_, Us(200));
+  gather_.Answered(&a_, now_);
+  EXPECT_EQ(Wait(), Us(125));
+  gather_.Answered(&b_, now_);
+  EXPECT_EQ(Wait(), Us(250)) << "the later one";
+  EXPECT_EQ(gather_.Expected(now_), 2);
+  gather_.Arrived(&b_, now_);
+  EXPECT_EQ(Wait(), Us(125));
+  gather_.Arrived(&a_, now_);
+  EXPECT_EQ(Wait(), Us(0));
+}
+
+TEST_F(PassGatherTest, NeverWaitsForWhoComesTooLate) {
+  Learn(a_, Us(401));
+  gather_.Answered(&a_, now_);
+  EXPECT_EQ(Wait(), Us(0));
+  EXPECT_EQ(gather_.Expected(now_), 1) << "but its step leaves no room for a long prompt";
+  Learn(b_, Us(399));
+  gather_.Answered(&b_, now_);
+  EXPECT_EQ(Wait(), Us(1.25 * 399));
+}
+
+TEST_F(PassGatherTest, DoesNotWaitForWhoDoesNotCome) {
+  Learn(a_, Us(100));
+  gather_.Answered(&a_, now_);
+  const absl::Duration ready = now_;
+  now_ += Us(126);
+  EXPECT_EQ(gather_.StartAt(ready, now_, kPlain), ready);
+  EXPECT_EQ(gather_.Expected(now_), 1);
+  now_ += Us(80);
+  EXPECT_EQ(gather_.Expected(now_), 0);
+}
+
+TEST_F(PassGatherTest, ForgetsWhoLeaves) {
+  Learn(a_, Us(100));
+  gather_.Answered(&a_, now_);
+  gather_.Left(&a_);
+  EXPECT_EQ(Wait(), Us(0));
+  EXPECT_EQ(gather_.Expected(now_), 0);
+  gather_.Arrived(&a_, now_);  // of no meaning
+  EXPECT_EQ(Wait(), Us(0));
+}
+
+TEST_F(PassGatherTest, WhoIsNewIsTakenToBeLikeTheOthers) {
+  gather_.Answered(&c_, now_);
+  EXPECT_EQ(Wait(), Us(0)) << "nothing is known yet";
+  Learn(a_, Us(100));
+  gather_.Answered(&c_, now_);
+  EXPECT_EQ(Wait(), Us(125));
+}
+
+TEST_F(PassGatherTest, WithoutACostThereIsNoWait) {
+  Learn(a_, Us(100));
+  gather_.Answered(&a_, now_);
+  EXPECT_EQ(gather_.StartAt(now_, now_, absl::ZeroDuration()), now_);
+}
+
+TEST_F(PassGatherTest, AHiccupMovesTheMeanLittle) {
+  Learn(a_, Us(100));
+  gather_.Answered(&a_, now_);
+  now_ += absl::Seconds(10);
+  gather_.Arrived(&a_, now_);
+  gather_.Answered(&a_, now_);
+  EXPECT_LE(Wait(), Us(1.25 * 138));
+}
+
+}  // namespace
+}  // namespace recycling::verifier

@@ -1,0 +1,347 @@
+#include "verifier/forward/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "common/base/status_macros.h"
+
+namespace recycling::verifier {
+namespace {
+
+constexpr std::size_t kTileQueries = 256;  // most of a tile, unless one row has more
+constexpr std::size_t kSplitQueries = 32;  // most of a tile whose chunks are done side by side
+constexpr std::size_t kLanes = 16;
+
+// Whole cache lines of floats.
+constexpr std::size_t Lines(std::size_t floats) { return (floats + kLanes - 1) / kLanes * kLanes; }
+
+constexpr std::size_t Blocks(std::size_t rows) { return (rows + kKvBlockRows - 1) / kKvBlockRows; }
+
+}  // namespace
+
+Attention::Attention(const ModelConfig& config, ThreadPool& pool, InstructionSet set)
+    : config_(config),
+      pool_(pool),
+      kernels_(VectorKernelsFor(set)),
+      heads_(config.heads_per_group()),
+      value_vectors_((config.value_length + kLanes - 1) / kLanes),
+      state_floats_(AttentionState::Floats(value_vectors_)) {}
+
+absl::Status Attention::Prepare(const Step& step) {
+  const std::size_t most_rows = std::max<std::size_t>(1, kTileQueries / heads_);
+  tiles_.clear();
+  std::size_t tile_rows = 0;
+  fresh_rows_ = 0;
+  for (std::size_t s = 0; s < step.segments.size(); ++s) {
+    const StepSegment& segment = step.segments[s];
+    for (std::size_t r = 0; r < segment.rows; r += most_rows) {
+      tiles_.push_back({s, segment.first_row + r, std::min(most_rows, segment.rows - r)});
+      tile_rows = std::max(tile_rows, tiles_.back().rows);
+    }
+    const std::size_t first_block = segment.first_row / kKvBlockRows;
+    const std::size_t blocks = Blocks(segment.first_row + segment.rows) - first_block;
+    fresh_rows_ = std::max(fresh_rows_, blocks * kKvBlockRows);
+  }
+  one_tile_ = tiles_.size() == 1;
+  tile_queries_ = tile_rows * heads_;
+  run_starts_.resize(step.rows());
+  for (std::size_t r = 0; r < step.rows(); ++r) {
+    const bool follows = r > 0 && step.parents[r] == static_cast<std::int32_t>(r) - 1;
+    run_starts_[r] = follows ? run_starts_[r - 1] : static_cast<std::uint32_t>(r);
+  }
+  PlanSplit(step);
+  return ReserveScratch();
+}
+
+// With few tasks and a long prefix, chunks get tasks of their own.
+void Attention::PlanSplit(const Step& step) {
+  chunks_.clear();
+  first_chunk_.assign(tiles_.size(), 0);
+  const bool few = tiles_.size() * config_.kv_heads < 4 * pool_.threads();
+  if (pool_.threads() == 1 || !few || tile_queries_ > kSplitQueries) return;
+  for (std::size_t t = 0; t < tiles_.size(); ++t) {
+    first_chunk_[t] = chunks_.size();
+    const std::size_t blocks = step.segments[tiles_[t].segment].prefix / kKvBlockRows;
+    for (std::size_t c = 0; c < blocks / kChunkBlocks; ++c) chunks_.push_back({t, c});
+  }
+}
+
+absl::Status Attention::ReserveScratch() {
+  const std::size_t padded = value_vectors_ * kLanes;
+  scratch_floats_ = Lines(tile_queries_ * config_.key_length) +  // queries
+                    config_.key_length * kKvBlockRows +          // keys
+                    padded * kKvBlockRows +                      // values
+                    tile_queries_ * kKvBlockRows +               // scores
+                    tile_queries_ * fresh_rows_ +                // fresh_scores
+                    fresh_rows_ * padded +                       // fresh_values
+                    2 * tile_queries_ * state_floats_;           // current, total
+  const std::size_t threads = pool_.threads();
+  RETURN_IF_ERROR(scratch_.Reserve(threads * scratch_floats_, "attention"));
+  RETURN_IF_ERROR(value_rows_.Reserve(threads * kKvBlockRows, "attention"));
+  RETURN_IF_ERROR(runs_.Reserve(threads * fresh_rows_, "attention"));
+  return chunk_states_.Reserve(chunks_.size() * config_.kv_heads * kSplitQueries * state_floats_,
+                               "attention");
+}
+
+Attention::Scratch Attention::ScratchOf(std::size_t worker) {
+  float* at = scratch_.data() + worker * scratch_floats_;
+  const auto take = [&at](std::size_t floats) {
+    float* const taken = at;
+    at += floats;
+    return taken;
+  };
+  const std::size_t padded = value_vectors_ * kLanes;
+  Scratch scratch;
+  scratch.queries = take(Lines(tile_queries_ * config_.key_length));
+  scratch.keys = take(config_.key_length * kKvBlockRows);
+  scratch.values = take(padded * kKvBlockRows);
+  scratch.scores = take(tile_queries_ * kKvBlockRows);
+  scratch.fresh_scores = take(tile_queries_ * fresh_rows_);
+  scratch.fresh_values = take(fresh_rows_ * padded);
+  scratch.current = take(tile_queries_ * state_floats_);
+  scratch.total = take(tile_queries_ * state_floats_);
+  scratch.value_rows = value_rows_.data() + worker * kKvBlockRows;
+  scratch.runs = runs_.data() + worker * fresh_rows_;
+  return scratch;
+}
+
+void Attention::operator()(const Step& step, std::size_t layer, const Rope& rope,
+                           const float* query, float* key, const float* value, KvRows& fresh,
+                           float* out) {
+  const Call call = {step, layer, rope, query, key, value, fresh, out};
+  kv_type_ = fresh.layout().type;
+  const std::size_t kv_heads = config_.kv_heads;
+  if (!one_tile_) {  // else its tasks store what they are about to read
+    pool_.Run(step.segments.size() * kv_heads, [&](std::size_t task, std::size_t) {
+      StoreFresh(call, task / kv_heads, task % kv_heads);
+    });
+  }
+  if (!chunks_.empty()) {
+    pool_.Run(chunks_.size() * kv_heads, [&](std::size_t task, std::size_t worker) {
+      Scratch scratch = ScratchOf(worker);
+      RunChunk(call, task / kv_heads, task % kv_heads, scratch);
+    });
+  }
+  pool_.Run(tiles_.size() * kv_heads, [&](std::size_t task, std::size_t worker) {
+    Scratch scratch = ScratchOf(worker);
+    const std::size_t tile = task / kv_heads;
+    const std::size_t head = task % kv_heads;
+    if (one_tile_) StoreFresh(call, tiles_[tile].segment, head);
+    RunTile(call, tile, head, scratch);
+  });
+}
+
+void Attention::StoreFresh(const Call& call, std::size_t segment, std::size_t head) const {
+  const StepSegment& s = call.step.segments[segment];
+  for (std::size_t row = s.first_row; row < s.first_row + s.rows; ++row) {
+    const std::size_t at = row * config_.kv_heads + head;
+    float* const key = call.key + at * config_.key_length;
+    call.rope.Turn(row, 1, config_.key_length, key);
+    call.fresh.Store(kernels_, call.layer, head, row, key, call.value + at * config_.value_length);
+  }
+}
+
+void Attention::PackQueries(const Call& call, const Tile& tile, std::size_t head,
+                            float* queries) const {
+  const std::size_t length = config_.key_length;
+  const float scale = 1.0F / std::sqrt(static_cast<float>(length));
+  for (std::size_t r = 0; r < tile.rows; ++r) {
+    float* const to = queries + r * heads_ * length;
+    const std::size_t from = (tile.first_row + r) * config_.heads + head * heads_;
+    std::memcpy(to, call.query + from * length, heads_ * length * sizeof(float));
+    call.rope.Turn(tile.first_row + r, heads_, length, to);
+    for (std::size_t i = 0; i < heads_ * length; ++i) to[i] *= scale;
+  }
+}
+
+void Attention::RunChunk(const Call& call, std::size_t chunk, std::size_t head, Scratch& scratch) {
+  const Tile& tile = tiles_[chunks_[chunk].tile];
+  float* const states = ChunkStates(chunk, head);
+  PackQueries(call, tile, head, scratch.queries);
+  Clear(tile.rows * heads_, states);
+  const std::size_t begin = chunks_[chunk].index * kChunkBlocks;
+  AddPrefix(call, tile, head, begin, begin + kChunkBlocks, scratch, states);
+}
+
+void Attention::RunTile(const Call& call, std::size_t tile_index, std::size_t head,
+                        Scratch& scratch) {
+  const Tile& tile = tiles_[tile_index];
+  const std::size_t queries = tile.rows * heads_;
+  const std::size_t blocks = call.step.segments[tile.segment].prefix / kKvBlockRows;
+  const std::size_t chunks = blocks / kChunkBlocks;
+  PackQueries(call, tile, head, scratch.queries);
+  Clear(queries, scratch.total);
+  for (std::size_t c = 0; c < chunks; ++c) {
+    float* states = scratch.current;
+    if (chunks_.empty()) {
+      Clear(queries, states);
+      AddPrefix(call, tile, head, c * kChunkBlocks, (c + 1) * kChunkBlocks, scratch, states);
+    } else {
+      states = ChunkStates(first_chunk_[tile_index] + c, head);
+    }
+    MergeChunk(queries, states, scratch.total);
+  }
+  Clear(queries, scratch.current);
+  AddPrefix(call, tile, head, chunks * kChunkBlocks, blocks, scratch, scratch.current);
+  AddTail(call, tile, head, scratch);
+  for (std::size_t q = 0; q < queries; ++q) {
+    const std::size_t row = tile.first_row + q / heads_;
+    const std::size_t out = row * config_.heads + head * heads_ + q % heads_;
+    kernels_.finish(scratch.total + q * state_floats_, config_.value_length,
+                    call.out + out * config_.value_length);
+  }
+}
+
+void Attention::AddPrefix(const Call& call, const Tile& tile, std::size_t head, std::size_t begin,
+                          std::size_t end, Scratch& scratch, float* states) const {
+  const KvSequence& kv = *call.step.segments[tile.segment].kv;
+  const std::size_t queries = tile.rows * heads_;
+  for (std::size_t block = begin; block < end; ++block) {
+    const float* const keys = LoadKeys(kv.Keys(call.layer, head, block), scratch.keys);
+    kernels_.scores(scratch.queries, queries, config_.key_length, keys, scratch.scores,
+                    kKvBlockRows);
+    const float* const values =
+        LoadValues(kv.Values(call.layer, head, block), kKvBlockRows, scratch.values);
+    for (std::size_t p = 0; p < kKvBlockRows; ++p) {
+      scratch.value_rows[p] = values + p * value_vectors_ * kLanes;
+    }
+    kernels_.attend(scratch.scores, kKvBlockRows, queries, scratch.value_rows, kKvBlockRows,
+                    value_vectors_, states, state_floats_);
+  }
+}
+
+// What follows the prefix's full blocks: the rest of the prefix and the rows of the pass. All rows
+// of the segment up to the tile's last are scored, whichever of them a query attends to.
+void Attention::AddTail(const Call& call, const Tile& tile, std::size_t head,
+                        Scratch& scratch) const {
+  const StepSegment& segment = call.step.segments[tile.segment];
+  const std::size_t queries = tile.rows * heads_;
+  const std::size_t padded = value_vectors_ * kLanes;
+  const std::size_t block = segment.prefix / kKvBlockRows;
+  if (const std::size_t rest = segment.prefix % kKvBlockRows; rest > 0) {
+    const float* keys = LoadKeys(segment.kv->Keys(call.layer, head, block), scratch.keys);
+    kernels_.scores(scratch.queries, queries, config_.key_length, keys, scratch.scores,
+                    kKvBlockRows);
+    const float* values =
+        LoadValues(segment.kv->Values(call.layer, head, block), rest, scratch.values);
+    if (values != scratch.values) {
+      std::memcpy(scratch.values, values, rest * padded * sizeof(float));
+    }
+  }
+  const std::size_t first = segment.first_row / kKvBlockRows;
+  const std::size_t end = Blocks(tile.first_row + tile.rows);
+  for (std::size_t b = first; b < end; ++b) {
+    const float* keys = LoadKeys(call.fresh.Keys(call.layer, head, b), scratch.keys);
+    const std::size_t at = (b - first) * kKvBlockRows;
+    kernels_.scores(scratch.queries, queries, config_.key_length, keys, scratch.fresh_scores + at,
+                    fresh_rows_);
+    float* const to = scratch.fresh_values + at * padded;
+    const std::size_t rows = std::min(tile.first_row + tile.rows - b * kKvBlockRows, kKvBlockRows);
+    const float* values = LoadValues(call.fresh.Values(call.layer, head, b), rows, to);
+    if (values != to) std::memcpy(to, values, rows * padded * sizeof(float));
+  }
+  for (std::size_t r = 0; r < tile.rows; ++r) AddTailOfRow(call, tile, r, first, scratch);
+}
+
+// `row` is in the tile, `first_block` the first of the segment's blocks in `fresh`.
+void Attention::AddTailOfRow(const Call& call, const Tile& tile, std::size_t row,
+                             std::size_t first_block, const Scratch& scratch) const {
+  const Step& step = call.step;
+  const std::size_t prefix = step.segments[tile.segment].prefix;
+  const std::size_t padded = value_vectors_ * kLanes;
+  const std::size_t first_fresh = first_block * kKvBlockRows;
+  // The path, from the row up, as runs of rows that follow each other: their last rows.
+  std::size_t runs = 0;
+  for (auto at = static_cast<std::int32_t>(tile.first_row + row); at >= 0;
+       at = step.parents[run_starts_[static_cast<std::size_t>(at)]]) {
+    scratch.runs[runs++] = static_cast<std::uint32_t>(at);
+  }
+  float* const current = scratch.current + row * heads_ * state_floats_;
+  float* const total = scratch.total + row * heads_ * state_floats_;
+  const float* const fresh_scores = scratch.fresh_scores + row * heads_ * fresh_rows_;
+  float* const scores = scratch.scores + row * heads_ * kKvBlockRows;  // the prefix's are there
+
+  const std::size_t end = step.positions[tile.first_row + row] + std::size_t{1};
+  std::size_t run_row = run_starts_[scratch.runs[runs - 1]];  // next of the path
+  for (std::size_t begin = prefix / kKvBlockRows * kKvBlockRows; begin < end;
+       begin += kKvBlockRows) {
+    const std::size_t count = std::min(kKvBlockRows, end - begin);
+    std::size_t p = begin < prefix ? prefix - begin : 0;
+    for (std::size_t i = 0; i < p; ++i) scratch.value_rows[i] = scratch.values + i * padded;
+    while (p < count) {
+      const std::size_t last = scratch.runs[runs - 1];
+      const std::size_t taken = std::min(last + 1 - run_row, count - p);
+      const std::size_t from = run_row - first_fresh;
+      for (std::size_t h = 0; h < heads_; ++h) {
+        std::memcpy(scores + h * kKvBlockRows + p, fresh_scores + h * fresh_rows_ + from,
+                    taken * sizeof(float));
+      }
+      for (std::size_t i = 0; i < taken; ++i) {
+        scratch.value_rows[p + i] = scratch.fresh_values + (from + i) * padded;
+      }
+      p += taken;
+      run_row += taken;
+      if (run_row > last && --runs > 0) run_row = run_starts_[scratch.runs[runs - 1]];
+    }
+    kernels_.attend(scores, kKvBlockRows, heads_, scratch.value_rows, count, value_vectors_,
+                    current, state_floats_);
+    if ((begin / kKvBlockRows + 1) % kChunkBlocks == 0) {
+      MergeChunk(heads_, current, total);
+      Clear(heads_, current);
+    }
+  }
+  if (Blocks(end) % kChunkBlocks != 0) MergeChunk(heads_, current, total);
+}
+
+const float* Attention::LoadKeys(const std::byte* keys, float* scratch) const {
+  if (kv_type_ == KvType::kF32) return reinterpret_cast<const float*>(keys);
+  kernels_.from_half(reinterpret_cast<const std::uint16_t*>(keys),
+                     config_.key_length * kKvBlockRows, scratch);
+  return scratch;
+}
+
+const float* Attention::LoadValues(const std::byte* values, std::size_t rows,
+                                   float* scratch) const {
+  const std::size_t length = config_.value_length;
+  const std::size_t padded = value_vectors_ * kLanes;
+  if (kv_type_ == KvType::kF32) {
+    const auto* floats = reinterpret_cast<const float*>(values);
+    if (padded == length) return floats;
+    for (std::size_t r = 0; r < rows; ++r) {
+      std::memcpy(scratch + r * padded, floats + r * length, length * sizeof(float));
+      std::fill_n(scratch + r * padded + length, padded - length, 0.0F);
+    }
+    return scratch;
+  }
+  const auto* halves = reinterpret_cast<const std::uint16_t*>(values);
+  if (padded == length) {
+    kernels_.from_half(halves, rows * length, scratch);
+    return scratch;
+  }
+  for (std::size_t r = 0; r < rows; ++r) {
+    kernels_.from_half(halves + r * length, length, scratch + r * padded);
+    std::fill_n(scratch + r * padded + length, padded - length, 0.0F);
+  }
+  return scratch;
+}
+
+void Attention::Clear(std::size_t queries, float* states) const {
+  std::fill_n(states, queries * state_floats_, 0.0F);
+  for (std::size_t q = 0; q < queries; ++q) {
+    states[q * state_floats_ + AttentionState::kMaximum] = -std::numeric_limits<float>::infinity();
+  }
+}
+
+void Attention::MergeChunk(std::size_t queries, float* current, float* total) const {
+  for (std::size_t q = 0; q < queries; ++q) {
+    kernels_.merge(current + q * state_floats_, value_vectors_, total + q * state_floats_);
+  }
+}
+
+float* Attention::ChunkStates(std::size_t chunk, std::size_t head) {
+  return chunk_states_.data() + (chunk * config_.kv_heads + head) * kSplitQueries * state_floats_;
+}
+
+}  // namespace recycling::verifier

@@ -1,0 +1,64 @@
+// The rows of one pass, checked and laid out.
+#ifndef RECYCLING_VERIFIER_FORWARD_STEP_H_
+#define RECYCLING_VERIFIER_FORWARD_STEP_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/decoding/token_id.h"
+#include "verifier/kv/kv_cache.h"
+
+namespace recycling::verifier {
+
+// Consecutive rows of one sequence in a pass. Row r sits at absolute position length + depth(r),
+// where length is the number of positions the sequence has in the cache and depth counts ancestors
+// among the rows. A chain (parents -1, 0, 1 and so on) is a prefill chunk; a tree has its root
+// first, with parent -1.
+struct Segment {
+  KvSequence* kv = nullptr;
+  std::span<const TokenId> tokens;  // [rows]
+  // [rows]; -1: follows the cached prefix; else less than its own index
+  std::span<const std::int32_t> parents;
+  std::span<const int> logit_rows;  // rows whose logits are wanted, ascending; may be empty
+};
+
+// A segment in the pass.
+struct StepSegment {
+  KvSequence* kv = nullptr;
+  std::uint32_t prefix = 0;   // positions in the cache
+  std::size_t first_row = 0;  // in the pass
+  std::size_t rows = 0;
+  bool committed = false;
+};
+
+// What Forward and Commit need to know of a pass.
+struct Step {
+  std::vector<StepSegment> segments;
+  std::vector<TokenId> tokens;           // [rows]
+  std::vector<std::int32_t> parents;     // [rows]; rows of the pass, -1: none
+  std::vector<std::uint32_t> positions;  // [rows]; absolute
+  std::vector<std::size_t> logit_rows;   // rows of the pass
+  std::uint32_t max_positions = 0;       // largest position + 1
+
+  std::size_t rows() const { return tokens.size(); }
+  // Without segments and rows; keeps the memory.
+  void Clear();
+};
+
+struct StepLimits {
+  std::size_t max_rows = 0;
+  std::uint32_t vocab_size = 0;
+  std::uint32_t context_length = 0;
+  KvLayout layout;
+};
+
+// Lays out `segments` in `step`, whose memory is used again. InvalidArgument, saying what, got and
+// expected, if a segment is not as Segment says or a limit is passed; the step is clear then.
+absl::Status LayOut(std::span<const Segment> segments, const StepLimits& limits, Step& step);
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_FORWARD_STEP_H_

@@ -1,0 +1,273 @@
+#include "verifier/forward/transformer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "verifier/forward/attention.h"
+#include "verifier/forward/rope.h"
+#include "verifier/kernels/buffer.h"
+#include "verifier/kernels/dequantize.h"
+#include "verifier/kernels/matmul.h"
+#include "verifier/kernels/thread_pool.h"
+#include "verifier/model/packed_weights.h"
+#include "verifier/model/sha256.h"
+
+namespace recycling::verifier {
+namespace {
+
+// Changes whenever the bits of a logit may change for the same file, kernel and key-value type.
+constexpr int kArithmeticVersion = 3;
+
+// What a pass computes on its way. Reserved once for the largest pass, logits as they are asked
+// for.
+struct Activations {
+  absl::Status Reserve(const ModelConfig& c, std::size_t rows) {
+    RETURN_IF_ERROR(residual.Reserve(rows * c.hidden_size, "activations"));
+    RETURN_IF_ERROR(query.Reserve(rows * c.heads * c.key_length, "activations"));
+    RETURN_IF_ERROR(key.Reserve(rows * c.kv_heads * c.key_length, "activations"));
+    RETURN_IF_ERROR(value.Reserve(rows * c.kv_heads * c.value_length, "activations"));
+    RETURN_IF_ERROR(attended.Reserve(rows * c.heads * c.value_length, "activations"));
+    RETURN_IF_ERROR(gate.Reserve(rows * c.feed_forward, "activations"));
+    return up.Reserve(rows * c.feed_forward, "activations");
+  }
+
+  Buffer<float> residual;  // [rows, hidden_size]
+  Buffer<float> query;     // [rows, heads, key_length]
+  Buffer<float> key;       // [rows, kv_heads, key_length]
+  Buffer<float> value;     // [rows, kv_heads, value_length]
+  Buffer<float> attended;  // [rows, heads, value_length]
+  Buffer<float> gate;      // [rows, feed_forward]
+  Buffer<float> up;        // [rows, feed_forward]
+  Buffer<float> logits;    // [logit rows, vocab_size]
+};
+
+class CpuTransformer final : public Transformer {
+ public:
+  CpuTransformer(std::shared_ptr<const Model> model, const TransformerOptions& options)
+      : model_(std::move(model)),
+        limits_({.max_rows = static_cast<std::size_t>(options.max_rows),
+                 .vocab_size = model_->config().vocab_size,
+                 .context_length = options.context_length != 0 ? options.context_length
+                                                               : model_->config().context_length,
+                 .layout = KvLayout::Of(model_->config(), options.kv_type)}),
+        pool_(options.threads),
+        instruction_set_(options.instruction_set),
+        matmul_kernel_(options.matmul_kernel != nullptr ? *options.matmul_kernel
+                                                        : MatMulKernel::For(instruction_set_)),
+        kernels_(VectorKernelsFor(instruction_set_)),
+        matmul_(matmul_kernel_, kernels_, pool_),
+        attention_(model_->config(), pool_, instruction_set_),
+        rope_(model_->config(), model_->weights().rope_factors, kernels_) {}
+
+  // Packs the weights and takes the memory of a pass.
+  absl::Status Prepare(const PackingProgress& progress) {
+    ASSIGN_OR_RETURN(weights_, PackedWeights::Pack(*model_, matmul_kernel_, pool_, progress));
+    const ModelConfig& c = model_->config();
+    const std::size_t attended = std::size_t{c.heads} * c.value_length;
+    RETURN_IF_ERROR(matmul_.Reserve(
+        limits_.max_rows, std::max<std::size_t>({c.hidden_size, c.feed_forward, attended})));
+    RETURN_IF_ERROR(rope_.Reserve(limits_.max_rows));
+    RETURN_IF_ERROR(fresh_.Reserve(limits_.layout, limits_.max_rows));
+    return act_.Reserve(c, limits_.max_rows);
+  }
+
+  absl::Status Forward(std::span<const Segment> segments,
+                       const std::atomic<bool>* cancelled) override;
+  absl::Status Commit(int segment, std::span<const int> path) override;
+
+  std::span<const float> logits(int row) const override {
+    return {act_.logits.data() + static_cast<std::size_t>(row) * limits_.vocab_size,
+            limits_.vocab_size};
+  }
+  void Share(std::size_t tasks, absl::FunctionRef<void(std::size_t task)> run) override {
+    pool_.Run(tasks, [&](std::size_t task, std::size_t) { run(task); });
+  }
+  const Model& model() const override { return *model_; }
+  std::uint32_t context_length() const override { return limits_.context_length; }
+  std::size_t weight_bytes() const override { return weights_->bytes(); }
+  std::string kernel() const override { return std::string(matmul_kernel_.name()); }
+  std::string numerics_id() const override;
+
+ private:
+  void Embed();
+  void AttentionBlock(std::size_t layer);
+  void FeedForwardBlock(std::size_t layer);
+  void Output();
+
+  // The input of the products with `weights` that follow: rows of [rows, hidden_size], normalized.
+  void SetNormedInput(const std::vector<float>& norm, const float* rows, std::size_t count,
+                      std::initializer_list<const PackedMatrix*> weights);
+  // The same, of rows as they are.
+  void SetInput(const float* rows, const PackedMatrix& weights);
+
+  const std::shared_ptr<const Model> model_;
+  const StepLimits limits_;
+  ThreadPool pool_;
+  const InstructionSet instruction_set_;
+  const MatMulKernel& matmul_kernel_;
+  const VectorKernels& kernels_;
+  MatMul matmul_;
+  std::unique_ptr<const PackedWeights> weights_;
+  Attention attention_;
+  Rope rope_;
+  Activations act_;
+  KvRows fresh_;  // keys and values of the pass's rows
+  Step step_;     // the pass
+  std::vector<int> commit_rows_;
+};
+
+absl::Status CpuTransformer::Forward(std::span<const Segment> segments,
+                                     const std::atomic<bool>* cancelled) {
+  RETURN_IF_ERROR(LayOut(segments, limits_, step_));
+  absl::Status room = attention_.Prepare(step_);
+  room.Update(act_.logits.Reserve(step_.logit_rows.size() * limits_.vocab_size, "logits"));
+  if (!room.ok()) {
+    step_.Clear();
+    return room;
+  }
+
+  rope_.SetPositions(step_.positions);
+  Embed();
+  for (std::size_t layer = 0; layer < model_->weights().layers.size(); ++layer) {
+    if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed)) {
+      step_.Clear();
+      return absl::CancelledError("pass: cancelled");
+    }
+    AttentionBlock(layer);
+    FeedForwardBlock(layer);
+  }
+  Output();
+  return absl::OkStatus();
+}
+
+void CpuTransformer::Embed() {
+  const Matrix& embedding = model_->weights().embedding;
+  for (std::size_t r = 0; r < step_.rows(); ++r) {
+    DequantizeRow(embedding.type, embedding.Row(step_.tokens[r]), embedding.columns,
+                  act_.residual.data() + r * embedding.columns);
+  }
+}
+
+// residual += W_o attention(rope(W_q x), rope(W_k x), W_v x), x = norm(residual)
+void CpuTransformer::AttentionBlock(std::size_t layer) {
+  const PackedWeights::Layer& w = weights_->layer(layer);
+  SetNormedInput(model_->weights().layers[layer].attention_norm, act_.residual.data(), step_.rows(),
+                 {&w.query, &w.key, &w.value});
+  matmul_.Multiply(
+      {{&w.query, act_.query.data()}, {&w.key, act_.key.data()}, {&w.value, act_.value.data()}});
+  attention_(step_, layer, rope_, act_.query.data(), act_.key.data(), act_.value.data(), fresh_,
+             act_.attended.data());
+  SetInput(act_.attended.data(), w.attention_output);
+  matmul_.MultiplyAdd(w.attention_output, act_.residual.data());
+}
+
+// residual += W_down (silu(W_gate x) * W_up x), x = norm(residual)
+void CpuTransformer::FeedForwardBlock(std::size_t layer) {
+  const PackedWeights::Layer& w = weights_->layer(layer);
+  SetNormedInput(model_->weights().layers[layer].feed_forward_norm, act_.residual.data(),
+                 step_.rows(), {&w.gate, &w.up});
+  matmul_.MultiplyGated(w.gate, w.up, act_.gate.data(), act_.up.data());
+  SetInput(act_.gate.data(), w.down);
+  matmul_.MultiplyAdd(w.down, act_.residual.data());
+}
+
+// logits = W_output norm(residual) of the rows that are asked for
+void CpuTransformer::Output() {
+  const std::size_t hidden = model_->config().hidden_size;
+  const std::size_t rows = step_.logit_rows.size();
+  for (std::size_t i = 0; i < rows; ++i) {  // ascending, so that no row is overwritten before use
+    std::memmove(act_.residual.data() + i * hidden,
+                 act_.residual.data() + step_.logit_rows[i] * hidden, hidden * sizeof(float));
+  }
+  SetNormedInput(model_->weights().output_norm, act_.residual.data(), rows, {&weights_->output()});
+  matmul_.Multiply({{&weights_->output(), act_.logits.data()}});
+}
+
+void CpuTransformer::SetNormedInput(const std::vector<float>& norm, const float* rows,
+                                    std::size_t count,
+                                    std::initializer_list<const PackedMatrix*> weights) {
+  matmul_.SetInput(count, weights, [&](std::size_t r, float* scratch) {
+    kernels_.rms_norm(rows + r * norm.size(), norm.data(), norm.size(),
+                      model_->config().rms_epsilon, scratch);
+    return scratch;
+  });
+}
+
+void CpuTransformer::SetInput(const float* rows, const PackedMatrix& weights) {
+  matmul_.SetInput(step_.rows(), {&weights},
+                   [&](std::size_t r, float*) { return rows + r * weights.columns; });
+}
+
+absl::Status CpuTransformer::Commit(int segment, std::span<const int> path) {
+  if (segment < 0 || static_cast<std::size_t>(segment) >= step_.segments.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("commit: got segment ", segment, ", expected one of ", step_.segments.size()));
+  }
+  StepSegment& s = step_.segments[static_cast<std::size_t>(segment)];
+  if (s.committed) {
+    return absl::FailedPreconditionError("commit: the segment is committed already");
+  }
+  if (s.kv->length() != s.prefix) {
+    return absl::FailedPreconditionError(absl::StrCat("commit: got a sequence of ", s.kv->length(),
+                                                      " positions, expected ", s.prefix,
+                                                      " as in the pass"));
+  }
+  std::vector<int>& rows = commit_rows_;
+  rows.clear();
+  std::int32_t parent = -1;
+  for (const int node : path) {
+    const std::size_t row = s.first_row + static_cast<std::size_t>(std::max(node, 0));
+    if (node < 0 || static_cast<std::size_t>(node) >= s.rows || step_.parents[row] != parent) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "commit: got row ", node, " in the path, expected a child of the one before"));
+    }
+    parent = static_cast<std::int32_t>(row);
+    rows.push_back(parent);
+  }
+  RETURN_IF_ERROR(s.kv->Append(fresh_, rows));
+  s.committed = true;
+  return absl::OkStatus();
+}
+
+std::string CpuTransformer::numerics_id() const {
+  // What the instruction sets of attention have in common: vector_kernels.h.
+  const char* attention = instruction_set_ == InstructionSet::kPortable ? "two roundings" : "fma";
+  std::string decides =
+      absl::StrCat("recycling ", kArithmeticVersion, " ", std::string(matmul_kernel_.arithmetic()),
+                   " ", attention, " ", limits_.layout.type == KvType::kF32 ? "f32" : "f16", " ",
+                   model_->file_digest(), " ");
+  const std::vector<double>& frequencies = rope_.frequencies();
+  decides.append(reinterpret_cast<const char*>(frequencies.data()),
+                 frequencies.size() * sizeof(double));
+  return Sha256Hex(std::as_bytes(std::span<const char>(decides)));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Create(
+    std::shared_ptr<const Model> model, const TransformerOptions& options) {
+  constexpr int kMaxThreads = 1024;
+  constexpr int kMaxRows = 65536;
+  if (options.threads < 1 || options.threads > kMaxThreads) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("threads: got ", options.threads, ", expected 1 to ", kMaxThreads));
+  }
+  if (options.max_rows < 1 || options.max_rows > kMaxRows) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_rows: got ", options.max_rows, ", expected 1 to ", kMaxRows));
+  }
+  if (!Supports(options.instruction_set)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "instruction set: got ", std::string(Name(options.instruction_set)), ", expected at most ",
+        std::string(Name(BestInstructionSet())), ", which this machine has"));
+  }
+  auto transformer = std::make_unique<CpuTransformer>(std::move(model), options);
+  RETURN_IF_ERROR(transformer->Prepare(options.packing_progress));
+  return transformer;
+}
+
+}  // namespace recycling::verifier

@@ -1,0 +1,57 @@
+#ifndef RECYCLING_VERIFIER_KERNELS_BUFFER_H_
+#define RECYCLING_VERIFIER_KERNELS_BUFFER_H_
+
+#include <cstddef>
+#include <cstdlib>
+#include <limits>
+#include <memory>
+#include <type_traits>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace recycling::verifier {
+
+// Memory for numbers that says so when it cannot be had. Owns it; starts empty.
+template <typename T>
+class Buffer {
+  static_assert(std::is_trivial_v<T>);
+
+ public:
+  // Room for at least `count` values, at an address that is a multiple of 64; contents are lost
+  // when it grows and not initialized. ResourceExhausted, naming `what`, if memory cannot be had;
+  // the buffer is as it was then.
+  absl::Status Reserve(std::size_t count, const char* what) {
+    if (count <= size_) return absl::OkStatus();
+    constexpr std::size_t kAlignment = 64;
+    if (count > (std::numeric_limits<std::size_t>::max() - kAlignment) / sizeof(T)) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("memory for ", what, ": ", count, " values cannot be counted in bytes"));
+    }
+    const std::size_t bytes = (count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
+    void* data = std::aligned_alloc(kAlignment, bytes);
+    if (data == nullptr) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("memory for ", what, ": ", bytes, " bytes cannot be had"));
+    }
+    data_.reset(static_cast<T*>(data));
+    size_ = count;
+    return absl::OkStatus();
+  }
+
+  T* data() { return data_.get(); }
+  const T* data() const { return data_.get(); }
+  std::size_t size() const { return size_; }
+
+ private:
+  struct Free {
+    void operator()(T* data) const { std::free(data); }
+  };
+
+  std::unique_ptr<T, Free> data_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_KERNELS_BUFFER_H_

@@ -1,0 +1,91 @@
+// Storage of keys and values: one row for each token and layer.
+#ifndef RECYCLING_VERIFIER_KV_KV_ROWS_H_
+#define RECYCLING_VERIFIER_KV_KV_ROWS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "absl/status/status.h"
+#include "verifier/kernels/buffer.h"
+#include "verifier/kernels/vector_kernels.h"
+#include "verifier/model/model_config.h"
+
+namespace recycling::verifier {
+
+// Number format of cached keys and values. Rows are rounded to it before any use, in their own pass
+// too.
+enum class KvType { kF32, kF16 };
+
+// What a token's keys and values are made of.
+struct KvLayout {
+  KvType type = KvType::kF32;
+  std::size_t layers = 0;
+  std::size_t kv_heads = 0;
+  std::size_t key_length = 0;    // of a head
+  std::size_t value_length = 0;  // of a head
+
+  static KvLayout Of(const ModelConfig& config, KvType type) {
+    return {type, config.layers, config.kv_heads, config.key_length, config.value_length};
+  }
+
+  std::size_t number_bytes() const { return type == KvType::kF32 ? 4 : 2; }
+  std::size_t token_bytes() const {
+    return layers * kv_heads * (key_length + value_length) * number_bytes();
+  }
+
+  bool operator==(const KvLayout&) const = default;
+};
+
+// Rows of keys and values for a fixed number of tokens, kKvBlockRows of them in a block: what
+// attention reads of a layer, head and block lies together, keys by dimension and values by row.
+// Starts empty.
+class KvRows {
+ public:
+  // Room for `rows` tokens. ResourceExhausted if memory cannot be had.
+  absl::Status Reserve(const KvLayout& layout, std::size_t rows);
+
+  // Numbers of the layout's type: keys [key_length, kKvBlockRows], values [kKvBlockRows,
+  // value_length] of rows [block * kKvBlockRows, ...). Those never stored are arbitrary.
+  const std::byte* Keys(std::size_t layer, std::size_t head, std::size_t block) const {
+    return bytes_.data() + At(layer, head, block);
+  }
+  const std::byte* Values(std::size_t layer, std::size_t head, std::size_t block) const {
+    return bytes_.data() + ValuesAt(layer, head, block);
+  }
+
+  // Rounds one head's key [key_length] and value [value_length] to the type and keeps them as row
+  // `row`. Threads: different heads may be stored at the same time.
+  void Store(const VectorKernels& kernels, std::size_t layer, std::size_t head, std::size_t row,
+             const float* key, const float* value);
+
+  // Copies rows of every layer and head to rows [to_row, to_row + from_rows.size()). Layouts must
+  // be equal.
+  void CopyRows(const KvRows& from, std::span<const int> from_rows, std::size_t to_row);
+
+  const KvLayout& layout() const { return layout_; }
+
+ private:
+  // [layers, kv_heads, blocks] of (keys, values).
+  std::size_t At(std::size_t layer, std::size_t head, std::size_t block) const {
+    return ((layer * layout_.kv_heads + head) * blocks_ + block) * block_bytes_;
+  }
+  std::size_t ValuesAt(std::size_t layer, std::size_t head, std::size_t block) const {
+    return At(layer, head, block) + layout_.key_length * kKvBlockRows * layout_.number_bytes();
+  }
+
+  template <typename Number>
+  void Put(std::size_t layer, std::size_t head, std::size_t row, const Number* key,
+           const Number* value);
+  template <typename Number>
+  void CopyRun(const KvRows& from, std::size_t from_row, std::size_t count, std::size_t to_row);
+
+  KvLayout layout_;
+  std::size_t blocks_ = 0;
+  std::size_t block_bytes_ = 0;
+  Buffer<std::byte> bytes_;
+};
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_KV_KV_ROWS_H_

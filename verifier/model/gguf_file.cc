@@ -1,0 +1,282 @@
+#include "verifier/model/gguf_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <limits>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
+#include "verifier/model/gguf_cursor.h"
+
+namespace recycling::verifier {
+namespace {
+
+constexpr std::uint32_t kVersion = 3;
+constexpr std::uint64_t kDefaultAlignment = 32;
+constexpr std::uint32_t kMaxShape = 4;
+constexpr int kMaxArrayNesting = 4;
+// Smallest encodings: key of one byte, type and value of one byte; name of one byte, one extent,
+// type and offset.
+constexpr std::uint64_t kMinEntryBytes = 8 + 1 + 4 + 1;
+constexpr std::uint64_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
+
+absl::StatusOr<GgufValueType> ReadValueType(Cursor& cursor, const std::string& key) {
+  ASSIGN_OR_RETURN(const auto number, cursor.Number<std::uint32_t>(key));
+  if (number > static_cast<std::uint32_t>(GgufValueType::kFloat64)) {
+    return absl::DataLossError(
+        absl::StrCat("GGUF: value type of ", Quoted(key), ": got ", number, ", expected 0 to 12"));
+  }
+  return static_cast<GgufValueType>(number);
+}
+
+absl::Status CheckBools(std::span<const std::byte> bytes, const std::string& key) {
+  const auto bad = std::find_if(bytes.begin(), bytes.end(),
+                                [](std::byte b) { return std::to_integer<int>(b) > 1; });
+  if (bad == bytes.end()) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("GGUF: ", Quoted(key), ": got boolean ",
+                                          std::to_integer<int>(*bad), ", expected 0 or 1"));
+}
+
+// Moves the cursor over `count` values of one type, checking all of them.
+absl::Status SkipValues(Cursor& cursor, GgufValueType type, std::uint64_t count,
+                        const std::string& key, int nesting) {
+  if (const std::uint64_t size = ScalarBytes(type); size != 0) {
+    RETURN_IF_ERROR(cursor.CheckCount(count, size, key));
+    ASSIGN_OR_RETURN(const auto bytes, cursor.Take(count * size, key));
+    return type == GgufValueType::kBool ? CheckBools(bytes, key) : absl::OkStatus();
+  }
+  RETURN_IF_ERROR(cursor.CheckCount(count, type == GgufValueType::kString ? 8 : 12, key));
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (type == GgufValueType::kString) {
+      RETURN_IF_ERROR(cursor.Text(key).status());
+      continue;
+    }
+    if (nesting >= kMaxArrayNesting) {
+      return absl::DataLossError(absl::StrCat("GGUF: ", Quoted(key), ": arrays nest deeper than ",
+                                              kMaxArrayNesting, " levels"));
+    }
+    ASSIGN_OR_RETURN(const GgufValueType element, ReadValueType(cursor, key));
+    ASSIGN_OR_RETURN(const auto elements, cursor.Number<std::uint64_t>(key));
+    RETURN_IF_ERROR(SkipValues(cursor, element, elements, key, nesting + 1));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<GgufValue> ReadValue(Cursor& cursor, const std::string& key,
+                                    std::span<const std::byte> file) {
+  GgufValue value;
+  ASSIGN_OR_RETURN(value.type, ReadValueType(cursor, key));
+  if (value.type == GgufValueType::kString) {
+    ASSIGN_OR_RETURN(value.bytes, cursor.Text(key));
+    return value;
+  }
+  value.element_type = value.type;
+  if (value.type == GgufValueType::kArray) {
+    ASSIGN_OR_RETURN(value.element_type, ReadValueType(cursor, key));
+    ASSIGN_OR_RETURN(value.count, cursor.Number<std::uint64_t>(key));
+  }
+  const std::uint64_t begin = cursor.position();
+  RETURN_IF_ERROR(SkipValues(cursor, value.element_type, value.count, key, 1));
+  value.bytes = file.subspan(begin, cursor.position() - begin);
+  return value;
+}
+
+// Where a tensor lies before the start of the data is known.
+struct TensorPlace {
+  GgufTensor tensor;
+  std::string name;
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+};
+
+absl::StatusOr<std::uint64_t> TensorBytes(const GgufTensor& tensor, std::string_view name) {
+  if (tensor.shape[0] % tensor.type->block_values != 0) {
+    return absl::DataLossError(absl::StrCat("GGUF: tensor ", Quoted(name), ": got rows of ",
+                                            tensor.shape[0], " values, expected a multiple of ",
+                                            tensor.type->block_values, " for ",
+                                            std::string(tensor.type->name)));
+  }
+  std::uint64_t bytes = tensor.type->block_bytes;
+  for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
+    const std::uint64_t factor =
+        i == 0 ? tensor.shape[0] / tensor.type->block_values : tensor.shape[i];
+    if (bytes > std::numeric_limits<std::uint64_t>::max() / factor) {
+      return absl::DataLossError(absl::StrCat("GGUF: tensor ", Quoted(name), ": shape [",
+                                              absl::StrJoin(tensor.shape, ", "),
+                                              "] is too large to count its bytes"));
+    }
+    bytes *= factor;
+  }
+  return bytes;
+}
+
+absl::StatusOr<TensorPlace> ReadTensorPlace(Cursor& cursor) {
+  TensorPlace place;
+  ASSIGN_OR_RETURN(place.name, cursor.Name("tensor name"));
+  const std::string& name = place.name;
+  ASSIGN_OR_RETURN(const auto extents, cursor.Number<std::uint32_t>(name));
+  if (extents == 0 || extents > kMaxShape) {
+    return absl::DataLossError(absl::StrCat("GGUF: tensor ", Quoted(name), ": got ", extents,
+                                            " dimensions, expected 1 to ", kMaxShape));
+  }
+  for (std::uint32_t i = 0; i < extents; ++i) {
+    ASSIGN_OR_RETURN(const auto extent, cursor.Number<std::uint64_t>(name));
+    if (extent == 0) {
+      return absl::DataLossError(
+          absl::StrCat("GGUF: tensor ", Quoted(name), ": got an extent of 0, expected at least 1"));
+    }
+    place.tensor.shape.push_back(extent);
+  }
+  ASSIGN_OR_RETURN(const auto type, cursor.Number<std::uint32_t>(name));
+  place.tensor.type = FindTensorType(type);
+  if (place.tensor.type == nullptr) {
+    return absl::UnimplementedError(absl::StrCat("GGUF: tensor ", Quoted(name), " has type number ",
+                                                 type, ", which is not known"));
+  }
+  ASSIGN_OR_RETURN(place.offset, cursor.Number<std::uint64_t>(name));
+  ASSIGN_OR_RETURN(place.size, TensorBytes(place.tensor, name));
+  return place;
+}
+
+absl::Status CheckNoOverlap(std::vector<TensorPlace>& places) {
+  std::sort(places.begin(), places.end(), [](const TensorPlace& a, const TensorPlace& b) {
+    return std::pair(a.offset, a.size) < std::pair(b.offset, b.size);
+  });
+  for (std::size_t i = 1; i < places.size(); ++i) {
+    if (places[i - 1].offset + places[i - 1].size > places[i].offset) {
+      return absl::DataLossError(absl::StrCat("GGUF: tensors ", Quoted(places[i - 1].name), " and ",
+                                              Quoted(places[i].name), " overlap"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<const GgufFile>> GgufFile::Open(const std::string& path) {
+  // Without waiting for a writer, should it be a pipe.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  const absl::Cleanup close_fd = [fd] { close(fd); };
+  struct stat info = {};
+  if (fstat(fd, &info) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot read the size of ", path));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
+  }
+  std::unique_ptr<GgufFile> file(new GgufFile());
+  if (info.st_size > 0) {
+    const auto size = static_cast<std::size_t>(info.st_size);
+    void* at = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (at == MAP_FAILED) return absl::ErrnoToStatus(errno, absl::StrCat("cannot map ", path));
+    file->bytes_ = {static_cast<const std::byte*>(at), size};
+    file->mapped_ = true;
+  }
+  const absl::Status status = file->ReadAll();
+  if (!status.ok()) {
+    return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
+  }
+  return file;
+}
+
+absl::StatusOr<std::unique_ptr<const GgufFile>> GgufFile::Parse(std::span<const std::byte> bytes) {
+  std::unique_ptr<GgufFile> file(new GgufFile());
+  file->bytes_ = bytes;
+  RETURN_IF_ERROR(file->ReadAll());
+  return file;
+}
+
+void GgufFile::DropPages(std::span<const std::byte> bytes) const {
+  if (!mapped_) return;
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t offset = static_cast<std::size_t>(bytes.data() - bytes_.data());
+  const std::size_t begin = (offset + page - 1) / page * page;  // whole pages only
+  const std::size_t end = (offset + bytes.size()) / page * page;
+  if (begin >= end) return;
+  // Best effort: pages that stay cost memory, nothing else.
+  madvise(const_cast<std::byte*>(bytes_.data()) + begin, end - begin, MADV_DONTNEED);
+}
+
+GgufFile::~GgufFile() {
+  if (mapped_) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+absl::Status GgufFile::ReadAll() {
+  Cursor cursor(bytes_);
+  ASSIGN_OR_RETURN(const auto magic, cursor.Take(4, "magic"));
+  if (AsText(magic) != "GGUF") {
+    return absl::DataLossError(
+        absl::StrCat("GGUF: magic: got ", Quoted(AsText(magic)), ", expected \"GGUF\""));
+  }
+  ASSIGN_OR_RETURN(const auto version, cursor.Number<std::uint32_t>("version"));
+  if (version != kVersion) {
+    return absl::DataLossError(
+        absl::StrCat("GGUF: version: got ", version, ", expected ", kVersion,
+                     version == kVersion << 24 ? " (this is a big-endian file)" : ""));
+  }
+  ASSIGN_OR_RETURN(const auto tensor_count, cursor.Number<std::uint64_t>("tensor count"));
+  ASSIGN_OR_RETURN(const auto value_count, cursor.Number<std::uint64_t>("value count"));
+
+  RETURN_IF_ERROR(cursor.CheckCount(value_count, kMinEntryBytes, "metadata values"));
+  for (std::uint64_t i = 0; i < value_count; ++i) {
+    ASSIGN_OR_RETURN(std::string key, cursor.Name("key"));
+    ASSIGN_OR_RETURN(GgufValue value, ReadValue(cursor, key, bytes_));
+    if (!values_.emplace(key, value).second) {
+      return absl::DataLossError(absl::StrCat("GGUF: key ", Quoted(key), " stands twice"));
+    }
+  }
+
+  RETURN_IF_ERROR(cursor.CheckCount(tensor_count, kMinTensorBytes, "tensors"));
+  std::vector<TensorPlace> places;
+  for (std::uint64_t i = 0; i < tensor_count; ++i) {
+    ASSIGN_OR_RETURN(TensorPlace place, ReadTensorPlace(cursor));
+    places.push_back(std::move(place));
+  }
+
+  ASSIGN_OR_RETURN(const auto alignment_key, Uint32("general.alignment"));
+  const std::uint64_t alignment = alignment_key.value_or(kDefaultAlignment);
+  if (!std::has_single_bit(alignment)) {
+    return absl::DataLossError(
+        absl::StrCat("GGUF: general.alignment: got ", alignment, ", expected a power of two"));
+  }
+  const std::uint64_t data = (cursor.position() + alignment - 1) & ~(alignment - 1);
+  const std::uint64_t data_size = data < bytes_.size() ? bytes_.size() - data : 0;
+  for (const TensorPlace& place : places) {
+    if (place.offset % alignment != 0) {
+      return absl::DataLossError(absl::StrCat("GGUF: tensor ", Quoted(place.name), ": got offset ",
+                                              place.offset, ", expected a multiple of ",
+                                              alignment));
+    }
+    if (place.offset > data_size || place.size > data_size - place.offset) {
+      return absl::DataLossError(absl::StrCat(
+          "GGUF: tensor ", Quoted(place.name), ": got ", place.size, " bytes at offset ",
+          place.offset, ", expected to end within ", data_size, " bytes of data"));
+    }
+  }
+  RETURN_IF_ERROR(CheckNoOverlap(places));
+  for (TensorPlace& place : places) {
+    place.tensor.bytes = bytes_.subspan(data + place.offset, place.size);
+    if (!tensors_.emplace(place.name, std::move(place.tensor)).second) {
+      return absl::DataLossError(
+          absl::StrCat("GGUF: tensor ", Quoted(place.name), " stands twice"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+const GgufTensor* GgufFile::FindTensor(std::string_view name) const {
+  const auto it = tensors_.find(name);
+  return it == tensors_.end() ? nullptr : &it->second;
+}
+
+}  // namespace recycling::verifier

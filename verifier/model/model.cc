@@ -1,0 +1,80 @@
+#include "verifier/model/model.h"
+
+#include <filesystem>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
+#include "common/tokenizer/tokenizer_check.h"
+#include "verifier/model/sha256.h"
+#include "verifier/model/tokenizer_data.h"
+
+namespace recycling::verifier {
+namespace {
+
+std::uint64_t Values(const GgufTensor& tensor) {
+  std::uint64_t values = 1;  // cannot overflow: the file is at least as many bits long
+  for (const std::uint64_t extent : tensor.shape) values *= extent;
+  return values;
+}
+
+// The name with '_' for what is not printable ASCII: it travels in messages, which must be UTF-8.
+std::string Printable(std::string name) {
+  for (char& c : name) {
+    if (c < ' ' || c > '~') c = '_';
+  }
+  return name;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const Model>> Model::Load(const std::string& path) {
+  ASSIGN_OR_RETURN(auto file, GgufFile::Open(path));
+  auto model = FromFile(std::move(file), std::filesystem::path(path).filename().string());
+  if (model.ok()) return model;
+  return absl::Status(model.status().code(), absl::StrCat(path, ": ", model.status().message()));
+}
+
+absl::StatusOr<std::shared_ptr<const Model>> Model::FromFile(std::unique_ptr<const GgufFile> file,
+                                                             const std::string& name) {
+  std::shared_ptr<Model> model(new Model());
+  ASSIGN_OR_RETURN(model->config_, ReadModelConfig(*file));
+  ASSIGN_OR_RETURN(model->weights_, ReadWeights(*file, model->config_));
+  ASSIGN_OR_RETURN(model->tokenizer_data_, ReadTokenizerData(*file));
+  if (const absl::Status status = CheckTokenizerData(model->tokenizer_data_); !status.ok()) {
+    return absl::DataLossError(status.message());
+  }
+  model->file_digest_ = Sha256Hex(file->bytes());
+  model->identity_.model_id =
+      absl::StrCat(Printable(name.substr(0, 200)), "-", model->file_digest_.substr(0, 16));
+  model->identity_.vocab_size = model->config_.vocab_size;
+  model->identity_.tokenizer_digest = TokenizerDigest(model->tokenizer_data_);
+  model->file_ = std::move(file);
+  return model;
+}
+
+std::uint64_t Model::parameters() const {
+  std::uint64_t parameters = 0;
+  for (const auto& [name, tensor] : file_->tensors()) parameters += Values(tensor);
+  return parameters;
+}
+
+std::string Model::Description() const {
+  std::map<std::string, std::uint64_t> by_type;
+  for (const auto& [name, tensor] : file_->tensors()) {
+    by_type[std::string(tensor.type->name)] += Values(tensor);
+  }
+  std::vector<std::string> types;
+  for (const auto& [type, values] : by_type) {
+    types.push_back(absl::StrFormat("%s %.2f M", type, static_cast<double>(values) / 1e6));
+  }
+  return absl::StrFormat("llama, %.2f M parameters (%s), context %d",
+                         static_cast<double>(parameters()) / 1e6, absl::StrJoin(types, ", "),
+                         config_.context_length);
+}
+
+}  // namespace recycling::verifier

@@ -1,0 +1,61 @@
+// A model file, checked and ready: configuration, weights, tokenizer data, identity. Immutable.
+#ifndef RECYCLING_VERIFIER_MODEL_MODEL_H_
+#define RECYCLING_VERIFIER_MODEL_MODEL_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/decoding/model_identity.h"
+#include "common/tokenizer/tokenizer.h"
+#include "verifier/model/gguf_file.h"
+#include "verifier/model/model_config.h"  // ModelConfig: dimensions, epsilon, RoPE; every default documented there
+#include "verifier/model/weights.h"  // Weights: views into the mapped file, shapes beside each
+
+namespace recycling::verifier {
+
+// Threads: immutable after Load; all methods may be called from any thread.
+class Model {
+ public:
+  // Maps and checks the file at `path`. NotFound / PermissionDenied if it cannot be opened,
+  // DataLoss if it is not a whole GGUF v3 file or contradicts itself, Unimplemented (by name) for
+  // an architecture, rope scaling or tensor type that is not supported. The file must not change
+  // while the Model lives.
+  static absl::StatusOr<std::shared_ptr<const Model>> Load(const std::string& path);
+
+  // The same from a file that was read already; `name` becomes part of the model id.
+  static absl::StatusOr<std::shared_ptr<const Model>> FromFile(std::unique_ptr<const GgufFile> file,
+                                                               const std::string& name);
+
+  const ModelConfig& config() const { return config_; }
+  const Weights& weights() const { return weights_; }
+  const TokenizerData& tokenizer_data() const { return tokenizer_data_; }
+  // model_id is the file's name (its first 200 bytes), a hyphen and the first 16 hex digits of the
+  // file's SHA-256.
+  const ModelIdentity& identity() const { return identity_; }
+  // SHA-256 of the whole file, 64 hex digits; part of the numerics id.
+  const std::string& file_digest() const { return file_digest_; }
+  // Gives the memory of a matrix of weights() that is not needed for now back to the system.
+  void DropPages(const Matrix& matrix) const {
+    file_->DropPages({matrix.data, matrix.rows * matrix.row_bytes});
+  }
+  // Numbers in all tensors.
+  std::uint64_t parameters() const;
+  // One line for people: architecture, parameter count, tensor types.
+  std::string Description() const;
+
+ private:
+  Model() = default;
+
+  std::unique_ptr<const GgufFile> file_;
+  ModelConfig config_;
+  Weights weights_;
+  TokenizerData tokenizer_data_;
+  ModelIdentity identity_;
+  std::string file_digest_;
+};
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_MODEL_MODEL_H_

@@ -1,0 +1,77 @@
+#include "verifier/model/packed_weights.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace recycling::verifier {
+namespace {
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+using Part = std::pair<const Matrix*, PackedMatrix*>;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<const PackedWeights>> PackedWeights::Pack(
+    const Model& model, const MatMulKernel& kernel, ThreadPool& pool,
+    const PackingProgress& progress) {
+  const Weights& weights = model.weights();
+  std::unique_ptr<PackedWeights> packed(new PackedWeights);
+  packed->layers_.resize(weights.layers.size());
+  std::vector<Part> parts;
+  for (std::size_t i = 0; i < weights.layers.size(); ++i) {
+    const LayerWeights& from = weights.layers[i];
+    Layer& to = packed->layers_[i];
+    for (const Part& part :
+         {Part(&from.query, &to.query), Part(&from.key, &to.key), Part(&from.value, &to.value),
+          Part(&from.attention_output, &to.attention_output), Part(&from.gate, &to.gate),
+          Part(&from.up, &to.up), Part(&from.down, &to.down)}) {
+      parts.push_back(part);
+    }
+  }
+  parts.emplace_back(&weights.output, &packed->output_);
+  for (const auto& [from, to] : parts) {
+    *to = kernel.Layout(*from);
+    if (to->bytes() > std::numeric_limits<std::size_t>::max() / 2 - packed->bytes_) {
+      return absl::ResourceExhaustedError("packed weights: cannot be counted in bytes");
+    }
+    packed->bytes_ += to->bytes();
+  }
+  if (!kernel.packs()) return packed;
+
+  // Huge pages: a pass would spend a good part of its time in page walks otherwise.
+  const std::size_t bytes = (packed->bytes_ + kHugePage - 1) / kHugePage * kHugePage;
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("memory for packed weights: ", bytes, " bytes cannot be had"));
+  }
+  packed->memory_ = static_cast<std::byte*>(memory);
+  packed->mapped_bytes_ = bytes;
+  madvise(memory, bytes, MADV_HUGEPAGE);  // best effort
+
+  std::size_t done = 0;
+  for (const auto& part : parts) {
+    const auto& [from, to] = part;
+    std::byte* data = packed->memory_ + done;
+    to->data = data;
+    pool.Run(to->panels(), [&](std::size_t panel, std::size_t) {
+      kernel.PackPanel(*part.first, panel, data + panel * part.second->panel_bytes);
+    });
+    model.DropPages(*from);
+    done += to->bytes();
+    if (progress) progress(done, packed->bytes_);
+  }
+  return packed;
+}
+
+PackedWeights::~PackedWeights() {
+  if (memory_ != nullptr) munmap(memory_, mapped_bytes_);
+}
+
+}  // namespace recycling::verifier

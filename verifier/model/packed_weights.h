@@ -1,0 +1,57 @@
+// The model's matrices as a kernel wants them.
+#ifndef RECYCLING_VERIFIER_MODEL_PACKED_WEIGHTS_H_
+#define RECYCLING_VERIFIER_MODEL_PACKED_WEIGHTS_H_
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "verifier/kernels/matmul_kernel.h"
+#include "verifier/kernels/thread_pool.h"
+#include "verifier/model/model.h"
+
+namespace recycling::verifier {
+
+// Called with the bytes packed so far and in the end.
+using PackingProgress = std::function<void(std::size_t done, std::size_t total)>;
+
+// Owns the packed weights, if the kernel packs. Immutable.
+class PackedWeights {
+ public:
+  struct Layer {
+    PackedMatrix query, key, value, attention_output, gate, up, down;
+  };
+
+  // Packs on all threads of `pool`, in the order a pass reads. What has been packed is no longer
+  // needed from the file's mapping and given back to the system, so that at no time much more than
+  // the packed weights is held. ResourceExhausted if memory cannot be had. `model` must outlive
+  // the result. `progress` may be null.
+  static absl::StatusOr<std::unique_ptr<const PackedWeights>> Pack(const Model& model,
+                                                                   const MatMulKernel& kernel,
+                                                                   ThreadPool& pool,
+                                                                   const PackingProgress& progress);
+
+  ~PackedWeights();
+  PackedWeights(const PackedWeights&) = delete;
+  PackedWeights& operator=(const PackedWeights&) = delete;
+
+  const Layer& layer(std::size_t index) const { return layers_[index]; }
+  const PackedMatrix& output() const { return output_; }
+  // Bytes that a pass reads: every matrix once.
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  PackedWeights() = default;
+
+  std::vector<Layer> layers_;
+  PackedMatrix output_;
+  std::size_t bytes_ = 0;
+  std::byte* memory_ = nullptr;  // mapped; null if the kernel does not pack
+  std::size_t mapped_bytes_ = 0;
+};
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_MODEL_PACKED_WEIGHTS_H_

@@ -1,0 +1,126 @@
+#include "verifier/model/weights.h"
+
+#include <cstdint>
+#include <set>
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
+#include "verifier/kernels/dequantize.h"
+
+namespace recycling::verifier {
+namespace {
+
+// Takes tensors out of a file by name and remembers which.
+class TensorReader {
+ public:
+  explicit TensorReader(const GgufFile& file) : file_(file) {}
+
+  bool Has(const std::string& name) const { return file_.FindTensor(name) != nullptr; }
+
+  absl::StatusOr<Matrix> ReadMatrix(const std::string& name, std::uint64_t rows,
+                                    std::uint64_t columns) {
+    ASSIGN_OR_RETURN(const GgufTensor* tensor, Take(name, {columns, rows}));
+    return Matrix{.type = tensor->type->type,
+                  .rows = rows,
+                  .columns = columns,
+                  .row_bytes = tensor->bytes.size() / rows,
+                  .data = tensor->bytes.data()};
+  }
+
+  absl::StatusOr<std::vector<float>> ReadVector(const std::string& name, std::uint64_t size) {
+    ASSIGN_OR_RETURN(const GgufTensor* tensor, Take(name, {size}));
+    std::vector<float> values(size);
+    DequantizeRow(tensor->type->type, tensor->bytes.data(), size, values.data());
+    return values;
+  }
+
+  // A tensor nobody took would change what the model computes.
+  absl::Status CheckAllTaken() const {
+    for (const auto& [name, tensor] : file_.tensors()) {
+      if (taken_.count(name) == 0) {
+        return absl::UnimplementedError(absl::StrCat(
+            "tensor \"", absl::CEscape(name), "\" is not part of the supported architecture"));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::StatusOr<const GgufTensor*> Take(const std::string& name,
+                                         const std::vector<std::uint64_t>& shape) {
+    const GgufTensor* tensor = file_.FindTensor(name);
+    if (tensor == nullptr) {
+      return absl::DataLossError(absl::StrCat("tensor ", name, " is absent, expected shape [",
+                                              absl::StrJoin(shape, ", "), "]"));
+    }
+    if (tensor->shape != shape) {
+      return absl::DataLossError(absl::StrCat("tensor ", name, ": got shape [",
+                                              absl::StrJoin(tensor->shape, ", "), "], expected [",
+                                              absl::StrJoin(shape, ", "), "]"));
+    }
+    if (!tensor->type->supported) {
+      return absl::UnimplementedError(
+          absl::StrCat("tensor ", name, " has type ", std::string(tensor->type->name),
+                       ", which is not supported; expected F32, F16, BF16, Q8_0, Q4_0 or Q6_K"));
+    }
+    taken_.insert(name);
+    return tensor;
+  }
+
+  const GgufFile& file_;
+  std::set<std::string> taken_;
+};
+
+absl::StatusOr<LayerWeights> ReadLayer(TensorReader& reader, const ModelConfig& config,
+                                       std::uint32_t layer) {
+  const std::uint64_t hidden = config.hidden_size;
+  const std::uint64_t queries = std::uint64_t{config.heads} * config.key_length;
+  const std::uint64_t keys = std::uint64_t{config.kv_heads} * config.key_length;
+  const std::uint64_t values = std::uint64_t{config.kv_heads} * config.value_length;
+  const std::uint64_t attended = std::uint64_t{config.heads} * config.value_length;
+  const std::uint64_t inner = config.feed_forward;
+  const std::string b = absl::StrCat("blk.", layer, ".");
+  LayerWeights w;
+  ASSIGN_OR_RETURN(w.attention_norm, reader.ReadVector(b + "attn_norm.weight", hidden));
+  ASSIGN_OR_RETURN(w.query, reader.ReadMatrix(b + "attn_q.weight", queries, hidden));
+  ASSIGN_OR_RETURN(w.key, reader.ReadMatrix(b + "attn_k.weight", keys, hidden));
+  ASSIGN_OR_RETURN(w.value, reader.ReadMatrix(b + "attn_v.weight", values, hidden));
+  ASSIGN_OR_RETURN(w.attention_output,
+                   reader.ReadMatrix(b + "attn_output.weight", hidden, attended));
+  ASSIGN_OR_RETURN(w.feed_forward_norm, reader.ReadVector(b + "ffn_norm.weight", hidden));
+  ASSIGN_OR_RETURN(w.gate, reader.ReadMatrix(b + "ffn_gate.weight", inner, hidden));
+  ASSIGN_OR_RETURN(w.up, reader.ReadMatrix(b + "ffn_up.weight", inner, hidden));
+  ASSIGN_OR_RETURN(w.down, reader.ReadMatrix(b + "ffn_down.weight", hidden, inner));
+  return w;
+}
+
+}  // namespace
+
+absl::StatusOr<Weights> ReadWeights(const GgufFile& file, const ModelConfig& config) {
+  TensorReader reader(file);
+  Weights weights;
+  ASSIGN_OR_RETURN(weights.embedding,
+                   reader.ReadMatrix("token_embd.weight", config.vocab_size, config.hidden_size));
+  for (std::uint32_t layer = 0; layer < config.layers; ++layer) {
+    ASSIGN_OR_RETURN(LayerWeights read, ReadLayer(reader, config, layer));
+    weights.layers.push_back(std::move(read));
+  }
+  ASSIGN_OR_RETURN(weights.output_norm,
+                   reader.ReadVector("output_norm.weight", config.hidden_size));
+  weights.output = weights.embedding;
+  if (reader.Has("output.weight")) {
+    ASSIGN_OR_RETURN(weights.output,
+                     reader.ReadMatrix("output.weight", config.vocab_size, config.hidden_size));
+  }
+  if (reader.Has("rope_freqs.weight")) {
+    ASSIGN_OR_RETURN(weights.rope_factors,
+                     reader.ReadVector("rope_freqs.weight", config.rope_dimensions / 2));
+  }
+  RETURN_IF_ERROR(reader.CheckAllTaken());
+  return weights;
+}
+
+}  // namespace recycling::verifier

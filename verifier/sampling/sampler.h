@@ -1,0 +1,70 @@
+// Chooses a token from logits. The choice is a function of the logits, the tokens before it, the
+// options, the seed and the absolute position, and of nothing else: that is what makes the output
+// with drafting equal to the output without it.
+//
+// Order: logit bias, repetition penalty (prompt and output), frequency and presence penalty
+// (output), min_tokens mask, temperature, top_k, top_p, min_p, one draw. All arithmetic is in
+// double, in which finite float logits stay finite through every step, and the same on every
+// machine.
+//  - Order of probability means order of adjusted logit, ties by lower id.
+//  - top_k, top_p and min_p each see what the one before has left.
+//  - The sum of all weights is taken in order of ids, running sums in order of probability.
+//  - The draw picks the first token whose running sum exceeds UniformAt(seed, position) * sum.
+#ifndef RECYCLING_VERIFIER_SAMPLING_SAMPLER_H_
+#define RECYCLING_VERIFIER_SAMPLING_SAMPLER_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/decoding/sampling_options.h"
+#include "common/decoding/token_id.h"
+
+namespace recycling::verifier {
+
+// Sampling options of one sequence, checked, with what the model adds to them.
+struct SamplingRules {
+  // InvalidArgument if an option (ValidateSamplingOptions) or an id of `eos_ids` is out of range,
+  // or temperature is above 0 and there is no seed.
+  static absl::StatusOr<SamplingRules> Create(const SamplingOptions& options,
+                                              std::span<const TokenId> eos_ids,
+                                              std::uint32_t vocab_size);
+
+  // The output ends with this token.
+  bool Stops(TokenId token) const;
+
+  SamplingOptions options;
+  std::uint64_t seed = 0;
+  std::vector<TokenId> stop_ids;  // stop_token_ids, and end-of-sequence ids unless ignore_eos
+  std::vector<TokenId> late_ids;  // cannot be chosen before min_tokens: all of both
+};
+
+// The tokens before the one to choose, oldest first, every id less than the vocabulary.
+struct TokenHistory {
+  std::span<const TokenId> prompt;
+  std::span<const TokenId> generated;  // emitted and committed
+  std::span<const TokenId> path;       // accepted in this step
+};
+
+// Memory that calls reuse; what it holds between calls does not change a choice. Not thread-safe.
+struct SamplerScratch {
+  struct Candidate {
+    double logit;
+    TokenId id;
+  };
+  std::vector<double> adjusted;       // [vocab]
+  std::vector<Candidate> candidates;  // at most [vocab]
+  std::vector<Candidate> kept;        // at most [vocab]
+  std::vector<std::uint32_t> counts;  // [vocab], zero between calls
+};
+
+// The token at `position`. Internal if a logit is not finite; FailedPrecondition if the min_tokens
+// mask leaves no token.
+absl::StatusOr<TokenId> ChooseToken(std::span<const float> logits, const TokenHistory& history,
+                                    const SamplingRules& rules, std::uint64_t position,
+                                    SamplerScratch& scratch);
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_SAMPLING_SAMPLER_H_

@@ -1,0 +1,59 @@
+#ifndef RECYCLING_VERIFIER_SERVICE_RPC_SEQUENCE_H_
+#define RECYCLING_VERIFIER_SERVICE_RPC_SEQUENCE_H_
+
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "common/base/mutex.h"
+#include "common/base/status_macros.h"
+#include "verifier/schedule/scheduler.h"
+
+namespace recycling::verifier {
+
+// The sequence of one RPC, which may be cancelled on another thread before, while and after it
+// opens. Threads: Cancel on any thread at any time; the others one at a time.
+class RpcSequence {
+ public:
+  explicit RpcSequence(Scheduler& scheduler) : scheduler_(scheduler) {}
+
+  // As Scheduler::Open and Sequence::Verify; an error means that `done` is never called. Verify
+  // requires an Open that succeeded.
+  absl::Status Open(SequenceOptions options, OpenDone done) {
+    MutexLock lock(mu_);
+    ASSIGN_OR_RETURN(sequence_, scheduler_.Open(std::move(options), std::move(done)));
+    if (cancelled_) sequence_->Cancel();
+    return absl::OkStatus();
+  }
+  absl::Status Verify(VerifyStep step, StepDone done) {
+    MutexLock lock(mu_);
+    return sequence_->Verify(std::move(step), std::move(done));
+  }
+
+  bool is_open() {
+    MutexLock lock(mu_);
+    return sequence_ != nullptr;
+  }
+
+  void Cancel() {
+    MutexLock lock(mu_);
+    cancelled_ = true;
+    if (sequence_ != nullptr) sequence_->Cancel();
+  }
+
+  // Gives the slot back.
+  void Close() {
+    MutexLock lock(mu_);
+    sequence_.reset();
+  }
+
+ private:
+  Scheduler& scheduler_;
+  Mutex mu_;
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  std::unique_ptr<Sequence> sequence_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_SERVICE_RPC_SEQUENCE_H_

@@ -1,0 +1,15 @@
+// Flags of a verifier, for the programs that hold one.
+#ifndef RECYCLING_VERIFIER_SERVICE_VERIFIER_FLAGS_H_
+#define RECYCLING_VERIFIER_SERVICE_VERIFIER_FLAGS_H_
+
+#include "absl/status/statusor.h"
+#include "verifier/service/verifier_server.h"
+
+namespace recycling::verifier {
+
+// InvalidArgument without --model, or for a flag out of range.
+absl::StatusOr<VerifierOptions> OptionsFromFlags();
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_SERVICE_VERIFIER_FLAGS_H_

@@ -1,0 +1,170 @@
+#include "verifier/service/verifier_server.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <set>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/build_version.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/base/ticker.h"
+#include "common/rpc/tokenizer_proto.h"
+#include "verifier/model/model.h"
+#include "verifier/schedule/cost_probe.h"
+#include "verifier/schedule/scheduler.h"
+#include "verifier/service/usable_memory.h"
+#include "verifier/service/verifier_health.h"
+#include "verifier/service/verifier_metrics.h"
+#include "verifier/service/verifier_service.h"
+
+namespace recycling::verifier {
+namespace {
+
+absl::Status CheckRange(const char* name, std::int64_t value, std::int64_t low, std::int64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, ": got ", value, ", expected ", low, " to ", high));
+}
+
+absl::StatusOr<KvType> KvTypeFromName(const std::string& name) {
+  if (name == "f16") return KvType::kF16;
+  if (name == "f32") return KvType::kF32;
+  return absl::InvalidArgumentError(
+      absl::StrCat("kv_type: got \"", name, "\", expected f16 or f32"));
+}
+
+absl::Status CheckOptions(const VerifierOptions& options) {
+  RETURN_IF_ERROR(CheckRange("threads", options.threads, 0, 1024));
+  RETURN_IF_ERROR(CheckRange("max_sequences", options.max_sequences, 1, 4096));
+  RETURN_IF_ERROR(CheckRange("context_length", options.context_length, 0, 1 << 20));
+  RETURN_IF_ERROR(CheckRange("k", options.k, 1, 64));
+  RETURN_IF_ERROR(CheckRange("max_tree_nodes", options.max_tree_nodes, 0, 4096));
+  if (options.stream_idle_timeout < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stream_idle_timeout: got ", absl::FormatDuration(options.stream_idle_timeout),
+                     ", expected 0 or more"));
+  }
+  return CheckRange("prefill_chunk", options.prefill_chunk, 1, 4096);
+}
+
+// What the cache may take; at least a page unless the options say less.
+std::uint64_t KvBytes(const VerifierOptions& options, const KvLayout& layout,
+                      std::uint32_t context_length) {
+  if (options.kv_bytes != 0) return options.kv_bytes;
+  const std::uint64_t all = KvCache::AllBytes(layout, context_length, options.max_sequences);
+  return std::max(std::min(all, UsableMemory() / 2), KvCache::PageBytes(layout));
+}
+
+std::vector<TokenId> EndOfSequenceIds(const TokenizerData& data) {
+  std::set<TokenId> ids;
+  for (const auto& id : {data.eos, data.eot}) {
+    if (id.has_value()) ids.insert(*id);
+  }
+  return {ids.begin(), ids.end()};
+}
+
+// Logs how far packing is, in steps of a tenth, if it takes a while.
+PackingProgress LogPacking() {
+  const absl::Time start = RealClock().Now();
+  return [start, next = absl::Seconds(1), tenth = std::size_t{1}](std::size_t done,
+                                                                  std::size_t total) mutable {
+    const absl::Duration spent = RealClock().Now() - start;
+    if (spent < next || done * 10 < tenth * total) return;
+    tenth = done * 10 / total + 1;
+    Log(LogLevel::kInfo, "packing weights",
+        {{"percent", absl::StrCat(done * 100 / total)}, {"mib", absl::StrCat(done >> 20)}});
+  };
+}
+
+class ComposedVerifier final : public VerifierServer {
+ public:
+  // `cache` is the scheduler's.
+  ComposedVerifier(std::unique_ptr<Scheduler> scheduler, const KvCache& cache, VerifierFacts facts,
+                   absl::Duration stream_idle_timeout, std::string description)
+      : scheduler_(std::move(scheduler)),
+        cache_(cache),
+        service_(*scheduler_, std::move(facts), stream_idle_timeout),
+        description_(std::move(description)),
+        health_([this] { return scheduler_->CheckPasses(); }),
+        ticker_([this] {
+          health_.Look();
+          service_.EndIdleStreams();
+          return absl::Seconds(1);
+        }) {}
+
+  grpc::Service* service() override { return &service_; }
+  void Drain(absl::Duration grace) override { service_.Drain(grace); }
+  void AddMetrics(MetricSet* metrics) const override {
+    AddVerifierMetrics(*scheduler_, cache_, metrics);
+  }
+  void OnHealth(std::function<void(bool)> tell) override { health_.OnChange(std::move(tell)); }
+  std::string Description() const override { return description_; }
+
+ private:
+  const std::unique_ptr<Scheduler> scheduler_;
+  const KvCache& cache_;
+  VerifierService service_;
+  const std::string description_;
+  VerifierHealth health_;
+  Ticker ticker_;  // last: it uses everything above
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
+    const VerifierOptions& options) {
+  RETURN_IF_ERROR(CheckOptions(options));
+  ASSIGN_OR_RETURN(const KvType kv_type, KvTypeFromName(options.kv_type));
+  ASSIGN_OR_RETURN(const InstructionSet instruction_set, ChooseInstructionSet(options.kernel));
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, Model::Load(options.model_path));
+  // So that every sequence finds room for a root.
+  const int max_rows =
+      std::max({options.prefill_chunk, options.max_tree_nodes + 1, options.max_sequences});
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<Transformer> transformer,
+      Transformer::Create(model, {.threads = options.threads == 0 ? cores : options.threads,
+                                  .max_rows = max_rows,
+                                  .kv_type = kv_type,
+                                  .instruction_set = instruction_set,
+                                  .packing_progress = LogPacking(),
+                                  .context_length = options.context_length}));
+  const std::uint64_t kv_bytes =
+      KvBytes(options, KvLayout::Of(model->config(), kv_type), transformer->context_length());
+  ASSIGN_OR_RETURN(std::unique_ptr<KvCache> cache,
+                   KvCache::Create(model->config(), kv_type, transformer->context_length(),
+                                   options.max_sequences, kv_bytes));
+  VerifierFacts facts = {.model = model->identity(),
+                         .build = BuildVersion(),
+                         .model_description = model->Description()};
+  facts.callers = options.callers;
+  ASSIGN_OR_RETURN(facts.tokenizer_chunks, SplitTokenizerData(model->tokenizer_data()));
+  std::string description = absl::StrCat(
+      model->Description(), ", kernel ", transformer->kernel(), ", up to ", options.max_sequences,
+      " sequences of ", transformer->context_length(), " tokens, ",
+      absl::StrFormat("%.1f", std::ldexp(kv_bytes, -20)), " MiB for keys and values");
+  const KvCache& shared_cache = *cache;
+  auto scheduler = std::make_unique<Scheduler>(
+      std::move(transformer), std::move(cache),
+      SchedulerOptions{.vocab_size = model->identity().vocab_size,
+                       .eos_ids = EndOfSequenceIds(model->tokenizer_data()),
+                       .k = options.k,
+                       .max_tree_nodes = options.max_tree_nodes,
+                       .prefill_chunk = options.prefill_chunk,
+                       .max_rows = max_rows});
+  RETURN_IF_ERROR(MeasureRowCosts(*scheduler, options.cost_budget, RealClock()));
+  return std::make_unique<ComposedVerifier>(std::move(scheduler), shared_cache, std::move(facts),
+                                            options.stream_idle_timeout, std::move(description));
+}
+
+const char* VerifierServer::full_name() { return v1::VerifierService::service_full_name(); }
+
+}  // namespace recycling::verifier

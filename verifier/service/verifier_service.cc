@@ -1,0 +1,325 @@
+#include "verifier/service/verifier_service.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "common/base/mutex.h"
+#include "common/base/status_macros.h"
+#include "common/rpc/proto_convert.h"
+#include "common/rpc/protocol_version.h"
+#include "common/rpc/refused_call.h"
+#include "common/rpc/status_grpc.h"
+#include "verifier/service/rpc_sequence.h"
+#include "verifier/service/sequence_log.h"
+#include "verifier/service/verifier_convert.h"
+
+namespace recycling::verifier {
+namespace {
+
+absl::StatusOr<SequenceOptions> ReadOpen(const v1::OpenSequence& open, const ModelIdentity& model,
+                                         const Scheduler& scheduler) {
+  RETURN_IF_ERROR(scheduler.CheckPasses());
+  const Transformer& transformer = scheduler.transformer();
+  RETURN_IF_ERROR(CheckMeansThisVerifier(open, model, transformer.numerics_id()));
+  return SequenceOptionsFromProto(open, transformer.context_length());
+}
+
+class TokenizerReactor final : public grpc::ServerWriteReactor<v1::GetTokenizerResponse> {
+ public:
+  explicit TokenizerReactor(const std::vector<std::string>& chunks) : chunks_(chunks) { Next(); }
+
+  void OnWriteDone(bool ok) override {
+    if (ok) {
+      Next();
+    } else {
+      Finish(grpc::Status::CANCELLED);
+    }
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  void Next() {
+    if (next_ == chunks_.size()) return Finish(grpc::Status::OK);
+    response_.set_chunk(chunks_[next_++]);
+    StartWrite(&response_);
+  }
+
+  const std::vector<std::string>& chunks_;
+  std::size_t next_ = 0;
+  v1::GetTokenizerResponse response_;
+};
+
+// One stream. Exactly one thing is under way at any time: a read, an operation of the scheduler, a
+// write, or the end. Only OnCancel and EndIfIdle may come in between.
+class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>,
+                            public IdleStream {
+ public:
+  // Scheduler, model, gate and streams must outlive the call. The reactor lives until OnDone.
+  static DecodeReactor* Start(Scheduler& scheduler, const ModelIdentity& model, DrainGate& gate,
+                              IdleStreams& streams, grpc::CallbackServerContext* context) {
+    std::shared_ptr<DecodeReactor> reactor(
+        new DecodeReactor(scheduler, model, gate, streams, context));
+    reactor->self_ = reactor;
+    streams.Add(reactor);
+    MutexLock lock(reactor->mutex_);
+    reactor->Read();
+    return reactor.get();
+  }
+
+  void OnReadDone(bool ok) override {
+    {
+      MutexLock lock(mutex_);
+      if (ended_) return;
+      turn_ = Turn::kOurs;
+    }
+    if (!ok) return End(absl::OkStatus());  // the client has closed its side, or is gone
+    if (absl::Status status = Begin(); !status.ok()) End(status);
+  }
+  void OnWriteDone(bool ok) override {
+    absl::Status end = absl::CancelledError("the stream is broken");
+    {
+      MutexLock lock(mutex_);
+      if (ok && !idle_.has_value()) return Read();
+      turn_ = Turn::kOurs;
+      if (idle_.has_value()) end = *idle_;
+    }
+    End(end);
+  }
+  void OnCancel() override { sequence_.Cancel(); }
+  void OnDone() override {
+    streams_.Remove(this);
+    const auto last = std::move(self_);  // unless a sweep holds it for a moment
+  }
+
+  void EndIfIdle(absl::Duration since, const absl::Status& why) override {
+    {
+      MutexLock lock(mutex_);
+      if (turn_ == Turn::kOurs || turn_since_ > since || ended_) return;
+      if (turn_ == Turn::kAnswered) {
+        // If it has not read its answer at the next look either, no status would reach it.
+        if (idle_.has_value()) context_.TryCancel();
+        idle_ = why;
+        return;
+      }
+      ended_ = true;
+    }
+    End(why);  // the read that is under way ends with the stream
+  }
+
+ private:
+  // The client's turn: the answer is on its way to it, then its next message is read.
+  enum class Turn { kOurs, kAnswered, kReads };
+
+  DecodeReactor(Scheduler& scheduler, const ModelIdentity& model, DrainGate& gate,
+                IdleStreams& streams, grpc::CallbackServerContext* context)
+      : scheduler_(scheduler),
+        model_(model),
+        gate_(gate),
+        streams_(streams),
+        context_(*context),
+        sequence_(scheduler),
+        log_(context->client_metadata()),
+        turn_since_(streams.Now()) {}
+
+  // Under the lock, so that EndIfIdle comes either before or after.
+  void Read() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    turn_ = Turn::kReads;
+    StartRead(&request_);
+  }
+  void Write() {
+    MutexLock lock(mutex_);
+    turn_ = Turn::kAnswered;
+    turn_since_ = streams_.Now();
+    StartWrite(&response_);
+  }
+
+  // Starts what the request asks for. On error nothing was started.
+  absl::Status Begin() {
+    switch (request_.request_case()) {
+      case v1::DecodeRequest::kOpen:
+        return Open();
+      case v1::DecodeRequest::kVerify:
+        return Verify();
+      case v1::DecodeRequest::REQUEST_NOT_SET:
+        break;
+    }
+    return absl::InvalidArgumentError("decode: got an empty message, expected open or verify");
+  }
+
+  absl::Status Open() {
+    if (sequence_.is_open()) {
+      return absl::FailedPreconditionError("decode: got a second open, expected verify");
+    }
+    ASSIGN_OR_RETURN(SequenceOptions options, ReadOpen(request_.open(), model_, scheduler_));
+    RETURN_IF_ERROR(gate_.Enter(this, [this] { sequence_.Cancel(); }));
+    return sequence_.Open(std::move(options), [this](absl::StatusOr<OpenResult> result) {
+      if (!result.ok()) return End(result.status());
+      log_.Opened(*result);
+      OpenResultToProto(*result, scheduler_.load(), response_.mutable_opened());
+      Write();
+    });
+  }
+
+  absl::Status Verify() {
+    if (!sequence_.is_open()) {
+      return absl::FailedPreconditionError("decode: got verify, expected open first");
+    }
+    ASSIGN_OR_RETURN(VerifyStep step,
+                     StepFromProto(request_.verify(), scheduler_.options().max_tree_nodes));
+    return sequence_.Verify(std::move(step), [this](absl::StatusOr<StepResult> result) {
+      if (!result.ok()) return End(result.status());
+      log_.Stepped(*result);
+      StepResultToProto(*result, request_.verify().step(), request_.verify().base(),
+                        scheduler_.load(), response_.mutable_verified());
+      Write();
+    });
+  }
+
+  // The slot is free before the client hears of the end.
+  void End(const absl::Status& status) {
+    sequence_.Close();
+    gate_.Leave(this);
+    log_.Ended(status);
+    Finish(ToGrpcStatus(status));
+  }
+
+  Scheduler& scheduler_;
+  const ModelIdentity& model_;
+  DrainGate& gate_;
+  IdleStreams& streams_;
+  grpc::CallbackServerContext& context_;
+  std::shared_ptr<DecodeReactor> self_;
+  RpcSequence sequence_;
+  SequenceLog log_;
+  v1::DecodeRequest request_;
+  v1::DecodeResponse response_;
+
+  Mutex mutex_;
+  Turn turn_ ABSL_GUARDED_BY(mutex_) = Turn::kOurs;
+  absl::Duration turn_since_ ABSL_GUARDED_BY(mutex_);
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;                // by EndIfIdle, with a read under way
+  std::optional<absl::Status> idle_ ABSL_GUARDED_BY(mutex_);  // why it ends behind its answer
+};
+
+// Open and one step, then the end.
+class VerifyReactor final : public grpc::ServerUnaryReactor {
+ public:
+  // Everything must outlive the reactor.
+  VerifyReactor(Scheduler& scheduler, const ModelIdentity& model, const v1::VerifyRequest& request,
+                v1::VerifyResponse& response)
+      : scheduler_(scheduler),
+        model_(model),
+        request_(request),
+        response_(response),
+        sequence_(scheduler) {
+    if (absl::Status status = Begin(); !status.ok()) End(status);
+  }
+
+  void OnCancel() override { sequence_.Cancel(); }
+  void OnDone() override { delete this; }
+
+ private:
+  absl::Status Begin() {
+    ASSIGN_OR_RETURN(SequenceOptions options, ReadOpen(request_.open(), model_, scheduler_));
+    ASSIGN_OR_RETURN(step_, StepFromProto(request_.verify(), scheduler_.options().max_tree_nodes));
+    return sequence_.Open(std::move(options), [this](absl::StatusOr<OpenResult> result) {
+      if (!result.ok()) return End(result.status());
+      if (absl::Status status = Opened(*result); !status.ok()) End(status);
+    });
+  }
+
+  absl::Status Opened(const OpenResult& result) {
+    OpenResultToProto(result, scheduler_.load(), response_.mutable_opened());
+    if (step_.base == 0) step_.base = result.base;
+    const std::uint32_t base = step_.base;
+    return sequence_.Verify(std::move(step_), [this, base](absl::StatusOr<StepResult> step) {
+      if (!step.ok()) return End(step.status());
+      StepResultToProto(*step, request_.verify().step(), base, scheduler_.load(),
+                        response_.mutable_verified());
+      End(absl::OkStatus());
+    });
+  }
+
+  void End(const absl::Status& status) {
+    sequence_.Close();
+    Finish(ToGrpcStatus(status));
+  }
+
+  Scheduler& scheduler_;
+  const ModelIdentity& model_;
+  const v1::VerifyRequest& request_;
+  v1::VerifyResponse& response_;
+  RpcSequence sequence_;
+  VerifyStep step_;
+};
+
+}  // namespace
+
+VerifierService::VerifierService(Scheduler& scheduler, VerifierFacts facts,
+                                 absl::Duration stream_idle_timeout, const Clock& clock)
+    : scheduler_(scheduler), facts_(std::move(facts)), streams_(stream_idle_timeout, clock) {}
+
+absl::Status VerifierService::Check(const grpc::CallbackServerContext& context) const {
+  return CheckCaller(facts_.callers, context, Access::kInference);
+}
+
+grpc::ServerUnaryReactor* VerifierService::Handshake(grpc::CallbackServerContext* context,
+                                                     const v1::HandshakeRequest*,
+                                                     v1::HandshakeResponse* response) {
+  if (const absl::Status may = Check(*context); !may.ok()) {
+    return new RefusedCall<grpc::ServerUnaryReactor>(ToGrpcStatus(may));
+  }
+  if (const absl::Status passes = scheduler_.CheckPasses(); !passes.ok()) {
+    return new RefusedCall<grpc::ServerUnaryReactor>(ToGrpcStatus(passes));
+  }
+  const Transformer& transformer = scheduler_.transformer();
+  const SchedulerOptions& options = scheduler_.options();
+  ModelIdentityToProto(facts_.model, response->mutable_model());
+  response->set_context_length(transformer.context_length());
+  response->set_k(options.k);
+  response->set_max_tree_nodes(static_cast<std::uint32_t>(options.max_tree_nodes));
+  response->set_max_sequences(static_cast<std::uint32_t>(scheduler_.max_sequences()));
+  response->set_numerics_id(transformer.numerics_id());
+  response->set_build(facts_.build);
+  response->set_protocol_version(kProtocolVersion);
+  response->mutable_eos_token_ids()->Add(options.eos_ids.begin(), options.eos_ids.end());
+  LoadToProto(scheduler_.load(), response->mutable_load());
+  response->set_kernel(transformer.kernel());
+  response->set_model_description(facts_.model_description);
+  response->set_draining(gate_.draining());
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::GetTokenizerResponse>* VerifierService::GetTokenizer(
+    grpc::CallbackServerContext* context, const v1::GetTokenizerRequest*) {
+  if (const absl::Status may = Check(*context); !may.ok()) {
+    return new RefusedCall<grpc::ServerWriteReactor<v1::GetTokenizerResponse>>(ToGrpcStatus(may));
+  }
+  return new TokenizerReactor(facts_.tokenizer_chunks);
+}
+
+grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>* VerifierService::Decode(
+    grpc::CallbackServerContext* context) {
+  if (const absl::Status may = Check(*context); !may.ok()) {
+    return new RefusedCall<grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>>(
+        ToGrpcStatus(may));
+  }
+  return DecodeReactor::Start(scheduler_, facts_.model, gate_, streams_, context);
+}
+
+grpc::ServerUnaryReactor* VerifierService::Verify(grpc::CallbackServerContext* context,
+                                                  const v1::VerifyRequest* request,
+                                                  v1::VerifyResponse* response) {
+  if (const absl::Status may = Check(*context); !may.ok()) {
+    return new RefusedCall<grpc::ServerUnaryReactor>(ToGrpcStatus(may));
+  }
+  return new VerifyReactor(scheduler_, facts_.model, *request, *response);
+}
+
+}  // namespace recycling::verifier
