@@ -93,24 +93,25 @@ struct StepVerified {
 };
 
 // One sequence at one verifier; destroying it closes the stream and so frees the slot.
-// Call order: Open Verify*. Threads: calls one at a time; Cancel may come from any thread at any
-// time.
+// Call order: Open (Verify | VerifyWhile)*. Threads: calls one at a time; Cancel may come from any
+// thread at any time.
 class VerifierSession {
  public:
   virtual ~VerifierSession() = default;
 
-  // Both block until answered, cancelled (Cancelled) or past the session's deadline
-  // (DeadlineExceeded). A lost peer is Unavailable, a peer that breaks the protocol is Internal.
-  // After an error the session is of no more use.
+  // Open and VerifyWhile block until the verifier has answered, the session is cancelled
+  // (Cancelled) or its deadline has passed (DeadlineExceeded). A lost peer is Unavailable, a peer
+  // that breaks the protocol is Internal. After an error the session is of no more use.
   virtual absl::StatusOr<SequenceOpened> Open(const OpenSequence& open) = 0;
-  virtual absl::StatusOr<StepVerified> Verify(const VerifyStep& step) = 0;
 
-  // Verify, but calls `meanwhile` once, when the step is on its way and before its answer is waited
-  // for. Without an override, before the step is sent.
+  // Sends `step`, then calls `meanwhile` once on this thread, then waits for the answer. So what
+  // `meanwhile` does overlaps with the verifier's work.
   virtual absl::StatusOr<StepVerified> VerifyWhile(const VerifyStep& step,
-                                                   absl::FunctionRef<void()> meanwhile) {
-    meanwhile();
-    return Verify(step);
+                                                   absl::FunctionRef<void()> meanwhile) = 0;
+
+  // The same, with nothing to do meanwhile.
+  absl::StatusOr<StepVerified> Verify(const VerifyStep& step) {
+    return VerifyWhile(step, [] {});
   }
 
   // Makes a running or later call return Cancelled.

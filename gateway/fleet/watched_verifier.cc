@@ -26,8 +26,9 @@ class WatchedSession final : public VerifierSession {
   absl::StatusOr<SequenceOpened> Open(const OpenSequence& open) override {
     return Hear(inner_->Open(open));
   }
-  absl::StatusOr<StepVerified> Verify(const VerifyStep& step) override {
-    return Hear(inner_->Verify(step));
+  absl::StatusOr<StepVerified> VerifyWhile(const VerifyStep& step,
+                                           absl::FunctionRef<void()> meanwhile) override {
+    return Hear(inner_->VerifyWhile(step, meanwhile));
   }
   void Cancel() override { inner_->Cancel(); }
 

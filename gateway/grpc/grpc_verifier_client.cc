@@ -183,10 +183,6 @@ class GrpcVerifierSession final : public VerifierSession {
     return opened;
   }
 
-  absl::StatusOr<StepVerified> Verify(const VerifyStep& step) override {
-    return VerifyWhile(step, [] {});
-  }
-
   absl::StatusOr<StepVerified> VerifyWhile(const VerifyStep& step,
                                            absl::FunctionRef<void()> meanwhile) override {
     // If it is lost, Receive says why.

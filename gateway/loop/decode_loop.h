@@ -11,8 +11,8 @@
 //  2. A draft is asked for only if the node budget is not 0 and more than one token may still be
 //     emitted; it is cut to what may be emitted less the bonus token.
 //  3. With speculation off there is no drafter session and nothing is learnt.
-//  4. The client is shown what a step gave when the next step is on its way to the verifier, or the
-//     output has ended: what is shown waits at most a draft deadline, and no step waits for it.
+//  4. The client is shown what a step gave while the verifier works on the next step, or when the
+//     output has ended. What is shown waits at most one draft deadline, and no step waits for it.
 //  5. With automatic speculation the drafter hears what steps cost, and while drafting does not pay
 //     (draft_guard.h) steps take the plain path: nothing is asked for.
 //  6. Learning is never waited for. The drafter hears of every step, the last one included, except

@@ -100,6 +100,25 @@ class Gate {
   bool open_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
+// Counts; threads wait until a count is reached.
+class Counter {
+ public:
+  void Increment() {
+    MutexLock lock(mutex_);
+    ++count_;
+    changed_.NotifyAll();
+  }
+  void Await(int count) {
+    MutexLock lock(mutex_);
+    while (count_ < count) changed_.Wait(mutex_);
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  int count_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
 class GatewayServiceTest : public ::testing::Test {
  protected:
   ~GatewayServiceTest() override { Stop(); }

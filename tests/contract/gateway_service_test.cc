@@ -31,6 +31,20 @@ TEST_F(GatewayServiceTest, GeneratesWhatTheModelSaysWithDraftingAndWithout) {
   EXPECT_EQ(plain.final.speculation().drafter(), "");
 }
 
+TEST_F(GatewayServiceTest, TheClientReceivesAStepsTextBeforeTheNextStepIsAnswered) {
+  Counter received;
+  AddVerifier({.on_answer = [&](std::uint64_t step) { received.Await(static_cast<int>(step)); }});
+  Start();
+  const Generated generated = Generate(
+      "prompt_ids { ids: [5, 6, 7] } sampling { max_tokens: 6 } "
+      "speculation { mode: SPECULATION_MODE_OFF }",
+      nullptr, [&](const v1::GenerateResponse& response) {
+        if (response.has_delta()) received.Increment();
+      });
+  EXPECT_THAT(generated.status, IsOk());
+  EXPECT_EQ(generated.tokens(), Plain(6));
+}
+
 TEST_F(GatewayServiceTest, TextIsTheTokenizersAndAStopStringTrimsIt) {
   AddVerifier();
   Start();

@@ -33,7 +33,8 @@ class FakeVerifierSession final : public gateway::VerifierSession {
   }
 
   absl::StatusOr<SequenceOpened> Open(const OpenSequence& open) override;
-  absl::StatusOr<StepVerified> Verify(const VerifyStep& step) override;
+  absl::StatusOr<StepVerified> VerifyWhile(const VerifyStep& step,
+                                           absl::FunctionRef<void()> meanwhile) override;
 
   void Cancel() override {
     Note("verifier.cancel");
@@ -150,8 +151,11 @@ absl::StatusOr<DraftTree> FakeVerifierSession::TreeOf(const VerifyStep& step) co
   return *step.tree;
 }
 
-absl::StatusOr<StepVerified> FakeVerifierSession::Verify(const VerifyStep& step) {
+absl::StatusOr<StepVerified> FakeVerifierSession::VerifyWhile(const VerifyStep& step,
+                                                              absl::FunctionRef<void()> meanwhile) {
   Note(absl::StrCat("verifier.verify ", step.step));
+  meanwhile();
+  if (options_->on_answer != nullptr) options_->on_answer(step.step);
   RETURN_IF_ERROR(CheckNotCancelled());
   if (path_.empty()) return absl::FailedPreconditionError("verify: got it before open");
   const VerifierFault fault =

@@ -55,6 +55,10 @@ struct FakeVerifierOptions {
   // Called with the same words before the work, on the caller's thread, without a lock: the place
   // for latency, for moving a FakeClock, or for breaking something at a chosen moment. May be null.
   std::function<void(const std::string& call)> on_call = nullptr;
+  // Called with the number of a step before the step is answered, and after what the caller of
+  // VerifyWhile does meanwhile: the place to withhold an answer. On the caller's thread, without a
+  // lock. May be null.
+  std::function<void(std::uint64_t step)> on_answer = nullptr;
 };
 
 // Checks what a real verifier checks: an empty prompt, unknown tokens, a malformed tree or sampling

@@ -1,4 +1,4 @@
-// GoogleMock mocks of gateway/verifier_client.h.
+// GoogleMock mocks of gateway/clients/verifier_client.h.
 #ifndef RECYCLING_TESTS_DOUBLES_MOCK_VERIFIER_CLIENT_H_
 #define RECYCLING_TESTS_DOUBLES_MOCK_VERIFIER_CLIENT_H_
 
@@ -15,8 +15,13 @@ class MockVerifierSession : public gateway::VerifierSession {
  public:
   MOCK_METHOD(absl::StatusOr<gateway::SequenceOpened>, Open, (const gateway::OpenSequence& open),
               (override));
-  MOCK_METHOD(absl::StatusOr<gateway::StepVerified>, Verify, (const gateway::VerifyStep& step),
-              (override));
+  // What a session does with a step. VerifyWhile runs `meanwhile` before it calls this.
+  MOCK_METHOD(absl::StatusOr<gateway::StepVerified>, Verify, (const gateway::VerifyStep& step));
+  absl::StatusOr<gateway::StepVerified> VerifyWhile(const gateway::VerifyStep& step,
+                                                    absl::FunctionRef<void()> meanwhile) override {
+    meanwhile();
+    return Verify(step);
+  }
   MOCK_METHOD(void, Cancel, (), (override));
 };
 

@@ -16,6 +16,7 @@ namespace {
 using doubles::IsOk;
 using doubles::StatusIs;
 using doubles::VerifierFault;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class WatchedVerifierTest : public ::testing::Test {
@@ -54,6 +55,19 @@ TEST_F(WatchedVerifierTest, GivingUpEndsACallThatIsNeverAnswered) {
   EXPECT_THAT(session->Verify(Step(1)),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("given up: no handshake")));
   giver.join();
+}
+
+TEST_F(WatchedVerifierTest, TheCallersWorkIsDoneBetweenTheStepAndItsAnswer) {
+  const auto trace = std::make_shared<doubles::CallTrace>();
+  WatchedVerifier verifier(
+      std::make_shared<doubles::FakeVerifierClient>(doubles::FakeVerifierOptions{
+          .trace = trace, .on_answer = [&](std::uint64_t) { trace->Add("answer"); }}),
+      watch_, clock_);
+  const auto session = verifier.NewSession(absl::InfiniteFuture(), {});
+  ASSERT_THAT(session->Open({.prompt_ids = {5, 6}}), IsOk());
+  trace->Clear();
+  ASSERT_THAT(session->VerifyWhile(Step(0), [&] { trace->Add("meanwhile"); }), IsOk());
+  EXPECT_THAT(trace->Calls(), ElementsAre("verifier.verify 0", "meanwhile", "answer"));
 }
 
 TEST_F(WatchedVerifierTest, SequencesThatBeginLaterAreNotAffected) {
