@@ -5,9 +5,11 @@
 #include <cstring>
 #include <functional>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -94,7 +96,7 @@ std::size_t WeightBytes(const verifier::Weights& w) {
 // Reads a buffer once from first to last byte, each thread its own part.
 class Reader {
  public:
-  explicit Reader(int threads) : pool_(threads) {}
+  explicit Reader(std::unique_ptr<verifier::ThreadPool> pool) : pool_(std::move(pool)) {}
 
   absl::Status Reserve(std::size_t bytes) {
     words_ = bytes / sizeof(std::uint64_t);
@@ -104,9 +106,9 @@ class Reader {
   }
 
   absl::Status Read() {
-    const std::size_t parts = pool_.threads();
+    const std::size_t parts = pool_->threads();
     std::vector<std::uint64_t> sums(parts);
-    pool_.Run(parts, [&](std::size_t part, std::size_t) {
+    pool_->Run(parts, [&](std::size_t part, std::size_t) {
       const std::uint64_t* from = buffer_.data() + words_ * part / parts;
       const std::uint64_t* to = buffer_.data() + words_ * (part + 1) / parts;
       sums[part] = std::accumulate(from, to, std::uint64_t{0});
@@ -118,7 +120,7 @@ class Reader {
   }
 
  private:
-  verifier::ThreadPool pool_;
+  const std::unique_ptr<verifier::ThreadPool> pool_;
   std::size_t words_ = 0;
   verifier::Buffer<std::uint64_t> buffer_;
 };
@@ -206,7 +208,8 @@ absl::StatusOr<nlohmann::json> Measure(const std::string& path) {
   RowCost cost(*transformer, options);
   RETURN_IF_ERROR(cost.Prepare());
   const std::size_t weight_bytes = WeightBytes(model->weights());
-  Reader reader(threads);
+  ASSIGN_OR_RETURN(auto pool, verifier::ThreadPool::Create(threads));
+  Reader reader(std::move(pool));
   RETURN_IF_ERROR(reader.Reserve(weight_bytes));
 
   std::vector<std::vector<double>> tree_micros(options.rows.size());

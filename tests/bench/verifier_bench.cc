@@ -21,19 +21,21 @@ namespace {
 
 // From the start of a loop of two empty tasks to its end: what every barrier of a pass costs.
 void BM_Barrier(benchmark::State& state) {
-  ThreadPool pool(static_cast<int>(state.range(0)));
+  const auto pool = ThreadPool::Create(static_cast<int>(state.range(0)));
+  if (!pool.ok()) return;
   for (auto _ : state) {
-    pool.Run(static_cast<std::size_t>(state.range(0)),
-             [](std::size_t task, std::size_t) { benchmark::DoNotOptimize(task); });
+    (*pool)->Run(static_cast<std::size_t>(state.range(0)),
+                 [](std::size_t task, std::size_t) { benchmark::DoNotOptimize(task); });
   }
 }
 BENCHMARK(BM_Barrier)->ArgName("threads")->Arg(1)->Arg(2)->Arg(4)->UseRealTime();
 
 // The same with some work in each task, about 2 us: the other thread is needed.
 void BM_BarrierWithWork(benchmark::State& state) {
-  ThreadPool pool(static_cast<int>(state.range(0)));
+  const auto pool = ThreadPool::Create(static_cast<int>(state.range(0)));
+  if (!pool.ok()) return;
   for (auto _ : state) {
-    pool.Run(static_cast<std::size_t>(state.range(0)), [](std::size_t task, std::size_t) {
+    (*pool)->Run(static_cast<std::size_t>(state.range(0)), [](std::size_t task, std::size_t) {
       float x = static_cast<float>(task);
       for (int i = 0; i < 1000; ++i) benchmark::DoNotOptimize(x = x * 0.5F + 1.0F);
     });
@@ -44,10 +46,11 @@ BENCHMARK(BM_BarrierWithWork)->ArgName("threads")->Arg(1)->Arg(2)->Arg(4)->UseRe
 // The same after the caller has done something alone for a while, as between the passes' parallel
 // parts: whoever sleeps by then must be woken. Subtract the gap.
 void BM_BarrierAfterGap(benchmark::State& state) {
-  ThreadPool pool(2);
+  const auto pool = ThreadPool::Create(2);
+  if (!pool.ok()) return;
   for (auto _ : state) {
     for (int i = 0; i < state.range(0); ++i) benchmark::DoNotOptimize(i);
-    pool.Run(2, [](std::size_t task, std::size_t) {
+    (*pool)->Run(2, [](std::size_t task, std::size_t) {
       float x = static_cast<float>(task);
       for (int i = 0; i < 1000; ++i) benchmark::DoNotOptimize(x = x * 0.5F + 1.0F);
     });
@@ -153,8 +156,9 @@ void BM_Attention(benchmark::State& state) {
   step.parents[0] = -1;
   step.positions.assign(rows, static_cast<std::uint32_t>(positions + 1));
   step.positions[0] = static_cast<std::uint32_t>(positions);
-  ThreadPool pool(2);
-  Attention attention(config, pool, set);
+  const auto pool = ThreadPool::Create(2);
+  if (!pool.ok()) return;
+  Attention attention(config, **pool, set);
   Rope rope(config, {}, kernels);
   if (!attention.Prepare(step).ok() || !rope.Reserve(rows).ok()) return;
   rope.SetPositions(step.positions);

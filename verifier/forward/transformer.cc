@@ -47,25 +47,26 @@ struct Activations {
 
 class CpuTransformer final : public Transformer {
  public:
-  CpuTransformer(std::shared_ptr<const Model> model, const TransformerOptions& options)
+  CpuTransformer(std::shared_ptr<const Model> model, const TransformerOptions& options,
+                 std::unique_ptr<ThreadPool> pool)
       : model_(std::move(model)),
         limits_({.max_rows = static_cast<std::size_t>(options.max_rows),
                  .vocab_size = model_->config().vocab_size,
                  .context_length = options.context_length != 0 ? options.context_length
                                                                : model_->config().context_length,
                  .layout = KvLayout::Of(model_->config(), options.kv_type)}),
-        pool_(options.threads),
+        pool_(std::move(pool)),
         instruction_set_(options.instruction_set),
         matmul_kernel_(options.matmul_kernel != nullptr ? *options.matmul_kernel
                                                         : MatMulKernel::For(instruction_set_)),
         kernels_(VectorKernelsFor(instruction_set_)),
-        matmul_(matmul_kernel_, kernels_, pool_),
-        attention_(model_->config(), pool_, instruction_set_),
+        matmul_(matmul_kernel_, kernels_, *pool_),
+        attention_(model_->config(), *pool_, instruction_set_),
         rope_(model_->config(), model_->weights().rope_factors, kernels_) {}
 
   // Packs the weights and takes the memory of a pass.
   absl::Status Prepare(const PackingProgress& progress) {
-    ASSIGN_OR_RETURN(weights_, PackedWeights::Pack(*model_, matmul_kernel_, pool_, progress));
+    ASSIGN_OR_RETURN(weights_, PackedWeights::Pack(*model_, matmul_kernel_, *pool_, progress));
     const ModelConfig& c = model_->config();
     const std::size_t attended = std::size_t{c.heads} * c.value_length;
     RETURN_IF_ERROR(matmul_.Reserve(
@@ -84,7 +85,7 @@ class CpuTransformer final : public Transformer {
             limits_.vocab_size};
   }
   void Share(std::size_t tasks, absl::FunctionRef<void(std::size_t task)> run) override {
-    pool_.Run(tasks, [&](std::size_t task, std::size_t) { run(task); });
+    pool_->Run(tasks, [&](std::size_t task, std::size_t) { run(task); });
   }
   const Model& model() const override { return *model_; }
   std::uint32_t context_length() const override { return limits_.context_length; }
@@ -106,7 +107,7 @@ class CpuTransformer final : public Transformer {
 
   const std::shared_ptr<const Model> model_;
   const StepLimits limits_;
-  ThreadPool pool_;
+  const std::unique_ptr<ThreadPool> pool_;
   const InstructionSet instruction_set_;
   const MatMulKernel& matmul_kernel_;
   const VectorKernels& kernels_;
@@ -265,7 +266,8 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Create(
         "instruction set: got ", std::string(Name(options.instruction_set)), ", expected at most ",
         std::string(Name(BestInstructionSet())), ", which this machine has"));
   }
-  auto transformer = std::make_unique<CpuTransformer>(std::move(model), options);
+  ASSIGN_OR_RETURN(std::unique_ptr<ThreadPool> pool, ThreadPool::Create(options.threads));
+  auto transformer = std::make_unique<CpuTransformer>(std::move(model), options, std::move(pool));
   RETURN_IF_ERROR(transformer->Prepare(options.packing_progress));
   return transformer;
 }

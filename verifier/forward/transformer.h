@@ -41,7 +41,7 @@ struct TransformerOptions {
 class Transformer {
  public:
   // Packs the weights for the kernel. InvalidArgument for options out of range; ResourceExhausted
-  // if memory for weights or activations cannot be had.
+  // if the system refuses one of the threads, or memory for weights or activations.
   static absl::StatusOr<std::unique_ptr<Transformer>> Create(std::shared_ptr<const Model> model,
                                                              const TransformerOptions& options);
   virtual ~Transformer() = default;

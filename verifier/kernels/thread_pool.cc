@@ -3,6 +3,8 @@
 #include <chrono>
 #include <system_error>
 
+#include "absl/strings/str_cat.h"
+
 #if defined(__linux__)
 #include <sched.h>
 #endif
@@ -22,7 +24,7 @@ int Processors() {
   return known == 0 ? 1 : static_cast<int>(known);
 }
 
-// Leaves the processor's other thread more of it while this one waits.
+// Tells the processor that this thread waits, so that its core's other thread runs faster.
 inline void Pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -33,14 +35,20 @@ inline void Pause() {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) : waits_awake_(threads <= Processors()) {
+absl::StatusOr<std::unique_ptr<ThreadPool>> ThreadPool::Create(int threads) {
+  std::unique_ptr<ThreadPool> pool(new ThreadPool(/*waits_awake=*/threads <= Processors()));
+  pool->workers_.reserve(static_cast<std::size_t>(threads));
   for (int i = 1; i < threads; ++i) {
     try {
-      workers_.emplace_back([this, i] { Work(static_cast<std::size_t>(i)); });
-    } catch (const std::system_error&) {
-      return;  // the system has no more threads; fewer do the same work
+      pool->workers_.emplace_back(
+          [pool = pool.get(), i] { pool->Work(static_cast<std::size_t>(i)); });
+    } catch (const std::system_error& error) {
+      return absl::ResourceExhaustedError(absl::StrCat("threads: got ", i,
+                                                       " from the system, expected ", threads, ": ",
+                                                       error.code().message()));
     }
   }
+  return pool;
 }
 
 ThreadPool::~ThreadPool() {
@@ -57,7 +65,7 @@ void ThreadPool::Run(std::size_t tasks, absl::FunctionRef<void(std::size_t, std:
   run_ = &run;
   unfinished_.store(static_cast<std::uint32_t>(tasks), std::memory_order_relaxed);
   untaken_.store(static_cast<std::uint32_t>(tasks), std::memory_order_release);
-  untaken_.notify_all();  // no system call while nobody sleeps
+  untaken_.notify_all();  // makes no system call if no worker sleeps
   while (const std::uint32_t untaken = untaken_.load(std::memory_order_acquire)) {
     TryTask(untaken, 0);
   }

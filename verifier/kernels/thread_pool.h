@@ -4,21 +4,26 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <thread>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
 
 namespace recycling::verifier {
 
-// Workers that wait for loops to share. Which worker runs which task is open, so a task's result
-// must not depend on it. Between loops that follow each other closely, as in a pass, workers stay
-// awake; after about 50 us without work they sleep. Where there are more threads than processors
-// nobody waits awake. Not thread-safe: one caller at a time.
+// Threads that share the tasks of a loop. Any thread may run any task, so the result of a task must
+// not depend on the thread. Between loops that follow each other closely, as in a pass, workers
+// stay awake. A worker that finds no task for about 50 us sleeps. If there are more threads than
+// processors, workers sleep at once. Not thread-safe: one caller at a time.
 class ThreadPool {
  public:
-  // Starts threads - 1 workers (the caller is the other one); fewer if the system refuses them.
-  explicit ThreadPool(int threads);
+  // Starts threads - 1 workers; the caller of Run is the last thread. Requires threads >= 1.
+  // ResourceExhausted, with the number of threads that could be had, if the system refuses one.
+  static absl::StatusOr<std::unique_ptr<ThreadPool>> Create(int threads);
+
+  // Stops the workers and waits for them. No Run may be under way.
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -33,14 +38,19 @@ class ThreadPool {
   static constexpr std::uint32_t kStop = 0xffffffff;
   static constexpr std::size_t kCacheLine = 64;
 
+  explicit ThreadPool(bool waits_awake) : waits_awake_(waits_awake) {}
+
+  // What a worker does until the pool stops.
   void Work(std::size_t worker);
-  // Takes the last of `untaken` tasks and runs it, if the count is still that.
+  // Takes the last of `untaken` tasks and runs it. Does nothing if the number of untaken tasks has
+  // changed meanwhile.
   void TryTask(std::uint32_t untaken, std::size_t worker);
-  // Returns when `value` is no longer `old`, or some time after it was for a moment.
+  // Returns soon after `value` has become other than `old`. If it becomes `old` again at once, Wait
+  // may miss that and go on waiting.
   void Wait(const std::atomic<std::uint32_t>& value, std::uint32_t old) const;
 
-  // The loop under way: set by Run, published by untaken_, read by whoever took a task of it. Run
-  // waits for taken tasks only, never for a worker that has not woken up yet.
+  // The loop under way. Run sets it and then publishes it with untaken_; a thread reads it after it
+  // has taken a task. Run waits for taken tasks only, never for a worker that still sleeps.
   const absl::FunctionRef<void(std::size_t, std::size_t)>* run_ = nullptr;
   alignas(kCacheLine) std::atomic<std::uint32_t> untaken_{0};  // tasks nobody has taken, or kStop
   alignas(kCacheLine) std::atomic<std::uint32_t> unfinished_{0};

@@ -177,8 +177,9 @@ class AttentionTest : public testing::TestWithParam<InstructionSet> {
       }
     }
     const std::size_t rows = step.rows();
-    ThreadPool pool(threads);
-    Attention attention(config, pool, GetParam());
+    const auto pool = ThreadPool::Create(threads);
+    ASSERT_TRUE(pool.ok()) << pool.status();
+    Attention attention(config, **pool, GetParam());
     Rope rope(config, {}, kernels);
     KvRows fresh;
     ASSERT_TRUE(fresh.Reserve(layout, rows).ok());

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "tests/doubles/tiny_model.h"
+#include "tests/verifier/kernels/no_new_threads.h"
 
 namespace recycling::verifier {
 namespace {
@@ -457,6 +458,16 @@ TEST(TransformerTest, RefusesOptionsOutOfRange) {
     EXPECT_EQ(Transformer::Create(model, options).status().code(),
               absl::StatusCode::kInvalidArgument);
   }
+}
+
+TEST(TransformerTest, AThreadThatTheSystemRefusesIsAnError) {
+  const auto model = LoadTiny({});
+  const NoNewThreads no_new_threads;
+  ASSERT_TRUE(no_new_threads.works());
+  const absl::Status refused = Transformer::Create(model, {.threads = 2}).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("threads: got 1 from the system, expected 2"));
 }
 
 TEST(TransformerTest, NumericsIdChangesWithWhatDecidesBitsOnly) {

@@ -1,16 +1,22 @@
 #include "verifier/kernels/thread_pool.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <string>
 #include <vector>
+
+#include "tests/verifier/kernels/no_new_threads.h"
 
 namespace recycling::verifier {
 namespace {
 
 TEST(ThreadPoolTest, RunsEveryTaskOnceAndReturnsAfterTheLast) {
   for (int threads = 1; threads <= 5; ++threads) {
-    ThreadPool pool(threads);
+    const auto created = ThreadPool::Create(threads);
+    ASSERT_TRUE(created.ok()) << created.status();
+    ThreadPool& pool = **created;
     ASSERT_EQ(pool.threads(), static_cast<std::size_t>(threads));
     for (std::size_t tasks = 0; tasks < 200; ++tasks) {
       std::vector<int> runs(tasks, 0);
@@ -31,7 +37,9 @@ TEST(ThreadPoolTest, RunsEveryTaskOnceAndReturnsAfterTheLast) {
 // of a worker awake, going to sleep and asleep is met by a new loop.
 TEST(ThreadPoolTest, NoLoopIsMissedWhileWorkersFallAsleep) {
   for (const int threads : {2, 3, 16}) {
-    ThreadPool pool(threads);
+    const auto created = ThreadPool::Create(threads);
+    ASSERT_TRUE(created.ok()) << created.status();
+    ThreadPool& pool = **created;
     std::vector<std::size_t> sums(64, 0);
     std::size_t expected = 0;
     for (std::size_t loop = 1; loop <= 2000; ++loop) {
@@ -46,6 +54,16 @@ TEST(ThreadPoolTest, NoLoopIsMissedWhileWorkersFallAsleep) {
     for (const std::size_t s : sums) sum += s;
     ASSERT_EQ(sum, expected) << threads << " threads";
   }
+}
+
+TEST(ThreadPoolTest, AThreadThatTheSystemRefusesIsAnError) {
+  const NoNewThreads no_new_threads;
+  ASSERT_TRUE(no_new_threads.works());
+  const absl::Status refused = ThreadPool::Create(4).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.message()),
+              testing::HasSubstr("threads: got 1 from the system, expected 4"));
+  EXPECT_TRUE(ThreadPool::Create(1).ok()) << "needs no new thread";
 }
 
 }  // namespace
