@@ -75,7 +75,7 @@ class Verifiers final : public VerifierDirectory {
             resolver, clock, TakesSequences) {}
 
   absl::StatusOr<std::shared_ptr<VerifierClient>> Pick(const VerifierWish& wish) override {
-    const auto held = routes_.Held(wish.tenant, wish.prompt);
+    const Held held = HeldBy(wish);
     auto picked = pool_.PickFrom(
         [&](std::span<const ReadyPeer> ready, std::span<const VerifierClient* const> clients) {
           std::vector<ReadyPeer> peers(ready.begin(), ready.end());
@@ -85,16 +85,15 @@ class Verifiers final : public VerifierDirectory {
             const int open = static_cast<int>(std::min(info.open_sequences, kMost));
             peers[i].elsewhere = std::max(0, open - peers[i].running_at_greeting);
             peers[i].room = static_cast<int>(std::min(info.max_sequences, kMost));
-            const auto found = held.find(peers[i].address);
-            if (found != held.end()) peers[i].held = found->second;
+            peers[i].held = TokensHeld(held, *clients[i]);
           }
           return PickVerifier(wish.avoid, peers);
         });
     if (!picked.ok()) {
       return absl::UnavailableError(absl::StrCat("verifiers: ", picked.status().message()));
     }
-    if (held.contains((*picked)->address())) ++prefix_routed_;
-    if (!wish.prompt.empty()) routes_.Record(wish.tenant, wish.prompt, (*picked)->address());
+    if (TokensHeld(held, **picked) > 0) ++prefix_routed_;
+    routes_.Record(wish.tenant, wish.prompt, (*picked)->info().page_tokens, (*picked)->address());
     return picked;
   }
 
@@ -126,6 +125,26 @@ class Verifiers final : public VerifierDirectory {
   PeerPool<VerifierClient>& pool() { return pool_; }
 
  private:
+  // By the size of a page, which is nearly always the same for all verifiers, and by address: how
+  // many tokens of a prompt a verifier may hold.
+  using Held = std::map<std::uint32_t, std::map<std::string, std::uint32_t>>;
+
+  Held HeldBy(const VerifierWish& wish) {
+    Held held;
+    pool_.ForEachReady([&](const VerifierClient& client) { held[client.info().page_tokens]; });
+    for (auto& [page_tokens, tokens] : held) {
+      tokens = routes_.Held(wish.tenant, wish.prompt, page_tokens);
+    }
+    return held;
+  }
+
+  static std::uint32_t TokensHeld(const Held& held, const VerifierClient& verifier) {
+    const auto of_page = held.find(verifier.info().page_tokens);
+    if (of_page == held.end()) return 0;
+    const auto found = of_page->second.find(verifier.address());
+    return found == of_page->second.end() ? 0 : found->second;
+  }
+
   PeerPoolOptions Wire(PeerPoolOptions options) {
     options.heard = [this](const std::string& address) { return Watch(address)->heard(); };
     options.on_lost = [this](const std::string& address, const absl::Status& error) {

@@ -50,6 +50,7 @@ struct VerifierInfo {
   std::vector<TokenId> eos_token_ids;
   bool draining = false;             // takes no new sequences, lets those it has go on for a while
   std::uint32_t open_sequences = 0;  // at that moment, of all gateways
+  std::uint32_t page_tokens = 0;     // in a page of its key-value cache; 0: not said
 };
 
 struct OpenSequence {

@@ -13,16 +13,18 @@ std::uint64_t Mix(std::uint64_t state, std::uint64_t value) {
   return hash ^ (hash >> 33);
 }
 
-// For each whole page of the prompt: the tenant and every token to its end.
-std::vector<std::uint64_t> PageHashes(std::string_view tenant, std::span<const TokenId> prompt) {
+// The hash of each whole page: of the tenant and of every token up to the end of the page.
+std::vector<std::uint64_t> PageHashes(std::string_view tenant, std::span<const TokenId> prompt,
+                                      std::size_t page_tokens) {
+  if (page_tokens == 0) return {};
   std::uint64_t hash = tenant.size();
   for (const char c : tenant) hash = Mix(hash, static_cast<unsigned char>(c));
-  const std::size_t pages = std::min(prompt.size() / PrefixRoutes::kPage, PrefixRoutes::kPages);
+  const std::size_t pages = std::min(prompt.size() / page_tokens, PrefixRoutes::kPages);
   std::vector<std::uint64_t> hashes;
   hashes.reserve(pages);
-  for (std::size_t i = 0; i < pages * PrefixRoutes::kPage; ++i) {
+  for (std::size_t i = 0; i < pages * page_tokens; ++i) {
     hash = Mix(hash, prompt[i]);
-    if ((i + 1) % PrefixRoutes::kPage == 0) hashes.push_back(hash);
+    if ((i + 1) % page_tokens == 0) hashes.push_back(hash);
   }
   return hashes;
 }
@@ -30,10 +32,10 @@ std::vector<std::uint64_t> PageHashes(std::string_view tenant, std::span<const T
 }  // namespace
 
 void PrefixRoutes::Record(std::string_view tenant, std::span<const TokenId> prompt,
-                          const std::string& address) {
-  const std::vector<std::uint64_t> hashes = PageHashes(tenant, prompt);
+                          std::uint32_t page_tokens, const std::string& address) {
+  const std::vector<std::uint64_t> hashes = PageHashes(tenant, prompt, page_tokens);
   MutexLock lock(mutex_);
-  // The last page first, so that what is used least recently is the end of a prompt.
+  // From the last page to the first, so that the end of a prompt is dropped before its beginning.
   for (auto hash = hashes.rbegin(); hash != hashes.rend(); ++hash) {
     if (const auto found = places_.find(*hash); found != places_.end()) {
       entries_.splice(entries_.begin(), entries_, found->second);
@@ -53,8 +55,9 @@ void PrefixRoutes::Record(std::string_view tenant, std::span<const TokenId> prom
 }
 
 std::map<std::string, std::uint32_t> PrefixRoutes::Held(std::string_view tenant,
-                                                        std::span<const TokenId> prompt) {
-  const std::vector<std::uint64_t> hashes = PageHashes(tenant, prompt);
+                                                        std::span<const TokenId> prompt,
+                                                        std::uint32_t page_tokens) {
+  const std::vector<std::uint64_t> hashes = PageHashes(tenant, prompt, page_tokens);
   std::map<std::string, std::uint32_t> held;
   MutexLock lock(mutex_);
   std::uint32_t tokens = 0;
@@ -62,12 +65,12 @@ std::map<std::string, std::uint32_t> PrefixRoutes::Held(std::string_view tenant,
     const auto found = places_.find(hash);
     if (found == places_.end()) break;
     for (const std::string& address : found->second->second) {
-      // Only what goes on from the page before: a hole ends what can be used.
+      // A page is of use only to a verifier that holds all pages before it.
       if (tokens == 0 || held[address] == tokens) {
-        held[address] = tokens + static_cast<std::uint32_t>(kPage);
+        held[address] = tokens + page_tokens;
       }
     }
-    tokens += static_cast<std::uint32_t>(kPage);
+    tokens += page_tokens;
   }
   std::erase_if(held, [](const auto& entry) { return entry.second == 0; });
   return held;

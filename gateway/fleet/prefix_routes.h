@@ -17,38 +17,44 @@
 
 namespace recycling::gateway {
 
-// Which verifiers have lately been given prompts that begin alike, and so may hold their keys and
-// values. Prompts are cut into pages; a hash of tenant and all tokens to the end of a page stands
-// for them. A guess: a verifier may have forgotten, hashes may collide; that costs a prefill. Holds
-// at most `capacity` pages; the one used least recently makes room. Threads: any.
+// Remembers which verifiers were given a prompt lately and so may still hold its keys and values.
+// A prompt is cut into the pages in which verifiers keep keys and values; a page is remembered as a
+// hash of the tenant and of all tokens up to the end of the page. The answer is a guess: a verifier
+// may have dropped the page, and hashes may collide. A wrong guess costs a prefill. Holds at most
+// `capacity` pages and drops the least recently used one first. Threads: any.
+//
+// `page_tokens` is the number of tokens in a page, as the verifier says in its handshake. Any
+// number is allowed: nothing is recorded or found if it is 0 or larger than the prompt, and at most
+// kPages pages of a prompt are looked at.
 class PrefixRoutes {
  public:
-  static constexpr std::size_t kPage = 32;     // tokens
-  static constexpr std::size_t kHolders = 4;   // kept of a page, the newest
-  static constexpr std::size_t kPages = 1024;  // of a prompt that are looked at
+  static constexpr std::size_t kHolders = 4;   // verifiers remembered for a page, the latest ones
+  static constexpr std::size_t kPages = 1024;  // most pages of a prompt
 
   explicit PrefixRoutes(std::size_t capacity = 1 << 16) : capacity_(capacity) {}
 
-  // The verifier of `address` was given this prompt.
-  void Record(std::string_view tenant, std::span<const TokenId> prompt, const std::string& address);
+  // The verifier at `address` was given this prompt.
+  void Record(std::string_view tenant, std::span<const TokenId> prompt, std::uint32_t page_tokens,
+              const std::string& address);
 
-  // How many tokens of the prompt's beginning each verifier may hold, in whole pages; those that
-  // hold none are left out.
+  // For each verifier that may hold the beginning of the prompt, the number of tokens that it may
+  // hold, in whole pages. Never 0.
   std::map<std::string, std::uint32_t> Held(std::string_view tenant,
-                                            std::span<const TokenId> prompt);
+                                            std::span<const TokenId> prompt,
+                                            std::uint32_t page_tokens);
 
-  // The verifier of `address` is gone, and what it held.
+  // The verifier at `address` has lost all it held.
   void Forget(const std::string& address);
 
   std::size_t pages() const;
 
  private:
-  using Holders = std::vector<std::string>;  // the newest first
+  using Holders = std::vector<std::string>;  // the latest one first
   using Entries = std::list<std::pair<std::uint64_t, Holders>>;
 
   const std::size_t capacity_;
   mutable Mutex mutex_;
-  Entries entries_ ABSL_GUARDED_BY(mutex_);  // used last first
+  Entries entries_ ABSL_GUARDED_BY(mutex_);  // the most recently used one first
   std::unordered_map<std::uint64_t, Entries::iterator> places_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -51,6 +51,7 @@ absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
   info.model_description = proto.model_description();
   info.draining = proto.draining();
   info.open_sequences = proto.load().open_sequences();
+  info.page_tokens = proto.page_tokens();  // PrefixRoutes takes any number
   info.eos_token_ids.assign(proto.eos_token_ids().begin(), proto.eos_token_ids().end());
   for (const TokenId id : info.eos_token_ids) {
     if (id >= info.model.vocab_size) {
@@ -64,12 +65,12 @@ absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
 // Advice on speed, not worth a request: what makes no sense is not known.
 std::vector<PassCost> PassCostsFromProto(const pb::Load& load) {
   constexpr int kMostCosts = 1024;
-  if (load.row_costs_size() > kMostCosts) return {};
+  if (load.pass_costs_size() > kMostCosts) return {};
   std::vector<PassCost> costs;
-  costs.reserve(static_cast<std::size_t>(load.row_costs_size()));
+  costs.reserve(static_cast<std::size_t>(load.pass_costs_size()));
   std::uint32_t rows = 0;
   std::uint32_t micros = 1;
-  for (const pb::RowCost& cost : load.row_costs()) {
+  for (const pb::PassCost& cost : load.pass_costs()) {
     if (cost.rows() <= rows || cost.micros() < micros) return {};
     rows = cost.rows();
     micros = cost.micros();

@@ -1,4 +1,6 @@
 // The gateway over real gRPC between fakes of its peers.
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "tests/contract/gateway_service_fixture.h"
 
 namespace recycling::gateway {
@@ -300,6 +302,34 @@ TEST_F(GatewayServiceTest, AVerifierThatDoesNotMatchTheFirstIsRefused) {
                     HasSubstr("other arithmetic")));
   EXPECT_THAT(stats.peers(2).detail(), HasSubstr("protocol_version: got 2, expected 1"));
   EXPECT_THAT(Generate("prompt: 'x' sampling { max_tokens: 2 }").status, IsOk());
+}
+
+// Asks for two tokens after 70 ids: the first 40 are always the same, the others are `rest`.
+std::string RequestOf70Ids(TokenId rest) {
+  std::vector<std::string> ids(40, "5");
+  ids.resize(70, absl::StrCat(rest));
+  return absl::StrCat("prompt_ids { ids: [", absl::StrJoin(ids, ", "),
+                      "] } sampling { max_tokens: 2 }");
+}
+
+TEST_F(GatewayServiceTest, PrefixesAreRoutedInThePagesThatTheVerifierSays) {
+  AddVerifier({.page_tokens = 64});
+  Start();
+  EXPECT_THAT(Generate(RequestOf70Ids(6)).status, IsOk());
+  EXPECT_THAT(Generate(RequestOf70Ids(7)).status, IsOk());
+  EXPECT_EQ(Stats().prefix_routed(), 0u) << "40 equal tokens are less than a page of 64";
+  EXPECT_THAT(Generate(RequestOf70Ids(6)).status, IsOk());
+  EXPECT_EQ(Stats().prefix_routed(), 1u) << "64 equal tokens are a page";
+}
+
+TEST_F(GatewayServiceTest, VerifiersThatSayNoPageSizeOrAnAbsurdOneStillServe) {
+  for (const std::uint32_t page_tokens : {0U, 1U, 0xffffffffU}) {
+    auto service = std::make_unique<FakeVerifierService>();
+    service->set_edit_handshake([=](auto& handshake) { handshake.set_page_tokens(page_tokens); });
+    AddVerifier(std::move(service));
+  }
+  Start();
+  for (int i = 0; i < 6; ++i) EXPECT_THAT(Generate(RequestOf70Ids(6)).status, IsOk());
 }
 
 TEST_F(GatewayServiceTest, AVerifierReplacedAfterItsHandshakeDecodesNothing) {

@@ -144,9 +144,9 @@ TEST(VerifierServerTest, HandshakeAndTokenizerComeFromTheFile) {
   EXPECT_FALSE(handshake.build().empty());
   EXPECT_FALSE(handshake.model_description().empty());
   EXPECT_EQ(handshake.load().open_sequences(), 0u) << "the warm-up sequence is closed";
-  ASSERT_GE(handshake.load().row_costs_size(), 5) << "passes of several sizes were measured";
-  EXPECT_EQ(handshake.load().row_costs(0).rows(), 1u);
-  EXPECT_EQ(handshake.load().row_costs().rbegin()->rows(), 12u) << "up to the largest tree";
+  ASSERT_GE(handshake.load().pass_costs_size(), 5) << "passes of several sizes were measured";
+  EXPECT_EQ(handshake.load().pass_costs(0).rows(), 1u);
+  EXPECT_EQ(handshake.load().pass_costs().rbegin()->rows(), 12u) << "up to the largest tree";
 
   grpc::ClientContext context;
   const auto reader = served.stub->GetTokenizer(&context, {});

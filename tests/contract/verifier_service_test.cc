@@ -122,6 +122,7 @@ TEST_F(VerifierServiceTest, HandshakeSaysWhoAnswersAndWithinWhichLimits) {
   EXPECT_EQ(response.load().open_sequences(), 0u);
   EXPECT_EQ(response.kernel(), "fake");
   EXPECT_EQ(response.model_description(), "a fake");
+  EXPECT_EQ(response.page_tokens(), kKvBlockRows);
 }
 
 TEST_F(VerifierServiceTest, TheTokenizerComesInChunks) {
@@ -169,7 +170,7 @@ TEST_F(VerifierServiceTest, AStreamOpensAndVerifies) {
   EXPECT_EQ(step.load().other_rows(), 0);
   EXPECT_EQ(step.load().other_tokens(), 0);
   EXPECT_EQ(step.load().other_micros(), 0u);
-  EXPECT_THAT(step.load().row_costs(), SizeIs(2));
+  EXPECT_THAT(step.load().pass_costs(), SizeIs(2));
   EXPECT_THAT(stream.End(), IsOk());
 }
 
@@ -472,6 +473,32 @@ TEST_F(VerifierServiceTest, CancellingTheTwinInAPassFreesItsSlot) {
   context.TryCancel();
   EXPECT_EQ(status.get().error_code(), grpc::StatusCode::CANCELLED);
   WaitUntilFree();
+}
+
+TEST_F(VerifierServiceTest, ADrainingVerifierRefusesTheTwinAsItRefusesAStream) {
+  service_->Drain(absl::ZeroDuration());
+  v1::VerifyRequest request;
+  *request.mutable_open() = OpenRequest({1, 2}).open();
+  const auto refused = StatusIs(absl::StatusCode::kUnavailable, HasSubstr("drains"));
+  EXPECT_THAT(Stream(*stub_).Ask(OpenRequest({1, 2})), refused);
+  EXPECT_THAT(Verify(request), refused);
+}
+
+TEST_F(VerifierServiceTest, ADrainCancelsATwinThatOutlivesTheGrace) {
+  std::promise<void> reached;
+  Start(Stuck(reached));
+  auto status = std::async(std::launch::async, [&] {
+    grpc::ClientContext context;
+    // Only a verifier that does not cancel the call lets it come to this.
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+    v1::VerifyRequest request;
+    *request.mutable_open() = OpenRequest({1, 2, 3}).open();
+    v1::VerifyResponse response;
+    return stub_->Verify(&context, request, &response);
+  });
+  reached.get_future().wait();
+  service_->Drain(absl::ZeroDuration());
+  EXPECT_EQ(status.get().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST_F(VerifierServiceTest, SequencesTogetherGiveWhatEachGivesAlone) {

@@ -254,6 +254,7 @@ FakeVerifierClient::FakeVerifierClient(FakeVerifierOptions options)
   info_.k = options_->k;
   info_.max_tree_nodes = options_->max_tree_nodes;
   info_.max_sequences = options_->max_sequences;
+  info_.page_tokens = options_->page_tokens;
   info_.numerics_id = options_->numerics_id;
   info_.build = "fake";
   info_.kernel = "toy";

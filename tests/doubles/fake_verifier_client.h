@@ -32,6 +32,7 @@ struct FakeVerifierOptions {
   std::uint32_t k = 8;
   int max_tree_nodes = 80;
   std::uint32_t max_sequences = 64;
+  std::uint32_t page_tokens = 64;  // that the handshake says; the fake keeps no pages
   std::string numerics_id = "toy";
   std::string address = "fake-verifier";
   absl::Duration inside;                      // what an answer to a step says it took

@@ -86,6 +86,7 @@ grpc::Status FakeVerifierService::Handshake(grpc::ServerContext*, const pb::Hand
   response->set_k(info.k);
   response->set_max_tree_nodes(static_cast<std::uint32_t>(info.max_tree_nodes));
   response->set_max_sequences(info.max_sequences);
+  response->set_page_tokens(info.page_tokens);
   response->set_numerics_id(info.numerics_id);
   response->set_build(info.build);
   response->set_protocol_version(1);

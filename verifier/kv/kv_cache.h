@@ -124,10 +124,11 @@ class KvCache {
                                                          int max_sequences,
                                                          std::uint64_t max_bytes = 0);
 
-  // Opens a sequence that has the longest prefix of full pages found, and promises it the rest of
-  // its positions; drops kept pages for that, the least recently used first. ResourceExhausted if
-  // every slot is taken, if the bound leaves no room or if the system has no memory. The cache must
-  // outlive the sequence.
+  // Opens a sequence. It starts with the longest run of kept pages that holds its first tokens, and
+  // is promised the rest of its positions. Kept pages are dropped to make room, the least recently
+  // used one first. OutOfRange if the sequence may need more pages than the bound allows, so that
+  // it could never be opened. ResourceExhausted if every slot is taken, if open sequences leave too
+  // little room, or if the system has no memory. The cache must outlive the sequence.
   absl::StatusOr<std::unique_ptr<KvSequence>> Open(KvRequest request = {});
 
   KvUsage usage() const;

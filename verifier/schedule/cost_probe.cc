@@ -87,7 +87,7 @@ std::vector<int> Sizes(int most_rows) {
 
 }  // namespace
 
-absl::Status MeasureRowCosts(Scheduler& scheduler, absl::Duration budget, const Clock& clock) {
+absl::Status MeasurePassCosts(Scheduler& scheduler, absl::Duration budget, const Clock& clock) {
   if (scheduler.transformer().context_length() < 8) return absl::OkStatus();
   const absl::Duration begin = clock.Monotonic();
   const SchedulerOptions& options = scheduler.options();
@@ -99,7 +99,7 @@ absl::Status MeasureRowCosts(Scheduler& scheduler, absl::Duration budget, const 
   for (int warm = 0; warm < 2; ++warm) RETURN_IF_ERROR(sequence.Step(1).status());
   RETURN_IF_ERROR(sequence.Step(sizes.back() > 1 ? 2 : 1).status());
 
-  RowCosts costs;
+  PassCosts costs;
   absl::Duration micros_a_row;  // of the largest pass so far, the steepest guess for the next
   int left_out = 0;
   for (const int rows : sizes) {
@@ -117,10 +117,10 @@ absl::Status MeasureRowCosts(Scheduler& scheduler, absl::Duration budget, const 
     costs.Set(rows, fastest);
     micros_a_row = std::max(fastest / rows, absl::ZeroDuration());
   }
-  scheduler.SetRowCosts(costs);
+  scheduler.SetPassCosts(costs);
 
   std::string curve;
-  for (const RowCost& cost : costs.Snapshot()) {
+  for (const PassCost& cost : costs.Snapshot()) {
     absl::StrAppend(&curve, curve.empty() ? "" : " ", cost.rows, ":", cost.micros);
   }
   Log(LogLevel::kInfo, "measured passes",

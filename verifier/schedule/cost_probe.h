@@ -14,7 +14,7 @@ namespace recycling::verifier {
 // would take longer than what is left of `budget`, but not before one row is measured; says so in
 // the log. Does nothing in a context of fewer than 8 tokens. Errors as Scheduler::Open's and
 // Sequence::Verify's.
-absl::Status MeasureRowCosts(Scheduler& scheduler, absl::Duration budget, const Clock& clock);
+absl::Status MeasurePassCosts(Scheduler& scheduler, absl::Duration budget, const Clock& clock);
 
 }  // namespace recycling::verifier
 

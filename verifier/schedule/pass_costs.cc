@@ -1,4 +1,4 @@
-#include "verifier/schedule/row_costs.h"
+#include "verifier/schedule/pass_costs.h"
 
 #include <algorithm>
 #include <cmath>
@@ -18,7 +18,7 @@ double LogMicros(absl::Duration duration) {
 
 }  // namespace
 
-void RowCosts::Set(int rows, absl::Duration duration) {
+void PassCosts::Set(int rows, absl::Duration duration) {
   auto at = std::lower_bound(points_.begin(), points_.end(), rows,
                              [](const Point& point, int value) { return point.rows < value; });
   if (at == points_.end() || at->rows != rows) {
@@ -29,7 +29,7 @@ void RowCosts::Set(int rows, absl::Duration duration) {
   at->passes = kCountedPasses;
 }
 
-void RowCosts::Record(int rows, absl::Duration duration) {
+void PassCosts::Record(int rows, absl::Duration duration) {
   const double measured = LogMicros(duration);
   if (points_.empty())
     return points_.push_back({.rows = rows, .log_micros = measured, .passes = 1});
@@ -47,7 +47,7 @@ void RowCosts::Record(int rows, absl::Duration duration) {
   nearest.log_micros += (1 - kWholeCurve) * off / nearest.passes;
 }
 
-std::size_t RowCosts::Nearest(int rows) const {
+std::size_t PassCosts::Nearest(int rows) const {
   const auto after =
       std::lower_bound(points_.begin(), points_.end(), rows,
                        [](const Point& point, int value) { return point.rows < value; });
@@ -57,7 +57,7 @@ std::size_t RowCosts::Nearest(int rows) const {
   return after->rows - rows < rows - points_[index - 1].rows ? index : index - 1;
 }
 
-double RowCosts::LogMicrosAt(int rows) const {
+double PassCosts::LogMicrosAt(int rows) const {
   const auto after =
       std::lower_bound(points_.begin(), points_.end(), rows,
                        [](const Point& point, int value) { return point.rows < value; });
@@ -69,7 +69,7 @@ double RowCosts::LogMicrosAt(int rows) const {
   return std::log((1 - share) * std::exp(before.log_micros) + share * std::exp(after->log_micros));
 }
 
-absl::Duration RowCosts::At(int rows) const {
+absl::Duration PassCosts::At(int rows) const {
   if (points_.empty()) return absl::ZeroDuration();
   double micros = std::exp(LogMicrosAt(rows));
   if (points_.size() > 1 && rows > points_.back().rows) {
@@ -81,9 +81,9 @@ absl::Duration RowCosts::At(int rows) const {
   return absl::Microseconds(micros);
 }
 
-std::vector<RowCost> RowCosts::Snapshot() const {
+std::vector<PassCost> PassCosts::Snapshot() const {
   constexpr double kMost = std::numeric_limits<std::uint32_t>::max();
-  std::vector<RowCost> costs;
+  std::vector<PassCost> costs;
   costs.reserve(points_.size());
   double highest = 1;
   for (const Point& point : points_) {

@@ -1,5 +1,5 @@
-#ifndef RECYCLING_VERIFIER_SCHEDULE_ROW_COSTS_H_
-#define RECYCLING_VERIFIER_SCHEDULE_ROW_COSTS_H_
+#ifndef RECYCLING_VERIFIER_SCHEDULE_PASS_COSTS_H_
+#define RECYCLING_VERIFIER_SCHEDULE_PASS_COSTS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace recycling::verifier {
 
-struct RowCost {
+struct PassCost {
   std::uint32_t rows = 0;
   std::uint32_t micros = 0;  // of one pass
 };
@@ -21,7 +21,7 @@ struct RowCost {
 //  2. The point nearest to it moves by up to 1/32 more, so that the shape follows, slowly.
 //  3. One pass counts as at most 1.5 times too slow or too fast, so that a hiccup moves little.
 // Not thread-safe.
-class RowCosts {
+class PassCosts {
  public:
   static constexpr std::size_t kMostPoints = 48;
 
@@ -40,7 +40,7 @@ class RowCosts {
   absl::Duration At(int rows) const;
 
   // The curve's points, rows ascending, micros at least 1 and not descending.
-  std::vector<RowCost> Snapshot() const;
+  std::vector<PassCost> Snapshot() const;
 
  private:
   struct Point {
@@ -57,4 +57,4 @@ class RowCosts {
 
 }  // namespace recycling::verifier
 
-#endif  // RECYCLING_VERIFIER_SCHEDULE_ROW_COSTS_H_
+#endif  // RECYCLING_VERIFIER_SCHEDULE_PASS_COSTS_H_

@@ -51,7 +51,7 @@ void HandOut(std::span<const PassJob> jobs, std::span<const int> most, int capac
 }
 
 // The most prefill rows of a pass that has `used` other rows.
-int PrefillRows(int used, const PassLimits& limits, const RowCosts& costs) {
+int PrefillRows(int used, const PassLimits& limits, const PassCosts& costs) {
   const int decoding = used > 0 ? used : limits.steps_soon;
   if (decoding == 0) return limits.prefill_chunk;
   if (costs.empty()) return std::min(kUnmeasuredPrefillRows, limits.prefill_chunk);
@@ -68,7 +68,7 @@ int PrefillRows(int used, const PassLimits& limits, const RowCosts& costs) {
 }  // namespace
 
 std::vector<int> PlanPass(std::span<const PassJob> jobs, const PassLimits& limits,
-                          const RowCosts& costs) {
+                          const PassCosts& costs) {
   std::vector<int> rows(jobs.size());
   std::vector<int> most(jobs.size());
   const auto used = [&rows] { return std::accumulate(rows.begin(), rows.end(), 0); };

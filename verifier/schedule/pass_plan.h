@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "verifier/schedule/row_costs.h"
+#include "verifier/schedule/pass_costs.h"
 
 namespace recycling::verifier {
 
@@ -40,7 +40,7 @@ inline constexpr int kUnmeasuredPrefillRows = 16;
 //     this pass; of a tenant's jobs in turn, of equal ones to who came first.
 // Never more than max_rows in all, and at least one row if there is a job.
 std::vector<int> PlanPass(std::span<const PassJob> jobs, const PassLimits& limits,
-                          const RowCosts& costs);
+                          const PassCosts& costs);
 
 }  // namespace recycling::verifier
 

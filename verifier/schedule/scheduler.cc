@@ -182,7 +182,7 @@ Load Scheduler::load() const {
   const KvUsage kv = cache_->usage();
   return {.open_sequences = static_cast<std::uint32_t>(cache_->open_sequences()),
           .queued_passes = static_cast<std::uint32_t>(queue_.size()),
-          .row_costs = row_costs_.Snapshot(),
+          .pass_costs = pass_costs_.Snapshot(),
           .kv_bytes_used = kv.held_bytes,
           .kv_bytes_bound = kv.bound_bytes};
 }
@@ -194,9 +194,9 @@ SchedulerCounts Scheduler::counts() const {
   return counts;
 }
 
-void Scheduler::SetRowCosts(RowCosts costs) {
+void Scheduler::SetPassCosts(PassCosts costs) {
   MutexLock lock(mu_);
-  row_costs_ = std::move(costs);
+  pass_costs_ = std::move(costs);
 }
 
 void Scheduler::Enqueue(std::unique_ptr<Job> job) {
@@ -219,7 +219,7 @@ void Scheduler::Cancel(SequenceState& state) {
 
 void Scheduler::Gather() {
   const absl::Duration ready = clock_.Monotonic();
-  const absl::Duration plain = row_costs_.At(1);
+  const absl::Duration plain = pass_costs_.At(1);
   while (!stopping_) {
     const absl::Duration now = clock_.Monotonic();
     const absl::Duration start = gather_.StartAt(ready, now, plain);
@@ -261,7 +261,7 @@ Scheduler::Jobs Scheduler::TakePass() {
                                          {.max_rows = options_.max_rows,
                                           .prefill_chunk = options_.prefill_chunk,
                                           .steps_soon = gather_.Expected(clock_.Monotonic())},
-                                         row_costs_);
+                                         pass_costs_);
 
   Jobs pass;
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -306,7 +306,7 @@ void Scheduler::Run() {
         done = TakeDone();
       }
       if (done.empty()) pass = TakePass();
-      full = row_costs_.At(options_.max_rows);
+      full = pass_costs_.At(options_.max_rows);
     }
     watch_.Began(clock_.Monotonic(), full);
     for (const auto& job : done) {
@@ -386,7 +386,7 @@ void Scheduler::Record(const Pass& pass) {
   MutexLock lock(mu_);
   counts_.took.Add(took);
   // Rows of a prompt have no logits, or few: they cost less than the curve says.
-  if (pass.prefill_rows == 0) row_costs_.Record(pass.step_rows, took);
+  if (pass.prefill_rows == 0) pass_costs_.Record(pass.step_rows, took);
   work_done_.Add(work);
   for (const auto& job : pass.jobs) {
     if (job->tokens > 0) job->state->others.Add(work, job->rows(), job->tokens, work_done_);

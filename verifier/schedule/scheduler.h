@@ -31,19 +31,19 @@
 #include "common/base/mutex.h"
 #include "verifier/forward/transformer.h"
 #include "verifier/kv/kv_cache.h"
+#include "verifier/schedule/pass_costs.h"
 #include "verifier/schedule/pass_gather.h"
 #include "verifier/schedule/pass_runner.h"
 #include "verifier/schedule/pass_watch.h"
-#include "verifier/schedule/row_costs.h"
 #include "verifier/schedule/sequence_types.h"
 
 namespace recycling::verifier {
 
 struct Load {
   std::uint32_t open_sequences = 0;
-  std::uint32_t queued_passes = 0;  // operations that wait; those of the running pass do not count
-  std::vector<RowCost> row_costs;   // see RowCosts; empty until measured
-  std::uint64_t kv_bytes_used = 0;  // held by open sequences
+  std::uint32_t queued_passes = 0;   // operations that wait; those of the running pass do not count
+  std::vector<PassCost> pass_costs;  // see PassCosts; empty until measured
+  std::uint64_t kv_bytes_used = 0;   // held by open sequences
   std::uint64_t kv_bytes_bound = 0;
 };
 
@@ -108,10 +108,11 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // Takes a slot and starts to prefill all tokens but the last. InvalidArgument for ids or sampling
-  // options out of range or too many tokens; ResourceExhausted if no slot is free or the cache has
-  // no room for all tokens the sequence may have (KvCache::Open); in both cases `done` is not
-  // called. `done` gets the result, Cancelled, or an error of the forward pass or of the cache.
+  // Takes a slot and starts to prefill all tokens but the last. Returns InvalidArgument for ids or
+  // sampling options out of range or too many tokens, and the errors of KvCache::Open: OutOfRange
+  // if the cache could never hold all tokens that the sequence may have, ResourceExhausted if it
+  // cannot hold them now or no slot is free. After such an error `done` is not called. Otherwise
+  // `done` gets the result, Cancelled, or an error of the forward pass or of the cache.
   absl::StatusOr<std::unique_ptr<Sequence>> Open(SequenceOptions options, OpenDone done);
 
   Load load() const;
@@ -122,7 +123,7 @@ class Scheduler {
   KvUsage kv_usage() const { return cache_->usage(); }
   // What verify passes cost, choosing and candidates included, from now on as these say and then as
   // passes show.
-  void SetRowCosts(RowCosts costs);
+  void SetPassCosts(PassCosts costs);
   // As given, k at most vocab_size.
   const SchedulerOptions& options() const { return options_; }
   const Transformer& transformer() const { return *transformer_; }
@@ -170,7 +171,7 @@ class Scheduler {
   std::deque<std::unique_ptr<Job>> queue_ ABSL_GUARDED_BY(mu_);
   std::vector<std::shared_ptr<SequenceState>> running_ ABSL_GUARDED_BY(mu_);  // not yet answered
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  RowCosts row_costs_ ABSL_GUARDED_BY(mu_);
+  PassCosts pass_costs_ ABSL_GUARDED_BY(mu_);
   SchedulerCounts counts_ ABSL_GUARDED_BY(mu_);
   StepWork work_done_ ABSL_GUARDED_BY(mu_);  // of all passes
   PassGather gather_ ABSL_GUARDED_BY(mu_);

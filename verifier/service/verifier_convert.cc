@@ -80,8 +80,8 @@ void LoadToProto(const Load& load, v1::Load* proto) {
   proto->set_queued_passes(load.queued_passes);
   proto->set_kv_bytes_used(load.kv_bytes_used);
   proto->set_kv_bytes_bound(load.kv_bytes_bound);
-  for (const RowCost& cost : load.row_costs) {
-    auto* entry = proto->add_row_costs();
+  for (const PassCost& cost : load.pass_costs) {
+    auto* entry = proto->add_pass_costs();
     entry->set_rows(cost.rows);
     entry->set_micros(cost.micros);
   }

@@ -6,9 +6,9 @@ namespace recycling::verifier {
 namespace {
 
 // The curve of `costs`, whose points move about, at `rows`.
-double MicrosAt(const std::vector<RowCost>& costs, double rows) {
-  const RowCost* below = &costs.front();
-  for (const RowCost& cost : costs) {
+double MicrosAt(const std::vector<PassCost>& costs, double rows) {
+  const PassCost* below = &costs.front();
+  for (const PassCost& cost : costs) {
     if (cost.rows >= rows) {
       if (cost.rows == below->rows) return cost.micros;
       const double share = (rows - below->rows) / (cost.rows - below->rows);
@@ -66,11 +66,11 @@ void AddVerifierMetrics(const Scheduler& scheduler, const KvCache& cache, Metric
   metrics->Gauge("recycling_verifier_queue", "Operations that wait for a pass.",
                  load.queued_passes);
   AddPasses(scheduler.counts(), metrics);
-  if (load.row_costs.empty()) return;
+  if (load.pass_costs.empty()) return;
   for (const int rows : {1, 2, 4, 8, 16, 32, 64}) {
     metrics->Gauge("recycling_verifier_pass_cost_seconds",
                    "What a pass of so many rows costs now, as gateways are told.",
-                   MicrosAt(load.row_costs, rows) / 1e6, {{"rows", absl::StrCat(rows)}});
+                   MicrosAt(load.pass_costs, rows) / 1e6, {{"rows", absl::StrCat(rows)}});
   }
 }
 

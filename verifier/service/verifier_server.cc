@@ -160,7 +160,7 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                        .max_tree_nodes = options.max_tree_nodes,
                        .prefill_chunk = options.prefill_chunk,
                        .max_rows = max_rows});
-  RETURN_IF_ERROR(MeasureRowCosts(*scheduler, options.cost_budget, RealClock()));
+  RETURN_IF_ERROR(MeasurePassCosts(*scheduler, options.cost_budget, RealClock()));
   return std::make_unique<ComposedVerifier>(std::move(scheduler), shared_cache, std::move(facts),
                                             options.stream_idle_timeout, std::move(description));
 }

@@ -205,14 +205,16 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
   std::optional<absl::Status> idle_ ABSL_GUARDED_BY(mutex_);  // why it ends behind its answer
 };
 
-// Open and one step, then the end.
+// One call of Verify: opens a sequence, verifies one step and ends. A drain treats it as it treats
+// a Decode stream.
 class VerifyReactor final : public grpc::ServerUnaryReactor {
  public:
-  // Everything must outlive the reactor.
-  VerifyReactor(Scheduler& scheduler, const ModelIdentity& model, const v1::VerifyRequest& request,
-                v1::VerifyResponse& response)
+  // Everything must outlive the reactor, which deletes itself in OnDone.
+  VerifyReactor(Scheduler& scheduler, const ModelIdentity& model, DrainGate& gate,
+                const v1::VerifyRequest& request, v1::VerifyResponse& response)
       : scheduler_(scheduler),
         model_(model),
+        gate_(gate),
         request_(request),
         response_(response),
         sequence_(scheduler) {
@@ -226,6 +228,7 @@ class VerifyReactor final : public grpc::ServerUnaryReactor {
   absl::Status Begin() {
     ASSIGN_OR_RETURN(SequenceOptions options, ReadOpen(request_.open(), model_, scheduler_));
     ASSIGN_OR_RETURN(step_, StepFromProto(request_.verify(), scheduler_.options().max_tree_nodes));
+    RETURN_IF_ERROR(gate_.Enter(this, [this] { sequence_.Cancel(); }));
     return sequence_.Open(std::move(options), [this](absl::StatusOr<OpenResult> result) {
       if (!result.ok()) return End(result.status());
       if (absl::Status status = Opened(*result); !status.ok()) End(status);
@@ -246,11 +249,13 @@ class VerifyReactor final : public grpc::ServerUnaryReactor {
 
   void End(const absl::Status& status) {
     sequence_.Close();
+    gate_.Leave(this);
     Finish(ToGrpcStatus(status));
   }
 
   Scheduler& scheduler_;
   const ModelIdentity& model_;
+  DrainGate& gate_;
   const v1::VerifyRequest& request_;
   v1::VerifyResponse& response_;
   RpcSequence sequence_;
@@ -291,6 +296,7 @@ grpc::ServerUnaryReactor* VerifierService::Handshake(grpc::CallbackServerContext
   response->set_kernel(transformer.kernel());
   response->set_model_description(facts_.model_description);
   response->set_draining(gate_.draining());
+  response->set_page_tokens(kKvBlockRows);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
   return reactor;
@@ -319,7 +325,7 @@ grpc::ServerUnaryReactor* VerifierService::Verify(grpc::CallbackServerContext* c
   if (const absl::Status may = Check(*context); !may.ok()) {
     return new RefusedCall<grpc::ServerUnaryReactor>(ToGrpcStatus(may));
   }
-  return new VerifyReactor(scheduler_, facts_.model, *request, *response);
+  return new VerifyReactor(scheduler_, facts_.model, gate_, *request, *response);
 }
 
 }  // namespace recycling::verifier

@@ -12,7 +12,7 @@ using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
-constexpr std::size_t kPage = PrefixRoutes::kPage;
+constexpr std::uint32_t kPage = 64;  // tokens
 
 // Tokens first, first + 1, ...
 std::vector<TokenId> Prompt(std::size_t tokens, TokenId first = 0) {
@@ -23,18 +23,21 @@ std::vector<TokenId> Prompt(std::size_t tokens, TokenId first = 0) {
 
 TEST(PrefixRoutesTest, KnowsWholePagesOfWhatWasGiven) {
   PrefixRoutes routes;
-  routes.Record("t", Prompt(3 * kPage + 5), "a");
-  EXPECT_THAT(routes.Held("t", Prompt(3 * kPage + 5)), UnorderedElementsAre(Pair("a", 3 * kPage)));
-  EXPECT_THAT(routes.Held("t", Prompt(2 * kPage)), UnorderedElementsAre(Pair("a", 2 * kPage)));
-  EXPECT_THAT(routes.Held("t", Prompt(kPage - 1)), IsEmpty());
-  EXPECT_THAT(routes.Held("t", Prompt(9 * kPage)), UnorderedElementsAre(Pair("a", 3 * kPage)));
-  EXPECT_THAT(routes.Held("t", Prompt(3 * kPage, 1)), IsEmpty()) << "another text";
+  routes.Record("t", Prompt(3 * kPage + 5), kPage, "a");
+  EXPECT_THAT(routes.Held("t", Prompt(3 * kPage + 5), kPage),
+              UnorderedElementsAre(Pair("a", 3 * kPage)));
+  EXPECT_THAT(routes.Held("t", Prompt(2 * kPage), kPage),
+              UnorderedElementsAre(Pair("a", 2 * kPage)));
+  EXPECT_THAT(routes.Held("t", Prompt(kPage - 1), kPage), IsEmpty());
+  EXPECT_THAT(routes.Held("t", Prompt(9 * kPage), kPage),
+              UnorderedElementsAre(Pair("a", 3 * kPage)));
+  EXPECT_THAT(routes.Held("t", Prompt(3 * kPage, 1), kPage), IsEmpty()) << "another text";
 }
 
 TEST(PrefixRoutesTest, TenantsAreApart) {
   PrefixRoutes routes;
-  routes.Record("t", Prompt(kPage), "a");
-  EXPECT_THAT(routes.Held("u", Prompt(kPage)), IsEmpty());
+  routes.Record("t", Prompt(kPage), kPage, "a");
+  EXPECT_THAT(routes.Held("u", Prompt(kPage), kPage), IsEmpty());
 }
 
 TEST(PrefixRoutesTest, PromptsThatPartShareWhatIsBefore) {
@@ -42,40 +45,55 @@ TEST(PrefixRoutesTest, PromptsThatPartShareWhatIsBefore) {
   std::vector<TokenId> one = Prompt(3 * kPage);
   std::vector<TokenId> two = one;
   two[2 * kPage + 7] = 99999;
-  routes.Record("t", one, "a");
-  routes.Record("t", two, "b");
-  EXPECT_THAT(routes.Held("t", one),
+  routes.Record("t", one, kPage, "a");
+  routes.Record("t", two, kPage, "b");
+  EXPECT_THAT(routes.Held("t", one, kPage),
               UnorderedElementsAre(Pair("a", 3 * kPage), Pair("b", 2 * kPage)));
 }
 
 TEST(PrefixRoutesTest, TheNewestHoldersOfAPageAreKept) {
   PrefixRoutes routes;
   for (const char* address : {"a", "b", "c", "d", "a", "e"}) {
-    routes.Record("t", Prompt(kPage), address);
+    routes.Record("t", Prompt(kPage), kPage, address);
   }
   EXPECT_THAT(
-      routes.Held("t", Prompt(kPage)),
+      routes.Held("t", Prompt(kPage), kPage),
       UnorderedElementsAre(Pair("a", kPage), Pair("c", kPage), Pair("d", kPage), Pair("e", kPage)));
 }
 
 TEST(PrefixRoutesTest, IsBoundedAndForgetsTheEndsOfOldPromptsFirst) {
   PrefixRoutes routes(/*capacity=*/5);
-  routes.Record("t", Prompt(3 * kPage), "a");
-  routes.Record("t", Prompt(3 * kPage, 1000), "b");
+  routes.Record("t", Prompt(3 * kPage), kPage, "a");
+  routes.Record("t", Prompt(3 * kPage, 1000), kPage, "b");
   EXPECT_EQ(routes.pages(), 5u);
-  EXPECT_THAT(routes.Held("t", Prompt(3 * kPage)), UnorderedElementsAre(Pair("a", 2 * kPage)));
-  EXPECT_THAT(routes.Held("t", Prompt(3 * kPage, 1000)),
+  EXPECT_THAT(routes.Held("t", Prompt(3 * kPage), kPage),
+              UnorderedElementsAre(Pair("a", 2 * kPage)));
+  EXPECT_THAT(routes.Held("t", Prompt(3 * kPage, 1000), kPage),
               UnorderedElementsAre(Pair("b", 3 * kPage)));
-  routes.Record("t", Prompt(100000 * kPage), "c");
+  routes.Record("t", Prompt(100000 * kPage), kPage, "c");
   EXPECT_EQ(routes.pages(), 5u);
 }
 
 TEST(PrefixRoutesTest, WhoIsGoneHoldsNothing) {
   PrefixRoutes routes;
-  routes.Record("t", Prompt(2 * kPage), "a");
-  routes.Record("t", Prompt(kPage), "b");
+  routes.Record("t", Prompt(2 * kPage), kPage, "a");
+  routes.Record("t", Prompt(kPage), kPage, "b");
   routes.Forget("a");
-  EXPECT_THAT(routes.Held("t", Prompt(2 * kPage)), UnorderedElementsAre(Pair("b", kPage)));
+  EXPECT_THAT(routes.Held("t", Prompt(2 * kPage), kPage), UnorderedElementsAre(Pair("b", kPage)));
+}
+
+TEST(PrefixRoutesTest, TakesAnyPageSizeThatAPeerMaySay) {
+  PrefixRoutes routes(/*capacity=*/5000);
+  const std::vector<TokenId> prompt = Prompt(3000);
+  for (const std::uint32_t page_tokens : {0U, 3001U, 1U << 31, 0xffffffffU}) {
+    routes.Record("t", prompt, page_tokens, "a");
+    EXPECT_THAT(routes.Held("t", prompt, page_tokens), IsEmpty()) << page_tokens;
+  }
+  EXPECT_EQ(routes.pages(), 0u);
+  routes.Record("t", prompt, /*page_tokens=*/1, "a");
+  EXPECT_EQ(routes.pages(), PrefixRoutes::kPages);
+  EXPECT_THAT(routes.Held("t", prompt, /*page_tokens=*/1),
+              UnorderedElementsAre(Pair("a", PrefixRoutes::kPages)));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "verifier/schedule/row_costs.h"
+#include "verifier/schedule/pass_costs.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,25 +10,25 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 // Micros at the point of `rows`, which must be one.
-std::uint32_t At(const RowCosts& costs, std::uint32_t rows) {
-  for (const RowCost& cost : costs.Snapshot()) {
+std::uint32_t At(const PassCosts& costs, std::uint32_t rows) {
+  for (const PassCost& cost : costs.Snapshot()) {
     if (cost.rows == rows) return cost.micros;
   }
   ADD_FAILURE() << "no point at " << rows;
   return 0;
 }
 
-RowCosts Measured() {
-  RowCosts costs;
+PassCosts Measured() {
+  PassCosts costs;
   costs.Set(81, absl::Microseconds(2000));
   costs.Set(1, absl::Microseconds(1000));
   costs.Set(16, absl::Microseconds(1200));
   return costs;
 }
 
-TEST(RowCostsTest, IsEmptyBeforeAnythingRan) { EXPECT_THAT(RowCosts().Snapshot(), IsEmpty()); }
+TEST(PassCostsTest, IsEmptyBeforeAnythingRan) { EXPECT_THAT(PassCosts().Snapshot(), IsEmpty()); }
 
-TEST(RowCostsTest, IsWhatWasMeasuredInOrderOfRows) {
+TEST(PassCostsTest, IsWhatWasMeasuredInOrderOfRows) {
   const auto costs = Measured().Snapshot();
   ASSERT_THAT(costs, SizeIs(3));
   EXPECT_EQ(costs[0].rows, 1u);
@@ -38,8 +38,8 @@ TEST(RowCostsTest, IsWhatWasMeasuredInOrderOfRows) {
   EXPECT_EQ(costs[2].micros, 2000u);
 }
 
-TEST(RowCostsTest, NeverDescends) {
-  RowCosts costs;
+TEST(PassCostsTest, NeverDescends) {
+  PassCosts costs;
   costs.Set(1, absl::Microseconds(100));
   costs.Set(2, absl::Microseconds(90));
   costs.Set(3, absl::ZeroDuration());
@@ -49,16 +49,16 @@ TEST(RowCostsTest, NeverDescends) {
   EXPECT_EQ(At(costs, 4), 4294967295u);
 }
 
-TEST(RowCostsTest, PassesOfOneSizeMoveTheWholeCurve) {
-  RowCosts costs = Measured();
+TEST(PassCostsTest, PassesOfOneSizeMoveTheWholeCurve) {
+  PassCosts costs = Measured();
   for (int i = 0; i < 200; ++i) costs.Record(81, absl::Microseconds(4000));
   EXPECT_NEAR(At(costs, 81), 4000, 10);
   EXPECT_NEAR(At(costs, 1), 2000, 300);
   EXPECT_NEAR(At(costs, 16), 2400, 360);
 }
 
-TEST(RowCostsTest, TheShapeFollowsWherePassesOfSeveralSizesSayOtherwise) {
-  RowCosts costs = Measured();
+TEST(PassCostsTest, TheShapeFollowsWherePassesOfSeveralSizesSayOtherwise) {
+  PassCosts costs = Measured();
   for (int i = 0; i < 2000; ++i) {
     costs.Record(1, absl::Microseconds(1000));
     costs.Record(81, absl::Microseconds(5000));
@@ -67,23 +67,23 @@ TEST(RowCostsTest, TheShapeFollowsWherePassesOfSeveralSizesSayOtherwise) {
   EXPECT_NEAR(At(costs, 81), 5000, 250);
 }
 
-TEST(RowCostsTest, AHiccupMovesLittle) {
-  RowCosts costs = Measured();
+TEST(PassCostsTest, AHiccupMovesLittle) {
+  PassCosts costs = Measured();
   costs.Record(16, absl::Seconds(10));
   EXPECT_LT(At(costs, 16), 1200 * 1.08);
   EXPECT_LT(At(costs, 1), 1000 * 1.06);
 }
 
-TEST(RowCostsTest, APassOnTheLineBetweenTwoPointsChangesNothing) {
-  RowCosts costs = Measured();
+TEST(PassCostsTest, APassOnTheLineBetweenTwoPointsChangesNothing) {
+  PassCosts costs = Measured();
   costs.Record(14, absl::Microseconds(1173));
   EXPECT_NEAR(At(costs, 1), 1000, 1);
   EXPECT_NEAR(At(costs, 16), 1200, 1);
   EXPECT_THAT(costs.Snapshot(), SizeIs(3));
 }
 
-TEST(RowCostsTest, APassFarFromEveryPointBecomesOne) {
-  RowCosts costs;
+TEST(PassCostsTest, APassFarFromEveryPointBecomesOne) {
+  PassCosts costs;
   costs.Record(3, absl::Microseconds(30));
   costs.Record(40, absl::Microseconds(100));
   costs.Record(42, absl::Microseconds(100));
@@ -91,15 +91,15 @@ TEST(RowCostsTest, APassFarFromEveryPointBecomesOne) {
   EXPECT_EQ(At(costs, 3), 30u);
 }
 
-TEST(RowCostsTest, HoldsABoundedNumberOfPoints) {
-  RowCosts costs;
+TEST(PassCostsTest, HoldsABoundedNumberOfPoints) {
+  PassCosts costs;
   double rows = 1;
   for (int i = 0; i < 60; ++i, rows = rows * 1.3 + 1) {
     costs.Record(static_cast<int>(rows), absl::Microseconds(10 * i));
   }
-  EXPECT_LE(costs.Snapshot().size(), RowCosts::kMostPoints);
+  EXPECT_LE(costs.Snapshot().size(), PassCosts::kMostPoints);
   costs.Set(1 << 30, absl::Seconds(1));
-  EXPECT_LE(costs.Snapshot().size(), RowCosts::kMostPoints);
+  EXPECT_LE(costs.Snapshot().size(), PassCosts::kMostPoints);
 }
 
 }  // namespace

@@ -24,15 +24,15 @@ PassJob Prefill(int rows, std::string_view tenant = "") {
 }
 
 // 1000 us, and 100 us for every row beyond the first.
-RowCosts Linear() {
-  RowCosts costs;
+PassCosts Linear() {
+  PassCosts costs;
   costs.Set(1, absl::Microseconds(1000));
   costs.Set(101, absl::Microseconds(11000));
   return costs;
 }
 
 std::vector<int> Plan(const std::vector<PassJob>& jobs, PassLimits limits,
-                      const RowCosts& costs = Linear()) {
+                      const PassCosts& costs = Linear()) {
   return PlanPass(jobs, limits, costs);
 }
 
@@ -83,7 +83,7 @@ TEST(PassPlanTest, StepsThatWillSoonWaitCountAsWaiting) {
 }
 
 TEST(PassPlanTest, BeforeAnythingIsMeasuredPromptsGetAFewRows) {
-  EXPECT_THAT(Plan({Step(1), Prefill(1000)}, kWide, RowCosts()),
+  EXPECT_THAT(Plan({Step(1), Prefill(1000)}, kWide, PassCosts()),
               ElementsAre(1, kUnmeasuredPrefillRows));
 }
 
@@ -93,7 +93,7 @@ TEST(PassPlanTest, PromptsAreNeverStarved) {
   // As many roots as rows.
   EXPECT_THAT(Plan({Step(1), Step(1), Prefill(9)}, {.max_rows = 2, .prefill_chunk = 2}),
               ElementsAre(1, 0, 1));
-  RowCosts steep;
+  PassCosts steep;
   steep.Set(1, absl::Microseconds(1));
   steep.Set(2, absl::Microseconds(1'000'000));
   EXPECT_THAT(Plan({Step(1), Prefill(9)}, limits, steep), ElementsAre(1, 1));
@@ -178,7 +178,7 @@ TEST(PassPlanTest, KeepsItsPromisesForAnyQueue) {
     EXPECT_LE(prefill_rows, limits.prefill_chunk);
     EXPECT_EQ(prefill_rows > 0, prefills > 0);
     if (steps > 0 && prefill_rows > 1) {
-      const RowCosts costs = Linear();
+      const PassCosts costs = Linear();
       EXPECT_LE(costs.At(step_rows + prefill_rows),
                 (1 + kPrefillShare) * costs.At(step_rows) + absl::Microseconds(1));
     }

@@ -483,10 +483,10 @@ TEST_F(SharedPassTest, TreesAreCutToTheRoomThereIs) {
 
 TEST_F(SharedPassTest, APromptAndStepsShareAPass) {
   OpenThree();
-  RowCosts costs;
+  PassCosts costs;
   costs.Set(1, absl::Microseconds(100));
   costs.Set(101, absl::Microseconds(1100));
-  scheduler_->SetRowCosts(costs);
+  scheduler_->SetPassCosts(costs);
   sequences_.pop_back();
   const auto prompt = OpenLater(Prompt(std::vector<TokenId>(9, 1)));
   const auto results = VerifyAll({{.base = 2}, {.base = 2}});
@@ -503,10 +503,10 @@ TEST_F(SharedPassTest, APromptAndStepsShareAPass) {
 TEST_F(SchedulerTest, WhoIsExpectedBackFindsNoLongPass) {
   Start(3);
   const auto sequence = Open(Prompt({5}));
-  RowCosts costs;
+  PassCosts costs;
   costs.Set(1, absl::Microseconds(100));
   costs.Set(101, absl::Microseconds(9100));
-  scheduler_->SetRowCosts(costs);
+  scheduler_->SetPassCosts(costs);
   // It comes back after longer than a pass would wait for it.
   clock_.Advance(absl::Milliseconds(1));
   for (std::uint32_t base = 1; base < 4; ++base) {
@@ -526,14 +526,14 @@ TEST_F(SchedulerTest, WhoIsExpectedBackFindsNoLongPass) {
   EXPECT_THAT(pass_rows_, ElementsAre(4, 4));
 }
 
-TEST_F(SchedulerTest, TimingsAndRowCostsAreMeasured) {
+TEST_F(SchedulerTest, TimingsAndPassCostsAreMeasured) {
   Start(1, [this](std::span<const Segment> segments, const std::atomic<bool>*) {
     for (const Segment& segment : segments) {
       clock_.Advance(absl::Microseconds(10 * segment.tokens.size()));
     }
     return absl::OkStatus();
   });
-  EXPECT_THAT(scheduler_->load().row_costs, IsEmpty());
+  EXPECT_THAT(scheduler_->load().pass_costs, IsEmpty());
   const auto opened = OpenLater(Prompt({1, 2, 3, 4, 5, 6}));
   ASSERT_THAT(opened, IsOk());
   ASSERT_THAT(opened->result.get(), IsOk());
@@ -543,7 +543,7 @@ TEST_F(SchedulerTest, TimingsAndRowCostsAreMeasured) {
   ASSERT_THAT(result, IsOk());
   EXPECT_EQ(result->timings.forward, absl::Microseconds(30));
   EXPECT_EQ(result->timings.queue, absl::ZeroDuration());
-  const auto costs = scheduler_->load().row_costs;
+  const auto costs = scheduler_->load().pass_costs;
   ASSERT_THAT(costs, SizeIs(1));
   EXPECT_EQ(costs[0].rows, 3u);
   EXPECT_EQ(costs[0].micros, 30u);

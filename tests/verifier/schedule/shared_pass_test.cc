@@ -73,10 +73,10 @@ class MixedPassTest : public ::testing::Test {
                                                                   .max_tree_nodes = 12,
                                                                   .prefill_chunk = 16,
                                                                   .max_rows = 24});
-    RowCosts costs;
+    PassCosts costs;
     costs.Set(1, absl::Microseconds(100));
     costs.Set(24, absl::Microseconds(400));
-    scheduler->SetRowCosts(costs);
+    scheduler->SetPassCosts(costs);
     return scheduler;
   }
 
