@@ -29,6 +29,29 @@ std::optional<std::size_t> FindInvalidUtf8(std::string_view text) {
   return std::nullopt;
 }
 
+std::string ReplaceInvalidUtf8(std::string_view text) {
+  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+  std::string valid;
+  valid.reserve(text.size());
+  Utf8Reader reader(text);
+  while (!reader.done()) {
+    const std::size_t begin = reader.position();
+    const bool is_character = reader.Next().has_value();
+    valid += is_character ? text.substr(begin, reader.position() - begin) : kReplacement;
+  }
+  return valid;
+}
+
+std::size_t LengthWithoutUnfinishedUtf8(std::string_view text) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
+  auto length = static_cast<std::int32_t>(text.size());
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"  // in the library's macro
+  U8_TRUNCATE_IF_INCOMPLETE(bytes, 0, length);
+#pragma GCC diagnostic pop
+  return static_cast<std::size_t>(length);
+}
+
 std::string ToUtf8(char32_t character) {
   char buffer[U8_MAX_LENGTH];
   std::int32_t size = 0;

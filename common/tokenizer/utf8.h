@@ -27,6 +27,14 @@ class Utf8Reader {
 // Offset of the first byte that is not part of well-formed UTF-8; nothing if there is none.
 std::optional<std::size_t> FindInvalidUtf8(std::string_view text);
 
+// `text` with U+FFFD for what is not well-formed UTF-8: one for each maximal part, as the Unicode
+// standard recommends (chapter 3, "U+FFFD Substitution of Maximal Subparts").
+std::string ReplaceInvalidUtf8(std::string_view text);
+
+// Length in bytes of `text` without the unfinished character at its end, if there is one: at most
+// three bytes that are well-formed so far.
+std::size_t LengthWithoutUnfinishedUtf8(std::string_view text);
+
 // UTF-8 of a code point.
 std::string ToUtf8(char32_t character);
 

@@ -25,14 +25,6 @@ std::uint64_t Weight(std::string_view key, std::string_view address) {
 
 }  // namespace
 
-std::optional<std::size_t> LeastLoaded(std::span<const ReadyPeer> peers) {
-  const auto least = std::min_element(
-      peers.begin(), peers.end(),
-      [](const ReadyPeer& a, const ReadyPeer& b) { return a.running < b.running; });
-  if (least == peers.end()) return std::nullopt;
-  return static_cast<std::size_t>(least - peers.begin());
-}
-
 std::optional<std::size_t> PickVerifier(std::span<const std::string> avoid,
                                         std::span<const ReadyPeer> peers) {
   std::vector<std::size_t> may;

@@ -26,9 +26,6 @@ struct ReadyPeer {
   int load() const { return running + elsewhere; }
 };
 
-// The peer with the fewest running requests, ties by order; absent without peers.
-std::optional<std::size_t> LeastLoaded(std::span<const ReadyPeer> peers);
-
 // The verifier a sequence goes to, among those whose address is not in `avoid`: of those with room
 // (of all, if none has any) the one that holds the longest beginning of the prompt, unless it is
 // clearly busier, which is by more than 2 sequences and more than a quarter, than the least loaded;

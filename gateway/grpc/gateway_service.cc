@@ -16,11 +16,11 @@
 #include "common/rpc/call_metadata.h"
 #include "common/rpc/proto_convert.h"
 #include "common/rpc/status_grpc.h"
+#include "common/tokenizer/utf8.h"
 #include "gateway/front/request_log.h"
 #include "gateway/grpc/gateway_metrics.h"
 #include "gateway/grpc/gateway_proto.h"
 #include "gateway/grpc/request_id.h"
-#include "gateway/loop/utf8.h"
 
 namespace recycling::gateway {
 namespace {
@@ -377,7 +377,7 @@ grpc::ServerUnaryReactor* GatewayService::Detokenize(grpc::CallbackServerContext
     return model->tokenizer->Decode(ids, request->render_control());
   }();
   if (!text.ok()) return Reply(context, text.status());
-  response->set_text(ToUtf8(*text));
+  response->set_text(ReplaceInvalidUtf8(*text));
   return Reply(context, absl::OkStatus());
 }
 

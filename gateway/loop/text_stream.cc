@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/tokenizer/utf8.h"
+
 namespace recycling::gateway {
 
 bool TextStream::Stop::Add(char byte) {
@@ -34,28 +36,29 @@ std::string TextStream::Add(std::string_view token_bytes) {
     if (!match_) continue;
     const std::size_t start = begin + i + 1 - stops_[*match_].text.size();
     SettleUpTo(start);
-    std::string text = ReleaseUpTo(start);
-    return text + utf8_.Finish();
+    return ReleaseUpTo(start, /*last=*/true);
   }
   std::size_t maybe_stop = 0;
   for (const Stop& stop : stops_) maybe_stop = std::max(maybe_stop, stop.matched);
   const std::size_t end = begin + token_bytes.size() - maybe_stop;
   SettleUpTo(end);
-  return ReleaseUpTo(end);
+  return ReleaseUpTo(end, /*last=*/false);
 }
 
 std::string TextStream::Finish() {
   settled_ = token_ends_.size();
-  std::string text = ReleaseUpTo(released_ + held_.size());
-  return text + utf8_.Finish();
+  return ReleaseUpTo(released_ + held_.size(), /*last=*/true);
 }
 
-std::string TextStream::ReleaseUpTo(std::size_t end) {
+std::string TextStream::ReleaseUpTo(std::size_t end, bool last) {
   const std::size_t count = end - released_;
-  std::string text = utf8_.Add(std::string_view(held_).substr(0, count));
+  std::string bytes = unfinished_ + held_.substr(0, count);
   held_.erase(0, count);
   released_ = end;
-  return text;
+  const std::size_t whole = last ? bytes.size() : LengthWithoutUnfinishedUtf8(bytes);
+  unfinished_ = bytes.substr(whole);
+  bytes.resize(whole);
+  return ReplaceInvalidUtf8(bytes);
 }
 
 void TextStream::SettleUpTo(std::size_t end) {

@@ -13,8 +13,6 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/loop/utf8.h"
-
 namespace recycling::gateway {
 
 // Call order: Add* Finish?; nothing after a match or Finish. Threads: one.
@@ -49,12 +47,13 @@ class TextStream {
     bool Add(char byte);
   };
 
-  // Shows the bytes before position `end`, counted from the start of the sequence.
-  std::string ReleaseUpTo(std::size_t end);
+  // The text of the bytes before position `end`, counted from the start of the sequence, but for an
+  // unfinished character at its end; if it is `last`, that becomes U+FFFD.
+  std::string ReleaseUpTo(std::size_t end, bool last);
   void SettleUpTo(std::size_t end);
 
   std::vector<Stop> stops_;
-  Utf8Decoder utf8_;
+  std::string unfinished_;               // bytes released that begin a character
   std::string held_;                     // bytes not released yet
   std::size_t released_ = 0;             // bytes released
   std::vector<std::size_t> token_ends_;  // position behind each token added

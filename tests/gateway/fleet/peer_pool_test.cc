@@ -67,7 +67,9 @@ class PeerPoolTest : public ::testing::Test {
     return greeted_;
   }
 
-  absl::StatusOr<std::shared_ptr<Client>> Pick() { return pool_->Pick(LeastLoaded); }
+  absl::StatusOr<std::shared_ptr<Client>> Pick() {
+    return pool_->Pick([](std::span<const ReadyPeer> peers) { return PickVerifier({}, peers); });
+  }
 
   FakeResolver resolver_;
   doubles::FakeClock clock_;

@@ -16,12 +16,6 @@ std::vector<ReadyPeer> Peers(int count) {
   return peers;
 }
 
-TEST(LeastLoadedTest, PicksTheFirstOfTheLeastLoaded) {
-  EXPECT_EQ(LeastLoaded({}), std::nullopt);
-  const std::vector<ReadyPeer> peers = {{"a", 2}, {"b", 1}, {"c", 1}};
-  EXPECT_EQ(LeastLoaded(peers), 1u);
-}
-
 TEST(PickByKeyTest, NoPeersNoPick) { EXPECT_EQ(PickByKey("default", {}, 1), std::nullopt); }
 
 TEST(PickByKeyTest, DoesNotDependOnTheOrderOfPeers) {
