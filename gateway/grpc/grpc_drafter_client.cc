@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/base/clock.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/call_metadata.h"
 #include "common/rpc/proto_convert.h"
@@ -66,8 +66,9 @@ void StepToProto(const DraftStep& step, pb::DraftStep* proto) {
 class GrpcDrafterSession final : public DrafterSession {
  public:
   GrpcDrafterSession(std::shared_ptr<pb::DrafterService::Stub> stub, pb::OpenSession open,
-                     absl::Time deadline, const CallOrigin& origin)
-      : stub_(std::move(stub)),
+                     absl::Time deadline, const CallOrigin& origin, const Clock& clock)
+      : clock_(clock),
+        stub_(std::move(stub)),
         call_(DraftCall::Start(deadline, [this, &origin](auto* context, auto* events) {
           AddOrigin(origin, context);
           return stub_->PrepareAsyncDraft(context, events);
@@ -86,18 +87,22 @@ class GrpcDrafterSession final : public DrafterSession {
   }
 
   absl::StatusOr<DraftAnswer> Receive(std::uint64_t step, absl::Duration timeout) override {
-    const absl::Time until = absl::Now() + timeout;
+    const absl::Duration until = clock_.Monotonic() + timeout;
     while (true) {
-      const auto received = call_->Receive(until - absl::Now(), &response_);
+      const absl::Duration left = until - clock_.Monotonic();
+      const auto received = call_->Receive(left, &response_);
       // The request's deadline ended the stream: this is no late answer, none will come.
       if (absl::IsDeadlineExceeded(received.status())) {
         return absl::UnavailableError(received.status().message());
       }
       RETURN_IF_ERROR(received.status());
-      if (!*received) {
+      // Answers to earlier steps are dropped, as long as there is time: a drafter may send them
+      // without end.
+      const bool stale = *received && response_.step() < step;
+      if (!*received || (stale && left <= absl::ZeroDuration())) {
         return absl::DeadlineExceededError(absl::StrCat("draft of step ", step, ": late"));
       }
-      if (response_.step() < step) continue;
+      if (stale) continue;
       if (response_.step() > step) {
         return absl::InternalError(
             absl::StrCat("draft: got step ", response_.step(), ", expected ", step));
@@ -110,6 +115,7 @@ class GrpcDrafterSession final : public DrafterSession {
   }
 
  private:
+  const Clock& clock_;
   const std::shared_ptr<pb::DrafterService::Stub> stub_;
   std::unique_ptr<DraftCall> call_;
   pb::DraftResponse response_;  // used again
@@ -118,17 +124,18 @@ class GrpcDrafterSession final : public DrafterSession {
 }  // namespace
 
 GrpcDrafterClient::GrpcDrafterClient(std::shared_ptr<grpc::Channel> channel, std::string address,
-                                     ModelIdentity model, std::uint32_t k)
+                                     ModelIdentity model, std::uint32_t k, const Clock& clock)
     : address_(std::move(address)),
       stub_(pb::DrafterService::NewStub(std::move(channel))),
       model_(std::move(model)),
-      k_(k) {}
+      k_(k),
+      clock_(clock) {}
 
 absl::StatusOr<std::shared_ptr<GrpcDrafterClient>> GrpcDrafterClient::Connect(
     std::shared_ptr<grpc::Channel> channel, const std::string& address, const ModelIdentity& model,
-    std::uint32_t k, absl::Duration timeout) {
+    std::uint32_t k, absl::Duration timeout, const Clock& clock) {
   std::shared_ptr<GrpcDrafterClient> client(
-      new GrpcDrafterClient(std::move(channel), address, model, k));
+      new GrpcDrafterClient(std::move(channel), address, model, k, clock));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
   pb::HandshakeRequest request;
@@ -153,7 +160,7 @@ std::unique_ptr<DrafterSession> GrpcDrafterClient::NewSession(const std::string&
   open.set_k(k_);
   open.set_tenant(tenant);
   open.set_scope(ScopeToProto(scope));
-  return std::make_unique<GrpcDrafterSession>(stub_, std::move(open), deadline, origin);
+  return std::make_unique<GrpcDrafterSession>(stub_, std::move(open), deadline, origin, clock_);
 }
 
 }  // namespace recycling::gateway

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/base/clock.h"
 #include "common/decoding/model_identity.h"
 #include "gateway/clients/drafter_client.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
@@ -19,10 +20,12 @@ namespace recycling::gateway {
 class GrpcDrafterClient final : public DrafterClient {
  public:
   // Handshake over `channel` for `model` with `k` candidates a row, within `timeout`. The drafter's
-  // own error, FailedPrecondition if it serves another model or protocol.
+  // own error, FailedPrecondition if it serves another model or protocol. `clock` measures the
+  // waiting for drafts; it must outlive the client and its sessions.
   static absl::StatusOr<std::shared_ptr<GrpcDrafterClient>> Connect(
       std::shared_ptr<grpc::Channel> channel, const std::string& address,
-      const ModelIdentity& model, std::uint32_t k, absl::Duration timeout);
+      const ModelIdentity& model, std::uint32_t k, absl::Duration timeout,
+      const Clock& clock = RealClock());
 
   std::unique_ptr<DrafterSession> NewSession(const std::string& tenant, MatrixScope scope,
                                              absl::Time deadline,
@@ -31,12 +34,13 @@ class GrpcDrafterClient final : public DrafterClient {
 
  private:
   GrpcDrafterClient(std::shared_ptr<grpc::Channel> channel, std::string address,
-                    ModelIdentity model, std::uint32_t k);
+                    ModelIdentity model, std::uint32_t k, const Clock& clock);
 
   const std::string address_;
   const std::shared_ptr<drafter::v1::DrafterService::Stub> stub_;
   const ModelIdentity model_;
   const std::uint32_t k_;
+  const Clock& clock_;
 };
 
 }  // namespace recycling::gateway

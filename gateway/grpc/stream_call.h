@@ -1,12 +1,15 @@
 // A bidirectional stream as a blocking object: send without waiting, receive with a timeout, close
 // gracefully within a bounded time. The thread that waits for an answer polls gRPC itself, on a
 // completion queue of the call's own, so that no other thread has to be woken for it.
-//  1. At most one message is read ahead, and at most kMaxQueued wait to be written. Messages are
-//     used again, with the memory they hold.
-//  2. What is under way goes on only while a thread is in a method; a message that is sent is
-//     written at once unless the peer has stopped reading.
-//  3. A message that cannot be read ends the call: gRPC itself would leave it open, and an answer
-//     would be waited for in vain.
+//  1. At most one message is read ahead, and at most kMaxQueued messages wait to be written.
+//  Message
+//     objects are reused, with the memory they hold.
+//  2. The call makes progress only while a thread is in a method. A message that is sent is written
+//     at once unless the peer has stopped reading.
+//  3. A message that cannot be parsed ends the call. gRPC itself would leave the call open, and its
+//     owner would wait for an answer that never comes.
+//  4. All waiting is bounded in monotonic time: changes of the wall clock and a peer that never
+//     stops sending prolong nothing.
 #ifndef RECYCLING_GATEWAY_GRPC_STREAM_CALL_H_
 #define RECYCLING_GATEWAY_GRPC_STREAM_CALL_H_
 
@@ -23,8 +26,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/base/clock.h"
 #include "common/rpc/status_grpc.h"
 #include "gateway/grpc/stream_closer.h"
 
@@ -35,15 +38,16 @@ template <typename Request, typename Response>
 class StreamCall final : public ClosingStream {
  public:
   static constexpr std::size_t kMaxQueued = 16;
-  // How long a status may take after the last message.
+  // Longest wait for the status after the last message.
   static constexpr absl::Duration kStatusWait = absl::Seconds(1);
 
   // The call that `prepare(context, queue)` makes, for example
-  // `stub->PrepareAsyncDecode(context, queue)`. The first message begins it; it ends with
-  // DeadlineExceeded at `deadline`.
+  // `stub->PrepareAsyncDecode(context, queue)`. The first message begins the call; at `deadline` it
+  // ends with DeadlineExceeded. `clock` must outlive the call.
   template <typename Prepare>
-  static std::unique_ptr<StreamCall> Start(absl::Time deadline, const Prepare& prepare) {
-    std::unique_ptr<StreamCall> call(new StreamCall);
+  static std::unique_ptr<StreamCall> Start(absl::Time deadline, const Prepare& prepare,
+                                           const Clock& clock = RealClock()) {
+    std::unique_ptr<StreamCall> call(new StreamCall(clock));
     if (deadline != absl::InfiniteFuture()) {
       call->context_.set_deadline(absl::ToChronoTime(deadline));
     }
@@ -90,8 +94,7 @@ class StreamCall final : public ClosingStream {
   // stream's status once it has ended (Unavailable if it ended well, because an answer was due;
   // Internal after a message that cannot be read).
   absl::StatusOr<bool> Receive(absl::Duration timeout, Response* message) {
-    const absl::Time until =
-        timeout == absl::InfiniteDuration() ? absl::InfiniteFuture() : absl::Now() + timeout;
+    const absl::Duration until = clock_.Monotonic() + timeout;
     if (!arrived_) Read();
     while (!arrived_ && !done_.has_value()) {
       if (!TakeEvent(until)) return false;
@@ -112,7 +115,7 @@ class StreamCall final : public ClosingStream {
     arrived_ = false;
     TakeEvents();
     if (done_.has_value()) return;
-    if (!reads_ended_) give_up_ = absl::Now() + linger;
+    if (!reads_ended_) give_up_ = clock_.Monotonic() + linger;
     Read();  // the status comes only after the last message has been read
     if (!writing_) EndWrites();
   }
@@ -120,7 +123,7 @@ class StreamCall final : public ClosingStream {
   // Waits until the call has ended. Bounded after Close or Cancel.
   void WaitDone() override {
     Read();
-    while (!done_.has_value()) TakeEvent(absl::InfiniteFuture());
+    while (!done_.has_value()) TakeEvent(absl::InfiniteDuration());
   }
 
   void Cancel() { context_.TryCancel(); }
@@ -128,39 +131,43 @@ class StreamCall final : public ClosingStream {
  private:
   enum Event : std::intptr_t { kRead = 1, kWrite, kWritesDone, kFinish };
 
-  StreamCall() = default;
+  explicit StreamCall(const Clock& clock) : clock_(clock) {}
 
-  static gpr_timespec Deadline(absl::Time time) {
-    if (time == absl::InfiniteFuture()) return gpr_inf_future(GPR_CLOCK_REALTIME);
-    if (time == absl::InfinitePast()) return gpr_inf_past(GPR_CLOCK_REALTIME);
-    const timespec spec = absl::ToTimespec(time);
-    return {.tv_sec = spec.tv_sec,
-            .tv_nsec = static_cast<std::int32_t>(spec.tv_nsec),
-            .clock_type = GPR_CLOCK_REALTIME};
+  static gpr_timespec DeadlineAfter(absl::Duration wait) {
+    if (wait == absl::InfiniteDuration()) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    if (wait <= absl::ZeroDuration()) return gpr_inf_past(GPR_CLOCK_MONOTONIC);
+    return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                        gpr_time_from_nanos(absl::ToInt64Nanoseconds(wait), GPR_TIMESPAN));
   }
 
   static void* Tag(Event event) { return reinterpret_cast<void*>(event); }
 
-  // Handles the next event. False if none came until `until`.
-  bool TakeEvent(absl::Time until) {
+  // Handles the next event. False if none came until `until` (Clock::Monotonic()).
+  bool TakeEvent(absl::Duration until) {
     while (true) {
+      const absl::Duration now = clock_.Monotonic();
+      if (now >= give_up_) GiveUp();  // before any event: a peer may send them without end
       void* tag = nullptr;
       bool ok = false;
-      const absl::Time wait = std::min(until, give_up_);
-      if (events_.AsyncNext(&tag, &ok, Deadline(wait)) == grpc::CompletionQueue::GOT_EVENT) {
+      const absl::Duration wait = std::min(until, give_up_) - now;
+      if (events_.AsyncNext(&tag, &ok, DeadlineAfter(wait)) == grpc::CompletionQueue::GOT_EVENT) {
         Handle(static_cast<Event>(reinterpret_cast<std::intptr_t>(tag)), ok);
         return true;
       }
-      if (wait == until) return false;
-      give_up_ = absl::InfiniteFuture();
-      gave_up_ = true;
-      Cancel();
+      if (clock_.Monotonic() >= until) return false;
     }
   }
 
-  // Handles what has happened already.
+  void GiveUp() {
+    give_up_ = absl::InfiniteDuration();
+    gave_up_ = true;
+    Cancel();
+  }
+
+  // Handles events that have happened already, so many that every queued message may be written.
   void TakeEvents() {
-    while (TakeEvent(absl::InfinitePast())) {
+    for (std::size_t i = 0; i <= kMaxQueued; ++i) {
+      if (!TakeEvent(-absl::InfiniteDuration())) return;
     }
   }
 
@@ -203,11 +210,11 @@ class StreamCall final : public ClosingStream {
     stream_->Read(&incoming_, Tag(kRead));
   }
 
-  // Either the peer has ended the stream, and its status is on the way, or a message cannot be
-  // read, and none is.
+  // Either the peer has ended the stream and its status is on the way, or a message cannot be
+  // parsed and no status will come.
   void EndReads() {
     reads_ended_ = true;
-    if (!closing_) give_up_ = absl::Now() + kStatusWait;
+    if (!closing_) give_up_ = clock_.Monotonic() + kStatusWait;
     stream_->Finish(&status_, Tag(kFinish));
   }
 
@@ -222,6 +229,7 @@ class StreamCall final : public ClosingStream {
     stream_->WritesDone(Tag(kWritesDone));
   }
 
+  const Clock& clock_;
   grpc::ClientContext context_;
   grpc::CompletionQueue events_;
   std::unique_ptr<grpc::ClientAsyncReaderWriter<Request, Response>> stream_;
@@ -235,7 +243,7 @@ class StreamCall final : public ClosingStream {
   bool arrived_ = false;  // incoming_ waits to be taken
   bool reads_ended_ = false;
   bool closing_ = false;
-  absl::Time give_up_ = absl::InfiniteFuture();  // then the call is cancelled
+  absl::Duration give_up_ = absl::InfiniteDuration();  // Clock::Monotonic(): cancels the call then
   bool gave_up_ = false;
   grpc::Status status_;  // gRPC's from EndReads on
   std::optional<absl::Status> done_;

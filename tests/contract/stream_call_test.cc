@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <future>
 #include <memory>
@@ -10,8 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "common/rpc/rpc_server.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
+#include "tests/doubles/fake_clock.h"
 #include "tests/doubles/matchers.h"
 
 namespace recycling::gateway {
@@ -44,10 +47,12 @@ class Peer final : public pb::DrafterService::Service {
     stub_ = pb::DrafterService::NewStub(server_->InProcessChannel());
   }
 
-  std::unique_ptr<Call> Start(absl::Time deadline = absl::InfiniteFuture()) {
-    return Call::Start(deadline, [this](auto* context, auto* events) {
-      return stub_->PrepareAsyncDraft(context, events);
-    });
+  std::unique_ptr<Call> Start(absl::Time deadline = absl::InfiniteFuture(),
+                              const Clock& clock = RealClock()) {
+    return Call::Start(
+        deadline,
+        [this](auto* context, auto* events) { return stub_->PrepareAsyncDraft(context, events); },
+        clock);
   }
 
   grpc::Status Draft(grpc::ServerContext* context, Stream* stream) override {
@@ -178,12 +183,48 @@ TEST(StreamCallTest, APeerThatDoesNotEndIsCancelledAfterTheLinger) {
     cancelled.Notify();
     return grpc::Status::OK;
   });
-  const auto call = peer.Start();
+  doubles::FakeClock clock;
+  const auto call = peer.Start(absl::InfiniteFuture(), clock);
   ASSERT_TRUE(SendStep(*call, 1));
   reached.Wait();
-  call->Close(absl::Milliseconds(1));
+  call->Close(absl::Hours(1));
+  clock.Advance(absl::Hours(1));
   call->WaitDone();
   cancelled.Wait();
+}
+
+// Its wall clock is far ahead of its monotonic one, as after a correction.
+class WallClockAhead final : public Clock {
+ public:
+  absl::Time Now() const override { return absl::Now() + absl::Hours(ahead_.load()); }
+  absl::Duration Monotonic() const override { return RealClock().Monotonic(); }
+  void Jump() { ahead_ = 24; }
+
+ private:
+  std::atomic<int> ahead_ = 0;
+};
+
+TEST(StreamCallTest, AJumpOfTheWallClockEndsNoLinger) {
+  Event reached, jumped;
+  std::atomic<bool> cancelled = true;
+  Peer peer([&](grpc::ServerContext* context, Stream* stream) {
+    pb::DraftRequest request;
+    stream->Read(&request);
+    reached.Notify();
+    jumped.Wait();
+    cancelled = context->IsCancelled() || stream->Read(&request);
+    return grpc::Status::OK;
+  });
+  WallClockAhead clock;
+  const auto call = peer.Start(absl::InfiniteFuture(), clock);
+  ASSERT_TRUE(SendStep(*call, 1));
+  reached.Wait();
+  call->Close(absl::Hours(1));
+  clock.Jump();
+  std::thread peer_ends([&] { jumped.Notify(); });
+  call->WaitDone();
+  peer_ends.join();
+  EXPECT_FALSE(cancelled);
 }
 
 TEST(StreamCallTest, AnOpenCallThatIsDestroyedIsCancelled) {

@@ -1,0 +1,82 @@
+// GrpcDrafterClient over real gRPC.
+#include <gtest/gtest.h>
+
+#include "common/rpc/proto_convert.h"
+#include "common/rpc/rpc_server.h"
+#include "gateway/grpc/grpc_drafter_client.h"
+#include "tests/doubles/fake_drafter_service.h"
+#include "tests/doubles/matchers.h"
+
+namespace recycling::gateway {
+namespace {
+
+using doubles::IsOk;
+using doubles::StatusIs;
+namespace pb = ::recycling::drafter::v1;
+
+// Each look at the clock takes a millisecond, so that time passes with work alone.
+class ClockOfLooks final : public Clock {
+ public:
+  absl::Time Now() const override { return absl::UnixEpoch() + Monotonic(); }
+  absl::Duration Monotonic() const override { return absl::Milliseconds(++looks_); }
+
+ private:
+  mutable std::atomic<int> looks_ = 0;
+};
+
+// Answers every step with answers to the step before, as often as it is told, and then rightly.
+class LateDrafter final : public pb::DrafterService::Service {
+ public:
+  explicit LateDrafter(int late) : late_(late) {}
+
+  grpc::Status Handshake(grpc::ServerContext*, const pb::HandshakeRequest*,
+                         pb::HandshakeResponse* response) override {
+    response->set_protocol_version(1);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Draft(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<pb::DraftResponse, pb::DraftRequest>* stream) override {
+    pb::DraftRequest request;
+    while (stream->Read(&request)) {
+      if (!request.has_step()) continue;
+      pb::DraftResponse response;
+      DraftTreeToProto(DraftTree::Root(4, 7), response.mutable_tree());
+      response.set_step(request.step().step() - 1);
+      for (int i = 0; i < late_; ++i) {
+        if (!stream->Write(response)) return grpc::Status::CANCELLED;
+      }
+      response.set_step(request.step().step());
+      stream->Write(response);
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  const int late_;
+};
+
+absl::StatusOr<DraftAnswer> AskOnce(int late_answers, const Clock& clock) {
+  LateDrafter service(late_answers);
+  const auto server = *RpcServer::Start({}, {&service}, {});
+  const auto client =
+      GrpcDrafterClient::Connect(server->InProcessChannel(), "drafter",
+                                 doubles::ToyModel().Identity(), 8, absl::Minutes(1), clock);
+  EXPECT_THAT(client, IsOk());
+  const auto session =
+      (*client)->NewSession("default", MatrixScope::kTenant, absl::InfiniteFuture(), {});
+  session->Send({.step = 1, .proposal = Proposal{.base = 4, .root = 7, .max_nodes = 8}});
+  return session->Receive(1, absl::Milliseconds(200));
+}
+
+TEST(DrafterClientTest, DropsLateAnswersAndTakesTheRightOne) {
+  EXPECT_THAT(AskOnce(10, ClockOfLooks()), IsOk());
+}
+
+TEST(DrafterClientTest, AnswersWithoutEndToEarlierStepsDoNotProlongTheDeadline) {
+  EXPECT_THAT(AskOnce(10'000, ClockOfLooks()), StatusIs(absl::StatusCode::kDeadlineExceeded));
+}
+
+}  // namespace
+}  // namespace recycling::gateway
