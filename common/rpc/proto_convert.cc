@@ -172,7 +172,7 @@ void TokenLogprobToProto(const TokenLogprob& logprob, common::v1::TokenLogprob* 
 }
 
 absl::Duration MicrosFromProto(std::uint64_t micros) {
-  constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  static const auto kMost = static_cast<std::uint64_t>(absl::ToInt64Microseconds(kLongestTold));
   return absl::Microseconds(static_cast<std::int64_t>(std::min(micros, kMost)));
 }
 

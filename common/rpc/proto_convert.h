@@ -36,7 +36,11 @@ void ModelIdentityToProto(const ModelIdentity& identity, common::v1::ModelIdenti
 TokenLogprob TokenLogprobFromProto(const common::v1::TokenLogprob& proto);
 void TokenLogprobToProto(const TokenLogprob& logprob, common::v1::TokenLogprob* proto);
 
-// Microseconds as they travel; a number beyond int64 is the largest duration, not a negative one.
+// The longest duration that a peer is believed to have measured.
+inline constexpr absl::Duration kLongestTold = absl::Hours(24);
+
+// Microseconds as a peer tells them; more than kLongestTold counts as that. So one answer cannot
+// distort, or overflow, the sums that it enters.
 absl::Duration MicrosFromProto(std::uint64_t micros);
 
 }  // namespace recycling

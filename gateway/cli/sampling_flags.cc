@@ -34,8 +34,10 @@ ABSL_FLAG(std::vector<std::string>, logit_bias, {},
           "Added to logits of single tokens: ID:BIAS,ID:BIAS,... with biases from -1000 to 1000.");
 ABSL_FLAG(std::optional<std::uint64_t>, seed, std::nullopt,
           "Seed of the draws. Default: the gateway draws one and says which.");
-ABSL_FLAG(std::optional<std::uint32_t>, max_tokens, std::nullopt,
-          "Most tokens to write. Default: what the context has left.");
+ABSL_FLAG(
+    std::optional<std::uint32_t>, max_tokens, std::nullopt,
+    "Most tokens to write. Default: the gateway's own, usually 512; at most what the context has "
+    "left. An output that ends there says so: ended by length.");
 ABSL_FLAG(std::optional<std::uint32_t>, min_tokens, std::nullopt,
           "Neither the end-of-sequence token nor a stop token before this many tokens. Default 0.");
 ABSL_FLAG(recycling::cli::OptionalText, stop, {},

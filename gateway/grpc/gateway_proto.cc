@@ -139,6 +139,7 @@ void SpeculationToProto(const SpeculationStats& stats, v1::SpeculationStats* pro
   proto->set_moves(stats.moves);
   proto->set_retries(stats.retries);
   proto->set_moving_micros(Micros(stats.moving));
+  if (stats.row_cost.has_value()) proto->set_row_cost(*stats.row_cost);
   proto->mutable_accepted_per_depth()->Add(stats.accepted_per_depth.begin(),
                                            stats.accepted_per_depth.end());
   for (std::size_t r = 0; r < stats.fallbacks.size(); ++r) {

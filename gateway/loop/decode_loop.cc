@@ -120,6 +120,10 @@ void DecodeLoop::Follow(const std::string& address) {
 }
 
 absl::Status DecodeLoop::Step(const std::function<void(OutputDelta)>& show) {
+  // A peer that always answers at once leaves its stream no moment to notice the deadline.
+  if (parts_.clock.Now() >= request_.deadline) {
+    return absl::DeadlineExceededError("the request's deadline has passed");
+  }
   const absl::Duration begin = parts_.clock.Monotonic();
   Drafting::Draft draft = drafting_.has_value() ? drafting_->Take() : Drafting::Draft();
 
@@ -158,9 +162,9 @@ absl::Status DecodeLoop::Step(const std::function<void(OutputDelta)>& show) {
                   .draft = asking_ + (drafted_at - begin),
                   .draft_inside = draft.inside,
                   .verify = verified_at - drafted_at - moved,
-                  .verify_forward = verified.forward,
-                  .verify_inside = std::min(verified.inside, verified_at - drafted_at - moved)};
-  if (times.draft_inside > times.draft) times.draft_inside = times.draft;
+                  .verify_inside = verified.inside,
+                  .verify_forward = verified.forward};
+  times.BoundWhatPeersSay();
   if (!emission_.finish().has_value()) {
     EndStep(times, verified);
     AskForDraft();
@@ -296,6 +300,7 @@ DecodeOutcome DecodeLoop::Summary(absl::Status status) const {
   outcome.speculation.moves = sequence_.moves();
   outcome.speculation.retries = sequence_.retries();
   outcome.speculation.moving = sequence_.moving();
+  outcome.speculation.row_cost = RowCost(pass_costs_, others_);
   if (drafting_.has_value()) outcome.drafter = drafting_->drafter();
   outcome.verifier = sequence_.verifier().address();
   return outcome;

@@ -31,6 +31,7 @@ void SpeculationStats::Add(const SpeculationStats& other) {
   moves += other.moves;
   retries += other.retries;
   moving += other.moving;
+  if (other.row_cost.has_value()) row_cost = other.row_cost;
 }
 
 SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t output_tokens) {
@@ -56,6 +57,12 @@ SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t outp
 
 absl::Duration Timings::rest() const {
   return std::max(absl::ZeroDuration(), decode - draft - verify);
+}
+
+void StepTimes::BoundWhatPeersSay() {
+  if (draft_inside.has_value()) draft_inside = std::min(*draft_inside, draft);
+  verify_inside = std::min(verify_inside, verify);
+  verify_forward = std::min(verify_forward, verify_inside);
 }
 
 absl::Duration StepTimes::wire() const {

@@ -40,6 +40,7 @@ struct SpeculationStats {
   std::uint64_t moves = 0;    // of the sequence to another verifier
   std::uint64_t retries = 0;  // opens at a verifier beyond the first, moves included
   absl::Duration moving;      // spent on both, waiting included; in no other duration but the total
+  std::optional<double> row_cost;  // of one more row, as a share of a pass; the newest known
 
   // Emitted tokens / steps, 0 without steps; exactly 1 for plain decoding.
   double MeanAcceptedTokens() const;
@@ -64,8 +65,11 @@ struct StepTimes {
   absl::Duration draft;                        // asking and waiting for it
   std::optional<absl::Duration> draft_inside;  // of a draft that came; at most draft
   absl::Duration verify;                       // waiting
-  absl::Duration verify_forward;
-  absl::Duration verify_inside;  // at most verify
+  absl::Duration verify_inside;                // at most verify
+  absl::Duration verify_forward;               // at most verify_inside
+
+  // Cuts what the peers say they spent to what was waited for them.
+  void BoundWhatPeersSay();
 
   // All of the step that is not the verifier's own.
   absl::Duration overhead() const { return step - verify_inside; }

@@ -50,6 +50,12 @@ std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration
   return prices;
 }
 
+std::optional<double> RowCost(std::span<const PassCost> costs, const OtherLoad& others) {
+  const absl::Duration pass = PassCostAt(costs, 1 + others.rows);
+  if (pass <= absl::ZeroDuration()) return std::nullopt;
+  return absl::FDivDuration(DraftCost(costs, others, 1), pass);
+}
+
 absl::Duration DraftCost(std::span<const PassCost> costs, const OtherLoad& others, int nodes) {
   return PassCostAt(costs, 1 + others.rows + nodes) - PassCostAt(costs, 1 + others.rows);
 }

@@ -3,6 +3,7 @@
 #define RECYCLING_GATEWAY_SPECULATION_STEP_PRICES_H_
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,6 +25,10 @@ absl::Duration PassCostAt(std::span<const PassCost> costs, double rows);
 // number at or above `max_nodes`, at most kMostStepCosts entries. Empty without points.
 std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration overhead,
                                  const OtherLoad& others, int max_nodes);
+
+// What one more row adds to a pass of 1 + others.rows rows, as a share of that pass. Absent without
+// points.
+std::optional<double> RowCost(std::span<const PassCost> costs, const OtherLoad& others);
 
 // What `nodes` draft nodes make a pass longer in which others have others.rows rows.
 absl::Duration DraftCost(std::span<const PassCost> costs, const OtherLoad& others, int nodes);

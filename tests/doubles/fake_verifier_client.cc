@@ -174,6 +174,7 @@ absl::StatusOr<StepVerified> FakeVerifierSession::VerifyWhile(const VerifyStep& 
 
   StepVerified verified;
   verified.inside = options_->inside;
+  verified.forward = options_->forward;
   verified.pass_costs = options_->pass_costs;
   verified.step = step.step + (fault == VerifierFault::kWrongStep ? 1 : 0);
   verified.base = step.base;

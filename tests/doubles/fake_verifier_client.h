@@ -36,6 +36,7 @@ struct FakeVerifierOptions {
   std::string numerics_id = "toy";
   std::string address = "fake-verifier";
   absl::Duration inside;                      // what an answer to a step says it took
+  absl::Duration forward;                     // and of that in the forward pass
   std::vector<gateway::PassCost> pass_costs;  // what every answer says
   gateway::OtherLoad others;                  // what every answer to a step says
   // Most nodes of a tree that a step verifies, as if other sequences left no more room.

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "tests/doubles/matchers.h"
 #include "tests/doubles/proto_matchers.h"
 
@@ -154,6 +156,14 @@ TEST(TokenLogprobConvertTest, GoesThereAndBack) {
   proto.add_top();  // what the message held before is gone
   TokenLogprobToProto(logprob, &proto);
   EXPECT_EQ(TokenLogprobFromProto(proto), logprob);
+}
+
+TEST(MicrosFromProtoTest, BoundsWhatAPeerTells) {
+  EXPECT_EQ(MicrosFromProto(0), absl::ZeroDuration());
+  EXPECT_EQ(MicrosFromProto(7), absl::Microseconds(7));
+  EXPECT_EQ(MicrosFromProto(86'400'000'000), kLongestTold);
+  EXPECT_EQ(MicrosFromProto(86'400'000'001), kLongestTold);
+  EXPECT_EQ(MicrosFromProto(std::numeric_limits<std::uint64_t>::max()), kLongestTold);
 }
 
 }  // namespace

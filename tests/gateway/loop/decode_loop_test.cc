@@ -322,10 +322,12 @@ TEST_F(DecodeLoopTest, StepDurationsTellInsideFromWireFromRest) {
 
 TEST_F(DecodeLoopTest, WhatAPeerSaysItSpentIsAtMostWhatWasWaited) {
   verifier_options_.inside = absl::Hours(1);
+  verifier_options_.forward = absl::Hours(2);
   drafter_options_.inside = absl::InfiniteDuration();
   const DecodeOutcome outcome = Run({.max_tokens = 4, .node_budget = 8});
   EXPECT_EQ(outcome.timings.draft_inside, absl::ZeroDuration());
   EXPECT_EQ(outcome.timings.verify_inside, absl::ZeroDuration());
+  EXPECT_EQ(outcome.timings.verify_forward, absl::ZeroDuration());
 }
 
 // Passes of one row take 1 ms, those of a tree 10 ms, and the verifier says so; no guess is right.
@@ -632,6 +634,17 @@ TEST_F(DecodeLoopTest, TheDeadlineReachesTheVerifier) {
   verifier_options_.fault = [](std::uint64_t) { return VerifierFault::kSilent; };
   EXPECT_THAT(Run({.max_tokens = 10, .deadline = clock_.Now() + absl::Seconds(1)}).status,
               StatusIs(absl::StatusCode::kDeadlineExceeded));
+}
+
+TEST_F(DecodeLoopTest, TheDeadlineEndsARequestWhoseVerifierAlwaysAnswers) {
+  verifier_options_.on_call = [this](const std::string& call) {
+    if (call == "verifier.verify 2") clock_.Advance(absl::Seconds(1));
+  };
+  const DecodeOutcome outcome = Run({.max_tokens = 10,
+                                     .speculation = Speculation::kOff,
+                                     .deadline = clock_.Now() + absl::Seconds(1)});
+  EXPECT_THAT(outcome.status, StatusIs(absl::StatusCode::kDeadlineExceeded));
+  EXPECT_EQ(Calls("verifier.verify"), 3);
 }
 
 TEST_F(DecodeLoopTest, ADraftThatTheVerifierIgnoredIsAStaleStep) {
