@@ -51,6 +51,10 @@ ABSL_FLAG(int, max_unread_outputs, 256,
           "Outputs that have ended and are not read to the end; of more, the stalest is dropped.");
 ABSL_FLAG(std::uint32_t, max_unread_mib, 256,
           "Memory for outputs that wait to be read, MiB; beyond it the stalest is dropped.");
+ABSL_FLAG(
+    std::uint32_t, default_max_tokens, 512,
+    "Most tokens to write where a request does not say; cut to what the context has room for. "
+    "0: what the context has room for.");
 ABSL_FLAG(std::uint32_t, max_prompt_bytes, 1 << 20, "Longest prompt that is text, bytes.");
 ABSL_FLAG(std::uint32_t, max_prompt_tokens, 0,
           "Longest prompt, tokens; 0: what the model's context has room for.");
@@ -106,6 +110,7 @@ GatewayOptions OptionsFromFlags() {
   options.readers.timeout = absl::GetFlag(FLAGS_slow_reader_timeout);
   options.readers.max_outputs = absl::GetFlag(FLAGS_max_unread_outputs);
   options.readers.max_bytes = std::uint64_t{absl::GetFlag(FLAGS_max_unread_mib)} << 20;
+  options.defaults.max_tokens = absl::GetFlag(FLAGS_default_max_tokens);
   options.defaults.max_prompt_bytes = absl::GetFlag(FLAGS_max_prompt_bytes);
   options.defaults.max_prompt_tokens = absl::GetFlag(FLAGS_max_prompt_tokens);
   options.draft_deadline = absl::Milliseconds(absl::GetFlag(FLAGS_draft_deadline_ms));

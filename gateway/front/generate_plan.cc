@@ -64,7 +64,7 @@ absl::StatusOr<std::uint32_t> RoomBehind(std::size_t prompt_tokens, std::uint32_
 absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenizer& tokenizer,
                                          std::uint32_t context_length,
                                          const RequestDefaults& defaults,
-                                         const std::function<std::uint64_t()>& draw_seed) {
+                                         const std::function<std::uint64_t()>& draw_random) {
   DecodeRequest request;
   ASSIGN_OR_RETURN(request.prompt_ids, PromptIds(&options, tokenizer, defaults.max_prompt_bytes));
   if (const std::uint32_t most = defaults.max_prompt_tokens;
@@ -80,8 +80,13 @@ absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenize
                      " behind a prompt of ", request.prompt_ids.size(), " tokens in a context of ",
                      context_length));
   }
-  if (!request.sampling.max_tokens.has_value()) request.sampling.max_tokens = room;
-  if (!request.sampling.seed.has_value()) request.sampling.seed = draw_seed();
+  if (!request.sampling.max_tokens.has_value()) {
+    const std::uint32_t wanted = std::max(defaults.max_tokens, request.sampling.min_tokens);
+    request.sampling.max_tokens = defaults.max_tokens == 0 ? room : std::min(wanted, room);
+  }
+  if (!request.sampling.seed.has_value()) {
+    request.sampling.seed = draw_random() & kLargestDrawnSeed;
+  }
   RETURN_IF_ERROR(ValidateSamplingOptions(request.sampling, tokenizer.vocab_size()));
   request.max_tokens = *request.sampling.max_tokens;
   RETURN_IF_ERROR(CheckStops(options.stop));

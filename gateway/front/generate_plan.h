@@ -34,19 +34,25 @@ struct GenerateOptions {
 struct RequestDefaults {
   Speculation speculation = Speculation::kAuto;
   int node_budget = 80;
+  std::uint32_t max_tokens = 512;          // 0: what the context has room for
   std::size_t max_prompt_bytes = 1 << 20;  // of a prompt that is text
   std::uint32_t max_prompt_tokens = 0;     // 0: what the context has room for
 };
 
+// Seeds that the gateway draws are at most this, so that clients whose numbers are doubles
+// (JavaScript) read them exactly.
+inline constexpr std::uint64_t kLargestDrawnSeed = (std::uint64_t{1} << 53) - 1;
+
 // The request to run. InvalidArgument naming the field: no prompt, a prompt without tokens, longer
 // than the defaults allow or the context leaves room for or with unknown ids; a sampling option out
 // of its range; max_tokens that does not fit behind the prompt; more than 16 stop strings, an empty
-// one or one over 1024 bytes. `draw_seed` is called if the request has no seed. Deadline and
-// arrival are left to the caller.
+// one or one over 1024 bytes. A request without max_tokens gets the default, or its min_tokens if
+// that is more, or what fits behind the prompt if that is less. If it has no seed, it gets the low
+// bits of `draw_random()`. The caller sets deadline and arrival.
 absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenizer& tokenizer,
                                          std::uint32_t context_length,
                                          const RequestDefaults& defaults,
-                                         const std::function<std::uint64_t()>& draw_seed);
+                                         const std::function<std::uint64_t()>& draw_random);
 
 }  // namespace recycling::gateway
 

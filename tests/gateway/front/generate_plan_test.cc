@@ -21,8 +21,10 @@ constexpr std::uint32_t kContext = 100;
 class PlanDecodeTest : public ::testing::Test {
  protected:
   absl::StatusOr<DecodeRequest> Plan(GenerateOptions options) {
-    return PlanDecode(std::move(options), *tokenizer_, kContext, RequestDefaults{.node_budget = 80},
-                      [this] { return ++seeds_drawn_; });
+    return PlanDecode(std::move(options), *tokenizer_, kContext, defaults_, [this] {
+      ++seeds_drawn_;
+      return random_;
+    });
   }
 
   void ExpectInvalid(GenerateOptions options, const std::string& message) {
@@ -32,7 +34,9 @@ class PlanDecodeTest : public ::testing::Test {
 
   std::unique_ptr<const Tokenizer> tokenizer_ =
       *Tokenizer::Create(doubles::ToyModel().MakeTokenizerData());
-  std::uint64_t seeds_drawn_ = 0;
+  RequestDefaults defaults_;
+  std::uint64_t random_ = 1;
+  int seeds_drawn_ = 0;
 };
 
 const std::vector<TokenId> kIds = {5, 6, 7};
@@ -50,6 +54,25 @@ TEST_F(PlanDecodeTest, FillsEveryDefault) {
   EXPECT_EQ(plan->tenant, "default");
 }
 
+TEST_F(PlanDecodeTest, ADrawnSeedIsOneThatADoubleHoldsExactly) {
+  random_ = std::numeric_limits<std::uint64_t>::max();
+  EXPECT_EQ(Plan({.prompt = kIds})->sampling.seed, (std::uint64_t{1} << 53) - 1);
+  EXPECT_EQ(Plan({.prompt = kIds, .sampling = {.seed = random_}})->sampling.seed, random_)
+      << "a client's own seed is taken as it is";
+}
+
+TEST_F(PlanDecodeTest, WithoutMaxTokensTheDefaultIsCutToWhatFits) {
+  defaults_.max_tokens = 50;
+  EXPECT_EQ(Plan({.prompt = kIds})->max_tokens, 50u);
+  EXPECT_EQ(Plan({.prompt = kIds})->sampling.max_tokens, 50u);
+  EXPECT_EQ(Plan({.prompt = std::vector<TokenId>(60, 5)})->max_tokens, 40u);
+  EXPECT_EQ(Plan({.prompt = kIds, .sampling = {.max_tokens = 90}})->max_tokens, 90u);
+  EXPECT_EQ(Plan({.prompt = kIds, .sampling = {.min_tokens = 70}})->max_tokens, 70u);
+  defaults_.max_tokens = 0;
+  EXPECT_EQ(Plan({.prompt = kIds})->max_tokens, 97u) << "0: what the context has room for";
+  EXPECT_EQ(RequestDefaults().max_tokens, 512u);
+}
+
 TEST_F(PlanDecodeTest, TakesWhatIsSaid) {
   const auto plan = Plan({.prompt = kIds,
                           .sampling = {.seed = 0, .max_tokens = 97},
@@ -61,7 +84,7 @@ TEST_F(PlanDecodeTest, TakesWhatIsSaid) {
                           .learn_last = 2});
   ASSERT_THAT(plan, IsOk());
   EXPECT_EQ(plan->sampling.seed, 0u);
-  EXPECT_EQ(seeds_drawn_, 0u);
+  EXPECT_EQ(seeds_drawn_, 0);
   EXPECT_THAT(plan->stop, ElementsAre("a", "b"));
   EXPECT_EQ(plan->speculation, Speculation::kOff);
   EXPECT_EQ(plan->node_budget, 0);
