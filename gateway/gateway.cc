@@ -239,18 +239,19 @@ class GatewayServerImpl final : public GatewayServer {
              .poll_targets = Follow(options_.verifiers_file, 1)},
             [this](const std::string& address) { return GreetVerifier(address); }, resolver_,
             clock_),
-        service_({.max_requests = options_.max_requests,
-                  .draft_deadline = options_.draft_deadline,
-                  .defaults = options_.defaults,
-                  .admission = options_.admission,
-                  .callers = options_.callers,
-                  .tenant_limits = options_.tenant_limits,
-                  .readers = options_.readers,
-                  .capacity = [this] { return verifiers_.Room(); },
+        runner_({.max_requests = options_.max_requests,
+                 .draft_deadline = options_.draft_deadline,
+                 .defaults = options_.defaults,
+                 .admission = options_.admission,
+                 .tenant_limits = options_.tenant_limits,
+                 .readers = options_.readers,
+                 .capacity = [this] { return verifiers_.Room(); },
+                 .moves = MoveRulesOf(options_)},
+                std::move(workers), model_, verifiers_, drafters_, clock_),
+        service_({.callers = options_.callers,
                   .on_drain = [this] { StartDraining(); },
-                  .moves = MoveRulesOf(options_),
                   .add_peers = [this](v1::GetStatsResponse* response) { AddPeers(response); }},
-                 std::move(workers), model_, verifiers_, drafters_, clock_) {
+                 runner_, clock_) {
     drafters_.pool().Start();
     verifiers_.pool().Start();
   }
@@ -263,7 +264,7 @@ class GatewayServerImpl final : public GatewayServer {
     if (tell_) tell_(ready_ && !draining_);
   }
 
-  void Drain(absl::Duration grace) override { service_.DrainWithin(grace); }
+  void Drain(absl::Duration grace) override { runner_.DrainWithin(grace); }
 
   void AddMetrics(MetricSet* metrics) const override {
     service_.AddMetrics(metrics);
@@ -323,6 +324,7 @@ class GatewayServerImpl final : public GatewayServer {
   std::function<void(bool)> tell_ ABSL_GUARDED_BY(ready_mutex_);
   Drafters drafters_;
   Verifiers verifiers_;  // its thread nudges the drafters
+  RequestRunner runner_;
   GatewayService service_;
 };
 

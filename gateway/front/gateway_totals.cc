@@ -22,6 +22,12 @@ void GatewayTotals::Refuse() {
   ++totals_.failed;
 }
 
+void GatewayTotals::CountNotAllowed(const absl::Status& why) {
+  MutexLock lock(mutex_);
+  if (absl::IsUnauthenticated(why)) ++totals_.unauthenticated;
+  if (absl::IsPermissionDenied(why)) ++totals_.not_permitted;
+}
+
 void GatewayTotals::End(const DecodeOutcome& outcome, std::uint64_t prompt_tokens) {
   MutexLock lock(mutex_);
   --totals_.running;

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/status/status.h"
 #include "common/base/mutex.h"
 #include "gateway/loop/decode_loop.h"
 #include "gateway/loop/decode_stats.h"
@@ -30,6 +31,8 @@ struct Totals {
   std::uint64_t failed = 0;  // or cancelled; those that were not admitted included
   std::array<std::uint64_t, kFinishReasons> finishes{};  // sums to succeeded
   std::array<std::uint64_t, 17> failures{};  // by status code; those that were not admitted are not
+  std::uint64_t unauthenticated = 0;  // calls, requests and others, without a key that is known
+  std::uint64_t not_permitted = 0;    // calls whose key does not allow them
   std::uint64_t prompt_tokens = 0;
   std::uint64_t completion_tokens = 0;  // of requests that still run, too
   SpeculationStats speculation;
@@ -46,6 +49,10 @@ class GatewayTotals {
 
   // A request failed before it began.
   void Refuse();
+
+  // A call was refused because of its caller: Unauthenticated or PermissionDenied; other errors are
+  // not counted.
+  void CountNotAllowed(const absl::Status& why);
 
   // A request that runs showed its client this many tokens more.
   void Show(std::size_t tokens) { shown_.fetch_add(tokens, std::memory_order_relaxed); }

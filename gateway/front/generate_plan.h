@@ -28,6 +28,7 @@ struct GenerateOptions {
   MatrixScope scope = MatrixScope::kTenant;
   bool learn_from_prompt = false;
   std::optional<std::uint32_t> learn_last;
+  std::string request_id;  // for logs; empty: the gateway makes one up
 };
 
 // What a request gets that does not say, and the most it may ask for.

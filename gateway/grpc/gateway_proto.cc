@@ -100,34 +100,6 @@ v1::RefusalReason RefusalReasonToProto(RefusalReason reason) {
   return v1::REFUSAL_REASON_UNSPECIFIED;
 }
 
-}  // namespace
-
-absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateRequest& proto) {
-  GenerateOptions options;
-  if (proto.has_prompt()) options.prompt = proto.prompt();
-  if (proto.has_prompt_ids()) {
-    const auto& ids = proto.prompt_ids().ids();
-    options.prompt = std::vector<TokenId>(ids.begin(), ids.end());
-  }
-  options.sampling = SamplingOptionsFromProto(proto.sampling());
-  options.stop.assign(proto.stop().begin(), proto.stop().end());
-  const v1::SpeculationOptions& speculation = proto.speculation();
-  ASSIGN_OR_RETURN(options.speculation, SpeculationFromProto(speculation.mode()));
-  if (speculation.has_node_budget()) options.node_budget = speculation.node_budget();
-  ASSIGN_OR_RETURN(options.scope, ScopeFromProto(speculation.matrix_scope()));
-  options.learn_from_prompt = speculation.learn_from_prompt();
-  if (speculation.has_learn_last()) options.learn_last = speculation.learn_last();
-  return options;
-}
-
-void DeltaToProto(const OutputDelta& delta, v1::Delta* proto) {
-  proto->set_text(delta.text);
-  proto->mutable_token_ids()->Add(delta.tokens.begin(), delta.tokens.end());
-  for (const TokenLogprob& logprob : delta.logprobs) {
-    TokenLogprobToProto(logprob, proto->add_logprobs());
-  }
-}
-
 void SpeculationToProto(const SpeculationStats& stats, v1::SpeculationStats* proto) {
   proto->set_steps(Clip(stats.steps));
   proto->set_drafted_steps(Clip(stats.drafted_steps));
@@ -197,25 +169,54 @@ void EndsToProto(const Totals& totals, v1::GetStatsResponse* proto) {
   }
 }
 
-void AddLoadToProto(const QueueCounts& queue, const StreamCounts& streams,
-                    v1::GetStatsResponse* proto) {
-  proto->set_requests_waiting(static_cast<std::uint32_t>(queue.waiting));
-  proto->set_requests_capacity(static_cast<std::uint32_t>(queue.capacity));
-  proto->set_unread_outputs(static_cast<std::uint32_t>(streams.unread));
-  proto->set_unread_bytes(streams.bytes);
-  for (std::size_t reason = 0; reason < queue.refused.size(); ++reason) {
-    AddRefusalsToProto(RefusalReasonToProto(static_cast<RefusalReason>(reason)),
-                       queue.refused[reason], proto);
-  }
-  AddRefusalsToProto(v1::REFUSAL_REASON_SLOW_READER, streams.dropped, proto);
-}
-
 void AddRefusalsToProto(v1::RefusalReason reason, std::uint64_t count,
                         v1::GetStatsResponse* proto) {
   if (count == 0) return;
   v1::Refusal* refusal = proto->add_refusals();
   refusal->set_reason(reason);
   refusal->set_count(count);
+}
+
+void AddLoadToProto(const QueueCounts& queue, const OutputCounts& outputs,
+                    v1::GetStatsResponse* proto) {
+  proto->set_requests_waiting(static_cast<std::uint32_t>(queue.waiting));
+  proto->set_requests_capacity(static_cast<std::uint32_t>(queue.capacity));
+  proto->set_unread_outputs(static_cast<std::uint32_t>(outputs.unread));
+  proto->set_unread_bytes(outputs.bytes);
+  for (std::size_t reason = 0; reason < queue.refused.size(); ++reason) {
+    AddRefusalsToProto(RefusalReasonToProto(static_cast<RefusalReason>(reason)),
+                       queue.refused[reason], proto);
+  }
+  AddRefusalsToProto(v1::REFUSAL_REASON_SLOW_READER, outputs.dropped, proto);
+}
+
+}  // namespace
+
+absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateRequest& proto) {
+  GenerateOptions options;
+  if (proto.has_prompt()) options.prompt = proto.prompt();
+  if (proto.has_prompt_ids()) {
+    const auto& ids = proto.prompt_ids().ids();
+    options.prompt = std::vector<TokenId>(ids.begin(), ids.end());
+  }
+  options.request_id = proto.request_id();
+  options.sampling = SamplingOptionsFromProto(proto.sampling());
+  options.stop.assign(proto.stop().begin(), proto.stop().end());
+  const v1::SpeculationOptions& speculation = proto.speculation();
+  ASSIGN_OR_RETURN(options.speculation, SpeculationFromProto(speculation.mode()));
+  if (speculation.has_node_budget()) options.node_budget = speculation.node_budget();
+  ASSIGN_OR_RETURN(options.scope, ScopeFromProto(speculation.matrix_scope()));
+  options.learn_from_prompt = speculation.learn_from_prompt();
+  if (speculation.has_learn_last()) options.learn_last = speculation.learn_last();
+  return options;
+}
+
+void DeltaToProto(const OutputDelta& delta, v1::Delta* proto) {
+  proto->set_text(delta.text);
+  proto->mutable_token_ids()->Add(delta.tokens.begin(), delta.tokens.end());
+  for (const TokenLogprob& logprob : delta.logprobs) {
+    TokenLogprobToProto(logprob, proto->add_logprobs());
+  }
 }
 
 void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto) {
@@ -229,14 +230,32 @@ void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto) {
   proto->set_ejections(peer.ejections);
 }
 
-void FinalToProto(const DecodeOutcome& outcome, std::uint32_t prompt_tokens, std::uint64_t seed,
-                  v1::Final* proto) {
+void StatsToProto(const RunnerStats& stats, v1::GetStatsResponse* proto) {
+  const Totals& totals = stats.totals;
+  proto->set_uptime_micros(Micros(stats.uptime));
+  proto->set_requests_running(static_cast<std::uint32_t>(totals.running));
+  proto->set_requests_succeeded(totals.succeeded);
+  proto->set_requests_failed(totals.failed);
+  proto->set_prompt_tokens(totals.prompt_tokens);
+  proto->set_completion_tokens(totals.completion_tokens);
+  SpeculationToProto(totals.speculation, proto->mutable_speculation());
+  TimingsToProto(totals.timings, proto->mutable_timings());
+  StepDurationsToProto(totals.steps, proto->mutable_steps());
+  AddLoadToProto(stats.queue, stats.outputs, proto);
+  AddRefusalsToProto(v1::REFUSAL_REASON_UNAUTHENTICATED, totals.unauthenticated, proto);
+  AddRefusalsToProto(v1::REFUSAL_REASON_PERMISSION, totals.not_permitted, proto);
+  EndsToProto(totals, proto);
+  RequestDurationsToProto(totals.requests, proto->mutable_requests());
+}
+
+void FinalToProto(const OutputSummary& summary, v1::Final* proto) {
+  const DecodeOutcome& outcome = summary.outcome;
   proto->set_finish_reason(ReasonToProto(outcome.finish.reason));
   proto->set_matched_stop(outcome.finish.matched_stop);
   if (outcome.finish.matched_token.has_value()) {
     proto->set_matched_token(*outcome.finish.matched_token);
   }
-  proto->mutable_usage()->set_prompt_tokens(prompt_tokens);
+  proto->mutable_usage()->set_prompt_tokens(summary.prompt_tokens);
   proto->mutable_usage()->set_completion_tokens(outcome.completion_tokens);
   proto->mutable_usage()->set_cached_prompt_tokens(outcome.cached_prompt_tokens);
   TimingsToProto(outcome.timings, proto->mutable_timings());
@@ -244,7 +263,7 @@ void FinalToProto(const DecodeOutcome& outcome, std::uint32_t prompt_tokens, std
   SpeculationToProto(outcome.speculation, proto->mutable_speculation());
   proto->mutable_speculation()->set_drafter(outcome.drafter);
   proto->mutable_speculation()->set_verifier(outcome.verifier);
-  proto->set_seed(seed);
+  proto->set_seed(summary.seed);
 }
 
 }  // namespace recycling::gateway

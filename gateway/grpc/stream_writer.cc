@@ -28,7 +28,7 @@ void StreamWriter::Write(const google::protobuf::MessageLite& message) {
 
 void StreamWriter::End(const absl::Status& status) {
   MutexLock lock(mutex_);
-  end_ = interrupted_.ok() ? status : interrupted_;
+  end_ = status;
   ended_at_ = clock_.Monotonic();
   Next();
 }
@@ -49,35 +49,14 @@ void StreamWriter::Next() {
   }
 }
 
-void StreamWriter::OnCancelCall(std::function<void()> cancel) {
-  bool call_now = false;
+void StreamWriter::OnGone(std::function<void()> gone) {
+  bool is_gone = false;
   {
     MutexLock lock(mutex_);
-    call_now = cancelled_ || !interrupted_.ok();
-    cancel_ = cancel;
+    is_gone = cancelled_;
+    gone_ = gone;
   }
-  if (call_now && cancel) cancel();
-}
-
-bool StreamWriter::cancelled() const {
-  MutexLock lock(mutex_);
-  return cancelled_;
-}
-
-void StreamWriter::Interrupt(const absl::Status& status) {
-  std::function<void()> cancel;
-  {
-    MutexLock lock(mutex_);
-    if (end_.has_value() || !interrupted_.ok()) return;
-    interrupted_ = status;
-    cancel = cancel_;
-  }
-  if (cancel) cancel();
-}
-
-absl::Status StreamWriter::interrupted() const {
-  MutexLock lock(mutex_);
-  return interrupted_;
+  if (is_gone && gone) gone();
 }
 
 bool StreamWriter::Drop() {
@@ -112,14 +91,14 @@ void StreamWriter::OnWriteDone(bool ok) {
 }
 
 void StreamWriter::OnCancel() {
-  std::function<void()> cancel;
+  std::function<void()> gone;
   {
     MutexLock lock(mutex_);
     cancelled_ = true;
     if (!writing_) Clear();
-    cancel = cancel_;
+    gone = gone_;
   }
-  if (cancel) cancel();
+  if (gone) gone();
 }
 
 void StreamWriter::OnDone() {

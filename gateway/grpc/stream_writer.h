@@ -29,27 +29,19 @@ class StreamWriter final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   // Queues a message; lost if the call is cancelled. Not after End.
   void Write(const google::protobuf::MessageLite& message);
 
-  // Ends the stream with `status`, or what Interrupt said, once everything queued is written. Once,
-  // always. A retry delay goes with it as details and as gRPC's own pushback.
+  // Ends the stream with `status` once every queued message is written. Exactly once. A retry delay
+  // travels in the status details and as gRPC's own pushback.
   void End(const absl::Status& status);
 
-  // `cancel` is called when the client cancels, is lost or runs out of its deadline, and at
-  // Interrupt; at once if that has happened. Replaces the one before; null: none.
-  void OnCancelCall(std::function<void()> cancel);
+  // `gone` is called when the client cancels, is lost or has passed its deadline; at once if that
+  // has happened. It replaces the function given before; null: none.
+  void OnGone(std::function<void()> gone);
 
-  // The client has cancelled, is lost or has run out of its deadline.
-  bool cancelled() const;
-
-  // Has the stream end with `status` unless it has ended: whoever writes is asked to stop.
-  void Interrupt(const absl::Status& status);
-  // What Interrupt said; OK if nothing.
-  absl::Status interrupted() const;
-
-  // Cancels the call, with what is not written yet; the client sees Cancelled. False if that has
-  // been done already, or everything is written.
+  // Cancels the call and drops what is not written yet; the client sees Cancelled. Returns false if
+  // that was done before or everything is written.
   bool Drop();
 
-  // What waits to be taken by the client.
+  // What the client has not taken yet.
   UnreadOutput Unread() const;
 
   // gRPC is done with the call.
@@ -77,13 +69,12 @@ class StreamWriter final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   absl::Duration since_ ABSL_GUARDED_BY(mutex_);                // the write that runs began then
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
   absl::Duration ended_at_ ABSL_GUARDED_BY(mutex_);
-  absl::Status interrupted_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool dropping_ ABSL_GUARDED_BY(mutex_) = false;  // keeps Finish back, and so the context alive
   bool dropped_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
-  std::function<void()> cancel_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> gone_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace recycling::gateway

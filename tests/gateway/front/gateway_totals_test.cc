@@ -61,6 +61,16 @@ TEST(GatewayTotalsTest, CountsTokensAsTheyAreShown) {
   EXPECT_EQ(totals.Snapshot().running, 1);
 }
 
+TEST(GatewayTotalsTest, CountsCallsThatTheirCallersMayNotMake) {
+  GatewayTotals totals;
+  totals.CountNotAllowed(absl::UnauthenticatedError("no key"));
+  totals.CountNotAllowed(absl::PermissionDeniedError("another role"));
+  totals.CountNotAllowed(absl::PermissionDeniedError("another role"));
+  totals.CountNotAllowed(absl::UnavailableError("not the caller's fault"));
+  EXPECT_EQ(totals.Snapshot().unauthenticated, 1u);
+  EXPECT_EQ(totals.Snapshot().not_permitted, 2u);
+}
+
 TEST(GatewayTotalsTest, ARequestWithoutATokenHasNoTimeToIt) {
   GatewayTotals totals;
   totals.Begin();

@@ -1,0 +1,70 @@
+// The outputs that clients have not taken in full: finds those that are read too slowly, and ends
+// all of them when the gateway drains.
+#ifndef RECYCLING_GATEWAY_FRONT_OPEN_OUTPUTS_H_
+#define RECYCLING_GATEWAY_FRONT_OPEN_OUTPUTS_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+#include "gateway/front/output_sink.h"
+#include "gateway/front/request_log.h"
+#include "gateway/front/slow_readers.h"
+
+namespace recycling::gateway {
+
+struct OutputCounts {
+  int open = 0;
+  int unread = 0;             // have ended, and their clients have not read all of them
+  std::uint64_t bytes = 0;    // that wait to be read, of all outputs
+  std::uint64_t dropped = 0;  // cancelled because they were read too slowly
+};
+
+// Threads: any.
+class OpenOutputs {
+ public:
+  // `clock` must outlive this.
+  OpenOutputs(ReaderLimits limits, const Clock& clock) : limits_(limits), clock_(clock) {}
+
+  // Keeps `sink` until it is done. If it is dropped, the log gets a line with the identity
+  // `request`. `interrupt` ends a request that still runs; see InterruptAll.
+  void Add(std::shared_ptr<OutputSink> sink, RequestIdentity request,
+           std::function<void(const absl::Status& why)> interrupt);
+
+  // Drops the outputs that are read too slowly. Returns how many outputs are open.
+  int Check();
+
+  // Calls each output's `interrupt` with `why`.
+  void InterruptAll(const absl::Status& why);
+
+  // Drops every output that its client has not read to the end.
+  void DropAll();
+
+  OutputCounts Counts() const;
+
+ private:
+  struct Output {
+    std::shared_ptr<OutputSink> sink;
+    std::shared_ptr<const RequestIdentity> request;
+    std::function<void(const absl::Status& why)> interrupt;
+  };
+
+  // Those that are not done; forgets the others.
+  std::vector<Output> Open() const;
+  bool Drop(const Output& output, const UnreadOutput& unread, std::string_view reason) const;
+
+  const ReaderLimits limits_;
+  const Clock& clock_;
+  mutable Mutex mutex_;
+  mutable std::vector<Output> outputs_ ABSL_GUARDED_BY(mutex_);
+  std::uint64_t dropped_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace recycling::gateway
+
+#endif  // RECYCLING_GATEWAY_FRONT_OPEN_OUTPUTS_H_
