@@ -1,27 +1,11 @@
 #include "gateway/loop/decode_loop.h"
 
-#include <algorithm>
-#include <limits>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
-#include "gateway/speculation/step_prices.h"
 
 namespace recycling::gateway {
 namespace {
-
-// While the guard pauses, this many plain steps are told to the drafter in one message: a message a
-// step would cost what the pause is to save.
-constexpr std::size_t kHeldRows = 32;
-
-// All rows were accepted: what is verified next continues the last one.
-bool IsChain(const Observation& observation) {
-  return observation.accepted_path.size() == observation.tokens.size();
-}
-
-// Of a step with a draft, before one was measured.
-constexpr absl::Duration kUsualOverhead = absl::Microseconds(300);
 
 EmissionRules RulesOf(const DecodeRequest& request, const VerifierInfo& info) {
   return {
@@ -36,8 +20,14 @@ EmissionRules RulesOf(const DecodeRequest& request, const VerifierInfo& info) {
 DecodeLoop::DecodeLoop(DecodeRequest request, DecodeParts parts)
     : request_(std::move(request)),
       parts_(std::move(parts)),
+      policy_(std::in_place,
+              DraftWish{.mode = request_.speculation,
+                        .node_budget = request_.node_budget,
+                        .learns_prompt = request_.learn_last > 0,
+                        .scope = request_.scope,
+                        .tenant = request_.tenant},
+              parts_.ledger),
       emission_(RulesOf(request_, parts_.verifier->info()), parts_.token_bytes),
-      guarded_(request_.speculation == Speculation::kAuto),
       sequence_({.open = ToOpen(),
                  .tenant = request_.tenant,
                  .deadline = request_.deadline,
@@ -55,31 +45,29 @@ DecodeLoop::DecodeLoop(DecodeRequest request, DecodeParts parts)
                     parts_.drafters, parts_.clock);
 }
 
-// What is opened in a pause and does not teach needs no candidates. It goes without them, and so
-// without drafts, for good.
 OpenSequence DecodeLoop::ToOpen() {
-  Follow(parts_.verifier->address());
+  verifier_ = parts_.verifier->address();
+  policy_->Follow(verifier_);
   const bool drafts = request_.speculation != Speculation::kOff;
-  learns_ = drafts && (!guarded_ || !place_->paused() || request_.learn_last > 0 || MayTeach());
   return {.prompt_ids = request_.prompt_ids,
           .generated_ids = {},
           .sampling = request_.sampling,
           .learn_last = drafts ? request_.learn_last : 0,
-          .want_candidates = learns_,
+          .want_candidates = policy_->WantsCandidates(),
           .tenant = request_.tenant};
 }
 
-DecodeOutcome DecodeLoop::Run(const std::function<void(OutputDelta)>& show) {
+DecodeOutcome DecodeLoop::Run(const Show& show) {
   absl::Status status = Open();
   step_begin_ = parts_.clock.Monotonic();
   if (status.ok()) AskForDraft();
   while (status.ok() && !emission_.finish().has_value()) status = Step(show);
   sequence_.Close();
   DecodeOutcome outcome = Summary(std::move(status));
-  if (observation_.has_value() && (!resting_ || MayTeach())) {
+  if (observation_.has_value() && policy_->TellsTheLast()) {
     drafting_->Ask({.step = step_, .observation = std::exchange(observation_, std::nullopt)});
   }
-  place_.reset();
+  policy_.reset();
   drafting_.reset();
   return outcome;
 }
@@ -92,7 +80,7 @@ absl::Status DecodeLoop::Open() {
   FollowVerifier();
   timings_.prefill = parts_.clock.Monotonic() - begin - sequence_.moving();
   cached_prompt_tokens_ = opened.cached_tokens;
-  pass_costs_ = std::move(opened.pass_costs);
+  policy_->Costs(std::move(opened.pass_costs));
   if (drafting_.has_value() && !opened.prompt_candidates.ids.empty()) {
     const auto rows = opened.prompt_candidates.ids.size() / opened.prompt_candidates.k;
     const auto end = request_.prompt_ids.end() - 1;
@@ -105,168 +93,127 @@ absl::Status DecodeLoop::Open() {
 
 void DecodeLoop::FollowVerifier() {
   const std::string& address = sequence_.verifier().address();
-  if (address != verifier_) Follow(address);
-}
-
-// What is known of a verifier is not known of another one.
-void DecodeLoop::Follow(const std::string& address) {
+  if (address == verifier_) return;
   verifier_ = address;
-  pass_costs_.clear();
-  others_ = {};
-  if (request_.speculation == Speculation::kOff) return;
-  const std::string kind =
-      absl::StrCat(request_.tenant, "\n", address, "\n", static_cast<int>(request_.scope));
-  place_.emplace(parts_.ledger.Kind(kind), guarded_);
+  policy_->Follow(verifier_);
 }
 
-absl::Status DecodeLoop::Step(const std::function<void(OutputDelta)>& show) {
+absl::Status DecodeLoop::Step(const Show& show) {
   // A peer that always answers at once leaves its stream no moment to notice the deadline.
   if (parts_.clock.Now() >= request_.deadline) {
     return absl::DeadlineExceededError("the request's deadline has passed");
   }
-  const absl::Duration begin = parts_.clock.Monotonic();
-  Drafting::Draft draft = drafting_.has_value() ? drafting_->Take() : Drafting::Draft();
-
-  const absl::Duration drafted_at = parts_.clock.Monotonic();
-  const absl::Duration moving_before = sequence_.moving();
+  StepTimes times{.step = {}, .draft = asking_};
   const TokenId root = sequence_.root();
-  auto answered = sequence_.Verify(&draft.tree, [&] {
+
+  Drafting::Draft draft = TakeDraft(&times);
+  ASSIGN_OR_RETURN(StepVerified verified, Verify(&draft.tree, show, &times));
+  OutputDelta delta = Accept(draft, verified);
+  Learn(root, draft.tree, &verified);
+
+  const bool ended = emission_.finish().has_value();
+  if (ended && !delta.empty()) show(std::exchange(delta, {}));
+  EndStep(times, verified);
+  if (ended) return absl::OkStatus();
+  AskForDraft();
+  if (!delta.empty()) unshown_ = std::move(delta);
+  return absl::OkStatus();
+}
+
+Drafting::Draft DecodeLoop::TakeDraft(StepTimes* times) {
+  if (!drafting_.has_value()) return {};
+  const absl::Duration begin = parts_.clock.Monotonic();
+  Drafting::Draft draft = drafting_->Take();
+  times->draft += parts_.clock.Monotonic() - begin;
+  times->waited = draft.waited;
+  times->draft_inside = draft.inside;
+  return draft;
+}
+
+absl::StatusOr<StepVerified> DecodeLoop::Verify(std::optional<DraftTree>* tree, const Show& show,
+                                                StepTimes* times) {
+  const absl::Duration begin = parts_.clock.Monotonic();
+  const absl::Duration moving_before = sequence_.moving();
+  auto verified = sequence_.Verify(tree, [&] {
     if (auto delta = std::exchange(unshown_, std::nullopt)) show(*std::move(delta));
   });
-  const absl::Duration verified_at = parts_.clock.Monotonic();
-  RETURN_IF_ERROR(answered.status());
-  StepVerified& verified = *answered;
-  const absl::Duration moved = sequence_.moving() - moving_before;
+  const absl::Duration end = parts_.clock.Monotonic();
+  RETURN_IF_ERROR(verified.status());
   FollowVerifier();
-  if (records_.empty()) timings_.time_to_first_token = verified_at - request_.arrived;
+  if (records_.empty()) timings_.time_to_first_token = end - request_.arrived;
+  times->moved = sequence_.moving() - moving_before;
+  times->verify = end - begin - times->moved;
+  times->verify_inside = verified->inside;
+  times->verify_forward = verified->forward;
+  times->BoundWhatPeersSay();
+  return verified;
+}
 
+OutputDelta DecodeLoop::Accept(const Drafting::Draft& draft, const StepVerified& verified) {
   const std::uint32_t taken_before = emission_.taken();
   OutputDelta delta = emission_.Add(verified.tokens, verified.logprobs);
-  const bool drafted = draft.tree.has_value() && !verified.draft_ignored;
-  records_.push_back({.tokens = emission_.taken() - taken_before,
-                      .drafted = drafted
-                                     ? static_cast<std::uint32_t>(
-                                           verified.verified_nodes.value_or(draft.tree->drafted()))
-                                     : 0,
-                      .accepted = static_cast<std::uint32_t>(verified.accepted_nodes.size()),
-                      .fallback = verified.draft_ignored ? FallbackReason::kStale : draft.fallback,
-                      .paused = paused_});
-
-  if (drafting_.has_value()) Learn(root, draft.tree, &verified);
-  ++step_;
-
-  step_begin_ += moved;
-  StepTimes times{.step = {},
-                  .waited = draft.waited,
-                  .moved = moved,
-                  .draft = asking_ + (drafted_at - begin),
-                  .draft_inside = draft.inside,
-                  .verify = verified_at - drafted_at - moved,
-                  .verify_inside = verified.inside,
-                  .verify_forward = verified.forward};
-  times.BoundWhatPeersSay();
-  if (!emission_.finish().has_value()) {
-    EndStep(times, verified);
-    AskForDraft();
-    if (!delta.empty()) unshown_ = std::move(delta);
-  } else {
-    if (!delta.empty()) show(std::move(delta));
-    EndStep(times, verified);
+  StepRecord record{.tokens = emission_.taken() - taken_before,
+                    .accepted = static_cast<std::uint32_t>(verified.accepted_nodes.size()),
+                    .fallback = draft.fallback,
+                    .paused = policy_->paused()};
+  if (verified.draft_ignored) {
+    record.fallback = FallbackReason::kStale;
+  } else if (draft.tree.has_value()) {
+    record.drafted =
+        static_cast<std::uint32_t>(verified.verified_nodes.value_or(draft.tree->drafted()));
   }
-  return absl::OkStatus();
+  records_.push_back(record);
+  ++step_;
+  return delta;
 }
 
 void DecodeLoop::EndStep(StepTimes times, const StepVerified& verified) {
   const absl::Duration end = parts_.clock.Monotonic();
-  times.step = end - std::exchange(step_begin_, end);
+  times.step = end - std::exchange(step_begin_, end) - times.moved;
   timings_.Add(times);
   durations_.Add(times);
-  if (drafting_.has_value()) JudgeStep(times, verified);
+  if (!drafting_.has_value()) return;
+  policy_->Judge({.step = times.step,
+                  .overhead = times.overhead(),
+                  .draft = times.draft,
+                  .verify = times.verify,
+                  .queue = verified.queue,
+                  .waited = times.waited,
+                  .draft_came = times.draft_inside.has_value(),
+                  .opened_streams = records_.size() == 1,
+                  .moved = times.moved > absl::ZeroDuration(),
+                  .tokens = static_cast<int>(records_.back().tokens),
+                  .drafted = static_cast<int>(records_.back().drafted)},
+                 verified.pass_costs, verified.others);
 }
-
-void DecodeLoop::JudgeStep(const StepTimes& times, const StepVerified& verified) {
-  if (!verified.pass_costs.empty()) pass_costs_ = verified.pass_costs;
-  others_ = verified.others;
-  const absl::Duration plain_overhead =
-      std::max(absl::ZeroDuration(), times.overhead() - times.draft);
-  // The first step of a request opens streams, and so does one that moved.
-  const bool usual = records_.size() > 1 && times.moved == absl::ZeroDuration();
-  if (usual) {
-    std::optional<absl::Duration> drafted;
-    if (times.draft_inside.has_value()) drafted = times.overhead();
-    place_->RecordOverhead(plain_overhead, drafted);
-  }
-  if (guarded_ && times.moved == absl::ZeroDuration()) {
-    JudgeDrafting(times, verified, plain_overhead);
-  }
-}
-
-void DecodeLoop::JudgeDrafting(const StepTimes& times, const StepVerified& verified,
-                               absl::Duration plain_overhead) {
-  const StepOverhead overhead = place_->overhead();
-  const absl::Duration plain_beyond = overhead.plain.value_or(plain_overhead);
-  absl::Duration took = times.step;
-  absl::Duration plain;
-  if (others_.tokens > 0) {
-    // Others' rows make the pass what it is: only what the draft adds is this step's doing.
-    const absl::Duration added =
-        DraftCost(pass_costs_, others_, static_cast<int>(records_.back().drafted)) +
-        std::max(absl::ZeroDuration(), overhead.drafted.value_or(plain_beyond) - plain_beyond);
-    plain = std::max(took - added, took / 8);
-  } else {
-    // Waiting for other sequences' passes is no cost of this one's trees, and left out.
-    took = std::max(absl::ZeroDuration(), took - std::min(verified.queue, times.verify));
-    plain = PassCostAt(pass_costs_, 1) + plain_beyond;
-  }
-  if (times.waited && !pass_costs_.empty()) {
-    place_->Asked(static_cast<int>(records_.back().tokens), took, plain, others_.tokens);
-  } else if (paused_) {
-    place_->Paused(took, others_.tokens);
-  }
-}
-
-// In a pause. What a matrix of its own learns no other request can teach it.
-bool DecodeLoop::MayTeach() { return request_.scope == MatrixScope::kRequest || place_->Teach(); }
 
 void DecodeLoop::AskForDraft() {
   asking_ = absl::ZeroDuration();
   if (!drafting_.has_value()) return;
-  const int max_nodes = std::min(request_.node_budget, sequence_.verifier().info().max_tree_nodes);
-  constexpr std::uint32_t kDeepest = std::numeric_limits<int>::max();
-  const int max_depth = static_cast<int>(std::min(emission_.allowed() - 1, kDeepest));
-  const bool could_ask = max_nodes > 0 && max_depth > 0;
-  paused_ = could_ask && guarded_ && !(learns_ && place_->Ask());
-  if (could_ask) resting_ = paused_;
-  if (resting_ && observation_.has_value()) {
-    if (IsChain(*observation_) && observation_->tokens.size() < kHeldRows) return;
-    if (!MayTeach()) observation_.reset();
-  }
+  StepPlan plan =
+      policy_->Plan(sequence_.verifier().info().max_tree_nodes, emission_.allowed(), observation_);
+  if (plan.telling == Telling::kHold) return;
+  if (plan.telling == Telling::kDrop) observation_.reset();
   DraftStep step{.step = step_,
                  .prompt = std::nullopt,
                  .observation = std::exchange(observation_, std::nullopt),
                  .proposal = std::nullopt};
-  if (could_ask && !paused_) {
+  if (plan.ask) {
     step.proposal = Proposal{.base = sequence_.base(),
                              .root = sequence_.root(),
-                             .max_nodes = max_nodes,
-                             .max_depth = max_depth,
-                             .step_costs = Prices(max_nodes),
-                             .other_tokens = others_.tokens};
+                             .max_nodes = plan.limits.nodes,
+                             .max_depth = plan.limits.depth,
+                             .step_costs = std::move(plan.prices),
+                             .other_tokens = plan.other_tokens};
   }
   const absl::Duration begin = parts_.clock.Monotonic();
   drafting_->Ask(std::move(step));
   asking_ = parts_.clock.Monotonic() - begin;
 }
 
-std::vector<StepCost> DecodeLoop::Prices(int max_nodes) {
-  if (!guarded_) return {};
-  const absl::Duration overhead = place_->overhead().drafted.value_or(kUsualOverhead);
-  return PriceSteps(pass_costs_, overhead, others_, max_nodes);
-}
-
 void DecodeLoop::Learn(TokenId root, const std::optional<DraftTree>& asked,
                        StepVerified* verified) {
-  if (verified->candidates.ids.empty()) return;
+  if (!drafting_.has_value() || verified->candidates.ids.empty()) return;
   const bool plain = !asked.has_value() || verified->draft_ignored;
   if (observation_.has_value() && observation_->candidates.k == verified->candidates.k) {
     // A chain that was held back; this plain step continues it.
@@ -300,7 +247,7 @@ DecodeOutcome DecodeLoop::Summary(absl::Status status) const {
   outcome.speculation.moves = sequence_.moves();
   outcome.speculation.retries = sequence_.retries();
   outcome.speculation.moving = sequence_.moving();
-  outcome.speculation.row_cost = RowCost(pass_costs_, others_);
+  outcome.speculation.row_cost = policy_->row_cost();
   if (drafting_.has_value()) outcome.drafter = drafting_->drafter();
   outcome.verifier = sequence_.verifier().address();
   return outcome;

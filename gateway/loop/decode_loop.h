@@ -13,10 +13,11 @@
 //  3. With speculation off there is no drafter session and nothing is learnt.
 //  4. The client is shown what a step gave while the verifier works on the next step, or when the
 //     output has ended. What is shown waits at most one draft deadline, and no step waits for it.
-//  5. With automatic speculation the drafter hears what steps cost, and while drafting does not pay
-//     (draft_guard.h) steps take the plain path: nothing is asked for.
-//  6. Learning is never waited for. The drafter hears of every step, the last one included, except
-//     in such a pause, if this request is not one that teaches (draft_ledger.h).
+//  5. When and how much to draft is decided by DraftPolicy (draft_policy.h). The loop takes the
+//  steps
+//     that it plans.
+//  6. The loop never waits for the drafter to learn. The drafter hears of every step, the last one
+//     included, unless the policy leaves the teaching to another request.
 #ifndef RECYCLING_GATEWAY_LOOP_DECODE_LOOP_H_
 #define RECYCLING_GATEWAY_LOOP_DECODE_LOOP_H_
 
@@ -37,13 +38,10 @@
 #include "gateway/loop/decode_stats.h"
 #include "gateway/loop/drafting.h"
 #include "gateway/loop/emission.h"
-#include "gateway/speculation/draft_guard.h"
 #include "gateway/speculation/draft_ledger.h"
+#include "gateway/speculation/draft_policy.h"
 
 namespace recycling::gateway {
-
-// How drafting is done; see SpeculationMode in gateway.proto.
-enum class Speculation { kOff, kAuto, kFixed };
 
 // A request that has been validated: at least one prompt id, prompt and max_tokens fit into the
 // context, a seed where the temperature is above 0.
@@ -98,46 +96,42 @@ class DecodeLoop {
   void Cancel();
 
  private:
+  using Show = std::function<void(OutputDelta)>;
+
   OpenSequence ToOpen();
   absl::Status Open();
   void FollowVerifier();
-  void Follow(const std::string& address);
-  absl::Status Step(const std::function<void(OutputDelta)>& show);
-  void AskForDraft();
-  void EndStep(StepTimes times, const StepVerified& verified);
-  void JudgeStep(const StepTimes& times, const StepVerified& verified);
-  bool MayTeach();
-  void JudgeDrafting(const StepTimes& times, const StepVerified& verified,
-                     absl::Duration plain_overhead);
+  absl::Status Step(const Show& show);
+
+  // The parts of a step, in order. `times` gets what each took.
+  Drafting::Draft TakeDraft(StepTimes* times);
+  absl::StatusOr<StepVerified> Verify(std::optional<DraftTree>* tree, const Show& show,
+                                      StepTimes* times);
+  OutputDelta Accept(const Drafting::Draft& draft, const StepVerified& verified);
   void Learn(TokenId root, const std::optional<DraftTree>& asked, StepVerified* verified);
-  std::vector<StepCost> Prices(int max_nodes);
+  void EndStep(StepTimes times, const StepVerified& verified);
+  void AskForDraft();
+
   DecodeOutcome Summary(absl::Status status) const;
 
   const DecodeRequest request_;
-  DecodeParts parts_;                 // without the verifier, which is the sequence's
-  std::optional<Drafting> drafting_;  // absent: speculation is off
+  DecodeParts parts_;                  // without the verifier, which is the sequence's
+  std::optional<DraftPolicy> policy_;  // until the loop has ended
+  std::optional<Drafting> drafting_;   // absent: speculation is off
   Emission emission_;
-  const bool guarded_;                // the guard has a say: speculation is automatic
-  std::string verifier_;              // that place_ is of
-  std::optional<DraftPlace> place_;   // among requests of this tenant, verifier and matrix scope
-  bool learns_ = false;               // the verifier was asked for candidates
-  std::vector<PassCost> pass_costs_;  // as the verifier said last
-  OtherLoad others_;                  // the same
-  bool paused_ = false;               // the guard kept the step from asking
-  bool resting_ = false;              // the last step that could ask was paused
+  std::string verifier_;  // that policy_ follows
   MovingSequence sequence_;
 
   std::uint64_t step_ = 0;                  // of the request
-  std::optional<Observation> observation_;  // of the step before; the drafter has not heard it
-
-  std::optional<OutputDelta> unshown_;  // of the step before
+  std::optional<Observation> observation_;  // of steps before; the drafter has not heard it
+  std::optional<OutputDelta> unshown_;      // of the step before
 
   std::vector<StepRecord> records_;
   std::uint32_t cached_prompt_tokens_ = 0;
   Timings timings_;
   StepDurations durations_;
   absl::Duration step_begin_;  // Clock::Monotonic()
-  absl::Duration asking_;      // took this long for the next draft
+  absl::Duration asking_;      // how long asking for the next draft took
 };
 
 }  // namespace recycling::gateway

@@ -86,5 +86,13 @@ TEST(DraftCostTest, IsWhatTheNodesAddToTheSharedPass) {
   EXPECT_EQ(DraftCost({}, {}, 15), absl::ZeroDuration());
 }
 
+TEST(RowCostTest, IsTheShareThatOneMoreRowAddsToAPass) {
+  const std::vector<PassCost> costs = {{1, absl::Microseconds(1000)},
+                                       {11, absl::Microseconds(2000)}};
+  EXPECT_DOUBLE_EQ(RowCost(costs, {}).value(), 0.1);
+  EXPECT_DOUBLE_EQ(RowCost(costs, {.rows = 10}).value(), 0.05) << "beside the rows of others";
+  EXPECT_EQ(RowCost({}, {}), std::nullopt);
+}
+
 }  // namespace
 }  // namespace recycling::gateway
