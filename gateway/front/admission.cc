@@ -11,7 +11,7 @@ namespace {
 
 constexpr absl::Duration kShortestPause = absl::Milliseconds(100);
 constexpr absl::Duration kLongestPause = absl::Seconds(30);
-constexpr absl::Duration kUsualPause = absl::Seconds(1);  // where nothing is known
+constexpr absl::Duration kUsualPause = absl::Seconds(1);  // before any request has ended
 
 absl::Status TryAgain(absl::Status status, absl::Duration pause) {
   return WithRetryDelay(std::move(status), std::clamp(pause, kShortestPause, kLongestPause));
@@ -98,7 +98,7 @@ Admission::Changes Admission::Take(int capacity, absl::Duration now) {
   while (waiting() > options_.max_queue || waiting_bytes_ > options_.max_queue_bytes) {
     const Ticket newest = NewestOfTheLargest();
     Tenant& tenant = tenants_.at(waiting_.at(newest).tenant);
-    tenant.tokens += 1;  // it has had nothing for it
+    tenant.tokens += 1;  // the refused request does not count against the rate
     RefuseWaiting(newest, RefusalReason::kQueueFull,
                   TryAgain(absl::ResourceExhaustedError(absl::StrCat(
                                "requests: got one more than the ", running(), " that run and the ",
@@ -140,7 +140,8 @@ void Admission::Start(Ticket ticket, absl::Duration now) {
   changes_.start.push_back(ticket);
 }
 
-// The first behind the tenant that began last, in the circle of names, that waits and may run.
+// The next tenant by name, after the one that began last, that has a waiting request and may run
+// it. After the last name comes the first.
 std::map<std::string, Admission::Tenant>::iterator Admission::NextTenant() {
   const auto may_begin = [](const auto& entry) {
     const Tenant& tenant = entry.second;
@@ -154,7 +155,8 @@ std::map<std::string, Admission::Tenant>::iterator Admission::NextTenant() {
   return wrapped == behind ? tenants_.end() : wrapped;
 }
 
-// Largest by what is exceeded; ties: whose newest came last.
+// The newest request of the tenant that has the largest share of the bound that is exceeded. If
+// several tenants have it, the tenant whose newest request came last.
 Admission::Ticket Admission::NewestOfTheLargest() const {
   const bool by_count = waiting() > options_.max_queue;
   std::pair<std::uint64_t, Ticket> largest = {0, 0};
@@ -185,7 +187,7 @@ void Admission::Refuse(Ticket ticket, RefusalReason reason, absl::Status status)
   changes_.refuse.push_back({ticket, {.reason = reason, .status = std::move(status)}});
 }
 
-// Tenants that have nothing here and whose rate would be as that of one never seen.
+// Forgets the tenants that have no request here and whose burst is full again.
 void Admission::Forget(absl::Duration now) {
   std::erase_if(tenants_, [&](const auto& entry) {
     const Tenant& tenant = entry.second;
@@ -196,7 +198,7 @@ void Admission::Forget(absl::Duration now) {
   });
 }
 
-// How long the queue takes to empty at the pace of late.
+// How long the queue takes to empty if requests run as long as they did recently.
 absl::Duration Admission::Pace(int capacity) const {
   if (usual_ == absl::ZeroDuration() || capacity <= 0) return kUsualPause;
   return usual_ * (static_cast<double>(waiting()) / capacity);

@@ -1,11 +1,12 @@
-// Who may begin now: a bounded queue in front of the decode loops. Pure: the caller says what time
-// it is and how many may run, and has no locks held against it.
-//  1. A request runs, waits, or is refused; nothing else remembers it.
-//  2. At most max_queue requests and max_queue_bytes bytes wait. What exceeds them is refused at
-//     once, from the tenant that takes the most of the queue, the newest first: so one tenant alone
-//     may fill the queue, and makes room when others come.
-//  3. Tenants take turns (round robin); within a tenant the first to come is the first to begin.
-//  4. A tenant at its own concurrency waits without keeping others from beginning.
+// Decides which requests may begin: a bounded queue in front of the decode loops. Pure: the caller
+// says what time it is and how many requests may run.
+//  1. A request runs, waits, or is refused; of a request that has ended or was refused nothing is
+//     kept.
+//  2. At most max_queue requests with max_queue_bytes bytes wait. If there are more, the newest
+//     request of the tenant that takes the most of the queue is refused, as often as needed. So one
+//     tenant alone may fill the queue, and loses its newest requests when other tenants come.
+//  3. Tenants take turns (round robin). Within a tenant the request that came first begins first.
+//  4. A tenant at its own concurrency waits without keeping other tenants from beginning.
 //  5. Every refusal that may pass says when to try again.
 #ifndef RECYCLING_GATEWAY_FRONT_ADMISSION_H_
 #define RECYCLING_GATEWAY_FRONT_ADMISSION_H_
@@ -27,8 +28,8 @@
 namespace recycling::gateway {
 
 struct AdmissionOptions {
-  int max_queue = 256;                               // requests that wait; 0: none does
-  std::uint64_t max_queue_bytes = 64 << 20;          // their messages together
+  int max_queue = 256;                               // requests that may wait; 0: none
+  std::uint64_t max_queue_bytes = 64 << 20;          // of all waiting requests together
   absl::Duration queue_timeout = absl::Seconds(30);  // longest wait, above 0
 };
 
@@ -55,8 +56,8 @@ class Admission {
 
   struct Arrival {
     std::string tenant;
-    TenantLimits limits;      // the newest of a tenant hold for all of it
-    std::uint64_t bytes = 0;  // that waiting takes
+    TenantLimits limits;      // those of a tenant's newest arrival hold for all its requests
+    std::uint64_t bytes = 0;  // of memory that the request takes while it waits
     absl::Duration deadline = absl::InfiniteDuration();  // the request's own
   };
 
@@ -68,7 +69,7 @@ class Admission {
 
   explicit Admission(AdmissionOptions options) : options_(options) {}
 
-  // A request has come. Whether it begins, waits or is refused is told by Take.
+  // A request has come. Take says whether it begins or is refused; otherwise it waits.
   void Arrive(Ticket ticket, const Arrival& arrival, absl::Duration now);
 
   // A client has gone: if its request still waits, it is refused as cancelled.
@@ -77,19 +78,20 @@ class Admission {
   // A request that was started has ended.
   void Finish(Ticket ticket, absl::Duration now);
 
-  // Whoever waits and whoever comes from now on is refused as Unavailable.
+  // Refuses the requests that wait and all that come from now on as Unavailable.
   void Drain() { draining_ = true; }
 
-  // Call after everything above, and whenever `capacity` has changed or NextDue has come.
-  // `capacity`: how many may run at once now, at least 0; what runs beyond it is left to end.
+  // What has changed. Call it after each of the calls above, when `capacity` has changed, and at
+  // NextDue. `capacity`: how many requests may run at once now, at least 0. If more run, they are
+  // left to end.
   Changes Take(int capacity, absl::Duration now);
 
-  // When the first that waits runs out of time; infinite if none does.
+  // When the first waiting request runs out of time; infinite if none does.
   absl::Duration NextDue() const;
 
   int running() const { return static_cast<int>(running_.size()); }
   int waiting() const { return static_cast<int>(waiting_.size()); }
-  // Tenants that are remembered: those with a request, or with less than a full burst.
+  // Tenants that are remembered: those that have a request here or less than their full burst.
   std::size_t tenants() const { return tenants_.size(); }
 
  private:
@@ -99,7 +101,7 @@ class Admission {
     std::uint64_t bytes = 0;  // of the queue
     int running = 0;
     double tokens = 0;        // requests that may come at once
-    absl::Duration refilled;  // when `tokens` was so
+    absl::Duration refilled;  // when `tokens` was computed
   };
   struct Waiting {
     std::string tenant;

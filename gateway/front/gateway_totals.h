@@ -28,13 +28,13 @@ struct RequestDurations {
 struct Totals {
   int running = 0;
   std::uint64_t succeeded = 0;
-  std::uint64_t failed = 0;  // or cancelled; those that were not admitted included
-  std::array<std::uint64_t, kFinishReasons> finishes{};  // sums to succeeded
-  std::array<std::uint64_t, 17> failures{};  // by status code; those that were not admitted are not
+  std::uint64_t failed = 0;                              // or cancelled, or refused
+  std::array<std::uint64_t, kFinishReasons> finishes{};  // their sum is `succeeded`
+  std::array<std::uint64_t, 17> failures{};              // by status code, of requests that began
   std::uint64_t unauthenticated = 0;  // calls, requests and others, without a key that is known
   std::uint64_t not_permitted = 0;    // calls whose key does not allow them
   std::uint64_t prompt_tokens = 0;
-  std::uint64_t completion_tokens = 0;  // of requests that still run, too
+  std::uint64_t completion_tokens = 0;  // also of requests that still run
   SpeculationStats speculation;
   Timings timings;
   StepDurations steps;
@@ -44,7 +44,7 @@ struct Totals {
 // Threads: any.
 class GatewayTotals {
  public:
-  // One more runs until End.
+  // A request begins; End follows.
   void Begin();
 
   // A request failed before it began.
@@ -54,18 +54,18 @@ class GatewayTotals {
   // not counted.
   void CountNotAllowed(const absl::Status& why);
 
-  // A request that runs showed its client this many tokens more.
+  // A running request has shown its client so many more tokens.
   void Show(std::size_t tokens) { shown_.fetch_add(tokens, std::memory_order_relaxed); }
 
-  // A request that began has ended, and has shown all its tokens; `prompt_tokens` is 0 if it never
-  // got that far.
+  // A request that began has ended, and Show has counted its tokens. `prompt_tokens` is 0 if its
+  // prompt was not read.
   void End(const DecodeOutcome& outcome, std::uint64_t prompt_tokens);
 
   Totals Snapshot() const;
 
  private:
   mutable Mutex mutex_;
-  Totals totals_ ABSL_GUARDED_BY(mutex_);  // completion_tokens is not kept here
+  Totals totals_ ABSL_GUARDED_BY(mutex_);  // completion_tokens is in shown_
   std::atomic<std::uint64_t> shown_{0};
 };
 

@@ -1,5 +1,5 @@
-// From what a client asks for to what the decode loop runs: every field checked, every default
-// filled in.
+// Turns what a client asks for into what the decode loop runs: checks every field and fills in
+// every default.
 #ifndef RECYCLING_GATEWAY_FRONT_GENERATE_PLAN_H_
 #define RECYCLING_GATEWAY_FRONT_GENERATE_PLAN_H_
 
@@ -31,7 +31,7 @@ struct GenerateOptions {
   std::string request_id;  // for logs; empty: the gateway makes one up
 };
 
-// What a request gets that does not say, and the most it may ask for.
+// What a request gets where it does not say, and the most that it may ask for.
 struct RequestDefaults {
   Speculation speculation = Speculation::kAuto;
   int node_budget = 80;

@@ -1,4 +1,4 @@
-// The one line a request leaves in the log, and what may follow it.
+// The line that a request leaves in the log, and the line of an output that is dropped.
 #ifndef RECYCLING_GATEWAY_FRONT_REQUEST_LOG_H_
 #define RECYCLING_GATEWAY_FRONT_REQUEST_LOG_H_
 
@@ -15,19 +15,19 @@
 
 namespace recycling::gateway {
 
-// What the outcome does not say. Whatever was not understood before the request failed is empty.
+// What the outcome does not say. What was not known yet when the request failed is empty.
 struct RequestIdentity {
   std::string request_id;
   TraceContext trace;
   std::string tenant;
   std::uint32_t prompt_tokens = 0;
-  std::string verifier;  // address, at the end
+  std::string verifier;  // address of the one in use at the end
 };
 
-// Writes it: who asked, how it ended, what it cost. No text of prompt or output.
+// Writes who asked, how the request ended and what it cost. Writes no text of prompt or output.
 void LogRequest(const RequestIdentity& request, const DecodeOutcome& outcome);
 
-// The line of a request that did not begin. What is not known of it is empty.
+// The line of a request that did not begin. Fields that are not known are empty.
 struct RefusedRequest {
   std::string request_id;
   TraceContext trace;
@@ -35,12 +35,12 @@ struct RefusedRequest {
   std::string_view reason;  // as in the metric: "queue_full", "unauthenticated", ...
   absl::Status status;
   absl::Duration waited;
-  std::uint64_t left_out = 0;  // such requests before this one that left no line
+  std::uint64_t left_out = 0;  // such requests since the last line that left none
 };
 void LogRefusal(const RefusedRequest& request);
 
-// A line of an output that is not read to the end, besides the request's own: its stream is
-// cancelled with `unread` waiting, for `reason`. `now` is Clock::Monotonic().
+// The line of an output that is dropped, besides the request's own line: its call is cancelled with
+// `unread` waiting, for `reason`. `now` is Clock::Monotonic().
 void LogDroppedOutput(const RequestIdentity& request, const UnreadOutput& unread,
                       std::string_view reason, absl::Duration now);
 

@@ -6,7 +6,7 @@
 
 namespace recycling::gateway {
 namespace {
-constexpr absl::Duration kCapacityChecks = absl::Milliseconds(100);  // while somebody waits
+constexpr absl::Duration kCapacityChecks = absl::Milliseconds(100);  // while a request waits
 }  // namespace
 
 RequestQueue::Ticket RequestQueue::NewTicket() {
@@ -14,7 +14,7 @@ RequestQueue::Ticket RequestQueue::NewTicket() {
   return ++last_ticket_;
 }
 
-// Makes a change and calls whom it concerns.
+// Makes a change, and starts or refuses the requests that it concerns.
 void RequestQueue::Update(const std::function<void(Admission&, absl::Duration now)>& change) {
   const int capacity = capacity_();
   std::vector<std::function<void()>> calls;

@@ -1,5 +1,5 @@
-// Admission with threads around it: who waits holds no thread, and is started, refused or let go by
-// whoever makes that possible.
+// Admission for several threads. A waiting request holds no thread. It is started or refused on the
+// thread whose call makes that possible.
 #ifndef RECYCLING_GATEWAY_FRONT_REQUEST_QUEUE_H_
 #define RECYCLING_GATEWAY_FRONT_REQUEST_QUEUE_H_
 
@@ -27,30 +27,31 @@ class RequestQueue {
  public:
   using Ticket = Admission::Ticket;
 
-  // `capacity` says how many requests may run at once now; any thread, never blocks. `clock` must
-  // outlive the queue.
+  // `capacity` says how many requests may run at once now; it is called on any thread and must not
+  // block. `clock` must outlive the queue.
   RequestQueue(AdmissionOptions options, std::function<int()> capacity, const Clock& clock)
       : capacity_(std::move(capacity)), clock_(clock), admission_(options) {}
 
-  // Never the same twice.
+  // A ticket that was never given before.
   Ticket NewTicket();
 
-  // Later, or before this returns, exactly one of the two is called, on any thread and without a
-  // lock: `start` when the request's turn has come, which must not block; `refuse` when it will not
-  // come. A ticket is submitted once.
+  // Exactly one of the two functions is called, before this returns or later, on any thread and
+  // without a lock: `start` when the request's turn has come, `refuse` when it will not come.
+  // `start` must not block. A ticket is submitted once.
   void Submit(Ticket ticket, const Admission::Arrival& arrival, std::function<void()> start,
               std::function<void(const Refusal&)> refuse);
 
-  // The client has gone: if it waits, `refuse` is called before this returns.
+  // The client has gone. If its request waits, `refuse` is called before this returns.
   void Leave(Ticket ticket);
 
-  // What was started has ended. Once for each.
+  // A request that was started has ended. Once for each.
   void Finish(Ticket ticket);
 
-  // Refuses who waits and who comes from now on; what runs goes on.
+  // Refuses the requests that wait and all that come from now on; those that run go on.
   void Drain();
 
-  // Does what has fallen due. Returns how long nothing will; infinite if nothing waits.
+  // Refuses the requests that have run out of time, and starts those that may begin. Returns after
+  // how long to call it again; infinite if no request waits.
   absl::Duration Tick();
 
   QueueCounts Counts() const;
@@ -69,8 +70,8 @@ class RequestQueue {
   mutable Mutex mutex_;
   Admission admission_ ABSL_GUARDED_BY(mutex_);
   Ticket last_ticket_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<Ticket, Calls> calls_ ABSL_GUARDED_BY(mutex_);  // of those that wait
-  QueueCounts counts_ ABSL_GUARDED_BY(mutex_);             // refused alone
+  std::map<Ticket, Calls> calls_ ABSL_GUARDED_BY(mutex_);  // of the requests that wait
+  QueueCounts counts_ ABSL_GUARDED_BY(mutex_);             // only `refused` is kept here
 };
 
 }  // namespace recycling::gateway

@@ -1,4 +1,4 @@
-// Which clients read too slowly. Pure: what waits to be read in, who is to be cancelled out.
+// Decides which clients read too slowly. Pure: what waits to be read in, which calls to cancel out.
 #ifndef RECYCLING_GATEWAY_FRONT_SLOW_READERS_H_
 #define RECYCLING_GATEWAY_FRONT_SLOW_READERS_H_
 
@@ -12,11 +12,11 @@
 namespace recycling::gateway {
 
 struct ReaderLimits {
-  // Longest that one message may wait to be taken, and everything that is left when the output has
-  // ended; above 0.
+  // Longest time that one message may wait to be taken, and longest time from the end of an output
+  // until all of it is taken; above 0.
   absl::Duration timeout = absl::Seconds(30);
-  int max_outputs = 256;                   // that have ended and are not read to the end
-  std::uint64_t max_bytes = 256ull << 20;  // of all messages that wait
+  int max_outputs = 256;                   // outputs that have ended and are not read to the end
+  std::uint64_t max_bytes = 256ull << 20;  // of all messages that wait together
 };
 
 // One stream's messages that wait to be taken. Times are Clock::Monotonic().
@@ -27,8 +27,9 @@ struct UnreadOutput {
   absl::Duration end;       // when, if it has ended
 };
 
-// Indices of those to be cancelled at `now`: who has exceeded the timeout, then, as long as a bound
-// is exceeded, whose first message has waited longest (for max_outputs: of those that have ended).
+// Indices of the outputs to cancel at `now`: first those that have exceeded the timeout; then, as
+// long as a bound is exceeded, those whose first message has waited longest (for max_outputs, of
+// those that have ended).
 std::vector<std::size_t> SlowReaders(std::span<const UnreadOutput> outputs,
                                      const ReaderLimits& limits, absl::Duration now);
 

@@ -20,8 +20,8 @@ class WorkerPool {
   // Starts one thread; throws std::system_error where the system has none left.
   using StartThread = std::function<std::thread(std::function<void()>)>;
 
-  // `threads`: at least 1. ResourceExhausted if the system gives fewer: with those alone, requests
-  // that were admitted would wait unseen. `start` is for tests.
+  // `threads`: at least 1. ResourceExhausted if the system gives fewer threads; with fewer,
+  // requests that were admitted would wait here, where nothing counts them. `start` is for tests.
   static absl::StatusOr<std::unique_ptr<WorkerPool>> Create(
       int threads, const StartThread& start = [](std::function<void()> run) {
         return std::thread(std::move(run));

@@ -8,12 +8,13 @@
 
 namespace recycling::gateway {
 
-// A gateway's statistics as metrics, which so say exactly what GetStats says. Names and meanings
-// are listed in deploy/monitoring/README.md; those that other servers have too are named as there.
+// Adds a gateway's statistics as metrics, so that metrics say exactly what GetStats says. Names and
+// meanings are listed in deploy/monitoring/README.md. Metrics that other servers have too have the
+// same names here.
 void AddGatewayMetrics(const v1::GetStatsResponse& stats, MetricSet* metrics);
 
-// Times that peers of each role were ejected, those that have left included, of whom GetStats says
-// nothing any more.
+// Adds how often peers of each role were ejected. Peers that have left count too; GetStats no
+// longer shows those.
 void AddEjections(std::uint64_t verifiers, std::uint64_t drafters, MetricSet* metrics);
 
 }  // namespace recycling::gateway

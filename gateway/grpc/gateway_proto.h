@@ -1,4 +1,4 @@
-// Between the messages of recycling.gateway.v1 and the gateway's nouns.
+// Converts between the messages of recycling.gateway.v1 and the gateway's own types.
 #ifndef RECYCLING_GATEWAY_GRPC_GATEWAY_PROTO_H_
 #define RECYCLING_GATEWAY_GRPC_GATEWAY_PROTO_H_
 
@@ -12,8 +12,8 @@
 
 namespace recycling::gateway {
 
-// InvalidArgument naming the field if an enum has a value this program does not know; everything
-// else is checked by PlanDecode.
+// InvalidArgument naming the field if an enum has a value that this program does not know.
+// PlanDecode checks everything else.
 absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateRequest& proto);
 
 void DeltaToProto(const OutputDelta& delta, v1::Delta* proto);

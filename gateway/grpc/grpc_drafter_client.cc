@@ -19,7 +19,7 @@ namespace {
 namespace pb = ::recycling::drafter::v1;
 using DraftCall = StreamCall<pb::DraftRequest, pb::DraftResponse>;
 
-constexpr absl::Duration kLinger = absl::Seconds(1);  // for the last observation to arrive
+constexpr absl::Duration kLinger = absl::Seconds(1);  // so that the last observation arrives
 
 common::v1::MatrixScope ScopeToProto(MatrixScope scope) {
   switch (scope) {
@@ -91,7 +91,7 @@ class GrpcDrafterSession final : public DrafterSession {
     while (true) {
       const absl::Duration left = until - clock_.Monotonic();
       const auto received = call_->Receive(left, &response_);
-      // The request's deadline ended the stream: this is no late answer, none will come.
+      // The request's deadline has ended the stream. No answer will come, so this one is not late.
       if (absl::IsDeadlineExceeded(received.status())) {
         return absl::UnavailableError(received.status().message());
       }
@@ -108,7 +108,8 @@ class GrpcDrafterSession final : public DrafterSession {
             absl::StrCat("draft: got step ", response_.step(), ", expected ", step));
       }
       auto tree = DraftTreeFromProto(response_.tree());
-      // Not even the shape of a tree: one without nodes says so, and the session goes on.
+      // A malformed answer becomes a tree without nodes. The caller counts it, and the session goes
+      // on.
       return DraftAnswer{.tree = tree.ok() ? *std::move(tree) : DraftTree(),
                          .inside = MicrosFromProto(response_.draft_micros())};
     }

@@ -19,9 +19,9 @@ namespace recycling::gateway {
 
 class GrpcDrafterClient final : public DrafterClient {
  public:
-  // Handshake over `channel` for `model` with `k` candidates a row, within `timeout`. The drafter's
-  // own error, FailedPrecondition if it serves another model or protocol. `clock` measures the
-  // waiting for drafts; it must outlive the client and its sessions.
+  // Does the handshake over `channel` for `model` with `k` candidates a row, within `timeout`.
+  // Returns the drafter's own error; FailedPrecondition if it serves another model or protocol.
+  // `clock` measures the waiting for drafts; it must outlive the client and its sessions.
   static absl::StatusOr<std::shared_ptr<GrpcDrafterClient>> Connect(
       std::shared_ptr<grpc::Channel> channel, const std::string& address,
       const ModelIdentity& model, std::uint32_t k, absl::Duration timeout,

@@ -20,7 +20,7 @@ namespace {
 namespace pb = ::recycling::verifier::v1;
 using DecodeCall = StreamCall<pb::DecodeRequest, pb::DecodeResponse>;
 
-constexpr absl::Duration kLinger = absl::Seconds(1);  // for the verifier to free the slot
+constexpr absl::Duration kLinger = absl::Seconds(1);  // so that the verifier can free the slot
 
 void SetTimeout(grpc::ClientContext* context, absl::Duration timeout) {
   context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
@@ -62,7 +62,7 @@ absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
   return info;
 }
 
-// Advice on speed, not worth a request: what makes no sense is not known.
+// Costs are advice on speed, so nonsense ends no request: it counts as "not known".
 std::vector<PassCost> PassCostsFromProto(const pb::Load& load) {
   constexpr int kMostCosts = 1024;
   if (load.pass_costs_size() > kMostCosts) return {};
@@ -79,7 +79,7 @@ std::vector<PassCost> PassCostsFromProto(const pb::Load& load) {
   return costs;
 }
 
-// The same of these: what is no number of rows or tokens is none.
+// This is advice too: a value that is no possible number of rows or tokens counts as 0.
 OtherLoad OtherLoadFromProto(const pb::Load& load) {
   constexpr double kMost = 1e6;
   const auto sane = [](double value) { return value >= 0 && value <= kMost ? value : 0; };
@@ -154,7 +154,7 @@ class GrpcVerifierSession final : public VerifierSession {
           return stub_->PrepareAsyncDecode(context, events);
         })) {}
 
-  // Waits until the verifier has ended the stream, so that the slot is free for the next request.
+  // Waits until the verifier has ended the stream, so that its slot is free for the next request.
   ~GrpcVerifierSession() override {
     call_->Close(kLinger);
     call_->WaitDone();
@@ -186,7 +186,7 @@ class GrpcVerifierSession final : public VerifierSession {
 
   absl::StatusOr<StepVerified> VerifyWhile(const VerifyStep& step,
                                            absl::FunctionRef<void()> meanwhile) override {
-    // If it is lost, Receive says why.
+    // If the message cannot be sent, Receive says why.
     call_->Send([&step](pb::DecodeRequest& request) {
       auto& proto = *request.mutable_verify();
       proto.Clear();

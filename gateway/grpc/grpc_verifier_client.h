@@ -17,16 +17,17 @@ namespace recycling::gateway {
 
 class GrpcVerifierClient final : public VerifierClient {
  public:
-  // Handshake over `channel`, within `timeout`. The verifier's own error; FailedPrecondition if it
-  // speaks another version of the protocol; Internal if its answer makes no sense.
+  // Does the handshake over `channel`, within `timeout`. Returns the verifier's own error;
+  // FailedPrecondition if it speaks another version of the protocol; Internal if its answer is
+  // malformed.
   static absl::StatusOr<std::shared_ptr<GrpcVerifierClient>> Connect(
       std::shared_ptr<grpc::Channel> channel, const std::string& address, absl::Duration timeout);
 
-  // The tokenizer's data, whose digest is the one of the handshake, within `timeout`.
+  // The tokenizer's data, within `timeout`. DataLoss if its digest is not the one of the handshake.
   absl::StatusOr<TokenizerData> FetchTokenizer(absl::Duration timeout) const;
 
-  // Its Open says what the handshake said, so that a verifier that has taken the address since
-  // refuses it: Unavailable, as if the first one were lost.
+  // Open names the model and numerics id of the handshake. Another verifier that has taken the
+  // address since then refuses that, and Open is Unavailable, as if the first verifier were lost.
   std::unique_ptr<VerifierSession> NewSession(absl::Time deadline,
                                               const CallOrigin& origin) override;
   const VerifierInfo& info() const override { return info_; }

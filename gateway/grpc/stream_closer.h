@@ -9,21 +9,23 @@
 
 namespace recycling::gateway {
 
-// A stream that its owner has closed and that takes a bounded time to end.
+// A stream that its owner has closed. It takes a bounded time to end.
 class ClosingStream {
  public:
   virtual ~ClosingStream() = default;
-  // Waits until it has ended, or cancels it when the time it was given at closing is over.
+  // Waits until the stream has ended; cancels it when the time that it was given at closing is
+  // over.
   virtual void WaitDone() = 0;
 };
 
-// Waits for closed streams to end, so that whoever closed them need not. One thread, started with
-// the first stream, for all: the time a stream is given runs from its closing, so that a stream
-// that takes all of its own delays the others' end but not beyond theirs. Threads: any.
+// Waits for closed streams to end, so that their owners need not wait. One thread, which is started
+// with the first stream, waits for one stream after the other. The time that a stream is given
+// begins when it is closed, so a slow stream does not give the streams behind it more time.
+// Threads: any.
 class StreamCloser {
  public:
   StreamCloser() = default;
-  // Waits for the streams it has.
+  // Waits for the streams that it was given.
   ~StreamCloser();
 
   StreamCloser(const StreamCloser&) = delete;

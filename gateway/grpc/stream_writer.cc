@@ -65,7 +65,7 @@ bool StreamWriter::Drop() {
     if (dropped_ || finished_) return false;
     dropping_ = dropped_ = true;
   }
-  context_->TryCancel();  // without the lock: the reactions need it, and may come at once
+  context_->TryCancel();  // without the lock: OnCancel needs it, and may be called from here
   MutexLock lock(mutex_);
   dropping_ = false;
   Next();

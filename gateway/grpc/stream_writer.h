@@ -1,4 +1,4 @@
-// The server's side of a response stream: messages are queued without waiting and written in order.
+// The server's side of a response stream: queues messages without waiting and writes them in order.
 #ifndef RECYCLING_GATEWAY_GRPC_STREAM_WRITER_H_
 #define RECYCLING_GATEWAY_GRPC_STREAM_WRITER_H_
 
@@ -18,15 +18,15 @@
 
 namespace recycling::gateway {
 
-// Lives until gRPC is done with the call and its owner has let it go. Threads: any.
+// Lives until gRPC is done with the call and no owner is left. Threads: any.
 class StreamWriter final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
-  // The service returns get() to gRPC and keeps the pointer as long as it has something to say.
+  // The service returns get() to gRPC and keeps the pointer as long as it may write.
   // `context` is the call's; `clock` must outlive the writer.
   static std::shared_ptr<StreamWriter> Create(grpc::CallbackServerContext* context,
                                               const Clock& clock);
 
-  // Queues a message; lost if the call is cancelled. Not after End.
+  // Queues a message. It is dropped if the call is cancelled. Not after End.
   void Write(const google::protobuf::MessageLite& message);
 
   // Ends the stream with `status` once every queued message is written. Exactly once. A retry delay
@@ -66,11 +66,11 @@ class StreamWriter final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   std::shared_ptr<StreamWriter> self_ ABSL_GUARDED_BY(mutex_);  // until done
   std::deque<grpc::ByteBuffer> queue_ ABSL_GUARDED_BY(mutex_);  // the first is being written
   std::uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;             // of the queue
-  absl::Duration since_ ABSL_GUARDED_BY(mutex_);                // the write that runs began then
+  absl::Duration since_ ABSL_GUARDED_BY(mutex_);                // when the running write began
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
   absl::Duration ended_at_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool dropping_ ABSL_GUARDED_BY(mutex_) = false;  // keeps Finish back, and so the context alive
+  bool dropping_ ABSL_GUARDED_BY(mutex_) = false;  // holds Finish back, so that the context lives
   bool dropped_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;

@@ -4,13 +4,16 @@
 //                          ^                                                    |
 //                          +------------------- not finished ------------------+
 //                                                                  finished --> Ended
-//   A verifier that is lost is replaced (moving_sequence.h) and the state goes on; where none takes
-//   over, that ends the loop. An error of the drafter ends nothing.
+//   If a verifier is lost, the sequence moves to another one (moving_sequence.h) and the loop goes
+//   on in the same state; if no other verifier takes the sequence, the loop ends. An error of the
+//   drafter never ends the loop.
 //
-//  1. The output is a function of what the verifier chooses and of nothing a drafter does.
-//  2. A draft is asked for only if the node budget is not 0 and more than one token may still be
-//     emitted; it is cut to what may be emitted less the bonus token.
-//  3. With speculation off there is no drafter session and nothing is learnt.
+//  1. The output depends on what the verifier chooses, and on nothing that a drafter does.
+//  2. The loop asks for a draft only if the node budget is above 0 and more than one token may
+//  still
+//     be emitted. The tree is at most as deep as the tokens that may still be emitted, less the
+//     bonus token.
+//  3. With speculation off there is no drafter session, and the drafter learns nothing.
 //  4. The client is shown what a step gave while the verifier works on the next step, or when the
 //     output has ended. What is shown waits at most one draft deadline, and no step waits for it.
 //  5. When and how much to draft is decided by DraftPolicy (draft_policy.h). The loop takes the
@@ -43,16 +46,16 @@
 
 namespace recycling::gateway {
 
-// A request that has been validated: at least one prompt id, prompt and max_tokens fit into the
-// context, a seed where the temperature is above 0.
+// A request that has been validated: it has at least one prompt id, prompt and max_tokens fit into
+// the context, and there is a seed if the temperature is above 0.
 struct DecodeRequest {
   std::vector<TokenId> prompt_ids;
   SamplingOptions sampling;
   std::uint32_t max_tokens = 1;
   std::vector<std::string> stop;
   Speculation speculation = Speculation::kAuto;
-  int node_budget = 0;           // most drafted nodes a step; cut to the verifier's limit
-  std::uint32_t learn_last = 0;  // learn this many of the last prompt tokens; UINT32_MAX: all
+  int node_budget = 0;           // most drafted nodes in a step; cut to the verifier's limit
+  std::uint32_t learn_last = 0;  // learn from this many last tokens of the prompt; UINT32_MAX: all
   MatrixScope scope = MatrixScope::kTenant;
   std::string tenant = "default";
   absl::Time deadline = absl::InfiniteFuture();
@@ -62,7 +65,7 @@ struct DecodeRequest {
 
 // What the loop works with; what is referred to must outlive it.
 struct DecodeParts {
-  std::shared_ptr<VerifierClient> verifier;  // the first
+  std::shared_ptr<VerifierClient> verifier;  // where the sequence begins
   MoveParts moves;
   DrafterDirectory& drafters;
   DraftLedger& ledger;
@@ -72,15 +75,15 @@ struct DecodeParts {
 };
 
 struct DecodeOutcome {
-  absl::Status status;  // OK: finish is set. Else what ended the loop; deltas shown stay shown.
+  absl::Status status;  // OK: `finish` is set. Else why the loop ended; what was shown stays shown.
   Finish finish;
-  std::uint32_t completion_tokens = 0;  // shown
+  std::uint32_t completion_tokens = 0;  // that were shown
   std::uint32_t cached_prompt_tokens = 0;
   Timings timings;
   StepDurations steps;
   SpeculationStats speculation;
-  std::string drafter;   // in use at the end; empty if none
-  std::string verifier;  // the same
+  std::string drafter;   // address of the one in use at the end; empty: none
+  std::string verifier;  // address of the one in use at the end
 };
 
 // Call order: Run once. Threads: Run one, Cancel any.
@@ -88,8 +91,8 @@ class DecodeLoop {
  public:
   DecodeLoop(DecodeRequest request, DecodeParts parts);
 
-  // Blocks until the output has ended. `show` hears every delta that is not empty, in order, on
-  // this thread. The verifier's slot is free when this returns.
+  // Blocks until the output has ended. `show` gets every delta that is not empty, in order, on this
+  // thread. When this returns, the verifier's slot is free.
   DecodeOutcome Run(const std::function<void(OutputDelta)>& show);
 
   // Makes Run return Cancelled within one pass of the verifier. Any time, any number of times.

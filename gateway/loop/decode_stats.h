@@ -1,5 +1,5 @@
-// What one request's decoding cost and what drafting did for it. Field by field the domain form of
-// recycling.gateway.v1.SpeculationStats and Timings.
+// What the decoding of one request cost and what drafting did for it. The fields are those of
+// recycling.gateway.v1.SpeculationStats, Timings and StepDurations.
 #ifndef RECYCLING_GATEWAY_LOOP_DECODE_STATS_H_
 #define RECYCLING_GATEWAY_LOOP_DECODE_STATS_H_
 
@@ -14,7 +14,7 @@
 
 namespace recycling::gateway {
 
-// Why a step that wanted a draft went without.
+// Why a step that wanted a draft had none.
 enum class FallbackReason { kUnavailable, kTimeout, kStale, kMalformed, kError, kMismatch };
 inline constexpr int kFallbackReasons = 6;
 
@@ -24,7 +24,7 @@ struct StepRecord {
   std::uint32_t drafted = 0;   // drafted nodes, root not counted
   std::uint32_t accepted = 0;  // accepted draft nodes, bonus not counted
   std::optional<FallbackReason> fallback;
-  bool paused = false;  // could have been drafted and was not asked for: it did not pay
+  bool paused = false;  // no draft was asked for because drafting does not pay
 };
 
 // Sums over steps of which at least one token is output.
@@ -38,8 +38,9 @@ struct SpeculationStats {
   std::array<std::uint64_t, kFallbackReasons> fallbacks{};
   std::uint64_t paused_steps = 0;
   std::uint64_t moves = 0;    // of the sequence to another verifier
-  std::uint64_t retries = 0;  // opens at a verifier beyond the first, moves included
-  absl::Duration moving;      // spent on both, waiting included; in no other duration but the total
+  std::uint64_t retries = 0;  // times the sequence was opened beyond the first, moves included
+  absl::Duration moving;  // spent on moves and retries, waiting included; of the other durations
+                          // only the total contains it
   std::optional<double> row_cost;  // of one more row, as a share of a pass; the newest known
 
   // Emitted tokens / steps, 0 without steps; exactly 1 for plain decoding.
@@ -53,28 +54,29 @@ struct SpeculationStats {
   bool operator==(const SpeculationStats&) const = default;
 };
 
-// The statistics of an output of `output_tokens` tokens that `steps` produced in this order; steps
-// behind the last output token are left out.
+// The statistics of an output of `output_tokens` tokens. `steps` produced it, in this order; steps
+// after the last output token are left out.
 SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t output_tokens);
 
 // How long one step took.
 struct StepTimes {
   absl::Duration step;
-  bool waited = false;                         // for a draft
-  absl::Duration moved;                        // to another verifier; not part of the others
-  absl::Duration draft;                        // asking and waiting for it
-  std::optional<absl::Duration> draft_inside;  // of a draft that came; at most draft
-  absl::Duration verify;                       // waiting
-  absl::Duration verify_inside;                // at most verify
-  absl::Duration verify_forward;               // at most verify_inside
+  bool waited = false;   // for a draft
+  absl::Duration moved;  // moving to another verifier; in no other duration
+  absl::Duration draft;  // asking for the draft and waiting for it
+  std::optional<absl::Duration>
+      draft_inside;               // inside the drafter if the draft came; at most draft
+  absl::Duration verify;          // waiting for the verifier
+  absl::Duration verify_inside;   // at most verify
+  absl::Duration verify_forward;  // at most verify_inside
 
   // Cuts what the peers say they spent to what was waited for them.
   void BoundWhatPeersSay();
 
-  // All of the step that is not the verifier's own.
+  // The step without the time inside the verifier.
   absl::Duration overhead() const { return step - verify_inside; }
 
-  // On the way to drafter and verifier and back.
+  // What the loop waited beyond the time inside the drafter and inside the verifier.
   absl::Duration wire() const;
 };
 
@@ -92,7 +94,7 @@ struct Timings {
   absl::Duration verify_inside;
   absl::Duration wire;
 
-  // Everything else in the loop; never negative.
+  // The time in the loop that was spent on neither draft nor verifier; never negative.
   absl::Duration rest() const;
 
   void Add(const StepTimes& times);
@@ -107,7 +109,7 @@ struct StepDurations {
   DurationHistogram verify;
   DurationHistogram wire;
   DurationHistogram rest;
-  DurationHistogram inter_token;  // every step but the first that is added
+  DurationHistogram inter_token;  // of every step but the first one added
 
   void Add(const StepTimes& times);
   void Add(const StepDurations& other);

@@ -58,7 +58,7 @@ Drafting::Draft Drafting::Take() {
 std::optional<FallbackReason> Drafting::EnsureSession() {
   if (session_ != nullptr) return std::nullopt;
   auto picked = directory_.Pick(options_.tenant);
-  // Asking the directory costs nothing, so it is asked at every step.
+  // Asking the directory costs nothing, so the loop asks it at every step.
   if (!picked.ok()) return ReasonOf(picked.status());
   drafter_ = *std::move(picked);
   session_ =

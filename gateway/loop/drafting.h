@@ -1,12 +1,14 @@
-// One request's side of drafting: keeps a drafter session, asks for trees, judges what comes and
-// counts why a step goes without. Whatever a drafter does costs at most one draft deadline a step
-// and changes no token.
-//  1. A tree that is returned is valid, within the limits asked for and for the step asked for.
-//  2. After an error the session is dropped; the next attempt opens one at whatever drafter is
-//     picked then (it hears the step's base and root, nothing is replayed). After a timeout, a
-//     stale or a malformed tree the session is kept and goes on hearing observations.
-//     A drafter that the directory gives up on account of its answers is left as well.
-//  3. After n failures in a row min(2^(n-1) - 1, 31) steps do not ask; they count as the same
+// One request's side of drafting: keeps a session at a drafter, asks for trees, checks the answers
+// and says why a step has no draft. Whatever a drafter does, it costs a step at most one draft
+// deadline and changes no token.
+//  1. A tree that is returned is valid, within the limits that were asked for, and for the step
+//  that
+//     was asked for.
+//  2. After an error the session is closed. The next attempt opens a session at the drafter that is
+//     picked then; it hears base and root of its step, and nothing is replayed. After a timeout, a
+//     stale tree or a malformed tree the session is kept and still gets observations. The session
+//     is closed, too, if the directory gives the drafter up because of its answers.
+//  3. After n failures in a row, min(2^(n-1) - 1, 31) steps do not ask. They count with the same
 //     reason.
 #ifndef RECYCLING_GATEWAY_LOOP_DRAFTING_H_
 #define RECYCLING_GATEWAY_LOOP_DRAFTING_H_
@@ -31,14 +33,15 @@ class DrafterDirectory {
   virtual ~DrafterDirectory() = default;
 
   // The drafter of `tenant` now; never blocks. The drafter counts as used until the pointer is
-  // gone. Unavailable if none is ready, FailedPrecondition if none is and one serves another model.
+  // destroyed. Unavailable if no drafter is ready; FailedPrecondition if, beyond that, one serves
+  // another model.
   virtual absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string& tenant) = 0;
 
-  // A session at the drafter of this address ended with this error. Never blocks.
+  // A session at the drafter of this address ended with `error`. Never blocks.
   virtual void Report(const std::string& address, const absl::Status& error) = 0;
 
-  // An answer of the drafter of this address was good (OK), or late or not to be used. Returns
-  // whether to go on with this drafter. Never blocks.
+  // `answer`: OK if an answer of the drafter of this address was good, else why it was late or of
+  // no use. Returns whether to go on with this drafter. Never blocks.
   virtual bool Judge(const std::string& address, const absl::Status& answer) = 0;
 };
 
@@ -59,19 +62,20 @@ class Drafting {
       : options_(std::move(options)), directory_(directory), clock_(clock) {}
 
   struct Draft {
-    std::optional<DraftTree> tree;           // with at least one drafted node
-    std::optional<FallbackReason> fallback;  // a draft was wanted and there is none
-    bool waited = false;                     // for an answer of the drafter
-    std::optional<absl::Duration> inside;    // of an answer that came: the drafter's own time
+    std::optional<DraftTree> tree;           // has at least one drafted node
+    std::optional<FallbackReason> fallback;  // why there is no draft although one was wanted
+    bool waited = false;                     // Take waited for an answer of the drafter
+    std::optional<absl::Duration> inside;    // time inside the drafter, if its answer came
   };
 
-  // Rows of the prompt; heard by the first session.
+  // What the prompt taught; the first session gets it.
   void LearnPrompt(Observation prompt) { prompt_ = std::move(prompt); }
 
-  // Tells the drafter of `step` and, if it has a proposal, asks for the tree. Does not wait.
+  // Sends `step` to the drafter. If the step has a proposal, this asks for a tree. Does not wait.
   void Ask(DraftStep step);
 
-  // What came of the last Ask; waits for the tree that was asked for. Once after each Ask.
+  // What came of the last Ask; waits for the tree if one was asked for. Call at most once after
+  // each Ask.
   Draft Take();
 
   // Address of the drafter in use; empty if none.
@@ -82,7 +86,7 @@ class Drafting {
   Draft Judge(absl::StatusOr<DraftAnswer> answer, const Proposal& proposal);
   Draft Fail(FallbackReason reason, std::optional<absl::Duration> inside);
   void Drop(const absl::Status& error);
-  // The answer was of no use; the session goes if the drafter is given up for it.
+  // Reports an answer that was of no use; closes the session if the drafter is given up for it.
   void Blame(const absl::Status& answer);
 
   const DraftingOptions options_;
@@ -90,13 +94,13 @@ class Drafting {
   const Clock& clock_;
 
   std::shared_ptr<DrafterClient> drafter_;
-  std::unique_ptr<DrafterSession> session_;  // null: none
-  std::optional<Observation> prompt_;
-  std::optional<Proposal> asked_;  // Take waits for its answer
+  std::unique_ptr<DrafterSession> session_;  // null: none is open
+  std::optional<Observation> prompt_;        // that no session has got yet
+  std::optional<Proposal> asked_;            // Take waits for the answer to it
   std::uint64_t asked_step_ = 0;
-  std::optional<FallbackReason> missing_;  // a draft was wanted and could not be asked for
+  std::optional<FallbackReason> missing_;  // why a wanted draft could not be asked for
   int failures_ = 0;                       // in a row
-  int skip_ = 0;                           // steps that will not ask
+  int skip_ = 0;                           // so many of the next steps do not ask
   FallbackReason last_failure_ = FallbackReason::kUnavailable;
 };
 

@@ -1,6 +1,6 @@
-// What of the verified tokens becomes output. Tokens are taken one by one; the first that ends the
-// output is the last that is taken, wherever it stands in an accepted run. Text, ids, logprobs and
-// counts are trimmed together (rule 4 of text_stream.h).
+// Decides which verified tokens become output. Tokens are taken one by one. The first token that
+// ends the output is the last one taken, wherever it stands in an accepted path. Text, ids,
+// logprobs and counts are cut at the same place (rule 4 of text_stream.h).
 #ifndef RECYCLING_GATEWAY_LOOP_EMISSION_H_
 #define RECYCLING_GATEWAY_LOOP_EMISSION_H_
 
@@ -29,7 +29,7 @@ struct Finish {
   bool operator==(const Finish&) const = default;
 };
 
-// A piece of the output. Ids may run ahead of the text by an unfinished character.
+// A piece of the output. If a token ends inside a character, its id is here before its text.
 struct OutputDelta {
   std::string text;
   std::vector<TokenId> tokens;
@@ -41,7 +41,7 @@ struct OutputDelta {
 
 struct EmissionRules {
   std::uint32_t max_tokens = 1;         // at least 1
-  std::vector<TokenId> eos_token_ids;   // empty where end of sequence is ignored
+  std::vector<TokenId> eos_token_ids;   // empty: end of sequence is ignored
   std::vector<TokenId> stop_token_ids;  // a token that is also in eos_token_ids ends as kEos
   std::vector<std::string> stop;        // none empty, valid UTF-8
 };
@@ -54,14 +54,14 @@ class Emission {
  public:
   Emission(EmissionRules rules, TokenBytesFn token_bytes);
 
-  // Takes the tokens of one step until the output ends and returns what can be shown now.
+  // Takes the tokens of one step, until the output ends. Returns what can be shown now.
   // `logprobs`: as many as tokens, or none. Requires !finish().
   OutputDelta Add(std::span<const TokenId> tokens, std::span<const TokenLogprob> logprobs);
 
   // Set once the output has ended.
   const std::optional<Finish>& finish() const { return finish_; }
 
-  // Tokens taken, those included that a stop string may still trim.
+  // Tokens taken, also those that a stop string may still cut off.
   std::uint32_t taken() const { return taken_; }
 
   // Tokens that may still be taken: max_tokens - taken().
@@ -71,7 +71,7 @@ class Emission {
   std::uint32_t shown() const { return shown_; }
 
  private:
-  // The text this token lets go; sets finish_ if it ends the output.
+  // The text that can be shown with this token; sets finish_ if the token ends the output.
   std::string Take(TokenId token);
 
   const EmissionRules rules_;

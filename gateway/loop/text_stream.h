@@ -1,9 +1,10 @@
-// The text of a sequence as its tokens arrive: whole UTF-8 characters out, ended by a stop string.
-//  1. Text and match are functions of the bytes alone, not of how tokens or steps cut them.
-//  2. The match that is complete first wins; of matches that end at the same byte, the longest.
-//  3. Text that may be the beginning of a stop string is held back; so are bytes of an unfinished
-//     character.
-//  4. A token belongs to the output if its bytes lie wholly or partly before the match.
+// The text of a sequence as its tokens arrive: whole UTF-8 characters, up to a stop string.
+//  1. Text and match depend on the bytes alone, not on how tokens or steps divide them.
+//  2. The match that is complete first wins. Of the matches that end at the same byte, the longest
+//     wins.
+//  3. Text that may be the beginning of a stop string is held back, and so are the bytes of an
+//     unfinished character.
+//  4. A token belongs to the output if at least one of its bytes lies before the match.
 #ifndef RECYCLING_GATEWAY_LOOP_TEXT_STREAM_H_
 #define RECYCLING_GATEWAY_LOOP_TEXT_STREAM_H_
 
@@ -15,25 +16,26 @@
 
 namespace recycling::gateway {
 
-// Call order: Add* Finish?; nothing after a match or Finish. Threads: one.
+// Call order: Add* Finish?. Call nothing after a match or after Finish. Threads: one.
 class TextStream {
  public:
   // `stops`: distinct or not, none empty; valid UTF-8, so that a match begins and ends between
   // characters.
   explicit TextStream(const std::vector<std::string>& stops);
 
-  // Appends the bytes of one token, maybe none; returns the text that can be shown now. After a
-  // match this is all text before it.
+  // Appends the bytes of one token, which may have none. Returns the text that can be shown now. If
+  // a stop string matches, that is the rest of the text before the match.
   std::string Add(std::string_view token_bytes);
 
-  // The end without a match: everything held back. An unfinished character becomes U+FFFD.
+  // The output ends without a match. Returns everything held back; an unfinished character becomes
+  // U+FFFD.
   std::string Finish();
 
   // Index in `stops` of the string that matched.
   std::optional<std::size_t> match() const { return match_; }
 
-  // How many of the tokens added belong to the output whatever follows. After a match or Finish
-  // this is final: it is the number of tokens of the output.
+  // How many of the added tokens belong to the output, whatever follows. After a match or Finish it
+  // is the number of tokens of the output.
   std::size_t settled_tokens() const { return settled_; }
 
  private:

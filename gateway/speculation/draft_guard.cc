@@ -15,7 +15,7 @@ void DraftGuard::Unasked() { pending_ = std::max(0, pending_ - 1); }
 void DraftGuard::Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens,
                        int running) {
   Unasked();
-  if (plain <= absl::ZeroDuration()) return;  // not known what a plain step takes
+  if (plain <= absl::ZeroDuration()) return;  // the duration of a plain step is not known
   if (paused()) return;
   ++steps_;
   won_ += (tokens + other_tokens) / (1 + other_tokens) * plain - took;

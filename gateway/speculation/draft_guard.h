@@ -5,28 +5,30 @@
 
 namespace recycling::gateway {
 
-// Says step by step whether asking for a draft pays, from what steps took and gave; of all requests
-// of a kind together, n of which run at once. Time is what it is told; it reads no clock.
+// Decides before each step whether asking for a draft pays, from what steps took and gave. One
+// guard serves all requests of a kind, of which n run at once. It reads no clock; callers tell it
+// the time.
 //
 //   asking --a window of steps has lost time--> paused --the pause is over--> probing
 //      ^                                           ^                             |  |
 //      |                                           +---- has lost time again ----+  |
 //      +------------------------- has won time --------------------------------------+
 //
-//  1. A step that asked has won (tokens it gave x what a plain step takes) - what it took; if that
-//     is negative it has lost as much. Where other sequences are given A tokens in the meantime,
-//     all of them wait for it, and a token is worth what the plain step takes / (1 + A): it has won
-//     (tokens + A) / (1 + A) x the plain step - what it took.
-//  2. A window is kWindow x n steps that asked, a probe kProbe, whosever they are. It ends before
-//  if
-//     it has lost more than its allowance: kFirstLoss plain steps while asking, kShare of the pause
-//     before in a probe. What comes back after the end is not counted.
-//  3. After a window or probe that lost time, steps do not ask until the loss is kShare of the time
-//     that has passed, and at least twice the pause before, if that was after a loss too; at most
-//     kLongest unless the loss demands it. So losses take at most kShare of the time, but for the
-//     steps that go beyond an allowance: one of each request in a window, kProbe in a probe. A step
-//     tells 1 / n of the time that passes.
-//  4. A verdict holds for the load it was made under: a pause ends when 1 + A has halved since.
+//  1. A step that asked has won (its tokens x the duration of a plain step) - its own duration. If
+//     that is negative, the step has lost as much. Where other sequences are given A tokens in the
+//     meantime, they wait for the step too, and it has won
+//     (tokens + A) / (1 + A) x the plain step - its own duration.
+//  2. A window is kWindow x n steps that asked, a probe is kProbe steps that asked, of whichever
+//     requests. A window or probe ends early if it has lost more than its allowance: kFirstLoss
+//     plain steps in a window, kShare of the pause before it in a probe. A step that is told after
+//     the end is not counted.
+//  3. After a window or probe that lost time, no step asks until the loss is kShare of the time
+//  that
+//     has passed since. If the pause before followed a loss too, the new one is at least twice as
+//     long. A pause is at most kLongest, unless the loss demands more. So losses take at most
+//     kShare of the time, but for the steps that exceed an allowance: one of each request in a
+//     window, kProbe in a probe. Each of n requests tells 1 / n of the time that passes.
+//  4. A verdict holds for the load that it was made under: a pause ends when 1 + A has halved.
 class DraftGuard {
  public:
   static constexpr int kWindow = 16;
@@ -38,22 +40,22 @@ class DraftGuard {
   // The next step should ask.
   bool asks() const { return !paused() && (!probing_ || steps_ + pending_ < kProbe); }
 
-  // In a pause: no step asks, until steps have taken their time.
+  // In a pause no step asks. The pause ends when the steps in it have taken its length.
   bool paused() const { return pause_left_ > absl::ZeroDuration(); }
 
-  // Whether the next step should ask; it then does. What came of it is told by Asked or Unasked,
-  // once.
+  // Whether the next step asks. If so, the caller tells what came of it by one call of Asked or
+  // Unasked.
   bool Ask();
 
-  // A step that asked gave `tokens` tokens and took `took`, where a plain step takes `plain`, while
-  // others were given `other_tokens`; `running` is n.
+  // A step that asked gave `tokens` tokens and took `took`; a plain step would have taken `plain`.
+  // Meanwhile other sequences were given `other_tokens` tokens. `running` is n.
   void Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens = 0,
              int running = 1);
 
-  // A step that asked tells nothing.
+  // A step that asked has nothing to tell.
   void Unasked();
 
-  // A step that did not ask because of the guard.
+  // A step that did not ask because of the guard took `took`.
   void Paused(absl::Duration took, double other_tokens = 0, int running = 1);
 
  private:

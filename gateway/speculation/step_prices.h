@@ -1,4 +1,4 @@
-// From what passes cost at the verifier to what steps cost at the gateway. Pure.
+// Turns what passes cost at the verifier into what steps cost at the gateway. Pure.
 #ifndef RECYCLING_GATEWAY_SPECULATION_STEP_PRICES_H_
 #define RECYCLING_GATEWAY_SPECULATION_STEP_PRICES_H_
 
@@ -15,14 +15,16 @@ namespace recycling::gateway {
 
 inline constexpr std::size_t kMostStepCosts = 64;
 
-// What a pass of `rows` rows costs: linear between the points, on from the last two behind them,
-// the first one's before it. Zero without points. Requires points as SequenceOpened has them.
+// What a pass of `rows` rows costs: linear between the points. Before the first point it is the
+// cost of the first; behind the last one the line through the last two goes on. Zero without
+// points. Requires points as SequenceOpened has them.
 absl::Duration PassCostAt(std::span<const PassCost> costs, double rows);
 
-// Cost of a step by its number of nodes, for a sequence whose passes do `others` for others: a pass
-// has the root and others.rows more, and a step takes `overhead` beyond its pass or, if that is
-// longer, the passes of others in between, behind which its overhead is hidden. From 0 to the first
-// number at or above `max_nodes`, at most kMostStepCosts entries. Empty without points.
+// The cost of a step by its number of nodes, for a sequence that shares its passes with `others`. A
+// pass has the root, others.rows more rows, and the nodes. Beyond its pass, a step takes the longer
+// of `overhead` and others.passes, because the overhead passes while the passes of others run. The
+// entries go from 0 nodes to the first number at or above `max_nodes`; they are at most
+// kMostStepCosts. Empty without points.
 std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration overhead,
                                  const OtherLoad& others, int max_nodes);
 
@@ -30,7 +32,7 @@ std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration
 // points.
 std::optional<double> RowCost(std::span<const PassCost> costs, const OtherLoad& others);
 
-// What `nodes` draft nodes make a pass longer in which others have others.rows rows.
+// What `nodes` draft nodes add to a pass in which others have others.rows rows.
 absl::Duration DraftCost(std::span<const PassCost> costs, const OtherLoad& others, int nodes);
 
 }  // namespace recycling::gateway

@@ -69,7 +69,7 @@ class AdmissionTest : public ::testing::Test {
   Refusal last_refusal_;
 };
 
-TEST_F(AdmissionTest, StartsAsManyAsMayRunAndTheNextWhereOneEnds) {
+TEST_F(AdmissionTest, StartsAsManyAsMayRunAndTheNextWhenOneEnds) {
   capacity_ = 2;
   for (int i = 0; i < 4; ++i) Arrive();
   EXPECT_THAT(Started(), ElementsAre(1, 2));
@@ -111,7 +111,7 @@ TEST_F(AdmissionTest, RefusesTheNewestWhenTheQueueIsFullAndSaysWhenToComeBack) {
   EXPECT_EQ(RetryDelay(last_refusal_.status), absl::Seconds(9));
 }
 
-TEST_F(AdmissionTest, WithoutAQueueNoneWaits) {
+TEST_F(AdmissionTest, WithoutAQueueNoRequestWaits) {
   options_.max_queue = 0;
   Arrive();
   Arrive();
@@ -119,7 +119,7 @@ TEST_F(AdmissionTest, WithoutAQueueNoneWaits) {
   EXPECT_THAT(Refused(), ElementsAre(2));
 }
 
-TEST_F(AdmissionTest, WhatWaitsIsBoundedInBytes) {
+TEST_F(AdmissionTest, TheQueueIsBoundedInBytes) {
   options_.max_queue_bytes = 100;
   Arrive("a", {}, 1000);  // runs
   Arrive("a", {}, 40);
@@ -244,7 +244,7 @@ TEST_F(AdmissionTest, TheQueueTimeoutAndTheRequestsOwnDeadlineEndTheWait) {
   EXPECT_EQ(queue().running(), 1);  // a running one has no business with either
 }
 
-TEST_F(AdmissionTest, WhoLeavesTheQueueMakesRoomAtOnce) {
+TEST_F(AdmissionTest, ARequestThatLeavesTheQueueMakesRoomAtOnce) {
   options_.max_queue = 1;
   Arrive();
   Arrive();
@@ -259,7 +259,7 @@ TEST_F(AdmissionTest, WhoLeavesTheQueueMakesRoomAtOnce) {
   EXPECT_EQ(queue().waiting(), 1);
 }
 
-TEST_F(AdmissionTest, DrainingRefusesWhoWaitsAndWhoComesAndLetsRunningOnesEnd) {
+TEST_F(AdmissionTest, DrainingRefusesWaitingAndNewRequestsAndLetsRunningOnesEnd) {
   Arrive();
   Arrive();
   queue().Drain();
@@ -276,7 +276,7 @@ TEST_F(AdmissionTest, DrainingRefusesWhoWaitsAndWhoComesAndLetsRunningOnesEnd) {
   EXPECT_THAT(Started(), ElementsAre(1));
 }
 
-TEST_F(AdmissionTest, TenantsWithoutRequestsAreForgottenOnceTheirRateIsWhole) {
+TEST_F(AdmissionTest, TenantsWithoutRequestsAreForgottenOnceTheirBurstIsFull) {
   capacity_ = 1000;
   for (int i = 0; i < 100; ++i) {
     Finish(Arrive("plain" + std::to_string(i)));

@@ -71,7 +71,7 @@ TEST(GatewayTotalsTest, CountsCallsThatTheirCallersMayNotMake) {
   EXPECT_EQ(totals.Snapshot().not_permitted, 2u);
 }
 
-TEST(GatewayTotalsTest, ARequestWithoutATokenHasNoTimeToIt) {
+TEST(GatewayTotalsTest, ARequestWithoutATokenHasNoTimeToFirstToken) {
   GatewayTotals totals;
   totals.Begin();
   DecodeOutcome outcome;

@@ -40,7 +40,7 @@ class RequestQueueTest : public ::testing::Test {
   RefusalReason reason_ = RefusalReason::kCount;
 };
 
-TEST_F(RequestQueueTest, WhoMakesRoomStartsTheNext) {
+TEST_F(RequestQueueTest, TheThreadThatMakesRoomStartsTheNextRequest) {
   Submit();
   Submit();
   EXPECT_THAT(started_, ElementsAre(1));
@@ -87,7 +87,7 @@ TEST_F(RequestQueueTest, TicksFindNewCapacityAndSayWhenTheNextIsDue) {
 }
 
 // Requests that come, leave and end on many threads: each is told of once, none runs too many.
-TEST(RequestQueueThreadsTest, EachIsToldOfOnce) {
+TEST(RequestQueueThreadsTest, EachRequestIsStartedOrRefusedOnce) {
   constexpr int kThreads = 4, kEach = 2000, kCapacity = 2;
   FakeClock clock;
   RequestQueue queue(

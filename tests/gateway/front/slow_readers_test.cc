@@ -30,14 +30,14 @@ TEST(SlowReadersTest, AMessageMayWaitForTheTimeoutAndTheRestOfAnOutputForAsLong)
   EXPECT_THAT(SlowReaders(outputs, limits, absl::Seconds(99)), IsEmpty());
 }
 
-TEST(SlowReadersTest, OfTooManyThatHaveEndedTheStalestGo) {
+TEST(SlowReadersTest, OfTooManyEndedOutputsTheStalestAreDropped) {
   const ReaderLimits limits = {.timeout = absl::Seconds(1000), .max_outputs = 2};
   const std::vector<UnreadOutput> outputs = {Ended(1, 5, 9), Running(1, 1), Ended(1, 3, 9),
                                              Ended(1, 4, 9), Ended(1, 6, 9)};
   EXPECT_THAT(SlowReaders(outputs, limits, absl::Seconds(10)), ElementsAre(2, 3));
 }
 
-TEST(SlowReadersTest, OfTooManyBytesTheStalestGoWhetherTheyHaveEndedOrNot) {
+TEST(SlowReadersTest, OfTooManyBytesTheStalestOutputsAreDroppedEndedOrNot) {
   const ReaderLimits limits = {.timeout = absl::Seconds(1000), .max_bytes = 100};
   EXPECT_THAT(SlowReaders(std::vector<UnreadOutput>{Ended(60, 5, 9), Running(40, 3)}, limits,
                           absl::Seconds(10)),
@@ -47,7 +47,7 @@ TEST(SlowReadersTest, OfTooManyBytesTheStalestGoWhetherTheyHaveEndedOrNot) {
               ElementsAre(1));
 }
 
-TEST(SlowReadersTest, WhatHasTimedOutMakesRoomForTheOthers) {
+TEST(SlowReadersTest, DroppingTimedOutOutputsMakesRoomForTheOthers) {
   const ReaderLimits limits = {.timeout = absl::Seconds(10), .max_outputs = 1};
   const std::vector<UnreadOutput> outputs = {Ended(1, 95, 95), Ended(1, 90, 90)};
   EXPECT_THAT(SlowReaders(outputs, limits, absl::Seconds(100)), ElementsAre(1));

@@ -149,7 +149,7 @@ TEST_F(DecodeLoopFailoverTest, BreakingTheProtocolAtAnyStepChangesNothing) {
   }
 }
 
-TEST_F(DecodeLoopFailoverTest, OneAfterTheOtherAtOpenAndBetweenChangesNothing) {
+TEST_F(DecodeLoopFailoverTest, VerifiersThatDieOneAfterTheOtherChangeNothing) {
   for (const DecodeRequest& request : Requests()) {
     const Output expected = Run(request, {});
     ExpectSame(Run(request, {kAtOpen}), expected, 0);
@@ -170,7 +170,7 @@ TEST_F(DecodeLoopFailoverTest, StopStringsAcrossAMoveMatch) {
   for (int step = 3; step < 6; ++step) ExpectSame(Run(request, {step}), expected, 1);
 }
 
-TEST_F(DecodeLoopFailoverTest, AMoveIsTimedApart) {
+TEST_F(DecodeLoopFailoverTest, AMoveIsCountedInADurationOfItsOwn) {
   doubles::FakeClock clock;
   doubles::FakeVerifierDirectory verifiers(clock);
   const auto on_call = [&clock](const std::string& call) {

@@ -123,7 +123,7 @@ TEST_F(DecodeLoopTest, DraftedOutputEqualsPlainOutputInFewerSteps) {
   EXPECT_EQ(outcome.drafter, "fake-drafter");
 }
 
-TEST_F(DecodeLoopTest, OneStepAsksVerifiesAndTellsInThisOrder) {
+TEST_F(DecodeLoopTest, AStepAsksForADraftThenVerifiesThenTellsTheDrafter) {
   drafter_options_.acceptance_rate = 0;
   ASSERT_THAT(Run({.max_tokens = 2, .node_budget = 8}).status, IsOk());
   EXPECT_THAT(trace_->Calls(), ElementsAre("verifier.session", "verifier.open", "drafter.session",
@@ -204,7 +204,7 @@ TEST_F(DecodeLoopTest, AStopStringInsideAnAcceptedRunTrimsTextIdsAndCounts) {
   EXPECT_LE(outcome.speculation.accepted_tokens, 4u);
 }
 
-TEST_F(DecodeLoopTest, LogprobsStandBesideTheTokensOfEveryDelta) {
+TEST_F(DecodeLoopTest, EveryDeltaHasOneLogprobForEachToken) {
   Run({.sampling = {.top_logprobs = 2}, .max_tokens = 12, .node_budget = 8});
   for (const OutputDelta& delta : deltas_) {
     ASSERT_EQ(delta.logprobs.size(), delta.tokens.size());
@@ -259,7 +259,7 @@ TEST_F(DecodeLoopTest, ADrafterThatRecoversDraftsAgain) {
   EXPECT_EQ(drafters_.reported.size(), 2u);
 }
 
-TEST_F(DecodeLoopTest, TimingsTellDraftFromVerifyFromRest) {
+TEST_F(DecodeLoopTest, TimingsSeparateDraftVerifyAndRest) {
   verifier_options_.on_call = [this](const std::string& call) {
     if (call == "verifier.open") clock_.Advance(absl::Milliseconds(7));
     if (call.starts_with("verifier.verify")) clock_.Advance(absl::Milliseconds(3));
@@ -293,7 +293,7 @@ TEST_F(DecodeLoopTest, TheClientIsShownAStepWhileTheVerifierWorksOnTheNextOne) {
               ElementsAre("drafter.propose 1", "verifier.verify 1", "show", "answer 1"));
 }
 
-TEST_F(DecodeLoopTest, StepDurationsTellInsideFromWireFromRest) {
+TEST_F(DecodeLoopTest, StepDurationsSeparateInsideWireAndRest) {
   verifier_options_.on_call = [this](const std::string& call) {
     if (call.starts_with("verifier.verify")) clock_.Advance(absl::Microseconds(300));
   };
@@ -389,7 +389,7 @@ TEST_F(DecodeLoopTest, UnderLoadATreeThatDelaysOthersIsNoLongerAskedFor) {
   EXPECT_EQ(Run({.max_tokens = 100, .node_budget = 8, .tenant = "b"}).speculation.paused_steps, 1u);
 }
 
-TEST_F(DecodeLoopTest, OfATreeThatWasCutIsLearntAndCountedWhatWasVerified) {
+TEST_F(DecodeLoopTest, OnlyTheVerifiedPartOfACutTreeIsLearntAndCounted) {
   verifier_options_.most_verified = 2;
   std::size_t rows = 0;
   drafter_options_.on_step = [&rows](const DraftStep& step) {
@@ -406,7 +406,7 @@ TEST_F(DecodeLoopTest, OfATreeThatWasCutIsLearntAndCountedWhatWasVerified) {
   EXPECT_EQ(outcome.speculation.draft_tokens + outcome.speculation.steps, rows);
 }
 
-TEST_F(CostlyTreesTest, TheNextRequestOfTheTenantBeginsWhereThisOneEnded) {
+TEST_F(CostlyTreesTest, TheNextRequestOfTheTenantContinuesThePause) {
   Run({.max_tokens = 10, .node_budget = 8});
   EXPECT_EQ(Run({.max_tokens = 10, .node_budget = 8}).speculation.paused_steps, 9u);
   EXPECT_EQ(Calls("drafter.propose"), 1);
@@ -432,7 +432,7 @@ class ManyRequestsTest : public CostlyTreesTest {
   }
 };
 
-TEST_F(ManyRequestsTest, WhatOthersLoseCounts) {
+TEST_F(ManyRequestsTest, TheLossesOfOtherRequestsCount) {
   const auto other = Join();
   verifier_options_.on_call = [&](const std::string& call) {
     if (call == "verifier.verify 3") Lose(*other, absl::Milliseconds(100));
@@ -443,7 +443,7 @@ TEST_F(ManyRequestsTest, WhatOthersLoseCounts) {
   EXPECT_EQ(outcome.speculation.drafted_steps, 4u);
 }
 
-TEST_F(ManyRequestsTest, InAPauseOneTeachesForAll) {
+TEST_F(ManyRequestsTest, InAPauseOneRequestTeachesForAll) {
   auto other = Join();
   Lose(*other, absl::Seconds(100));
   ASSERT_TRUE(other->Teach());
@@ -457,7 +457,7 @@ TEST_F(ManyRequestsTest, InAPauseOneTeachesForAll) {
   EXPECT_EQ(Calls("drafter.observe"), 2 * 4) << "32 rows, three times, and what is left";
 }
 
-TEST_F(ManyRequestsTest, WhoLearntBeforeAPauseDoesNotTeachInIt) {
+TEST_F(ManyRequestsTest, ARequestThatIsNotTheTeacherDoesNotTeachInAPause) {
   const auto other = Join();
   verifier_options_.on_call = [&](const std::string& call) {
     if (call == "verifier.verify 0") {
@@ -470,7 +470,7 @@ TEST_F(ManyRequestsTest, WhoLearntBeforeAPauseDoesNotTeachInIt) {
   EXPECT_EQ(Calls("drafter.observe"), 0);
 }
 
-TEST_F(ManyRequestsTest, AMatrixOfItsOwnIsAlwaysTaught) {
+TEST_F(ManyRequestsTest, AMatrixOfTheRequestAloneIsAlwaysTaught) {
   const auto other = Join(MatrixScope::kRequest);
   Lose(*other, absl::Seconds(100));
   ASSERT_TRUE(other->Teach());
@@ -478,13 +478,13 @@ TEST_F(ManyRequestsTest, AMatrixOfItsOwnIsAlwaysTaught) {
   EXPECT_EQ(Calls("drafter.observe"), 4);
 }
 
-TEST_F(ManyRequestsTest, OtherScopesAreJudgedApart) {
+TEST_F(ManyRequestsTest, EachMatrixScopeHasAGuardOfItsOwn) {
   Lose(*Join(MatrixScope::kShared), absl::Seconds(100));
   EXPECT_EQ(Run({.max_tokens = 10, .node_budget = 8}).speculation.drafted_steps, 1u);
 }
 
 // It has taught the drafter nothing, which would propose at random, and cannot.
-TEST_F(ManyRequestsTest, WhoWasOpenedInAPauseAndDoesNotLearnIsNotDraftedFor) {
+TEST_F(ManyRequestsTest, ARequestOpenedInAPauseWithoutCandidatesIsNeverDraftedFor) {
   const auto other = Join();
   Lose(*other, absl::Seconds(100));
   ASSERT_TRUE(other->Teach());
@@ -498,7 +498,7 @@ TEST_F(ManyRequestsTest, WhoWasOpenedInAPauseAndDoesNotLearnIsNotDraftedFor) {
 }
 
 // However a request ends, others may probe and teach.
-TEST_F(ManyRequestsTest, ARequestThatFailsLeavesEverythingToOthers) {
+TEST_F(ManyRequestsTest, ARequestThatFailsLeavesProbingAndTeachingToOthers) {
   Lose(*Join(), absl::Milliseconds(10));
   Join()->Paused(absl::Hours(1), 0);
   for (const bool at_open : {true, false}) {
@@ -570,7 +570,7 @@ TEST_F(PricesTest, AreTheVerifiersPassesAndTheOverheadThatWasMeasured) {
   EXPECT_THAT(Prices(Speculation::kAuto)[0], ElementsAre(StepCost{0, 1070}, StepCost{80, 1570}));
 }
 
-TEST_F(PricesTest, AreThoseOfARowBesideTheRowsOfOthers) {
+TEST_F(PricesTest, CountTheRowsAndPassesOfOtherSequences) {
   verifier_options_.others = {.rows = 15, .tokens = 7, .passes = absl::Milliseconds(2)};
   const auto prices = Prices(Speculation::kAuto);
   ASSERT_GE(prices.size(), 2u);
@@ -579,7 +579,7 @@ TEST_F(PricesTest, AreThoseOfARowBesideTheRowsOfOthers) {
   EXPECT_THAT(prices.back(), ElementsAre(StepCost{0, 3093}, StepCost{65, 3500}));
 }
 
-TEST_F(PricesTest, AreNotSentWhereTheyAreNotToMatter) {
+TEST_F(PricesTest, AreNotSentInFixedMode) {
   for (const auto& costs : Prices(Speculation::kFixed)) EXPECT_THAT(costs, ElementsAre());
 }
 

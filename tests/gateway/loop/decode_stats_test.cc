@@ -67,7 +67,7 @@ TEST(SpeculationStatsTest, AddsUp) {
   EXPECT_EQ(Count(sum, FallbackReason::kUnavailable), 7u);
 }
 
-TEST(TimingsTest, RestIsWhatDecodeSpentElsewhere) {
+TEST(TimingsTest, RestIsDecodeLessDraftAndVerify) {
   Timings timings{
       .decode = absl::Seconds(10), .draft = absl::Seconds(2), .verify = absl::Seconds(7)};
   EXPECT_EQ(timings.rest(), absl::Seconds(1));
@@ -77,7 +77,7 @@ TEST(TimingsTest, RestIsWhatDecodeSpentElsewhere) {
   EXPECT_EQ(timings.rest(), absl::ZeroDuration());
 }
 
-TEST(StepDurationsTest, TheFirstStepComesAfterNoToken) {
+TEST(StepDurationsTest, TheFirstStepHasNoInterTokenTime) {
   StepDurations steps;
   for (const int micros : {500, 15, 30}) steps.Add(StepTimes{.step = absl::Microseconds(micros)});
   steps.Add(StepTimes{.step = absl::Microseconds(2), .moved = absl::Microseconds(3)});

@@ -106,7 +106,7 @@ TEST_F(DraftGuardTest, AProbeThatWinsEndsThePausesAndForgetsThem) {
 }
 
 // Sixteen requests at once: what each adds to the pass in which all are.
-TEST_F(DraftGuardTest, ManyAtOnceLoseNoMoreThanOne) {
+TEST_F(DraftGuardTest, ManyRequestsTogetherLoseNoMoreThanOne) {
   constexpr int kRequests = 16;
   absl::Duration first;
   int probes = 0;
@@ -134,7 +134,7 @@ TEST_F(DraftGuardTest, ManyAtOnceLoseNoMoreThanOne) {
   EXPECT_LE(lost_ - first, DraftGuard::kShare * (clock_.Monotonic() - absl::Duration()));
 }
 
-TEST_F(DraftGuardTest, AProbeWaitsForWhatCameOfItsSteps) {
+TEST_F(DraftGuardTest, AProbeWaitsForTheResultsOfItsSteps) {
   Step(1, 10 * kPlain);
   PauseNow();
   for (int i = 0; i < DraftGuard::kProbe; ++i) EXPECT_TRUE(guard_.Ask());
@@ -147,7 +147,7 @@ TEST_F(DraftGuardTest, AProbeWaitsForWhatCameOfItsSteps) {
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(guard_.Ask()) << "it has won";
 }
 
-TEST_F(DraftGuardTest, WhatComesBackInAPauseDoesNotMakeItLonger) {
+TEST_F(DraftGuardTest, ResultsThatComeInAPauseDoNotProlongIt) {
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(guard_.Ask());
   guard_.Asked(1, 10 * kPlain, kPlain);
   EXPECT_FALSE(guard_.Ask());
@@ -157,7 +157,7 @@ TEST_F(DraftGuardTest, WhatComesBackInAPauseDoesNotMakeItLonger) {
 
 // Two tokens in 1.9 plain steps pay for a sequence that is alone; where three others wait as long,
 // the second token is worth a fourth of a plain step.
-TEST_F(DraftGuardTest, TheTimeOfOthersCounts) {
+TEST_F(DraftGuardTest, TheTimeOfOtherSequencesCounts) {
   const auto asked_of = [](double other_tokens, double cost) {
     DraftGuard guard;
     int asked = 0;

@@ -45,7 +45,7 @@ TEST_F(DraftLedgerTest, OverheadsAreRunningMeansOfAKind) {
   EXPECT_EQ(Join("b")->overhead().drafted, std::nullopt);
 }
 
-TEST_F(DraftLedgerTest, AHiccupMovesAMeanLittleAndAChangeMovesIt) {
+TEST_F(DraftLedgerTest, OneSlowStepMovesAMeanLittleAndALastingChangeMovesIt) {
   const auto a = Join("a");
   for (int i = 0; i < 100; ++i) a->RecordOverhead(absl::Microseconds(100), std::nullopt);
   a->RecordOverhead(absl::InfiniteDuration(), std::nullopt);
@@ -80,7 +80,7 @@ TEST_F(DraftLedgerTest, WhoGoesByNoGuardTellsNoTime) {
   EXPECT_FALSE(a->paused());
 }
 
-TEST_F(DraftLedgerTest, WhoLeavesWithinAProbeLeavesItToOthers) {
+TEST_F(DraftLedgerTest, ARequestThatEndsWithinAProbeLeavesTheProbeToOthers) {
   const auto stays = Join("a");
   Lose(*stays);
   stays->Paused(absl::Hours(1), 0);
@@ -95,7 +95,7 @@ TEST_F(DraftLedgerTest, WhoLeavesWithinAProbeLeavesItToOthers) {
   EXPECT_TRUE(stays->Ask()) << "its last step told nothing";
 }
 
-TEST_F(DraftLedgerTest, WhereLearningIsFeltOneTeachesAtATime) {
+TEST_F(DraftLedgerTest, WhereTeachingCostsNoticeableTimeOneRequestTeachesAtATime) {
   auto first = Join("a");
   const auto second = Join("a");
   EXPECT_TRUE(first->Teach());
@@ -106,7 +106,7 @@ TEST_F(DraftLedgerTest, WhereLearningIsFeltOneTeachesAtATime) {
   EXPECT_TRUE(second->Teach());
 }
 
-TEST_F(DraftLedgerTest, WhereStepsAreLongEverybodyTeaches) {
+TEST_F(DraftLedgerTest, WhereStepsAreLongEveryRequestTeaches) {
   std::vector<std::unique_ptr<DraftPlace>> places;
   for (int i = 0; i < 10; ++i) places.push_back(Join("a"));
   Lose(*places[0]);
@@ -118,7 +118,7 @@ TEST_F(DraftLedgerTest, WhereStepsAreLongEverybodyTeaches) {
   EXPECT_FALSE(places[1]->Teach());
 }
 
-TEST_F(DraftLedgerTest, WhatWasUsedLeastRecentlyMakesRoomAndStaysWithWhoRuns) {
+TEST_F(DraftLedgerTest, ForgetsTheKindUsedLeastRecentlyButRunningRequestsKeepIt) {
   DraftLedger ledger(/*capacity=*/2);
   const auto a = ledger.Kind("a");
   const auto b = ledger.Kind("b");

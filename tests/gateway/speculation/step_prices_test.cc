@@ -43,7 +43,7 @@ TEST(PriceStepsTest, NothingIsKnownWithoutPoints) {
   EXPECT_THAT(PriceSteps({}, absl::Microseconds(40), {}, 80), IsEmpty());
 }
 
-TEST(PriceStepsTest, IsWhatADrafterTakesWhateverThePoints) {
+TEST(PriceStepsTest, AreAcceptedByADrafterWhateverThePoints) {
   std::vector<PassCost> many;
   for (std::uint32_t i = 1; i <= 200; ++i) many.push_back({i, absl::Nanoseconds(10 * i)});
   for (const int most : {0, 1, 62, 63, 64, 1000}) {
@@ -62,7 +62,7 @@ TEST(PriceStepsTest, IsWhatADrafterTakesWhateverThePoints) {
 
 // Others' rows move a step along the curve: with 15 of them it begins where a lone one has 15
 // nodes.
-TEST(PriceStepsTest, BeginsBehindTheRowsOfOthers) {
+TEST(PriceStepsTest, CountsTheRowsOfOthers) {
   EXPECT_THAT(PriceSteps(kCosts, absl::Microseconds(40), {.rows = 15}, 80),
               ElementsAre(StepCost{0, 170}, StepCost{65, 300}, StepCost{80, 330}));
   EXPECT_THAT(PriceSteps(kCosts, {}, {.rows = 7.5}, 8),
