@@ -30,9 +30,9 @@ namespace {
 constexpr absl::Duration kLook = absl::Seconds(1);
 constexpr unsigned int kRefreshSeconds = 1;
 
-// Bytes in memory under a path that gRPC can watch as a file. A new content replaces the old one at
-// once and with a later modification time in whole seconds, by which gRPC tells that what it read
-// in two pieces belongs together. The descriptor is never closed, since gRPC may look at the path
+// Bytes in memory under a path that gRPC can watch as a file. New content replaces the old in one
+// step, with a modification time that is later by whole seconds: gRPC compares these times to see
+// whether two reads belong together. The descriptor is never closed, since gRPC may read the path
 // after everything else here is gone. Threads: one at a time.
 class MemoryFile {
  public:
@@ -69,15 +69,15 @@ class MemoryFile {
   std::time_t modified_ = 0;
 };
 
-// Hands what the files hold to gRPC, now and whenever they change. gRPC's own watcher looks at
-// copies in memory, so that it never sees a pair that does not fit.
+// Gives the content of the files to gRPC, now and whenever it changes. gRPC's own watcher reads
+// copies in memory, so it never sees a certificate with a key that does not fit.
 class TlsWatch {
  public:
   // `expiry` may be null.
   static absl::StatusOr<std::shared_ptr<TlsWatch>> Start(
       const TlsFiles& files, std::shared_ptr<CertificateExpiry> expiry) {
-    ASSIGN_OR_RETURN(TlsMaterial material, ReadTlsFiles(files));
     std::shared_ptr<TlsWatch> watch(new TlsWatch(files, std::move(expiry)));
+    ASSIGN_OR_RETURN(TlsMaterial material, watch->reader_.Read());
     RETURN_IF_ERROR(watch->Take(std::move(material)).status());
     const std::string identity = watch->identity_.path();
     const std::string ca = watch->ca_.path();
@@ -108,9 +108,9 @@ class TlsWatch {
 
  private:
   TlsWatch(TlsFiles files, std::shared_ptr<CertificateExpiry> expiry)
-      : files_(std::move(files)), expiry_(std::move(expiry)) {}
+      : files_(std::move(files)), expiry_(std::move(expiry)), reader_(files_) {}
 
-  // Returns which files were other ones than before.
+  // Returns the files whose content is new.
   absl::StatusOr<std::vector<std::string>> Take(TlsMaterial material) {
     std::vector<std::string> taken;
     if (!files_.certificate.empty() && material.identity != material_.identity) {
@@ -135,18 +135,18 @@ class TlsWatch {
   }
 
   void Look() {
-    std::string complaint;  // so that each is logged once
+    std::string complaint;  // the last one, so that each is logged once
     while (true) {
       {
         MutexLock lock(mutex_);
         if (!stopped_) stop_.WaitFor(mutex_, kLook);
         if (stopped_) return;
       }
-      absl::StatusOr<TlsMaterial> material = ReadTlsFiles(files_);
+      absl::StatusOr<TlsMaterial> material = reader_.Read();
       absl::Status status = material.status();
       if (status.ok() && *material != material_) status = TakeAndLog(*std::move(material));
       if (!status.ok() && complaint != status.message()) {
-        Log(LogLevel::kError, "TLS files are not in order, those before stay in use",
+        Log(LogLevel::kError, "TLS files are not in order; the old ones stay in use",
             {{"error", std::string(status.message())}});
       }
       complaint = std::string(status.message());
@@ -158,7 +158,8 @@ class TlsWatch {
   std::shared_ptr<grpc::experimental::FileWatcherCertificateProvider> provider_;
 
   // Used by Start, then by the thread alone.
-  TlsMaterial material_;
+  TlsFileReader reader_;
+  TlsMaterial material_;  // in use
   MemoryFile identity_;
   MemoryFile ca_;
 
@@ -168,7 +169,7 @@ class TlsWatch {
   std::thread thread_;
 };
 
-// Believes only servers whose certificate, which an authority signed, has one of the names.
+// Trusts a server only if its certificate, which an authority signed, has one of the names.
 class ServerNameCheck final : public grpc::experimental::ExternalCertificateVerifier {
  public:
   explicit ServerNameCheck(std::vector<std::string> allowed) : allowed_(std::move(allowed)) {}
@@ -192,7 +193,7 @@ class ServerNameCheck final : public grpc::experimental::ExternalCertificateVeri
   const std::vector<std::string> allowed_;
 };
 
-// Serves only clients whose certificate has one of the names.
+// Refuses clients whose certificate has none of the names.
 class ClientNameCheck final : public grpc::AuthMetadataProcessor {
  public:
   explicit ClientNameCheck(std::vector<std::string> allowed) : allowed_(std::move(allowed)) {}

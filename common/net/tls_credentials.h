@@ -1,4 +1,4 @@
-// gRPC credentials from PEM files that are taken again when they change.
+// gRPC credentials from PEM files. When the files change, the credentials change with them.
 #ifndef RECYCLING_COMMON_NET_TLS_CREDENTIALS_H_
 #define RECYCLING_COMMON_NET_TLS_CREDENTIALS_H_
 
@@ -16,36 +16,37 @@
 namespace recycling {
 
 struct ServerTlsOptions {
-  // Certificate and key are needed. With `ca`, a client must show a certificate that one of these
-  // authorities signed; without it none is asked for.
+  // Certificate and key are needed. With `ca`, a client must show a certificate that one of its
+  // authorities signed; without `ca` clients are asked for none.
   TlsFiles files;
-  // Of clients with such a certificate only those are served that have one of these names among its
-  // subject alternative names; others get PermissionDenied. Empty: all. Needs `ca`.
+  // If not empty, the client's certificate must also have one of these names among its subject
+  // alternative names; other clients get PermissionDenied. Needs `ca`.
   std::vector<std::string> allowed_names;
-  // Told when the certificate ends, now and whenever another one is taken; may be null.
+  // Gets the end of the certificate, now and whenever another one is taken; may be null.
   std::shared_ptr<CertificateExpiry> expiry;
 };
 
-// For servers. TLS 1.2 and above. The files are looked at every second: when they change and are in
-// order, connections made from about two seconds later use them, and running ones go on; what is
-// not in order (half written, not fitting together) is logged and the files before stay in use.
-// Errors as ReadTlsFiles; InvalidArgument too without a certificate, or for allowed names without
-// `ca`. A descriptor or two stay open as long as the process: call it once for each set of files.
+// For servers. TLS 1.2 and above. The files are read every second. When they change and are in
+// order, connections that begin about two seconds later use them; older connections go on. If they
+// are not in order (half written, not fitting together), that is logged and the old ones stay in
+// use. Errors as ReadTlsFiles; InvalidArgument too without a certificate, or for allowed names
+// without `ca`. Leaves one or two descriptors open for the life of the process: call it once for
+// each set of files.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> CreateServerCredentials(
     const ServerTlsOptions& options);
 
 struct ChannelTlsOptions {
-  // `ca` is needed: it says which servers to believe. Certificate and key, if named, are shown to
-  // servers that ask.
+  // `ca` is needed: servers are trusted if one of its authorities signed their certificate.
+  // Certificate and key, if given, are shown to servers that ask for them.
   TlsFiles files;
   // The server's certificate must carry one of these DNS names. Empty: the host that the channel
   // was created for, or the name in its channel argument GRPC_SSL_TARGET_NAME_OVERRIDE_ARG.
   std::vector<std::string> names;
-  // As in ServerTlsOptions, of the certificate that is shown to servers; none: not told.
+  // As in ServerTlsOptions, for the certificate that is shown to servers; set only if there is one.
   std::shared_ptr<CertificateExpiry> expiry;
 };
 
-// For clients; the same about versions and changed files. Errors as ReadTlsFiles; InvalidArgument
+// For clients. Versions and changed files: as for servers. Errors as ReadTlsFiles; InvalidArgument
 // too without `ca`.
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CreateChannelCredentials(
     const ChannelTlsOptions& options);

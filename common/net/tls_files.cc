@@ -108,34 +108,58 @@ absl::Time Expiry(const X509& certificate) {
 }  // namespace
 
 absl::StatusOr<TlsMaterial> ReadTlsFiles(const TlsFiles& files) {
-  if (files.certificate.empty() != files.key.empty()) {
-    return absl::InvalidArgumentError(
-        files.key.empty() ? absl::StrCat("TLS: got certificate ", files.certificate,
-                                         " without a key, expected both or none")
-                          : absl::StrCat("TLS: got key ", files.key,
-                                         " without a certificate, expected both or none"));
+  return TlsFileReader(files).Read();
+}
+
+absl::StatusOr<TlsMaterial> TlsFileReader::Read() {
+  ASSIGN_OR_RETURN(Bytes bytes, ReadBytes());
+  if (bytes != bytes_) {
+    ++parses_;
+    parsed_ = Parse(bytes);
+    bytes_ = std::move(bytes);
   }
+  if (parsed_.ok() && parsed_->expires < absl::Now()) {
+    return Wrong(files_.certificate,
+                 absl::StrCat("the certificate expired at ", absl::FormatTime(parsed_->expires)));
+  }
+  return parsed_;
+}
+
+absl::StatusOr<TlsFileReader::Bytes> TlsFileReader::ReadBytes() const {
+  if (files_.certificate.empty() != files_.key.empty()) {
+    return absl::InvalidArgumentError(
+        files_.key.empty() ? absl::StrCat("TLS: got certificate ", files_.certificate,
+                                          " without a key, expected both or none")
+                           : absl::StrCat("TLS: got key ", files_.key,
+                                          " without a certificate, expected both or none"));
+  }
+  Bytes bytes;
+  if (!files_.certificate.empty()) {
+    ASSIGN_OR_RETURN(bytes.certificate, ReadFile(files_.certificate));
+    ASSIGN_OR_RETURN(bytes.key, ReadFile(files_.key));
+  }
+  if (!files_.ca.empty()) {
+    ASSIGN_OR_RETURN(bytes.ca, ReadFile(files_.ca));
+  }
+  return bytes;
+}
+
+absl::StatusOr<TlsMaterial> TlsFileReader::Parse(const Bytes& bytes) const {
   TlsMaterial material;
-  if (!files.certificate.empty()) {
-    ASSIGN_OR_RETURN(const std::string chain_pem, ReadFile(files.certificate));
-    ASSIGN_OR_RETURN(const std::string key_pem, ReadFile(files.key));
-    ASSIGN_OR_RETURN(const auto chain, ParseCertificates(files.certificate, chain_pem));
-    ASSIGN_OR_RETURN(const Key key, ParseKey(files.key, key_pem));
+  if (!files_.certificate.empty()) {
+    ASSIGN_OR_RETURN(const auto chain, ParseCertificates(files_.certificate, bytes.certificate));
+    ASSIGN_OR_RETURN(const Key key, ParseKey(files_.key, bytes.key));
     if (X509_check_private_key(chain.front().get(), key.get()) != 1) {
       ERR_clear_error();
-      return Wrong(files.key, absl::StrCat("the key is not that of the first certificate in ",
-                                           files.certificate));
+      return Wrong(files_.key, absl::StrCat("the key is not that of the first certificate in ",
+                                            files_.certificate));
     }
     material.expires = Expiry(*chain.front());
-    if (material.expires < absl::Now()) {
-      return Wrong(files.certificate,
-                   absl::StrCat("the certificate expired at ", absl::FormatTime(material.expires)));
-    }
-    material.identity = absl::StrCat(chain_pem, "\n", key_pem);
+    material.identity = absl::StrCat(bytes.certificate, "\n", bytes.key);
   }
-  if (!files.ca.empty()) {
-    ASSIGN_OR_RETURN(material.ca, ReadFile(files.ca));
-    RETURN_IF_ERROR(ParseCertificates(files.ca, material.ca).status());
+  if (!files_.ca.empty()) {
+    RETURN_IF_ERROR(ParseCertificates(files_.ca, bytes.ca).status());
+    material.ca = bytes.ca;
   }
   return material;
 }

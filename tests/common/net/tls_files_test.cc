@@ -119,5 +119,21 @@ TEST_F(TlsFilesTest, WantsBothHalvesOfAnIdentity) {
   ExpectWrong({.key = files_.key}, files_.key, "without a certificate");
 }
 
+TEST_F(TlsFilesTest, AreParsedOnlyWhenTheirBytesChange) {
+  TlsFileReader reader(files_);
+  const std::string first = identity_.certificate + "\n" + identity_.key;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(reader.Read().value().identity, first);
+  EXPECT_EQ(reader.parses(), 1);
+  ReplaceFile(files_.key, "half a k");
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(reader.Read().ok());
+  EXPECT_EQ(reader.parses(), 2) << "files that are wrong are parsed once, too";
+  ReplaceFile(files_.key, identity_.key);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(reader.Read().value().identity, first);
+  EXPECT_EQ(reader.parses(), 3);
+  std::filesystem::remove(files_.key);
+  EXPECT_FALSE(reader.Read().ok());
+  EXPECT_EQ(reader.parses(), 3) << "there was nothing to parse";
+}
+
 }  // namespace
 }  // namespace recycling
