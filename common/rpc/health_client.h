@@ -1,5 +1,4 @@
-// Asks grpc.health.v1. The two messages have one field each and are encoded here, because the
-// distribution's gRPC serves them without shipping their generated code.
+// Asks a server's grpc.health.v1 service.
 #ifndef RECYCLING_COMMON_RPC_HEALTH_CLIENT_H_
 #define RECYCLING_COMMON_RPC_HEALTH_CLIENT_H_
 

@@ -1,7 +1,4 @@
-// The bytes of google.rpc.Status with a google.rpc.RetryInfo, which the distribution's gRPC ships
-// no generated code for.
-//   Status    { int32 code = 1; string message = 2; repeated Any details = 3; }
-//   RetryInfo { Duration retry_delay = 1; }
+// The bytes of a google.rpc.Status that holds a google.rpc.RetryInfo.
 #ifndef RECYCLING_COMMON_RPC_STATUS_DETAILS_H_
 #define RECYCLING_COMMON_RPC_STATUS_DETAILS_H_
 
@@ -16,7 +13,8 @@ namespace recycling {
 // `message` must be UTF-8.
 std::string EncodeStatusDetails(int code, const std::string& message, absl::Duration retry_delay);
 
-// The retry delay in `bytes`, at least 0; absent if there is none or the bytes cannot be read.
+// The retry delay in `bytes`, at least 0. Nothing if there is none, if the bytes are not such a
+// message, or if they are more than 64 KiB.
 std::optional<absl::Duration> DecodeRetryDelay(std::string_view bytes);
 
 }  // namespace recycling

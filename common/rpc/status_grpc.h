@@ -1,7 +1,7 @@
-// The one place where absl::Status meets grpc::Status. Codes have equal values on both sides;
-// messages are cut to 1 KiB, so that they fit into HTTP/2 trailers. A retry delay (retry_delay.h)
-// travels as google.rpc.RetryInfo within google.rpc.Status in `grpc-status-details-bin`; no other
-// details do.
+// Converts between absl::Status and grpc::Status; nothing else does. Codes have equal values on
+// both sides. Messages are cut to 1 KiB, so that they fit into HTTP/2 trailers. A retry delay
+// (retry_delay.h) travels as google.rpc.RetryInfo within google.rpc.Status, in
+// `grpc-status-details-bin`; other details do not travel.
 #ifndef RECYCLING_COMMON_RPC_STATUS_GRPC_H_
 #define RECYCLING_COMMON_RPC_STATUS_GRPC_H_
 
@@ -13,7 +13,7 @@ namespace recycling {
 
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
-// A code outside the canonical range becomes Unknown. Details that cannot be read are left out.
+// A code outside the canonical range becomes Unknown. Details that cannot be parsed are left out.
 absl::Status FromGrpcStatus(const grpc::Status& status);
 
 }  // namespace recycling

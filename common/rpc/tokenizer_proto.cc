@@ -1,19 +1,17 @@
 #include "common/rpc/tokenizer_proto.h"
 
 #include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/wire_format_lite.h>
 
 #include <cstdint>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/rpc/wire_fields.h"
 #include "common/tokenizer/tokenizer_check.h"
 
 namespace recycling {
 namespace {
-
-using google::protobuf::internal::WireFormatLite;
 
 absl::Status NotTokenizerData() {
   return absl::InvalidArgumentError("tokenizer: the chunks are not a TokenizerData message");
@@ -24,17 +22,13 @@ absl::Status TooLarge() {
       absl::StrCat("tokenizer: got more than ", kMaxTokenizerBytes, " bytes"));
 }
 
-// Counts fields before anything is allocated for them. Groups could hide more; there are none in
-// this message.
+// Counts the fields before the message is built, which allocates memory for each of them.
 absl::Status CheckFields(const std::string& bytes) {
   google::protobuf::io::CodedInputStream input(reinterpret_cast<const std::uint8_t*>(bytes.data()),
                                                static_cast<int>(bytes.size()));
   std::size_t fields = 0;
   while (const std::uint32_t tag = input.ReadTag()) {
-    if (WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_START_GROUP ||
-        !WireFormatLite::SkipField(&input, tag)) {
-      return NotTokenizerData();
-    }
+    if (!SkipField(&input, tag)) return NotTokenizerData();
     if (++fields > kMaxTokenizerFields) {
       return absl::InvalidArgumentError(
           absl::StrCat("tokenizer: got more than ", kMaxTokenizerFields, " fields"));
@@ -71,7 +65,7 @@ absl::StatusOr<TokenizerData> TokenizerDataFromProto(const verifier::v1::Tokeniz
   data.tokens.assign(proto.tokens().begin(), proto.tokens().end());
   data.scores.assign(proto.scores().begin(), proto.scores().end());
   for (const std::uint32_t type : proto.token_types()) {
-    // What does not fit the enum's type becomes 0, which is no type, and is refused below.
+    // A number above 6 becomes 0, which is no type: CheckTokenizerData refuses it below.
     data.token_types.push_back(static_cast<TokenType>(type <= 6 ? type : 0));
   }
   data.merges.assign(proto.merges().begin(), proto.merges().end());

@@ -17,25 +17,25 @@ namespace recycling {
 inline constexpr std::size_t kTokenizerChunkBytes = std::size_t{1} << 20;
 // All chunks together.
 inline constexpr std::size_t kMaxTokenizerBytes = std::size_t{64} << 20;
-// Fields of the serialized message, which is to say tokens and merges. An empty one takes two bytes
-// on the wire and dozens in memory, so the bytes alone do not bound the memory.
+// Fields of the serialized message: nearly all are tokens and merges. An empty token takes two
+// bytes on the wire and dozens in memory, so a bound on bytes alone would not bound the memory.
 inline constexpr std::size_t kMaxTokenizerFields = std::size_t{1} << 22;
 
 void TokenizerDataToProto(const TokenizerData& data, verifier::v1::TokenizerData* proto);
 
-// InvalidArgument if the parts do not fit together (CheckTokenizerData). Merges and names are
-// Tokenizer::Create's to check.
+// InvalidArgument if the parts do not fit together (CheckTokenizerData). Tokenizer::Create checks
+// merges and names.
 absl::StatusOr<TokenizerData> TokenizerDataFromProto(const verifier::v1::TokenizerData& proto);
 
 // The serialized message in chunks of kTokenizerChunkBytes; the last may be shorter, none is empty.
-// InvalidArgument if it is over the bounds above.
+// InvalidArgument if the message exceeds the bounds above.
 absl::StatusOr<std::vector<std::string>> SplitTokenizerData(const TokenizerData& data);
 
-// Puts chunks together again: Append* Finish. Not thread-safe.
+// Joins chunks into the message: Append* Finish. Threads: one.
 class TokenizerDataJoiner {
  public:
-  // InvalidArgument if a chunk is over kTokenizerChunkBytes or all are over kMaxTokenizerBytes; the
-  // joiner then keeps what it had.
+  // InvalidArgument if the chunk exceeds kTokenizerChunkBytes, or all together kMaxTokenizerBytes;
+  // the chunk is not added then.
   absl::Status Append(std::string_view chunk);
 
   // Leaves the joiner empty. InvalidArgument if the chunks are no TokenizerData message, or as

@@ -1,24 +1,22 @@
 #include "gateway/grpc/request_id.h"
 
 #include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/wire_format_lite.h>
 
 #include <cstdint>
 
 #include "common/base/trace_context.h"
+#include "common/rpc/wire_fields.h"
 #include "recycling/gateway/v1/gateway.pb.h"
 
 namespace recycling::gateway {
 
 std::string RequestIdOf(google::protobuf::io::ZeroCopyInputStream* request) {
-  using google::protobuf::internal::WireFormatLite;
-  constexpr std::uint32_t kWanted = WireFormatLite::MakeTag(
-      v1::GenerateRequest::kRequestIdFieldNumber, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+  constexpr std::uint32_t kWanted = LengthDelimitedTag(v1::GenerateRequest::kRequestIdFieldNumber);
   google::protobuf::io::CodedInputStream input(request);
   std::string id;
   while (const std::uint32_t tag = input.ReadTag()) {
     if (tag != kWanted) {
-      if (!WireFormatLite::SkipField(&input, tag)) return "";
+      if (!SkipField(&input, tag)) return "";
       continue;
     }
     std::uint32_t size = 0;

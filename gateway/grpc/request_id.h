@@ -7,8 +7,9 @@
 
 namespace recycling::gateway {
 
-// The request_id of a GenerateRequest that is not to be understood otherwise: its other fields are
-// skipped, not copied. Empty if it has none, or one that is too long, or is not a message.
+// The request_id of a serialized GenerateRequest, for the log line of a request that is refused
+// before it is parsed. The other fields are skipped, not copied. Empty if there is no request_id,
+// if it is too long, or if the bytes are not a message.
 std::string RequestIdOf(google::protobuf::io::ZeroCopyInputStream* request);
 
 }  // namespace recycling::gateway
