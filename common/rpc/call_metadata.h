@@ -1,5 +1,5 @@
-// The origin of a call, in gRPC metadata: `traceparent` and `tracestate` of W3C Trace Context, and
-// the request's name as `recycling-request-id-bin` (any bytes).
+// The origin of a call in its gRPC metadata: `traceparent` and `tracestate` of W3C Trace Context,
+// and the request's id as `recycling-request-id-bin` (any bytes).
 #ifndef RECYCLING_COMMON_RPC_CALL_METADATA_H_
 #define RECYCLING_COMMON_RPC_CALL_METADATA_H_
 
@@ -13,11 +13,12 @@ namespace recycling {
 
 using CallMetadata = std::multimap<grpc::string_ref, grpc::string_ref>;
 
-// Before the call starts.
+// Adds `origin` to the metadata of a call that has not started.
 void AddOrigin(const CallOrigin& origin, grpc::ClientContext* context);
 
-// Of `context->client_metadata()`: a span of our own, in the caller's trace, or in a new one where
-// the caller sent none, a bad one or several. A request's name that is too long is cut.
+// The origin of a call, from its `context->client_metadata()`. Its span is a new one in the
+// caller's trace, or in a new trace if the caller sent no trace, an invalid one or several. A
+// request id that is too long is cut.
 CallOrigin OriginOf(const CallMetadata& metadata);
 
 }  // namespace recycling

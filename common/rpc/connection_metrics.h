@@ -1,4 +1,4 @@
-// What a service's connections say to who watches it.
+// Metrics of a service's connections.
 #ifndef RECYCLING_COMMON_RPC_CONNECTION_METRICS_H_
 #define RECYCLING_COMMON_RPC_CONNECTION_METRICS_H_
 
@@ -12,12 +12,12 @@
 
 namespace recycling {
 
-// Of all `servers` of a process together: recycling_connections_refused_total, and when the first
-// of their certificates ends. They must outlive the source.
+// For all `servers` of a process together: recycling_connections_refused_total, and when the first
+// of their certificates ends. The servers must outlive the source.
 MetricSource ConnectionMetrics(std::vector<const RpcServer*> servers);
 
-// recycling_tls_certificate_expiry_seconds of the certificate that this process shows as a "server"
-// or "client"; no sample where it has none. Threads: any.
+// Adds recycling_tls_certificate_expiry_seconds for the certificate that this process shows in the
+// role "server" or "client"; nothing if it has none. Threads: any.
 void AddCertificateMetrics(std::string_view role, std::optional<absl::Time> expires,
                            MetricSet* metrics);
 

@@ -11,30 +11,30 @@
 
 namespace recycling {
 
-// A stream that waits for its client from time to time.
+// A stream that waits for messages of its client.
 class IdleStream {
  public:
   virtual ~IdleStream() = default;
 
-  // Ends the stream with `why` if it has been its client's turn from `since` (Clock::Monotonic())
-  // or earlier, without a message. Called on any thread, under no lock, perhaps after the stream
+  // Ends the stream with `why` if it has waited for a message of its client since the time `since`
+  // (Clock::Monotonic()) or longer. Called on any thread, without a lock, perhaps after the stream
   // has ended. Must not block.
   virtual void EndIfIdle(absl::Duration since, const absl::Status& why) = 0;
 };
 
-// The open streams of a service; ends those whose clients are silent for too long while it is their
-// turn. Threads: any.
+// The open streams of a service. Ends those that have waited too long for their client. Threads:
+// any.
 class IdleStreams {
  public:
-  // `timeout` of zero: streams may wait for ever. `clock` must outlive this.
+  // A `timeout` of zero lets streams wait without end. `clock` must outlive this.
   IdleStreams(absl::Duration timeout, const Clock& clock) : timeout_(timeout), clock_(clock) {}
 
-  // Keeps nothing alive.
+  // Does not keep the stream alive.
   void Add(const std::shared_ptr<IdleStream>& stream);
   void Remove(const IdleStream* stream);
 
-  // Ends with DeadlineExceeded what has been idle for longer than the timeout. To be called every
-  // now and then.
+  // Ends the streams that have waited for longer than the timeout with DeadlineExceeded. Call it at
+  // regular times.
   void Sweep();
 
   absl::Duration Now() const { return clock_.Monotonic(); }

@@ -14,17 +14,17 @@
 namespace recycling {
 
 // As grpc::CreateCustomChannel; every call carries `authorization: Bearer KEY`, unless `key` is
-// empty. The key goes with plaintext, too: the caller sees to it that it may.
+// empty. The key is sent over plaintext channels too: the caller must know that this is allowed.
 std::shared_ptr<grpc::Channel> CreateKeyedChannel(
     const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
     const grpc::ChannelArguments& arguments, const std::string& key);
 
-// What makes a channel's calls carry `key`; nothing if it is empty.
+// The interceptors that add `key` to a channel's calls; none if it is empty.
 std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> KeyInterceptors(
     const std::string& key);
 
-// The key in the file at `path`: its one line. InvalidArgument naming `what` and the path, and
-// never the key, if the file cannot be read or holds none.
+// The key in the file at `path`, which is the file's only line. If the file cannot be read or holds
+// no key, InvalidArgument naming `what` and the path, but not the content.
 absl::StatusOr<std::string> ReadKeyFile(const std::string& what, const std::string& path);
 
 // OK if metadata can carry `key`: 1 to 512 bytes of printable ASCII without spaces.

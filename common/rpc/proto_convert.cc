@@ -9,7 +9,7 @@
 namespace recycling {
 namespace {
 
-// One that is not known here is not said.
+// A source that is not known here becomes kUnspecified.
 DraftSource SourceFromProto(int source) {
   switch (source) {
     case common::v1::DRAFT_SOURCE_MATRIX:

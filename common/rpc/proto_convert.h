@@ -1,7 +1,7 @@
-// Between the messages of recycling.common.v1 and the domain's nouns. FromProto trusts nothing:
-// what it returns has the shape the domain type promises, or it returns InvalidArgument saying
-// what, got, expected. Ranges that need the model (vocabulary, limits) are checked by the domain's
-// Validate functions.
+// Converts between the messages of recycling.common.v1 and the types of common/decoding. A
+// FromProto function trusts nothing: its result has the shape that the type's contract promises, or
+// it returns InvalidArgument saying what, got, expected. The Validate functions of the types check
+// ranges that depend on the model (vocabulary, limits).
 #ifndef RECYCLING_COMMON_RPC_PROTO_CONVERT_H_
 #define RECYCLING_COMMON_RPC_PROTO_CONVERT_H_
 
@@ -14,12 +14,12 @@
 
 namespace recycling {
 
-// Fills every default. Does not check ranges; see ValidateSamplingOptions.
+// Fills in every default. Does not check ranges; see ValidateSamplingOptions.
 SamplingOptions SamplingOptionsFromProto(const common::v1::SamplingOptions& proto);
 void SamplingOptionsToProto(const SamplingOptions& options, common::v1::SamplingOptions* proto);
 
 // Joins the root and the arrays. InvalidArgument if array lengths differ or a parent does not fit
-// an int32; everything else is ValidateTree's.
+// an int32. ValidateTree checks everything else.
 absl::StatusOr<DraftTree> DraftTreeFromProto(const common::v1::DraftTree& proto);
 void DraftTreeToProto(const DraftTree& tree, common::v1::DraftTree* proto);
 
@@ -39,7 +39,7 @@ void TokenLogprobToProto(const TokenLogprob& logprob, common::v1::TokenLogprob* 
 // The longest duration that a peer is believed to have measured.
 inline constexpr absl::Duration kLongestTold = absl::Hours(24);
 
-// Microseconds as a peer tells them; more than kLongestTold counts as that. So one answer cannot
+// The duration for a peer's number of microseconds, at most kLongestTold. So one answer cannot
 // distort, or overflow, the sums that it enters.
 absl::Duration MicrosFromProto(std::uint64_t micros);
 

@@ -6,7 +6,8 @@
 
 namespace recycling {
 
-// `Reactor` is one of gRPC's server reactors. Made with new; deletes itself when gRPC is done.
+// `Reactor` is one of gRPC's server reactors. Create it with new; it deletes itself when gRPC is
+// done with the call.
 template <typename Reactor>
 class RefusedCall final : public Reactor {
  public:

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/status_macros.h"
+#include "common/rpc/call_interceptor.h"
 #include "common/rpc/keyed_channel.h"
 
 namespace recycling {
@@ -26,7 +27,7 @@ namespace {
 constexpr int kMaxHealthBytes = 4096;
 constexpr int kMaxHealthConnections = 64;
 constexpr int kMaxMetadataBytes = 16 << 10;
-// Half of what clients are asked to keep to, since networks bunch pings.
+// Half of the interval that clients are told, since pings may arrive closer than they were sent.
 constexpr int kMinPingIntervalMs = 5'000;
 
 absl::Status WriteAtomically(const std::string& path, const std::vector<std::string>& lines) {
@@ -78,53 +79,15 @@ void SetLimits(const RpcServerOptions& options, grpc::ServerBuilder* builder) {
   builder->SetResourceQuota(quota);
 }
 
-struct Listening {
-  std::unique_ptr<grpc::Server> server;
-  std::unique_ptr<Listener> listener;
-};
-
-// Starts a server on options.listen alone.
-absl::StatusOr<Listening> Listen(const RpcServerOptions& options,
-                                 const std::vector<grpc::Service*>& services) {
-  const bool plaintext = options.credentials == nullptr;
-  Listening listening;
-  ASSIGN_OR_RETURN(listening.listener,
-                   Listener::Bind({.addresses = options.listen,
-                                   .loopback_only = plaintext && !options.allow_plaintext,
-                                   .max_connections = options.limits.max_connections,
-                                   .user_timeout = options.limits.keepalive_timeout}));
-  grpc::ServerBuilder builder;
-  SetLimits(options, &builder);
-  using Builder = grpc::ServerBuilder::experimental_type;
-  std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
-  if (!options.listen.empty()) {
-    acceptor = builder.experimental().AddExternalConnectionAcceptor(
-        Builder::ExternalConnectionType::FROM_FD,
-        plaintext ? grpc::InsecureServerCredentials() : options.credentials);
-  }
-  for (grpc::Service* service : services) builder.RegisterService(service);
-  listening.server = builder.BuildAndStart();
-  if (listening.server == nullptr) {
-    return absl::InternalError("the gRPC server did not start");
-  }
-  if (acceptor != nullptr) {
-    listening.listener->Start([acceptor](int listener, int connection) {
-      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
-      parameters.listener_fd = listener;
-      parameters.fd = connection;
-      acceptor->HandleNewConnection(&parameters);
-    });
-  }
-  return listening;
-}
-
-// What the options say about the health port.
+// The options of the health port.
 RpcServerOptions HealthOptions(const RpcServerOptions& options) {
   RpcServerOptions health;
   health.listen = options.health_listen;
   health.allow_plaintext = true;
   health.max_message_bytes = kMaxHealthBytes;
   health.limits = options.limits;
+  health.calls = options.calls;
+  health.clock = options.clock;
   health.limits.max_connections = kMaxHealthConnections;
   return health;
 }
@@ -139,6 +102,44 @@ sigset_t StopSignals() {
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<RpcServer::Part>> RpcServer::Listen(
+    const RpcServerOptions& options, const std::vector<grpc::Service*>& services) {
+  const bool plaintext = options.credentials == nullptr;
+  auto part = std::make_unique<Part>();
+  ASSIGN_OR_RETURN(part->listener,
+                   Listener::Bind({.addresses = options.listen,
+                                   .loopback_only = plaintext && !options.allow_plaintext,
+                                   .max_connections = options.limits.max_connections,
+                                   .user_timeout = options.limits.keepalive_timeout}));
+  part->calls = std::make_unique<OpenCalls>(options.calls, *options.clock, [part = part.get()] {
+    if (part->ends_calls != nullptr) part->ends_calls->Nudge();
+  });
+  part->ends_calls =
+      std::make_unique<Ticker>([calls = part->calls.get()] { return calls->EndDue(); });
+  grpc::ServerBuilder builder;
+  SetLimits(options, &builder);
+  builder.experimental().SetInterceptorCreators(CallInterceptors(*part->calls));
+  using Builder = grpc::ServerBuilder::experimental_type;
+  std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
+  if (!options.listen.empty()) {
+    acceptor = builder.experimental().AddExternalConnectionAcceptor(
+        Builder::ExternalConnectionType::FROM_FD,
+        plaintext ? grpc::InsecureServerCredentials() : options.credentials);
+  }
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  part->server = builder.BuildAndStart();
+  if (part->server == nullptr) return absl::InternalError("the gRPC server did not start");
+  if (acceptor != nullptr) {
+    part->listener->Start([acceptor](int listener, int connection) {
+      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+      parameters.listener_fd = listener;
+      parameters.fd = connection;
+      acceptor->HandleNewConnection(&parameters);
+    });
+  }
+  return part;
+}
+
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     const RpcServerOptions& options, const std::vector<grpc::Service*>& services,
     std::vector<std::string> health_names) {
@@ -147,15 +148,12 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   server->certificate_expiry_ = options.certificate_expiry;
   server->health_names_ = std::move(health_names);
   InitOnce();
-  ASSIGN_OR_RETURN(Listening main, Listen(options, services));
-  server->listener_ = std::move(main.listener);
-  server->server_ = std::move(main.server);
-  server->addresses_ = server->listener_->addresses();
+  ASSIGN_OR_RETURN(server->main_, Listen(options, services));
   if (!options.health_listen.empty()) {
-    ASSIGN_OR_RETURN(Listening health, Listen(HealthOptions(options), /*services=*/{}));
-    server->health_listener_ = std::move(health.listener);
-    server->health_server_ = std::move(health.server);
-    for (const std::string& address : server->health_listener_->addresses()) {
+    ASSIGN_OR_RETURN(server->health_, Listen(HealthOptions(options), /*services=*/{}));
+  }
+  for (const Part* part : server->Parts()) {
+    for (const std::string& address : part->listener->addresses()) {
       server->addresses_.push_back(address);
     }
   }
@@ -168,12 +166,34 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
 
 RpcServer::~RpcServer() { Shutdown(absl::ZeroDuration()); }
 
+std::vector<RpcServer::Part*> RpcServer::Parts() const {
+  std::vector<Part*> parts;
+  for (Part* part : {main_.get(), health_.get()}) {
+    if (part != nullptr) parts.push_back(part);
+  }
+  return parts;
+}
+
 std::uint64_t RpcServer::refused_connections() const {
   std::int64_t refused = 0;
-  for (const Listener* listener : {listener_.get(), health_listener_.get()}) {
-    if (listener != nullptr) refused += listener->refused();
-  }
+  for (const Part* part : Parts()) refused += part->listener->refused();
   return static_cast<std::uint64_t>(refused);
+}
+
+CallCounts RpcServer::call_counts() const {
+  CallCounts sum;
+  for (const Part* part : Parts()) {
+    const CallCounts counts = part->calls->Counts();
+    sum.calls += counts.calls;
+    sum.public_streams += counts.public_streams;
+    sum.unread += counts.unread;
+    sum.ended += counts.ended;
+  }
+  return sum;
+}
+
+void RpcServer::EndDueCalls() {
+  for (const Part* part : Parts()) part->calls->EndDue();
 }
 
 std::optional<absl::Time> RpcServer::certificate_expires() const {
@@ -181,9 +201,8 @@ std::optional<absl::Time> RpcServer::certificate_expires() const {
 }
 
 void RpcServer::SetServing(bool serving) {
-  for (grpc::Server* server : {server_.get(), health_server_.get()}) {
-    if (server == nullptr) continue;
-    grpc::HealthCheckServiceInterface* health = server->GetHealthCheckService();
+  for (const Part* part : Parts()) {
+    grpc::HealthCheckServiceInterface* health = part->server->GetHealthCheckService();
     for (const std::string& name : health_names_) health->SetServingStatus(name, serving);
   }
 }
@@ -191,24 +210,22 @@ void RpcServer::SetServing(bool serving) {
 std::shared_ptr<grpc::Channel> RpcServer::InProcessChannel(const std::string& key) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(max_message_bytes_);
-  return server_->experimental().InProcessChannelWithInterceptors(arguments, KeyInterceptors(key));
+  return main_->server->experimental().InProcessChannelWithInterceptors(arguments,
+                                                                        KeyInterceptors(key));
 }
 
 void RpcServer::Shutdown(absl::Duration grace) {
-  if (server_ == nullptr) return;
   MutexLock lock(shutdown_mutex_);
   if (shut_down_) return;
   shut_down_ = true;
-  for (grpc::Server* server : {server_.get(), health_server_.get()}) {
-    if (server != nullptr) server->GetHealthCheckService()->Shutdown();
+  for (const Part* part : Parts()) part->server->GetHealthCheckService()->Shutdown();
+  for (Part* part : Parts()) {
+    part->listener->Stop();
+    part->server->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+    part->server->Wait();
+    part->ends_calls.reset();
+    grace = absl::ZeroDuration();  // the health port's watchers are cancelled
   }
-  listener_->Stop();
-  server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
-  server_->Wait();
-  if (health_server_ == nullptr) return;
-  health_listener_->Stop();
-  health_server_->Shutdown(absl::ToChronoTime(absl::Now()));  // watchers are cancelled
-  health_server_->Wait();
 }
 
 void BlockStopSignals() {

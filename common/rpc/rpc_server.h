@@ -1,4 +1,4 @@
-// The shell every service runs in: listening, limits, health, reflection, graceful stop.
+// The server that every service runs in: listening, limits, health, reflection, graceful stop.
 #ifndef RECYCLING_COMMON_RPC_RPC_SERVER_H_
 #define RECYCLING_COMMON_RPC_RPC_SERVER_H_
 
@@ -14,58 +14,64 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/base/clock.h"
 #include "common/base/mutex.h"
+#include "common/base/ticker.h"
 #include "common/net/certificate_expiry.h"
 #include "common/net/listener.h"
+#include "common/rpc/open_calls.h"
 
 namespace recycling {
 
-// What a server takes from its connections. Durations are above zero; infinite ones bound nothing.
+// The limits of a server's connections. Durations are above zero; an infinite one is no limit.
 struct ConnectionLimits {
-  // Open at a time, at least 1; one more is closed as soon as it is accepted.
+  // How many may be open, at least 1; one more is closed as soon as it is accepted.
   int max_connections = 1024;
-  // Calls at a time on one connection, at least 1; the client holds back more.
+  // How many calls may run on one connection, at least 1; the client holds back further ones.
   int max_streams = 1024;
-  // From accepting a connection to its TLS and HTTP/2 handshakes being done.
+  // The TLS and HTTP/2 handshakes must be done within this time after a connection is accepted.
   absl::Duration handshake_timeout = absl::Seconds(10);
-  // A connection without a call for so long is closed; clients open another when they need it.
+  // A connection without a call for this time is closed; clients open another when they need it.
   absl::Duration max_idle = absl::Minutes(10);
-  // A connection this old is drained: its calls get `age_grace` to end, new ones open another
-  // connection.
+  // A connection of this age is drained: its calls get `age_grace` to end, and new calls go over
+  // another connection.
   absl::Duration max_age = absl::InfiniteDuration();
   absl::Duration age_grace = absl::Minutes(10);
-  // A connection silent for `keepalive_time` is asked for a sign of life and closed without one
-  // within `keepalive_timeout`, so that a vanished client frees what it holds.
+  // When a client has been silent for `keepalive_time`, the server pings it; without an answer
+  // within `keepalive_timeout` the connection is closed, and what it held is freed.
   absl::Duration keepalive_time = absl::Seconds(10);
   absl::Duration keepalive_timeout = absl::Seconds(10);
-  // Of gRPC's buffers, bytes. Near it, connections are refused and idle ones closed; at it, calls
-  // are ended.
+  // Bytes of gRPC's buffers. Near this bound gRPC refuses new connections and closes idle ones; at
+  // the bound it ends calls.
   std::int64_t max_memory = std::int64_t{512} << 20;
 };
 
 struct RpcServerOptions {
   // Addresses to listen on: "host:port" (port 0 picks a free one; an empty host, 0.0.0.0 and [::]
   // are every interface) or "unix:/path" (a socket file that nobody listens on is replaced; only
-  // owner and group may connect, as the umask allows; the file goes with the server). May be empty:
-  // then the server is reached through InProcessChannel only.
+  // owner and group may connect, as the umask allows; the server removes the file in the end). If
+  // empty, the server is reached only through InProcessChannel.
   std::vector<std::string> listen;
-  // Of `listen`; null: plaintext, which only loopback addresses and unix sockets may be, unless
-  // `allow_plaintext`.
+  // For `listen`. Null: plaintext; then all addresses must be loopback addresses or unix sockets,
+  // unless `allow_plaintext`.
   std::shared_ptr<grpc::ServerCredentials> credentials;
-  std::shared_ptr<const CertificateExpiry> certificate_expiry;  // of `credentials`; null: not known
+  std::shared_ptr<const CertificateExpiry> certificate_expiry;  // of `credentials`; may be null
   bool allow_plaintext = false;
   // More addresses, as in `listen`, that answer health checks (and reflection) alone, always in
   // plaintext and on any address: for orchestrators, whose probes carry no client certificate.
   std::vector<std::string> health_listen;
-  // Largest message taken, bytes.
+  // Largest message that is accepted, bytes.
   int max_message_bytes = 16 << 20;
-  // Threads that wait in calls, at least 2; a call beyond them is ResourceExhausted. Methods that
-  // react take none. Reflection takes one a stream, and is what the default is for: a service with
-  // methods that are served synchronously adds what they may hold at once.
+  // Threads for calls that hold one while they run, at least 2; a call beyond them is
+  // ResourceExhausted. Methods of gRPC's callback API hold none. A stream of reflection holds one,
+  // which is what the default is for: a service with synchronous methods adds the threads that they
+  // may hold at once.
   int max_threads = 64;
   ConnectionLimits limits;
-  // Written atomically once listening, one bound address a line, those of `listen` first; empty:
-  // not written.
+  CallLimits calls;                   // each of `listen` and `health_listen` has these
+  const Clock* clock = &RealClock();  // of the timeouts in `calls`; must outlive the server
+  // This file is written, in one step, when the server listens: one bound address a line, those of
+  // `listen` first. Empty: no file.
   std::string port_file;
 };
 
@@ -87,38 +93,56 @@ class RpcServer {
   RpcServer(const RpcServer&) = delete;
   RpcServer& operator=(const RpcServer&) = delete;
 
-  // Addresses bound, in the order of options.listen and then options.health_listen, with the real
-  // port.
+  // The bound addresses, in the order of options.listen and then options.health_listen, with their
+  // real ports.
   const std::vector<std::string>& addresses() const { return addresses_; }
 
-  // Connections that were closed at once, as by Listener; those of the health port included.
+  // How many connections Listener closed at once, those of the health port included.
   std::uint64_t refused_connections() const;
 
-  // Of the certificate in use; nothing without one, or where it is not known.
+  // Calls over the network, those of the health port included.
+  CallCounts call_counts() const;
+
+  // Ends the streams whose time is over now. The server does so by itself, too.
+  void EndDueCalls();
+
+  // When the certificate in use ends; nothing without one.
   std::optional<absl::Time> certificate_expires() const;
 
-  // Health of every name given to Start.
+  // Sets the health of every name that was given to Start.
   void SetServing(bool serving);
 
-  // Every call carries `authorization: Bearer KEY`, unless `key` is empty.
+  // A channel within the process. Its calls carry `authorization: Bearer KEY`, unless `key` is
+  // empty.
   std::shared_ptr<grpc::Channel> InProcessChannel(const std::string& key = "");
 
-  // Health goes to NOT_SERVING, new calls are refused, running ones get `grace` to end and are
-  // cancelled then. Returns when the last one is gone. Idempotent.
+  // Sets health to NOT_SERVING and refuses new calls. Running calls get `grace` to end and are
+  // cancelled then. Returns when the last call is over. Idempotent.
   void Shutdown(absl::Duration grace);
 
  private:
+  // A gRPC server with what it stands on. Members are destroyed from the last to the first.
+  struct Part {
+    std::unique_ptr<OpenCalls> calls;
+    std::unique_ptr<Listener> listener;
+    std::unique_ptr<grpc::Server> server;
+    std::unique_ptr<Ticker> ends_calls;  // null once the server is shut down
+  };
+
   RpcServer() = default;
+
+  // Starts a server on options.listen alone.
+  static absl::StatusOr<std::unique_ptr<Part>> Listen(const RpcServerOptions& options,
+                                                      const std::vector<grpc::Service*>& services);
+  std::vector<Part*> Parts() const;
 
   // Constant after Start.
   std::vector<std::string> addresses_;
   std::vector<std::string> health_names_;
   int max_message_bytes_ = 0;
   std::shared_ptr<const CertificateExpiry> certificate_expiry_;
-  std::unique_ptr<Listener> listener_;
-  std::unique_ptr<grpc::Server> server_;
-  std::unique_ptr<Listener> health_listener_;
-  std::unique_ptr<grpc::Server> health_server_;  // null without options.health_listen
+  std::unique_ptr<Part> main_;    // null until Start has succeeded so far
+  std::unique_ptr<Part> health_;  // null without options.health_listen
 
   Mutex shutdown_mutex_;
   bool shut_down_ ABSL_GUARDED_BY(shutdown_mutex_) = false;

@@ -1,23 +1,18 @@
 // What a server bears from its connections: hostile ones speak TCP or HTTP/2 by hand.
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdint>
-#include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <map>
 #include <memory>
 
 #include "common/net/tls_credentials.h"
 #include "common/rpc/health_client.h"
 #include "common/rpc/rpc_server.h"
+#include "tests/common/rpc/raw_client.h"
 #include "tests/doubles/certificates.h"
 #include "tests/doubles/process.h"
 
@@ -30,91 +25,6 @@ using ::testing::Pair;
 constexpr absl::Duration kLong = absl::Seconds(30);
 constexpr int kMaxConcurrentStreams = 3;  // ids of SETTINGS
 constexpr int kMaxHeaderListSize = 6;
-constexpr int kPing = 6;  // types of frames
-constexpr int kGoAway = 7;
-constexpr char kAck = 1;  // a flag of a frame
-
-// What an HTTP/2 client says first: the preface and empty settings.
-const std::string kHello("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
-
-class RawClient {
- public:
-  explicit RawClient(const std::string& address) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in name = {};
-    name.sin_family = AF_INET;
-    name.sin_port = htons(
-        static_cast<std::uint16_t>(std::atoi(address.substr(address.rfind(':') + 1).c_str())));
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const timeval patience = {.tv_sec = 60, .tv_usec = 0};
-    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    EXPECT_EQ(connect(fd_, reinterpret_cast<const sockaddr*>(&name), sizeof(name)), 0);
-  }
-  ~RawClient() { close(fd_); }
-  RawClient(const RawClient&) = delete;
-  RawClient& operator=(const RawClient&) = delete;
-
-  void Send(const std::string& bytes) {
-    EXPECT_EQ(send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(bytes.size()));
-  }
-
-  // Waits until the server has closed the connection; what it said before is lost.
-  void WaitForEnd() {
-    char bytes[4096];
-    ssize_t count = 1;
-    while (count > 0) count = recv(fd_, bytes, sizeof(bytes), 0);
-    EXPECT_TRUE(count == 0 || errno == ECONNRESET) << "still open after a minute";
-  }
-
-  // Reads frames until one of `type` comes.
-  void WaitForFrame(int type) {
-    std::string head(9, '\0');
-    do {
-      head = Read(9);
-      Read(Number(head.substr(0, 3)));
-    } while (head[3] != type && !testing::Test::HasFailure());
-    EXPECT_EQ(head[3], type);
-  }
-
-  // Answers the next ping, whatever comes before it.
-  void AnswerPing() {
-    std::string head;
-    std::string body;
-    do {
-      head = Read(9);
-      body = Read(Number(head.substr(0, 3)));
-    } while (head[3] != kPing && !testing::Test::HasFailure());
-    head[4] = kAck;
-    Send(head + body);
-  }
-
-  // The settings in the first frame of the server.
-  std::map<int, std::uint32_t> ReadSettings() {
-    const std::string head = Read(9);
-    const std::string body = Read(Number(head.substr(0, 3)));
-    std::map<int, std::uint32_t> settings;
-    for (std::size_t i = 0; i + 6 <= body.size(); i += 6) {
-      settings[static_cast<int>(Number(body.substr(i, 2)))] = Number(body.substr(i + 2, 4));
-    }
-    return settings;
-  }
-
- private:
-  std::string Read(std::size_t count) {
-    std::string bytes(count, '\0');
-    EXPECT_EQ(recv(fd_, bytes.data(), count, MSG_WAITALL), static_cast<ssize_t>(count));
-    return bytes;
-  }
-
-  static std::uint32_t Number(const std::string& bytes) {
-    std::uint32_t number = 0;
-    for (const char byte : bytes) number = number << 8 | static_cast<std::uint8_t>(byte);
-    return number;
-  }
-
-  const int fd_;
-};
-
 // Closes nothing.
 ConnectionLimits Patient() {
   return {.handshake_timeout = absl::InfiniteDuration(),

@@ -1,0 +1,22 @@
+// Tells OpenCalls of every call of a gRPC server, whatever the service and the method.
+#ifndef RECYCLING_COMMON_RPC_CALL_INTERCEPTOR_H_
+#define RECYCLING_COMMON_RPC_CALL_INTERCEPTOR_H_
+
+#include <grpcpp/support/server_interceptor.h>
+
+#include <memory>
+#include <vector>
+
+#include "common/rpc/open_calls.h"
+
+namespace recycling {
+
+// For ServerBuilder. A call that `calls` refuses or ends is cancelled with that status, and none of
+// its later answers is sent. Calls of this process to itself are not bounded: they are left out.
+// `calls` must outlive the server.
+std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
+CallInterceptors(OpenCalls& calls);
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_RPC_CALL_INTERCEPTOR_H_
