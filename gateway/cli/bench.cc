@@ -200,7 +200,8 @@ int RunConcurrentlyAndReport(const PromptFile& file, const gateway::v1::Generate
   if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
   const auto stub = gateway::v1::GatewayService::NewStub(*channel);
   const auto summary = RunConcurrently(*stub, request, file.prompts, options);
-  if (!summary.ok()) return Fail(kProgram, absl::StrCat("gateway ", address), summary.status());
+  if (!summary.ok())
+    return Fail(kProgram, absl::StrCat("gateway ", address), Explain(summary.status(), address));
   const std::string report =
       json ? ConcurrentSummaryJson(*summary)
            : Conditions(file, request, options.rounds) + ConcurrentTable(*summary);
@@ -214,7 +215,7 @@ int RunAndReport(const PromptFile& file, const gateway::v1::GenerateRequest& req
   const auto stub = gateway::v1::GatewayService::NewStub(*channel);
   Bench bench(*stub, request, file.prompts);
   if (const absl::Status status = bench.RunAll(repeats); !status.ok()) {
-    return Fail(kProgram, absl::StrCat("gateway ", address), status);
+    return Fail(kProgram, absl::StrCat("gateway ", address), Explain(status, address));
   }
   const BenchSummary& summary = bench.summary();
   const std::string report = absl::GetFlag(FLAGS_json)

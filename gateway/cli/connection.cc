@@ -3,6 +3,7 @@
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "common/base/status_macros.h"
+#include "common/net/server_probe.h"
 #include "common/net/target.h"
 #include "common/net/tls_credentials.h"
 #include "gateway/cli/flags.h"
@@ -47,6 +48,10 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& flag,
     arguments.SetString(GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, name);
   }
   return grpc::CreateCustomChannel(address, credentials, arguments);
+}
+
+absl::Status Explain(const absl::Status& status, const std::string& address) {
+  return ExplainUnavailable(status, address, !absl::GetFlag(FLAGS_tls_ca).empty(), "--tls_ca");
 }
 
 }  // namespace recycling::cli

@@ -23,6 +23,11 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& flag,
                                                        const std::string& address,
                                                        Carries carries = Carries::kAnything);
 
+// For a call that failed on a channel that Connect made: the same error, or one that says that only
+// one of the two sides speaks TLS, and what to do. Takes up to a second more where the server
+// cannot be reached.
+absl::Status Explain(const absl::Status& status, const std::string& address);
+
 }  // namespace recycling::cli
 
 #endif  // RECYCLING_GATEWAY_CLI_CONNECTION_H_

@@ -148,7 +148,7 @@ int Generate(const gateway::v1::GenerateRequest& request) {
   }
   if (!status.ok()) {
     if (!json && !text_ends_line) std::fprintf(stderr, "\n");
-    return Fail(kProgram, absl::StrCat("gateway ", address), status);
+    return Fail(kProgram, absl::StrCat("gateway ", address), Explain(status, address));
   }
   PrintEnd(*final, text_ends_line);
   return kExitOk;

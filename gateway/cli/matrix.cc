@@ -36,7 +36,8 @@ struct Target {
 };
 
 int FailRpc(const absl::Status& status) {
-  return Fail(kProgram, absl::StrCat("drafter ", absl::GetFlag(FLAGS_drafter)), status);
+  const std::string address = absl::GetFlag(FLAGS_drafter);
+  return Fail(kProgram, absl::StrCat("drafter ", address), Explain(status, address));
 }
 
 int FailFile(const std::string& path) {

@@ -105,7 +105,8 @@ int RunStats(int argc, char** argv) {
   if (watch) return Watch(address, absl::Seconds(seconds));
   const auto stub = gateway::v1::GatewayService::NewStub(*channel);
   const auto stats = Ask(*stub, absl::GetFlag(FLAGS_timeout));
-  if (!stats.ok()) return Fail(kProgram, absl::StrCat("gateway ", address), stats.status());
+  if (!stats.ok())
+    return Fail(kProgram, absl::StrCat("gateway ", address), Explain(stats.status(), address));
   const std::string text = absl::GetFlag(FLAGS_json) ? StatsJson(*stats) : StatsText(*stats);
   return Print(kProgram, text) ? kExitOk : kExitFailure;
 }
