@@ -8,8 +8,7 @@
 
 namespace recycling {
 
-// When the certificate that is in use ends, from whoever takes certificates to whoever watches
-// them. Threads: any.
+// When the certificate in use ends. The credentials set it, and metrics read it. Threads: any.
 class CertificateExpiry {
  public:
   void Set(absl::Time expires) {
@@ -17,7 +16,7 @@ class CertificateExpiry {
     expires_ = expires;
   }
 
-  // Nothing: no certificate is in use.
+  // Nothing if no certificate is in use.
   std::optional<absl::Time> Get() const {
     MutexLock lock(mutex_);
     return expires_;

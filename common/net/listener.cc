@@ -119,7 +119,7 @@ bool OutOfDescriptors(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-// The connection that waited is gone, the next one may be well; see accept(2).
+// Whether the error concerns the one connection that waited; see accept(2). The next may be fine.
 bool OfOneConnection(int error) {
   switch (error) {
     case EINTR:
@@ -177,8 +177,8 @@ absl::Status Listener::AddUnix(const std::string& address) {
   path.copy(name.sun_path, sizeof(name.sun_path) - 1);
   RETURN_IF_ERROR(PrepareUnixPath(address, name));
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  // Whoever may write to a socket may connect to it; the file gets the socket's mode less the
-  // umask.
+  // Who may write to a socket file may connect to it. The file gets the socket's mode, reduced by
+  // the umask.
   if (fd < 0 || fchmod(fd, 0770) != 0 ||
       bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof(name)) != 0) {
     const int error = errno;
@@ -221,8 +221,8 @@ absl::Status Listener::AddHostPort(const std::string& address) {
   }
 }
 
-// Binds every address behind a name at the same port, which it returns. A wildcard is one socket of
-// both families where there is IPv6.
+// Binds all addresses that a name resolves to at one port, which it returns. For a wildcard, one
+// socket serves both IPv6 and IPv4, where the machine has IPv6.
 absl::StatusOr<int> Listener::BindAll(const std::string& address, const addrinfo* found, int port) {
   bool bound = false;
   int error = 0;
@@ -239,7 +239,7 @@ absl::StatusOr<int> Listener::BindAll(const std::string& address, const addrinfo
       const int fd = ListenAt(generic, entry->ai_addrlen, wildcard, user_timeout_);
       if (fd < 0) {
         error = errno;
-        // A machine without IPv6 still has names that resolve to it.
+        // On a machine without IPv6 names may still resolve to IPv6 addresses.
         if (error == EAFNOSUPPORT || error == EADDRNOTAVAIL) continue;
         return CannotBind(address, error);
       }
@@ -296,7 +296,7 @@ void Listener::Run() {
   for (const Socket& socket : sockets_) {
     watched.push_back({.fd = socket.fd, .events = POLLIN, .revents = 0});
   }
-  bool wait = false;  // instead of asking in vain for what needs descriptors
+  bool wait = false;  // no descriptors are left: pause before the next try
   while (true) {
     const nfds_t count = wait ? 1 : watched.size();
     poll(watched.data(), count, wait ? kRetryMilliseconds : -1);
@@ -314,7 +314,7 @@ bool Listener::AcceptAll(int listener) {
     const int connection = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (connection >= 0) {
       if (!HasRoom()) {
-        Refuse(connection, "as many as --max_connections are open");
+        Refuse(connection, "--max_connections are open");
         continue;
       }
       connections_.push_back({.fd = connection, .inode = InodeOf(connection)});
@@ -324,7 +324,7 @@ bool Listener::AcceptAll(int listener) {
     } else if (OutOfDescriptors(errno)) {
       close(std::exchange(spare_, -1));
       const int last = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
-      if (last >= 0) Refuse(last, "no descriptors are left");
+      if (last >= 0) Refuse(last, "no file descriptors are left");
       spare_ = OpenSpare();
       if (last < 0 || spare_ < 0) return false;
     } else if (!OfOneConnection(errno)) {
@@ -347,7 +347,7 @@ bool Listener::HasRoom() {
 void Listener::Refuse(int connection, const char* why) {
   {
     MutexLock lock(mutex_);
-    ++refused_;  // before whoever is refused can tell
+    ++refused_;  // before close(), so that a client that sees it finds it counted
     if (absl::Now() - complained_ >= kComplainInterval) {
       complained_ = absl::Now();
       Log(LogLevel::kWarning, "connection refused",

@@ -73,7 +73,7 @@ class Sources final : public prometheus::Collectable {
 class PrometheusServer final : public MetricsServer {
  public:
   // Throws what the library throws.
-  // `bind` is what the library is to bind, `host` the name of it in address().
+  // The library binds `bind`; address() shows `host` in its place.
   PrometheusServer(const std::string& bind, const std::string& host,
                    std::shared_ptr<Sources> sources)
       : sources_(std::move(sources)),
@@ -88,10 +88,10 @@ class PrometheusServer final : public MetricsServer {
  private:
   const std::shared_ptr<Sources> sources_;
   std::string address_;
-  prometheus::Exposer exposer_;  // last: its threads use all of the above
+  prometheus::Exposer exposer_;  // last: its threads use everything above
 };
 
-// Letters, digits, and what else stands in names and addresses; the library gives meaning to more.
+// Letters, digits and the signs of names and addresses. Other signs mean something to the library.
 bool IsHost(const std::string& host) {
   return std::all_of(host.begin(), host.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -99,8 +99,8 @@ bool IsHost(const std::string& host) {
   });
 }
 
-// The first address of the list, of IPv4 unless the host is written as IPv6, in digits: the library
-// would read some names differently.
+// The first address of the list, in digits, since the library would read some names differently.
+// It is an IPv4 address unless the host is written as IPv6.
 std::string Numeric(const HostPort& address, const addrinfo* list) {
   const int family = address.host.find(':') == std::string::npos ? AF_INET : AF_INET6;
   const addrinfo* chosen = list;
@@ -146,7 +146,7 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
   try {
     return std::make_unique<PrometheusServer>(Numeric(*parsed, found->get()), parsed->text,
                                               std::make_shared<Sources>(std::move(sources)));
-  } catch (const std::exception& error) {  // thrown by the library alone
+  } catch (const std::exception& error) {  // only the library throws
     return CannotBind(listen, error.what());
   }
 }

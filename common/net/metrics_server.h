@@ -14,19 +14,19 @@ namespace recycling {
 // Threads: all methods may be called from any thread.
 class MetricsServer {
  public:
-  // Serves what `sources` say at each request, those of one name as one family, on "host:port";
-  // port 0 picks a free one, an empty host is every IPv4 interface, a name its first address. A
-  // client that sends or reads slowly is dropped after some seconds. InvalidArgument for another
-  // form, and for an address that is not loopback unless `allow_plaintext`; Unavailable if it
-  // cannot be bound.
+  // Asks all `sources` at each request and serves their metrics on "host:port"; samples of one name
+  // become one family. Port 0 picks a free one; an empty host means every IPv4 interface, a name
+  // its first address. A client that sends or reads slowly is dropped after some seconds.
+  // InvalidArgument for an address of another form, and for one that is not loopback unless
+  // `allow_plaintext`; Unavailable if it cannot be bound.
   static absl::StatusOr<std::unique_ptr<MetricsServer>> Start(const std::string& listen,
                                                               std::vector<MetricSource> sources,
                                                               bool allow_plaintext = false);
 
-  // Waits for requests under way; no source is called after.
+  // Waits for the requests that run. No source is called after it.
   virtual ~MetricsServer() = default;
 
-  // With the real port.
+  // The bound address, with its real port.
   virtual const std::string& address() const = 0;
 };
 

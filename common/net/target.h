@@ -9,7 +9,7 @@
 namespace recycling {
 
 // Whether what is sent to `address` stays on this machine: "unix:/path", or "host:port" whose host
-// is localhost, 127.x.y.z or [::1]. Other names do not, whatever they resolve to.
+// is localhost, 127.x.y.z or [::1]. Any other name counts as leaving it, whatever it resolves to.
 bool StaysOnThisMachine(const std::string& address);
 
 // OK for "host:port" (IPv6 in brackets, port 1 to 65535) and "unix:/path". InvalidArgument naming
