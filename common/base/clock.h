@@ -1,5 +1,5 @@
-// The one seam to time: deadlines and durations are taken from a Clock, so that tests decide what
-// time it is.
+// Code that needs a time or a duration takes it from a Clock, so that tests can decide what time
+// it is.
 #ifndef RECYCLING_COMMON_BASE_CLOCK_H_
 #define RECYCLING_COMMON_BASE_CLOCK_H_
 

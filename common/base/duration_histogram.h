@@ -10,9 +10,9 @@
 
 namespace recycling {
 
-// How many durations of which size, in bounded memory. Buckets are whole microseconds below 16,
-// then 16 for each doubling up to 2^32 (a bucket is at most 1/16 of what is in it); what is longer
-// counts as the last, what is negative as 0. Threads: one.
+// Counts durations by size, in bounded memory. Below 16 us each microsecond has a bucket; above,
+// each doubling up to 2^32 us has 16 (a bucket is at most 1/16 as wide as its values). Longer
+// values count in the last bucket, negative ones as 0. Threads: one.
 class DurationHistogram {
  public:
   // [from, to) microseconds.
@@ -27,7 +27,7 @@ class DurationHistogram {
   void Add(absl::Duration duration);
   void Add(const DurationHistogram& other);
 
-  // Those that are not empty, ascending.
+  // The buckets that are not empty, ascending.
   std::vector<Bucket> Buckets() const;
   std::uint64_t sum_micros() const { return sum_micros_; }
   std::uint64_t count() const { return count_; }

@@ -1,4 +1,4 @@
-// A bound on lines that anybody may cause, so that strangers cannot fill a disk.
+// Bounds the log lines that unknown callers can cause, so that they cannot fill a disk.
 #ifndef RECYCLING_COMMON_BASE_LOG_BUDGET_H_
 #define RECYCLING_COMMON_BASE_LOG_BUDGET_H_
 
@@ -10,13 +10,13 @@
 
 namespace recycling {
 
-// At most `lines` in `window`, which begins with its first line. Threads: any.
+// Allows at most `lines` in a window of time. A window begins with its first line. Threads: any.
 class LogBudget {
  public:
   LogBudget(int lines, absl::Duration window) : lines_(lines), window_(window) {}
 
-  // Whether a line may be written at `now`, on any clock that does not go back: how many were left
-  // out since the one before, or nothing if this one is to be left out.
+  // Asks for one line at `now`, on any clock that does not go back. If it may be written, returns
+  // how many lines were left out since the last one that was; else nothing.
   std::optional<std::uint64_t> Take(absl::Duration now);
 
  private:

@@ -1,5 +1,5 @@
-// What a service counts, in the words of Prometheus, without its library: cores say what they have
-// when they are asked, and metrics_server.h serves it. Nothing is counted twice.
+// The figures of a service in the terms of Prometheus, but without its library: parts of a service
+// add their figures when they are asked, and metrics_server.h serves them.
 #ifndef RECYCLING_COMMON_BASE_METRICS_H_
 #define RECYCLING_COMMON_BASE_METRICS_H_
 
@@ -15,12 +15,12 @@
 
 namespace recycling {
 
-// Names and values. A value comes from a fixed, short list: never a request, a tenant or an
-// address, of which there may be any number.
+// Names and values. A value comes from a fixed, short list. It is never the name of a request, a
+// tenant or an address, since there may be any number of those.
 using MetricLabels = std::vector<std::pair<std::string, std::string>>;
 
-// Bounds of a histogram's buckets: 2^first, 2^(first + 1), ..., 2^last microseconds, which are
-// bounds of DurationHistogram too, so that nothing is estimated.
+// Bounds of a histogram's buckets: 2^first, 2^(first + 1), ..., 2^last microseconds. They are
+// bounds of DurationHistogram too, so counts are exact.
 struct DurationBounds {
   int first = 0;
   int last = 0;
@@ -37,7 +37,7 @@ class MetricSet {
   struct Histogram {
     struct Bucket {
       double upper_bound = 0;   // seconds
-      std::uint64_t count = 0;  // of what is below it
+      std::uint64_t count = 0;  // values below the bound
     };
     std::vector<Bucket> buckets;
     std::uint64_t count = 0;
@@ -55,7 +55,7 @@ class MetricSet {
     std::vector<Sample> samples;
   };
 
-  // Only grows, but for restarts; its name ends in "_total".
+  // A number that only grows until the process restarts; its name ends in "_total".
   void Counter(std::string_view name, std::string_view help, double value,
                MetricLabels labels = {});
   void Counter(std::string_view name, std::string_view help, std::uint64_t value,
@@ -82,8 +82,8 @@ class MetricSet {
   std::vector<Family> families_;  // in the order of their first samples
 };
 
-// Adds what somebody has. Called on a thread of the metrics server, possibly on several at once,
-// as long as that server lives: it must not block for long.
+// Adds the figures of one part of a service. Called on threads of the metrics server, on several at
+// once too, as long as that server lives. Must not block for long.
 using MetricSource = std::function<void(MetricSet*)>;
 
 }  // namespace recycling

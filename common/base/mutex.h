@@ -12,7 +12,7 @@
 
 namespace recycling {
 
-// Mark what it guards with ABSL_GUARDED_BY(mu_).
+// Mark the members that it guards with ABSL_GUARDED_BY(mu_).
 class ABSL_LOCKABLE Mutex {
  public:
   Mutex() = default;
@@ -27,7 +27,7 @@ class ABSL_LOCKABLE Mutex {
   std::mutex mu_;
 };
 
-// Holds `mutex` as long as it lives.
+// Locks `mutex` for its own lifetime.
 class ABSL_SCOPED_LOCKABLE MutexLock {
  public:
   explicit MutexLock(Mutex& mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) {
@@ -42,7 +42,7 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex& mutex_;
 };
 
-// Waits end also without a notification: wait in a loop over the condition that is waited for.
+// A wait may end without a notification: wait in a loop that checks the condition.
 class CondVar {
  public:
   // Unlocks `mutex`, waits for a notification, locks it again.
@@ -55,7 +55,7 @@ class CondVar {
   // The same for at most `timeout`, which may be infinite. Returns false if it passed without a
   // notification.
   bool WaitFor(Mutex& mutex, absl::Duration timeout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-    constexpr absl::Duration kForever = absl::Hours(24 * 365);  // what chrono can add to now
+    constexpr absl::Duration kForever = absl::Hours(24 * 365);  // chrono can add this to now
     std::unique_lock<std::mutex> lock(mutex.mu_, std::adopt_lock);
     const auto result =
         cv_.wait_for(lock, absl::ToChronoNanoseconds(timeout < kForever ? timeout : kForever));

@@ -19,7 +19,7 @@ double Seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
 
-// Nearly: when this library was loaded.
+// The moment when this library was loaded, which is close to the start of the process.
 const double kStarted = absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch());
 
 struct MemoryBytes {
@@ -27,7 +27,7 @@ struct MemoryBytes {
   std::uint64_t resident = 0;
 };
 
-// Zeros if the system does not tell.
+// Zeros if the system does not give them.
 MemoryBytes Memory() {
   std::uint64_t pages = 0;
   std::uint64_t resident = 0;
@@ -51,14 +51,14 @@ void AddProcessMetrics(std::string_view service, MetricSet* metrics) {
   if (const MemoryBytes memory = Memory(); memory.resident > 0) {
     metrics->Gauge("process_virtual_memory_bytes", "Virtual memory.",
                    static_cast<double>(memory.virtual_size));
-    metrics->Gauge("process_resident_memory_bytes", "Memory resident.",
+    metrics->Gauge("process_resident_memory_bytes", "Resident memory.",
                    static_cast<double>(memory.resident));
   }
   std::error_code error;
   std::filesystem::directory_iterator files("/proc/self/fd", error);
   double open = 0;
   for (; !error && files != std::filesystem::directory_iterator(); files.increment(error)) ++open;
-  if (!error) metrics->Gauge("process_open_fds", "File descriptors open.", open - 1);
+  if (!error) metrics->Gauge("process_open_fds", "Open file descriptors.", open - 1);
   if (rlimit limit{}; getrlimit(RLIMIT_NOFILE, &limit) == 0) {
     metrics->Gauge("process_max_fds", "File descriptors that may be open.",
                    static_cast<double>(limit.rlim_cur));

@@ -8,12 +8,12 @@
 
 namespace recycling {
 
-// What Prometheus clients say of every process, under their names: CPU time, memory, file
-// descriptors, start; and recycling_build_info with the labels service and version. What the system
-// does not tell is left out. Threads: any.
+// The figures that Prometheus clients give for every process, under the usual names: CPU time,
+// memory, file descriptors, start; and recycling_build_info with the labels service and version.
+// Figures that the system does not give are left out. Threads: any.
 void AddProcessMetrics(std::string_view service, MetricSet* metrics);
 
-// Memory resident, bytes; 0 if the system does not tell. Threads: any.
+// Resident memory in bytes; 0 if the system does not give it. Threads: any.
 std::uint64_t ResidentBytes();
 
 }  // namespace recycling

@@ -1,4 +1,4 @@
-// When to try again, carried by an absl::Status. Over gRPC it travels as google.rpc.RetryInfo
+// Lets an absl::Status say when to try again. Over gRPC the delay travels as google.rpc.RetryInfo
 // (status_grpc.h).
 #ifndef RECYCLING_COMMON_BASE_RETRY_DELAY_H_
 #define RECYCLING_COMMON_BASE_RETRY_DELAY_H_
@@ -10,11 +10,11 @@
 
 namespace recycling {
 
-// `status`, which is not OK, with "try again in `delay`". Below 0 counts as 0, more than a day as a
-// day; nanoseconds are kept.
+// Returns `status`, which is not OK, with the delay after which to try again. A delay below 0
+// counts as 0, one above a day as a day. Nanoseconds are kept.
 absl::Status WithRetryDelay(absl::Status status, absl::Duration delay);
 
-// What WithRetryDelay said; absent if nothing was.
+// The delay that WithRetryDelay added; nothing if there is none.
 std::optional<absl::Duration> RetryDelay(const absl::Status& status);
 
 }  // namespace recycling

@@ -14,7 +14,7 @@
   } while (false)
 
 // Evaluates `expr`, an absl::StatusOr<T>; returns its status if not OK, else assigns the value to
-// `lhs`, which may declare a variable. Use in a block, not as the body of an if.
+// `lhs`, which may declare a variable. Use it in a block, not as the body of an if.
 #define ASSIGN_OR_RETURN(lhs, expr) \
   ASSIGN_OR_RETURN_IMPL_(RECYCLING_CONCAT_(status_or_, __LINE__), lhs, expr)
 

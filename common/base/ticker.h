@@ -1,4 +1,4 @@
-// A thread that does what falls due.
+// A thread that calls a function at the times that the function itself asks for.
 #ifndef RECYCLING_COMMON_BASE_TICKER_H_
 #define RECYCLING_COMMON_BASE_TICKER_H_
 
@@ -13,15 +13,15 @@ namespace recycling {
 // Threads: any.
 class Ticker {
  public:
-  // `tick` is called at once, then whenever what it returned has passed (infinite: not by itself)
-  // and after every Nudge, in one thread, until the destructor, which waits for it.
+  // Calls `tick` on a thread of its own: at once, then each time the duration that it returned has
+  // passed (infinite: never), and after every Nudge. The destructor waits for a call that runs.
   explicit Ticker(std::function<absl::Duration()> tick);
   ~Ticker();
 
   Ticker(const Ticker&) = delete;
   Ticker& operator=(const Ticker&) = delete;
 
-  void Nudge();
+  void Nudge();  // has `tick` called soon
 
  private:
   void Run();

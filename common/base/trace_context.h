@@ -1,6 +1,6 @@
-// W3C Trace Context: which trace a piece of work belongs to, as the headers `traceparent` and
-// `tracestate` carry it from service to service. Nothing is recorded here; ids are for logs and for
-// whoever records around us.
+// W3C Trace Context: the headers `traceparent` and `tracestate` carry the trace that a piece of
+// work belongs to from service to service. Nothing is recorded here: the ids are for logs, and for
+// systems around this one that record traces.
 #ifndef RECYCLING_COMMON_BASE_TRACE_CONTEXT_H_
 #define RECYCLING_COMMON_BASE_TRACE_CONTEXT_H_
 
@@ -12,10 +12,10 @@
 
 namespace recycling {
 
-// Any number of the machine's random bits. Threads: any.
+// Random bits from the machine. Threads: any.
 std::uint64_t RandomBits();
 
-// One span of a trace. A value; threads as any value.
+// One span of a trace. A plain value.
 //
 //   traceparent = version "-" trace-id "-" parent-id "-" flags        lower-case hex
 //                 2           32           16            2 digits
@@ -26,10 +26,10 @@ class TraceContext {
   // No trace: every id is empty.
   TraceContext() = default;
 
-  // The sender's span. Nothing, so that a new trace is begun, for what the specification calls
-  // invalid: digits in capitals, ids that are all 0, version ff, a version 00 of another length
-  // than 55, a later one whose known part is not followed by the end or a dash. Of a later version
-  // the known part is taken.
+  // The sender's span, from its `traceparent`; of a later version the known part is read. Nothing
+  // for a header that the specification calls invalid, so that a new trace is begun: digits in
+  // capitals, ids that are all 0, version ff, a version 00 whose length is not 55, a later version
+  // whose known part is not followed by the end or a dash.
   static std::optional<TraceContext> Parse(std::string_view traceparent);
 
   // The first span of a new trace, not sampled.
@@ -38,11 +38,11 @@ class TraceContext {
   // A new span of the same trace, whose parent is this one. Requires a trace.
   TraceContext Child(const Random& random = RandomBits) const;
 
-  // Passed on unread. Ignored if it is longer than 512 bytes or has other characters than printable
-  // ASCII, with which it could not be sent on.
+  // Passed on as it is. Ignored if it is longer than 512 bytes, or has characters that are not
+  // printable ASCII and so could not be sent on.
   void set_tracestate(std::string_view tracestate);
 
-  // What to send on, of version 00; empty without a trace.
+  // The header to send on, of version 00; empty without a trace.
   std::string traceparent() const;
   const std::string& tracestate() const { return tracestate_; }
 
@@ -55,11 +55,11 @@ class TraceContext {
   std::string trace_id_;
   std::string span_id_;
   std::string parent_span_id_;
-  std::uint8_t flags_ = 0;  // of version 00: only sampled is known
+  std::uint8_t flags_ = 0;  // version 00 defines one: sampled
   std::string tracestate_;
 };
 
-// On whose behalf a call is made. For logs on both sides; decides nothing.
+// On whose behalf a call is made. Both sides log it; it decides nothing.
 struct CallOrigin {
   std::string request_id;  // any bytes, at most kLongestRequestId
   TraceContext trace;      // the caller's span

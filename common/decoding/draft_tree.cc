@@ -79,7 +79,7 @@ std::vector<int> NodeDepths(const DraftTree& tree) {
 }
 
 DraftTree CutTree(DraftTree tree, int max_nodes, int max_depth) {
-  // Breadth-first order: what is deeper or later stands behind everything that stays.
+  // In breadth-first order the nodes to remove stand behind all those that stay.
   const std::vector<int> depths = NodeDepths(tree);
   std::size_t keep = 1;
   while (keep < depths.size() && depths[keep] <= max_depth &&

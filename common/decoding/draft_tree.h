@@ -16,12 +16,12 @@
 
 namespace recycling {
 
-// Where a drafted node came from.
+// How the drafter found a node.
 enum class DraftSource : std::uint8_t {
   kUnspecified = 0,
   kMatrix = 1,    // the parent's row of the adjacency matrix
   kSequence = 2,  // what followed the parent's token earlier in the same sequence
-  kRecent = 3,    // the row of the last accepted token: the parent's own is cold
+  kRecent = 3,    // the row of the last accepted token, because the parent's row is empty
 };
 
 // Top-k candidates of consecutive rows, from raw logits: highest first, ties by lower id.
@@ -42,7 +42,7 @@ struct DraftTree {
       ranks;  // [n] or empty; candidate rank under the parent, 0 for the root
   std::vector<DraftSource> sources;  // [n] or empty
 
-  // The tree of `root` alone.
+  // A tree that holds `root` alone.
   static DraftTree Root(std::uint32_t base, TokenId root);
 
   int size() const { return static_cast<int>(tokens.size()); }
@@ -58,8 +58,8 @@ absl::Status ValidateTree(const DraftTree& tree, std::uint32_t vocab_size, int m
 // Depth of every node, the root's is 0. [n]. Requires a valid tree.
 std::vector<int> NodeDepths(const DraftTree& tree);
 
-// Removes nodes deeper than max_depth and, of what is left, all but the first max_nodes nodes
-// beside the root. The result is prefix-closed: a valid tree stays valid.
+// Removes the nodes deeper than max_depth. Of the rest it keeps the root and the first max_nodes
+// others. A parent stays if its child does, so a valid tree stays valid.
 DraftTree CutTree(DraftTree tree, int max_nodes, int max_depth);
 
 }  // namespace recycling

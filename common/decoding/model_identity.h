@@ -8,8 +8,8 @@
 
 namespace recycling {
 
-// What two parties compare before they work together: equal identities mean the same ids for the
-// same text and the same rows in an adjacency matrix.
+// What two services compare before they work together. With equal identities, a text has the same
+// token ids on both sides, and an adjacency matrix the same rows.
 struct ModelIdentity {
   std::string model_id;          // 1 to 256 bytes
   std::uint32_t vocab_size = 0;  // [1, 2^24]

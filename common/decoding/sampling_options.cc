@@ -8,7 +8,7 @@
 namespace recycling {
 namespace {
 
-// The condition is written so that NaN fails it.
+// NaN fails the condition as it is written.
 absl::Status CheckRange(const char* name, float value, float low, float high,
                         bool low_open = false) {
   if (value <= high && (low_open ? value > low : value >= low)) return absl::OkStatus();

@@ -1,5 +1,5 @@
-// How a token is chosen from logits. Field by field the domain form of
-// recycling.common.v1.SamplingOptions, with every default filled in.
+// How a token is chosen from logits: the fields of recycling.common.v1.SamplingOptions, with every
+// default filled in.
 #ifndef RECYCLING_COMMON_DECODING_SAMPLING_OPTIONS_H_
 #define RECYCLING_COMMON_DECODING_SAMPLING_OPTIONS_H_
 
@@ -22,8 +22,8 @@ struct SamplingOptions {
   float frequency_penalty = 0;   // [-100, 100]
   float presence_penalty = 0;    // [-100, 100]
   std::vector<std::pair<TokenId, float>>
-      logit_bias;                     // distinct ids, at most 1024; bias in [-1000, 1000]
-  std::optional<std::uint64_t> seed;  // must be set where temperature > 0 and tokens are chosen
+      logit_bias;                           // distinct ids, at most 1024; bias in [-1000, 1000]
+  std::optional<std::uint64_t> seed;        // must be set to choose tokens at temperature > 0
   std::optional<std::uint32_t> max_tokens;  // at least 1
   std::uint32_t min_tokens = 0;
   std::vector<TokenId> stop_token_ids;  // at most 64

@@ -14,8 +14,8 @@ std::uint64_t Join(std::uint32_t high, std::uint32_t low) {
 }
 
 // One run of the merge loop: the pieces as a doubly linked list over their first positions, and a
-// heap of candidates (rank, position of the left piece). A candidate whose pair has changed since
-// is dropped when its turn comes: the pair then has another rank, or none.
+// heap of candidates (rank, position of the left piece). A candidate is dropped in its turn if its
+// pair has changed since, which shows in the rank.
 class MergeLoop {
  public:
   MergeLoop(const MergeTable& table, std::vector<Piece>& pieces) : table_(table), pieces_(pieces) {
@@ -50,7 +50,7 @@ class MergeLoop {
   }
 
  private:
-  // The unlinked point to themselves.
+  // A piece that is no longer in the list points to itself.
   bool left_out(std::uint32_t i) const { return next_[i] == i; }
 
   const Merge* MergeAt(std::uint32_t i) const {

@@ -1,5 +1,5 @@
-// The merge loop that both tokenizer families share: neighbouring pieces are joined, the pair of
-// lowest rank first and of equal ranks the leftmost one, until no known pair is left.
+// The merge loop that both tokenizer families share. It joins neighbouring pieces, the pair of the
+// lowest rank first and the leftmost of equal ranks, until no pair is left that can be joined.
 #ifndef RECYCLING_COMMON_TOKENIZER_BIGRAM_MERGER_H_
 #define RECYCLING_COMMON_TOKENIZER_BIGRAM_MERGER_H_
 
@@ -10,7 +10,7 @@
 
 namespace recycling {
 
-// A token id, or kLoosePiece + n for a character or byte n that no token stands for.
+// A token id, or kLoosePiece + n for a character or byte n that has no token.
 using Piece = std::uint32_t;
 inline constexpr Piece kLoosePiece = Piece{1} << 31;
 
@@ -19,13 +19,13 @@ struct Merge {
   Piece result;
 };
 
-// Which pairs can be joined. Keys are hashed with a per-process seed, so a vocabulary cannot be
-// made to collide. Threads: const methods from any thread.
+// The pairs that can be joined. Keys are hashed with a seed of the process, so nobody can make a
+// vocabulary whose keys collide. Threads: const methods from any thread.
 class MergeTable {
  public:
   void Reserve(std::size_t pairs) { merges_.reserve(pairs); }
 
-  // Keeps the merge of lowest rank if the pair is there already.
+  // If the pair has been added before, the merge of the lower rank is kept.
   void Add(Piece left, Piece right, Merge merge);
 
   // Null if the pair cannot be joined. Valid until the next Add.

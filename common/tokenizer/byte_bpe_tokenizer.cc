@@ -22,8 +22,8 @@ using TokenIndex = absl::flat_hash_map<absl::string_view, TokenId>;
 
 absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
-// The character that stands for each byte: itself where it is printable Latin-1 and no space, else
-// the next free one from U+0100 on.
+// The character that stands for each byte: the character of that code where it is printable Latin-1
+// and no space, else the next free character from U+0100 on.
 std::array<char32_t, 256> MakeByteCharacters() {
   std::array<char32_t, 256> characters;
   char32_t next = 0x100;
@@ -39,7 +39,8 @@ const std::array<char32_t, 256>& ByteCharacters() {
   return characters;
 }
 
-// The bytes a token is written for; a token with a foreign character in it stands for itself.
+// The bytes that a token's characters stand for. A token with any other character stands for
+// itself.
 std::string FromByteCharacters(const std::string& token) {
   static const auto* const bytes = [] {
     auto* map = new absl::flat_hash_map<char32_t, char>;
@@ -73,9 +74,9 @@ std::string BytesOf(const TokenizerData& data, TokenId id) {
   return FromByteCharacters(data.tokens[id]);
 }
 
-// Tokens that merges may speak of, by their text as the data has it: normal ones before others of
-// the same text, of equals the last. User-defined ones stand for their text as it is, so they take
-// part only where that is also what their characters say. Views into `data`.
+// Tokens that merges may name, by their text in the data. Of tokens with equal texts, normal ones
+// go first, then the last one. A user-defined token stands for its text as it is, so it takes part
+// only if its characters stand for the same bytes. Views into `data`.
 TokenIndex IndexTokens(const TokenizerData& data) {
   TokenIndex index;
   index.reserve(data.tokens.size());

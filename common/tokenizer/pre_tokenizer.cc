@@ -11,9 +11,9 @@
 namespace recycling {
 namespace {
 
-// The patterns are facts about the tokenizers they are named after. \s there is Unicode's
-// White_Space; ICU's \s is not (it lacks U+000B and U+0085), so the property is spelt out.
-// ICU runs a repeated set without a stack, but not a possessive one: it overflows on long runs.
+// Each pattern is that of the tokenizer it is named after. There, \s means Unicode's White_Space;
+// ICU's \s lacks U+000B and U+0085, so the property is written out here. ICU's possessive
+// quantifiers overflow its stack on long runs of text, so the patterns use none.
 #define SPACE "\\p{White_Space}"
 #define NOT_SPACE "\\P{White_Space}"
 
@@ -67,9 +67,9 @@ const std::vector<Rules>& KnownRules() {
        {"[\\r\\n]", SPACE "?[" CASED_LETTERS "]+",
         SPACE
         "?[!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3000}-\\x{3002}]+",
-        // Space at the end. Looking behind keeps the search from trying every start of a long run;
-        // it sees text before the word too, which changes nothing: a word of space alone stays
-        // whole.
+        // Space at the end. The look-behind keeps the search from trying every start of a long run.
+        // It sees the text before the word too, which changes nothing: a word of space alone is
+        // not cut.
         "(?<!" SPACE ")" SPACE "+\\z",
         "[\\x{4E00}-\\x{9FA5}\\x{800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+", "\\p{N}+"}},
       {"default", false, {"[\\p{P}\\$\\+<=>\\^~\\|]+", kGpt2, "\\p{N}+", "[0-9][0-9][0-9]"}},
@@ -85,7 +85,7 @@ absl::Status FromIcu(UErrorCode code) {
              : absl::InternalError(message);
 }
 
-// Cuts each of the words `ends` of `text` (UTF-16 offsets) at the matches of `pattern`.
+// Cuts the words of `text` that end at `ends` (UTF-16 offsets) at the matches of `pattern`.
 absl::StatusOr<std::vector<std::int32_t>> Cut(const icu::RegexPattern& pattern,
                                               const icu::UnicodeString& text,
                                               const std::vector<std::int32_t>& ends) {

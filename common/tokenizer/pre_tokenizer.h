@@ -17,7 +17,7 @@ namespace recycling {
 // Threads: immutable.
 class PreTokenizer {
  public:
-  // By the name model files use: "gpt-2", "llama-bpe", "qwen2", "smollm", "starcoder",
+  // By the name that model files use: "gpt-2", "llama-bpe", "qwen2", "smollm", "starcoder",
   // "deepseek-llm", "default"; the empty name means "default". Another name is Unimplemented.
   static absl::StatusOr<PreTokenizer> Create(std::string_view name);
 
@@ -26,7 +26,7 @@ class PreTokenizer {
   // Unicode library reports).
   absl::StatusOr<std::vector<std::size_t>> Split(std::string_view text) const;
 
-  // A word that is in the vocabulary is one token, merges or not.
+  // Whether a word that is in the vocabulary becomes one token even if merges do not lead to it.
   bool whole_words() const { return whole_words_; }
 
  private:

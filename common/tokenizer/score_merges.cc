@@ -43,7 +43,8 @@ bool LessFromBehind(std::string_view a, std::string_view b) {
 }
 
 // For each entry, the longest other entry that it starts (ends) with; kNone if there is none.
-// `order` sorts the texts read from that side, so that these stand right before it, nested.
+// `order` sorts the texts as read from that side: the entries that one starts (ends) with stand
+// before it, each inside the next.
 template <typename Affix>
 std::vector<std::size_t> FindAffixes(const std::vector<Entry>& entries,
                                      const std::vector<std::size_t>& order, Affix is_affix) {
@@ -121,7 +122,7 @@ ScoreMerges FindScoreMerges(const TokenizerData& data) {
       result.characters[CodePoint(text)] = piece;
       continue;
     }
-    heads.clear();  // longest first; the tails too, so both are walked once
+    heads.clear();  // longest first, like the tails, so one walk over both is enough
     for (std::size_t head = prefixes[i]; head != kNone; head = prefixes[head])
       heads.push_back(head);
     for (std::size_t tail = suffixes[i]; tail != kNone; tail = suffixes[tail]) {

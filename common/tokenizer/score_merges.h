@@ -16,9 +16,9 @@ struct ScoreMerges {
   MergeTable merges;
 };
 
-// Only normal tokens take part; of equal texts the last counts; what is not UTF-8 is left out, as
-// no text can hold it. Time and memory are linear in the bytes of the vocabulary, but for sorting
-// it.
+// Only normal tokens take part; of equal texts the last counts. Tokens that are not UTF-8 are left
+// out, since no text can hold them. Memory is linear in the bytes of the vocabulary, and so is
+// time, apart from the sorting.
 ScoreMerges FindScoreMerges(const TokenizerData& data);
 
 }  // namespace recycling

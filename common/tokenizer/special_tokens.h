@@ -1,4 +1,4 @@
-// Tokens that are looked for in the text itself, before any merging.
+// Finds special tokens in a text, before any merging.
 #ifndef RECYCLING_COMMON_TOKENIZER_SPECIAL_TOKENS_H_
 #define RECYCLING_COMMON_TOKENIZER_SPECIAL_TOKENS_H_
 
@@ -28,7 +28,7 @@ class SpecialTokens {
   // At most 2^32 - 2 bytes in all.
   explicit SpecialTokens(const std::vector<std::pair<std::string_view, TokenId>>& tokens);
 
-  // Matches that do not overlap, in order: the leftmost first, of those the longest.
+  // Matches in order, without overlaps: the leftmost first, the longest of those that start there.
   // Time and memory linear in text, whatever the strings are. Text below 2^32 bytes.
   std::vector<Match> Find(std::string_view text) const;
 

@@ -25,7 +25,7 @@ enum class TokenType : std::uint8_t {
   kByte = 6,
 };
 
-// Everything a tokenizer is made of. Plain data, not yet checked.
+// Everything that a tokenizer is made from. Plain data, not yet checked.
 struct TokenizerData {
   std::string model;  // "llama" or "gpt2"
   std::string pre;    // pre-tokenizer name, for example "llama-bpe"; not read for "llama"
@@ -56,9 +56,9 @@ struct EncodeOptions {
 // Threads: immutable after Create; all methods may be called from any thread.
 class Tokenizer {
  public:
-  // Refuses data it cannot serve: InvalidArgument (what CheckTokenizerData refuses, malformed or
-  // duplicate byte tokens, merges that are malformed or not of the vocabulary), Unimplemented (an
-  // unknown model or pre-tokenizer, by name).
+  // Refuses data that it cannot serve: InvalidArgument (what CheckTokenizerData refuses, malformed
+  // or duplicate byte tokens, merges that are malformed or not of the vocabulary), Unimplemented
+  // (an unknown model or pre-tokenizer, by name).
   static absl::StatusOr<std::unique_ptr<const Tokenizer>> Create(TokenizerData data);
 
   virtual ~Tokenizer() = default;
@@ -66,13 +66,13 @@ class Tokenizer {
   // Ids of `text`. Time n log n in its length at most, whatever text and vocabulary hold.
   // InvalidArgument if the text is not UTF-8 (saying at which byte), is longer than 1 GiB, or has a
   // character that the vocabulary has no token for: no bytes and no unknown token. (An unknown
-  // token that is also a control token does not count: text must not become a control token.)
+  // token that is also a control token does not help: text must not become a control token.)
   virtual absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text,
                                                       const EncodeOptions& options) const = 0;
 
-  // Text of `ids` as bytes (a token may hold part of a character); the dummy prefix is taken off
-  // again. Control tokens give no text unless render_control. InvalidArgument if an id is not in
-  // the vocabulary.
+  // Text of `ids` as bytes (a token may hold part of a character), without the dummy prefix that
+  // Encode added. Control tokens give no text unless render_control. InvalidArgument if an id is
+  // not in the vocabulary.
   virtual absl::StatusOr<std::string> Decode(std::span<const TokenId> ids,
                                              bool render_control) const = 0;
 

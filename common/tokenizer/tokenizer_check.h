@@ -8,8 +8,8 @@ namespace recycling {
 
 // OK if the parts of `data` fit together: 1 to 2^24 tokens of at most 1 GiB together; scores and
 // types empty or one per token; scores are numbers; types known; ids in the vocabulary; add_bos /
-// add_eos only with the id. Else InvalidArgument. Does not ask whether the model and pre-tokenizer
-// are known.
+// add_eos only with the id. Else InvalidArgument. Whether the model and the pre-tokenizer are
+// known is not checked.
 absl::Status CheckTokenizerData(const TokenizerData& data);
 
 }  // namespace recycling

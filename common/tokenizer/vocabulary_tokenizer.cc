@@ -24,7 +24,7 @@ absl::Status CheckText(std::string_view text) {
   return absl::OkStatus();
 }
 
-// A token that is not UTF-8 is left out: it would match parts of characters.
+// Leaves out tokens that are not UTF-8: they would match parts of characters.
 SpecialTokens FindSpecialTokens(const TokenizerData& data, bool with_control) {
   std::vector<std::pair<std::string_view, TokenId>> tokens;
   for (TokenId id = 0; id < data.tokens.size(); ++id) {

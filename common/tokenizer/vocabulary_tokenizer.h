@@ -1,4 +1,4 @@
-// What both tokenizer families share: special tokens in the text, bos and eos, and the way back.
+// What both tokenizer families share: special tokens in the text, bos and eos, and decoding.
 #ifndef RECYCLING_COMMON_TOKENIZER_VOCABULARY_TOKENIZER_H_
 #define RECYCLING_COMMON_TOKENIZER_VOCABULARY_TOKENIZER_H_
 
@@ -30,7 +30,7 @@ class VocabularyTokenizer : public Tokenizer {
   virtual absl::Status EncodePlain(std::string_view text, std::vector<TokenId>& ids) const = 0;
 
   // For `character`, a text that the vocabulary cannot write: appends the unknown token.
-  // InvalidArgument if there is none, or if it is a control token, which no text may smuggle in.
+  // InvalidArgument if there is none, or if it is a control token, which no text may become.
   absl::Status AppendUnknown(std::string_view character, std::vector<TokenId>& ids) const;
 
   const std::vector<std::string>& token_bytes() const { return token_bytes_; }

@@ -16,7 +16,7 @@ DurationHistogram Of(std::initializer_list<absl::Duration> durations) {
   return histogram;
 }
 
-TEST(DurationHistogramTest, IsEmptyBeforeAnythingWasAdded) {
+TEST(DurationHistogramTest, IsEmptyAtFirst) {
   EXPECT_THAT(DurationHistogram().Buckets(), IsEmpty());
   EXPECT_EQ(DurationHistogram().sum_micros(), 0u);
   EXPECT_EQ(DurationHistogram().count(), 0u);
@@ -46,7 +46,7 @@ TEST(DurationHistogramTest, BucketsMeetWithoutGaps) {
   EXPECT_EQ(at, 4096u);
 }
 
-TEST(DurationHistogramTest, WhatIsOutOfRangeCountsAtTheEnds) {
+TEST(DurationHistogramTest, CountsDurationsOutOfRangeInTheFirstOrLastBucket) {
   EXPECT_THAT(Of({absl::Microseconds(-5), absl::Nanoseconds(900)}).Buckets(),
               ElementsAre(Bucket{.from = 0, .to = 1, .count = 2}));
   EXPECT_THAT(Of({absl::Hours(2), absl::InfiniteDuration()}).Buckets(),
@@ -54,7 +54,7 @@ TEST(DurationHistogramTest, WhatIsOutOfRangeCountsAtTheEnds) {
                   .from = std::uint64_t{31} << 27, .to = std::uint64_t{32} << 27, .count = 2}));
 }
 
-TEST(DurationHistogramTest, AddsUp) {
+TEST(DurationHistogramTest, AddsOneHistogramToAnother) {
   DurationHistogram sum = Of({absl::Microseconds(3), absl::Microseconds(100)});
   sum.Add(Of({absl::Microseconds(3), absl::Microseconds(7)}));
   EXPECT_THAT(sum.Buckets(), ElementsAre(Bucket{3, 4, 2}, Bucket{7, 8, 1}, Bucket{100, 104, 1}));

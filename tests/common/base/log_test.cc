@@ -26,7 +26,7 @@ std::string Value(const std::string& value) {
   return line.substr(head.size(), line.size() - head.size() - 1);
 }
 
-TEST(FormatLogLineTest, QuotesWhatCouldBeReadAsSomethingElse) {
+TEST(FormatLogLineTest, QuotesValuesThatCouldBeMisread) {
   EXPECT_EQ(Value("plain-1/2:3,4"), "plain-1/2:3,4");
   EXPECT_EQ(Value(""), "\"\"");
   EXPECT_EQ(Value("two words"), "\"two words\"");
@@ -65,7 +65,7 @@ TEST(FormatJsonLogLineTest, WritesOneObjectOfStrings) {
             "{\"time\":\"2026-01-02T03:04:05.678Z\",\"level\":\"error\",\"message\":\"m\"}\n");
 }
 
-TEST(FormatJsonLogLineTest, GivesBackWhatItWasGivenWhateverItHolds) {
+TEST(FormatJsonLogLineTest, ParsesBackToTheSameValues) {
   for (const std::string& value :
        {std::string("plain"), std::string(""), std::string("say \"a\\b\""),
         std::string("x\n\",\"level\":\"error"), std::string("\x1b[31m\r\t\x7f"),
@@ -74,7 +74,7 @@ TEST(FormatJsonLogLineTest, GivesBackWhatItWasGivenWhateverItHolds) {
   }
 }
 
-TEST(FormatJsonLogLineTest, ReplacesWhatIsNotUtf8AndCutsLongValues) {
+TEST(FormatJsonLogLineTest, ReplacesBytesThatAreNotUtf8AndCutsLongValues) {
   EXPECT_EQ(JsonValue("a\xff"
                       "b"),
             "a\xef\xbf\xbd"
@@ -84,7 +84,7 @@ TEST(FormatJsonLogLineTest, ReplacesWhatIsNotUtf8AndCutsLongValues) {
   EXPECT_EQ(JsonValue(std::string(1025, 'a')), std::string(1024, 'a') + "...");
 }
 
-TEST(LogTest, WritesJsonWhereAsked) {
+TEST(LogTest, WritesJsonIfSetTo) {
   SetLogFormat(LogFormat::kJson);
   testing::internal::CaptureStderr();
   Log(LogLevel::kInfo, "m", {{"k", "v"}});

@@ -8,7 +8,7 @@ namespace {
 
 using ::testing::SizeIs;
 
-TEST(MetricSetTest, GathersTheSamplesOfANameWhereverTheyComeFrom) {
+TEST(MetricSetTest, JoinsSamplesOfOneNameIntoOneFamily) {
   MetricSet set;
   set.Counter("a_total", "First.", 1.0, {{"kind", "x"}});
   set.Gauge("b", "Other.", 2);

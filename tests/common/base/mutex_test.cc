@@ -45,7 +45,7 @@ TEST(CondVarTest, WaitEndsWithANotificationAndHoldsTheMutex) {
   other.join();
 }
 
-TEST(CondVarTest, WaitForSaysWhetherTimePassed) {
+TEST(CondVarTest, WaitForSaysWhetherTheTimeoutPassed) {
   Counter counter;
   {
     MutexLock lock(counter.mu);

@@ -12,12 +12,12 @@ using ::testing::MatchesRegex;
 
 constexpr char kValid[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-// Gives these bits, in turn.
+// A source of random bits that gives the given numbers, one after another.
 TraceContext::Random Bits(std::vector<std::uint64_t> bits) {
   return [bits = std::move(bits), next = std::size_t{0}]() mutable { return bits.at(next++); };
 }
 
-TEST(TraceContextTest, ReadsWhatASenderSays) {
+TEST(TraceContextTest, ReadsTheSendersIds) {
   const auto context = TraceContext::Parse(kValid);
   ASSERT_TRUE(context.has_value());
   EXPECT_EQ(context->trace_id(), "0af7651916cd43dd8448eb211c80319c");
@@ -27,7 +27,7 @@ TEST(TraceContextTest, ReadsWhatASenderSays) {
   EXPECT_EQ(context->traceparent(), kValid);
 }
 
-TEST(TraceContextTest, IgnoresWhatTheSpecificationCallsInvalid) {
+TEST(TraceContextTest, IgnoresHeadersThatTheSpecificationCallsInvalid) {
   for (const char* invalid : {
            "",
            "00",
@@ -48,7 +48,8 @@ TEST(TraceContextTest, IgnoresWhatTheSpecificationCallsInvalid) {
            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331_01",
            "0g-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
            "FF-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-           "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",  // a version there never is
+           "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",  // a version that never
+                                                                       // exists
            " 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
            "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01.more",  // no dash
        }) {
@@ -98,7 +99,7 @@ TEST(TraceContextTest, RandomIdsAreValidAndDiffer) {
   EXPECT_NE(one.span_id(), one.Child().span_id());
 }
 
-TEST(TraceContextTest, PassesOnAStateThatCanBeSent) {
+TEST(TraceContextTest, PassesOnATracestateThatCanBeSent) {
   TraceContext context = *TraceContext::Parse(kValid);
   context.set_tracestate("vendor=1,other=2");
   EXPECT_EQ(context.Child().tracestate(), "vendor=1,other=2");
@@ -112,7 +113,7 @@ TEST(TraceContextTest, PassesOnAStateThatCanBeSent) {
   }
 }
 
-TEST(TraceContextTest, WithoutATraceThereIsNothingToSend) {
+TEST(TraceContextTest, WithoutATraceTheHeaderIsEmpty) {
   EXPECT_EQ(TraceContext().traceparent(), "");
   EXPECT_EQ(TraceContext().trace_id(), "");
 }

@@ -57,7 +57,7 @@ class Client {
   const int fd_;
 };
 
-// Descriptors beyond those open now are refused as long as it lives.
+// While it lives, the process can open no more descriptors than it has open now.
 class NoMoreDescriptors {
  public:
   NoMoreDescriptors() {
@@ -99,7 +99,7 @@ class ListenerTest : public testing::Test {
     return taken_.size();
   }
 
-  // As the owner of connections does: closes the first one taken.
+  // Closes the first connection that was taken, as its owner would.
   void CloseOne() {
     MutexLock lock(mutex_);
     close(taken_.front());
@@ -113,7 +113,7 @@ class ListenerTest : public testing::Test {
   std::unique_ptr<Listener> listener_;
 };
 
-TEST_F(ListenerTest, TakesConnectionsThatCameBeforeItStarted) {
+TEST_F(ListenerTest, TakesConnectionsThatArrivedBeforeStart) {
   Bind({.addresses = {"127.0.0.1:0"}});
   EXPECT_THAT(address(), MatchesRegex("127.0.0.1:[1-9][0-9]*"));
   Client early(address());
@@ -157,7 +157,7 @@ TEST_F(ListenerTest, RefusesWhileThereAreNoDescriptorsAndRecovers) {
   EXPECT_EQ(listener_->refused(), 3);
 }
 
-TEST_F(ListenerTest, MayBeKeptToLoopback) {
+TEST_F(ListenerTest, RefusesOtherAddressesIfLoopbackOnly) {
   for (const char* address : {":0", "0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[2001:db8::1]:0"}) {
     const auto listener = Listener::Bind({.addresses = {address}, .loopback_only = true});
     EXPECT_EQ(listener.status().code(), absl::StatusCode::kInvalidArgument) << address;
@@ -169,7 +169,7 @@ TEST_F(ListenerTest, MayBeKeptToLoopback) {
   EXPECT_EQ(listener_->addresses().size(), 4u);
 }
 
-TEST_F(ListenerTest, TheWildcardTakesEveryInterface) {
+TEST_F(ListenerTest, AWildcardAddressListensOnEveryInterface) {
   for (const char* address : {":0", "0.0.0.0:0", "[::]:0"}) {
     Bind({.addresses = {address}});
     const std::size_t before = taken();
@@ -190,7 +190,7 @@ TEST_F(ListenerTest, SaysWhyItCannotBind) {
               HasSubstr("expected host:port"));
 }
 
-TEST_F(ListenerTest, ASocketFileIsForOwnerAndGroupAndGoesWithTheListener) {
+TEST_F(ListenerTest, ASocketFileIsForOwnerAndGroupAndIsRemovedInTheEnd) {
   const doubles::TempDir folder;
   const std::string path = folder / "s";
   const mode_t before = umask(0);
@@ -202,7 +202,7 @@ TEST_F(ListenerTest, ASocketFileIsForOwnerAndGroupAndGoesWithTheListener) {
   listener_->Stop();
 }
 
-TEST_F(ListenerTest, LeavesASocketFileThatAnotherMadeSince) {
+TEST_F(ListenerTest, LeavesASocketFileThatAnotherProcessMadeSince) {
   const doubles::TempDir folder;
   const std::string path = folder / "s";
   Bind({.addresses = {"unix:" + path}});

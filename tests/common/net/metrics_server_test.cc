@@ -26,7 +26,7 @@ using ::testing::HasSubstr;
 
 constexpr char kAnyPort[] = "127.0.0.1:0";
 
-TEST(MetricsServerTest, ServesWhatItsSourcesSayAtEachRequest) {
+TEST(MetricsServerTest, AsksItsSourcesAtEachRequest) {
   std::atomic<int> asked = 0;
   const auto server = MetricsServer::Start(
       kAnyPort, {[&](MetricSet* set) {
@@ -55,7 +55,7 @@ TEST(MetricsServerTest, ServesWhatItsSourcesSayAtEachRequest) {
   EXPECT_EQ((*second)["asked_total"], 2);
 }
 
-TEST(MetricsServerTest, ServesNothingElse) {
+TEST(MetricsServerTest, ServesNoOtherPath) {
   const auto server = MetricsServer::Start(kAnyPort, {});
   ASSERT_THAT(server, IsOk());
   for (const char* path : {"/", "/etc/passwd", "/../../../../etc/passwd", "/stats"}) {
@@ -65,7 +65,7 @@ TEST(MetricsServerTest, ServesNothingElse) {
   }
 }
 
-TEST(MetricsServerTest, RefusesAddressesItCannotServeOn) {
+TEST(MetricsServerTest, RefusesAddressesThatItCannotBind) {
   for (const char* bad :
        {"", "9464", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:-1", "127.0.0.1:65536",
         "127.0.0.1:1,127.0.0.1", "a b:1", "127.0.0.1:80s", "::1:80"}) {
@@ -80,8 +80,8 @@ TEST(MetricsServerTest, RefusesAddressesItCannotServeOn) {
       << "a port that is taken is not shared";
 }
 
-TEST(MetricsServerTest, StaysOnThisMachineUnlessToldOtherwise) {
-  // The last is 127.0.0.1 where numbers are octal and 177.0.0.1 where they are not.
+TEST(MetricsServerTest, RefusesOtherAddressesThanLoopbackUnlessAllowed) {
+  // The last address is 127.0.0.1 if its first number is octal, and 177.0.0.1 if it is decimal.
   for (const char* here : {"localhost:0", "0177.0.0.1:0"}) {
     EXPECT_THAT(MetricsServer::Start(here, {}), IsOk()) << here;
   }
@@ -102,7 +102,7 @@ TEST(MetricsServerTest, StaysOnThisMachineUnlessToldOtherwise) {
   }
 }
 
-TEST(MetricsServerTest, AnswersManyAtOnce) {
+TEST(MetricsServerTest, AnswersManyRequestsAtOnce) {
   const auto server =
       MetricsServer::Start(kAnyPort, {[](MetricSet* set) { AddProcessMetrics("test", set); }});
   ASSERT_THAT(server, IsOk());
@@ -115,7 +115,7 @@ TEST(MetricsServerTest, AnswersManyAtOnce) {
   for (std::thread& client : clients) client.join();
 }
 
-TEST(ProcessMetricsTest, SaysWhatPrometheusClientsSay) {
+TEST(ProcessMetricsTest, HasTheMetricsThatPrometheusClientsGive) {
   const auto server =
       MetricsServer::Start(kAnyPort, {[](MetricSet* set) { AddProcessMetrics("test", set); }});
   ASSERT_THAT(server, IsOk());
@@ -129,7 +129,7 @@ TEST(ProcessMetricsTest, SaysWhatPrometheusClientsSay) {
   EXPECT_GE((*scrape)["process_cpu_seconds_total"], 0);
 }
 
-TEST(ParseExpositionTest, RefusesWhatAPrometheusServerWouldMisread) {
+TEST(ParseExpositionTest, RefusesTextThatAPrometheusServerWouldMisread) {
   const std::string head = "# HELP a_total A.\n# TYPE a_total counter\n";
   EXPECT_THAT(ParseExposition(head + "a_total{x=\"1\",y=\"\\\"\\\\\\n\"} 5\n"), IsOk());
   for (const std::string& bad :

@@ -15,7 +15,7 @@ TEST(TargetTest, LoopbackAndUnixSocketsStayOnThisMachine) {
   }
 }
 
-TEST(TargetTest, EverythingElseDoesNot) {
+TEST(TargetTest, OtherAddressesDoNotStayOnThisMachine) {
   for (const char* address :
        {"", ":1", "0.0.0.0:1", "[::]:1", "10.0.0.1:1", "128.0.0.1:1", "gateway:1",
         "localhost.example.com:1", "127.0.0.1.example.com:1", "127.1:1", "[::2]:1",
@@ -24,14 +24,14 @@ TEST(TargetTest, EverythingElseDoesNot) {
   }
 }
 
-TEST(TargetTest, TakesWhatCanBeConnectedTo) {
+TEST(TargetTest, AcceptsAddressesThatCanBeConnectedTo) {
   for (const char* address : {"localhost:1", "10.0.0.1:65535", "[::1]:50050", "a-b.c_d:80",
                               "unix:/run/s", "unix:relative"}) {
     EXPECT_TRUE(CheckTarget("--gateway", address).ok()) << address;
   }
 }
 
-TEST(TargetTest, NamesWhatCannotBeConnectedTo) {
+TEST(TargetTest, RefusesOtherAddressesByName) {
   for (const char* address :
        {"", "localhost", "localhost:", ":50050", "localhost:0", "localhost:65536", "localhost:http",
         "::1:50050", "[::1:50050", "[]:1", "[localhost]:1", "http://localhost:1", "dns:///a:1",
@@ -43,7 +43,7 @@ TEST(TargetTest, NamesWhatCannotBeConnectedTo) {
   }
 }
 
-TEST(TargetTest, PlaintextBeyondThisMachineMustBeAskedFor) {
+TEST(TargetTest, PlaintextBeyondThisMachineNeedsTheFlag) {
   EXPECT_TRUE(CheckPlaintext("x", "127.0.0.1:1", false, "--t").ok());
   EXPECT_TRUE(CheckPlaintext("x", "gateway:1", true, "--t").ok());
   const absl::Status status = CheckPlaintext("--gateway", "gateway:1", false, "--tls_ca");

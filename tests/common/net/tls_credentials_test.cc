@@ -33,7 +33,7 @@ bool Eventually(const std::function<bool()>& condition) {
 
 class TlsCredentialsTest : public testing::Test {
  protected:
-  // Files of an identity that `authority` signs, with `trusted` as what the other side must be.
+  // Files of an identity that `authority` signs; its peer must be signed by `trusted`.
   TlsFiles Files(const std::string& name, CertificateAuthority& authority,
                  const CertificateAuthority& trusted, const std::string& names = kHere) {
     return WriteTlsFiles(folder_.path(), name, authority.Issue(names), trusted.certificate());
@@ -48,7 +48,7 @@ class TlsCredentialsTest : public testing::Test {
     server_ = *std::move(server);
   }
 
-  // A call on a new connection.
+  // Makes a call on a new connection.
   absl::Status Call(const std::shared_ptr<grpc::ChannelCredentials>& credentials,
                     const std::string& name = "") {
     grpc::ChannelArguments arguments;
@@ -82,7 +82,7 @@ TEST_F(TlsCredentialsTest, ServesClientsThatTrustItsAuthority) {
   EXPECT_TRUE(Call(TlsFiles{.ca = server.ca}, "localhost").ok());
 }
 
-TEST_F(TlsCredentialsTest, IsNotBelievedByOthers) {
+TEST_F(TlsCredentialsTest, IsRefusedByClientsThatDoNotTrustItsAuthority) {
   const TlsFiles server = Files("server", authority_, authority_);
   Serve({.files = {.certificate = server.certificate, .key = server.key}});
   const TlsFiles other = Files("other", stranger_, stranger_);
@@ -90,7 +90,7 @@ TEST_F(TlsCredentialsTest, IsNotBelievedByOthers) {
   ExpectUnavailable(Call(TlsFiles{.ca = server.ca}, "another.name"), "failed to connect");
 }
 
-TEST_F(TlsCredentialsTest, IsBelievedByOneOfTheNamesThatAClientExpects) {
+TEST_F(TlsCredentialsTest, IsTrustedByOneOfTheNamesThatAClientExpects) {
   Serve({.files = Files("server", authority_, authority_, "DNS:verifier,DNS:verifier-0")});
   const TlsFiles client = Files("client", authority_, authority_);
   const auto call = [&](std::vector<std::string> names) {
@@ -105,13 +105,13 @@ TEST_F(TlsCredentialsTest, IsBelievedByOneOfTheNamesThatAClientExpects) {
                     "failed to connect");
 }
 
-TEST_F(TlsCredentialsTest, TellsAPlaintextClientThatItIsUnavailable) {
+TEST_F(TlsCredentialsTest, APlaintextClientGetsUnavailable) {
   const TlsFiles server = Files("server", authority_, authority_);
   Serve({.files = {.certificate = server.certificate, .key = server.key}});
   EXPECT_EQ(Call(grpc::InsecureChannelCredentials()).code(), absl::StatusCode::kUnavailable);
 }
 
-TEST_F(TlsCredentialsTest, IsUnavailableWhereTheServerSpeaksPlaintext) {
+TEST_F(TlsCredentialsTest, ATlsClientOfAPlaintextServerGetsUnavailable) {
   auto server = RpcServer::Start({.listen = {"127.0.0.1:0"}}, {}, {});
   ASSERT_TRUE(server.ok()) << server.status();
   server_ = *std::move(server);
@@ -143,7 +143,7 @@ TEST_F(TlsCredentialsTest, TakesRotatedFilesOfBothSidesWithoutARestart) {
   ASSERT_TRUE(credentials.ok()) << credentials.status();
   ASSERT_TRUE(Call(*credentials).ok());
 
-  // Everything is from another authority now, which the old files do not lead to.
+  // All files are now from another authority, which nothing in the old files trusts.
   Files("server", stranger_, stranger_);
   ASSERT_TRUE(Eventually([&] { return !Call(*credentials).ok(); }));
   Files("client", stranger_, stranger_);
@@ -151,12 +151,12 @@ TEST_F(TlsCredentialsTest, TakesRotatedFilesOfBothSidesWithoutARestart) {
   EXPECT_EQ(Call(Files("late", authority_, stranger_)).code(), absl::StatusCode::kUnavailable);
 }
 
-TEST_F(TlsCredentialsTest, KeepsWhatItHasWhileFilesAreNotInOrder) {
+TEST_F(TlsCredentialsTest, KeepsTheOldFilesWhileNewOnesAreNotInOrder) {
   const TlsFiles server = Files("server", authority_, authority_);
   const TlsFiles client = Files("client", authority_, authority_);
   Serve({.files = server});
-  // A certificate whose key has not been written yet, and a list that is being written. The next
-  // good pair is taken all the same, so the files have been looked at in between.
+  // First a certificate whose key has not been written yet, then a list that is half written. The
+  // log shows that the files were read in between. The next good files are taken all the same.
   const auto next = stranger_.Issue(kHere);
   ReplaceFile(server.certificate, next.certificate);
   ReplaceFile(server.ca, "");
@@ -200,7 +200,7 @@ TEST_F(TlsCredentialsTest, TellsWhenTheCertificateInUseEnds) {
   EXPECT_TRUE(Eventually([&] { return server->Get() == later && client->Get() == later; }));
 }
 
-TEST_F(TlsCredentialsTest, SaysBeforeServingWhatIsMissing) {
+TEST_F(TlsCredentialsTest, RefusesToStartWithoutAFileThatItNeeds) {
   const TlsFiles files = Files("server", authority_, authority_);
   for (const auto& status :
        {CreateServerCredentials({.files = {.ca = files.ca}}).status(),

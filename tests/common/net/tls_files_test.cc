@@ -31,7 +31,7 @@ class TlsFilesTest : public testing::Test {
       doubles::WriteTlsFiles(folder_.path(), "here", identity_, authority_.certificate());
 };
 
-TEST_F(TlsFilesTest, ReadsWhatIsInOrder) {
+TEST_F(TlsFilesTest, ReadsFilesThatAreInOrder) {
   const auto material = ReadTlsFiles(files_);
   ASSERT_TRUE(material.ok()) << material.status();
   EXPECT_EQ(material->identity, identity_.certificate + "\n" + identity_.key);
@@ -41,7 +41,7 @@ TEST_F(TlsFilesTest, ReadsWhatIsInOrder) {
   EXPECT_EQ(*material, *ReadTlsFiles(files_));
 }
 
-TEST_F(TlsFilesTest, EitherHalfMayBeAbsent) {
+TEST_F(TlsFilesTest, IdentityOrAuthoritiesMayBeAbsent) {
   const auto only_ca = ReadTlsFiles({.ca = files_.ca});
   ASSERT_TRUE(only_ca.ok()) << only_ca.status();
   EXPECT_EQ(only_ca->identity, "");
@@ -50,7 +50,7 @@ TEST_F(TlsFilesTest, EitherHalfMayBeAbsent) {
   EXPECT_EQ(only_identity->ca, "");
 }
 
-TEST_F(TlsFilesTest, TakesAChainBehindTheLeaf) {
+TEST_F(TlsFilesTest, TakesAChainAfterTheLeaf) {
   ReplaceFile(files_.certificate, identity_.certificate + authority_.certificate());
   EXPECT_TRUE(ReadTlsFiles(files_).ok());
   ReplaceFile(files_.certificate, authority_.certificate() + identity_.certificate);
@@ -114,7 +114,7 @@ TEST_F(TlsFilesTest, RefusesAnExpiredCertificate) {
   ExpectWrong(files_, files_.certificate, "expired at");
 }
 
-TEST_F(TlsFilesTest, WantsBothHalvesOfAnIdentity) {
+TEST_F(TlsFilesTest, RefusesACertificateWithoutAKeyAndTheReverse) {
   ExpectWrong({.certificate = files_.certificate}, files_.certificate, "without a key");
   ExpectWrong({.key = files_.key}, files_.key, "without a certificate");
 }

@@ -24,7 +24,7 @@ TEST(OriginOfTest, ContinuesTheCallersTraceWithASpanOfItsOwn) {
   EXPECT_EQ(origin.trace.tracestate(), "a=1,b=2");
 }
 
-TEST(OriginOfTest, BeginsANewTraceWithoutOneThatIsValid) {
+TEST(OriginOfTest, BeginsANewTraceIfTheCallerSentNoValidOne) {
   const CallMetadata none;
   const CallMetadata bad = {{"traceparent", "00-nonsense"}, {"tracestate", "a=1"}};
   const CallMetadata two = {{"traceparent", kSent}, {"traceparent", kSent}, {"tracestate", "a=1"}};
@@ -37,7 +37,7 @@ TEST(OriginOfTest, BeginsANewTraceWithoutOneThatIsValid) {
   }
 }
 
-TEST(OriginOfTest, CutsALongName) {
+TEST(OriginOfTest, CutsALongRequestId) {
   const std::string longer(200, 'x');
   EXPECT_EQ(OriginOf({{"recycling-request-id-bin", longer}}).request_id, std::string(128, 'x'));
 }

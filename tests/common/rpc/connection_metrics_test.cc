@@ -30,7 +30,7 @@ double Refused(const std::vector<const RpcServer*>& servers) {
   return set.families()[0].samples[0].value;
 }
 
-// A channel whose connection is no other channel's.
+// A channel with a connection of its own.
 std::shared_ptr<grpc::Channel> Channel(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -53,13 +53,13 @@ TEST(ConnectionMetricsTest, CountsTheConnectionsThatAllServersRefused) {
     EXPECT_EQ(CheckHealth(Channel(server->addresses()[0]), "", kLong).status().code(),
               absl::StatusCode::kUnavailable);
     EXPECT_GE(server->refused_connections(), 1u);
-    server->Shutdown(absl::ZeroDuration());  // nothing more is accepted, and counts stay
+    server->Shutdown(absl::ZeroDuration());  // accepts no more, so the counts stay
   }
   EXPECT_EQ(Refused(watched), static_cast<double>(servers[0]->refused_connections() +
                                                   servers[1]->refused_connections()));
 }
 
-TEST(ConnectionMetricsTest, SaysWhichServersCertificateEndsFirst) {
+TEST(ConnectionMetricsTest, SaysWhenTheFirstCertificateEnds) {
   std::vector<std::unique_ptr<RpcServer>> servers;
   std::vector<const RpcServer*> watched;
   for (const std::int64_t seconds : {2'100'000'000, 2'000'000'000}) {
@@ -75,7 +75,7 @@ TEST(ConnectionMetricsTest, SaysWhichServersCertificateEndsFirst) {
   EXPECT_EQ(set.families()[1].samples[0].value, 2e9);
 }
 
-TEST(CertificateMetricsTest, SaysWhenACertificateEndsWhereThereIsOne) {
+TEST(CertificateMetricsTest, SaysWhenACertificateEndsIfThereIsOne) {
   MetricSet set;
   AddCertificateMetrics("server", std::nullopt, &set);
   EXPECT_THAT(set.families(), IsEmpty());

@@ -26,7 +26,7 @@ absl::StatusOr<DraftTree> Tree(const std::string& text) {
   return DraftTreeFromProto(ParseProto<pb::DraftTree>(text));
 }
 
-TEST(DraftTreeConvertTest, JoinsTheRootAndTheArraysAndBack) {
+TEST(DraftTreeConvertTest, JoinsTheRootAndTheArraysAndSplitsThemAgain) {
   const std::string text = R"pb(
     base: 9
     root: 1
@@ -44,12 +44,12 @@ TEST(DraftTreeConvertTest, JoinsTheRootAndTheArraysAndBack) {
                                          DraftSource::kSequence, DraftSource::kRecent));
   EXPECT_THAT(ValidateTree(*tree, 5, 3), IsOk());
   pb::DraftTree back;
-  back.add_tokens(99);  // what the message held before is gone
+  back.add_tokens(99);  // this is overwritten
   DraftTreeToProto(*tree, &back);
   EXPECT_THAT(back, EqualsProto(ParseProto<pb::DraftTree>(text)));
 }
 
-TEST(DraftTreeConvertTest, TakesTheRootAloneAndTreesWithoutAdvice) {
+TEST(DraftTreeConvertTest, AcceptsTheRootAloneAndTreesWithoutRanksAndSources) {
   EXPECT_THAT(Tree("base: 3 root: 7"), IsOkAndHolds(DraftTree::Root(3, 7)));
   const auto bare = Tree("base: 3 root: 7 tokens: 1 parents: 0");
   ASSERT_THAT(bare, IsOk());
@@ -79,7 +79,7 @@ TEST(DraftTreeConvertTest, ReadsSourcesItDoesNotKnowAsUnspecified) {
   EXPECT_EQ(tree->sources[1], DraftSource::kUnspecified);
 }
 
-TEST(CandidatesConvertTest, TakesExactlyTheRowsAskedForAndBack) {
+TEST(CandidatesConvertTest, AcceptsExactlyTheRowsThatWereAskedFor) {
   const auto proto = ParseProto<pb::Candidates>("k: 2 ids: [ 4, 3, 9, 0 ]");
   const auto candidates = CandidatesFromProto(proto, 2, 10);
   EXPECT_THAT(candidates, IsOkAndHolds(Candidates{.k = 2, .ids = {4, 3, 9, 0}}));
@@ -114,7 +114,7 @@ TEST(SamplingOptionsConvertTest, AbsentFieldsAreDefaultsAndZeroIsNot) {
   EXPECT_EQ(zeros.top_logprobs, 0u);
 }
 
-TEST(SamplingOptionsConvertTest, EveryFieldGoesThereAndBack) {
+TEST(SamplingOptionsConvertTest, ConvertsEveryFieldBothWays) {
   const SamplingOptions options{.temperature = 0.5f,
                                 .top_k = 40,
                                 .top_p = 0.9f,
@@ -131,7 +131,7 @@ TEST(SamplingOptionsConvertTest, EveryFieldGoesThereAndBack) {
                                 .top_logprobs = 3};
   pb::SamplingOptions proto;
   SamplingOptionsToProto(options, &proto);
-  // Every field of the message is set, so that none was forgotten.
+  // Every field of the message must be set.
   const auto* descriptor = proto.GetDescriptor();
   for (int i = 0; i < descriptor->field_count(); ++i) {
     const auto* field = descriptor->field(i);
@@ -142,7 +142,7 @@ TEST(SamplingOptionsConvertTest, EveryFieldGoesThereAndBack) {
   EXPECT_EQ(SamplingOptionsFromProto(proto), options);
 }
 
-TEST(ModelIdentityConvertTest, GoesThereAndBack) {
+TEST(ModelIdentityConvertTest, ConvertsBothWays) {
   const ModelIdentity identity{
       .model_id = "toy", .vocab_size = 9, .tokenizer_digest = std::string("\0\xFF", 2)};
   pb::ModelIdentity proto;
@@ -150,10 +150,10 @@ TEST(ModelIdentityConvertTest, GoesThereAndBack) {
   EXPECT_EQ(ModelIdentityFromProto(proto), identity);
 }
 
-TEST(TokenLogprobConvertTest, GoesThereAndBack) {
+TEST(TokenLogprobConvertTest, ConvertsBothWays) {
   const TokenLogprob logprob{.token = 3, .logprob = -0.5f, .top = {{3, -0.5f}, {1, -2}}};
   pb::TokenLogprob proto;
-  proto.add_top();  // what the message held before is gone
+  proto.add_top();  // this is overwritten
   TokenLogprobToProto(logprob, &proto);
   EXPECT_EQ(TokenLogprobFromProto(proto), logprob);
 }

@@ -1,4 +1,4 @@
-// What a server bears from its connections: hostile ones speak TCP or HTTP/2 by hand.
+// The limits of a server's connections. Hostile clients speak TCP or HTTP/2 by hand.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -25,7 +25,7 @@ using ::testing::Pair;
 constexpr absl::Duration kLong = absl::Seconds(30);
 constexpr int kMaxConcurrentStreams = 3;  // ids of SETTINGS
 constexpr int kMaxHeaderListSize = 6;
-// Closes nothing.
+// Limits that close no connection.
 ConnectionLimits Patient() {
   return {.handshake_timeout = absl::InfiniteDuration(),
           .max_idle = absl::InfiniteDuration(),
@@ -164,7 +164,7 @@ TEST_F(RpcLimitsTest, ServesOthersBesideAThousandIdleConnectionsInBoundedMemory)
   EXPECT_TRUE(CheckHealth(channel, "", kLong).ok());
 }
 
-TEST_F(RpcLimitsTest, ServesRunningConnectionsWithoutDescriptorsAndNewOnesAfterwards) {
+TEST_F(RpcLimitsTest, ServesOpenConnectionsWhileNoDescriptorsAreLeftAndNewOnesAfterwards) {
   Serve({});
   const auto channel = Channel();
   ASSERT_TRUE(CheckHealth(channel, "", kLong).ok());
@@ -172,7 +172,7 @@ TEST_F(RpcLimitsTest, ServesRunningConnectionsWithoutDescriptorsAndNewOnesAfterw
   getrlimit(RLIMIT_NOFILE, &before);
   std::vector<std::unique_ptr<RawClient>> hostile;
   {
-    // Of the next descriptors every other one is the client's, every other one the server's.
+    // The next descriptors go in turn to the client and to the server.
     const int lowest_free = dup(STDERR_FILENO);
     close(lowest_free);
     const rlimit few = {.rlim_cur = static_cast<rlim_t>(lowest_free) + 20,

@@ -96,7 +96,7 @@ void ExpectError(const absl::StatusOr<std::unique_ptr<RpcServer>>& server, absl:
   EXPECT_THAT(std::string(server.status().message()), HasSubstr(message));
 }
 
-TEST_F(RpcServerTest, AnswersHealthAndNothingElseOnThePortOfItsOwn) {
+TEST_F(RpcServerTest, AnswersOnlyHealthOnTheHealthPort) {
   RpcServerOptions options;
   options.listen = {"127.0.0.1:0"};
   options.health_listen = {"127.0.0.1:0"};
@@ -156,7 +156,7 @@ TEST_F(RpcServerTest, ReflectionListsServices) {
       &context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
   call->StartCall(nullptr);
   ASSERT_TRUE(queue.Next(&tag, &ok) && ok);
-  // ServerReflectionRequest { string list_services = 7; }, here empty.
+  // ServerReflectionRequest { string list_services = 7; } with an empty string.
   const grpc::Slice request(std::string("\x3a\x00", 2));
   call->WriteLast(grpc::ByteBuffer(&request, 1), grpc::WriteOptions(), nullptr);
   ASSERT_TRUE(queue.Next(&tag, &ok) && ok);

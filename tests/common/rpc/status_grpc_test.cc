@@ -16,7 +16,7 @@ namespace {
 using doubles::IsOk;
 using doubles::StatusIs;
 
-TEST(StatusGrpcTest, EveryCodeAndMessageGoesThereAndBack) {
+TEST(StatusGrpcTest, ConvertsEveryCodeAndMessageBothWays) {
   for (int code = 0; code <= 16; ++code) {
     const absl::Status status(static_cast<absl::StatusCode>(code), "what, got, expected");
     const grpc::Status wire = ToGrpcStatus(status);
@@ -33,7 +33,7 @@ TEST(StatusGrpcTest, CutsLongMessagesTo1KiB) {
 }
 
 TEST(StatusGrpcTest, CodesOutsideTheCanonicalRangeBecomeUnknown) {
-  for (const int code : {17, 31, -1}) {  // what the enumeration's bits can hold
+  for (const int code : {17, 31, -1}) {  // values that the enumeration's type can hold
     EXPECT_THAT(FromGrpcStatus(grpc::Status(static_cast<grpc::StatusCode>(code), "odd")),
                 StatusIs(absl::StatusCode::kUnknown, "odd"));
   }
@@ -56,13 +56,13 @@ TEST(StatusGrpcTest, ARetryDelayTravelsAsRetryInfo) {
   EXPECT_EQ(RetryDelay(FromGrpcStatus(ToGrpcStatus(absl::InternalError("x")))), std::nullopt);
 }
 
-TEST(StatusGrpcTest, ADelayIsKeptWithinZeroAndADay) {
+TEST(StatusGrpcTest, ADelayIsBoundedByZeroAndADay) {
   const absl::Status status = absl::UnavailableError("x");
   EXPECT_EQ(RetryDelay(WithRetryDelay(status, -absl::Seconds(1))), absl::ZeroDuration());
   EXPECT_EQ(RetryDelay(WithRetryDelay(status, absl::InfiniteDuration())), absl::Hours(24));
 }
 
-TEST(StatusGrpcTest, DetailsThatCannotBeReadAreLeftOut) {
+TEST(StatusGrpcTest, DetailsThatCannotBeParsedAreLeftOut) {
   const std::string good = EncodeStatusDetails(8, "full", absl::Seconds(2));
   EXPECT_EQ(DecodeRetryDelay(good), absl::Seconds(2));
   for (std::size_t bytes = 0; bytes < good.size(); ++bytes) {

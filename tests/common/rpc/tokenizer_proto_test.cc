@@ -42,7 +42,7 @@ void ExpectInvalid(const absl::Status& status, const std::string& message) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(message));
 }
 
-TEST(TokenizerProtoTest, EveryFieldTravels) {
+TEST(TokenizerProtoTest, ConvertsEveryFieldBothWays) {
   const auto chunks = SplitTokenizerData(EveryField());
   ASSERT_TRUE(chunks.ok());
   EXPECT_THAT(*chunks, SizeIs(1));
@@ -96,7 +96,7 @@ TEST(TokenizerProtoTest, RefusesPartsThatDoNotFit) {
   refuses([](Proto& p) { p.clear_eos_token_id(); }, "add_eos is set, but there is no eos id");
 }
 
-TEST(TokenizerDataJoinerTest, RefusesWhatIsNoMessage) {
+TEST(TokenizerDataJoinerTest, RefusesBytesThatAreNotAMessage) {
   const auto chunks = SplitTokenizerData(EveryField());
   ASSERT_TRUE(chunks.ok());
   ExpectInvalid(Join({}).status(), "got 0 tokens");
@@ -109,7 +109,7 @@ TEST(TokenizerDataJoinerTest, RefusesWhatIsNoMessage) {
                 "not a TokenizerData message");
 }
 
-TEST(TokenizerDataJoinerTest, BoundsAChunkAndTheWhole) {
+TEST(TokenizerDataJoinerTest, BoundsTheBytesOfAChunkAndOfAll) {
   TokenizerDataJoiner joiner;
   const std::string chunk(kTokenizerChunkBytes, '\0');
   ExpectInvalid(joiner.Append(chunk + "x"), "got a chunk of 1048577 bytes");
@@ -126,7 +126,7 @@ std::string EmptyTokens(std::size_t count) {
   return bytes;
 }
 
-TEST(TokenizerDataJoinerTest, BoundsTheFieldsBeforeTheyTakeMemory) {
+TEST(TokenizerDataJoinerTest, BoundsTheFieldsBeforeItAllocatesThem) {
   TokenizerDataJoiner joiner;
   const std::string chunk = EmptyTokens(kTokenizerChunkBytes / 2);
   for (std::size_t sent = 0; sent < kMaxTokenizerFields; sent += kTokenizerChunkBytes / 2) {

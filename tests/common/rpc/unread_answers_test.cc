@@ -1,4 +1,4 @@
-// What clients that do not read can make a server keep, through real HTTP/2 connections.
+// What a server keeps for clients that do not read, over real HTTP/2 connections.
 #include <gmock/gmock.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
@@ -28,7 +28,7 @@ constexpr char kStream[] = "/recycling.verifier.v1.VerifierService/GetTokenizer"
 constexpr char kReflection[] = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
 constexpr char kWatch[] = "/grpc.health.v1.Health/Watch";
 
-// A unary method, as both kinds of gRPC's services serve it.
+// A unary method of gRPC's synchronous API, and the same of its callback API.
 class WaitingUnary final : public drafter::v1::DrafterService::Service {
  public:
   grpc::Status GetMatrixInfo(grpc::ServerContext*, const drafter::v1::GetMatrixInfoRequest*,
@@ -108,7 +108,7 @@ class UnreadAnswersTest : public testing::Test {
     for (int i = 0; i < 20; ++i) client.Call(path, "");
     for (int refused = 0; refused < 16; ++refused) {
       const std::string trailers = client.WaitForTrailers();
-      if (refused > 0) continue;  // later ones may be packed
+      if (refused > 0) continue;  // later trailers may refer to the first one's texts
       EXPECT_THAT(trailers, HasSubstr("unread on this connection"));
       EXPECT_THAT(trailers, HasSubstr("grpc-status\1"
                                       "8"));
@@ -165,7 +165,7 @@ TEST_F(UnreadAnswersTest, OfManyConnectionsAreBoundedAndTheFullestLosesItsCalls)
   call(0, 1);
   call(1, 2);
   call(1, 3);
-  call(2, 2);  // in the place of both of client 1
+  call(2, 2);  // client 1 loses both of its answers
   for (int i = 0; i < 2; ++i) clients[1]->WaitForTrailers();
   EXPECT_TRUE(GetMatrixInfo().ok());
   clients.clear();
@@ -193,7 +193,7 @@ class IdleStream {
     if (method != kWatch) return;
     const grpc::Slice empty;
     call_->WriteLast(grpc::ByteBuffer(&empty, 1), grpc::WriteOptions(), this);
-    Await();  // in vain if the stream is refused already
+    Await();  // fails if the stream has been refused already
   }
   ~IdleStream() {
     context_.TryCancel();

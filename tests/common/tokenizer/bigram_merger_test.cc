@@ -16,7 +16,7 @@ std::vector<Piece> Apply(const MergeTable& table, std::vector<Piece> pieces) {
   return pieces;
 }
 
-TEST(MergeTableTest, LeavesWhatCannotBeJoined) {
+TEST(MergeTableTest, LeavesPiecesThatCannotBeJoined) {
   MergeTable table;
   table.Add(1, 2, {0, 12});
   EXPECT_THAT(Apply(table, {}), IsEmpty());
@@ -79,11 +79,11 @@ TEST(MergeTableTest, AgreesWithScanningForTheBestPairEachTime) {
   }
 }
 
-// A quadratic loop would not end within the time a test may take.
+// A quadratic loop would exceed the test's time limit.
 TEST(MergeTableTest, OneRepeatedPieceTakesLinearithmicTime) {
   MergeTable table;
   table.Add(1, 1, {1, 2});
-  table.Add(2, 1, {0, 2});  // grows one piece to the right until it holds all
+  table.Add(2, 1, {0, 2});  // one piece takes its right neighbour until it holds all
   EXPECT_THAT(Apply(table, std::vector<Piece>(std::size_t{1} << 20, 1)), ElementsAre(2));
 }
 

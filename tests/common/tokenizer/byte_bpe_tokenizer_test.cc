@@ -15,8 +15,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// The 256 byte tokens in the order of their characters, as GPT-2's vocabulary begins: the printable
-// ones of Latin-1, then U+0100 on for the others.
+// The 256 byte tokens as GPT-2's vocabulary begins, in the order of their characters: first the
+// printable ones of Latin-1, then those from U+0100 on.
 std::vector<std::string> ByteTokens() {
   std::vector<std::string> tokens;
   for (char32_t c = 0x21; c <= 0x143; ++c) {
@@ -26,7 +26,7 @@ std::vector<std::string> ByteTokens() {
   return tokens;
 }
 
-// Byte tokens, then the results of the merges that are not there yet.
+// Byte tokens, then the results of merges that are not byte tokens.
 TokenizerData Vocabulary(const std::vector<std::string>& merges, std::string pre = "gpt-2") {
   TokenizerData data = {.model = "gpt2", .pre = std::move(pre)};
   data.tokens = ByteTokens();
@@ -75,7 +75,7 @@ std::string Decode(const Tokenizer& tokenizer, const std::vector<TokenId>& ids,
   return text.ok() ? *text : "";
 }
 
-TEST(ByteBpeTest, ByteTokensStandForGpt2sBytes) {
+TEST(ByteBpeTest, EachByteHasTheCharacterThatGpt2GivesIt) {
   ASSERT_EQ(ByteTokens().size(), 256u);
   const auto tokenizer = Create(Vocabulary({}));
   const auto id_of = [](const char* token) {
@@ -126,7 +126,7 @@ TEST(ByteBpeTest, WritesTextAsBytes) {
   EXPECT_THAT(Split(Vocabulary({"Ã ©"}), "é\n😁"), ElementsAre("Ã©", "Ċ", "ð", "Ł", "ĺ", "ģ"));
 }
 
-TEST(ByteBpeTest, UserDefinedTokensAreReadAsWrittenBeforeAnyWord) {
+TEST(ByteBpeTest, FindsUserDefinedTokensBeforeItCutsWords) {
   TokenizerData data = Vocabulary({"a b", "Ã ¼"});
   Add(data, "bc", TokenType::kUserDefined);
   data.tokens.push_back("ü");  // also the character of byte 0xFC
@@ -136,7 +136,7 @@ TEST(ByteBpeTest, UserDefinedTokensAreReadAsWrittenBeforeAnyWord) {
   EXPECT_EQ(Decode(*tokenizer, Encode(*tokenizer, "abcü")), "abcü");
 }
 
-TEST(ByteBpeTest, TextBecomesAControlTokenOnlyWhereAsked) {
+TEST(ByteBpeTest, TextBecomesAControlTokenOnlyIfAskedFor) {
   TokenizerData data = Vocabulary({});
   Add(data, "<|e|>", TokenType::kControl);
   data.bos = data.eos = static_cast<TokenId>(data.tokens.size() - 1);
@@ -161,14 +161,14 @@ TEST(ByteBpeTest, ATokenWithAForeignCharacterStandsForItself) {
   EXPECT_EQ(tokenizer->TokenBytes(258), "\xFF");
 }
 
-TEST(ByteBpeTest, RefusesBytesThatNothingStandsFor) {
+TEST(ByteBpeTest, RefusesBytesWithoutAToken) {
   TokenizerData data = Vocabulary({});
   data.tokens[0] = "gone";  // '!'
   const absl::Status status = Create(data)->Encode("a!", {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("no token for \"!\""));
   Add(data, "<|e|>", TokenType::kControl);
-  data.unknown = 256;  // a control token: no text may put it into a prompt
+  data.unknown = 256;  // a control token, which no text may become
   EXPECT_FALSE(Create(data)->Encode("a!", {}).ok());
   data.token_types[256] = TokenType::kUnknown;
   EXPECT_THAT(Split(data, "a!!"), ElementsAre("a", "<|e|>", "<|e|>"));
@@ -192,7 +192,7 @@ TEST(ByteBpeTest, RefusesMalformedMerges) {
   }
 }
 
-TEST(ByteBpeTest, OfEqualMergesTheFirstCounts) {
+TEST(ByteBpeTest, TheFirstOfEqualMergesCounts) {
   EXPECT_THAT(Split(Vocabulary({"a b", "b c", "a b"}), "abc"), ElementsAre("ab", "c"));
 }
 
@@ -222,7 +222,7 @@ TEST(ByteBpeTest, GivesTheTextBackAndTokenBytesAddUpToIt) {
   }
 }
 
-// With work that grows as the square of the length, this would take longer than any test may.
+// Work that grows with the square of the length would exceed the test's time limit.
 TEST(ByteBpeTest, OneWordOfAMegabyteTakesLinearithmicTime) {
   const std::string text(std::size_t{1} << 20, 'a');
   const auto tokenizer = Create(Vocabulary({"a a", "aa aa", "aaaa a", "aaaaa aaaaa"}, "llama-bpe"));

@@ -80,19 +80,19 @@ TEST(LlamaBpePatternTest, KeepsLineEndsWithSignsAndTogether) {
   EXPECT_THAT(Words("llama-bpe", "a   \n  "), ElementsAre("a", "   \n", "  "));
 }
 
-TEST(LlamaBpePatternTest, WholeWordsCountThereOnly) {
+TEST(LlamaBpePatternTest, IsTheOnlyOneThatTakesWholeWords) {
   for (const char* name : {"gpt-2", "qwen2", "smollm", "starcoder", "deepseek-llm", "default"}) {
     EXPECT_FALSE(PreTokenizer::Create(name)->whole_words()) << name;
   }
   EXPECT_TRUE(PreTokenizer::Create("llama-bpe")->whole_words());
 }
 
-TEST(Qwen2PatternTest, IsLlamaBpesWithSingleDigits) {
+TEST(Qwen2PatternTest, IsThePatternOfLlamaBpeWithSingleDigits) {
   EXPECT_THAT(Words("qwen2", "I'VE (word 345\n!"),
               ElementsAre("I", "'VE", " (", "word", " ", "3", "4", "5", "\n", "!"));
 }
 
-TEST(StarcoderPatternTest, IsGpt2sWithSingleDigits) {
+TEST(StarcoderPatternTest, IsThePatternOfGpt2WithSingleDigits) {
   for (const char* name : {"starcoder", "smollm"}) {
     EXPECT_THAT(Words(name, "I'll a12 3.5 ½"),
                 ElementsAre("I", "'ll", " a", "1", "2", " ", "3", ".", "5", " ", "½"));
@@ -137,7 +137,7 @@ TEST(DefaultPatternTest, CutsPunctuationThenGpt2sWordsThenDigitsByThree) {
 
 TEST(PreTokenizerTest, EmptyTextHasNoWords) { EXPECT_THAT(Words("gpt-2", ""), ElementsAre()); }
 
-TEST(PreTokenizerTest, RefusesOtherNamesByName) {
+TEST(PreTokenizerTest, NamesThePreTokenizerThatItRefuses) {
   const auto refused = [](const std::string& name) {
     const absl::Status status = PreTokenizer::Create(name).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
@@ -148,7 +148,7 @@ TEST(PreTokenizerTest, RefusesOtherNamesByName) {
   EXPECT_LT(refused(std::string(1 << 20, 'x')).size(), 200u);
 }
 
-// With work that grows as the square of the length, this would take longer than any test may.
+// Work that grows with the square of the length would exceed the test's time limit.
 TEST(PreTokenizerTest, LongRunsTakeLinearTime) {
   constexpr std::size_t kBytes = std::size_t{1} << 18;
   for (const char* name :
@@ -167,7 +167,7 @@ TEST(PreTokenizerTest, LongRunsTakeLinearTime) {
 }
 
 // ICU's stack holds 8 MB; a pattern that takes a frame per character would overflow it.
-TEST(PreTokenizerTest, RunsOfAMegabyteNeedNoStack) {
+TEST(PreTokenizerTest, RunsOfAMegabyteDoNotOverflowTheStack) {
   for (const char* name : {"gpt-2", "llama-bpe", "starcoder", "deepseek-llm", "default"}) {
     const auto pre_tokenizer = PreTokenizer::Create(name);
     for (const char unit : {' ', '\n', 'a', '!', '1'}) {

@@ -91,7 +91,7 @@ TEST(SentencePieceTest, JoinsTheLeftmostOfEqualScores) {
   EXPECT_THAT(Split(Vocabulary({{"a", 0}, {"aa", -1}}), "aaa"), ElementsAre("aa", "a"));
 }
 
-TEST(SentencePieceTest, WithoutScoresAllAreEqual) {
+TEST(SentencePieceTest, WithoutScoresAllTokensRankEqual) {
   TokenizerData data = Vocabulary({{"a", 0}, {"b", 0}, {"ab", 0}, {"ba", 5}});
   data.scores.clear();
   EXPECT_THAT(Split(data, "aba"), ElementsAre("ab", "a"));
@@ -104,7 +104,7 @@ TEST(SentencePieceTest, JoinsAnyTwoPiecesWhoseTextIsAToken) {
               ElementsAre("<0x61>", "<0x62>", "<0x63>", "<0x64>"));
 }
 
-TEST(SentencePieceTest, OfEqualTokensTheLastCounts) {
+TEST(SentencePieceTest, TheLastOfEqualTokensCounts) {
   EXPECT_THAT(Encode(*Create(Vocabulary({{"a", 0}, {"a", 0}})), "a"), ElementsAre(kFirstPiece + 1));
 }
 
@@ -117,13 +117,13 @@ TEST(SentencePieceTest, FallsBackToOneUnknownTokenForARunWithoutBytes) {
   EXPECT_THAT(Split(WithoutBytes({{"a", 0}}), "xyaz"), ElementsAre("<unk>", "a", "<unk>"));
 }
 
-TEST(SentencePieceTest, RefusesCharactersThatNothingStandsFor) {
+TEST(SentencePieceTest, RefusesCharactersWithoutATokenOrBytes) {
   TokenizerData data = WithoutBytes({{"a", 0}});
   data.unknown.reset();
   const absl::Status status = Create(data)->Encode("aé", {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("no token for \"\\xc3\\xa9\""));
-  data.unknown = kEos;  // a control token: no text may put it into a prompt
+  data.unknown = kEos;  // a control token, which no text may become
   EXPECT_FALSE(Create(data)->Encode("b", {}).ok());
 }
 
@@ -139,13 +139,13 @@ TEST(SentencePieceTest, PutsTheDummyPrefixBeforeTextOnly) {
               ElementsAre("▁a", "<s>", "▁a", "</s>"));
 }
 
-TEST(SentencePieceTest, DoesAsTheExampleInTheReadmeSays) {
+TEST(SentencePieceTest, AgreesWithTheExampleInTheReadme) {
   TokenizerData data = Vocabulary({{"▁", -1}, {"a", -2}, {"b", -3}, {"ab", -4}, {"▁a", -5}});
   data.add_space_prefix = true;
   EXPECT_THAT(Split(data, "ab ab"), ElementsAre("▁", "ab", "▁", "ab"));
 }
 
-TEST(SentencePieceTest, AddsBosAndEosWhereAsked) {
+TEST(SentencePieceTest, AddsBosAndEosIfTheDataAsks) {
   TokenizerData data = Vocabulary({{"a", 0}});
   EXPECT_THAT(Split(data, "a"), ElementsAre("a"));
   data.add_bos = true;
@@ -155,14 +155,14 @@ TEST(SentencePieceTest, AddsBosAndEosWhereAsked) {
   EXPECT_THAT(Split(data, "a", {.add_special = false}), ElementsAre("a"));
 }
 
-TEST(SentencePieceTest, TextBecomesAControlTokenOnlyWhereAsked) {
+TEST(SentencePieceTest, TextBecomesAControlTokenOnlyIfAskedFor) {
   const TokenizerData data = Vocabulary({{"<", 0}, {"s", 0}, {">", 0}, {"<s", -1}});
   EXPECT_THAT(Split(data, "<s>"), ElementsAre("<s", ">"));
   EXPECT_THAT(Split(data, "<s>", {.parse_control = true}), ElementsAre("<s>"));
   EXPECT_THAT(Encode(*Create(data), "<0x41><unk>", {.parse_control = true}).size(), 11u);
 }
 
-TEST(SentencePieceTest, UserDefinedTokensAreAlwaysReadLongestFirst) {
+TEST(SentencePieceTest, AlwaysFindsUserDefinedTokensLongestFirst) {
   TokenizerData data = Vocabulary({{"▁", 0}, {"a", 0}});
   Add(data, "[x]", 0, TokenType::kUserDefined);
   Add(data, "[x] [y]", 0, TokenType::kUserDefined);
@@ -223,7 +223,7 @@ class SentencePieceRandomTest : public testing::Test {
   std::mt19937 random_{3};
 };
 
-// Joins strings, looking up every joint text, as the definition says.
+// The definition itself: joins strings and looks up every joint text.
 std::vector<std::string> SplitByDefinition(const TokenizerData& data,
                                            std::vector<std::string> symbols) {
   while (true) {
@@ -297,7 +297,7 @@ TEST_F(SentencePieceRandomTest, TokenBytesAddUpToTheTextAfterTheDummyPrefix) {
   }
 }
 
-// With work that grows as the square of the length, this would take longer than any test may.
+// Work that grows with the square of the length would exceed the test's time limit.
 TEST(SentencePieceTest, LongTextsAndNestedTokensTakeLinearithmicTime) {
   TokenizerData data = Vocabulary({});
   std::string token;

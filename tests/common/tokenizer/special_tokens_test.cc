@@ -78,9 +78,9 @@ TEST(SpecialTokensTest, AgreesWithTryingEveryTokenEverywhere) {
   }
 }
 
-// Each start of the text is a near miss of the longest token; trying them one by one would take
+// At each position the text nearly matches the longest token, so to try every position would take
 // 2^38 steps.
-TEST(SpecialTokensTest, NearMissesTakeLinearTime) {
+TEST(SpecialTokensTest, AlmostMatchesTakeLinearTime) {
   const std::string text(std::size_t{1} << 20, 'a');
   const std::string miss = text.substr(0, std::size_t{1} << 18) + "b";
   EXPECT_THAT(Find({{miss, 1}}, text), IsEmpty());

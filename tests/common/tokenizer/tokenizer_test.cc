@@ -31,7 +31,7 @@ TokenizerData EveryField() {
 }
 
 TEST(TokenizerDigestTest, IsSha256OfTheCanonicalForm) {
-  // Computed by another program from the form that common/README.md describes.
+  // Computed by another program from the form in common/tokenizer/README.md.
   EXPECT_EQ(absl::BytesToHexString(TokenizerDigest(EveryField())),
             "7814daf0adb76ec00abefebd1fb83c59a1a44f6855c9b1ba05136b38332f457b");
 }
@@ -72,7 +72,7 @@ TEST(TokenizerDigestTest, ChangesWithEveryField) {
 
 absl::Status CreateError(TokenizerData data) { return Tokenizer::Create(std::move(data)).status(); }
 
-TEST(TokenizerTest, RefusesOtherModelsByName) {
+TEST(TokenizerTest, NamesTheModelThatItRefuses) {
   for (const char* model : {"bert", "t5", "rwkv", ""}) {
     const absl::Status status = CreateError({.model = model, .tokens = {"a"}});
     EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
