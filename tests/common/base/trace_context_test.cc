@@ -29,8 +29,7 @@ TEST(TraceContextTest, ReadsTheSendersIds) {
 
 TEST(TraceContextTest, IgnoresHeadersThatTheSpecificationCallsInvalid) {
   for (const char* invalid : {
-           "",
-           "00",
+           "", "00",
            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",      // no flags
            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1",    // short flags
            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-",  // version 00 has no more
