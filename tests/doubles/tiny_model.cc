@@ -190,19 +190,20 @@ void AddTokenizer(GgufWriter& writer, std::uint32_t vocab_size) {
 }
 
 void AddConfig(GgufWriter& writer, const TinyModelSpec& spec) {
-  writer.String("general.architecture", "llama");
+  const std::string prefix = spec.architecture + ".";
+  writer.String("general.architecture", spec.architecture);
   writer.String("general.name", "tiny");
-  writer.Uint32("llama.context_length", spec.context_length);
-  writer.Uint32("llama.embedding_length", spec.hidden_size);
-  writer.Uint32("llama.block_count", spec.layers);
-  writer.Uint32("llama.feed_forward_length", spec.feed_forward);
-  writer.Uint32("llama.attention.head_count", spec.kv_heads * spec.heads_per_group);
-  writer.Uint32("llama.attention.head_count_kv", spec.kv_heads);
-  writer.Uint32("llama.attention.key_length", spec.key_length);
-  writer.Uint32("llama.attention.value_length", spec.value_length);
-  writer.Uint32("llama.rope.dimension_count", spec.key_length);
-  writer.Float("llama.rope.freq_base", 10000.0F);
-  writer.Float("llama.attention.layer_norm_rms_epsilon", 1e-5F);
+  writer.Uint32(prefix + "context_length", spec.context_length);
+  writer.Uint32(prefix + "embedding_length", spec.hidden_size);
+  writer.Uint32(prefix + "block_count", spec.layers);
+  writer.Uint32(prefix + "feed_forward_length", spec.feed_forward);
+  writer.Uint32(prefix + "attention.head_count", spec.kv_heads * spec.heads_per_group);
+  writer.Uint32(prefix + "attention.head_count_kv", spec.kv_heads);
+  writer.Uint32(prefix + "attention.key_length", spec.key_length);
+  writer.Uint32(prefix + "attention.value_length", spec.value_length);
+  writer.Uint32(prefix + "rope.dimension_count", spec.key_length);
+  writer.Float(prefix + "rope.freq_base", 10000.0F);
+  writer.Float(prefix + "attention.layer_norm_rms_epsilon", 1e-5F);
 }
 
 // One channel of every `every`; none if that is 0.
@@ -235,7 +236,7 @@ void AddLayer(GgufWriter& writer, const TinyModelSpec& spec, std::uint32_t layer
   matrix("attn_k", spec.hidden_size, spec.kv_heads * spec.key_length, None, outlier);
   matrix("attn_v", spec.hidden_size, spec.kv_heads * spec.value_length, outlier, outlier);
   matrix("attn_output", heads * spec.value_length, spec.hidden_size, None, attended);
-  norm("ffn_norm");
+  if (spec.feed_forward_norm) norm("ffn_norm");
   matrix("ffn_gate", spec.hidden_size, spec.feed_forward, None, outlier);
   matrix("ffn_up", spec.hidden_size, spec.feed_forward, outlier, outlier);
   matrix("ffn_down", spec.feed_forward, spec.hidden_size, None, outlier);

@@ -1,4 +1,4 @@
-// Complete small llama models with random weights, for tests: they load, tokenize and run in
+// Complete small models with random weights, for tests: they load, tokenize and run in
 // milliseconds, and every shape, tensor type and special case of the format can be asked for.
 #ifndef RECYCLING_TESTS_DOUBLES_TINY_MODEL_H_
 #define RECYCLING_TESTS_DOUBLES_TINY_MODEL_H_
@@ -12,6 +12,9 @@ namespace recycling::doubles {
 
 // What to write. Equal specs give equal bytes.
 struct TinyModelSpec {
+  // The value of general.architecture and the prefix of the keys. The tensors are llama's; a test
+  // adds those that another architecture has beside them.
+  std::string architecture = "llama";
   // Ids 0 to 2 are <unk>, <s>, </s>, then the 256 byte tokens, then text pieces: the letters, "▁",
   // common pairs and words, then made-up ones. At least 260 for a tokenizer that can be created.
   std::uint32_t vocab_size = 320;
@@ -23,8 +26,9 @@ struct TinyModelSpec {
   std::uint32_t value_length = 8;     // head size of values
   std::uint32_t feed_forward = 48;
   std::uint32_t context_length = 256;
-  bool tied = false;          // no output.weight: token_embd.weight is used
-  bool rope_factors = false;  // with rope_freqs.weight
+  bool feed_forward_norm = true;  // with ffn_norm.weight
+  bool tied = false;              // no output.weight: token_embd.weight is used
+  bool rope_factors = false;      // with rope_freqs.weight
   // Type of the matrices, as the format numbers them: 0 F32, 1 F16, 2 Q4_0, 8 Q8_0, 14 Q6_K, 30
   // BF16. A matrix whose rows are not whole blocks (32 values; 256 for Q6_K) stays F32.
   std::uint32_t matrix_type = 0;

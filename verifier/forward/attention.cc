@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "common/base/status_macros.h"
+#include "verifier/kernels/array_views.h"
 
 namespace recycling::verifier {
 namespace {
@@ -148,11 +149,11 @@ void Attention::PackQueries(const Call& call, const Tile& tile, std::size_t head
   const std::size_t length = config_.key_length;
   const float scale = 1.0F / std::sqrt(static_cast<float>(length));
   for (std::size_t r = 0; r < tile.rows; ++r) {
-    float* const to = queries + r * heads_ * length;
     const std::size_t from = (tile.first_row + r) * config_.heads + head * heads_;
-    std::memcpy(to, call.query + from * length, heads_ * length * sizeof(float));
-    call.rope.Turn(tile.first_row + r, heads_, length, to);
-    for (std::size_t i = 0; i < heads_ * length; ++i) to[i] *= scale;
+    RowView<float> packed = AsRow(queries + r * heads_ * length, heads_ * length);
+    packed = AsRow(call.query + from * length, heads_ * length);
+    call.rope.Turn(tile.first_row + r, heads_, length, packed.data());
+    packed *= scale;
   }
 }
 
@@ -274,10 +275,8 @@ void Attention::AddTailOfRow(const Call& call, const Tile& tile, std::size_t row
       const std::size_t last = scratch.runs[runs - 1];
       const std::size_t taken = std::min(last + 1 - run_row, count - p);
       const std::size_t from = run_row - first_fresh;
-      for (std::size_t h = 0; h < heads_; ++h) {
-        std::memcpy(scores + h * kKvBlockRows + p, fresh_scores + h * fresh_rows_ + from,
-                    taken * sizeof(float));
-      }
+      AsRows(scores + p, heads_, taken, kKvBlockRows) =
+          AsRows(fresh_scores + from, heads_, taken, fresh_rows_);
       for (std::size_t i = 0; i < taken; ++i) {
         scratch.value_rows[p + i] = scratch.fresh_values + (from + i) * padded;
       }
@@ -306,13 +305,12 @@ const float* Attention::LoadValues(const std::byte* values, std::size_t rows,
                                    float* scratch) const {
   const std::size_t length = config_.value_length;
   const std::size_t padded = value_vectors_ * kLanes;
+  RowsView<float> to = AsRows(scratch, rows, padded);
   if (kv_type_ == KvType::kF32) {
     const auto* floats = reinterpret_cast<const float*>(values);
     if (padded == length) return floats;
-    for (std::size_t r = 0; r < rows; ++r) {
-      std::memcpy(scratch + r * padded, floats + r * length, length * sizeof(float));
-      std::fill_n(scratch + r * padded + length, padded - length, 0.0F);
-    }
+    to.leftCols(AsIndex(length)) = AsRows(floats, rows, length);
+    to.rightCols(AsIndex(padded - length)).setZero();
     return scratch;
   }
   const auto* halves = reinterpret_cast<const std::uint16_t*>(values);
@@ -322,16 +320,15 @@ const float* Attention::LoadValues(const std::byte* values, std::size_t rows,
   }
   for (std::size_t r = 0; r < rows; ++r) {
     kernels_.from_half(halves + r * length, length, scratch + r * padded);
-    std::fill_n(scratch + r * padded + length, padded - length, 0.0F);
   }
+  to.rightCols(AsIndex(padded - length)).setZero();
   return scratch;
 }
 
 void Attention::Clear(std::size_t queries, float* states) const {
-  std::fill_n(states, queries * state_floats_, 0.0F);
-  for (std::size_t q = 0; q < queries; ++q) {
-    states[q * state_floats_ + AttentionState::kMaximum] = -std::numeric_limits<float>::infinity();
-  }
+  RowsView<float> rows = AsRows(states, queries, state_floats_);
+  rows.setZero();
+  rows.col(AttentionState::kMaximum).setConstant(-std::numeric_limits<float>::infinity());
 }
 
 void Attention::MergeChunk(std::size_t queries, float* current, float* total) const {

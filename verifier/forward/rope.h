@@ -13,13 +13,13 @@
 
 namespace recycling::verifier {
 
-// Rotary position embedding (arXiv 2104.09864): turns the pair (x[2i], x[2i + 1]) of a head by
-// position * base^(-2i / rope_dimensions) / factor[i] radians. Angles are taken in double
-// precision.
+// Rotary position embedding (arXiv 2104.09864): turns pair i of a head by
+// position * base^(-2i / rope_dimensions) / factor[i] radians. The architecture's Rotation says
+// which two numbers are pair i. Angles are computed in double precision.
 class Rope {
  public:
-  // `factors` [rope_dimensions / 2], or empty: all 1. `kernels` must outlive it and decides no
-  // bits.
+  // `factors` [rope_dimensions / 2], or empty: all 1. `kernels` must outlive it; every build gives
+  // the same bits.
   Rope(const ModelConfig& config, std::span<const float> factors, const VectorKernels& kernels);
 
   // Memory for `rows` rows. ResourceExhausted if it cannot be had.
@@ -31,15 +31,18 @@ class Rope {
   // Turns row `row` of x [heads, head_size] in place.
   void Turn(std::size_t row, std::size_t heads, std::size_t head_size, float* x) const;
 
-  // Radians a position; decided by the C library's power function, so part of the numerics id.
+  // Radians by which each pair turns from one position to the next. The C library's power function
+  // decides their bits, so they are part of the numerics id.
   const std::vector<double>& frequencies() const { return frequencies_; }
 
  private:
   const VectorKernels& kernels_;
+  const bool halves_;                // Rotation::kHalves
   std::vector<double> frequencies_;  // [rope_dimensions / 2]
-  Buffer<std::size_t> tables_;       // [rows]; rows of equal position share one
-  Buffer<float> cosines_;            // [tables, rope_dimensions], each twice
-  Buffer<float> sines_;              // [tables, rope_dimensions], each negated, then as it is
+  Buffer<std::size_t> tables_;       // [rows]; where a row's table begins; neighbours may share one
+  // [tables, rope_dimensions], as turn_pairs or turn_halves of VectorKernels reads them.
+  Buffer<float> cosines_;
+  Buffer<float> sines_;
 };
 
 }  // namespace recycling::verifier

@@ -1,7 +1,7 @@
 #include "verifier/forward/transformer.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -9,6 +9,7 @@
 #include "common/base/status_macros.h"
 #include "verifier/forward/attention.h"
 #include "verifier/forward/rope.h"
+#include "verifier/kernels/array_views.h"
 #include "verifier/kernels/buffer.h"
 #include "verifier/kernels/dequantize.h"
 #include "verifier/kernels/matmul.h"
@@ -31,6 +32,10 @@ struct Activations {
     RETURN_IF_ERROR(key.Reserve(rows * c.kv_heads * c.key_length, "activations"));
     RETURN_IF_ERROR(value.Reserve(rows * c.kv_heads * c.value_length, "activations"));
     RETURN_IF_ERROR(attended.Reserve(rows * c.heads * c.value_length, "activations"));
+    const Architecture& a = c.architecture;
+    if (!a.attention_post_norm.empty() || !a.feed_forward_post_norm.empty()) {
+      RETURN_IF_ERROR(block.Reserve(rows * c.hidden_size, "activations"));
+    }
     RETURN_IF_ERROR(gate.Reserve(rows * c.feed_forward, "activations"));
     return up.Reserve(rows * c.feed_forward, "activations");
   }
@@ -40,10 +45,21 @@ struct Activations {
   Buffer<float> key;       // [rows, kv_heads, key_length]
   Buffer<float> value;     // [rows, kv_heads, value_length]
   Buffer<float> attended;  // [rows, heads, value_length]
+  Buffer<float> block;     // [rows, hidden_size]; a block's output, if it is normalized
   Buffer<float> gate;      // [rows, feed_forward]
   Buffer<float> up;        // [rows, feed_forward]
   Buffer<float> logits;    // [logit rows, vocab_size]
 };
+
+MatMul::GateTimes GateTimesOf(Activation activation, const VectorKernels& kernels) {
+  switch (activation) {
+    case Activation::kSilu:
+      return kernels.silu_times;
+    case Activation::kGeluTanh:
+      return kernels.gelu_times;
+  }
+  return nullptr;  // not reached: the switch has every value
+}
 
 class CpuTransformer final : public Transformer {
  public:
@@ -60,7 +76,8 @@ class CpuTransformer final : public Transformer {
         matmul_kernel_(options.matmul_kernel != nullptr ? *options.matmul_kernel
                                                         : MatMulKernel::For(instruction_set_)),
         kernels_(VectorKernelsFor(instruction_set_)),
-        matmul_(matmul_kernel_, kernels_, *pool_),
+        gate_times_(GateTimesOf(model_->config().architecture.activation, kernels_)),
+        matmul_(matmul_kernel_, *pool_),
         attention_(model_->config(), *pool_, instruction_set_),
         rope_(model_->config(), model_->weights().rope_factors, kernels_) {}
 
@@ -99,11 +116,16 @@ class CpuTransformer final : public Transformer {
   void FeedForwardBlock(std::size_t layer);
   void Output();
 
-  // The input of the products with `weights` that follow: rows of [rows, hidden_size], normalized.
-  void SetNormedInput(const std::vector<float>& norm, const float* rows, std::size_t count,
+  // Sets the input of the products with `weights` that follow: the first `count` rows of the
+  // residual, normalized unless `norm` is empty.
+  void SetNormedInput(const std::vector<float>& norm, std::size_t count,
                       std::initializer_list<const PackedMatrix*> weights);
-  // The same, of rows as they are.
+  // Sets all rows of `rows` as the input of the product with `weights` that follows.
   void SetInput(const float* rows, const PackedMatrix& weights);
+  // rows[r] += bias for all rows of the pass; nothing if `bias` is empty.
+  void AddBias(const std::vector<float>& bias, float* rows) const;
+  // residual += weights x, or norm(weights x) unless `post_norm` is empty; x is the input.
+  void AddToResidual(const PackedMatrix& weights, const std::vector<float>& post_norm);
 
   const std::shared_ptr<const Model> model_;
   const StepLimits limits_;
@@ -111,6 +133,7 @@ class CpuTransformer final : public Transformer {
   const InstructionSet instruction_set_;
   const MatMulKernel& matmul_kernel_;
   const VectorKernels& kernels_;
+  const MatMul::GateTimes gate_times_;
   MatMul matmul_;
   std::unique_ptr<const PackedWeights> weights_;
   Attention attention_;
@@ -151,49 +174,58 @@ void CpuTransformer::Embed() {
     DequantizeRow(embedding.type, embedding.Row(step_.tokens[r]), embedding.columns,
                   act_.residual.data() + r * embedding.columns);
   }
+  if (model_->config().architecture.scaled_embedding) {
+    AsRow(act_.residual.data(), step_.rows() * embedding.columns) *=
+        std::sqrt(static_cast<float>(embedding.columns));
+  }
 }
 
-// residual += W_o attention(rope(W_q x), rope(W_k x), W_v x), x = norm(residual)
+// residual += post_norm(W_o attention(rope(q), rope(k), v)), q = W_q x + b_q and so on,
+// x = norm(residual); without the norms and biases that the architecture does not have
 void CpuTransformer::AttentionBlock(std::size_t layer) {
   const PackedWeights::Layer& w = weights_->layer(layer);
-  SetNormedInput(model_->weights().layers[layer].attention_norm, act_.residual.data(), step_.rows(),
-                 {&w.query, &w.key, &w.value});
+  const LayerWeights& vectors = model_->weights().layers[layer];
+  SetNormedInput(vectors.attention_norm, step_.rows(), {&w.query, &w.key, &w.value});
   matmul_.Multiply(
       {{&w.query, act_.query.data()}, {&w.key, act_.key.data()}, {&w.value, act_.value.data()}});
+  AddBias(vectors.query_bias, act_.query.data());
+  AddBias(vectors.key_bias, act_.key.data());
+  AddBias(vectors.value_bias, act_.value.data());
   attention_(step_, layer, rope_, act_.query.data(), act_.key.data(), act_.value.data(), fresh_,
              act_.attended.data());
   SetInput(act_.attended.data(), w.attention_output);
-  matmul_.MultiplyAdd(w.attention_output, act_.residual.data());
+  AddToResidual(w.attention_output, vectors.attention_post_norm);
 }
 
-// residual += W_down (silu(W_gate x) * W_up x), x = norm(residual)
+// residual += post_norm(W_down (activation(W_gate x) * W_up x)), x = norm(residual)
 void CpuTransformer::FeedForwardBlock(std::size_t layer) {
   const PackedWeights::Layer& w = weights_->layer(layer);
-  SetNormedInput(model_->weights().layers[layer].feed_forward_norm, act_.residual.data(),
-                 step_.rows(), {&w.gate, &w.up});
-  matmul_.MultiplyGated(w.gate, w.up, act_.gate.data(), act_.up.data());
+  const LayerWeights& vectors = model_->weights().layers[layer];
+  SetNormedInput(vectors.feed_forward_norm, step_.rows(), {&w.gate, &w.up});
+  matmul_.MultiplyGated(w.gate, w.up, gate_times_, act_.gate.data(), act_.up.data());
   SetInput(act_.gate.data(), w.down);
-  matmul_.MultiplyAdd(w.down, act_.residual.data());
+  AddToResidual(w.down, vectors.feed_forward_post_norm);
 }
 
-// logits = W_output norm(residual) of the rows that are asked for
+// logits = W_output norm(residual) of the rows whose logits are wanted
 void CpuTransformer::Output() {
   const std::size_t hidden = model_->config().hidden_size;
   const std::size_t rows = step_.logit_rows.size();
   for (std::size_t i = 0; i < rows; ++i) {  // ascending, so that no row is overwritten before use
-    std::memmove(act_.residual.data() + i * hidden,
-                 act_.residual.data() + step_.logit_rows[i] * hidden, hidden * sizeof(float));
+    AsRow(act_.residual.data() + i * hidden, hidden) =
+        AsRow(act_.residual.data() + step_.logit_rows[i] * hidden, hidden);
   }
-  SetNormedInput(model_->weights().output_norm, act_.residual.data(), rows, {&weights_->output()});
+  SetNormedInput(model_->weights().output_norm, rows, {&weights_->output()});
   matmul_.Multiply({{&weights_->output(), act_.logits.data()}});
 }
 
-void CpuTransformer::SetNormedInput(const std::vector<float>& norm, const float* rows,
-                                    std::size_t count,
+void CpuTransformer::SetNormedInput(const std::vector<float>& norm, std::size_t count,
                                     std::initializer_list<const PackedMatrix*> weights) {
-  matmul_.SetInput(count, weights, [&](std::size_t r, float* scratch) {
-    kernels_.rms_norm(rows + r * norm.size(), norm.data(), norm.size(),
-                      model_->config().rms_epsilon, scratch);
+  const std::size_t hidden = model_->config().hidden_size;
+  matmul_.SetInput(count, weights, [&](std::size_t r, float* scratch) -> const float* {
+    const float* const row = act_.residual.data() + r * hidden;
+    if (norm.empty()) return row;
+    kernels_.rms_norm(row, norm.data(), hidden, model_->config().rms_epsilon, scratch);
     return scratch;
   });
 }
@@ -201,6 +233,23 @@ void CpuTransformer::SetNormedInput(const std::vector<float>& norm, const float*
 void CpuTransformer::SetInput(const float* rows, const PackedMatrix& weights) {
   matmul_.SetInput(step_.rows(), {&weights},
                    [&](std::size_t r, float*) { return rows + r * weights.columns; });
+}
+
+void CpuTransformer::AddBias(const std::vector<float>& bias, float* rows) const {
+  if (bias.empty()) return;
+  AsRows(rows, step_.rows(), bias.size()).rowwise() += AsRow(bias.data(), bias.size());
+}
+
+void CpuTransformer::AddToResidual(const PackedMatrix& weights,
+                                   const std::vector<float>& post_norm) {
+  if (post_norm.empty()) return matmul_.MultiplyAdd(weights, act_.residual.data());
+  const std::size_t hidden = post_norm.size();
+  matmul_.Multiply({{&weights, act_.block.data()}});
+  pool_->Run(step_.rows(), [&](std::size_t r, std::size_t) {
+    float* const row = act_.block.data() + r * hidden;
+    kernels_.rms_norm(row, post_norm.data(), hidden, model_->config().rms_epsilon, row);
+    AsRow(act_.residual.data() + r * hidden, hidden) += AsRow(row, hidden);
+  });
 }
 
 absl::Status CpuTransformer::Commit(int segment, std::span<const int> path) {

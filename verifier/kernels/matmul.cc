@@ -75,8 +75,8 @@ void MatMul::MultiplyAdd(const PackedMatrix& weights, float* out) {
   });
 }
 
-void MatMul::MultiplyGated(const PackedMatrix& gate, const PackedMatrix& up, float* gate_out,
-                           float* up_out) {
+void MatMul::MultiplyGated(const PackedMatrix& gate, const PackedMatrix& up, GateTimes gate_times,
+                           float* gate_out, float* up_out) {
   if (rows_ == 0) return;
   const std::size_t panels = std::max<std::size_t>(1, TaskPanels(gate) / 2);
   pool_.Run((gate.panels() + panels - 1) / panels, [&](std::size_t task, std::size_t worker) {
@@ -89,7 +89,7 @@ void MatMul::MultiplyGated(const PackedMatrix& gate, const PackedMatrix& up, flo
     const std::size_t count = std::min(end * gate.panel_outputs, gate.rows) - first;
     for (std::size_t r = 0; r < rows_; ++r) {
       float* g = gate_out + r * gate.rows + first;
-      vectors_.silu_times(g, up_out + r * gate.rows + first, count, g);
+      gate_times(g, up_out + r * gate.rows + first, count, g);
     }
   });
 }

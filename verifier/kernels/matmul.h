@@ -9,7 +9,6 @@
 #include "verifier/kernels/buffer.h"
 #include "verifier/kernels/matmul_kernel.h"
 #include "verifier/kernels/thread_pool.h"
-#include "verifier/kernels/vector_kernels.h"
 
 namespace recycling::verifier {
 
@@ -18,8 +17,7 @@ namespace recycling::verifier {
 class MatMul {
  public:
   // All must outlive it.
-  MatMul(const MatMulKernel& kernel, const VectorKernels& vectors, ThreadPool& pool)
-      : kernel_(kernel), vectors_(vectors), pool_(pool) {}
+  MatMul(const MatMulKernel& kernel, ThreadPool& pool) : kernel_(kernel), pool_(pool) {}
 
   // Memory for inputs of up to `rows` rows and `columns` columns. ResourceExhausted if it cannot
   // be had.
@@ -39,10 +37,13 @@ class MatMul {
   void Multiply(std::initializer_list<Product> products);
   // out += the product.
   void MultiplyAdd(const PackedMatrix& weights, float* out);
-  // gate_out = silu(gate) * up, where gate and up are products of equal shape; up_out is used on
-  // the way.
-  void MultiplyGated(const PackedMatrix& gate, const PackedMatrix& up, float* gate_out,
-                     float* up_out);
+  // out[i] = activation(gate[i]) * up[i], i in [0, n); out may be gate. For example
+  // VectorKernels::silu_times.
+  using GateTimes = void (*)(const float* gate, const float* up, std::size_t n, float* out);
+  // gate_out = activation(gate product) * up product, by `gate_times`. The two products have equal
+  // shape; that of up is left in up_out.
+  void MultiplyGated(const PackedMatrix& gate, const PackedMatrix& up, GateTimes gate_times,
+                     float* gate_out, float* up_out);
 
  private:
   const std::byte* Input(const PackedMatrix& weights) const;
@@ -50,7 +51,6 @@ class MatMul {
   std::size_t TaskPanels(const PackedMatrix& weights) const;
 
   const MatMulKernel& kernel_;
-  const VectorKernels& vectors_;
   ThreadPool& pool_;
   std::size_t rows_ = 0;           // of the input
   std::size_t row_floats_ = 0;     // of a thread's scratch row

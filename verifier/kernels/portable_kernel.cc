@@ -1,9 +1,9 @@
 #include "verifier/kernels/portable_kernel.h"
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cstring>
 
+#include "verifier/kernels/array_views.h"
 #include "verifier/kernels/dequantize.h"
 #include "verifier/kernels/dot.h"
 
@@ -62,13 +62,10 @@ class PortableMatMulKernel final : public MatMulKernel {
         } else {
           for (std::size_t i = 0; i < block; ++i) sums[i] = Dot(unpacked + i * columns, x, columns);
         }
-        const auto count = static_cast<Eigen::Index>(block);
-        Eigen::Map<Eigen::ArrayXf> to(y, count);
-        const Eigen::Map<const Eigen::ArrayXf> sum(sums, count);
         if (add) {
-          to += sum;
+          AsRow(y, block) += AsRow(sums, block);
         } else {
-          to = sum;
+          AsRow(y, block) = AsRow(sums, block);
         }
       }
     }

@@ -32,15 +32,22 @@ struct AttentionState {
 struct VectorKernels {
   // out[i] = x[i] * (1 / sqrt(mean of squares + epsilon)) * weight[i], i in [0, n). Square i is
   // added to lane i mod 16, ascending; then lanes l and l + 8, l and l + 4, l and l + 2, 0 and 1.
+  // out may be x.
   void (*rms_norm)(const float* x, const float* weight, std::size_t n, float epsilon, float* out);
   // out[i] = gate[i] / (1 + e^-gate[i]) * up[i]; out may be gate or up.
   void (*silu_times)(const float* gate, const float* up, std::size_t n, float* out);
-  // x[i] += added[i].
-  void (*add)(const float* added, std::size_t n, float* x);
+  // out[i] = gate[i] / (1 + e^-2t) * up[i], t = sqrt(2 / pi) (gate[i] + 0.044715 gate[i]^3), which
+  // is the tanh form of GELU; out may be gate or up.
+  void (*gelu_times)(const float* gate, const float* up, std::size_t n, float* out);
   // x[i] = x[i] * cosines[i] + x[i ^ 1] * sines[i], n even: turns the pair (x[2i], x[2i + 1]) by
   // the angle whose cosine stands twice in cosines and whose sine stands negated, then as it is, in
   // sines.
   void (*turn_pairs)(const float* cosines, const float* sines, std::size_t n, float* x);
+  // With h = n / 2 and i in [0, h): x[i] = x[i] * cosines[i] + x[i + h] * sines[i] and
+  // x[i + h] = x[i + h] * cosines[i + h] + x[i] * sines[i + h], n even: turns the pair (x[i],
+  // x[i + h]) by the angle whose cosine stands in both halves of cosines and whose sine stands
+  // negated in the first half of sines, as it is in the second.
+  void (*turn_halves)(const float* cosines, const float* sines, std::size_t n, float* x);
   // The first i in [begin, n) at which x[i] <= bound does not hold, NaN included; n if there is
   // none.
   std::size_t (*next_above)(const float* x, std::size_t begin, std::size_t n, float bound);

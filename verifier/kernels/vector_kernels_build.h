@@ -16,9 +16,10 @@ extern const VectorKernels kAvx512VectorKernels;
 namespace {
 
 constexpr VectorKernels kThisBuild = {.rms_norm = RmsNorm,
-                                      .silu_times = SiluTimes,
-                                      .add = Add,
+                                      .silu_times = GateTimes<Silu>,
+                                      .gelu_times = GateTimes<GeluTanh>,
                                       .turn_pairs = TurnPairs,
+                                      .turn_halves = TurnHalves,
                                       .next_above = NextAbove,
                                       .weights = Weights,
                                       .largest = LargestOf,

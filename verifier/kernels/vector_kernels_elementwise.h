@@ -33,20 +33,23 @@ inline Lanes Silu(const Lanes& x) {
   return x / (Lanes::Splat(1.0F) + Exp(Lanes::Splat(-0.0F) - x));
 }
 
-void SiluTimes(const float* gate, const float* up, std::size_t n, float* out) {
-  std::size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    (Silu(Lanes::Load(gate + i)) * Lanes::Load(up + i)).Store(out + i);
-  }
-  if (i < n) {
-    StoreFirst(Silu(LoadFirst(gate + i, n - i, 0)) * LoadFirst(up + i, n - i, 0), out + i, n - i);
-  }
+// x / 2 (1 + tanh(t)) = x / (1 + e^-2t), t = sqrt(2 / pi) (x + 0.044715 x^3).
+inline Lanes GeluTanh(const Lanes& x) {
+  const Lanes minus_2t = x * (Lanes::Splat(-1.59576912F) + Lanes::Splat(-0.0713548163F) * (x * x));
+  return x / (Lanes::Splat(1.0F) + Exp(minus_2t));
 }
 
-void Add(const float* added, std::size_t n, float* x) {
+// out[i] = activation(gate[i]) * up[i].
+template <Lanes (*kActivation)(const Lanes&)>
+void GateTimes(const float* gate, const float* up, std::size_t n, float* out) {
   std::size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) (Lanes::Load(x + i) + Lanes::Load(added + i)).Store(x + i);
-  for (; i < n; ++i) x[i] += added[i];
+  for (; i + kLanes <= n; i += kLanes) {
+    (kActivation(Lanes::Load(gate + i)) * Lanes::Load(up + i)).Store(out + i);
+  }
+  if (i < n) {
+    const Lanes last = LoadFirst(gate + i, n - i, 0);
+    StoreFirst(kActivation(last) * LoadFirst(up + i, n - i, 0), out + i, n - i);
+  }
 }
 
 void TurnPairs(const float* cosines, const float* sines, std::size_t n, float* x) {
@@ -62,6 +65,25 @@ void TurnPairs(const float* cosines, const float* sines, std::size_t n, float* x
     StoreFirst(turn(LoadFirst(x + i, left, 0), LoadFirst(cosines + i, left, 0),
                     LoadFirst(sines + i, left, 0)),
                x + i, left);
+  }
+}
+
+void TurnHalves(const float* cosines, const float* sines, std::size_t n, float* x) {
+  const std::size_t half = n / 2;
+  float* const low = x;
+  float* const high = x + half;
+  std::size_t i = 0;
+  for (; i + kLanes <= half; i += kLanes) {
+    const Lanes a = Lanes::Load(low + i);
+    const Lanes b = Lanes::Load(high + i);
+    (a * Lanes::Load(cosines + i) + b * Lanes::Load(sines + i)).Store(low + i);
+    (b * Lanes::Load(cosines + half + i) + a * Lanes::Load(sines + half + i)).Store(high + i);
+  }
+  for (; i < half; ++i) {
+    const float a = low[i];
+    const float b = high[i];
+    low[i] = a * cosines[i] + b * sines[i];
+    high[i] = b * cosines[half + i] + a * sines[half + i];
   }
 }
 

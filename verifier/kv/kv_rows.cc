@@ -1,9 +1,33 @@
 #include "verifier/kv/kv_rows.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "verifier/kernels/array_views.h"
 
 namespace recycling::verifier {
+namespace {
+
+// The keys of one block and head, [key_length, kKvBlockRows].
+template <typename Number>
+RowsView<Number> KeyView(std::byte* keys, const KvLayout& layout) {
+  return AsRows(reinterpret_cast<Number*>(keys), layout.key_length, kKvBlockRows);
+}
+template <typename Number>
+ConstRowsView<Number> KeyView(const std::byte* keys, const KvLayout& layout) {
+  return AsRows(reinterpret_cast<const Number*>(keys), layout.key_length, kKvBlockRows);
+}
+
+// The values of one block and head, [kKvBlockRows, value_length].
+template <typename Number>
+RowsView<Number> ValueView(std::byte* values, const KvLayout& layout) {
+  return AsRows(reinterpret_cast<Number*>(values), kKvBlockRows, layout.value_length);
+}
+template <typename Number>
+ConstRowsView<Number> ValueView(const std::byte* values, const KvLayout& layout) {
+  return AsRows(reinterpret_cast<const Number*>(values), kKvBlockRows, layout.value_length);
+}
+
+}  // namespace
 
 absl::Status KvRows::Reserve(const KvLayout& layout, std::size_t rows) {
   layout_ = layout;
@@ -15,36 +39,25 @@ absl::Status KvRows::Reserve(const KvLayout& layout, std::size_t rows) {
 
 void KvRows::Store(const VectorKernels& kernels, std::size_t layer, std::size_t head,
                    std::size_t row, const float* key, const float* value) {
+  std::byte* const keys = bytes_.data() + At(layer, head, row / kKvBlockRows);
+  std::byte* const values = bytes_.data() + ValuesAt(layer, head, row / kKvBlockRows);
+  const std::size_t at = row % kKvBlockRows;
   if (layout_.type == KvType::kF32) {
-    Put(layer, head, row, key, value);
+    KeyView<float>(keys, layout_).col(AsIndex(at)) = AsRow(key, layout_.key_length).transpose();
+    ValueView<float>(values, layout_).row(AsIndex(at)) = AsRow(value, layout_.value_length);
     return;
   }
   // Rounded in pieces: a key is spread over its block, number by number.
   constexpr std::size_t kPiece = 256;
   std::uint16_t halves[kPiece];
-  auto* const keys =
-      reinterpret_cast<std::uint16_t*>(bytes_.data() + At(layer, head, row / kKvBlockRows)) +
-      row % kKvBlockRows;
   for (std::size_t begin = 0; begin < layout_.key_length; begin += kPiece) {
     const std::size_t count = std::min(kPiece, layout_.key_length - begin);
     kernels.to_half(key + begin, count, halves);
-    for (std::size_t d = 0; d < count; ++d) keys[(begin + d) * kKvBlockRows] = halves[d];
+    KeyView<std::uint16_t>(keys, layout_).col(AsIndex(at)).segment(AsIndex(begin), AsIndex(count)) =
+        AsRow(halves, count).transpose();
   }
-  auto* const values =
-      reinterpret_cast<std::uint16_t*>(bytes_.data() + ValuesAt(layer, head, row / kKvBlockRows));
-  kernels.to_half(value, layout_.value_length, values + row % kKvBlockRows * layout_.value_length);
-}
-
-template <typename Number>
-void KvRows::Put(std::size_t layer, std::size_t head, std::size_t row, const Number* key,
-                 const Number* value) {
-  const std::size_t block = row / kKvBlockRows;
-  auto* const keys = reinterpret_cast<Number*>(bytes_.data() + At(layer, head, block));
-  for (std::size_t d = 0; d < layout_.key_length; ++d) {
-    keys[d * kKvBlockRows + row % kKvBlockRows] = key[d];
-  }
-  auto* const values = reinterpret_cast<Number*>(bytes_.data() + ValuesAt(layer, head, block));
-  std::copy_n(value, layout_.value_length, values + row % kKvBlockRows * layout_.value_length);
+  auto* const half_values = reinterpret_cast<std::uint16_t*>(values);
+  kernels.to_half(value, layout_.value_length, half_values + at * layout_.value_length);
 }
 
 void KvRows::CopyRows(const KvRows& from, std::span<const int> from_rows, std::size_t to_row) {
@@ -67,34 +80,22 @@ void KvRows::CopyRows(const KvRows& from, std::span<const int> from_rows, std::s
   }
 }
 
-// Rows [from_row, from_row + count), which lie in one block, as do those they go to.
+// Copies rows [from_row, from_row + count). They lie in one block, and so do those they go to.
 template <typename Number>
 void KvRows::CopyRun(const KvRows& from, std::size_t from_row, std::size_t count,
                      std::size_t to_row) {
+  const std::size_t from_block = from_row / kKvBlockRows;
+  const std::size_t to_block = to_row / kKvBlockRows;
+  const Eigen::Index rows = AsIndex(count);
+  const Eigen::Index begin = AsIndex(from_row % kKvBlockRows);
+  const Eigen::Index to = AsIndex(to_row % kKvBlockRows);
   for (std::size_t layer = 0; layer < layout_.layers; ++layer) {
     for (std::size_t head = 0; head < layout_.kv_heads; ++head) {
-      const auto* const from_keys =
-          reinterpret_cast<const Number*>(from.Keys(layer, head, from_row / kKvBlockRows)) +
-          from_row % kKvBlockRows;
-      auto* const to_keys =
-          reinterpret_cast<Number*>(bytes_.data() + At(layer, head, to_row / kKvBlockRows)) +
-          to_row % kKvBlockRows;
-      if (count == 1) {
-        for (std::size_t d = 0; d < layout_.key_length; ++d) {
-          to_keys[d * kKvBlockRows] = from_keys[d * kKvBlockRows];
-        }
-      } else {
-        for (std::size_t d = 0; d < layout_.key_length; ++d) {
-          std::memcpy(to_keys + d * kKvBlockRows, from_keys + d * kKvBlockRows,
-                      count * sizeof(Number));
-        }
-      }
-      const std::size_t row_bytes = layout_.value_length * sizeof(Number);
-      std::memcpy(
-          bytes_.data() + ValuesAt(layer, head, to_row / kKvBlockRows) +
-              to_row % kKvBlockRows * row_bytes,
-          from.Values(layer, head, from_row / kKvBlockRows) + from_row % kKvBlockRows * row_bytes,
-          count * row_bytes);
+      KeyView<Number>(bytes_.data() + At(layer, head, to_block), layout_).middleCols(to, rows) =
+          KeyView<Number>(from.Keys(layer, head, from_block), layout_).middleCols(begin, rows);
+      ValueView<Number>(bytes_.data() + ValuesAt(layer, head, to_block), layout_)
+          .middleRows(to, rows) =
+          ValueView<Number>(from.Values(layer, head, from_block), layout_).middleRows(begin, rows);
     }
   }
 }

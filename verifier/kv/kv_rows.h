@@ -75,9 +75,6 @@ class KvRows {
   }
 
   template <typename Number>
-  void Put(std::size_t layer, std::size_t head, std::size_t row, const Number* key,
-           const Number* value);
-  template <typename Number>
   void CopyRun(const KvRows& from, std::size_t from_row, std::size_t count, std::size_t to_row);
 
   KvLayout layout_;

@@ -39,10 +39,11 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::Load(const std::string& path
   return absl::Status(model.status().code(), absl::StrCat(path, ": ", model.status().message()));
 }
 
-absl::StatusOr<std::shared_ptr<const Model>> Model::FromFile(std::unique_ptr<const GgufFile> file,
-                                                             const std::string& name) {
+absl::StatusOr<std::shared_ptr<const Model>> Model::FromFile(
+    std::unique_ptr<const GgufFile> file, const std::string& name,
+    std::span<const Architecture> architectures) {
   std::shared_ptr<Model> model(new Model());
-  ASSIGN_OR_RETURN(model->config_, ReadModelConfig(*file));
+  ASSIGN_OR_RETURN(model->config_, ReadModelConfig(*file, architectures));
   ASSIGN_OR_RETURN(model->weights_, ReadWeights(*file, model->config_));
   ASSIGN_OR_RETURN(model->tokenizer_data_, ReadTokenizerData(*file));
   if (const absl::Status status = CheckTokenizerData(model->tokenizer_data_); !status.ok()) {
@@ -72,9 +73,9 @@ std::string Model::Description() const {
   for (const auto& [type, values] : by_type) {
     types.push_back(absl::StrFormat("%s %.2f M", type, static_cast<double>(values) / 1e6));
   }
-  return absl::StrFormat("llama, %.2f M parameters (%s), context %d",
-                         static_cast<double>(parameters()) / 1e6, absl::StrJoin(types, ", "),
-                         config_.context_length);
+  return absl::StrFormat(
+      "%s, %.2f M parameters (%s), context %d", std::string(config_.architecture.name),
+      static_cast<double>(parameters()) / 1e6, absl::StrJoin(types, ", "), config_.context_length);
 }
 
 }  // namespace recycling::verifier

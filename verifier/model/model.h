@@ -4,29 +4,32 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "common/decoding/model_identity.h"
 #include "common/tokenizer/tokenizer.h"
 #include "verifier/model/gguf_file.h"
-#include "verifier/model/model_config.h"  // ModelConfig: dimensions, epsilon, RoPE; every default documented there
-#include "verifier/model/weights.h"  // Weights: views into the mapped file, shapes beside each
+#include "verifier/model/model_config.h"
+#include "verifier/model/weights.h"
 
 namespace recycling::verifier {
 
 // Threads: immutable after Load; all methods may be called from any thread.
 class Model {
  public:
-  // Maps and checks the file at `path`. NotFound / PermissionDenied if it cannot be opened,
-  // DataLoss if it is not a whole GGUF v3 file or contradicts itself, Unimplemented (by name) for
-  // an architecture, rope scaling or tensor type that is not supported. The file must not change
-  // while the Model lives.
+  // Maps and checks the file at `path`, of one of Architectures(). NotFound or PermissionDenied if
+  // it cannot be opened. DataLoss if it is not a whole GGUF v3 file or contradicts itself.
+  // Unimplemented, with its name, for an architecture, rope scaling or tensor type that is not
+  // supported. The file must not change while the Model lives.
   static absl::StatusOr<std::shared_ptr<const Model>> Load(const std::string& path);
 
-  // The same from a file that was read already; `name` becomes part of the model id.
-  static absl::StatusOr<std::shared_ptr<const Model>> FromFile(std::unique_ptr<const GgufFile> file,
-                                                               const std::string& name);
+  // The same for a file that was read already. `name` becomes part of the model id. The file may be
+  // of any of `architectures`.
+  static absl::StatusOr<std::shared_ptr<const Model>> FromFile(
+      std::unique_ptr<const GgufFile> file, const std::string& name,
+      std::span<const Architecture> architectures = Architectures());
 
   const ModelConfig& config() const { return config_; }
   const Weights& weights() const { return weights_; }
@@ -36,7 +39,8 @@ class Model {
   const ModelIdentity& identity() const { return identity_; }
   // SHA-256 of the whole file, 64 hex digits; part of the numerics id.
   const std::string& file_digest() const { return file_digest_; }
-  // Gives the memory of a matrix of weights() that is not needed for now back to the system.
+  // Gives the memory of a matrix of weights() back to the system. The system reads it from the file
+  // again if it is used.
   void DropPages(const Matrix& matrix) const {
     file_->DropPages({matrix.data, matrix.rows * matrix.row_bytes});
   }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -13,7 +14,7 @@
 namespace recycling::verifier {
 namespace {
 
-// Takes tensors out of a file by name and remembers which.
+// Reads tensors of a file by name and remembers which ones it has read.
 class TensorReader {
  public:
   explicit TensorReader(const GgufFile& file) : file_(file) {}
@@ -37,12 +38,13 @@ class TensorReader {
     return values;
   }
 
-  // A tensor nobody took would change what the model computes.
-  absl::Status CheckAllTaken() const {
+  // A tensor that was not taken would change what the model computes.
+  absl::Status CheckAllTaken(const Architecture& architecture) const {
     for (const auto& [name, tensor] : file_.tensors()) {
       if (taken_.count(name) == 0) {
-        return absl::UnimplementedError(absl::StrCat(
-            "tensor \"", absl::CEscape(name), "\" is not part of the supported architecture"));
+        return absl::UnimplementedError(absl::StrCat("tensor \"", absl::CEscape(name),
+                                                     "\" is not part of architecture \"",
+                                                     std::string(architecture.name), "\""));
       }
     }
     return absl::OkStatus();
@@ -82,18 +84,30 @@ absl::StatusOr<LayerWeights> ReadLayer(TensorReader& reader, const ModelConfig& 
   const std::uint64_t values = std::uint64_t{config.kv_heads} * config.value_length;
   const std::uint64_t attended = std::uint64_t{config.heads} * config.value_length;
   const std::uint64_t inner = config.feed_forward;
+  const Architecture& a = config.architecture;
   const std::string b = absl::StrCat("blk.", layer, ".");
+  const auto read_norm = [&](std::string_view name) -> absl::StatusOr<std::vector<float>> {
+    if (name.empty()) return std::vector<float>();
+    return reader.ReadVector(absl::StrCat(b, std::string(name), ".weight"), hidden);
+  };
   LayerWeights w;
-  ASSIGN_OR_RETURN(w.attention_norm, reader.ReadVector(b + "attn_norm.weight", hidden));
+  ASSIGN_OR_RETURN(w.attention_norm, read_norm(a.attention_norm));
   ASSIGN_OR_RETURN(w.query, reader.ReadMatrix(b + "attn_q.weight", queries, hidden));
   ASSIGN_OR_RETURN(w.key, reader.ReadMatrix(b + "attn_k.weight", keys, hidden));
   ASSIGN_OR_RETURN(w.value, reader.ReadMatrix(b + "attn_v.weight", values, hidden));
+  if (a.query_key_value_bias) {
+    ASSIGN_OR_RETURN(w.query_bias, reader.ReadVector(b + "attn_q.bias", queries));
+    ASSIGN_OR_RETURN(w.key_bias, reader.ReadVector(b + "attn_k.bias", keys));
+    ASSIGN_OR_RETURN(w.value_bias, reader.ReadVector(b + "attn_v.bias", values));
+  }
   ASSIGN_OR_RETURN(w.attention_output,
                    reader.ReadMatrix(b + "attn_output.weight", hidden, attended));
-  ASSIGN_OR_RETURN(w.feed_forward_norm, reader.ReadVector(b + "ffn_norm.weight", hidden));
+  ASSIGN_OR_RETURN(w.attention_post_norm, read_norm(a.attention_post_norm));
+  ASSIGN_OR_RETURN(w.feed_forward_norm, read_norm(a.feed_forward_norm));
   ASSIGN_OR_RETURN(w.gate, reader.ReadMatrix(b + "ffn_gate.weight", inner, hidden));
   ASSIGN_OR_RETURN(w.up, reader.ReadMatrix(b + "ffn_up.weight", inner, hidden));
   ASSIGN_OR_RETURN(w.down, reader.ReadMatrix(b + "ffn_down.weight", hidden, inner));
+  ASSIGN_OR_RETURN(w.feed_forward_post_norm, read_norm(a.feed_forward_post_norm));
   return w;
 }
 
@@ -119,7 +133,7 @@ absl::StatusOr<Weights> ReadWeights(const GgufFile& file, const ModelConfig& con
     ASSIGN_OR_RETURN(weights.rope_factors,
                      reader.ReadVector("rope_freqs.weight", config.rope_dimensions / 2));
   }
-  RETURN_IF_ERROR(reader.CheckAllTaken());
+  RETURN_IF_ERROR(reader.CheckAllTaken(config.architecture));
   return weights;
 }
 

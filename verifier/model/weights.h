@@ -10,16 +10,22 @@
 
 namespace recycling::verifier {
 
+// A vector that the architecture does not have is empty.
 struct LayerWeights {
-  std::vector<float> attention_norm;     // [hidden_size]
-  Matrix query;                          // [heads * key_length, hidden_size]
-  Matrix key;                            // [kv_heads * key_length, hidden_size]
-  Matrix value;                          // [kv_heads * value_length, hidden_size]
-  Matrix attention_output;               // [hidden_size, heads * value_length]
-  std::vector<float> feed_forward_norm;  // [hidden_size]
-  Matrix gate;                           // [feed_forward, hidden_size]
-  Matrix up;                             // [feed_forward, hidden_size]
-  Matrix down;                           // [hidden_size, feed_forward]
+  std::vector<float> attention_norm;          // [hidden_size]
+  Matrix query;                               // [heads * key_length, hidden_size]
+  Matrix key;                                 // [kv_heads * key_length, hidden_size]
+  Matrix value;                               // [kv_heads * value_length, hidden_size]
+  std::vector<float> query_bias;              // [heads * key_length]
+  std::vector<float> key_bias;                // [kv_heads * key_length]
+  std::vector<float> value_bias;              // [kv_heads * value_length]
+  Matrix attention_output;                    // [hidden_size, heads * value_length]
+  std::vector<float> attention_post_norm;     // [hidden_size]
+  std::vector<float> feed_forward_norm;       // [hidden_size]
+  Matrix gate;                                // [feed_forward, hidden_size]
+  Matrix up;                                  // [feed_forward, hidden_size]
+  Matrix down;                                // [hidden_size, feed_forward]
+  std::vector<float> feed_forward_post_norm;  // [hidden_size]
 };
 
 struct Weights {
@@ -31,8 +37,8 @@ struct Weights {
 };
 
 // Finds every tensor of the architecture. `file` must outlive the result. DataLoss if a tensor is
-// absent or its shape is not what `config` says; Unimplemented, by name, for a tensor type that is
-// not supported or a tensor the architecture does not have.
+// absent or its shape is not what `config` says. Unimplemented, with the tensor's name, if its type
+// is not supported or the architecture has no such tensor.
 absl::StatusOr<Weights> ReadWeights(const GgufFile& file, const ModelConfig& config);
 
 }  // namespace recycling::verifier

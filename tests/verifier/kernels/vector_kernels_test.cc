@@ -94,28 +94,54 @@ TEST_P(VectorKernelsTest, SiluKeepsNaN) {
   EXPECT_TRUE(std::isnan(x[1]));
 }
 
-TEST_P(VectorKernelsTest, AddsAndTurns) {
+TEST_P(VectorKernelsTest, GeluIsTheScalarOneAndNearTheTanhForm) {
   for (const std::size_t n : kSizes) {
-    const Floats a = Random(n);
-    const Floats b = Random(n);
-    Floats expected = a;
-    for (std::size_t i = 0; i < n; ++i) expected[i] += b[i];
-    Floats got = a;
-    kernels().add(b.data(), n, got.data());
-    ExpectSameBits(got, expected);
-    if (n % 2 != 0) continue;
-    Floats cosines(n);
-    Floats sines(n);
-    for (std::size_t i = 0; i < n; i += 2) {
-      cosines[i] = cosines[i + 1] = std::cos(b[i]);
-      sines[i + 1] = std::sin(b[i]);
-      sines[i] = -sines[i + 1];
-      expected[i] = a[i] * cosines[i] - a[i + 1] * sines[i + 1];
-      expected[i + 1] = a[i] * sines[i + 1] + a[i + 1] * cosines[i];
+    Floats gate = Random(n, 3);
+    gate[0] = n % 2 == 0 ? 1000.0F : -1000.0F;
+    const Floats up = Random(n);
+    Floats expected(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      const float x = gate[i];
+      const float minus_2t = x * (-1.59576912F + -0.0713548163F * (x * x));
+      expected[i] = x / (1.0F + Exp(minus_2t)) * up[i];
+      const double d = x;
+      const double tanh_form =
+          d / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (d + 0.044715 * d * d * d))) * up[i];
+      EXPECT_NEAR(expected[i], tanh_form, 2e-6 * (1 + std::abs(tanh_form))) << x;
     }
-    got = a;
-    kernels().turn_pairs(cosines.data(), sines.data(), n, got.data());
-    ExpectSameBits(got, expected);
+    kernels().gelu_times(gate.data(), up.data(), n, gate.data());
+    ExpectSameBits(gate, expected);
+  }
+}
+
+TEST_P(VectorKernelsTest, TurnsPairsOfNeighboursAndOfHalves) {
+  for (const std::size_t n : kSizes) {
+    if (n % 2 != 0) continue;
+    const std::size_t half = n / 2;
+    const Floats x = Random(n);
+    const Floats angles = Random(half);
+    Floats neighbour_cosines(n), neighbour_sines(n), neighbours(n);
+    Floats half_cosines(n), half_sines(n), halves(n);
+    for (std::size_t i = 0; i < half; ++i) {
+      const float c = std::cos(angles[i]);
+      const float s = std::sin(angles[i]);
+      neighbour_cosines[2 * i] = neighbour_cosines[2 * i + 1] = c;
+      neighbour_sines[2 * i] = -s;
+      neighbour_sines[2 * i + 1] = s;
+      neighbours[2 * i] = x[2 * i] * c - x[2 * i + 1] * s;
+      neighbours[2 * i + 1] = x[2 * i] * s + x[2 * i + 1] * c;
+      half_cosines[i] = half_cosines[i + half] = c;
+      half_sines[i] = -s;
+      half_sines[i + half] = s;
+      halves[i] = x[i] * c - x[i + half] * s;
+      halves[i + half] = x[i] * s + x[i + half] * c;
+    }
+    Floats got = x;
+    kernels().turn_pairs(neighbour_cosines.data(), neighbour_sines.data(), n, got.data());
+    ExpectSameBits(got, neighbours);
+    got = x;
+    kernels().turn_halves(half_cosines.data(), half_sines.data(), n, got.data());
+    ExpectSameBits(got, halves);
   }
 }
 

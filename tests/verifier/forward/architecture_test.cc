@@ -1,0 +1,320 @@
+// Adds a made-up architecture by its description alone, and compares what the forward pass computes
+// with the formulas, written out in double precision.
+#include "verifier/model/architecture.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/doubles/tiny_model.h"
+#include "verifier/forward/transformer.h"
+
+namespace recycling::verifier {
+namespace {
+
+using doubles::TinyModelSpec;
+using ::testing::HasSubstr;
+using Vector = std::vector<double>;
+
+constexpr Architecture kMadeUp = {.name = "made-up",
+                                  .attention_post_norm = "post_attention_norm",
+                                  .feed_forward_norm = "",
+                                  .feed_forward_post_norm = "post_ffw_norm",
+                                  .query_key_value_bias = true,
+                                  .scaled_embedding = true,
+                                  .rotation = Rotation::kHalves,
+                                  .activation = Activation::kGeluTanh};
+
+const TinyModelSpec kSpec = {.architecture = "made-up", .feed_forward_norm = false};
+constexpr double kEpsilon = 1e-5;
+
+const std::vector<TokenId> kTokens = {5, 300, 17, 17, 4, 261, 80};
+
+// Adds a vector of numbers that differ from each other, about `middle`.
+void AddVector(doubles::GgufWriter& writer, const std::string& name, std::size_t size,
+               float middle) {
+  std::string data;
+  for (std::size_t i = 0; i < size; ++i) {
+    data += doubles::GgufBytes(middle + 0.3F * std::sin(static_cast<float>(7 * i + name.size())));
+  }
+  writer.Tensor(name, {size}, 0, data);
+}
+
+// The bytes of a file of the made-up architecture.
+const std::string& FileBytes() {
+  static const std::string* const bytes = [] {
+    doubles::GgufWriter writer = doubles::TinyModelWriter(kSpec);
+    const std::size_t heads = kSpec.kv_heads * kSpec.heads_per_group;
+    for (std::uint32_t layer = 0; layer < kSpec.layers; ++layer) {
+      const std::string block = "blk." + std::to_string(layer) + ".";
+      AddVector(writer, block + "post_attention_norm.weight", kSpec.hidden_size, 1);
+      AddVector(writer, block + "post_ffw_norm.weight", kSpec.hidden_size, 1);
+      AddVector(writer, block + "attn_q.bias", heads * kSpec.key_length, 0.2F);
+      AddVector(writer, block + "attn_k.bias", kSpec.kv_heads * kSpec.key_length, -0.4F);
+      AddVector(writer, block + "attn_v.bias", kSpec.kv_heads * kSpec.value_length, 0.3F);
+    }
+    return new std::string(writer.Finish());
+  }();
+  return *bytes;
+}
+
+std::unique_ptr<const GgufFile> ParseFile() {
+  auto file = GgufFile::Parse(std::as_bytes(std::span<const char>(FileBytes())));
+  EXPECT_TRUE(file.ok()) << file.status();
+  return *std::move(file);
+}
+
+absl::StatusOr<std::shared_ptr<const Model>> Load(const Architecture& description) {
+  return Model::FromFile(ParseFile(), "made-up", {&description, 1});
+}
+
+// The made-up architecture, one position after the other, straight from the file's F32 tensors.
+class Reference {
+ public:
+  Reference() : file_(ParseFile()) {}
+
+  // Logits of the last token.
+  Vector Logits(const std::vector<TokenId>& tokens) {
+    Vector x;
+    keys_.assign(kSpec.layers, {});
+    values_.assign(kSpec.layers, {});
+    for (std::size_t position = 0; position < tokens.size(); ++position) {
+      x = Embedding(tokens[position]);
+      for (std::uint32_t layer = 0; layer < kSpec.layers; ++layer) {
+        const std::string block = "blk." + std::to_string(layer) + ".";
+        const Vector attended = Attend(layer, position, Norm(x, block + "attn_norm"));
+        const Vector attention = Times(block + "attn_output", attended);
+        Add(Norm(attention, block + "post_attention_norm"), x);
+        Vector inner = Times(block + "ffn_gate", x);
+        const Vector up = Times(block + "ffn_up", x);
+        for (std::size_t i = 0; i < inner.size(); ++i) inner[i] = Gelu(inner[i]) * up[i];
+        Add(Norm(Times(block + "ffn_down", inner), block + "post_ffw_norm"), x);
+      }
+    }
+    return Times("output", Norm(x, "output_norm"));
+  }
+
+ private:
+  Vector Tensor(const std::string& name) const {
+    const GgufTensor* tensor = file_->FindTensor(name);
+    EXPECT_NE(tensor, nullptr) << name;
+    std::vector<float> numbers(tensor->bytes.size() / sizeof(float));
+    std::memcpy(numbers.data(), tensor->bytes.data(), tensor->bytes.size());
+    return {numbers.begin(), numbers.end()};
+  }
+
+  Vector Embedding(TokenId token) const {
+    const Vector all = Tensor("token_embd.weight");
+    Vector x(kSpec.hidden_size);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      x[i] = all[token * x.size() + i] * std::sqrt(static_cast<double>(x.size()));
+    }
+    return x;
+  }
+
+  Vector Times(const std::string& matrix, const Vector& x) const {
+    const Vector w = Tensor(matrix + ".weight");
+    Vector y(w.size() / x.size());
+    for (std::size_t row = 0; row < y.size(); ++row) {
+      for (std::size_t c = 0; c < x.size(); ++c) y[row] += w[row * x.size() + c] * x[c];
+    }
+    return y;
+  }
+
+  Vector Norm(const Vector& x, const std::string& name) const {
+    const Vector weight = Tensor(name + ".weight");
+    double squares = 0;
+    for (const double v : x) squares += v * v;
+    Vector y(x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      y[i] = x[i] / std::sqrt(squares / static_cast<double>(x.size()) + kEpsilon) * weight[i];
+    }
+    return y;
+  }
+
+  static double Gelu(double x) {
+    return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+  }
+
+  static void Add(const Vector& added, Vector& x) {
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] += added[i];
+  }
+
+  // Turns the halves of each head.
+  static void Rotate(std::size_t position, Vector& heads) {
+    const std::size_t d = kSpec.key_length;
+    for (std::size_t head = 0; head < heads.size(); head += d) {
+      for (std::size_t i = 0; i < d / 2; ++i) {
+        const double angle = static_cast<double>(position) *
+                             std::pow(10000.0, -2.0 * static_cast<double>(i) / kSpec.key_length);
+        const double a = heads[head + i];
+        const double b = heads[head + i + d / 2];
+        heads[head + i] = a * std::cos(angle) - b * std::sin(angle);
+        heads[head + i + d / 2] = a * std::sin(angle) + b * std::cos(angle);
+      }
+    }
+  }
+
+  Vector Attend(std::uint32_t layer, std::size_t position, const Vector& x) {
+    const std::string block = "blk." + std::to_string(layer) + ".";
+    const auto project = [&](const std::string& name) {
+      Vector y = Times(block + name, x);
+      Add(Tensor(block + name + ".bias"), y);
+      return y;
+    };
+    Vector query = project("attn_q");
+    Vector key = project("attn_k");
+    Rotate(position, query);
+    Rotate(position, key);
+    keys_[layer].push_back(key);
+    values_[layer].push_back(project("attn_v"));
+    const std::size_t heads = kSpec.kv_heads * kSpec.heads_per_group;
+    Vector out(heads * kSpec.value_length);
+    for (std::size_t head = 0; head < heads; ++head) {
+      const std::size_t group = head / kSpec.heads_per_group;
+      double sum = 0;
+      for (std::size_t p = 0; p <= position; ++p) {
+        double score = 0;
+        for (std::size_t d = 0; d < kSpec.key_length; ++d) {
+          score +=
+              query[head * kSpec.key_length + d] * keys_[layer][p][group * kSpec.key_length + d];
+        }
+        const double weight = std::exp(score / std::sqrt(static_cast<double>(kSpec.key_length)));
+        sum += weight;
+        for (std::size_t d = 0; d < kSpec.value_length; ++d) {
+          out[head * kSpec.value_length + d] +=
+              weight * values_[layer][p][group * kSpec.value_length + d];
+        }
+      }
+      for (std::size_t d = 0; d < kSpec.value_length; ++d)
+        out[head * kSpec.value_length + d] /= sum;
+    }
+    return out;
+  }
+
+  const std::unique_ptr<const GgufFile> file_;
+  std::vector<std::vector<Vector>> keys_;    // [layers][positions]
+  std::vector<std::vector<Vector>> values_;  // [layers][positions]
+};
+
+// Logits of the last token, with the tokens in passes of `rows` rows.
+std::vector<float> Run(const std::shared_ptr<const Model>& model, InstructionSet set,
+                       std::size_t rows) {
+  const auto transformer = Transformer::Create(model, {.threads = 2, .instruction_set = set});
+  EXPECT_TRUE(transformer.ok()) << transformer.status();
+  const auto cache = KvCache::Create(model->config(), KvType::kF32, 64, 1);
+  const auto kv = *(*cache)->Open();
+  for (std::size_t begin = 0; begin < kTokens.size(); begin += rows) {
+    const std::size_t count = std::min(rows, kTokens.size() - begin);
+    std::vector<std::int32_t> parents(count);
+    std::vector<int> path(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      parents[i] = static_cast<std::int32_t>(i) - 1;
+      path[i] = static_cast<int>(i);
+    }
+    const int last = static_cast<int>(count) - 1;
+    const Segment segment = {.kv = kv.get(),
+                             .tokens = std::span(kTokens).subspan(begin, count),
+                             .parents = parents,
+                             .logit_rows = {&last, 1}};
+    EXPECT_TRUE((*transformer)->Forward({&segment, 1}, nullptr).ok());
+    EXPECT_TRUE((*transformer)->Commit(0, path).ok());
+  }
+  const auto logits = (*transformer)->logits(0);
+  return {logits.begin(), logits.end()};
+}
+
+// The largest difference, as a part of the largest logit.
+double Distance(const std::vector<float>& got, const Vector& expected) {
+  EXPECT_EQ(got.size(), expected.size());
+  double largest = 0;
+  double difference = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    largest = std::max(largest, std::abs(expected[i]));
+    difference = std::max(difference, std::abs(got[i] - expected[i]));
+  }
+  return difference / largest;
+}
+
+double Tolerance(InstructionSet set) { return set == InstructionSet::kPortable ? 1e-5 : 2e-3; }
+
+class ArchitectureTest : public testing::TestWithParam<InstructionSet> {};
+
+INSTANTIATE_TEST_SUITE_P(Sets, ArchitectureTest, testing::ValuesIn(SupportedInstructionSets()),
+                         [](const auto& set) {
+                           std::string name(Name(set.param));
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+TEST_P(ArchitectureTest, AMadeUpOneComputesWhatItsDescriptionSays) {
+  const auto model = Load(kMadeUp);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_THAT((*model)->Description(), testing::StartsWith("made-up, "));
+  const Vector expected = Reference().Logits(kTokens);
+  const std::vector<float> one_by_one = Run(*model, GetParam(), 1);
+  EXPECT_LT(Distance(one_by_one, expected), Tolerance(GetParam()));
+  for (const std::size_t rows : {2, 3, 7}) {
+    const std::vector<float> together = Run(*model, GetParam(), rows);
+    ASSERT_EQ(together.size(), one_by_one.size());
+    EXPECT_EQ(std::memcmp(together.data(), one_by_one.data(), together.size() * sizeof(float)), 0)
+        << "in passes of " << rows << " rows";
+  }
+}
+
+TEST_P(ArchitectureTest, EveryChangeOfTheDescriptionChangesTheLogits) {
+  const Vector expected = Reference().Logits(kTokens);
+  Architecture activation = kMadeUp;
+  activation.activation = Activation::kSilu;
+  Architecture rotation = kMadeUp;
+  rotation.rotation = Rotation::kNeighbours;
+  Architecture embedding = kMadeUp;
+  embedding.scaled_embedding = false;
+  for (const Architecture& changed : {activation, rotation, embedding}) {
+    const auto model = Load(changed);
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_GT(Distance(Run(*model, GetParam(), 7), expected), 5 * Tolerance(GetParam()));
+  }
+}
+
+TEST(ArchitectureFileTest, ATensorThatTheDescriptionDoesNotNameIsRefused) {
+  const auto refusal_of = [](const Architecture& description) {
+    const absl::Status status = Load(description).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << status;
+    return std::string(status.message());
+  };
+  Architecture bias = kMadeUp;
+  bias.query_key_value_bias = false;
+  EXPECT_THAT(refusal_of(bias), HasSubstr("attn_k.bias"));
+  Architecture attention = kMadeUp;
+  attention.attention_post_norm = "";
+  EXPECT_THAT(refusal_of(attention), HasSubstr("post_attention_norm"));
+  Architecture feed_forward = kMadeUp;
+  feed_forward.feed_forward_post_norm = "";
+  EXPECT_THAT(refusal_of(feed_forward),
+              HasSubstr("post_ffw_norm.weight\" is not part of architecture \"made-up\""));
+}
+
+TEST(ArchitectureFileTest, ATensorThatOnlyTheDescriptionNamesIsAbsent) {
+  Architecture norm = kMadeUp;
+  norm.feed_forward_norm = "ffn_norm";
+  const absl::Status status = Load(norm).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("blk.0.ffn_norm.weight is absent"));
+}
+
+TEST(ArchitectureFileTest, AnArchitectureWithoutADescriptionIsRefusedByName) {
+  const absl::Status status = Model::FromFile(ParseFile(), "made-up").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("\"made-up\" is not supported, expected \"llama\""));
+}
+
+}  // namespace
+}  // namespace recycling::verifier
