@@ -20,14 +20,15 @@ namespace recycling::verifier {
 // cache, then to its ancestors in the pass from the root down, then to itself: absolute positions
 // 0, 1, ..., position(r), each at its own index.
 //
-// The arithmetic of one query is a function of its own positions: they are taken in blocks of
-// kKvBlockRows and the blocks in chunks of kChunkBlocks, at absolute indices. A chunk starts
-// afresh, block after block is added to it (VectorKernels::attend), and chunks are merged in
-// ascending order. So a row's bits do not depend on what else is in the pass, on how it is cut into
-// tasks or on how long other sequences are.
+// The arithmetic of one query depends on its own positions only. They are cut into blocks of
+// kKvBlockRows positions and chunks of kChunkBlocks blocks, at absolute indices. The state of a
+// chunk starts empty, its blocks are added one after the other (VectorKernels::attend), and the
+// chunks are merged in ascending order. So the bits of a row do not depend on other rows of the
+// pass, on how the work is cut into tasks or on the lengths of other sequences.
 //
-// A block of the prefix is read and converted once for all rows of the sequence that are in the
-// pass and all heads that share it (up to 256 queries; more are done in turns).
+// A block of the prefix is read and converted once for all rows of its sequence in the pass and for
+// all heads that share it, up to 256 queries. If there are more queries, it is read again for the
+// next 256.
 class Attention {
  public:
   static constexpr std::size_t kChunkBlocks = 16;
@@ -35,26 +36,26 @@ class Attention {
   // `pool` must outlive it. `set` must be supported.
   Attention(const ModelConfig& config, ThreadPool& pool, InstructionSet set);
 
-  // Makes room for the rows of `step`. ResourceExhausted if memory cannot be had.
+  // Makes room for the rows of `step`. ResourceExhausted if the system has no memory.
   absl::Status Prepare(const Step& step);
 
-  // Turns the keys by their positions, keeps them and the values, rounded, in layer `layer` of
-  // `fresh`, and attends:
-  // out[r, h] = sum over positions p of softmax(rope(query[r, h]) . key[p, g] / sqrt(key_length))
-  // value[p, g], where group g = h / heads_per_group. query [rows, heads, key_length], key [rows,
-  // kv_heads, key_length], value [rows, kv_heads, value_length], out [rows, heads, value_length].
-  // The step is the last prepared one, whose positions `rope` has.
+  // Turns the keys by their positions, stores keys and values, rounded, in layer `layer` of
+  // `fresh`, and computes: out[r, h] = sum over positions p of softmax(rope(query[r, h]) . key[p,
+  // g] / sqrt(key_length)) value[p, g], where group g = h / heads_per_group. query [rows, heads,
+  // key_length], key [rows, kv_heads, key_length], value [rows, kv_heads, value_length], out [rows,
+  // heads, value_length]. `step` must be the last one that was prepared, and `rope` must have its
+  // positions.
   void operator()(const Step& step, std::size_t layer, const Rope& rope, const float* query,
                   float* key, const float* value, KvRows& fresh, float* out);
 
  private:
-  // Rows of one segment that go through its prefix together.
+  // Rows of one segment for which the prefix is read together.
   struct Tile {
     std::size_t segment;
     std::size_t first_row;  // in the pass
     std::size_t rows;
   };
-  // Blocks of the prefix whose state is computed by a task of its own.
+  // A chunk of a tile's prefix whose state is computed by a task of its own.
   struct Chunk {
     std::size_t tile;
     std::size_t index;
@@ -78,7 +79,7 @@ class Attention {
     float* scores;             // [tile queries, kKvBlockRows]
     float* fresh_scores;       // [tile queries, fresh blocks of a segment * kKvBlockRows]
     float* fresh_values;       // [fresh blocks of a segment * kKvBlockRows, padded value_length]
-    float* current;            // [tile queries, state]; of the chunk under way
+    float* current;            // [tile queries, state]; of the chunk that is being computed
     float* total;              // [tile queries, state]; of the chunks before
     const float** value_rows;  // [kKvBlockRows]
     std::uint32_t* runs;       // [rows of a segment]
@@ -104,30 +105,31 @@ class Attention {
   const float* LoadValues(const std::byte* values, std::size_t rows, float* scratch) const;
   void Clear(std::size_t queries, float* states) const;
   void MergeChunk(std::size_t queries, float* current, float* total) const;
-  // States of a chunk that had a task of its own.
+  // The states of a chunk that has a task of its own.
   float* ChunkStates(std::size_t chunk, std::size_t head);
 
   const ModelConfig& config_;
   ThreadPool& pool_;
   const VectorKernels& kernels_;
-  const std::size_t heads_;          // that share keys and values
+  const std::size_t heads_;          // query heads for each key-value head
   const std::size_t value_vectors_;  // of 16 floats
   const std::size_t state_floats_;
   KvType kv_type_ = KvType::kF32;
 
   std::vector<Tile> tiles_;
-  std::vector<Chunk> chunks_;             // empty: tiles do their chunks themselves
-  std::vector<std::size_t> first_chunk_;  // [tiles]; of a tile in chunks_
+  std::vector<Chunk> chunks_;             // empty: each tile's task computes its chunks itself
+  std::vector<std::size_t> first_chunk_;  // [tiles]; index in chunks_ of a tile's first chunk
   bool one_tile_ = false;
-  std::vector<std::uint32_t> run_starts_;  // [rows]; first of the rows, each the parent of the
-                                           // next, that end here and follow each other
-  std::size_t tile_queries_ = 0;           // of the largest tile
-  std::size_t fresh_rows_ = 0;             // of the largest segment, whole blocks
-  std::size_t scratch_floats_ = 0;         // of one task
-  Buffer<float> scratch_;                  // [threads, scratch_floats_]
-  Buffer<const float*> value_rows_;        // [threads, kKvBlockRows]
-  Buffer<std::uint32_t> runs_;             // [threads, fresh_rows_]
-  Buffer<float> chunk_states_;             // [chunks, kv_heads, kSplitQueries, state]
+  // [rows]; the first row of the run of consecutive rows that ends here, in which each row is the
+  // parent of the next.
+  std::vector<std::uint32_t> run_starts_;
+  std::size_t tile_queries_ = 0;     // of the largest tile
+  std::size_t fresh_rows_ = 0;       // of the largest segment, in whole blocks
+  std::size_t scratch_floats_ = 0;   // of one task
+  Buffer<float> scratch_;            // [threads, scratch_floats_]
+  Buffer<const float*> value_rows_;  // [threads, kKvBlockRows]
+  Buffer<std::uint32_t> runs_;       // [threads, fresh_rows_]
+  Buffer<float> chunk_states_;       // [chunks, kv_heads, kSplitQueries, state]
 };
 
 }  // namespace recycling::verifier

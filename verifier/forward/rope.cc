@@ -26,7 +26,8 @@ void Rope::SetPositions(std::span<const std::uint32_t> positions) {
   const std::size_t pairs = frequencies_.size();
   std::size_t at = 0;
   for (std::size_t row = 0; row < positions.size(); ++row) {
-    if (row > 0 && positions[row] == positions[row - 1]) {  // siblings
+    if (row > 0 &&
+        positions[row] == positions[row - 1]) {  // rows at the same position share a table
       tables_.data()[row] = tables_.data()[row - 1];
       continue;
     }

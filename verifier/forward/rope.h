@@ -22,7 +22,7 @@ class Rope {
   // the same bits.
   Rope(const ModelConfig& config, std::span<const float> factors, const VectorKernels& kernels);
 
-  // Memory for `rows` rows. ResourceExhausted if it cannot be had.
+  // Makes room for `rows` rows. ResourceExhausted if the system has no memory.
   absl::Status Reserve(std::size_t rows);
 
   // Sets the rows' absolute positions; at most as many as reserved.

@@ -41,7 +41,6 @@ absl::Status AddRow(const Segment& segment, std::size_t row, std::uint32_t conte
   step.tokens.push_back(segment.tokens[row]);
   step.parents.push_back(parent < 0 ? -1 : static_cast<std::int32_t>(pass_parent));
   step.positions.push_back(position);
-  step.max_positions = std::max(step.max_positions, position + 1);
   return absl::OkStatus();
 }
 
@@ -94,7 +93,6 @@ void Step::Clear() {
   parents.clear();
   positions.clear();
   logit_rows.clear();
-  max_positions = 0;
 }
 
 absl::Status LayOut(std::span<const Segment> segments, const StepLimits& limits, Step& step) {

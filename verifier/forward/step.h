@@ -1,4 +1,4 @@
-// The rows of one pass, checked and laid out.
+// Checks and lays out the rows of one pass.
 #ifndef RECYCLING_VERIFIER_FORWARD_STEP_H_
 #define RECYCLING_VERIFIER_FORWARD_STEP_H_
 
@@ -25,7 +25,7 @@ struct Segment {
   std::span<const int> logit_rows;  // rows whose logits are wanted, ascending; may be empty
 };
 
-// A segment in the pass.
+// A segment as it lies in the pass.
 struct StepSegment {
   KvSequence* kv = nullptr;
   std::uint32_t prefix = 0;   // positions in the cache
@@ -41,10 +41,9 @@ struct Step {
   std::vector<std::int32_t> parents;     // [rows]; rows of the pass, -1: none
   std::vector<std::uint32_t> positions;  // [rows]; absolute
   std::vector<std::size_t> logit_rows;   // rows of the pass
-  std::uint32_t max_positions = 0;       // largest position + 1
 
   std::size_t rows() const { return tokens.size(); }
-  // Without segments and rows; keeps the memory.
+  // Removes all segments and rows but keeps the memory.
   void Clear();
 };
 
@@ -55,8 +54,8 @@ struct StepLimits {
   KvLayout layout;
 };
 
-// Lays out `segments` in `step`, whose memory is used again. InvalidArgument, saying what, got and
-// expected, if a segment is not as Segment says or a limit is passed; the step is clear then.
+// Lays out `segments` in `step`, whose memory is reused. InvalidArgument, with what, got and
+// expected, if a segment breaks a rule of Segment or a limit; the step is then empty.
 absl::Status LayOut(std::span<const Segment> segments, const StepLimits& limits, Step& step);
 
 }  // namespace recycling::verifier

@@ -20,11 +20,12 @@
 namespace recycling::verifier {
 namespace {
 
-// Changes whenever the bits of a logit may change for the same file, kernel and key-value type.
+// Raise it with every change that may change the bits of a logit for the same file, kernel and
+// key-value type.
 constexpr int kArithmeticVersion = 3;
 
-// What a pass computes on its way. Reserved once for the largest pass, logits as they are asked
-// for.
+// What a pass computes on its way. All but the logits is reserved once for the largest pass; logits
+// grow when a pass wants more of them than any before.
 struct Activations {
   absl::Status Reserve(const ModelConfig& c, std::size_t rows) {
     RETURN_IF_ERROR(residual.Reserve(rows * c.hidden_size, "activations"));
@@ -106,7 +107,6 @@ class CpuTransformer final : public Transformer {
   }
   const Model& model() const override { return *model_; }
   std::uint32_t context_length() const override { return limits_.context_length; }
-  std::size_t weight_bytes() const override { return weights_->bytes(); }
   std::string kernel() const override { return std::string(matmul_kernel_.name()); }
   std::string numerics_id() const override;
 
@@ -284,7 +284,7 @@ absl::Status CpuTransformer::Commit(int segment, std::span<const int> path) {
 }
 
 std::string CpuTransformer::numerics_id() const {
-  // What the instruction sets of attention have in common: vector_kernels.h.
+  // Of attention, the AVX2 and AVX-512 builds give equal bits; see vector_kernels.h.
   const char* attention = instruction_set_ == InstructionSet::kPortable ? "two roundings" : "fma";
   std::string decides =
       absl::StrCat("recycling ", kArithmeticVersion, " ", std::string(matmul_kernel_.arithmetic()),

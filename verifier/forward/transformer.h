@@ -1,6 +1,5 @@
-// The forward pass. Batch-invariant: the logits of a row are a function of the tokens on its path
-// and of nothing else, to the bit, whatever other rows and sequences share the pass and however
-// many threads run it.
+// The forward pass. It is batch-invariant: the bits of a row's logits depend on the tokens on its
+// path only. Other rows and sequences in the pass and the number of threads do not change them.
 #ifndef RECYCLING_VERIFIER_FORWARD_TRANSFORMER_H_
 #define RECYCLING_VERIFIER_FORWARD_TRANSFORMER_H_
 
@@ -27,13 +26,13 @@ struct TransformerOptions {
   int threads = 1;     // [1, 1024]
   int max_rows = 512;  // most rows of a pass, all segments together, [1, 65536]
   KvType kv_type = KvType::kF32;
-  // Decides kernel(). Must be supported.
+  // Chooses the kernels. This machine must support it.
   InstructionSet instruction_set = BestInstructionSet();
-  // Runs the projections instead of the instruction set's kernel, for tests; null: that one.
+  // For tests: the kernel of the projections. Null: the kernel of `instruction_set`.
   const MatMulKernel* matmul_kernel = nullptr;
   PackingProgress packing_progress;  // may be null
-  // Longest sequence, tokens; 0: the model's trained context length. May exceed it: RoPE goes on,
-  // quality is not promised.
+  // Most tokens of a sequence. 0: the context length the model was trained for. It may be larger;
+  // the model may then give poor text.
   std::uint32_t context_length = 0;
 };
 
@@ -46,29 +45,30 @@ class Transformer {
                                                              const TransformerOptions& options);
   virtual ~Transformer() = default;
 
-  // Runs one pass over all rows of all segments (each KvSequence in at most one of them). On
-  // success logits() holds [total logit rows, vocab_size] in segment order, and the rows' keys and
-  // values lie in scratch of this step until Commit or the next Forward. InvalidArgument for rows,
-  // parents or tokens out of range, a sequence beyond its context, in two segments or of a cache of
-  // another layout; ResourceExhausted if memory for the pass cannot be had; Cancelled if *cancelled
-  // became true (checked between layers; may be null). On error the sequences are as they were and
-  // there is nothing to commit.
+  // Runs one pass over all rows of all segments. A KvSequence may be in one segment only. On
+  // success logits() holds [total logit rows, vocab_size] in segment order, and the keys and values
+  // of the rows can be committed until the next Forward. InvalidArgument for rows, parents or
+  // tokens out of range, and for a sequence that exceeds its context, is in two segments or belongs
+  // to a cache of another layout. ResourceExhausted if the system has no memory for the pass.
+  // Cancelled if *cancelled became true; it is checked between layers and may be null. On an error
+  // the sequences are as they were, and there is nothing to commit.
   virtual absl::Status Forward(std::span<const Segment> segments,
                                const std::atomic<bool>* cancelled) = 0;
 
-  // Valid until the next Forward. [vocab_size] floats of logit row `row`, counted over all
-  // segments.
+  // The logits [vocab_size] of logit row `row`, counted over all segments. Valid until the next
+  // Forward.
   virtual std::span<const float> logits(int row) const = 0;
 
   // Appends the keys and values of `path` (rows of segment `segment` of the last pass: path[0] has
   // parent -1, each next one is a child of the one before) to the segment's sequence. Copies
-  // path.size() rows per layer. InvalidArgument for another path; FailedPrecondition for a second
-  // time in a pass or a sequence whose length changed since; ResourceExhausted if memory cannot be
-  // had. On error nothing changed.
+  // path.size() rows per layer. InvalidArgument for any other path. FailedPrecondition if the
+  // segment is committed already or the sequence's length has changed since the pass.
+  // ResourceExhausted if the sequence would exceed its max_positions(). On an error nothing
+  // changes.
   virtual absl::Status Commit(int segment, std::span<const int> path) = 0;
 
-  // Calls run(task) once for every task in [0, tasks), on the threads that run passes. For what is
-  // read off the logits of many rows.
+  // Calls run(task) once for every task in [0, tasks), on the threads that run passes. Meant for
+  // work on the logits of many rows.
   virtual void Share(std::size_t tasks, absl::FunctionRef<void(std::size_t task)> run) {
     for (std::size_t task = 0; task < tasks; ++task) run(task);
   }
@@ -76,12 +76,10 @@ class Transformer {
   virtual const Model& model() const = 0;
   virtual std::uint32_t context_length() const = 0;
 
-  // Bytes of weights that a pass reads.
-  virtual std::size_t weight_bytes() const = 0;
   // Name of the kernel that runs the projections, for example "portable".
   virtual std::string kernel() const = 0;
-  // Digest of everything that decides a logit's bits: model file, kernel, packing, KV type, version
-  // of the arithmetic.
+  // A digest of everything that decides the bits of a logit: model file, kernel, packing, type of
+  // the keys and values, version of the arithmetic.
   virtual std::string numerics_id() const = 0;
 };
 

@@ -1,4 +1,4 @@
-// What recycling-inspect does, apart from flags: reads a model file without any server.
+// The commands of recycling-inspect, which reads a model file without any server.
 #ifndef RECYCLING_VERIFIER_INSPECT_COMMANDS_H_
 #define RECYCLING_VERIFIER_INSPECT_COMMANDS_H_
 
@@ -16,14 +16,15 @@
 
 namespace recycling::verifier {
 
-// Metadata, tensors and memory of a file of any architecture; says why if it cannot be served.
+// Prints metadata, tensors and memory of a file of any architecture, and whether it can be served;
+// if not, why.
 void PrintInfo(const GgufFile& file, const std::string& path, std::ostream& out);
 
-// Everything up to the end of `in`. DataLoss if reading fails.
+// Reads everything up to the end of `in`. DataLoss if reading fails.
 absl::StatusOr<std::string> ReadAll(std::istream& in);
 
-// Inputs and outputs stand one behind the other, each ended by a line break, or, if `separator` is
-// not empty, by a line that holds it (a line break, the separator, a line break).
+// How texts are separated: each text ends with a line break, or, if `separator` is not empty, with
+// a line break, the separator and a line break.
 struct TextFraming {
   std::string separator;
 };
@@ -46,12 +47,13 @@ absl::StatusOr<std::vector<TokenId>> WriteLogits(Transformer& transformer, KvTyp
 struct Perplexity {
   std::uint64_t tokens = 0;   // scored
   std::uint64_t windows = 0;  // fresh sequences
-  double nats = 0;            // sum of -log p(token | window before it)
+  double nats = 0;            // sum of -log p(token | tokens before it in its window)
 };
 
-// Cuts `ids` into windows of `context` tokens that know nothing of each other and scores each token
-// from those before it in its window. With `bos` a window starts behind that token, and all of its
-// tokens are scored; without, all but the first are. `progress`, if not null, hears of each window.
+// Cuts `ids` into windows of `context` tokens and scores each token, given the tokens before it in
+// its window. With `bos`, each window follows that token and all its tokens are scored. Without it,
+// all but the first token are scored. Writes progress to `progress` after each window, unless it is
+// null. InvalidArgument if `context` is out of range or no token can be scored.
 absl::StatusOr<Perplexity> MeasurePerplexity(Transformer& transformer, KvType kv_type,
                                              const std::vector<TokenId>& ids,
                                              std::optional<TokenId> bos, std::uint32_t context,

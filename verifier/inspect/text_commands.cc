@@ -49,7 +49,7 @@ absl::Status At(std::uint64_t number, const char* what, const absl::Status& stat
 }  // namespace
 
 absl::StatusOr<std::string> ReadAll(std::istream& in) {
-  // Not by iterators: those throw where read() sets the stream's state.
+  // Stream iterators would throw on an error; read() only sets the stream's state.
   std::string all;
   std::vector<char> piece(1 << 16);
   while (in) {

@@ -5,8 +5,8 @@
 #include <immintrin.h>
 
 #include "verifier/kernels/amx_layout.h"
-// Everything the loops include is included before the pragma, so that nothing shared with other
-// sources is compiled for this instruction set.
+// All headers that the loops need are included before the pragma. So no function that other sources
+// share is compiled for this instruction set.
 #include <algorithm>
 #include <cstring>
 
@@ -24,7 +24,7 @@
 namespace recycling::verifier {
 namespace {
 
-// What LDTILECFG reads: all eight registers are 16 rows of 64 bytes.
+// The operand of LDTILECFG: all eight registers have 16 rows of 64 bytes.
 struct alignas(64) TileConfig {
   std::uint8_t palette = 1;
   std::uint8_t start_row = 0;
@@ -35,9 +35,9 @@ struct alignas(64) TileConfig {
 static_assert(sizeof(TileConfig) == 64);
 constexpr TileConfig kTileConfig;
 
-// Written out because the intrinsics of GCC 12 do not say that they read and write memory and take
-// no template's number for a register. Tiles are given back after each call, so that a thread that
-// waits or attends has no 8 KiB of them to be saved.
+// In assembly, because the intrinsics of GCC 12 do not say that they read and write memory, and do
+// not take a template argument as the register's number. The destructor releases the tiles, so that
+// the operating system need not save 8 KiB of them when the thread waits or does other work.
 class HardwareTiles {
  public:
   static constexpr std::string_view kName = "amx";

@@ -1,15 +1,18 @@
-// The loops over panels of int8 tiles (amx_layout.h). Included by one source for each instruction
-// set, after its target pragma: everything here is in an unnamed namespace and compiled for it.
+// The loops over panels of int8 tiles (amx_layout.h). One source for each instruction set includes
+// this file after its target pragma. Everything here is in an unnamed namespace and compiled for
+// that set.
 //
-// A chunk's weights become tiles of bytes once, 32 KiB that stay in the first-level cache while
-// all rows, 16 at a time, pass over them; the memory that comes next is fetched little by little
-// meanwhile. An activation tile meets the tiles of both halves of the outputs while it is in a
-// register. One row takes the same path as a tile of 16, and so has the same bits.
+// The weights of a chunk are expanded once to tiles of bytes. These 32 KiB stay in the first-level
+// cache while they are multiplied with all rows, 16 at a time; parts of the next weights are
+// fetched meanwhile. A tile of activations is multiplied with the tiles of both halves of the
+// outputs while it is in a register. One row is computed like a tile of 16 rows and so has the same
+// bits.
 //
-// Tiles: how tiles are multiplied. Configured as long as it lives, for the thread that made it.
+// Tiles: multiplies tiles. An object configures the tiles of the thread that made it, until it is
+// destroyed.
 //   Zero<T>()  Load<T>(from)  Store<T>(to)   tile register T, 16 rows of 64 bytes without a gap
 //   AddProducts<C, A, B>()                   C += A x B, signed bytes
-// Steps: what is done beside them.
+// Steps: the work that does not use tiles.
 //   Factors LoadFactors(from)                of 16 outputs
 //   ExpandBytes(line, factors, to)           a line of p to a line of W1 at `to` and one of W0 at
 //                                            to + kTileBytes
@@ -31,14 +34,14 @@
 namespace recycling::verifier {
 namespace {
 
-// Blocks as they are in memory, to tiles.
+// Expands blocks of packed weights to tiles.
 template <class Steps, TensorType kType>
 struct AmxBlocks {
   static constexpr bool kExpanded = PanelFormat(kType) == InputFormat::kFloat;
   static constexpr std::size_t kColumns = AmxBlockColumns(kType);
   static constexpr std::size_t kBytes = AmxBlockBytes(kType);
 
-  // to: the block's first line in a tile.
+  // `to` is the block's first line in a tile.
   static void Expand(const std::byte* block, std::byte* to) {
     const std::byte* line = block + kAmxFactorBytes;
     for (std::size_t half = 0; half < 2; ++half, to += kAmxHalfBytes) {
@@ -56,7 +59,7 @@ struct AmxBlocks {
   }
 };
 
-// Fetches `bytes` in equal parts, a part each time it is asked.
+// Prefetches `bytes` in `parts` equal parts; each call of Fetch prefetches one.
 class AmxAhead {
  public:
   AmxAhead(const std::byte* at, std::size_t bytes, std::size_t parts)
@@ -147,7 +150,7 @@ class AmxKernel final : public MatMulKernel {
           break;
         case TensorType::kF16:
         case TensorType::kBF16:
-        case TensorType::kF32:  // packed alike
+        case TensorType::kF32:  // packed in the same way
           AddPanel<AmxBlocks<Steps, TensorType::kF32>>(tiles, task, data);
           break;
       }

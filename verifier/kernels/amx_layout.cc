@@ -11,7 +11,7 @@ namespace {
 
 using std::size_t;
 
-// A chunk of one output, as the header has it.
+// A chunk of one output; the names are those of the header.
 struct Integers {
   std::int8_t p[kAmxChunkColumns];
   float scales[kAmxChunkColumns / 16];  // d / u of each block
@@ -55,7 +55,7 @@ InputScale ScaleOfAll(const float* values, size_t count) {
   return ScaleOf(largest, kAmxLevels);
 }
 
-// To the nearest integer, halves to even: what nearbyint does, without a call.
+// Rounds to the nearest integer, halves to even, like nearbyint but without a call.
 std::int16_t Rounded(float value) {
   constexpr float kWhole = 0x1.8p23F;  // floats of this size are integers
   return static_cast<std::int16_t>((value + kWhole) - kWhole);
@@ -66,10 +66,10 @@ void Put(std::byte* at, T value) {
   std::memcpy(at, &value, sizeof(value));
 }
 
-// Place of output o in a line.
+// The place of output o in a line.
 constexpr size_t LinePlace(size_t o) { return o % kTileRows * 4; }
 
-// One chunk of output `o`; `out` is zero where nothing was packed yet.
+// Packs one chunk of output `o`. `out` is zero where nothing was packed yet.
 void PackIntegers(const Matrix& w, size_t first, size_t columns, const std::byte* row, size_t o,
                   std::byte* out) {
   const Integers integers = Unpack(w.type, row, first, columns);

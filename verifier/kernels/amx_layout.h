@@ -1,8 +1,9 @@
-// The packed form of weights for int8 tiles, and what it computes.
+// The packed form of weights for int8 tiles, and the arithmetic.
 //
-// Panels of 32 outputs; in a panel, chunks of 512 columns ascending, the last one filled up with
-// zeros to a multiple of 64; in a chunk, scales f32 [32], then blocks of columns ascending. Every
-// line of 64 bytes has 16 outputs x 4 neighbouring columns; outputs 0 to 15 come before 16 to 31.
+// A panel has 32 outputs. Its chunks of 512 columns are in ascending order; the last one is padded
+// with zeros to a multiple of 64 columns. A chunk has scales f32 [32], then blocks of columns in
+// ascending order. Every line of 64 bytes has 16 outputs x 4 neighbouring columns; outputs 0 to 15
+// come before 16 to 31.
 //
 //   file            block  in memory, bytes                                        bits a weight
 //   Q8_0            32     factors int16 [32]; int8 [2][8 lines]                   8.56
@@ -22,8 +23,8 @@
 // signed byte: W = 256 W1 + W0 with W0 in [-128, 127], W1 in [-127, 127].
 //   i   = sum over a chunk of 256 W1 A1 + W1 A0 + W0 A1, exact in 32 bits
 //   sum = fma(float(i), 256 D * S, sum), chunks ascending, from 0.
-// W0 A0 is left out: at most 2^14 of a product of up to 2^30, of either sign, less than what
-// rounding to W and A leaves.
+// W0 A0 is left out. It is at most 2^14 of a product of up to 2^30 and has either sign. The error
+// of rounding to W and A is larger.
 #ifndef RECYCLING_VERIFIER_KERNELS_AMX_LAYOUT_H_
 #define RECYCLING_VERIFIER_KERNELS_AMX_LAYOUT_H_
 
@@ -47,11 +48,11 @@ inline constexpr std::size_t kAmxScaleBytes = kPanelOutputs * sizeof(float);
 inline constexpr std::size_t kAmxFactorBytes = kPanelOutputs * sizeof(std::int16_t);
 inline constexpr float kAmxLevels = 32512;
 
-// What 64 columns of a panel are as tiles: [half of the outputs][high, low], and such a half.
+// Bytes of 64 columns of a panel as tiles, [half of the outputs][high, low], and of such a half.
 inline constexpr std::size_t kAmxHalfBytes = 2 * kTileBytes;
 inline constexpr std::size_t kAmxGroupBytes = 2 * kAmxHalfBytes;
 
-// The largest sum that a chunk can have fits.
+// The largest sum that a chunk can have fits into 31 bits.
 static_assert(kAmxChunkColumns * (127 * 127 * 256 + 2 * 127 * 128) < (std::size_t{1} << 31));
 
 constexpr std::size_t AmxTiles(std::size_t columns) {

@@ -1,4 +1,5 @@
-// What AmxKernel does beside tiles, with AVX-512 BW. Included after a target pragma, like it.
+// The steps of AmxKernel that do not use tiles, with AVX-512 BW. Include it after a target pragma,
+// as amx_kernel.h.
 #ifndef RECYCLING_VERIFIER_KERNELS_AMX_STEPS_AVX512_H_
 #define RECYCLING_VERIFIER_KERNELS_AMX_STEPS_AVX512_H_
 
@@ -13,7 +14,7 @@ namespace recycling::verifier {
 namespace {
 
 struct Avx512Steps {
-  using Factors = __m512i;  // each output's twice, as two columns are two lanes
+  using Factors = __m512i;  // the factor of each output twice, once for each of two columns
 
   static Factors LoadFactors(const std::byte* from) {
     const __m512i wide =
@@ -45,7 +46,7 @@ struct Avx512Steps {
 
   static void Quantize(const float* values, float inverse, std::byte* to) {
     for (std::size_t i = 0; i < kTileColumns; i += 16) {
-      // What is not finite has a scale that is not; its integers do not matter.
+      // If a number is not finite, the scale is NaN, and the integers do not matter.
       const __m512i a =
           _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(values + i), _mm512_set1_ps(inverse)));
       const __m512i high = _mm512_srai_epi32(_mm512_add_epi32(a, _mm512_set1_epi32(128)), 8);
@@ -74,7 +75,7 @@ struct Avx512Steps {
  private:
   static __m512i LowBytes() { return _mm512_set1_epi16(255); }
 
-  // even, odd: 256 p of the columns in even and odd bytes.
+  // `even` and `odd` hold 256 p of the columns in the even and the odd bytes.
   static void Expand(__m512i even, __m512i odd, Factors factors, std::byte* to) {
     // floor(256 p F / 2^15 + 1/2)
     even = _mm512_mulhrs_epi16(even, factors);
@@ -85,7 +86,7 @@ struct Avx512Steps {
     _mm512_storeu_si512(to, Select(high_even, high_odd));
     _mm512_storeu_si512(to + kTileBytes, Select(even, _mm512_slli_epi16(odd, 8)));
   }
-  // Even bytes of a, odd bytes of b.
+  // Takes the even bytes of a and the odd bytes of b.
   static __m512i Select(__m512i a, __m512i b) {
     return _mm512_ternarylogic_epi32(LowBytes(), a, b, 0xca);
   }

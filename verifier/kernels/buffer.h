@@ -12,27 +12,27 @@
 
 namespace recycling::verifier {
 
-// Memory for numbers that says so when it cannot be had. Owns it; starts empty.
+// Owns memory for numbers. Reserve returns an error if the system has no memory. Starts empty.
 template <typename T>
 class Buffer {
   static_assert(std::is_trivial_v<T>);
 
  public:
-  // Room for at least `count` values, at an address that is a multiple of 64; contents are lost
-  // when it grows and not initialized. ResourceExhausted, naming `what`, if memory cannot be had;
-  // the buffer is as it was then.
+  // Makes room for at least `count` values, at an address that is a multiple of 64. If the buffer
+  // grows, its contents are lost and not initialized. ResourceExhausted, with `what`, if the system
+  // has no memory; the buffer is then as it was.
   absl::Status Reserve(std::size_t count, const char* what) {
     if (count <= size_) return absl::OkStatus();
     constexpr std::size_t kAlignment = 64;
     if (count > (std::numeric_limits<std::size_t>::max() - kAlignment) / sizeof(T)) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("memory for ", what, ": ", count, " values cannot be counted in bytes"));
+      return absl::ResourceExhaustedError(absl::StrCat("memory for ", what, ": the bytes of ",
+                                                       count, " values do not fit into 64 bits"));
     }
     const std::size_t bytes = (count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
     void* data = std::aligned_alloc(kAlignment, bytes);
     if (data == nullptr) {
       return absl::ResourceExhaustedError(
-          absl::StrCat("memory for ", what, ": ", bytes, " bytes cannot be had"));
+          absl::StrCat("memory for ", what, ": the system refused ", bytes, " bytes"));
     }
     data_.reset(static_cast<T*>(data));
     size_ = count;

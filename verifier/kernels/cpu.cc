@@ -26,7 +26,7 @@ constexpr InstructionSet kAll[] = {InstructionSet::kPortable, InstructionSet::kA
 constexpr bool Has(std::uint64_t word, std::uint64_t bits) { return (word & bits) == bits; }
 constexpr std::uint64_t Bit(int at) { return std::uint64_t{1} << at; }
 
-// Which registers the operating system saves and restores (XCR0). Requires OSXSAVE.
+// The registers that the operating system saves and restores (XCR0). Requires OSXSAVE.
 std::uint64_t SavedRegisters() {
   std::uint32_t low = 0;
   std::uint32_t high = 0;

@@ -1,4 +1,4 @@
-// Which instructions the kernels may use on this machine.
+// The instruction sets that the kernels may use on this machine.
 #ifndef RECYCLING_VERIFIER_KERNELS_CPU_H_
 #define RECYCLING_VERIFIER_KERNELS_CPU_H_
 
@@ -12,22 +12,21 @@ namespace recycling::verifier {
 
 // Each level includes the ones before it.
 enum class InstructionSet {
-  kPortable,    // what the compiler's baseline has
+  kPortable,    // the compiler's baseline
   kAvx2,        // AVX2, FMA, F16C
   kAvx512,      // AVX-512 F, BW, DQ, VL
   kAvx512Vnni,  // AVX-512 VNNI
   kAmx,         // AMX tiles with int8 and bf16
 };
 
-// True if the processor has the instructions and the operating system keeps their registers; for
-// AMX also, if the kernel gives this process the permission, which the first call asks for. Any
-// thread.
+// True if the processor has the instructions and the operating system saves their registers. AMX
+// also needs the operating system's permission, for which the first call asks. Threads: any.
 bool Supports(InstructionSet set);
 
 // The highest supported level.
 InstructionSet BestInstructionSet();
 
-// Every supported level, lowest first: what tests run over.
+// Every supported level, lowest first. Tests run on all of them.
 std::vector<InstructionSet> SupportedInstructionSets();
 
 // "portable", "avx2", "avx512", "avx512-vnni", "amx".
@@ -36,8 +35,8 @@ std::string_view Name(InstructionSet set);
 // The level of that name, supported or not.
 std::optional<InstructionSet> InstructionSetFromName(std::string_view name);
 
-// What an operator asks for by name: "auto" is the best. InvalidArgument for an unknown name,
-// FailedPrecondition for a level that this machine does not have.
+// The level of that name; "auto" is the highest supported one. InvalidArgument for an unknown name,
+// FailedPrecondition for a level that this machine does not support.
 absl::StatusOr<InstructionSet> ChooseInstructionSet(std::string_view name);
 
 }  // namespace recycling::verifier

@@ -8,8 +8,9 @@
 
 namespace recycling::verifier {
 
-// out[c] = the number that `row` holds at column c, [columns]; columns is a whole number of the
-// type's blocks. `row` may have any alignment. With d a block's scale, q an integer of the block:
+// Sets out[c], c in [0, columns), to the number at column c of `row`. `columns` is a multiple of
+// the type's block length. `row` may have any alignment. With d the scale of a block and q an
+// integer of it:
 //   F32, F16, BF16  the number itself
 //   Q8_0            d q,       32 columns: half d, int8 q[32]
 //   Q4_0            d (q - 8), 32 columns: half d, 16 bytes; low halves are columns 0 to 15
@@ -17,7 +18,7 @@ namespace recycling::verifier {
 //                   bits, int8 s[16] for 16 columns each, half d
 void DequantizeRow(TensorType type, const std::byte* row, std::size_t columns, float* out);
 
-// A block of Q6_K as q - 32 [256] and the scale d s of each 16 of them [16].
+// Unpacks a block of Q6_K to q - 32 [256] and the scale d s of every 16 columns [16].
 void UnpackQ6_K(const std::byte* block, std::int8_t* values, float* scales);
 
 }  // namespace recycling::verifier

@@ -1,5 +1,5 @@
-// The one order in which products over columns are summed on the model path. With it a row's bits
-// do not depend on how many rows or outputs are computed beside it.
+// The order in which the portable kernel sums products over columns. With it the bits of a row do
+// not depend on how many rows or outputs are computed together.
 #ifndef RECYCLING_VERIFIER_KERNELS_DOT_H_
 #define RECYCLING_VERIFIER_KERNELS_DOT_H_
 
@@ -8,7 +8,7 @@
 
 namespace recycling::verifier {
 
-// Four floats; GCC and clang lower it to what the machine has, operation by operation.
+// Four floats. GCC and clang compile each operation to the instructions that the machine has.
 using Float4 = float __attribute__((vector_size(16)));
 
 inline Float4 LoadFloat4(const float* at) {
@@ -19,7 +19,7 @@ inline Float4 LoadFloat4(const float* at) {
 
 // out[i * out_stride] = sum over c of w[i * w_stride + c] x[c], i in [0, kOutputs), c in [0, n).
 // Column c is added to lane c mod 8, columns ascending; at the end lanes l and l + 4 are added,
-// then (0 + 2) + (1 + 3). kOutputs only shares the loads of x.
+// then (0 + 2) + (1 + 3). kOutputs does not change a bit; several outputs share the loads of x.
 template <int kOutputs>
 inline void Dots(const float* w, std::size_t w_stride, const float* x, std::size_t n, float* out,
                  std::size_t out_stride) {

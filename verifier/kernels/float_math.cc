@@ -3,8 +3,9 @@
 namespace recycling::verifier {
 
 SinCos SineCosine(double x) {
-  // x = k pi/2 + r with |r| <= pi/4. Adding 1.5 * 2^52 leaves k in the low bits; pi/2 is taken off
-  // in three parts, the first of 33 bits, so that its products with k are exact.
+  // x = k pi/2 + r with |r| <= pi/4. Adding 1.5 * 2^52 leaves k in the low bits. k pi/2 is
+  // subtracted in three parts; the first part of pi/2 has 33 bits, so that its product with k is
+  // exact.
   const double shifted = x * 0.63661977236758134308 + 6755399441055744.0;
   const double k = shifted - 6755399441055744.0;
   const double r = ((x - k * 1.57079632673412561417e+00) - k * 6.07710050630396597660e-11) -

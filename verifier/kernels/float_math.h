@@ -1,6 +1,6 @@
-// Elementary functions in plain IEEE arithmetic: the same bits on every machine and from every
-// compiler (the C library's differ between processors). Needs -ffp-contract=off. Always inlined, as
-// sources for other instruction sets use them.
+// Elementary functions in plain IEEE arithmetic. They give the same bits on every machine and with
+// every compiler; those of the C library differ between processors. They need -ffp-contract=off.
+// They are always inlined, because sources for other instruction sets use them.
 #ifndef RECYCLING_VERIFIER_KERNELS_FLOAT_MATH_H_
 #define RECYCLING_VERIFIER_KERNELS_FLOAT_MATH_H_
 
@@ -9,20 +9,20 @@
 
 namespace recycling::verifier {
 
-// Half precision to single, exact; infinities too, a NaN becomes quiet and keeps its other bits. As
-// the processors' own conversions.
+// Half precision to single precision, exact, also for infinities. A NaN becomes quiet and keeps its
+// other bits. Equal to the processors' own conversions.
 [[gnu::always_inline]] inline float HalfToFloat(std::uint16_t half) {
   const std::uint32_t sign = (half & 0x8000U) << 16;
   const std::uint32_t magnitude = (half & 0x7fffU) << 13;
-  // Moves the exponent's bias from 15 to 127; a multiplication does it for subnormals as well.
+  // Changes the bias of the exponent from 15 to 127. The multiplication also handles subnormals.
   const float value = std::bit_cast<float>(magnitude) * 0x1p112F;
   const std::uint32_t special = (half & 0x7c00U) == 0x7c00U ? 0x7f800000U : 0U;
   const std::uint32_t quiet = (half & 0x7fffU) > 0x7c00U ? 0x00400000U : 0U;
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) | special | quiet | sign);
 }
 
-// Single precision to half, to nearest, ties to even; too large becomes infinite, a NaN
-// quiet with the upper bits it had. As the processors' own conversions.
+// Single precision to half precision, to nearest, ties to even. A number that is too large becomes
+// infinite. A NaN becomes quiet and keeps its upper bits. Equal to the processors' own conversions.
 [[gnu::always_inline]] inline std::uint16_t FloatToHalf(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = (bits >> 16) & 0x8000U;
@@ -42,8 +42,8 @@ inline float Bfloat16ToFloat(std::uint16_t value) {
   return std::bit_cast<float>(std::uint32_t{value} << 16);
 }
 
-// e^x within 2 units in the last place, for x in [-87, 88]; below and above as at the ends. NaN in,
-// NaN out.
+// e^x within 2 units in the last place for x in [-87, 88]. Below and above it gives the values at
+// the ends. NaN gives NaN.
 [[gnu::always_inline]] inline float Exp(float x) {
   x = x < -87.0F ? -87.0F : x;
   x = x > 88.0F ? 88.0F : x;
@@ -66,7 +66,7 @@ inline float Bfloat16ToFloat(std::uint16_t value) {
 
 // e^x for x <= 0 within 2 units in the last place; 0 below -708. e^0 is 1 exactly.
 [[gnu::always_inline]] inline double ExpNonPositive(double x) {
-  // Selected at the end rather than branched on, so that loops of it vectorise.
+  // The result is selected at the end. A branch would keep loops from being vectorized.
   const bool counts = x >= -708.0;
   x = counts ? x : 0.0;
   // x = n ln 2 + r with |r| <= ln 2 / 2, as above; n times the first part of ln 2 is exact.

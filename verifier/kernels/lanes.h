@@ -1,9 +1,9 @@
-// Sixteen floats side by side, in whatever registers the including source file is compiled for.
-// Operation by operation each lane does IEEE arithmetic, so that code written in them gives the
-// same bits in every build but for Madd, which is fused where the instructions have it.
+// Sixteen floats side by side, in the registers of the instruction set that the including source
+// file is compiled for. Each lane does IEEE arithmetic, so code written with Lanes gives the same
+// bits in every build. The exception is Madd, which is fused if the instruction set can fuse it.
 //
-// Only for the sources of vector_kernels: everything here has internal linkage, so that code for
-// one instruction set is never taken where another was meant.
+// Only for the sources of vector_kernels. Everything here has internal linkage, so that the linker
+// never takes code for one instruction set in place of code for another.
 #ifndef RECYCLING_VERIFIER_KERNELS_LANES_H_
 #define RECYCLING_VERIFIER_KERNELS_LANES_H_
 

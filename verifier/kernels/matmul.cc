@@ -13,7 +13,8 @@ std::size_t Align(std::size_t size) { return (size + kAlignment - 1) / kAlignmen
 constexpr InputFormat kFormats[] = {InputFormat::kFloat, InputFormat::kInteger};
 std::size_t IndexOf(InputFormat format) { return static_cast<std::size_t>(format); }
 
-// Large enough that reading ahead within a task pays, small enough that threads end together.
+// Bytes of weights in a task. Large enough for the processor to read ahead within a task, small
+// enough for all threads to end at about the same time.
 constexpr std::size_t kTaskBytes = 96 * 1024;
 constexpr std::size_t kTasksPerThread = 6;
 

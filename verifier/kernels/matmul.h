@@ -12,21 +12,21 @@
 
 namespace recycling::verifier {
 
-// Products of packed weights with the rows of one input at a time, shared out over a thread pool.
-// Which thread computes what decides no bit. Not thread-safe.
+// Multiplies packed weights with the rows of one input at a time, on the threads of a pool. The
+// bits do not depend on which thread computes what. Not thread-safe.
 class MatMul {
  public:
   // All must outlive it.
   MatMul(const MatMulKernel& kernel, ThreadPool& pool) : kernel_(kernel), pool_(pool) {}
 
-  // Memory for inputs of up to `rows` rows and `columns` columns. ResourceExhausted if it cannot
-  // be had.
+  // Reserves memory for inputs of up to `rows` rows and `columns` columns. ResourceExhausted if the
+  // system has no memory.
   absl::Status Reserve(std::size_t rows, std::size_t columns);
 
-  // A row of the input: [columns] floats, computed in `scratch` [columns] or lying elsewhere.
+  // Returns a row of the input, [columns] floats. It may compute the row in `scratch` [columns].
   using Row = absl::FunctionRef<const float*(std::size_t row, float* scratch)>;
-  // Prepares the input of the products that follow, of which `weights` are all. Calls `row` once
-  // for each row, on several threads.
+  // Prepares the input of the products that follow; `weights` are the weights of all of them. Calls
+  // `row` once for each row, on several threads.
   void SetInput(std::size_t rows, std::initializer_list<const PackedMatrix*> weights, Row row);
 
   struct Product {

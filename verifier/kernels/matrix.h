@@ -7,8 +7,8 @@
 
 namespace recycling::verifier {
 
-// A view of a matrix as a model file holds it, rows one after the other. The owner of `data` must
-// outlive it.
+// A view of a matrix in a model file: rows one after the other. The owner of `data` must outlive
+// it.
 struct Matrix {
   TensorType type = TensorType::kF32;
   std::size_t rows = 0;

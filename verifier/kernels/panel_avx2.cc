@@ -5,8 +5,8 @@
 #include <immintrin.h>
 
 #include "verifier/kernels/panel_layout.h"
-// Everything the loops include is included before the pragma, so that nothing shared with other
-// sources is compiled for this instruction set.
+// All headers that the loops need are included before the pragma. So no function that other sources
+// share is compiled for this instruction set.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -77,7 +77,7 @@ struct Avx2 {
   static Float Mul(Float a, Float b) { return _mm256_mul_ps(a, b); }
   static Float Fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
 
-  // Of 32 floats.
+  // Of the largest magnitude of 32 floats.
   static std::uint32_t LargestMagnitudeBits(const float* block) {
     const Int mask = _mm256_set1_epi32(0x7fffffff);
     Int largest = _mm256_setzero_si256();
@@ -92,7 +92,7 @@ struct Avx2 {
   static void Quantize(const float* block, float inverse, std::byte* out) {
     const Float by = _mm256_set1_ps(inverse);
     for (int i = 0; i < 32; i += 16) {
-      // What is not finite has a scale that is not; its integers do not matter.
+      // If a number is not finite, the scale is NaN, and the integers do not matter.
       const Int low = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_load_ps(block + i), by));
       const Int high = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_load_ps(block + i + 8), by));
       // Packs within halves of 128 bits: [low 0-3, high 0-3, low 4-7, high 4-7].

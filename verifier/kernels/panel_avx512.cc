@@ -5,8 +5,8 @@
 #include <immintrin.h>
 
 #include "verifier/kernels/panel_layout.h"
-// Everything the loops include is included before the pragma, so that nothing shared with other
-// sources is compiled for this instruction set.
+// All headers that the loops need are included before the pragma. So no function that other sources
+// share is compiled for this instruction set.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -55,7 +55,7 @@ struct Avx512 {
   }
   static Int AddProducts(Int sum, Int a, Int b) {
     if constexpr (kVnni) {
-      // Written out because GCC 12 moves the sums of the intrinsic through memory.
+      // In assembly, because GCC 12 moves the sums of the intrinsic through memory.
       asm("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
       return sum;
     }
@@ -79,7 +79,7 @@ struct Avx512 {
   static Float Mul(Float a, Float b) { return _mm512_mul_ps(a, b); }
   static Float Fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
 
-  // Of 32 floats.
+  // Of the largest magnitude of 32 floats.
   static std::uint32_t LargestMagnitudeBits(const float* block) {
     const Int mask = _mm512_set1_epi32(0x7fffffff);
     const Int a = _mm512_and_si512(_mm512_load_si512(block), mask);
@@ -89,7 +89,7 @@ struct Avx512 {
   static void Quantize(const float* block, float inverse, std::byte* out) {
     const Float by = _mm512_set1_ps(inverse);
     const auto half = [&](const float* at) {
-      // What is not finite has a scale that is not; its integers do not matter.
+      // If a number is not finite, the scale is NaN, and the integers do not matter.
       return _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(_mm512_mul_ps(_mm512_load_ps(at), by)));
     };
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), half(block));

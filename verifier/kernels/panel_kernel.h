@@ -1,9 +1,10 @@
-// The loops over packed panels, for any vector width. Included by one source for each instruction
-// set, after its target pragma: everything here is in an unnamed namespace and compiled for it.
+// The loops over packed panels, for any vector width. One source for each instruction set includes
+// this file after its target pragma. Everything here is in an unnamed namespace and compiled for
+// that set.
 //
-// A tile of rows is multiplied with two vectors of outputs at a time, sums in registers. Few rows
-// read the packed weights directly; more rows share weights that were unpacked to 16 bits, a chunk
-// of blocks at a time, so that a chunk stays in the first-level cache while all rows pass over it.
+// A tile of rows is multiplied with two vectors of outputs at a time; the sums are in registers. If
+// there are few rows, the packed weights are read directly. If there are more, a chunk of blocks at
+// a time is unpacked to 16 bits and used for all rows while it is in the first-level cache.
 #ifndef RECYCLING_VERIFIER_KERNELS_PANEL_KERNEL_H_
 #define RECYCLING_VERIFIER_KERNELS_PANEL_KERNEL_H_
 
@@ -19,7 +20,7 @@
 namespace recycling::verifier {
 namespace {
 
-// Lambdas in the loops are inlined before anything else, so that sums live in registers.
+// Lambdas in the loops are always inlined, so that sums stay in registers.
 #define RECYCLING_INLINE __attribute__((always_inline))
 
 template <int N, typename F>
@@ -30,11 +31,12 @@ RECYCLING_INLINE inline void Unroll(F f) {
   (std::make_integer_sequence<int, N>());
 }
 
-constexpr std::size_t kChunkBlocks = 4;       // input blocks whose weights are unpacked together
-constexpr std::size_t kPrefetchBytes = 2048;  // ahead of what is multiplied
+constexpr std::size_t kChunkBlocks = 4;  // input blocks whose weights are unpacked together
+constexpr std::size_t kPrefetchBytes =
+    2048;  // distance from the multiplied weights to the fetched ones
 
-// Packed formats: bytes of a block, its columns, the scales of outputs [o, o + lanes), and their
-// column pair `pair` as 16-bit integers. kOdd: the pair is odd.
+// Packed formats. kBytes and kColumns are those of a block; Scales gives the scales of outputs
+// [o, o + lanes); Pair gives their column pair `pair` as 16-bit integers. kOdd: the pair is odd.
 template <class Isa, std::size_t kScaleBytes, std::size_t kColumnCount>
 struct Int8Weights {
   static constexpr std::size_t kColumns = kColumnCount;
@@ -67,7 +69,7 @@ struct Q4Weights {
   }
 };
 
-// What any of them is unpacked to.
+// The format to which all others are unpacked.
 template <class Isa, std::size_t kColumnCount>
 struct UnpackedWeights {
   static constexpr std::size_t kColumns = kColumnCount;
@@ -112,21 +114,21 @@ struct FloatWeights {
   }
 };
 
-// Keeps the compiler from holding what lies in memory in registers it needs for sums.
+// Keeps the compiler from loading weights early into registers that the sums need.
 inline void Fence() { asm volatile("" ::: "memory"); }
 
 inline void Prefetch(const std::byte* at, std::size_t bytes) {
   for (std::size_t b = 0; b < bytes; b += 64) __builtin_prefetch(at + b, 0, 2);
 }
 
-// What is to be fetched while something else is multiplied.
+// Weights to fetch while others are multiplied.
 struct Ahead {
   const std::byte* at = nullptr;
   std::size_t bytes_per_block = 0;
 };
 
-// Adds `blocks` input blocks to sums [R, 32]. w: from the first block; a [blocks, R, 32] and scales
-// [blocks, R]: of this tile of rows.
+// Adds `blocks` input blocks to sums [R, 32]. `w` begins at the first block; a [blocks, R, 32] and
+// scales [blocks, R] belong to this tile of rows.
 template <class Isa, class W, int R>
 void AddIntegerBlocks(const std::byte* w, std::size_t blocks, const std::int16_t* a,
                       const float* scales, Ahead ahead, float* sums) {
@@ -210,7 +212,7 @@ class Tiles {
         larger_(rows % count_) {}
 
   std::size_t count() const { return count_; }
-  // The first larger_ tiles have a row more.
+  // The first larger_ tiles have one row more than the others.
   std::size_t First(std::size_t tile) const { return tile * size_ + std::min(tile, larger_); }
   std::size_t Rows(std::size_t tile) const { return size_ + (tile < larger_ ? 1 : 0); }
   std::size_t TileOf(std::size_t row) const {
@@ -224,8 +226,8 @@ class Tiles {
   std::size_t larger_;
 };
 
-// Prepared inputs: of a tile with R rows the values are [blocks, R, 32]; after all tiles' values
-// come their scales, [blocks, R] each.
+// Prepared inputs: first the values of all tiles, [blocks, R, 32] for a tile of R rows, then the
+// scales of all tiles, [blocks, R] each.
 template <class Isa>
 class PanelKernel final : public MatMulKernel {
  public:
@@ -351,7 +353,7 @@ class PanelKernel final : public MatMulKernel {
         Unpacked::template Unpack<W>(data + i * W::kBytes, task.unpacked + i * Unpacked::kBytes);
       }
       data += count * kParts * W::kBytes;
-      // The next chunk is fetched little by little while this one is multiplied.
+      // Parts of the next chunk are fetched while this one is multiplied.
       Ahead ahead = {data, (kParts * W::kBytes / tiles.count() + 63) / 64 * 64};
       for (std::size_t tile = 0; tile < tiles.count(); ++tile) {
         const std::size_t first = tiles.First(tile);

@@ -6,7 +6,7 @@
 
 namespace recycling::verifier {
 
-// To be used only where the processor has the instructions. They live forever.
+// Use one only if the processor has its instructions. They live as long as the program.
 #if defined(__x86_64__)
 const MatMulKernel& Avx2Kernel();
 const MatMulKernel& Avx512Kernel();

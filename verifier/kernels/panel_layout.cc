@@ -17,10 +17,10 @@ void Put(std::byte* at, T value) {
   std::memcpy(at, &value, sizeof(value));
 }
 
-// Places of value (column c of the block, output o), in values.
+// The index of the value of output o at column c of the block.
 constexpr size_t PairPlace(size_t c, size_t o) { return (c / 2 * kPanelOutputs + o) * 2 + c % 2; }
 
-// Each packs one block of one output, all of which are zero before.
+// Each function packs one block of one output. The memory is zero before.
 void PackQ8_0(const std::byte* from, size_t o, std::byte* out) {
   std::memcpy(out + 2 * o, from, 2);
   for (size_t c = 0; c < 32; ++c) out[64 + PairPlace(c, o)] = from[2 + c];
@@ -36,7 +36,7 @@ void PackQ4_0(const std::byte* from, size_t o, std::byte* out) {
   }
 }
 
-// A whole block of the file, 256 columns.
+// Packs a whole block of the file, 256 columns.
 void PackQ6_K(const std::byte* from, size_t o, std::byte* out) {
   std::int8_t values[256];
   float scales[16];

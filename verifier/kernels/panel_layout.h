@@ -1,7 +1,7 @@
-// The packed form of weights that the AVX kernels share, and what it computes.
+// The packed form of weights that the AVX kernels share, and their arithmetic.
 //
-// Panels of 32 outputs; in a panel, blocks of columns ascending, each aligned to 64 bytes. In a
-// block, values of two neighbouring columns stand together: [column pair][output][2].
+// A panel has 32 outputs. Its blocks of columns are in ascending order, each aligned to 64 bytes.
+// In a block the values of two neighbouring columns stand together: [column pair][output][2].
 //
 //   file          block  in memory, bytes                                          bits a weight
 //   Q8_0          32     scales f16 [32]; int8 [16][32][2]                         8.5
@@ -11,8 +11,9 @@
 //   F16, BF16     32     16 bits [32 columns][32]                                  16
 //   F32           32     32 bits [32 columns][32]                                  32
 //
-// Integer weights q with scale d meet activations that are rounded to 16 bits in blocks of 32
-// columns: s = max |x| / 32767, a = round(x / s). With i the exact integer sum over a block,
+// Integer weights q with scale d are multiplied with activations that are rounded to 16 bits in
+// blocks of 32 columns: s = max |x| / 32767, a = round(x / s). With i the exact integer sum over a
+// block,
 //   sum = fma(float(i), d * s, sum), blocks ascending, from 0.
 // Float weights: sum = fma(w, x, sum), columns ascending, from 0.
 // No other rounding takes place, so every instruction set gives the same bits.
@@ -58,7 +59,7 @@ constexpr InputFormat PanelFormat(TensorType type) {
   return integer ? InputFormat::kInteger : InputFormat::kFloat;
 }
 
-// Blocks of `columns`, the last one padded with zeros.
+// The number of blocks in `columns` columns; the last one is padded with zeros.
 constexpr std::size_t Blocks(TensorType type, std::size_t columns) {
   return (columns + BlockColumns(type) - 1) / BlockColumns(type);
 }
@@ -66,14 +67,15 @@ constexpr std::size_t Blocks(TensorType type, std::size_t columns) {
 PackedMatrix PanelLayout(const Matrix& w);
 void PackPanel(const Matrix& w, std::size_t panel, std::byte* out);
 
-// Writes a panel's sums [rows, kPanelOutputs] to its columns of out [rows, outputs], or adds them.
+// Writes, or with `add` adds, a panel's sums [rows, kPanelOutputs] to its columns of out [rows,
+// outputs].
 void StoreSums(const float* sums, std::size_t rows, std::size_t outputs, std::size_t panel,
                bool add, float* out);
 
 inline constexpr float kInputLevels = 32767;
 
-// The scale that takes a block's largest magnitude to `levels`, and its inverse. Zero both for a
-// block that is all but zero (below 2^-100); not a number, and zero, for one that is not finite.
+// The scale that maps a block's largest magnitude to `levels`, and its inverse. Both are zero if
+// all magnitudes are below 2^-100. If one is not finite, the scale is NaN and the inverse is zero.
 struct InputScale {
   float scale;
   float inverse;

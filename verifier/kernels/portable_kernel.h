@@ -1,5 +1,5 @@
-// The oracle: reads weights where they are in the file, unpacks them to floats and sums in the one
-// order of dot.h, with the compiler's baseline instructions.
+// The kernel that others are compared with. It reads weights in the mapped file, unpacks them to
+// floats and sums in the order of dot.h, with the compiler's baseline instructions.
 #ifndef RECYCLING_VERIFIER_KERNELS_PORTABLE_KERNEL_H_
 #define RECYCLING_VERIFIER_KERNELS_PORTABLE_KERNEL_H_
 
@@ -7,7 +7,7 @@
 
 namespace recycling::verifier {
 
-// Lives forever.
+// Lives as long as the program.
 const MatMulKernel& PortableKernel();
 
 }  // namespace recycling::verifier

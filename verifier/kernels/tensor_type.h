@@ -7,8 +7,8 @@
 
 namespace recycling::verifier {
 
-// Values are the file format's. Listed are the types this room computes with; a file may hold
-// others, see FindTensorType.
+// The types that are computed with. Their values are those of the file format. A file may hold
+// other types; see FindTensorType.
 enum class TensorType : std::uint32_t {
   kF32 = 0,
   kF16 = 1,
@@ -26,10 +26,10 @@ struct TensorTypeInfo {
   bool supported;  // listed in TensorType
 };
 
-// What is known of a type number from a file; null if nothing is.
+// What is known of a type number of the file format. Null if nothing is known.
 const TensorTypeInfo* FindTensorType(std::uint32_t number);
 
-// Of a listed type.
+// What is known of a type that is computed with.
 const TensorTypeInfo& InfoOf(TensorType type);
 
 }  // namespace recycling::verifier

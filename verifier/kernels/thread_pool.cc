@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::chrono::microseconds kAwake{50};
 
-// Processors that this process may run on; at least 1.
+// The number of processors that this process may run on; at least 1.
 int Processors() {
 #if defined(__linux__)
   cpu_set_t set;

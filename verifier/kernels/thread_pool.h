@@ -52,7 +52,7 @@ class ThreadPool {
   // The loop under way. Run sets it and then publishes it with untaken_; a thread reads it after it
   // has taken a task. Run waits for taken tasks only, never for a worker that still sleeps.
   const absl::FunctionRef<void(std::size_t, std::size_t)>* run_ = nullptr;
-  alignas(kCacheLine) std::atomic<std::uint32_t> untaken_{0};  // tasks nobody has taken, or kStop
+  alignas(kCacheLine) std::atomic<std::uint32_t> untaken_{0};  // tasks not taken yet, or kStop
   alignas(kCacheLine) std::atomic<std::uint32_t> unfinished_{0};
   alignas(kCacheLine) const bool waits_awake_;
   std::vector<std::thread> workers_;

@@ -1,8 +1,9 @@
-// Inner loops around the projections, one build for each instruction set, chosen at run time.
+// The inner loops beside the matrix products. There is one build for each instruction set; the
+// program chooses one at run time.
 //
-// Every function gives the same bits in every build, except those of attention: there a product and
-// a sum round once in the AVX2 and AVX-512 builds, which agree to the bit, and twice in the
-// portable one.
+// Every function gives the same bits in every build, except scores, attend and merge. These round a
+// product and a sum once in the AVX2 and AVX-512 builds, which agree to the bit, and twice in the
+// portable build.
 #ifndef RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_H_
 #define RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_H_
 
@@ -13,12 +14,12 @@
 
 namespace recycling::verifier {
 
-// Positions that are attended to together. Part of the arithmetic.
+// Positions in a block, which attention processes together. Part of the arithmetic.
 constexpr std::size_t kKvBlockRows = 64;
 
-// What attention knows of one query after some blocks of positions, in floats: the largest score,
-// the factor by which the last block made everything before it smaller, sums of weights by lane,
-// and the weighted sum of values, padded to a multiple of 16.
+// The state of one query after some blocks of positions, as offsets in an array of floats: the
+// largest score, the factor by which the last block has scaled down everything before it, the sums
+// of weights for each lane, and the weighted sum of values, padded to a multiple of 16.
 struct AttentionState {
   static constexpr std::size_t kMaximum = 0;
   static constexpr std::size_t kFactor = 1;
@@ -39,14 +40,13 @@ struct VectorKernels {
   // out[i] = gate[i] / (1 + e^-2t) * up[i], t = sqrt(2 / pi) (gate[i] + 0.044715 gate[i]^3), which
   // is the tanh form of GELU; out may be gate or up.
   void (*gelu_times)(const float* gate, const float* up, std::size_t n, float* out);
-  // x[i] = x[i] * cosines[i] + x[i ^ 1] * sines[i], n even: turns the pair (x[2i], x[2i + 1]) by
-  // the angle whose cosine stands twice in cosines and whose sine stands negated, then as it is, in
-  // sines.
+  // x[i] = x[i] * cosines[i] + x[i ^ 1] * sines[i], n even. Turns the pair (x[2i], x[2i + 1]) by an
+  // angle a if cosines[2i] = cosines[2i + 1] = cos a, sines[2i] = -sin a and sines[2i + 1] = sin a.
   void (*turn_pairs)(const float* cosines, const float* sines, std::size_t n, float* x);
   // With h = n / 2 and i in [0, h): x[i] = x[i] * cosines[i] + x[i + h] * sines[i] and
-  // x[i + h] = x[i + h] * cosines[i + h] + x[i] * sines[i + h], n even: turns the pair (x[i],
-  // x[i + h]) by the angle whose cosine stands in both halves of cosines and whose sine stands
-  // negated in the first half of sines, as it is in the second.
+  // x[i + h] = x[i + h] * cosines[i + h] + x[i] * sines[i + h], n even. Turns the pair (x[i],
+  // x[i + h]) by an angle a if cosines[i] = cosines[i + h] = cos a, sines[i] = -sin a and
+  // sines[i + h] = sin a.
   void (*turn_halves)(const float* cosines, const float* sines, std::size_t n, float* x);
   // The first i in [begin, n) at which x[i] <= bound does not hold, NaN included; n if there is
   // none.
@@ -55,7 +55,7 @@ struct VectorKernels {
   void (*weights)(const double* x, std::size_t n, double highest, double temperature, double* out);
   // The largest of x, n at least 1, none of them NaN.
   double (*largest)(const double* x, std::size_t n);
-  // Half precision and back: FloatToHalf and HalfToFloat of float_math.h, NaNs too.
+  // To half precision and back, as FloatToHalf and HalfToFloat of float_math.h, also for NaN.
   void (*to_half)(const float* from, std::size_t n, std::uint16_t* to);
   void (*from_half)(const std::uint16_t* from, std::size_t n, float* to);
 
@@ -72,13 +72,13 @@ struct VectorKernels {
   void (*attend)(float* scores, std::size_t scores_stride, std::size_t queries,
                  const float* const* values, std::size_t count, std::size_t value_vectors,
                  float* states, std::size_t state_stride);
-  // One state over the positions of both, those of `to` first.
+  // Adds state `from` to state `to`, whose positions come first.
   void (*merge)(const float* from, std::size_t value_vectors, float* to);
   // out[i] = the state's out[i] * (1 / sum), where the sum adds lanes as rms_norm does.
   void (*finish)(const float* state, std::size_t value_length, float* out);
 };
 
-// Of the highest build that `set` includes.
+// The highest build that `set` includes.
 const VectorKernels& VectorKernelsFor(InstructionSet set);
 
 }  // namespace recycling::verifier

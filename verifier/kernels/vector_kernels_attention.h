@@ -8,8 +8,8 @@
 namespace recycling::verifier {
 namespace {
 
-// A tile of kTileQueries x kTileVectors sums stays in registers. Its shape decides no bits: every
-// sum runs over its own terms in ascending order.
+// A tile of kTileQueries x kTileVectors sums stays in registers. Its shape does not change a bit:
+// every sum adds its own terms in ascending order.
 #if defined(__AVX512F__)
 constexpr int kTileQueries = 6;
 constexpr int kTileVectors = 4;
@@ -128,7 +128,7 @@ struct ValuesTile {
   }
 };
 
-// Scores of one query become weights; its maximum, sums and factor follow.
+// Turns the scores of one query into weights, and updates its maximum, sums and factor.
 inline void Weigh(float* scores, std::size_t count, float* state) {
   constexpr float kInfinity = __builtin_inff();
   const std::size_t vectors = (count + kLanes - 1) / kLanes;

@@ -26,7 +26,7 @@ KvSequence::KvSequence(KvCache& cache, std::string tenant, std::uint32_t max_pos
       max_positions_(max_positions),
       kept_(std::move(found)) {
   length_ = kept_length();
-  pages_.reserve(PagesFor(max_positions));  // so that Append takes nothing from the heap
+  pages_.reserve(PagesFor(max_positions));  // so that Append allocates nothing
   for (const PrefixTree::Node* node : kept_) pages_.push_back(PrefixTree::RowsOf(*node));
 }
 
@@ -95,7 +95,7 @@ void KvSequence::Keep(std::span<const TokenId> tokens) {
       cache_.GiveBack(std::exchange(pages_[at], PrefixTree::RowsOf(*node)));
     } else {
       node = tree.Add(tenant_, after, page, pages_[at]);
-      --cache_.own_pages_;  // it is the tree's
+      --cache_.own_pages_;  // the tree has it now
     }
     kept_.push_back(node);
   }
@@ -161,7 +161,7 @@ absl::StatusOr<std::unique_ptr<KvSequence>> KvCache::Open(KvRequest request) {
   if (pages > max_pages_) {
     return absl::OutOfRangeError(absl::StrCat(
         "key-value cache: got a prompt and max_tokens that may need ", pages * page_bytes_,
-        " bytes, expected at most ", max_pages_ * page_bytes_, ", which is all there are"));
+        " bytes, expected at most ", max_pages_ * page_bytes_, ", the size of the whole cache"));
   }
   if (open_ >= max_sequences_) {
     return absl::ResourceExhaustedError(
@@ -206,7 +206,7 @@ absl::Status KvCache::Promise(std::size_t pages) {
     return absl::ResourceExhaustedError(
         absl::StrCat("key-value cache: got a sequence that may need ", pages * page_bytes_,
                      " bytes more, expected at most ", (max_pages_ - taken) * page_bytes_, " of ",
-                     max_pages_ * page_bytes_, ", which is what open ones leave"));
+                     max_pages_ * page_bytes_, ", which is what open sequences leave"));
   }
   while (pages + taken + tree_.idle_pages() > max_pages_) DropOldest();
   while (used_.size() + unused_.size() < promised_pages_ + pages) {

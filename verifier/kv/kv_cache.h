@@ -1,11 +1,11 @@
-// Keys and values of committed positions, in pages of kKvBlockRows positions. Tree rows never enter
-// here before they are accepted.
+// Keys and values of committed positions, in pages of kKvBlockRows positions. Rows of a tree enter
+// the cache only when they are accepted.
 //
 // Invariants:
-//  1. Pages promised to open sequences, pages they hold and pages kept for reuse together never
-//     exceed the bound. What a sequence was promised at open it gets.
-//  2. A page is written by the one sequence that holds it until it is kept, and never after.
-//  3. A kept page is found by the same tenant after the same tokens only; see PrefixTree.
+//  1. The pages that open sequences hold, the pages promised to them, and the pages kept for reuse
+//     together never exceed the bound. A sequence always gets the pages promised to it at open.
+//  2. Only the sequence that holds a page writes it, and only until the page is kept.
+//  3. Only the same tenant finds a kept page, and only after the same tokens; see PrefixTree.
 #ifndef RECYCLING_VERIFIER_KV_KV_CACHE_H_
 #define RECYCLING_VERIFIER_KV_KV_CACHE_H_
 
@@ -30,65 +30,66 @@ class KvCache;
 
 // A sequence to open.
 struct KvRequest {
-  std::string tenant;                    // whose kept pages it may use, and who may use its
-  std::span<const TokenId> tokens = {};  // of its first positions
-  std::uint32_t max_reused = 0;          // of them, from the first on, may be found, 0: none
-  std::uint32_t max_positions = 0;       // most it will ever have; 0, or more: the context length
+  std::string tenant;                    // only sequences of one tenant share kept pages
+  std::span<const TokenId> tokens = {};  // its first tokens
+  std::uint32_t max_reused = 0;          // most first tokens to take from kept pages
+  std::uint32_t max_positions = 0;  // of the sequence; 0: the context length, which is the most
 };
 
-// Bytes, all multiples of a page, and counts since the cache was created.
+// Bytes, all multiples of a page's, and counts since the cache was created.
 struct KvUsage {
   std::uint64_t bound_bytes = 0;
-  std::uint64_t promised_bytes = 0;  // to open sequences, not filled yet
-  std::uint64_t held_bytes = 0;      // by open sequences; a page that several hold counts once
-  std::uint64_t cached_bytes = 0;    // held by none, kept for reuse
-  std::uint64_t queried_tokens = 0;  // looked up by sequences that opened
-  std::uint64_t found_tokens = 0;    // of these, found
-  std::uint64_t evicted_pages = 0;   // dropped for room
+  std::uint64_t promised_bytes = 0;  // promised to open sequences and not filled yet
+  std::uint64_t held_bytes = 0;      // held by open sequences; a page that several hold counts once
+  std::uint64_t cached_bytes = 0;    // kept for reuse and held by no sequence
+  std::uint64_t queried_tokens = 0;  // that opened sequences have looked up
+  std::uint64_t found_tokens = 0;    // the part of queried_tokens that was found
+  std::uint64_t evicted_pages = 0;   // dropped to make room
 };
 
-// One sequence's positions [0, length). Gives its slot and pages back to the cache when destroyed.
-// Not thread-safe, but different sequences may be used on different threads.
+// The positions [0, length()) of one sequence. Its destructor gives its slot and pages back to the
+// cache. Not thread-safe, but different sequences may be used on different threads.
 class KvSequence {
  public:
   ~KvSequence();
   KvSequence(const KvSequence&) = delete;
   KvSequence& operator=(const KvSequence&) = delete;
 
-  // Committed positions. After Open those that were found.
+  // Committed positions. After Open, the positions that were found in kept pages.
   std::uint32_t length() const { return length_; }
-  // Of these, positions in pages that were found or kept; a multiple of kKvBlockRows.
+  // How many first positions lie in pages that were found or kept; a multiple of kKvBlockRows.
   std::uint32_t kept_length() const {
     return static_cast<std::uint32_t>(kept_.size() * kKvBlockRows);
   }
-  // Forgets positions [length, old length) and gives their pages back. Nothing happens if length is
-  // not less than the old one. FailedPrecondition if it is less than kept_length(): others may read
-  // these pages, and nothing changed.
+  // Forgets positions [length, length()) and gives their pages back. Does nothing if `length` is
+  // not less than length(). FailedPrecondition, and nothing changes, if it is less than
+  // kept_length(), because other sequences may read these pages.
   absl::Status Truncate(std::uint32_t length);
 
   // Appends `rows` of `from`, in order, as the next positions. `from` must have the cache's layout.
-  // ResourceExhausted if there would be more than max_positions(); nothing changed then.
+  // ResourceExhausted, and nothing changes, if there would be more than max_positions().
   absl::Status Append(const KvRows& from, std::span<const int> rows);
 
-  // Lets sequences of this tenant find the full pages, now and after this sequence is gone, until
-  // room is needed. `tokens` are those of the positions, from the first on; more or fewer than
-  // length() are ignored. Where a page of the same tokens is kept already, it takes the place of
-  // this sequence's own.
+  // Keeps the full pages for reuse by sequences of this tenant, also after this sequence is gone,
+  // until the cache needs the room. `tokens` are the sequence's tokens from the first one on. Only
+  // pages that both `tokens` and length() cover are kept. If a page of the same tokens is kept
+  // already, this sequence takes that one and gives its own back.
   void Keep(std::span<const TokenId> tokens);
 
-  // Takes pages that others have kept since Open, in place of its own where it has begun them, and
-  // returns how many positions it has more. `tokens` and `max_reused` as in KvRequest.
+  // Takes pages that other sequences have kept since Open. A page that this sequence has begun
+  // itself is replaced. Returns by how much length() has grown. `tokens` and `max_reused` as in
+  // KvRequest.
   std::uint32_t FindMore(std::span<const TokenId> tokens, std::uint32_t max_reused);
 
-  // Names the kept pages: equal for sequences of the same tenant that have the same ones.
+  // Identifies the kept pages: equal for sequences of the same tenant with the same kept pages.
   const void* kept_prefix() const { return kept_.empty() ? nullptr : kept_.back(); }
 
-  // Most positions, at most the context length.
+  // Most positions of the sequence; at most the context length.
   std::uint32_t max_positions() const { return max_positions_; }
   const KvLayout& layout() const;
 
-  // Keys and values of one layer and head, positions [block * kKvBlockRows, ...), as KvRows has
-  // them. Those from length() on are arbitrary.
+  // Keys and values of one layer and head at the positions of block `block`, as KvRows has them.
+  // Those at positions from length() on are arbitrary.
   const std::byte* Keys(std::size_t layer, std::size_t head, std::size_t block) const {
     return pages_[block]->Keys(layer, head, 0);
   }
@@ -99,7 +100,7 @@ class KvSequence {
  private:
   friend class KvCache;
 
-  // Of pages that are found and promised.
+  // `found` are its kept pages, held for it. The rest of its pages is promised already.
   KvSequence(KvCache& cache, std::string tenant, std::uint32_t max_positions,
              std::vector<PrefixTree::Node*> found);
 
@@ -107,18 +108,19 @@ class KvSequence {
   const std::string tenant_;
   const std::uint32_t max_positions_;
   std::uint32_t length_ = 0;
-  std::vector<KvRows*> pages_;           // as many as length_ needs
-  std::vector<PrefixTree::Node*> kept_;  // of the first pages_
+  std::vector<KvRows*> pages_;           // of positions [0, length_)
+  std::vector<PrefixTree::Node*> kept_;  // nodes of the first pages of pages_
 };
 
-// A fixed number of slots, each for one sequence, over pages of a bounded number of bytes. The
-// system gives a page's memory when its first position is filled; what sequences give back stays
-// here for others. Threads: Open, destroying a sequence and the getters may happen on any thread.
+// A fixed number of slots for one sequence each, and pages of a bounded number of bytes. The system
+// provides the memory of a page when its first position is filled. Pages that sequences give back
+// stay in the cache for other sequences. Threads: Open, destroying a sequence and the getters may
+// happen on any thread.
 class KvCache {
  public:
-  // `max_bytes` is rounded down to whole pages; 0: what max_sequences of context_length take, which
-  // no open ever fails for. InvalidArgument if context_length or max_sequences is not at least 1,
-  // or max_bytes has no room for a page.
+  // `max_bytes` is rounded down to whole pages. 0: as much as max_sequences of context_length need,
+  // so that no open fails for lack of pages. InvalidArgument if context_length or max_sequences is
+  // less than 1, or max_bytes is less than a page.
   static absl::StatusOr<std::unique_ptr<KvCache>> Create(const ModelConfig& config, KvType type,
                                                          std::uint32_t context_length,
                                                          int max_sequences,
@@ -136,9 +138,8 @@ class KvCache {
   int max_sequences() const { return max_sequences_; }
   std::uint32_t context_length() const { return context_length_; }
   const KvLayout& layout() const { return layout_; }
-  std::uint64_t page_bytes() const { return page_bytes_; }
 
-  // Bytes of a page, and of what Create takes with max_bytes 0.
+  // The bytes of one page, and the bound that Create uses with max_bytes 0.
   static std::uint64_t PageBytes(const KvLayout& layout);
   static std::uint64_t AllBytes(const KvLayout& layout, std::uint32_t context_length,
                                 int max_sequences);
@@ -155,17 +156,17 @@ class KvCache {
 
   using Nodes = std::vector<PrefixTree::Node*>;
 
-  // Extends `nodes`, those of the first pages, by what is kept within `positions`; holds it.
-  // Returns how many pages that were.
+  // Extends `nodes`, the kept pages of the first tokens, by the kept pages that follow within the
+  // first `positions` tokens, and holds them. Returns the number of pages added.
   std::size_t Find(const std::string& tenant, std::span<const TokenId> tokens,
                    std::uint32_t positions, Nodes& nodes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Release(const Nodes& nodes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Makes room for `pages` more, in the bound and in memory. Nothing changed on error, but pages
-  // that were dropped for lack of memory.
+  // Makes room for `pages` more, in the bound and in memory. On an error nothing changes, except
+  // that kept pages may have been dropped because the system had no memory.
   absl::Status Promise(std::size_t pages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // False if no page is kept that nobody holds.
+  // Drops the kept page that no sequence has held for the longest time. False if there is none.
   bool DropOldest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // A page that was promised, so there is one; takes nothing from the heap.
+  // Takes a page that was promised, so there is one. Allocates nothing.
   KvRows* TakePage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void GiveBack(KvRows* page) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::size_t held_pages() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -181,13 +182,13 @@ class KvCache {
 
   mutable Mutex mu_;
   int open_ ABSL_GUARDED_BY(mu_) = 0;
-  std::vector<std::unique_ptr<KvRows>> pages_ ABSL_GUARDED_BY(mu_);  // all there are
-  // Pages without an owner, at least as many as are promised. The used ones have memory and are
-  // taken first.
+  std::vector<std::unique_ptr<KvRows>> pages_ ABSL_GUARDED_BY(mu_);  // all pages
+  // Free pages, at least as many as are promised. The used ones have memory already and are taken
+  // first.
   std::vector<KvRows*> used_ ABSL_GUARDED_BY(mu_);
   std::vector<KvRows*> unused_ ABSL_GUARDED_BY(mu_);
   std::size_t promised_pages_ ABSL_GUARDED_BY(mu_) = 0;
-  std::size_t own_pages_ ABSL_GUARDED_BY(mu_) = 0;  // of sequences, not kept
+  std::size_t own_pages_ ABSL_GUARDED_BY(mu_) = 0;  // that sequences hold and that are not kept
   PrefixTree tree_ ABSL_GUARDED_BY(mu_);
   std::uint64_t queried_tokens_ ABSL_GUARDED_BY(mu_) = 0;
   std::uint64_t found_tokens_ ABSL_GUARDED_BY(mu_) = 0;

@@ -1,4 +1,4 @@
-// Storage of keys and values: one row for each token and layer.
+// Memory for keys and values: one row for each token and layer.
 #ifndef RECYCLING_VERIFIER_KV_KV_ROWS_H_
 #define RECYCLING_VERIFIER_KV_KV_ROWS_H_
 
@@ -13,11 +13,11 @@
 
 namespace recycling::verifier {
 
-// Number format of cached keys and values. Rows are rounded to it before any use, in their own pass
-// too.
+// Number format of keys and values. Keys and values are rounded to it before any use, also in the
+// pass that computes them.
 enum class KvType { kF32, kF16 };
 
-// What a token's keys and values are made of.
+// The shape of the keys and values of one token.
 struct KvLayout {
   KvType type = KvType::kF32;
   std::size_t layers = 0;
@@ -37,16 +37,17 @@ struct KvLayout {
   bool operator==(const KvLayout&) const = default;
 };
 
-// Rows of keys and values for a fixed number of tokens, kKvBlockRows of them in a block: what
-// attention reads of a layer, head and block lies together, keys by dimension and values by row.
-// Starts empty.
+// Rows of keys and values for a fixed number of tokens, in blocks of kKvBlockRows rows. What
+// attention reads of one layer, head and block lies together: the keys by dimension, then the
+// values by row. Starts empty.
 class KvRows {
  public:
-  // Room for `rows` tokens. ResourceExhausted if memory cannot be had.
+  // Makes room for `rows` tokens. ResourceExhausted if the system has no memory.
   absl::Status Reserve(const KvLayout& layout, std::size_t rows);
 
-  // Numbers of the layout's type: keys [key_length, kKvBlockRows], values [kKvBlockRows,
-  // value_length] of rows [block * kKvBlockRows, ...). Those never stored are arbitrary.
+  // The keys [key_length, kKvBlockRows] and values [kKvBlockRows, value_length] of rows
+  // [block * kKvBlockRows, (block + 1) * kKvBlockRows), in the layout's type. Rows that were never
+  // stored have arbitrary numbers.
   const std::byte* Keys(std::size_t layer, std::size_t head, std::size_t block) const {
     return bytes_.data() + At(layer, head, block);
   }
@@ -54,13 +55,13 @@ class KvRows {
     return bytes_.data() + ValuesAt(layer, head, block);
   }
 
-  // Rounds one head's key [key_length] and value [value_length] to the type and keeps them as row
-  // `row`. Threads: different heads may be stored at the same time.
+  // Rounds one head's key [key_length] and value [value_length] to the layout's type and stores
+  // them in row `row`. Threads: different heads may be stored at the same time.
   void Store(const VectorKernels& kernels, std::size_t layer, std::size_t head, std::size_t row,
              const float* key, const float* value);
 
-  // Copies rows of every layer and head to rows [to_row, to_row + from_rows.size()). Layouts must
-  // be equal.
+  // Copies rows of every layer and head of `from` to rows [to_row, to_row + from_rows.size()). The
+  // layouts must be equal.
   void CopyRows(const KvRows& from, std::span<const int> from_rows, std::size_t to_row);
 
   const KvLayout& layout() const { return layout_; }

@@ -11,7 +11,7 @@ struct PrefixTree::Node {
   std::array<TokenId, kPageTokens> tokens = {};
   KvRows* rows = nullptr;
   std::size_t holders = 0;
-  std::list<Node*>::iterator idle;  // where it stands while nobody holds it
+  std::list<Node*>::iterator idle;  // its place in idle_ while no sequence holds it
 };
 
 PrefixTree::PrefixTree() = default;

@@ -1,11 +1,12 @@
-// Which full pages of tokens have keys and values to reuse: a tree of pages for each tenant, found
-// by what the tokens are.
+// Finds pages whose keys and values can be reused: for each tenant a tree of full pages of tokens.
 //
 // Invariants:
-//  1. A page is found only after exactly the tokens, from the first one on, that it was computed
-//     after: every token of the path is compared, there is no hash.
-//  2. Who holds a page holds all pages before it, so a page nobody holds has nobody's behind it.
-//  3. The oldest idle page has none behind it: a sequence lets go of its last page first.
+//  1. A page is found only if all tokens before it and in it are those that it was computed from.
+//     Every token is compared; there is no hash.
+//  2. A sequence that holds a page holds all pages before it. So all pages after an idle page,
+//  which
+//     no sequence holds, are idle too.
+//  3. No page follows the oldest idle page, because a sequence releases its last page first.
 #ifndef RECYCLING_VERIFIER_KV_PREFIX_TREE_H_
 #define RECYCLING_VERIFIER_KV_PREFIX_TREE_H_
 
@@ -23,7 +24,7 @@
 
 namespace recycling::verifier {
 
-// Owns its nodes, not their rows. Not thread-safe.
+// Owns its nodes but not their rows. Not thread-safe.
 class PrefixTree {
  public:
   static constexpr std::size_t kPageTokens = kKvBlockRows;
@@ -36,27 +37,27 @@ class PrefixTree {
   PrefixTree(const PrefixTree&) = delete;
   PrefixTree& operator=(const PrefixTree&) = delete;
 
-  // The page of `tokens` that follows `after`; of the tenant's first pages if `after` is null. Null
-  // if there is none. Valid until dropped.
+  // The page with `tokens` that follows the page `after`, or that is a first page of the tenant if
+  // `after` is null. Null if there is none. Valid until the page is dropped.
   Node* Find(std::string_view tenant, const Node* after, PageTokens tokens) const;
-  // Adds one that Find does not find, held once. `after` must be held or null.
+  // Adds a page that Find does not find, and holds it once. `after` must be held or null.
   Node* Add(std::string_view tenant, const Node* after, PageTokens tokens, KvRows* rows);
 
-  // Each Hold is undone by one Release. Release the page behind before the one in front.
+  // Release undoes one Hold. Release a page before the page that it follows.
   void Hold(Node* node);
   void Release(Node* node);
 
   static KvRows* RowsOf(const Node& node);
 
-  // Removes the page that nobody has held for the longest time and returns its rows; null if all
-  // are held.
+  // Removes the page that no sequence has held for the longest time and returns its rows. Null if
+  // all pages are held.
   KvRows* DropOldest();
 
   std::size_t pages() const { return nodes_.size(); }
-  std::size_t idle_pages() const { return idle_.size(); }  // held by nobody
+  std::size_t idle_pages() const { return idle_.size(); }  // that no sequence holds
 
  private:
-  // What a node is found by.
+  // What identifies a node.
   struct Key {
     const Node* after;
     std::string_view tenant;  // empty unless after is null

@@ -1,4 +1,4 @@
-// Shared by the two sources of GgufFile: walking through bytes that are not trusted.
+// Reads bytes that are not trusted, one item after the other. Shared by the sources of GgufFile.
 #ifndef RECYCLING_VERIFIER_MODEL_GGUF_CURSOR_H_
 #define RECYCLING_VERIFIER_MODEL_GGUF_CURSOR_H_
 
@@ -18,7 +18,7 @@
 
 namespace recycling::verifier {
 
-// The start of `text` in quotes, fit for a message.
+// The start of `text` in quotes and escaped, for messages.
 inline std::string Quoted(std::string_view text) {
   constexpr std::size_t kShown = 80;
   return absl::StrCat("\"", absl::CEscape(std::string(text.substr(0, kShown))),
@@ -50,7 +50,7 @@ inline std::uint64_t ScalarBytes(GgufValueType type) {
   return 0;
 }
 
-// What stands at `at`, which may have any alignment.
+// The number at `at`, which may have any alignment.
 template <typename T>
 T Load(const std::byte* at) {
   T value;
@@ -62,7 +62,7 @@ inline std::string_view AsText(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// A position in the file that never leaves it. `what` names what is being read, for messages.
+// A position in the file. It never leaves the file. `what` names what is read, for messages.
 class Cursor {
  public:
   explicit Cursor(std::span<const std::byte> bytes) : bytes_(bytes) {}
@@ -101,7 +101,7 @@ class Cursor {
     return std::string(AsText(text));
   }
 
-  // A count of things that take at least `min_bytes` each.
+  // Checks a count of items of at least `min_bytes` each against the bytes that are left.
   absl::Status CheckCount(std::uint64_t count, std::uint64_t min_bytes,
                           std::string_view what) const {
     if (count <= remaining() / min_bytes) return absl::OkStatus();

@@ -24,8 +24,8 @@ constexpr std::uint32_t kVersion = 3;
 constexpr std::uint64_t kDefaultAlignment = 32;
 constexpr std::uint32_t kMaxShape = 4;
 constexpr int kMaxArrayNesting = 4;
-// Smallest encodings: key of one byte, type and value of one byte; name of one byte, one extent,
-// type and offset.
+// The fewest bytes of a metadata value (a key of one byte, a type, a value of one byte) and of a
+// tensor's entry (a name of one byte, one extent, a type, an offset).
 constexpr std::uint64_t kMinEntryBytes = 8 + 1 + 4 + 1;
 constexpr std::uint64_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
 
@@ -46,7 +46,7 @@ absl::Status CheckBools(std::span<const std::byte> bytes, const std::string& key
                                           std::to_integer<int>(*bad), ", expected 0 or 1"));
 }
 
-// Moves the cursor over `count` values of one type, checking all of them.
+// Moves the cursor over `count` values of one type and checks all of them.
 absl::Status SkipValues(Cursor& cursor, GgufValueType type, std::uint64_t count,
                         const std::string& key, int nesting) {
   if (const std::uint64_t size = ScalarBytes(type); size != 0) {
@@ -90,7 +90,7 @@ absl::StatusOr<GgufValue> ReadValue(Cursor& cursor, const std::string& key,
   return value;
 }
 
-// Where a tensor lies before the start of the data is known.
+// A tensor's place relative to the start of the data, which is known only after all entries.
 struct TensorPlace {
   GgufTensor tensor;
   std::string name;
@@ -163,7 +163,7 @@ absl::Status CheckNoOverlap(std::vector<TensorPlace>& places) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<const GgufFile>> GgufFile::Open(const std::string& path) {
-  // Without waiting for a writer, should it be a pipe.
+  // O_NONBLOCK: if the file is a pipe, open does not wait for a writer.
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
   const absl::Cleanup close_fd = [fd] { close(fd); };
@@ -203,7 +203,7 @@ void GgufFile::DropPages(std::span<const std::byte> bytes) const {
   const std::size_t begin = (offset + page - 1) / page * page;  // whole pages only
   const std::size_t end = (offset + bytes.size()) / page * page;
   if (begin >= end) return;
-  // Best effort: pages that stay cost memory, nothing else.
+  // An error is ignored: pages that stay only cost memory.
   madvise(const_cast<std::byte*>(bytes_.data()) + begin, end - begin, MADV_DONTNEED);
 }
 
@@ -232,7 +232,7 @@ absl::Status GgufFile::ReadAll() {
     ASSIGN_OR_RETURN(std::string key, cursor.Name("key"));
     ASSIGN_OR_RETURN(GgufValue value, ReadValue(cursor, key, bytes_));
     if (!values_.emplace(key, value).second) {
-      return absl::DataLossError(absl::StrCat("GGUF: key ", Quoted(key), " stands twice"));
+      return absl::DataLossError(absl::StrCat("GGUF: key ", Quoted(key), " occurs twice"));
     }
   }
 
@@ -268,7 +268,7 @@ absl::Status GgufFile::ReadAll() {
     place.tensor.bytes = bytes_.subspan(data + place.offset, place.size);
     if (!tensors_.emplace(place.name, std::move(place.tensor)).second) {
       return absl::DataLossError(
-          absl::StrCat("GGUF: tensor ", Quoted(place.name), " stands twice"));
+          absl::StrCat("GGUF: tensor ", Quoted(place.name), " occurs twice"));
     }
   }
   return absl::OkStatus();

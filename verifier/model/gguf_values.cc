@@ -20,7 +20,7 @@ absl::Status WrongType(std::string_view key, std::string_view expected) {
       "GGUF: ", Quoted(key), ": got a value of another type, expected ", std::string(expected)));
 }
 
-// The value as an integer, if it is one that fits.
+// The value as an integer; absent if it is no integer or does not fit.
 std::optional<std::int64_t> AsInteger(GgufValueType type, const std::byte* at) {
   switch (type) {
     case GgufValueType::kUint8:
@@ -49,7 +49,7 @@ std::optional<std::int64_t> AsInteger(GgufValueType type, const std::byte* at) {
   }
 }
 
-// Element `index` of a value of a fixed-size type, for people.
+// Element `index` of a value of a fixed-size type, as text for people.
 std::string ElementText(GgufValueType type, const std::byte* at) {
   if (type == GgufValueType::kFloat32) return absl::StrCat(Load<float>(at));
   if (type == GgufValueType::kFloat64) return absl::StrCat(Load<double>(at));
@@ -166,7 +166,7 @@ std::string GgufValueText(const GgufValue& value, std::size_t limit) {
     if (i > 0) out += ' ';
     const std::uint64_t size = ScalarBytes(value.element_type);
     const auto element = text ? cursor.Text("string") : cursor.Take(size, "element");
-    if (!element.ok()) return out;  // cannot be: the value was checked
+    if (!element.ok()) return out;  // not reached: the value was checked
     out += text ? absl::StrCat("\"", absl::Utf8SafeCEscape(std::string(AsText(*element))), "\"")
                 : ElementText(value.element_type, element->data());
   }

@@ -17,12 +17,12 @@ namespace recycling::verifier {
 namespace {
 
 std::uint64_t Values(const GgufTensor& tensor) {
-  std::uint64_t values = 1;  // cannot overflow: the file is at least as many bits long
+  std::uint64_t values = 1;  // does not overflow: the file has more bits than the tensor has values
   for (const std::uint64_t extent : tensor.shape) values *= extent;
   return values;
 }
 
-// The name with '_' for what is not printable ASCII: it travels in messages, which must be UTF-8.
+// The name with '_' for every byte that is not printable ASCII, because messages must be UTF-8.
 std::string Printable(std::string name) {
   for (char& c : name) {
     if (c < ' ' || c > '~') c = '_';

@@ -35,21 +35,22 @@ absl::StatusOr<std::unique_ptr<const PackedWeights>> PackedWeights::Pack(
     }
   }
   parts.emplace_back(&weights.output, &packed->output_);
+  std::size_t total = 0;
   for (const auto& [from, to] : parts) {
     *to = kernel.Layout(*from);
-    if (to->bytes() > std::numeric_limits<std::size_t>::max() / 2 - packed->bytes_) {
-      return absl::ResourceExhaustedError("packed weights: cannot be counted in bytes");
+    if (to->bytes() > std::numeric_limits<std::size_t>::max() / 2 - total) {
+      return absl::ResourceExhaustedError("packed weights: their size does not fit into 64 bits");
     }
-    packed->bytes_ += to->bytes();
+    total += to->bytes();
   }
   if (!kernel.packs()) return packed;
 
-  // Huge pages: a pass would spend a good part of its time in page walks otherwise.
-  const std::size_t bytes = (packed->bytes_ + kHugePage - 1) / kHugePage * kHugePage;
+  // With small pages the processor would spend much of a pass on translating addresses.
+  const std::size_t bytes = (total + kHugePage - 1) / kHugePage * kHugePage;
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("memory for packed weights: ", bytes, " bytes cannot be had"));
+        absl::StrCat("memory for packed weights: the system refused ", bytes, " bytes"));
   }
   packed->memory_ = static_cast<std::byte*>(memory);
   packed->mapped_bytes_ = bytes;
@@ -65,7 +66,7 @@ absl::StatusOr<std::unique_ptr<const PackedWeights>> PackedWeights::Pack(
     });
     model.DropPages(*from);
     done += to->bytes();
-    if (progress) progress(done, packed->bytes_);
+    if (progress) progress(done, total);
   }
   return packed;
 }

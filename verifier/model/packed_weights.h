@@ -1,4 +1,4 @@
-// The model's matrices as a kernel wants them.
+// The model's matrices in the layout of a kernel.
 #ifndef RECYCLING_VERIFIER_MODEL_PACKED_WEIGHTS_H_
 #define RECYCLING_VERIFIER_MODEL_PACKED_WEIGHTS_H_
 
@@ -14,20 +14,21 @@
 
 namespace recycling::verifier {
 
-// Called with the bytes packed so far and in the end.
+// Called with the number of bytes packed so far and the number of all bytes.
 using PackingProgress = std::function<void(std::size_t done, std::size_t total)>;
 
-// Owns the packed weights, if the kernel packs. Immutable.
+// Owns the packed weights. If the kernel does not pack, it has views of the file instead.
+// Immutable.
 class PackedWeights {
  public:
   struct Layer {
     PackedMatrix query, key, value, attention_output, gate, up, down;
   };
 
-  // Packs on all threads of `pool`, in the order a pass reads. What has been packed is no longer
-  // needed from the file's mapping and given back to the system, so that at no time much more than
-  // the packed weights is held. ResourceExhausted if memory cannot be had. `model` must outlive
-  // the result. `progress` may be null.
+  // Packs on all threads of `pool`, in the order in which a pass reads the weights. After a matrix
+  // is packed, the memory of its file pages is given back to the system, so that the process never
+  // holds much more than the packed weights. ResourceExhausted if the system has no memory. `model`
+  // must outlive the result. `progress` may be null.
   static absl::StatusOr<std::unique_ptr<const PackedWeights>> Pack(const Model& model,
                                                                    const MatMulKernel& kernel,
                                                                    ThreadPool& pool,
@@ -39,15 +40,12 @@ class PackedWeights {
 
   const Layer& layer(std::size_t index) const { return layers_[index]; }
   const PackedMatrix& output() const { return output_; }
-  // Bytes that a pass reads: every matrix once.
-  std::size_t bytes() const { return bytes_; }
 
  private:
   PackedWeights() = default;
 
   std::vector<Layer> layers_;
   PackedMatrix output_;
-  std::size_t bytes_ = 0;
   std::byte* memory_ = nullptr;  // mapped; null if the kernel does not pack
   std::size_t mapped_bytes_ = 0;
 };

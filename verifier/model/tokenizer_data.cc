@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
-// An id; `fallback` if the key is absent, nothing if the file says there is none.
+// The id at a key; `fallback` if the key is absent, and no id if the file says that there is none.
 absl::StatusOr<std::optional<TokenId>> ReadId(const GgufFile& file, std::string_view key,
                                               std::optional<TokenId> fallback) {
   ASSIGN_OR_RETURN(const std::optional<std::uint32_t> id, file.Uint32(key));
@@ -42,7 +42,7 @@ absl::StatusOr<std::vector<TokenType>> ReadTokenTypes(const GgufFile& file) {
   return types;
 }
 
-// Llama 3's vocabularies want a beginning-of-sequence token although files often do not say so.
+// Llama 3 needs a beginning-of-sequence token, but its files often do not say so.
 bool PreAddsBos(const std::string& pre) {
   return pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3";
 }
@@ -70,7 +70,7 @@ absl::StatusOr<TokenizerData> ReadTokenizerData(const GgufFile& file) {
     if (merges) data.merges = *std::move(merges);
   }
 
-  // SentencePiece's own ids, where the vocabulary has them.
+  // The ids that SentencePiece uses, if the vocabulary is large enough.
   const auto usual = [&](TokenId id) {
     return sentencepiece && id < data.tokens.size() ? std::optional<TokenId>(id) : std::nullopt;
   };

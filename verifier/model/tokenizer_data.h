@@ -7,9 +7,9 @@
 
 namespace recycling::verifier {
 
-// The tokenizer's part of a file of any architecture, with or without tensors. What an absent key
-// means stands in the table of README.md. DataLoss if the model or the tokens are absent or a value
-// has the wrong type; whether the parts fit together is Tokenizer::Create's to check.
+// Reads the tokenizer's data from a file of any architecture, with or without tensors. README.md
+// says what an absent key means. DataLoss if the tokenizer's model or the tokens are absent, or a
+// value has the wrong type. Tokenizer::Create checks whether the parts fit together.
 absl::StatusOr<TokenizerData> ReadTokenizerData(const GgufFile& file);
 
 }  // namespace recycling::verifier

@@ -1,4 +1,4 @@
-// Which nodes of a verified draft tree the model agrees with.
+// Decides which nodes of a verified draft tree are accepted.
 #ifndef RECYCLING_VERIFIER_SAMPLING_ACCEPTANCE_H_
 #define RECYCLING_VERIFIER_SAMPLING_ACCEPTANCE_H_
 
@@ -19,11 +19,12 @@ struct AcceptedPath {
   bool stopped = false;         // the last token ends the output
 };
 
-// Walks down from the root: at each node chooses a token from that node's logits, with the tokens
-// accepted so far as history.path; goes to the child that holds it, or stops with it as the bonus.
-// A token that ends the output is always the bonus: nothing is accepted below or after it. Asks for
-// the logits of visited nodes only. Requires a valid tree, tree.base == tokens in `history`, whose
-// path is empty. Errors are ChooseToken's.
+// Walks down from the root. At each node it chooses a token from that node's logits, with the
+// tokens accepted so far as history.path. If a child holds that token, the child is accepted and
+// the walk goes on there; else the token is the bonus token and the walk ends. A token that ends
+// the output is always the bonus token. Asks for the logits of visited nodes only. Requires a valid
+// tree whose base is the number of tokens in `history`, and an empty history.path. Returns the
+// errors of ChooseToken.
 absl::StatusOr<AcceptedPath> AcceptPath(
     const DraftTree& tree, const TokenHistory& history, const SamplingRules& rules,
     const std::function<std::span<const float>(int node)>& logits, SamplerScratch& scratch);

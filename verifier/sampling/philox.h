@@ -1,5 +1,5 @@
-// Philox4x32-10, a counter-based random generator: every (key, counter) gives four random words by
-// itself, without a state that advances. Source: Salmon, Moraes, Dror, Shaw, "Parallel random
+// Philox4x32-10, a counter-based random generator: it computes four random words from a key and a
+// counter and has no state. Source: Salmon, Moraes, Dror, Shaw, "Parallel random
 // numbers: as easy as 1, 2, 3", SC 2011.
 #ifndef RECYCLING_VERIFIER_SAMPLING_PHILOX_H_
 #define RECYCLING_VERIFIER_SAMPLING_PHILOX_H_

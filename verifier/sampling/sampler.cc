@@ -23,7 +23,8 @@ constexpr double kMasked = -std::numeric_limits<double>::infinity();
 
 absl::Status CheckFinite(std::span<const float> logits) {
   constexpr std::uint32_t kExponent = 0x7F800000;
-  // All ones where an exponent is; without a branch, so that compilers vectorise it.
+  // The exponent of a number that is not finite is all ones. There is no branch, so that compilers
+  // vectorize the loop.
   std::uint32_t special = 0;
   for (const float logit : logits) {
     special |= ((std::bit_cast<std::uint32_t>(logit) & kExponent) + (1U << 23)) & 0x80000000U;
@@ -35,12 +36,12 @@ absl::Status CheckFinite(std::span<const float> logits) {
                                           ", expected a finite number"));
 }
 
-const VectorKernels& Kernels() {  // the bits are the same in all
+const VectorKernels& Kernels() {  // every build gives the same bits
   static const VectorKernels& kernels = VectorKernelsFor(BestInstructionSet());
   return kernels;
 }
 
-// First of the highest, so that ties go to the lower id.
+// The id of the highest logit, the lowest id of equal ones.
 TokenId ArgMax(std::span<const double> logits) {
   const double largest = Kernels().largest(logits.data(), logits.size());
   return static_cast<TokenId>(std::find(logits.begin(), logits.end(), largest) - logits.begin());
@@ -86,9 +87,9 @@ void ApplyPenalties(const TokenHistory& history, const SamplingOptions& options,
   }
 }
 
-// Hands out tokens in order of probability and sorts no more of them than are asked for: it takes
-// them out of the vocabulary in bands of falling probability, of which the first holds nearly all
-// draws, and sorts a band in growing pieces.
+// Gives tokens in order of probability and sorts only as many as are asked for. It takes tokens out
+// of the vocabulary in bands of falling probability and sorts each band in growing pieces. Nearly
+// all draws need the first band only.
 class DescendingOrder {
  public:
   using Candidate = SamplerScratch::Candidate;
@@ -100,7 +101,7 @@ class DescendingOrder {
     candidates_.reserve(logits.size());
   }
 
-  // The token at place i, or null if fewer tokens are not masked. Valid until the next call.
+  // The token at place i, or null if there are no more unmasked tokens. Valid until the next call.
   const Candidate* At(std::size_t i) {
     while (i >= sorted_) {
       if (sorted_ == candidates_.size() && !GatherBand()) return nullptr;
@@ -118,7 +119,8 @@ class DescendingOrder {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
   }
 
-  // Of 32 logits; without a branch, so that compilers vectorise it.
+  // True if one of 32 logits is in [above, below). There is no branch, so that compilers vectorize
+  // it.
   static bool AnyInBand(const double* logits, double above, double below) {
     std::uint64_t any = 0;
     for (int i = 0; i < 32; ++i) {
@@ -128,9 +130,9 @@ class DescendingOrder {
     return any != 0;
   }
 
-  // Adds tokens until there is one that is not sorted; false if none is left.
+  // Adds bands until one has tokens. False if no unmasked token is left.
   bool GatherBand() {
-    constexpr double kBands[] = {4, 16, 64};  // a weight of e^-4 and more, ...
+    constexpr double kBands[] = {4, 16, 64};  // the first band has weights of at least e^-4
     while (band_ <= std::size(kBands) && sorted_ == candidates_.size()) {
       const double below = above_;
       above_ = band_ < std::size(kBands) ? highest_ - temperature_ * kBands[band_]

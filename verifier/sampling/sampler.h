@@ -1,13 +1,13 @@
-// Chooses a token from logits. The choice is a function of the logits, the tokens before it, the
-// options, the seed and the absolute position, and of nothing else: that is what makes the output
-// with drafting equal to the output without it.
+// Chooses a token from logits. The choice depends on the logits, the tokens before it, the options,
+// the seed and the absolute position, and on nothing else. That makes the output with drafting
+// equal to the output without drafting.
 //
 // Order: logit bias, repetition penalty (prompt and output), frequency and presence penalty
 // (output), min_tokens mask, temperature, top_k, top_p, min_p, one draw. All arithmetic is in
-// double, in which finite float logits stay finite through every step, and the same on every
-// machine.
+// double precision, in which finite float logits stay finite in every step. It gives the same bits
+// on every machine.
 //  - Order of probability means order of adjusted logit, ties by lower id.
-//  - top_k, top_p and min_p each see what the one before has left.
+//  - top_k, top_p and min_p each apply to the tokens that the one before has left.
 //  - The sum of all weights is taken in order of ids, running sums in order of probability.
 //  - The draw picks the first token whose running sum exceeds UniformAt(seed, position) * sum.
 #ifndef RECYCLING_VERIFIER_SAMPLING_SAMPLER_H_
@@ -23,7 +23,7 @@
 
 namespace recycling::verifier {
 
-// Sampling options of one sequence, checked, with what the model adds to them.
+// The checked sampling options of one sequence, together with the model's end-of-sequence ids.
 struct SamplingRules {
   // InvalidArgument if an option (ValidateSamplingOptions) or an id of `eos_ids` is out of range,
   // or temperature is above 0 and there is no seed.
@@ -31,13 +31,13 @@ struct SamplingRules {
                                               std::span<const TokenId> eos_ids,
                                               std::uint32_t vocab_size);
 
-  // The output ends with this token.
+  // True if `token` ends the output.
   bool Stops(TokenId token) const;
 
   SamplingOptions options;
   std::uint64_t seed = 0;
   std::vector<TokenId> stop_ids;  // stop_token_ids, and end-of-sequence ids unless ignore_eos
-  std::vector<TokenId> late_ids;  // cannot be chosen before min_tokens: all of both
+  std::vector<TokenId> late_ids;  // masked until min_tokens: stop_token_ids and end-of-sequence ids
 };
 
 // The tokens before the one to choose, oldest first, every id less than the vocabulary.
@@ -47,7 +47,7 @@ struct TokenHistory {
   std::span<const TokenId> path;       // accepted in this step
 };
 
-// Memory that calls reuse; what it holds between calls does not change a choice. Not thread-safe.
+// Memory that calls reuse. Its contents never change a choice. Not thread-safe.
 struct SamplerScratch {
   struct Candidate {
     double logit;

@@ -14,8 +14,8 @@
 namespace recycling::verifier {
 namespace {
 
-// Orders as "higher logit, then lower id" does, NaN lowest. One integer, so that the order is total
-// for any bits.
+// A number that is larger for a higher logit and, of equal logits, for the lower id. NaN gives the
+// smallest. It is one integer, so that any two bit patterns compare.
 std::uint64_t OrderKey(float logit, TokenId id) {
   std::uint32_t order = 0;
   if (!std::isnan(logit)) {
@@ -35,8 +35,8 @@ void TopK(std::span<const float> logits, std::span<TokenId> ids) {
   const std::span<std::uint64_t> best =  // keys, highest first; 0 is below every key
       many.empty() ? std::span(few).first(ids.size()) : std::span(many);
   const std::size_t n = logits.size();
-  float least = NAN;  // logit of best.back() once all are taken
-  // Of equal logits the earlier one stays.
+  float least = NAN;  // logit of best.back() once `best` is full
+  // Of equal logits the earlier one wins.
   for (std::size_t i = kernels.next_above(logits.data(), 0, n, least); i < n;
        i = kernels.next_above(logits.data(), i + 1, n, least)) {
     const std::uint64_t key = OrderKey(logits[i], static_cast<TokenId>(i));

@@ -1,4 +1,4 @@
-// What is read off raw logits, before any sampling option: top-k candidates and log-probabilities.
+// Top-k candidates and log-probabilities of raw logits, before any sampling option is applied.
 #ifndef RECYCLING_VERIFIER_SAMPLING_TOP_K_H_
 #define RECYCLING_VERIFIER_SAMPLING_TOP_K_H_
 
@@ -11,8 +11,8 @@
 namespace recycling::verifier {
 
 // Writes the ids of the ids.size() highest logits to `ids`: highest first, ties by lower id; NaN
-// counts as lowest. Requires 1 <= ids.size() <= logits.size(). O(vocab + k * (number of times a
-// logit enters the best k so far)).
+// counts as lowest. Requires 1 <= ids.size() <= logits.size(). Takes O(vocab + k * n) time, where n
+// is how often a logit enters the best k so far.
 void TopK(std::span<const float> logits, std::span<TokenId> ids);
 
 // Log-probabilities (natural) of `token` and of the `top` most probable tokens under

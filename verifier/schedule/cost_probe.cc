@@ -17,12 +17,12 @@ namespace {
 
 constexpr int kPasses = 3;  // of each size
 
-// One sequence that is stepped with trees of any size, opened anew when its context is full.
+// Runs steps with trees of any size. Opens a new sequence when the context is full.
 class ProbeSequence {
  public:
   explicit ProbeSequence(Scheduler& scheduler) : scheduler_(scheduler) {}
 
-  // What a step of `rows` rows takes in the verifier, waiting for its turn left out.
+  // How long a step of `rows` rows takes in the verifier, without its time in the queue.
   absl::StatusOr<absl::Duration> Step(int rows) {
     if (sequence_ == nullptr || base_ + 3 > max_tokens()) {
       RETURN_IF_ERROR(Open());
@@ -32,7 +32,7 @@ class ProbeSequence {
       step.tree->tokens.push_back(token);
       step.tree->parents.push_back(0);
     }
-    // Shared with the callback, which may still be in set_value when the value is here.
+    // Shared with the callback, which may still be inside set_value when get returns.
     const auto done = std::make_shared<std::promise<absl::StatusOr<StepResult>>>();
     RETURN_IF_ERROR(sequence_->Verify(std::move(step), [done](absl::StatusOr<StepResult> result) {
       done->set_value(std::move(result));
@@ -44,7 +44,7 @@ class ProbeSequence {
   }
 
  private:
-  // A page, so that the smallest cache has room for it.
+  // One page, so that the sequence fits into the smallest cache.
   std::uint32_t max_tokens() const {
     return std::min(scheduler_.transformer().context_length(),
                     static_cast<std::uint32_t>(kKvBlockRows));
@@ -71,12 +71,12 @@ class ProbeSequence {
   TokenId root_ = 0;
 };
 
-// Siblings hold distinct tokens, so a tree has at most one level of the vocabulary's size here.
+// The numbers of rows to measure, from 1 to `most_rows`.
 std::vector<int> Sizes(int most_rows) {
   std::vector<int> sizes;
   for (int rows = 1; rows < most_rows; rows *= 2) sizes.push_back(rows);
   sizes.push_back(most_rows);
-  // The ends of tiles of 16 rows, where a kernel that works in tiles has its steps.
+  // Kernels that work in tiles of 16 rows get slower after each full tile.
   for (const int rows : {81, 17, 33, 48, 49, 65, 80, 24, 96, 12}) {
     if (rows < most_rows && std::find(sizes.begin(), sizes.end(), rows) == sizes.end()) {
       sizes.push_back(rows);
@@ -91,6 +91,7 @@ absl::Status MeasurePassCosts(Scheduler& scheduler, absl::Duration budget, const
   if (scheduler.transformer().context_length() < 8) return absl::OkStatus();
   const absl::Duration begin = clock.Monotonic();
   const SchedulerOptions& options = scheduler.options();
+  // All nodes are children of the root, whose tokens must differ, so the vocabulary is a limit.
   const std::vector<int> sizes =
       Sizes(std::min(options.max_tree_nodes,
                      static_cast<int>(std::min<std::uint32_t>(options.vocab_size, 1u << 16))) +
@@ -100,11 +101,11 @@ absl::Status MeasurePassCosts(Scheduler& scheduler, absl::Duration budget, const
   RETURN_IF_ERROR(sequence.Step(sizes.back() > 1 ? 2 : 1).status());
 
   PassCosts costs;
-  absl::Duration micros_a_row;  // of the largest pass so far, the steepest guess for the next
+  absl::Duration time_per_row;  // of the last size measured; an upper bound for larger sizes
   int left_out = 0;
   for (const int rows : sizes) {
     const absl::Duration left = budget - (clock.Monotonic() - begin);
-    if (rows > 1 && micros_a_row * rows > left) {
+    if (rows > 1 && time_per_row * rows > left) {
       ++left_out;
       continue;
     }
@@ -115,7 +116,7 @@ absl::Status MeasurePassCosts(Scheduler& scheduler, absl::Duration budget, const
       fastest = std::min(fastest, took);
     }
     costs.Set(rows, fastest);
-    micros_a_row = std::max(fastest / rows, absl::ZeroDuration());
+    time_per_row = std::max(fastest / rows, absl::ZeroDuration());
   }
   scheduler.SetPassCosts(costs);
 

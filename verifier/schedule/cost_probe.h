@@ -9,11 +9,11 @@
 namespace recycling::verifier {
 
 // Runs passes of 1, 2, 4, ... up to max_tree_nodes + 1 rows, then of sizes in between, and gives
-// the scheduler the fastest of a few of each as its row costs: a pass can be disturbed and never
-// hurried. Also warms everything up: a prompt, plain steps and trees. Stops before a size that
-// would take longer than what is left of `budget`, but not before one row is measured; says so in
-// the log. Does nothing in a context of fewer than 8 tokens. Errors as Scheduler::Open's and
-// Sequence::Verify's.
+// their costs to the scheduler. Of a few passes of each size the fastest one counts, because other
+// programs can make a pass slower but not faster. The passes also warm up what requests use: a
+// prompt, plain steps and trees. Leaves out, with a note in the log, a size that would take longer
+// than what is left of `budget`; one row is always measured. Does nothing in a context of fewer
+// than 8 tokens. Returns the errors of Scheduler::Open and Sequence::Verify.
 absl::Status MeasurePassCosts(Scheduler& scheduler, absl::Duration budget, const Clock& clock);
 
 }  // namespace recycling::verifier

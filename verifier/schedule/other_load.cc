@@ -6,7 +6,7 @@ namespace recycling::verifier {
 
 void OtherLoadMean::Add(const StepWork& pass, int rows, double tokens, const StepWork& all) {
   constexpr int kCounted = 8;
-  // Before its first pass a sequence was not there to wait for others.
+  // Passes before the first one of the sequence do not count.
   const bool first = passes_ == 0;
   const double between = first ? 0 : all.tokens - pass.tokens - tokens_before_;
   const absl::Duration waited = first ? absl::ZeroDuration() : all.took - pass.took - took_before_;

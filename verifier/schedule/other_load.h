@@ -1,4 +1,4 @@
-// What a sequence's passes do for other sequences, from one of its passes to the next. Pure.
+// Measures what a sequence's passes do for other sequences. Reads no clock.
 #ifndef RECYCLING_VERIFIER_SCHEDULE_OTHER_LOAD_H_
 #define RECYCLING_VERIFIER_SCHEDULE_OTHER_LOAD_H_
 
@@ -7,7 +7,7 @@
 
 namespace recycling::verifier {
 
-// What the steps of passes did. Prompts in a pass count neither in rows nor in time.
+// What the steps of one or more passes did. Rows of prompts and their time do not count.
 struct StepWork {
   int rows = 0;
   double tokens = 0;  // emitted
@@ -20,12 +20,12 @@ struct StepWork {
   }
 };
 
-// Running means of one sequence, in which a pass weighs at least 1/8, so that they follow within a
-// few steps who comes and goes. Not thread-safe.
+// Running means of one sequence. The newest pass weighs at least 1/8, so that the means change
+// within a few steps when other sequences come or go. Not thread-safe.
 class OtherLoadMean {
  public:
-  // The sequence was in `pass` with `rows` rows and was given `tokens` tokens; `all` are all passes
-  // up to this one.
+  // Adds a pass in which the sequence had `rows` rows and emitted `tokens` tokens. `all` is the sum
+  // of all passes of the verifier up to this one, this one included.
   void Add(const StepWork& pass, int rows, double tokens, const StepWork& all);
 
   const OtherLoad& value() const { return mean_; }

@@ -16,7 +16,8 @@ void PageClaims::Add(const SequenceState& state) {
 }
 
 bool PageClaims::MayFill(const SequenceState& state) const {
-  if (state.kv->kept_length() + kPage > state.reusable()) return true;  // would not find it
+  if (state.kv->kept_length() + kPage > state.reusable())
+    return true;  // it may not reuse this page
   return fillers_.at(NextPage(state)) == &state;
 }
 

@@ -9,20 +9,21 @@
 
 namespace recycling::verifier {
 
-// Of prompts that go on with the same page, which one fills it: the one that has the most of it,
-// the first of equals. The others find it once it is kept. Used for one pass: Add all prompts that
-// wait, then ask. The states must outlive it.
+// Decides which prompt computes a page if several prompts need the same page next: the one that has
+// computed most of it, and among equals the one that was added first. The others wait and take the
+// page from the cache. An object serves one pass: Add all prompts that wait, then call MayFill. The
+// states must outlive it.
 class PageClaims {
  public:
   void Add(const SequenceState& state);
-  // False if `state` should wait for the page of another.
+  // False if `state` should wait for a page that another prompt computes.
   bool MayFill(const SequenceState& state) const;
 
  private:
-  // Tenant, the pages before, the bytes of the page's tokens.
+  // Tenant, the pages before this one, and the bytes of this page's tokens.
   using Page = std::tuple<std::string_view, const void*, std::string_view>;
   static Page NextPage(const SequenceState& state);
-  // Whether the rest of its prompt has all of that page.
+  // True if the prompt has tokens for all of its next page.
   static bool HasFullPage(const SequenceState& state);
 
   std::map<Page, const SequenceState*> fillers_;

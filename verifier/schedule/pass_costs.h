@@ -9,34 +9,37 @@
 
 namespace recycling::verifier {
 
+// How long one pass of `rows` rows takes.
 struct PassCost {
   std::uint32_t rows = 0;
-  std::uint32_t micros = 0;  // of one pass
+  std::uint32_t micros = 0;
 };
 
-// What a pass costs by its number of rows: a curve through a few points, linear in between, that
-// follows the machine.
-//  1. A pass of any size moves the whole curve by 1/8 of how far it was off: a machine that slows
+// What a pass costs by its number of rows: a curve through a few points, linear between them. Every
+// pass that runs corrects it:
+//  1. A pass of any size moves the whole curve by 1/8 of its error, because a machine that slows
 //     down, or a longer context, makes all passes slower by about the same factor.
-//  2. The point nearest to it moves by up to 1/32 more, so that the shape follows, slowly.
-//  3. One pass counts as at most 1.5 times too slow or too fast, so that a hiccup moves little.
+//  2. The point nearest to the pass moves by up to 1/32 of the error more, so that the shape of the
+//     curve changes slowly.
+//  3. One pass counts as at most 1.5 times too slow or too fast, so that one disturbed pass changes
+//     little.
 // Not thread-safe.
 class PassCosts {
  public:
   static constexpr std::size_t kMostPoints = 48;
 
-  // A careful measurement, taken as it is. Requires rows >= 1.
+  // Sets the point at `rows` to a careful measurement. Requires rows >= 1.
   void Set(int rows, absl::Duration duration);
 
-  // A pass. Becomes a point of its own where the next one is more than a fourth away and there is
-  // room. Requires rows >= 1.
+  // Corrects the curve by a pass that ran. The pass becomes a point of its own if the nearest point
+  // differs by more than a fourth in rows and there are fewer than kMostPoints. Requires rows >= 1.
   void Record(int rows, absl::Duration duration);
 
-  // Nothing was measured yet.
+  // True if nothing was measured yet.
   bool empty() const { return points_.empty(); }
 
-  // What a pass of `rows` rows costs: on from the last two points behind them, the first one's
-  // before it. Zero without points. Requires rows >= 1.
+  // What a pass of `rows` rows costs. Beyond the last point the line through the last two points
+  // goes on; before the first point its cost holds. Zero without points. Requires rows >= 1.
   absl::Duration At(int rows) const;
 
   // The curve's points, rows ascending, micros at least 1 and not descending.

@@ -5,7 +5,9 @@
 namespace recycling::verifier {
 namespace {
 
-// Times scatter around their mean; who is a little late is still worth the wait.
+// Times scatter around their mean. A pass waits a little longer than the mean, so that most steps
+// that are a little late are still in it. A step that is later than kOverdue times the mean is not
+// expected any more.
 constexpr double kMargin = 1.25;
 constexpr double kOverdue = 2;
 

@@ -12,7 +12,7 @@
 namespace recycling::verifier {
 namespace {
 
-// Adds up to `capacity` rows to `rows`, of each job at most `most` in all, by rule 4.
+// Adds up to `capacity` rows to `rows` by rule 4, until each job has at most `most` rows.
 void HandOut(std::span<const PassJob> jobs, std::span<const int> most, int capacity,
              std::vector<int>& rows) {
   int wanted = 0;
@@ -23,9 +23,9 @@ void HandOut(std::span<const PassJob> jobs, std::span<const int> most, int capac
   }
   struct Tenant {
     int rows = 0;
-    std::deque<std::size_t> waiting;  // jobs that want more, whose turn is next first
+    std::deque<std::size_t> waiting;  // jobs that want more rows, in order of their turns
   };
-  std::vector<Tenant> tenants;  // in order of arrival
+  std::vector<Tenant> tenants;  // in order of the arrival of their first jobs
   std::map<std::string_view, std::size_t> places;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     const auto place = places.emplace(jobs[i].tenant, tenants.size()).first;
@@ -50,7 +50,7 @@ void HandOut(std::span<const PassJob> jobs, std::span<const int> most, int capac
   }
 }
 
-// The most prefill rows of a pass that has `used` other rows.
+// Most prefill rows of a pass that has `used` other rows.
 int PrefillRows(int used, const PassLimits& limits, const PassCosts& costs) {
   const int decoding = used > 0 ? used : limits.steps_soon;
   if (decoding == 0) return limits.prefill_chunk;

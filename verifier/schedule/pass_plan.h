@@ -1,4 +1,4 @@
-// What goes into the next pass. Pure.
+// Decides what goes into the next pass. A pure function.
 #ifndef RECYCLING_VERIFIER_SCHEDULE_PASS_PLAN_H_
 #define RECYCLING_VERIFIER_SCHEDULE_PASS_PLAN_H_
 
@@ -20,25 +20,28 @@ struct PassJob {
 struct PassLimits {
   int max_rows = 1;       // of a pass, at least 1
   int prefill_chunk = 1;  // prefill rows of a pass, at least 1
-  int steps_soon = 0;     // steps that do not wait yet and soon will
+  int steps_soon = 0;     // steps that are expected soon but do not wait yet
 };
 
-// While steps wait, the prefill rows of a pass may make it longer by this share of what it takes
-// without them; while steps soon will, a pass of prefills alone may take as long as theirs then.
+// While steps wait or are expected soon, prefill rows may make a pass longer by this share of the
+// time that the steps alone would take.
 inline constexpr double kPrefillShare = 1.0;
-// The same before passes have been measured.
+// The limit on prefill rows in that case if no pass was measured yet.
 inline constexpr int kUnmeasuredPrefillRows = 16;
 
 // How many rows of each job go into the next pass, 0: none. `jobs` are in order of arrival.
-//  1. The root of every waiting step. Where prefills wait too, one row is theirs.
-//  2. Draft rows: the first of each tree in breadth-first order, so that what is cut off is never
-//     an ancestor of what is left. Where prefills wait, a fourth of the pass is theirs.
-//  3. Prefill rows, at most prefill_chunk: all of them if no step waits or soon will, else as many
-//     as kPrefillShare allows and at least one. So a prompt delays a step by at most that share,
-//     and steps leave as much to prompts.
-//  4. What does not suffice for all goes out row by row, each to the tenant that has the fewest in
-//     this pass; of a tenant's jobs in turn, of equal ones to who came first.
-// Never more than max_rows in all, and at least one row if there is a job.
+//  1. The root of every waiting step gets a row. If prefills wait too, one row is kept for them.
+//  2. Draft rows follow: the first nodes of each tree in breadth-first order, so that the parent of
+//     a node in the pass is in the pass too. If prefills wait, a fourth of the pass is kept for
+//     them.
+//  3. Prefill rows follow, at most prefill_chunk of them. If a step waits or is expected soon,
+//  there
+//     are at most as many as kPrefillShare allows, but at least one. So a prompt delays a step by a
+//     bounded time, and steps leave as much time to prompts.
+//  4. If there are fewer rows than jobs want, the rows are given out one by one. Each goes to the
+//     tenant with the fewest rows in this pass, and to that tenant's jobs in turn. Among equal
+//     tenants the one whose job arrived first comes first.
+// The rows are at most max_rows in all, and at least one if there is a job.
 std::vector<int> PlanPass(std::span<const PassJob> jobs, const PassLimits& limits,
                           const PassCosts& costs);
 

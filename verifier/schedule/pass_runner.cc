@@ -74,8 +74,7 @@ absl::Status PassRunner::Forward(std::span<const PassPart> parts,
     if (part.tree != nullptr) {
       segment.tokens = part.tree->tokens;
       segment.parents = part.tree->parents;
-      // Which nodes the walk will visit is not known before the pass: all have their logits
-      // computed.
+      // Any node may be accepted, so the logits of all of them are computed.
       segment.logit_rows = std::span(rows_).first(segment.tokens.size());
     } else {
       const std::uint32_t begin = state.kv->length();
@@ -156,7 +155,7 @@ absl::Status PassRunner::Commit(std::size_t part, std::span<const int> path) {
   return transformer_.Commit(static_cast<int>(part), path);
 }
 
-// Rows are shared between the threads unless parts already are.
+// Shares the rows between the threads if there is a single part. Else the parts are shared already.
 void PassRunner::AppendTopK(const Placed& placed, Candidates& candidates) const {
   if (placed.logits == 0) return;
   candidates.k = options_.k;

@@ -1,4 +1,4 @@
-// One pass at a time, over rows of any number of sequences: chunks of prompts and draft trees.
+// Runs one pass at a time over rows of any number of sequences: chunks of prompts and draft trees.
 #ifndef RECYCLING_VERIFIER_SCHEDULE_PASS_RUNNER_H_
 #define RECYCLING_VERIFIER_SCHEDULE_PASS_RUNNER_H_
 
@@ -26,19 +26,19 @@
 namespace recycling::verifier {
 
 // A sequence between passes. Once prefilled, n committed tokens have n - 1 positions in the cache;
-// the last token is the root of the next step. Threads: `cancelled` may be used by any thread,
-// `busy` and `others` under the scheduler's lock; the rest belongs to whoever works on the
-// operation under way, else to the holder of that lock.
+// the last token is the root of the next step. Threads: any thread may use `cancelled`. `busy` and
+// `others` need the scheduler's lock. All other fields belong to the thread that works on the
+// operation under way; if there is none, they need the scheduler's lock.
 struct SequenceState {
   std::uint32_t base() const { return static_cast<std::uint32_t>(tokens.size()); }
   bool prefilled() const { return kv->length() + 1 >= base(); }
-  // Rows that are still to be prefilled; the root is not.
+  // Rows that are not prefilled yet. The root is never prefilled.
   int unfilled() const { return prefilled() ? 0 : static_cast<int>(base() - 1 - kv->length()); }
   TokenHistory history() const;
-  // Positions whose keys and values need not be computed here: all but the root's, and but those of
-  // rows whose candidates are wanted.
+  // The number of first positions whose keys and values may come from the cache: all but the root's
+  // and those of rows whose candidates are wanted.
   std::uint32_t reusable() const { return base() - 1 - std::min(learn_last, base() - 1); }
-  // Gives the slot back; what can be reused is kept for the tenant.
+  // Gives the slot back. Full pages are kept for reuse by the same tenant.
   void Close();
 
   SamplingRules rules;
@@ -50,18 +50,18 @@ struct SequenceState {
   std::unique_ptr<KvSequence> kv;  // null once the slot is given back
   bool ended = false;              // a stop token was emitted
   std::atomic<bool> cancelled = false;
-  bool busy = false;  // an operation is under way, or waits
+  bool busy = false;  // an operation waits or is under way
   OtherLoadMean others;
 };
 
-// A step that can be verified.
+// A step that has passed all checks.
 struct CheckedStep {
   DraftTree tree;  // the root alone for a plain step
   bool draft_ignored = false;
 };
 
-// Errors are Sequence::Verify's. Nodes that could not be emitted within the context, or within what
-// the cache has promised, are cut.
+// Checks a step; the errors are those of Sequence::Verify. Cuts the nodes that could not be emitted
+// within the context, or within the positions that the cache has promised.
 absl::StatusOr<CheckedStep> CheckStep(const SequenceState& state, VerifyStep step,
                                       const SchedulerOptions& options,
                                       std::uint32_t context_length);
@@ -69,40 +69,42 @@ absl::StatusOr<CheckedStep> CheckStep(const SequenceState& state, VerifyStep ste
 // One sequence's rows in a pass.
 struct PassPart {
   SequenceState* state = nullptr;
-  const DraftTree* tree = nullptr;  // as CheckStep gave it, or cut; null: a chunk of the prompt
+  const DraftTree* tree = nullptr;  // from CheckStep, perhaps cut; null: a chunk of the prompt
   int chunk_rows = 0;               // of the chunk, 1 to state->unfilled()
 };
 
-// Call order: Forward, then for each part Finish... at most once. Threads: Finish... of different
-// parts at the same time, inside ForEachPart; else not thread-safe.
+// Call order: Forward, then FinishChunk or FinishStep at most once for each part. Threads: inside
+// ForEachPart, different parts may be finished at the same time; else not thread-safe.
 class PassRunner {
  public:
   // All must outlive the runner.
   PassRunner(Transformer& transformer, const SchedulerOptions& options)
       : transformer_(transformer), options_(options) {}
 
-  // One pass over all parts, whose sequences must differ and which must live until the last
-  // Finish... . Errors are Transformer::Forward's; every sequence stays what it was.
+  // Runs one pass over all parts. Their sequences must differ, and the parts must live until they
+  // are finished. Returns the errors of Transformer::Forward; every sequence is then as it was.
   absl::Status Forward(std::span<const PassPart> parts, const std::atomic<bool>* cancelled);
 
-  // Calls run(part) once for each part, on the threads that run passes; a single part on this one.
+  // Calls run(part) once for each part, on the threads that run passes. A single part runs on the
+  // calling thread.
   void ForEachPart(absl::FunctionRef<void(std::size_t part)> run);
 
-  // Commits the chunk, keeps its full pages and adds candidates to `result`. On an error, Commit's,
-  // the sequence stays what it was.
+  // Commits the chunk, keeps its full pages for reuse and adds candidates to `result`. Returns the
+  // errors of Transformer::Commit; the sequence is then as it was.
   absl::Status FinishChunk(std::size_t part, OpenResult& result);
 
-  // Chooses, commits, and reads what the answer needs; timings and draft_ignored are left to the
-  // caller. Errors are ChooseToken's and Commit's; the sequence stays what it was.
+  // Chooses the tokens, commits the accepted path and fills in the result, except timings,
+  // draft_ignored and others. Returns the errors of ChooseToken and Transformer::Commit; the
+  // sequence is then as it was.
   absl::StatusOr<StepResult> FinishStep(std::size_t part);
 
  private:
   struct Placed {
     PassPart part;
-    int first_logit = 0;  // of the pass
+    int first_logit = 0;  // index of its first row among the logit rows of the pass
     int logits = 0;
   };
-  // Memory of one Finish...
+  // Memory for finishing one part.
   struct Scratch {
     SamplerScratch sampler;
     std::vector<int> path;
@@ -122,8 +124,8 @@ class PassRunner {
   std::vector<std::int32_t> parents_;  // -1, 0, 1 and so on
 
   Mutex mu_;
-  std::vector<std::unique_ptr<Scratch>> scratch_ ABSL_GUARDED_BY(mu_);  // as many as threads used
-  Mutex commit_mu_;  // Transformer::Commit is for one thread at a time
+  std::vector<std::unique_ptr<Scratch>> scratch_ ABSL_GUARDED_BY(mu_);  // not in use
+  Mutex commit_mu_;  // one thread at a time may call Transformer::Commit
 };
 
 }  // namespace recycling::verifier

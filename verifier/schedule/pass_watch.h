@@ -1,7 +1,8 @@
-// Whether the pass that runs takes so long that it will hardly end.
+// Decides whether the running pass hangs.
 //
-// A pass that hangs (weights on a disk that stalls, a thread that is stuck in the kernel) leaves
-// everything else of the verifier as lively as ever: calls are taken, and handshakes answered.
+// A pass hangs, for example, if its weights are on a disk that no longer answers. Everything else
+// of the verifier goes on: it accepts calls and answers handshakes. So a client could wait for
+// ever.
 #ifndef RECYCLING_VERIFIER_SCHEDULE_PASS_WATCH_H_
 #define RECYCLING_VERIFIER_SCHEDULE_PASS_WATCH_H_
 
@@ -15,9 +16,10 @@ namespace recycling::verifier {
 
 // A pass may take the longest of
 //  1. kLeast,
-//  2. kTimes what a full pass is expected to take,
-//  3. kTimesLongest what one has taken before, which counts as at most kMostLearnt: far into a long
-//     context passes honestly take more than row costs say, and get there little by little.
+//  2. kTimes times what a full pass is expected to take,
+//  3. kTimesLongest times the longest pass before, which counts as at most kMostLearnt. Passes far
+//     into a long context take longer than the measured costs say, but they get longer step by
+//     step.
 // Times are Clock::Monotonic(). Call order: (Began Next* Ended)*. Threads: Check on any thread at
 // any time, the others one at a time.
 class PassWatch {
@@ -27,11 +29,11 @@ class PassWatch {
   static constexpr int kTimesLongest = 3;
   static constexpr absl::Duration kMostLearnt = absl::Minutes(5);
 
-  // A pass begins; one of full size is expected to take `full`, zero if that is not known.
+  // A pass begins. A pass of full size is expected to take `full`; zero: not known.
   void Began(absl::Duration now, absl::Duration full);
-  // That pass has ended and another one like it begins.
+  // The pass has ended, and another one of the same operations begins.
   void Next(absl::Duration now);
-  // The pass has ended, and none follows yet.
+  // The pass has ended, and no other one begins yet.
   void Ended(absl::Duration now);
 
   // Unavailable if the pass that runs has taken longer than it may.

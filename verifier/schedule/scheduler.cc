@@ -18,7 +18,7 @@ struct Scheduler::Job {
   StepTimings& timings() { return is_open() ? opened.timings : step_timings; }
   bool is_open() const { return opens; }
   bool answered() const { return open_done == nullptr && step_done == nullptr; }
-  int rows() const { return opens ? chunk_rows : step->tree.size(); }  // in the pass
+  int rows() const { return opens ? chunk_rows : step->tree.size(); }  // in its pass
 
   std::shared_ptr<SequenceState> state;
   absl::Duration waiting_since;
@@ -32,7 +32,7 @@ struct Scheduler::Job {
   StepDone step_done;
   absl::StatusOr<CheckedStep> step;
   StepTimings step_timings;
-  int tokens = 0;  // given by the pass
+  int tokens = 0;  // that the pass emitted for the sequence
 };
 
 struct Scheduler::Pass {
@@ -41,7 +41,7 @@ struct Scheduler::Pass {
   absl::Duration end;  // of the forward pass
   int step_rows = 0;
   int prefill_rows = 0;
-  std::atomic<std::size_t> unfinished = 0;  // parts
+  std::atomic<std::size_t> unfinished = 0;  // parts that are not done
 };
 
 namespace {
@@ -73,7 +73,8 @@ absl::Status CheckSequence(const SequenceOptions& options, std::uint32_t vocab_s
   return absl::OkStatus();
 }
 
-// A tenant, the tokens, which of them may be found, and room for all that may follow.
+// What the sequence asks of the cache: its tokens, how many of them may be reused, and room for all
+// tokens that may follow.
 KvRequest KvRequestFor(const SequenceState& state) {
   const std::uint64_t most =
       std::max(std::uint64_t{state.base()},
@@ -115,7 +116,7 @@ absl::Status Sequence::Verify(VerifyStep step, StepDone done) {
   auto job = std::make_unique<Scheduler::Job>();
   job->state = state_;
   job->step_done = std::move(done);
-  // Here and not on the scheduler's thread, which others wait for.
+  // Checked here, because all sequences wait for the scheduler's thread.
   job->step = CheckStep(*state_, std::move(step), scheduler_.options_,
                         scheduler_.transformer_->context_length());
   MutexLock lock(scheduler_.mu_);
@@ -231,7 +232,7 @@ void Scheduler::Gather() {
 Scheduler::Jobs Scheduler::TakeDone() {
   Jobs done;
   for (auto& job : queue_) {
-    if (job->is_open()) {  // what others have prefilled since
+    if (job->is_open()) {  // other sequences may have prefilled its pages meanwhile
       SequenceState& state = *job->state;
       job->opened.cached_tokens += state.kv->FindMore(state.tokens, state.reusable());
     }
@@ -342,7 +343,7 @@ void Scheduler::RunPass(std::span<std::unique_ptr<Job>> jobs) {
   } else if (absl::IsCancelled(status) || jobs.size() == 1) {
     for (const auto& job : jobs) Answer(*job, status);
   } else {
-    // Whose fault it is shows when each has a pass of its own.
+    // One of the sequences caused the error. A pass for each of them shows which one.
     for (auto& job : jobs) {
       watch_.Next(clock_.Monotonic());
       RunPass({&job, 1});
@@ -385,7 +386,8 @@ void Scheduler::Record(const Pass& pass) {
   work.took = took * pass.step_rows / (pass.step_rows + pass.prefill_rows);
   MutexLock lock(mu_);
   counts_.took.Add(took);
-  // Rows of a prompt have no logits, or few: they cost less than the curve says.
+  // Few rows of a prompt have logits. They cost less than the rows of a step, so a pass with
+  // prompts would make the curve too low.
   if (pass.prefill_rows == 0) pass_costs_.Record(pass.step_rows, took);
   work_done_.Add(work);
   for (const auto& job : pass.jobs) {
@@ -393,11 +395,11 @@ void Scheduler::Record(const Pass& pass) {
   }
 }
 
-void Scheduler::Answer(Job& job, const absl::Status& error) {
+void Scheduler::Answer(Job& job, const absl::Status& status) {
   if (job.is_open()) {
-    AnswerOpen(job, error);
+    AnswerOpen(job, status);
   } else {
-    AnswerStep(job, error);
+    AnswerStep(job, status);
   }
 }
 

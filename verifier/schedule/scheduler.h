@@ -4,12 +4,13 @@
 //  1. Between operations a sequence of n committed tokens has n - 1 positions in the cache; the
 //     last token is the root of the next step.
 //  2. What a sequence emits does not depend on the other sequences, nor on the trees it is offered.
-//  3. What goes into a pass is PlanPass's to say (pass_plan.h), how long it waits for more
-//     PassGather's (pass_gather.h). What is left waits in order of arrival; a prefill goes to the
-//     end after each chunk.
+//  3. PlanPass (pass_plan.h) decides what goes into a pass. PassGather (pass_gather.h) decides how
+//     long a pass waits for more operations. All other operations wait in order of arrival; a
+//     prefill goes to the end of the queue after each chunk.
 //  4. A cancelled or destroyed sequence gives its slot back before the next pass starts. It ends
-//     the pass it is in only if no other sequence is in it.
-//  5. An error of one sequence is answered to that one; the others of its pass do not see it.
+//     the pass that it is in only if that pass has no other sequence.
+//  5. An error of one sequence is reported to that sequence only. The other sequences of the pass
+//     do not see it.
 #ifndef RECYCLING_VERIFIER_SCHEDULE_SCHEDULER_H_
 #define RECYCLING_VERIFIER_SCHEDULE_SCHEDULER_H_
 
@@ -47,44 +48,45 @@ struct Load {
   std::uint64_t kv_bytes_bound = 0;
 };
 
-// What was done since the start, to be read from outside.
+// Counts since the start.
 struct SchedulerCounts {
   std::uint64_t passes = 0;
-  std::uint64_t shares = 0;      // sequences of each pass, added up
+  std::uint64_t shares = 0;      // the number of sequences in each pass, summed over all passes
   std::uint64_t steps = 0;       // root rows
   std::uint64_t draft_rows = 0;  // verified
-  std::uint64_t cut_rows = 0;    // draft rows that were offered and found no room
+  std::uint64_t cut_rows = 0;    // draft rows of clients for which a pass had no room
   std::uint64_t prefill_rows = 0;
   std::uint64_t waiting = 0;  // operations that wait now
-  DurationHistogram took;     // passes that have ended, choosing and candidates included
+  DurationHistogram took;     // of passes that have ended, sampling and candidates included
 };
 
 class Scheduler;
 struct SequenceState;
 
-// Called once, on a thread of the scheduler, without a lock held and perhaps beside another
-// sequence's; should not block, since passes wait for it. May use or destroy the sequence.
+// Called once, on a thread of the scheduler that holds no lock. Callbacks of different sequences
+// may run at the same time. A callback should not block, because passes wait for it. It may use or
+// destroy the sequence.
 using OpenDone = std::function<void(absl::StatusOr<OpenResult>)>;
 using StepDone = std::function<void(absl::StatusOr<StepResult>)>;
 
-// One sequence and its slot. Call order: (Open's callback) Verify*, each after the callback of the
-// one before. Threads: all methods may be called from any thread. The scheduler must outlive it.
+// One sequence and its slot. Call Verify only after the callback of Open, or of the Verify before,
+// was called. Threads: all methods may be called from any thread. The scheduler must outlive it.
 class Sequence {
  public:
-  // Cancels.
+  // Cancels the operation under way and gives the slot back.
   ~Sequence();
 
-  // Verifies one tree in one pass; `done` gets the result or
-  //  FailedPrecondition for a base that is not the sequence's, or an output that has ended,
+  // Verifies one tree in one pass. `done` gets the result or one of these errors:
+  //  FailedPrecondition if the base is not the sequence's, or the output has ended,
   //  OutOfRange if the context is full, InvalidArgument for a malformed tree, Internal for logits
   //  that are not finite, Cancelled.
   // After an error other than Cancelled the sequence is what it was before. A tree for another base
-  // is ignored. Nodes that could not be emitted within the context are cut. Returns
-  // FailedPrecondition, and never calls `done`, while another operation is under way or if Open
-  // failed; Cancelled after Cancel.
+  // is ignored. Nodes that could not be emitted within the context are cut.
+  // Returns FailedPrecondition while another operation is under way or if Open failed, and
+  // Cancelled after Cancel; `done` is not called then.
   absl::Status Verify(VerifyStep step, StepDone done);
 
-  // Makes an operation under way end as Cancelled soon, unless it is just done, and frees the slot.
+  // Frees the slot. An operation under way soon ends as Cancelled, unless it has just succeeded.
   void Cancel();
 
  private:
@@ -98,11 +100,11 @@ class Sequence {
 // Threads: all methods may be called from any thread.
 class Scheduler {
  public:
-  // Starts the thread that owns `transformer`. `clock` must outlive the scheduler.
+  // Starts the thread that runs passes on `transformer`. `clock` must outlive the scheduler.
   Scheduler(std::unique_ptr<Transformer> transformer, std::unique_ptr<KvCache> cache,
             SchedulerOptions options, const Clock& clock = RealClock());
 
-  // Cancels every operation and waits for the callbacks.
+  // Cancels every operation and returns after the last callback.
   ~Scheduler();
 
   Scheduler(const Scheduler&) = delete;
@@ -117,14 +119,14 @@ class Scheduler {
 
   Load load() const;
   SchedulerCounts counts() const;
-  // OK if passes end; Unavailable, saying for how long none has, if the one that runs has taken so
-  // long that it will hardly end (PassWatch). Waits for nothing that is held in a pass.
+  // Unavailable, with the time since a pass last ended, if the running pass seems to hang
+  // (PassWatch); else OK. Takes no lock that is held during a pass.
   absl::Status CheckPasses() const { return watch_.Check(clock_.Monotonic()); }
   KvUsage kv_usage() const { return cache_->usage(); }
-  // What verify passes cost, choosing and candidates included, from now on as these say and then as
-  // passes show.
+  // Replaces what is known of the costs of verify passes, sampling and candidates included. Passes
+  // that run later change it again.
   void SetPassCosts(PassCosts costs);
-  // As given, k at most vocab_size.
+  // As given to the constructor, but k is at most vocab_size.
   const SchedulerOptions& options() const { return options_; }
   const Transformer& transformer() const { return *transformer_; }
   int max_sequences() const { return cache_->max_sequences(); }
@@ -138,22 +140,25 @@ class Scheduler {
 
   void Enqueue(std::unique_ptr<Job> job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Cancel(SequenceState& state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Waits a moment for those that are about to come, see PassGather; not if nobody is.
+  // Waits a short time for steps that are expected soon, if there are any; see PassGather.
   void Gather() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Of the queue, what needs no pass: cancelled, malformed, or prefilled already.
+  // Takes out of the queue the operations that need no pass: those that are cancelled, malformed or
+  // prefilled already.
   Jobs TakeDone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Of the queue, what goes into the next pass; running_ are its sequences then.
+  // Takes out of the queue the operations of the next pass and adds their sequences to running_.
   Jobs TakePass() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Run();
   void RunPass(std::span<std::unique_ptr<Job>> jobs);
-  // Says what came of a part of the pass to whoever asked; nothing, if more of a prompt is left.
+  // Answers the operation of one part of the pass, unless more of its prompt is left.
   void Finish(Pass& pass, std::size_t part);
-  // Learns from a pass of which every part is done.
+  // Updates counts, costs and loads from a pass whose parts are all done.
   void Record(const Pass& pass);
   void AnswerOpen(Job& job, const absl::Status& status);
   void AnswerStep(Job& job, absl::StatusOr<StepResult> result);
-  void Answer(Job& job, const absl::Status& error);  // also OK, for an open
-  // Ends an operation; frees the slot if `close` or cancelled. `more`: a step is to be expected.
+  // Answers with an error, or with OK for an open.
+  void Answer(Job& job, const absl::Status& status);
+  // Ends an operation. Frees the slot if `close` is set or the sequence is cancelled. `more`:
+  // another step is expected. Returns what the sequence's passes do for others.
   OtherLoad Release(SequenceState& state, bool close, bool more);
 
   // Constant after construction.
@@ -163,7 +168,7 @@ class Scheduler {
   const std::unique_ptr<Transformer> transformer_;
 
   PassRunner runner_;                        // thread_ only
-  std::atomic<bool> pass_cancelled_{false};  // every sequence of the pass was
+  std::atomic<bool> pass_cancelled_{false};  // every sequence of the running pass is cancelled
   PassWatch watch_;                          // has its own locking
 
   mutable Mutex mu_;
@@ -173,7 +178,7 @@ class Scheduler {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   PassCosts pass_costs_ ABSL_GUARDED_BY(mu_);
   SchedulerCounts counts_ ABSL_GUARDED_BY(mu_);
-  StepWork work_done_ ABSL_GUARDED_BY(mu_);  // of all passes
+  StepWork work_done_ ABSL_GUARDED_BY(mu_);  // sum over all passes
   PassGather gather_ ABSL_GUARDED_BY(mu_);
 
   std::thread thread_;  // last: it uses all of the above

@@ -1,4 +1,4 @@
-// What goes into a sequence and what comes out of it.
+// The requests and answers of a sequence.
 #ifndef RECYCLING_VERIFIER_SCHEDULE_SEQUENCE_TYPES_H_
 #define RECYCLING_VERIFIER_SCHEDULE_SEQUENCE_TYPES_H_
 
@@ -30,28 +30,29 @@ struct SequenceOptions {
       sampling;  // max_tokens: most of the output, generated_ids included; absent: no limit
   std::uint32_t learn_last = 0;  // candidates of the last so many prefilled tokens; UINT32_MAX: all
   bool want_candidates = false;  // of the rows of verify steps
-  std::string tenant;            // who shares fairly with others; empty is one too
+  std::string tenant;            // tenants share passes fairly; the empty name is a tenant too
 };
 
-// queue: from arrival, and from the end of each chunk, to the start of the next pass. forward: in
-// passes, whoever shared them. sample: from the end of a pass to the answer. Together all of the
-// time between arrival and answer.
+// Where the time from the arrival of an operation to its answer went. The three add up to all of
+// it. queue: waiting for a pass, after the arrival and after each chunk of a prompt. forward: in
+// passes; the whole time of a pass counts, also if others share it. sample: from the end of a pass
+// to the answer.
 struct StepTimings {
   absl::Duration queue;
   absl::Duration forward;
   absl::Duration sample;
 };
 
-// What a sequence's passes do for others: means over the last ones it was in.
+// What a sequence's passes do for other sequences: means over the last passes it was in.
 struct OtherLoad {
   double rows = 0;    // of other sequences' steps in a pass with it
-  double tokens = 0;  // that others were given from the end of one of its passes to the next one's
-  absl::Duration passes;  // that others had between one of its passes and the next
+  double tokens = 0;  // emitted for others from the end of one of its passes to the end of the next
+  absl::Duration passes;  // duration of others' passes between one of its passes and the next
 };
 
 struct OpenResult {
   std::uint32_t base = 0;           // committed tokens, root included
-  std::uint32_t cached_tokens = 0;  // whose keys and values were there
+  std::uint32_t cached_tokens = 0;  // whose keys and values were found in the cache
   Candidates prompt_candidates;     // rows [base - 1 - rows, base - 1)
   StepTimings timings;
 };

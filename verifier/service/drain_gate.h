@@ -10,25 +10,26 @@
 
 namespace recycling::verifier {
 
-// Lets sequences in until the verifier drains, and waits for those inside to leave. Threads: any.
+// Counts the calls that use the verifier. A drain refuses new ones and waits for the others.
+// Threads: any.
 class DrainGate {
  public:
-  // `who` is inside until Leave. `cancel` makes it leave soon; it is called at most once, from
-  // Drain, and must not call back. Unavailable while draining.
+  // The call `who` uses the verifier until Leave. Unavailable once draining. `cancel` must make the
+  // call end soon. Drain calls it at most once; it must not call back.
   absl::Status Enter(const void* who, std::function<void()> cancel);
 
-  // Nothing if `who` is not inside.
+  // Ends what Enter began. Does nothing if `who` has not entered.
   void Leave(const void* who);
 
-  // For good, from the first Drain on.
+  // True from the first Drain on, for good.
   bool draining() const;
 
-  // Lets nobody in any more. Returns once all have left; those inside after `grace` are cancelled
-  // and waited for a second more.
+  // Refuses new calls from now on. Returns when all calls have left. After `grace` it cancels the
+  // calls that are left and waits at most one second more.
   void Drain(absl::Duration grace);
 
  private:
-  // Whether all have left by then.
+  // Waits until all calls have left, for `at_most`. False if some are left.
   bool AwaitEmpty(absl::Duration at_most) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable Mutex mutex_;

@@ -11,14 +11,14 @@
 
 namespace recycling::verifier {
 
-// The sequence of one RPC, which may be cancelled on another thread before, while and after it
-// opens. Threads: Cancel on any thread at any time; the others one at a time.
+// The sequence of one RPC. Cancel works before Open, during it and after it. Threads: any thread
+// may call Cancel at any time; the other methods are for one thread at a time.
 class RpcSequence {
  public:
   explicit RpcSequence(Scheduler& scheduler) : scheduler_(scheduler) {}
 
-  // As Scheduler::Open and Sequence::Verify; an error means that `done` is never called. Verify
-  // requires an Open that succeeded.
+  // See Scheduler::Open and Sequence::Verify. If they return an error, `done` is not called. Verify
+  // requires an Open that has succeeded.
   absl::Status Open(SequenceOptions options, OpenDone done) {
     MutexLock lock(mu_);
     ASSIGN_OR_RETURN(sequence_, scheduler_.Open(std::move(options), std::move(done)));
@@ -41,7 +41,7 @@ class RpcSequence {
     if (sequence_ != nullptr) sequence_->Cancel();
   }
 
-  // Gives the slot back.
+  // Gives the slot back. The sequence is not open any more.
   void Close() {
     MutexLock lock(mu_);
     sequence_.reset();

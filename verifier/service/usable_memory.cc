@@ -12,7 +12,8 @@
 namespace recycling::verifier {
 namespace {
 
-// The limit in a file, which may be missing or hold a word such as "max".
+// Lowers `limit` to the number in a file. Does nothing if the file is missing or holds a word such
+// as "max".
 void Lower(const std::filesystem::path& file, std::uint64_t& limit) {
   std::ifstream in(file);
   std::string word;
@@ -31,7 +32,7 @@ std::uint64_t UsableMemory(const std::string& root) {
   std::ifstream in(root + "/proc/self/cgroup");
   for (std::string line; std::getline(in, line);) {
     if (!absl::StartsWith(line, "0::/")) continue;
-    // From the process's own group up to the root.
+    // The process's own group and all groups above it.
     for (std::filesystem::path group = line.substr(4); !group.empty();
          group = group.parent_path()) {
       Lower(groups / group / "memory.max", limit);

@@ -6,9 +6,9 @@
 
 namespace recycling::verifier {
 
-// Bytes of memory this process may use: what the machine has, or less where its control group
-// (version 2, or the one a container sees of version 1) or one above has a limit. What is in use
-// already is not counted. `root` is where proc and sys are looked for, for tests.
+// Bytes of memory that this process may use: the memory of the machine, or the lowest limit of its
+// control group and the groups above it (version 2, or version 1 as a container sees it). Memory
+// that is in use already is not subtracted. `root` is put before /proc and /sys, for tests.
 std::uint64_t UsableMemory(const std::string& root = "");
 
 }  // namespace recycling::verifier

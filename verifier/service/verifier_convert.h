@@ -1,4 +1,4 @@
-// Between the messages of recycling.verifier.v1 and the scheduler's nouns.
+// Converts between the messages of recycling.verifier.v1 and the scheduler's types.
 #ifndef RECYCLING_VERIFIER_SERVICE_VERIFIER_CONVERT_H_
 #define RECYCLING_VERIFIER_SERVICE_VERIFIER_CONVERT_H_
 
@@ -13,24 +13,24 @@
 
 namespace recycling::verifier {
 
-// Whether the caller means this verifier: OK if what `proto` says of model and numerics id, if
-// anything, is `model` and `numerics_id`. FailedPrecondition for the first difference,
-// InvalidArgument for an identity out of range.
+// Checks that the caller means this verifier. What `proto` says of the model and the numerics id
+// must be equal to `model` and `numerics_id`; it may say nothing. FailedPrecondition for the first
+// difference, InvalidArgument for an identity out of range.
 absl::Status CheckMeansThisVerifier(const v1::OpenSequence& proto, const ModelIdentity& model,
                                     const std::string& numerics_id);
 
-// InvalidArgument for more tokens than the context has or a tenant of more than 128 bytes; other
-// ranges are Scheduler::Open's to check.
+// InvalidArgument for more tokens than the context length or a tenant of more than 128 bytes.
+// Scheduler::Open checks everything else.
 absl::StatusOr<SequenceOptions> SequenceOptionsFromProto(const v1::OpenSequence& proto,
                                                          std::uint32_t context_length);
 
-// InvalidArgument for a tree of more than max_tree_nodes nodes or with arrays of unequal lengths;
-// everything else is Sequence::Verify's to check.
+// InvalidArgument for a tree of more than max_tree_nodes nodes or with arrays of unequal lengths.
+// Sequence::Verify checks everything else.
 absl::StatusOr<VerifyStep> StepFromProto(const v1::VerifyStep& proto, int max_tree_nodes);
 
 void LoadToProto(const Load& load, v1::Load* proto);
 void OpenResultToProto(const OpenResult& result, const Load& load, v1::SequenceOpened* proto);
-// `step` and `base` are the request's.
+// `step` and `base` are those of the request.
 void StepResultToProto(const StepResult& result, std::uint64_t step, std::uint32_t base,
                        const Load& load, v1::StepVerified* proto);
 

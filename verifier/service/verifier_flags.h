@@ -1,4 +1,4 @@
-// Flags of a verifier, for the programs that hold one.
+// The flags of programs that contain a verifier.
 #ifndef RECYCLING_VERIFIER_SERVICE_VERIFIER_FLAGS_H_
 #define RECYCLING_VERIFIER_SERVICE_VERIFIER_FLAGS_H_
 
@@ -7,7 +7,7 @@
 
 namespace recycling::verifier {
 
-// InvalidArgument without --model, or for a flag out of range.
+// Reads the flags. InvalidArgument without --model, or for a flag out of range.
 absl::StatusOr<VerifierOptions> OptionsFromFlags();
 
 }  // namespace recycling::verifier

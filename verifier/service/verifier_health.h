@@ -9,17 +9,18 @@
 
 namespace recycling::verifier {
 
-// Says whether passes still end, to who wants to know and in the log. Threads: any.
+// Reports whether passes end: to one function and in the log. Threads: any.
 class VerifierHealth {
  public:
-  // `check` says why passes do not end, as Scheduler::CheckPasses.
+  // `check` returns an error while a pass hangs; see Scheduler::CheckPasses.
   explicit VerifierHealth(std::function<absl::Status()> check) : check_(std::move(check)) {}
 
-  // `tell` hears now how it is, then of every change that a Look finds; it must not call back.
-  // Whoever was told before is not called any more once this returns. Null: nobody.
+  // Calls tell(true) if passes end and tell(false) if one hangs: now, and whenever Look finds a
+  // change. `tell` must not call back. It replaces the function of the last call, which is not
+  // called any more after the return. Null: no function.
   void OnChange(std::function<void(bool)> tell);
 
-  // To be called about every second.
+  // Checks once. Call it about every second.
   void Look();
 
  private:

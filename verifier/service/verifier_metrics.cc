@@ -5,7 +5,7 @@
 namespace recycling::verifier {
 namespace {
 
-// The curve of `costs`, whose points move about, at `rows`.
+// What a pass of `rows` rows costs, in microseconds, by linear interpolation in `costs`.
 double MicrosAt(const std::vector<PassCost>& costs, double rows) {
   const PassCost* below = &costs.front();
   for (const PassCost& cost : costs) {
@@ -28,40 +28,43 @@ void AddCache(const KvUsage& usage, MetricSet* metrics) {
       bound > 0 ? taken / bound : 0);
   constexpr char kBytes[] = "recycling_verifier_kv_bytes";
   constexpr char kHelp[] =
-      "Key-value cache: held by open sequences, promised to them, kept for reuse.";
+      "Key-value cache: held by open sequences, promised to open sequences, or kept for reuse.";
   metrics->Gauge(kBytes, kHelp, static_cast<double>(usage.held_bytes), {{"state", "held"}});
   metrics->Gauge(kBytes, kHelp, static_cast<double>(usage.promised_bytes), {{"state", "promised"}});
   metrics->Gauge(kBytes, kHelp, static_cast<double>(usage.cached_bytes), {{"state", "cached"}});
-  metrics->Gauge("recycling_verifier_kv_bytes_limit", "The most it may take.", bound);
-  metrics->Counter("recycling_prefix_cache_queries_total",
-                   "Prompt tokens that were looked up among those kept for reuse.",
-                   usage.queried_tokens);
-  metrics->Counter("recycling_prefix_cache_hits_total", "Of these, found.", usage.found_tokens);
+  metrics->Gauge("recycling_verifier_kv_bytes_limit", "Bound on the memory of the key-value cache.",
+                 bound);
+  metrics->Counter(
+      "recycling_prefix_cache_queries_total",
+      "Prompt tokens of sequences that opened, which were looked up in the prefix cache.",
+      usage.queried_tokens);
+  metrics->Counter("recycling_prefix_cache_hits_total",
+                   "Prompt tokens that were found in the prefix cache.", usage.found_tokens);
   metrics->Counter("recycling_verifier_kv_evicted_pages_total",
-                   "Pages kept for reuse that were dropped for room.", usage.evicted_pages);
+                   "Pages kept for reuse that were dropped to make room.", usage.evicted_pages);
 }
 
 void AddPasses(const SchedulerCounts& counts, MetricSet* metrics) {
-  metrics->Durations("recycling_verifier_pass_seconds", "Passes, choosing tokens included.",
+  metrics->Durations("recycling_verifier_pass_seconds", "Duration of passes, sampling included.",
                      counts.took, {});
   metrics->Counter("recycling_verifier_pass_sequences_total",
-                   "Sequences that had rows in a pass, of all passes.", counts.shares);
+                   "Sequences in each pass, summed over all passes.", counts.shares);
   constexpr char kRows[] = "recycling_verifier_rows_total";
   constexpr char kHelp[] = "Rows of all passes: roots of steps, drafted nodes, tokens of prompts.";
   metrics->Counter(kRows, kHelp, counts.steps, {{"kind", "root"}});
   metrics->Counter(kRows, kHelp, counts.draft_rows, {{"kind", "draft"}});
   metrics->Counter(kRows, kHelp, counts.prefill_rows, {{"kind", "prefill"}});
   metrics->Counter("recycling_verifier_cut_draft_rows_total",
-                   "Drafted nodes that were offered and found no room in a pass.", counts.cut_rows);
+                   "Drafted nodes of clients for which a pass had no room.", counts.cut_rows);
 }
 
 }  // namespace
 
-void AddVerifierMetrics(const Scheduler& scheduler, const KvCache& cache, MetricSet* metrics) {
-  AddCache(cache.usage(), metrics);
+void AddVerifierMetrics(const Scheduler& scheduler, MetricSet* metrics) {
+  AddCache(scheduler.kv_usage(), metrics);
   const Load load = scheduler.load();
   metrics->Gauge("recycling_verifier_sequences_open", "Sequences open now.", load.open_sequences);
-  metrics->Gauge("recycling_verifier_sequences_limit", "The most that may be open.",
+  metrics->Gauge("recycling_verifier_sequences_limit", "Sequences that may be open at once.",
                  scheduler.max_sequences());
   metrics->Gauge("recycling_verifier_queue", "Operations that wait for a pass.",
                  load.queued_passes);
@@ -69,7 +72,7 @@ void AddVerifierMetrics(const Scheduler& scheduler, const KvCache& cache, Metric
   if (load.pass_costs.empty()) return;
   for (const int rows : {1, 2, 4, 8, 16, 32, 64}) {
     metrics->Gauge("recycling_verifier_pass_cost_seconds",
-                   "What a pass of so many rows costs now, as gateways are told.",
+                   "Measured duration of a pass by its number of rows, as gateways are told.",
                    MicrosAt(load.pass_costs, rows) / 1e6, {{"rows", absl::StrCat(rows)}});
   }
 }

@@ -2,13 +2,12 @@
 #define RECYCLING_VERIFIER_SERVICE_VERIFIER_METRICS_H_
 
 #include "common/base/metrics.h"
-#include "verifier/kv/kv_cache.h"
 #include "verifier/schedule/scheduler.h"
 
 namespace recycling::verifier {
 
-// Names and meanings are listed in deploy/monitoring/README.md.
-void AddVerifierMetrics(const Scheduler& scheduler, const KvCache& cache, MetricSet* metrics);
+// Adds the metrics that deploy/monitoring/README.md lists.
+void AddVerifierMetrics(const Scheduler& scheduler, MetricSet* metrics);
 
 }  // namespace recycling::verifier
 

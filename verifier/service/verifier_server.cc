@@ -55,7 +55,7 @@ absl::Status CheckOptions(const VerifierOptions& options) {
   return CheckRange("prefill_chunk", options.prefill_chunk, 1, 4096);
 }
 
-// What the cache may take; at least a page unless the options say less.
+// The bound on the memory of keys and values. Without --kv_bytes it is at least one page.
 std::uint64_t KvBytes(const VerifierOptions& options, const KvLayout& layout,
                       std::uint32_t context_length) {
   if (options.kv_bytes != 0) return options.kv_bytes;
@@ -71,7 +71,7 @@ std::vector<TokenId> EndOfSequenceIds(const TokenizerData& data) {
   return {ids.begin(), ids.end()};
 }
 
-// Logs how far packing is, in steps of a tenth, if it takes a while.
+// Logs the progress of packing in steps of a tenth, from the first second on.
 PackingProgress LogPacking() {
   const absl::Time start = RealClock().Now();
   return [start, next = absl::Seconds(1), tenth = std::size_t{1}](std::size_t done,
@@ -86,11 +86,9 @@ PackingProgress LogPacking() {
 
 class ComposedVerifier final : public VerifierServer {
  public:
-  // `cache` is the scheduler's.
-  ComposedVerifier(std::unique_ptr<Scheduler> scheduler, const KvCache& cache, VerifierFacts facts,
+  ComposedVerifier(std::unique_ptr<Scheduler> scheduler, VerifierFacts facts,
                    absl::Duration stream_idle_timeout, std::string description)
       : scheduler_(std::move(scheduler)),
-        cache_(cache),
         service_(*scheduler_, std::move(facts), stream_idle_timeout),
         description_(std::move(description)),
         health_([this] { return scheduler_->CheckPasses(); }),
@@ -102,15 +100,12 @@ class ComposedVerifier final : public VerifierServer {
 
   grpc::Service* service() override { return &service_; }
   void Drain(absl::Duration grace) override { service_.Drain(grace); }
-  void AddMetrics(MetricSet* metrics) const override {
-    AddVerifierMetrics(*scheduler_, cache_, metrics);
-  }
+  void AddMetrics(MetricSet* metrics) const override { AddVerifierMetrics(*scheduler_, metrics); }
   void OnHealth(std::function<void(bool)> tell) override { health_.OnChange(std::move(tell)); }
   std::string Description() const override { return description_; }
 
  private:
   const std::unique_ptr<Scheduler> scheduler_;
-  const KvCache& cache_;
   VerifierService service_;
   const std::string description_;
   VerifierHealth health_;
@@ -126,7 +121,7 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
   ASSIGN_OR_RETURN(const InstructionSet instruction_set, ChooseInstructionSet(options.kernel));
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, Model::Load(options.model_path));
-  // So that every sequence finds room for a root.
+  // Every open sequence can have its root in one pass.
   const int max_rows =
       std::max({options.prefill_chunk, options.max_tree_nodes + 1, options.max_sequences});
   ASSIGN_OR_RETURN(
@@ -151,7 +146,6 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
       model->Description(), ", kernel ", transformer->kernel(), ", up to ", options.max_sequences,
       " sequences of ", transformer->context_length(), " tokens, ",
       absl::StrFormat("%.1f", std::ldexp(kv_bytes, -20)), " MiB for keys and values");
-  const KvCache& shared_cache = *cache;
   auto scheduler = std::make_unique<Scheduler>(
       std::move(transformer), std::move(cache),
       SchedulerOptions{.vocab_size = model->identity().vocab_size,
@@ -161,7 +155,7 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                        .prefill_chunk = options.prefill_chunk,
                        .max_rows = max_rows});
   RETURN_IF_ERROR(MeasurePassCosts(*scheduler, options.cost_budget, RealClock()));
-  return std::make_unique<ComposedVerifier>(std::move(scheduler), shared_cache, std::move(facts),
+  return std::make_unique<ComposedVerifier>(std::move(scheduler), std::move(facts),
                                             options.stream_idle_timeout, std::move(description));
 }
 

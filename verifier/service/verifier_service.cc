@@ -53,8 +53,8 @@ class TokenizerReactor final : public grpc::ServerWriteReactor<v1::GetTokenizerR
   v1::GetTokenizerResponse response_;
 };
 
-// One stream. Exactly one thing is under way at any time: a read, an operation of the scheduler, a
-// write, or the end. Only OnCancel and EndIfIdle may come in between.
+// One stream. At any time exactly one of these is under way: a read, an operation of the scheduler,
+// a write, or the end of the stream. Only OnCancel and EndIfIdle may be called meanwhile.
 class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>,
                             public IdleStream {
  public:
@@ -76,7 +76,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
       if (ended_) return;
       turn_ = Turn::kOurs;
     }
-    if (!ok) return End(absl::OkStatus());  // the client has closed its side, or is gone
+    if (!ok) return End(absl::OkStatus());  // the client has closed its side or is lost
     if (absl::Status status = Begin(); !status.ok()) End(status);
   }
   void OnWriteDone(bool ok) override {
@@ -92,7 +92,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
   void OnCancel() override { sequence_.Cancel(); }
   void OnDone() override {
     streams_.Remove(this);
-    const auto last = std::move(self_);  // unless a sweep holds it for a moment
+    const auto last = std::move(self_);  // deletes it, unless IdleStreams still holds it
   }
 
   void EndIfIdle(absl::Duration since, const absl::Status& why) override {
@@ -100,18 +100,20 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
       MutexLock lock(mutex_);
       if (turn_ == Turn::kOurs || turn_since_ > since || ended_) return;
       if (turn_ == Turn::kAnswered) {
-        // If it has not read its answer at the next look either, no status would reach it.
+        // A client that has not read its answer until the next sweep would not read a status
+        // either.
         if (idle_.has_value()) context_.TryCancel();
         idle_ = why;
         return;
       }
       ended_ = true;
     }
-    End(why);  // the read that is under way ends with the stream
+    End(why);  // this also ends the read that is under way
   }
 
  private:
-  // The client's turn: the answer is on its way to it, then its next message is read.
+  // Whose turn it is. kOurs: the verifier's. kAnswered and kReads: the client's; first its answer
+  // is being written, then its next message is awaited.
   enum class Turn { kOurs, kAnswered, kReads };
 
   DecodeReactor(Scheduler& scheduler, const ModelIdentity& model, DrainGate& gate,
@@ -125,7 +127,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
         log_(context->client_metadata()),
         turn_since_(streams.Now()) {}
 
-  // Under the lock, so that EndIfIdle comes either before or after.
+  // Needs the lock, so that EndIfIdle runs either before it or after it.
   void Read() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     turn_ = Turn::kReads;
     StartRead(&request_);
@@ -137,7 +139,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
     StartWrite(&response_);
   }
 
-  // Starts what the request asks for. On error nothing was started.
+  // Starts the operation that the request asks for. On an error nothing was started.
   absl::Status Begin() {
     switch (request_.request_case()) {
       case v1::DecodeRequest::kOpen:
@@ -179,7 +181,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
     });
   }
 
-  // The slot is free before the client hears of the end.
+  // Frees the slot before the client hears of the end.
   void End(const absl::Status& status) {
     sequence_.Close();
     gate_.Leave(this);
@@ -201,8 +203,8 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
   Mutex mutex_;
   Turn turn_ ABSL_GUARDED_BY(mutex_) = Turn::kOurs;
   absl::Duration turn_since_ ABSL_GUARDED_BY(mutex_);
-  bool ended_ ABSL_GUARDED_BY(mutex_) = false;                // by EndIfIdle, with a read under way
-  std::optional<absl::Status> idle_ ABSL_GUARDED_BY(mutex_);  // why it ends behind its answer
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;                // by EndIfIdle during a read
+  std::optional<absl::Status> idle_ ABSL_GUARDED_BY(mutex_);  // ends the stream after the write
 };
 
 // One call of Verify: opens a sequence, verifies one step and ends. A drain treats it as it treats

@@ -1,5 +1,5 @@
-// The verifier's wire side: converts, calls the scheduler, converts back. No call blocks a thread:
-// passes run on the scheduler's thread, whose callbacks write the answers.
+// The verifier as a gRPC service: converts requests, calls the scheduler, converts the results. No
+// call blocks a thread, because the scheduler's callbacks write the answers.
 #ifndef RECYCLING_VERIFIER_SERVICE_VERIFIER_SERVICE_H_
 #define RECYCLING_VERIFIER_SERVICE_VERIFIER_SERVICE_H_
 
@@ -20,21 +20,21 @@
 
 namespace recycling::verifier {
 
-// What the handshake says of the model and the program.
+// What the service knows of the model and the program.
 struct VerifierFacts {
   ModelIdentity model;
   std::string build;
   std::string model_description;
-  std::shared_ptr<const CallerCheck> callers = nullptr;  // null: no keys; else calls take one
-  std::vector<std::string> tokenizer_chunks;  // of a serialized TokenizerData, each at most 1 MiB
+  std::shared_ptr<const CallerCheck> callers = nullptr;  // checks the keys of calls; null: no keys
+  std::vector<std::string> tokenizer_chunks;  // a serialized TokenizerData, at most 1 MiB each
 };
 
-// Threads: all methods may be called from any thread. Every call must have ended before the service
-// is destroyed: shut the server down first.
+// Threads: all methods may be called from any thread. Shut the server down before you destroy the
+// service, so that no call is under way.
 class VerifierService final : public v1::VerifierService::CallbackService {
  public:
-  // `scheduler` and `clock` must outlive the service. A Decode stream whose client is silent for
-  // longer than `stream_idle_timeout` on its turn is ended; 0: never.
+  // `scheduler` and `clock` must outlive the service. A Decode stream is ended if its client sends
+  // nothing for longer than `stream_idle_timeout` on its turn; 0: never.
   VerifierService(Scheduler& scheduler, VerifierFacts facts,
                   absl::Duration stream_idle_timeout = absl::ZeroDuration(),
                   const Clock& clock = RealClock());
@@ -51,12 +51,12 @@ class VerifierService final : public v1::VerifierService::CallbackService {
                                    const v1::VerifyRequest* request,
                                    v1::VerifyResponse* response) override;
 
-  // To be called about every second. Ends streams that are idle with DeadlineExceeded and frees
-  // what they hold; one whose client does not even read its answer is cancelled a call later.
+  // Ends idle streams as DeadlineExceeded and frees what they hold. A stream whose client does not
+  // read its last answer either is cancelled by the next call. Call it about every second.
   void EndIdleStreams() { streams_.Sweep(); }
 
-  // From now on handshakes say so and new sequences are Unavailable. Returns once the ones that
-  // run have ended; after `grace` they are cancelled.
+  // From now on, for good, handshakes say that the verifier drains, and new sequences are
+  // Unavailable. Waits until the open sequences have ended; after `grace` it cancels them.
   void Drain(absl::Duration grace) { gate_.Drain(grace); }
 
  private:

@@ -204,8 +204,8 @@ class Reference {
 };
 
 // Logits of the last token, with the tokens in passes of `rows` rows.
-std::vector<float> Run(const std::shared_ptr<const Model>& model, InstructionSet set,
-                       std::size_t rows) {
+std::vector<float> LogitsOf(const std::shared_ptr<const Model>& model, InstructionSet set,
+                            std::size_t rows) {
   const auto transformer = Transformer::Create(model, {.threads = 2, .instruction_set = set});
   EXPECT_TRUE(transformer.ok()) << transformer.status();
   const auto cache = KvCache::Create(model->config(), KvType::kF32, 64, 1);
@@ -258,10 +258,10 @@ TEST_P(ArchitectureTest, AMadeUpOneComputesWhatItsDescriptionSays) {
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_THAT((*model)->Description(), testing::StartsWith("made-up, "));
   const Vector expected = Reference().Logits(kTokens);
-  const std::vector<float> one_by_one = Run(*model, GetParam(), 1);
+  const std::vector<float> one_by_one = LogitsOf(*model, GetParam(), 1);
   EXPECT_LT(Distance(one_by_one, expected), Tolerance(GetParam()));
   for (const std::size_t rows : {2, 3, 7}) {
-    const std::vector<float> together = Run(*model, GetParam(), rows);
+    const std::vector<float> together = LogitsOf(*model, GetParam(), rows);
     ASSERT_EQ(together.size(), one_by_one.size());
     EXPECT_EQ(std::memcmp(together.data(), one_by_one.data(), together.size() * sizeof(float)), 0)
         << "in passes of " << rows << " rows";
@@ -279,7 +279,7 @@ TEST_P(ArchitectureTest, EveryChangeOfTheDescriptionChangesTheLogits) {
   for (const Architecture& changed : {activation, rotation, embedding}) {
     const auto model = Load(changed);
     ASSERT_TRUE(model.ok()) << model.status();
-    EXPECT_GT(Distance(Run(*model, GetParam(), 7), expected), 5 * Tolerance(GetParam()));
+    EXPECT_GT(Distance(LogitsOf(*model, GetParam(), 7), expected), 5 * Tolerance(GetParam()));
   }
 }
 

@@ -1,4 +1,4 @@
-// Attention against its definition in scalar code, to the bit, for every instruction set.
+// Compares attention with its definition in scalar code, to the bit, for every instruction set.
 #include "verifier/forward/attention.h"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,7 @@ class Definition {
   Definition(bool fused, std::size_t key_length, std::size_t value_length)
       : fused_(fused), key_length_(key_length), value_length_(value_length) {}
 
-  // `query` is turned; keys[p] and values[p] are of position p.
+  // `query` is turned already; keys[p] and values[p] belong to position p.
   Floats operator()(Floats query, const std::vector<const float*>& keys,
                     const std::vector<const float*>& values) const {
     const float scale = 1.0F / std::sqrt(static_cast<float>(key_length_));
@@ -113,7 +113,7 @@ class Definition {
   const std::size_t value_length_;
 };
 
-// Numbers of tokens, heads side by side, as given and as the cache rounds them.
+// Keys and values of tokens, heads side by side, as they are and as the cache rounds them.
 struct Tokens {
   Tokens(std::size_t count, const ModelConfig& config, KvType type, std::mt19937& random)
       : keys(Random(count * config.kv_heads * config.key_length, random)),
@@ -134,7 +134,7 @@ struct Tokens {
   Floats keys;
   Floats values;
   Floats rounded_values;
-  Floats rounded_keys;  // turned where they are
+  Floats rounded_keys;  // turned by their positions
 };
 
 struct Sequence {
@@ -173,7 +173,6 @@ class AttentionTest : public testing::TestWithParam<InstructionSet> {
         step.parents.push_back(parent < 0 ? -1 : static_cast<std::int32_t>(in_pass));
         step.positions.push_back(parent < 0 ? static_cast<std::uint32_t>(part.prefix)
                                             : step.positions[in_pass] + 1);
-        step.max_positions = std::max(step.max_positions, step.positions.back() + 1);
       }
     }
     const std::size_t rows = step.rows();
@@ -307,19 +306,19 @@ TEST_P(AttentionTest, TreesAndChainsEqualTheDefinitionAtAnyPrefix) {
   }
 }
 
-// More rows than go through the prefix together.
+// There are more rows than those for which the prefix is read together.
 TEST_P(AttentionTest, LongChunksEqualTheDefinition) {
   Check(kGrouped, KvType::kF16, 2, {{37, Chain(150)}});
   Check(kWide, KvType::kF32, 2, {{70, Chain(80)}});
 }
 
-TEST_P(AttentionTest, SequencesSideBySideDoNotMix) {
+TEST_P(AttentionTest, SequencesInOnePassDoNotMix) {
   Check(kGrouped, KvType::kF16, 3, {{70, Tree(9)}, {0, Chain(130)}, {200, Tree(81)}, {64, {-1}}});
   Check(kWide, KvType::kF32, 2, {{3, Chain(50)}, {90, Tree(60)}});
 }
 
-// Chunks of a long prefix side by side, one after the other, and across the end of the prefix.
-TEST_P(AttentionTest, LongPrefixesEqualTheDefinitionHoweverTheyAreCut) {
+// Chunks of a long prefix run in parallel, one after the other, and across the end of the prefix.
+TEST_P(AttentionTest, LongPrefixesEqualTheDefinitionForAnyCutIntoTasks) {
   for (const int threads : {1, 4}) {
     Check({1, 2, 16, 16}, KvType::kF16, threads, {{9000, Tree(9)}});
     Check({1, 2, 16, 16}, KvType::kF16, threads, {{9215, Tree(3)}, {2100, {-1}}});

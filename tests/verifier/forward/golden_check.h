@@ -15,8 +15,8 @@
 
 namespace recycling::verifier {
 
-// Largest difference of a logit, as a part of the golden's largest logit.
-// Of the largest logit. The portable kernel is the oracle; the others round activations to 16 bits.
+// The largest allowed difference of a logit, as a part of the golden's largest logit. The portable
+// kernel computes in floats; the others round activations to 16 bits.
 inline float Tolerance(InstructionSet set) {
   return set == InstructionSet::kPortable ? 1e-4F : 1e-3F;
 }
@@ -30,7 +30,7 @@ class Runner {
         cache_(*KvCache::Create(model->config(), KvType::kF32, transformer_->context_length(), 1)),
         kv_(*cache_->Open()) {}
 
-  // Appends `ids` as one chunk, with logits of every row.
+  // Appends `ids` as one chunk and computes the logits of every row.
   void Append(const std::vector<TokenId>& ids) {
     std::vector<std::int32_t> parents(ids.size());
     std::iota(parents.begin(), parents.end(), -1);
@@ -54,7 +54,7 @@ inline float LargestDifference(const Runner& runner, const Golden& golden, std::
   for (std::size_t i = 0; i < golden.logits.size(); ++i) {
     const float got = runner.logits(static_cast<int>(i / vocab))[i % vocab];
     const float difference = std::fabs(got - golden.logits[i]);
-    if (!(difference <= largest)) largest = difference;  // NaN too
+    if (!(difference <= largest)) largest = difference;  // also if it is NaN
   }
   return largest;
 }
@@ -76,8 +76,8 @@ struct Checked {
   int greedy = 0;
 };
 
-// Checks every golden of `model`; says how many it compared. A kernel that is not null runs the
-// projections, and is taken for too slow to continue texts.
+// Checks every golden of `model` and returns how many it has compared. If `kernel` is not null, it
+// runs the projections, and texts are not continued, because it may be slow.
 inline Checked CheckGoldens(const std::vector<Golden>& goldens, const std::filesystem::path& path,
                             InstructionSet set, const MatMulKernel* kernel = nullptr) {
   const float tolerance = Tolerance(kernel == nullptr ? set : InstructionSet::kAmx);
@@ -98,7 +98,7 @@ inline Checked CheckGoldens(const std::vector<Golden>& goldens, const std::files
     const float difference = LargestDifference(runner, golden, vocab) / scale;
     EXPECT_LE(difference, tolerance);
     ++checked.logits;
-    // Both choices may be off by the tolerance; a smaller gap says nothing.
+    // Each of the two logits may be wrong by the tolerance, so a smaller gap proves nothing.
     if (kernel != nullptr || golden.margin <= 2 * tolerance * scale) continue;
     EXPECT_EQ(Greedy(runner, static_cast<int>(golden.ids.size()) - 1, golden.greedy.size()),
               golden.greedy);

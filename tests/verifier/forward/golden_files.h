@@ -1,6 +1,8 @@
 // Logits and greedy ids that another program computed for a model file:
-//   NAME.json        prompt ids, greedy ids that follow, smallest gap between first and second
-//   choice NAME.logits.f32  little-endian float32 [prompt ids, vocabulary]
+//   NAME.json        prompt ids, the greedy ids that follow, and the smallest gap between the
+//   logits of
+//                    the first and the second choice
+//   NAME.logits.f32  little-endian float32 [prompt ids, vocabulary]
 #ifndef RECYCLING_TESTS_VERIFIER_FORWARD_GOLDEN_FILES_H_
 #define RECYCLING_TESTS_VERIFIER_FORWARD_GOLDEN_FILES_H_
 
@@ -19,7 +21,7 @@ namespace recycling::verifier {
 
 struct Golden {
   std::string name;
-  std::vector<TokenId> ids;     // the prompt's
+  std::vector<TokenId> ids;     // of the prompt
   std::vector<TokenId> greedy;  // that follow
   float margin = 0;             // smallest gap between first and second choice among them
   std::vector<float> logits;    // [ids, vocab]
@@ -28,7 +30,7 @@ struct Golden {
 inline std::vector<Golden> ReadGoldens(const std::filesystem::path& folder,
                                        const std::string& prefix) {
   std::vector<Golden> goldens;
-  std::error_code none;  // no folder, no goldens
+  std::error_code none;  // without the folder there are no goldens
   for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
     const std::filesystem::path path = entry.path();
     if (path.extension() != ".json" || path.filename().string().rfind(prefix, 0) != 0) continue;

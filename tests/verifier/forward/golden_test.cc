@@ -1,4 +1,4 @@
-// The reference models of the shared folder.
+// Compares the reference models of the shared folder with their goldens.
 #include <gtest/gtest.h>
 
 #include "tests/verifier/forward/golden_check.h"
@@ -21,7 +21,8 @@ void CheckAll(const fs::path& shared, InstructionSet set, const MatMulKernel* ke
     checked.logits += one.logits;
     checked.greedy += one.greedy;
   }
-  // All 8 models with 4 prompts each; the greedy ids of some have a gap too small to say anything.
+  // There are 8 models with 4 prompts each. Some greedy ids are not compared, because their gap is
+  // too small.
   EXPECT_EQ(checked.logits, 32);
   if (kernel != nullptr) {
     EXPECT_EQ(checked.greedy, 0);

@@ -13,13 +13,15 @@
 
 namespace recycling::verifier {
 
-// A valid tree of at most max_nodes nodes beside the root, which is the last of `so_far`. Children
-// are random tokens, half of them replaced by what truly follows (`truth`: the tokens after so_far)
-// where their parent's path is true.
+// A valid tree of at most max_nodes nodes beside the root; the root is the last token of `so_far`.
+// `truth` are the tokens that plain decoding gives after so_far. Half of the children whose
+// parents' paths agree with `truth` have the token that follows there; all others are random.
 inline DraftTree RandomTree(const std::vector<TokenId>& so_far, const std::vector<TokenId>& truth,
                             std::uint32_t vocab_size, std::size_t max_nodes, std::mt19937& random) {
   DraftTree tree = DraftTree::Root(static_cast<std::uint32_t>(so_far.size()), so_far.back());
-  std::vector<std::size_t> true_tokens = {0};  // on the path of each node; truth.size(): astray
+  // The number of tokens of `truth` on the path of each node; truth.size() if the path disagrees
+  // with it.
+  std::vector<std::size_t> true_tokens = {0};
   for (std::size_t parent = 0; parent < tree.tokens.size(); ++parent) {
     const std::size_t depth = true_tokens[parent];
     const bool on_path = depth < truth.size();

@@ -1,4 +1,5 @@
-// Bits: whatever shares a pass with a row, its logits are those of one token at a time.
+// Compares bits: the logits of a row are those of one token at a time, whatever else is in the
+// pass.
 #include "verifier/forward/transformer.h"
 
 #include <gmock/gmock.h>
@@ -17,7 +18,7 @@ namespace {
 using doubles::TinyModelSpec;
 using ::testing::HasSubstr;
 
-// Models of one run of this program, by their bytes, which must outlive them.
+// Loads a model and keeps it until the program ends. Models are keyed by the bytes of their files.
 std::shared_ptr<const Model> LoadTiny(const TinyModelSpec& spec) {
   static auto& models = *new std::map<std::string, std::shared_ptr<const Model>>();
   const auto it = models.emplace(doubles::TinyModelBytes(spec), nullptr).first;
@@ -44,7 +45,7 @@ struct Engine {
   }
 
   std::unique_ptr<KvSequence> Open() { return *cache->Open(); }
-  // With what is kept of `tokens`.
+  // Opens a sequence with the kept pages of `tokens`.
   std::unique_ptr<KvSequence> Open(std::span<const TokenId> tokens) {
     return *cache->Open(
         {.tokens = tokens, .max_reused = static_cast<std::uint32_t>(tokens.size())});
@@ -105,8 +106,8 @@ struct Case {
 
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
-// What everything is compared with: one row, one thread, one token after the other from position 0,
-// each committed. Results are kept by token path.
+// The results to compare with: one row a pass, one thread, one token after the other from position
+// 0, each committed. Results are kept by their token path.
 class Plain {
  public:
   Plain(std::shared_ptr<const Model> model, const Case& c)
@@ -250,7 +251,7 @@ TEST_P(BitsTest, CommittedPathsContinueAsAFreshRun) {
     const std::vector<int> path = tree.Path(random.Number(0, tree.size() - 1));
     ASSERT_TRUE(engine.transformer->Commit(0, path).ok());
     tokens = Join(tokens, tree, path);
-    if (step % 4 == 3) {  // takes some back
+    if (step % 4 == 3) {  // forgets some positions
       tokens.resize(tokens.size() - static_cast<std::size_t>(random.Number(1, 8)));
       ASSERT_TRUE(kv->Truncate(static_cast<std::uint32_t>(tokens.size())).ok());
     }
@@ -258,8 +259,8 @@ TEST_P(BitsTest, CommittedPathsContinueAsAFreshRun) {
   }
 }
 
-// Sequences on pages of others, which go on beside their owner: chunks end anywhere, and two with
-// the same prompt share a pass.
+// Sequences use pages of other sequences, which still run. Chunks end anywhere, and two sequences
+// with the same prompt share a pass.
 TEST_P(BitsTest, ReusedPagesContinueAsAFreshRun) {
   const auto model = LoadTiny(GetParam().spec);
   ASSERT_NE(model, nullptr);
@@ -270,7 +271,7 @@ TEST_P(BitsTest, ReusedPagesContinueAsAFreshRun) {
     Engine engine(
         model,
         {.threads = threads, .kv_type = GetParam().kv_type, .instruction_set = GetParam().set});
-    // Two pages and a bit are common to all; then they go their own ways.
+    // All prompts begin with the same two pages and a few tokens more.
     const std::vector<TokenId> common = random.Tokens(2 * kKvBlockRows + 9, vocab);
     std::vector<std::unique_ptr<KvSequence>> kv;
     std::vector<std::vector<TokenId>> prompts;
@@ -306,7 +307,7 @@ TEST_P(BitsTest, ReusedPagesContinueAsAFreshRun) {
         ASSERT_TRUE(engine.transformer->Commit(static_cast<int>(s), path).ok());
       }
     }
-    // One comes back with what it generated.
+    // One sequence opens again with what it has generated.
     kv[3]->Keep(prompts[3]);
     kv.clear();
     const auto back = engine.Open(prompts[3]);

@@ -70,7 +70,7 @@ TEST_F(InspectTest, InfoSaysWhyAFileCannotBeServed) {
   EXPECT_THAT(out.str(), HasSubstr("can be served: no, architecture \"gpt2\""));
 }
 
-TEST_F(InspectTest, TextsBecomeIdsAndIdsTheSameTexts) {
+TEST_F(InspectTest, TextsConvertToIdsAndBack) {
   for (const auto& [separator, texts] :
        {std::pair("", "the man\n\n tea\n"), {"====", "the\nman\n====\n\n====\n tea \n====\n"}}) {
     std::istringstream in(texts);
@@ -85,7 +85,7 @@ TEST_F(InspectTest, TextsBecomeIdsAndIdsTheSameTexts) {
   }
 }
 
-TEST_F(InspectTest, WrongTextsAndIdsAreNamedByTheirNumber) {
+TEST_F(InspectTest, ErrorsNameTheNumberOfTheTextOrLine) {
   std::ostringstream out;
   std::istringstream text("fine\n\xff\n");
   const absl::Status encoded = Tokenize(*tokenizer_, {}, {}, text, out);
@@ -123,7 +123,7 @@ TEST_F(InspectTest, LogitsRefuseWhatDoesNotFitTheContext) {
   EXPECT_FALSE(WriteLogits(*transformer_, KvType::kF32, {}, 1, out).ok());
 }
 
-// The sum of -log softmax over `scored`, from the definition.
+// The sum of -log softmax over `scored`, by its definition.
 double NatsOf(const std::vector<float>& logits, const std::vector<TokenId>& scored) {
   double nats = 0;
   for (std::size_t i = 0; i < scored.size(); ++i) {
@@ -134,7 +134,7 @@ double NatsOf(const std::vector<float>& logits, const std::vector<TokenId>& scor
   return nats;
 }
 
-TEST_F(InspectTest, PerplexityScoresEveryTokenOfWindowsBehindBos) {
+TEST_F(InspectTest, PerplexityWithBosScoresEveryToken) {
   const std::vector<TokenId> ids = {5, 9, 300, 41, 8};
   const auto result = MeasurePerplexity(*transformer_, KvType::kF32, ids, 1, 3, nullptr);
   ASSERT_TRUE(result.ok()) << result.status();

@@ -19,7 +19,7 @@ TEST(CpuTest, LevelsIncludeTheOnesBefore) {
   EXPECT_EQ(sets.back(), BestInstructionSet());
 }
 
-TEST(CpuTest, NamesGoThereAndBack) {
+TEST(CpuTest, NamesConvertBothWays) {
   for (const auto set : {InstructionSet::kPortable, InstructionSet::kAvx2, InstructionSet::kAvx512,
                          InstructionSet::kAvx512Vnni, InstructionSet::kAmx}) {
     EXPECT_EQ(InstructionSetFromName(Name(set)), set);
@@ -27,12 +27,12 @@ TEST(CpuTest, NamesGoThereAndBack) {
   EXPECT_EQ(InstructionSetFromName("sse"), std::nullopt);
 }
 
-// The kernel lists what the processor has and it supports itself.
-TEST(CpuTest, AgreesWithTheKernelsList) {
+// Linux lists the instructions that it and the processor support.
+TEST(CpuTest, AgreesWithTheListOfTheOperatingSystem) {
   std::ifstream info("/proc/cpuinfo");
   std::string line;
   while (std::getline(info, line) && line.rfind("flags", 0) != 0) continue;
-  if (!info) return;  // no such list on this system
+  if (!info) return;  // this system has no such list
   const auto has = [&](const std::string& names) {
     std::istringstream words(names);
     for (std::string name; words >> name;) {

@@ -16,7 +16,7 @@ using Bytes = std::vector<std::uint8_t>;
 int Byte(const Bytes& row, std::size_t at) { return row[at]; }
 int SignedByte(const Bytes& row, std::size_t at) { return row[at] < 128 ? row[at] : row[at] - 256; }
 
-// Number by number from the definition of half precision.
+// Converts half precision by its definition.
 double Half(const Bytes& row, std::size_t at) {
   const int bits = Byte(row, at) + 256 * Byte(row, at + 1);
   const int exponent = bits / 1024 % 32;
@@ -27,7 +27,7 @@ double Half(const Bytes& row, std::size_t at) {
          (exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25));
 }
 
-// What the format's definition says stands in column c of a row.
+// The number in column c of a row, by the definition of the format.
 double Reference(TensorType type, const Bytes& row, std::size_t c) {
   switch (type) {
     case TensorType::kF32: {

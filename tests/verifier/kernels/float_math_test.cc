@@ -8,14 +8,14 @@
 namespace recycling::verifier {
 namespace {
 
-TEST(HalfTest, EveryHalfGoesToSingleAndBack) {
+TEST(HalfTest, EveryHalfConvertsToSingleAndBack) {
   for (unsigned bits = 0; bits < 65536; ++bits) {
     const float value = HalfToFloat(static_cast<std::uint16_t>(bits));
     const int exponent = static_cast<int>(bits >> 10 & 31U);
     const int mantissa = static_cast<int>(bits & 1023U);
     if (exponent == 31 && mantissa != 0) {
       ASSERT_TRUE(std::isnan(value)) << bits;
-      ASSERT_EQ(FloatToHalf(value), bits | 0x0200U) << bits;  // quiet, otherwise as it was
+      ASSERT_EQ(FloatToHalf(value), bits | 0x0200U) << bits;  // a quiet NaN, otherwise unchanged
       continue;
     }
     const float size = exponent == 31 ? std::numeric_limits<float>::infinity()

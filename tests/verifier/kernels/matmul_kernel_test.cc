@@ -26,7 +26,7 @@ namespace {
 constexpr TensorType kTypes[] = {TensorType::kF32,  TensorType::kF16,  TensorType::kBF16,
                                  TensorType::kQ8_0, TensorType::kQ4_0, TensorType::kQ6_K};
 
-// A matrix in the file's format, as random as the format allows.
+// A random matrix in the file's format.
 struct TestMatrix {
   TestMatrix(TensorType type, std::size_t rows, std::size_t columns, unsigned seed) {
     const TensorTypeInfo& info = InfoOf(type);
@@ -75,7 +75,7 @@ struct TestMatrix {
   Matrix matrix;
 };
 
-// Every weight the largest in magnitude that its type has with a scale of `scale`.
+// A matrix in which every weight has the largest magnitude of its type with a scale of `scale`.
 void SetAll(TestMatrix& w, float scale) {
   const std::size_t block_bytes = InfoOf(w.matrix.type).block_bytes;
   const std::uint16_t half = FloatToHalf(scale);
@@ -172,7 +172,7 @@ Integer IntegerAt(const Matrix& w, std::size_t o, std::size_t c) {
   return {(c % 32 < 16 ? byte & 15 : byte >> 4) - 8, d, 16};
 }
 
-// The arithmetic of panel_layout.h, one product at a time, from the file's bytes.
+// The arithmetic of panel_layout.h, one product at a time, on the bytes of the file.
 float PanelProduct(const Matrix& w, std::size_t o, const float* x) {
   std::vector<float> weights(w.columns);
   DequantizeRow(w.type, w.Row(o), w.columns, weights.data());
@@ -202,7 +202,7 @@ float PanelProduct(const Matrix& w, std::size_t o, const float* x) {
   return sum;
 }
 
-// The arithmetic of amx_layout.h likewise.
+// The arithmetic of amx_layout.h, in the same way.
 float AmxProduct(const Matrix& w, std::size_t o, const float* x) {
   const bool integers = PanelFormat(w.type) == InputFormat::kInteger;
   std::vector<float> weights(w.columns);
@@ -219,7 +219,7 @@ float AmxProduct(const Matrix& w, std::size_t o, const float* x) {
     }
     const float to_factor = 32512 / largest_scale;
     const float to_input = 32512 / largest_input;
-    std::int64_t sums[2][2] = {};  // by high or low of the weight, of the input
+    std::int64_t sums[2][2] = {};  // [high or low part of the weight][of the input]
     for (std::size_t c = first; c < end; ++c) {
       const Integer i = integers ? IntegerAt(w, o, c) : Integer{1, weights[c], 1};
       const auto factor =
@@ -245,8 +245,8 @@ float AmxProduct(const Matrix& w, std::size_t o, const float* x) {
   return sum;
 }
 
-// How far each arithmetic may be from the exact product: rounded activations and weights, and what
-// floats lose in sums.
+// How far each arithmetic may be from the exact product. The error comes from rounded activations
+// and weights and from rounded sums.
 double PossibleError(const MatMulKernel& kernel, const float* weights, const float* x,
                      std::size_t columns) {
   const bool amx = kernel.arithmetic() == kAmxArithmetic;
@@ -280,8 +280,8 @@ struct NamedKernel {
 
 void PrintTo(const NamedKernel& named, std::ostream* out) { *out << named.name; }
 
-// Every kernel of this machine, and the AMX kernel with tiles in software; where there is AVX-512,
-// also the instructions of the AMX kernel.
+// Every kernel that this machine supports and the AMX kernel with tiles in software; with AVX-512
+// also the AMX kernel with trapped instructions.
 std::vector<NamedKernel> AllKernels() {
   std::vector<NamedKernel> kernels;
   for (const InstructionSet set : SupportedInstructionSets()) {
@@ -307,7 +307,7 @@ class MatMulKernelTest : public testing::TestWithParam<NamedKernel> {
 };
 
 TEST_P(MatMulKernelTest, ComputesTheDocumentedArithmeticToTheBit) {
-  if (!kernel().packs()) return;  // the portable one has its own, checked by the next test
+  if (!kernel().packs()) return;  // the next test checks the portable kernel
   const bool amx = kernel().arithmetic() == kAmxArithmetic;
   ASSERT_TRUE(amx || kernel().arithmetic() == kPanelArithmetic);
   for (const TensorType type : kTypes) {
@@ -326,8 +326,9 @@ TEST_P(MatMulKernelTest, ComputesTheDocumentedArithmeticToTheBit) {
   }
 }
 
-// Every weight and every input at its largest, all of one sign and alternating.
-TEST_P(MatMulKernelTest, LargestSumsFit) {
+// Every weight and every input has its largest magnitude, once with equal and once with alternating
+// signs.
+TEST_P(MatMulKernelTest, TheLargestSumsDoNotOverflow) {
   if (!kernel().packs()) return;
   const bool amx = kernel().arithmetic() == kAmxArithmetic;
   const std::size_t columns = 1024;
@@ -375,7 +376,7 @@ TEST_P(MatMulKernelTest, IsCloseToExactProducts) {
   }
 }
 
-TEST_P(MatMulKernelTest, ARowsBitsDoNotDependOnTheOthers) {
+TEST_P(MatMulKernelTest, TheBitsOfARowDoNotDependOnOtherRows) {
   for (const TensorType type : kTypes) {
     if (GetParam().slow && type != TensorType::kQ8_0) continue;
     const std::size_t columns = type == TensorType::kQ6_K ? 768 : 608;
@@ -397,7 +398,7 @@ TEST_P(MatMulKernelTest, ARowsBitsDoNotDependOnTheOthers) {
   }
 }
 
-TEST_P(MatMulKernelTest, AddsToWhatIsThere) {
+TEST_P(MatMulKernelTest, AddsToTheOutput) {
   const TestMatrix w(TensorType::kQ8_0, 70, 64, 7);
   const std::vector<float> input = RandomInput(5, 64, 8);
   std::vector<float> expected = Product(kernel(), w.matrix, input, 5);
@@ -405,7 +406,7 @@ TEST_P(MatMulKernelTest, AddsToWhatIsThere) {
   EXPECT_TRUE(SameBits(Product(kernel(), w.matrix, input, 5, 1, /*add=*/true), expected));
 }
 
-TEST_P(MatMulKernelTest, TakesColumnsThatAreNoWholeBlock) {
+TEST_P(MatMulKernelTest, AcceptsColumnsThatAreNotAMultipleOfABlock) {
   for (const TensorType type : {TensorType::kF32, TensorType::kF16, TensorType::kBF16}) {
     const TestMatrix w(type, 33, 45, 9);
     const std::vector<float> input = RandomInput(2, 45, 10);
@@ -418,7 +419,7 @@ TEST_P(MatMulKernelTest, TakesColumnsThatAreNoWholeBlock) {
   }
 }
 
-TEST_P(MatMulKernelTest, WhatIsNotFiniteStaysNotFinite) {
+TEST_P(MatMulKernelTest, InputsThatAreNotFiniteGiveOutputsThatAreNotFinite) {
   for (const TensorType type : kTypes) {
     const std::size_t columns = 256;
     const TestMatrix w(type, 32, columns, 11);

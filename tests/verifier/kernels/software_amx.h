@@ -1,4 +1,5 @@
-// The AMX kernel with its tiles in memory, for machines without AMX. Slow; the same bits.
+// The AMX kernel with its tiles in memory, for machines without AMX. It is slow and gives the same
+// bits.
 #ifndef RECYCLING_TESTS_VERIFIER_KERNELS_SOFTWARE_AMX_H_
 #define RECYCLING_TESTS_VERIFIER_KERNELS_SOFTWARE_AMX_H_
 
@@ -6,11 +7,11 @@
 
 namespace recycling::verifier {
 
-// Everything in plain C++, for any machine.
+// The kernel in plain C++, for any machine.
 const MatMulKernel& PlainAmxKernel();
 
 #if defined(__x86_64__)
-// The AVX-512 code of the real kernel around such tiles. To be used only with AVX-512.
+// The AVX-512 code of the real kernel with tiles in memory. Needs AVX-512.
 const MatMulKernel& Avx512AmxKernel();
 #endif
 

@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-// Before the pragma, as in verifier/kernels/amx.cc.
+// Included before the pragma, as in verifier/kernels/amx.cc.
 #include <algorithm>
 #include <cstring>
 #include <string_view>

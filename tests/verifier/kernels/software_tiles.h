@@ -1,5 +1,5 @@
 // Eight tile registers of 16 rows x 64 bytes in memory, as the processor's manual describes them.
-// Internal to each source that includes it, see amx_kernel.h.
+// Everything has internal linkage; see amx_kernel.h.
 #ifndef RECYCLING_TESTS_VERIFIER_KERNELS_SOFTWARE_TILES_H_
 #define RECYCLING_TESTS_VERIFIER_KERNELS_SOFTWARE_TILES_H_
 
@@ -27,8 +27,8 @@ class SoftwareTiles {
   void Store(std::int32_t* to) {
     std::memcpy(to, tiles_[kTile], sizeof(tiles_[kTile]));
   }
-  // C[m][n] += sum over k of A[m][k] B[k / 4][4 n + k % 4]. Floats hold a sum of 64 products of
-  // bytes exactly, and compilers are good at them.
+  // C[m][n] += sum over k of A[m][k] B[k / 4][4 n + k % 4]. A float holds a
+  // sum of 64 products of bytes exactly, and compilers vectorize floats well.
   template <int kC, int kA, int kB>
   void AddProducts() {
     float b[64][16];

@@ -33,9 +33,9 @@ TEST(ThreadPoolTest, RunsEveryTaskOnceAndReturnsAfterTheLast) {
   }
 }
 
-// Long runs of short loops, with pauses in which workers fall asleep in between: every combination
-// of a worker awake, going to sleep and asleep is met by a new loop.
-TEST(ThreadPoolTest, NoLoopIsMissedWhileWorkersFallAsleep) {
+// Runs many short loops with pauses between them, in which workers fall asleep. So loops begin
+// while workers are awake, while they fall asleep and while they sleep.
+TEST(ThreadPoolTest, WorkersThatFallAsleepMissNoLoop) {
   for (const int threads : {2, 3, 16}) {
     const auto created = ThreadPool::Create(threads);
     ASSERT_TRUE(created.ok()) << created.status();

@@ -25,13 +25,13 @@ struct Instruction {
   int prefix;  // 0: none, 1: 66, 2: F3, 3: F2
   int v;       // the third register
   int mode, reg, rm;
-  // Of a memory operand: its address, of which `index` is a part.
+  // The address of a memory operand, and its part from the index register.
   std::uint64_t address = 0;
   std::uint64_t index = 0;
   std::uint64_t length = 0;
 };
 
-// Registers as instructions count them.
+// The registers in the order of their numbers in instructions.
 std::uint64_t Register(const ucontext_t& context, int number) {
   constexpr int kPlaces[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
                              REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
@@ -39,7 +39,8 @@ std::uint64_t Register(const ucontext_t& context, int number) {
   return static_cast<std::uint64_t>(context.uc_mcontext.gregs[kPlaces[number]]);
 }
 
-// False if it is no VEX instruction of the map that tiles are in.
+// Decodes an instruction. False if it is no VEX instruction of the map that has the tile
+// instructions.
 bool Decode(const ucontext_t& context, Instruction& i) {
   const auto start = static_cast<std::uint64_t>(context.uc_mcontext.gregs[REG_RIP]);
   const auto* byte = reinterpret_cast<const std::uint8_t*>(start);
@@ -109,7 +110,7 @@ bool AddProducts(int c, int a, int b) {
   return true;
 }
 
-// False for what is none of the instructions or not allowed.
+// Executes an instruction. False if it is none of the tile instructions or is not allowed.
 bool Run(const Instruction& i) {
   if (i.opcode == 0x49 && i.prefix == 0 && i.reg == 0) {
     if (i.mode != 3) return Configure(reinterpret_cast<const std::uint8_t*>(i.address));
@@ -125,7 +126,7 @@ bool Run(const Instruction& i) {
     std::uint64_t at = i.address - i.index;
     if (i.prefix == 3) std::memset(state.data[i.reg], 0, sizeof(state.data[i.reg]));
     for (int row = 0; row < state.rows[i.reg]; ++row) {
-      // The index register is the distance of rows.
+      // The index register holds the distance between rows.
       void* memory = reinterpret_cast<void*>(at + static_cast<std::uint64_t>(row) * i.index);
       if (i.prefix == 3) {
         std::memcpy(state.data[i.reg][row], memory, state.row_bytes[i.reg]);
@@ -144,7 +145,7 @@ void Handle(int, siginfo_t*, void* data) {
   if (Decode(context, instruction) && Run(instruction)) {
     context.uc_mcontext.gregs[REG_RIP] += static_cast<greg_t>(instruction.length);
   } else {
-    signal(SIGILL, SIG_DFL);  // runs into it again
+    signal(SIGILL, SIG_DFL);  // the instruction then ends the process
   }
 }
 

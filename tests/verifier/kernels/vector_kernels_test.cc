@@ -1,4 +1,4 @@
-// Every build of the kernels against one scalar definition, to the bit.
+// Compares every build of the kernels with one scalar definition, to the bit.
 #include "verifier/kernels/vector_kernels.h"
 
 #include <gtest/gtest.h>

@@ -34,15 +34,15 @@ std::unique_ptr<KvCache> NewCache(std::uint64_t pages, int sequences = 64) {
   return *KvCache::Create(Config(), KvType::kF32, kContext, sequences, pages * kPageBytes);
 }
 
-// Every page consists of one token, so that prefixes are common.
+// Every page repeats one token, so that many prefixes are equal.
 std::vector<TokenId> Pages(const std::vector<TokenId>& pages) {
   std::vector<TokenId> tokens;
   for (const TokenId token : pages) tokens.insert(tokens.end(), kPage, token);
   return tokens;
 }
 
-// A key is the token, a value the sum of all tokens up to its own: what a row holds depends on
-// everything before it, as in a model.
+// A key is the token, and a value is the sum of all tokens up to it. So a row depends on everything
+// before it, as in a model.
 absl::Status Append(KvSequence& sequence, std::span<const TokenId> all, std::size_t count) {
   const std::uint32_t begin = sequence.length();
   KvRows rows;
@@ -58,7 +58,7 @@ absl::Status Append(KvSequence& sequence, std::span<const TokenId> all, std::siz
   return sequence.Append(rows, order);
 }
 
-// Whether the sequence holds what appending `all` wrote.
+// True if the sequence holds the rows that appending `all` has written.
 bool Holds(const KvSequence& sequence, std::span<const TokenId> all) {
   TokenId sum = 0;
   for (std::uint32_t p = 0; p < sequence.length(); ++p) {
@@ -81,14 +81,14 @@ std::unique_ptr<KvSequence> OpenWith(KvCache& cache, const std::vector<TokenId>&
   return *std::move(sequence);
 }
 
-// Opens, fills, keeps and closes.
+// Opens a sequence, fills it, keeps its pages and closes it.
 void Remember(KvCache& cache, const std::vector<TokenId>& tokens, const std::string& tenant = "") {
   const auto sequence = OpenWith(cache, tokens, tenant, static_cast<std::uint32_t>(tokens.size()));
   ASSERT_THAT(Append(*sequence, tokens, tokens.size() - sequence->length()), IsOk());
   sequence->Keep(tokens);
 }
 
-TEST(KvCacheTest, SlotsAreBoundedAndComeBack) {
+TEST(KvCacheTest, SlotsAreBoundedAndReturned) {
   const auto cache = NewCache(16, 2);
   auto first = *cache->Open();
   const auto second = *cache->Open();
@@ -109,7 +109,7 @@ TEST(KvCacheTest, RefusesABoundWithoutRoomForAPage) {
   EXPECT_THAT(KvCache::Create(Config(), KvType::kF32, 1, 1, kPageBytes), IsOk());
 }
 
-TEST(KvCacheTest, WithoutABoundEverySlotGetsItsContext) {
+TEST(KvCacheTest, WithoutABoundEverySlotHasItsWholeContext) {
   const auto cache = *KvCache::Create(Config(), KvType::kF32, kContext + 1, 3);
   EXPECT_EQ(cache->usage().bound_bytes, 27 * kPageBytes);
   std::vector<std::unique_ptr<KvSequence>> open;
@@ -117,7 +117,7 @@ TEST(KvCacheTest, WithoutABoundEverySlotGetsItsContext) {
   EXPECT_EQ(cache->usage().promised_bytes, 27 * kPageBytes);
 }
 
-TEST(KvCacheTest, AdmitsWhatItCanKeepAndNoMore) {
+TEST(KvCacheTest, OpensOnlySequencesWhosePagesFitTheBound) {
   const auto cache = NewCache(5);
   const auto three = *cache->Open({.max_positions = 2 * kPage + 1});
   EXPECT_THAT(cache->Open({.max_positions = 2 * kPage + 1}),
@@ -251,7 +251,7 @@ TEST(KvCacheTest, PagesComputedTwiceAreKeptOnce) {
   EXPECT_TRUE(Holds(*second, tokens));
 }
 
-TEST(KvCacheTest, FindsMoreOfWhatOthersKeptSince) {
+TEST(KvCacheTest, FindsPagesThatOthersKeptAfterOpen) {
   const auto cache = NewCache(8);
   const std::vector<TokenId> tokens = Pages({1, 2, 3, 4});
   const auto first = OpenWith(*cache, tokens, "", 4 * kPage);
@@ -268,14 +268,14 @@ TEST(KvCacheTest, FindsMoreOfWhatOthersKeptSince) {
   first->Keep(tokens);
   ASSERT_THAT(Append(*second, tokens, kPage), IsOk());
   EXPECT_NE(first->kept_prefix(), second->kept_prefix());
-  EXPECT_EQ(second->FindMore(tokens, kContext), kPage);  // takes the place of its own as well
+  EXPECT_EQ(second->FindMore(tokens, kContext), kPage);  // replaces its own page as well
   EXPECT_EQ(first->kept_prefix(), second->kept_prefix());
   EXPECT_TRUE(Holds(*second, tokens));
   EXPECT_EQ(cache->usage().promised_bytes, 0u);
   EXPECT_EQ(cache->usage().held_bytes, 4 * kPageBytes);
 }
 
-TEST(KvCacheTest, APageThatWasBegunGivesWayToAFullOne) {
+TEST(KvCacheTest, AKeptPageReplacesAPageThatWasBegun) {
   const auto cache = NewCache(8);
   const std::vector<TokenId> tokens = Pages({1, 2});
   const auto first = OpenWith(*cache, tokens, "", 2 * kPage);
@@ -291,14 +291,14 @@ TEST(KvCacheTest, APageThatWasBegunGivesWayToAFullOne) {
   EXPECT_TRUE(Holds(*second, tokens));
 }
 
-TEST(KvCacheTest, DropsTheLeastRecentlyUsedPagesForRoomTheLastOfAPrefixFirst) {
+TEST(KvCacheTest, DropsLeastRecentlyUsedPagesFirstAndTheEndOfAPrefixBeforeItsStart) {
   const auto cache = NewCache(6);
   Remember(*cache, Pages({1, 2}));
   Remember(*cache, Pages({3, 4}));
   Remember(*cache, Pages({5, 6}));
   OpenWith(*cache, Pages({1, 2}), "", 2 * kPage);  // uses it
   EXPECT_EQ(cache->usage().cached_bytes, 6 * kPageBytes);
-  const auto found = [&](TokenId first) {  // with nothing to make room for
+  const auto found = [&](TokenId first) {  // needs no room
     return OpenWith(*cache, Pages({first, first + 1}), "", 2 * kPage)->length();
   };
   { const auto one = *cache->Open({.max_positions = 1}); }
@@ -306,8 +306,8 @@ TEST(KvCacheTest, DropsTheLeastRecentlyUsedPagesForRoomTheLastOfAPrefixFirst) {
   EXPECT_EQ(cache->usage().cached_bytes, 5 * kPageBytes);
   EXPECT_EQ(found(1), 2 * kPage);
   EXPECT_EQ(found(5), 2 * kPage);
-  EXPECT_EQ(found(3), kPage);  // its last page is gone
-  // What the new sequence itself found is not dropped for it.
+  EXPECT_EQ(found(3), kPage);  // its last page was dropped
+  // The pages that the new sequence has found are not dropped to make room for it.
   EXPECT_EQ(OpenWith(*cache, Pages({5, 6}), "", 6 * kPage)->length(), 2 * kPage);
   EXPECT_EQ(cache->usage().cached_bytes, 2 * kPageBytes);
   EXPECT_EQ(found(1), 0u);
@@ -321,11 +321,11 @@ TEST(KvCacheTest, AnOpenThatFailsDropsNothing) {
               StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_EQ(cache->usage().cached_bytes, 2 * kPageBytes);
   EXPECT_EQ(cache->usage().evicted_pages, 0u);
-  EXPECT_EQ(cache->usage().queried_tokens, 2 * kPage);  // of the one that opened with tokens
+  EXPECT_EQ(cache->usage().queried_tokens, 2 * kPage);  // of the sequence that opened with tokens
 }
 
-// Promises, held and kept pages stay within the bound whatever happens, every append succeeds, and
-// every sequence holds exactly its own tokens.
+// Promised, held and kept pages always stay within the bound, every append succeeds, and every
+// sequence holds exactly its own tokens.
 TEST(KvCacheTest, RandomUseStaysWithinTheBoundAndKeepsEveryPromise) {
   std::mt19937 random(5);
   const auto number = [&random](unsigned low, unsigned high) {
@@ -340,7 +340,7 @@ TEST(KvCacheTest, RandomUseStaysWithinTheBoundAndKeepsEveryPromise) {
     const auto cache = NewCache(bound / kPageBytes, static_cast<int>(number(1, 12)));
     struct Open {
       std::unique_ptr<KvSequence> kv;
-      std::vector<TokenId> tokens;  // kContext, whatever fits
+      std::vector<TokenId> tokens;  // kContext of them, even if fewer fit
     };
     std::vector<Open> open;
     for (int step = 0; step < 400; ++step) {
@@ -393,15 +393,15 @@ TEST(KvCacheTest, RandomUseStaysWithinTheBoundAndKeepsEveryPromise) {
     found += cache->usage().found_tokens;
     evicted += cache->usage().evicted_pages;
   }
-  // Else little was tried.
+  // Otherwise the test has tried too little.
   EXPECT_GT(opened, 500);
   EXPECT_GT(refused, 100);
   EXPECT_GT(found, 100 * kPage);
   EXPECT_GT(evicted, 100u);
 }
 
-// One thread fills, as passes do, while others open, look and close.
-TEST(KvCacheTest, OpensAndClosesOnAnyThreadWhileOneFills) {
+// One thread fills sequences, as passes do, while others open, read and close sequences.
+TEST(KvCacheTest, SequencesOpenAndCloseOnAnyThreadWhileOneIsFilled) {
   const auto cache = NewCache(12, 8);
   const std::vector<TokenId> tokens = Pages({1, 2, 3, 4});
   std::atomic<bool> done = false;

@@ -55,7 +55,7 @@ std::string OneTensor(const std::vector<std::uint64_t>& shape, std::uint32_t typ
   return file;
 }
 
-TEST(GgufFileTest, ReadsTypedValuesAndSaysWhatIsAbsent) {
+TEST(GgufFileTest, ReadsTypedValuesAndReportsAbsentKeys) {
   GgufWriter writer;
   writer.Uint32("u", 4294967295U);
   writer.Raw("i64", 11, GgufBytes(std::int64_t{7}));
@@ -81,7 +81,7 @@ TEST(GgufFileTest, ReadsTypedValuesAndSaysWhatIsAbsent) {
   EXPECT_EQ(*file->Strings("absent"), std::nullopt);
 }
 
-TEST(GgufFileTest, WrongTypesAreErrorsNotAbsences) {
+TEST(GgufFileTest, AValueOfAnotherTypeIsAnErrorAndNotAbsent) {
   GgufWriter writer;
   writer.String("s", "text");
   writer.Int32s("is", {-1});
@@ -122,7 +122,7 @@ TEST(GgufFileTest, EveryTruncationIsRefused) {
   const std::string bytes = doubles::TinyModelBytes(small);
   ASSERT_NE(ParseOk(bytes), nullptr);
   for (std::size_t size = 0; size < bytes.size(); ++size) {
-    // A copy of exactly this size, so that AddressSanitizer sees a read past the end.
+    // The copy has exactly this size, so that AddressSanitizer finds a read past its end.
     const std::vector<std::byte> cut(AsBytes(bytes).begin(),
                                      AsBytes(bytes).begin() + static_cast<std::ptrdiff_t>(size));
     const absl::Status status = GgufFile::Parse(cut).status();
@@ -185,11 +185,11 @@ TEST(GgufFileTest, RefusesDuplicatesAndOverlaps) {
   GgufWriter keys;
   keys.Uint32("k", 1);
   keys.Uint32("k", 2);
-  ExpectRefused(keys.Finish(), "key \"k\" stands twice");
+  ExpectRefused(keys.Finish(), "key \"k\" occurs twice");
   GgufWriter names;
   names.Tensor("t", {8}, 0, std::string(32, 'x'));
   names.Tensor("t", {8}, 0, std::string(32, 'x'));
-  ExpectRefused(names.Finish(), "tensor \"t\" stands twice");
+  ExpectRefused(names.Finish(), "tensor \"t\" occurs twice");
   GgufWriter overlap;
   overlap.Tensor("a", {16}, 0, std::string(32, 'x'));
   overlap.Tensor("b", {8}, 0, std::string(32, 'x'));

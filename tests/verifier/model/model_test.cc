@@ -15,12 +15,13 @@ using doubles::TinyModelSpec;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-// A tiny model's file with keys renamed, which leaves them out, or values overwritten.
+// The file of a tiny model, in which a test overwrites values or renames keys, so that they are
+// absent.
 class EditedModel {
  public:
   explicit EditedModel(const TinyModelSpec& spec = {}) : bytes_(doubles::TinyModelBytes(spec)) {}
 
-  // Replaces the first occurrence of a string as the format has it by one of the same length.
+  // Replaces the first occurrence of a string, with its length in front, by one of the same length.
   EditedModel& Rename(const std::string& from, const std::string& to) {
     const std::size_t at = bytes_.find(doubles::GgufText(from));
     EXPECT_NE(at, std::string::npos) << from;
@@ -80,7 +81,7 @@ TEST(ModelTest, ReadsConfigurationAndIdentity) {
 }
 
 TEST(ModelTest, AbsentKeysHaveTheirDefaults) {
-  // A head size of 8 is also hidden_size / heads, so the explicit ones can go.
+  // The head sizes of 8 equal their default, hidden_size / heads.
   const TinyModelSpec spec = {.heads_per_group = 2};
   EditedModel edited(spec);
   for (const char* key :
@@ -97,7 +98,7 @@ TEST(ModelTest, AbsentKeysHaveTheirDefaults) {
                   .ok());
 }
 
-TEST(ModelTest, RefusesWhatItDoesNotSupportByName) {
+TEST(ModelTest, NamesWhatItDoesNotSupport) {
   const auto unimplemented = absl::StatusCode::kUnimplemented;
   EditedModel().Rename("llama", "qwen2").ExpectRefused("\"qwen2\"", unimplemented);
   GgufWriter yarn = doubles::TinyModelWriter({});
@@ -152,7 +153,7 @@ TEST(ModelTest, RefusesAVocabularyWhoseIdsAreOutsideIt) {
   EditedModel().Set("tokenizer.ggml.bos_token_id", ~0U - 1).ExpectRefused("4294967294");
 }
 
-TEST(ModelTest, TheIdIsPrintableWhateverTheFileIsCalled) {
+TEST(ModelTest, TheIdIsPrintableForAnyFileName) {
   const std::string bytes = doubles::TinyModelBytes({});
   auto file = GgufFile::Parse(std::as_bytes(std::span<const char>(bytes)));
   ASSERT_TRUE(file.ok()) << file.status();

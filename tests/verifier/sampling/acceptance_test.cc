@@ -31,7 +31,7 @@ DraftTree Tree(std::initializer_list<std::pair<TokenId, std::int32_t>> nodes) {
   return tree;
 }
 
-// A model that thinks `choices[node]` at each node; other nodes must not be asked for.
+// A model that chooses `choices[node]` at each node. Asking for another node is an error.
 class AcceptPathTest : public ::testing::Test {
  protected:
   absl::StatusOr<AcceptedPath> Accept(const DraftTree& tree, std::map<int, TokenId> choices,
@@ -64,7 +64,7 @@ TEST_F(AcceptPathTest, PlainStepGivesTheBonusAlone) {
   EXPECT_FALSE(accepted->stopped);
 }
 
-TEST_F(AcceptPathTest, FollowsTheModelsChoicesToTheDeepestAgreement) {
+TEST_F(AcceptPathTest, AcceptsAsDeepAsTheModelAgrees) {
   const DraftTree tree = Tree({{1, -1}, {2, 0}, {3, 0}, {5, 1}, {5, 2}, {6, 2}, {8, 4}, {8, 5}});
   auto accepted = Accept(tree, {{0, 3}, {2, 6}, {5, 8}, {7, 0}});
   ASSERT_THAT(accepted, IsOk());
@@ -109,7 +109,7 @@ TEST_F(AcceptPathTest, StopTokenIdsStopLikeEndOfSequence) {
 }
 
 TEST_F(AcceptPathTest, PenaltiesSeeTheNodesOwnPath) {
-  // The model repeats token 2 for ever; once it is on the path its logit of 1 sinks below 0.
+  // The model always chooses token 2. Once the token is on the path, its logit of 1 falls below 0.
   SamplingOptions options;
   options.presence_penalty = 2;
   const DraftTree tree = Tree({{1, -1}, {2, 0}, {2, 1}});
@@ -125,7 +125,7 @@ TEST_F(AcceptPathTest, PenaltiesSeeTheNodesOwnPath) {
 
 TEST_F(AcceptPathTest, MinTokensCountsTheNodesOwnPath) {
   SamplingOptions options;
-  options.min_tokens = 3;  // one is out already
+  options.min_tokens = 3;  // one token is emitted already
   const DraftTree tree = Tree({{1, -1}, {0, 0}, {0, 1}});
   const auto accepted = Accept(tree, {{0, kEos}, {1, kEos}, {2, kEos}}, options);
   ASSERT_THAT(accepted, IsOk());
@@ -140,7 +140,7 @@ TEST_F(AcceptPathTest, SamplingIsKeyedByAbsolutePosition) {
   const std::vector<float> flat(kVocab, 0);
   const auto rules = *SamplingRules::Create(options, {}, kVocab);
   const auto logits = [&](int) -> std::span<const float> { return flat; };
-  // Plain steps from the same place give what one deep tree gives.
+  // Plain steps from the same position give what one deep tree gives.
   std::vector<TokenId> plain = generated_;
   while (plain.size() < 6) {
     const auto base = static_cast<std::uint32_t>(prompt_.size() + plain.size());

@@ -22,7 +22,7 @@ using doubles::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-TEST(PhiloxTest, GivesThePublishedAnswers) {
+TEST(PhiloxTest, GivesThePublishedNumbers) {
   EXPECT_THAT(Philox4x32({0, 0, 0, 0}, {0, 0}),
               ElementsAre(0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8));
   EXPECT_THAT(
@@ -46,7 +46,8 @@ TEST(PhiloxTest, UniformDependsOnEveryWordOfSeedAndPosition) {
 constexpr std::uint32_t kVocab = 50;
 const std::vector<TokenId> kEos = {48, 49};
 
-// The specification once more, slowly: everything sorted, one filter after the other.
+// A slow implementation of the specification: it sorts everything and applies one filter after the
+// other.
 TokenId Reference(const std::vector<float>& logits, const TokenHistory& history,
                   const SamplingOptions& options, std::uint64_t position) {
   std::map<TokenId, int> in_output;
@@ -226,7 +227,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return test.param.first; });
 
 TEST_F(SamplerTest, LargeVocabulariesEqualTheSlowReference) {
-  // More candidates than one step of the lazy order sorts.
+  // There are more candidates than one step of the lazy order sorts.
   std::mt19937 random(9);
   std::vector<float> logits(3000);
   for (float& logit : logits) logit = static_cast<float>(random() % 100) / 50;
@@ -277,7 +278,7 @@ TEST_F(SamplerTest, ScratchDoesNotChangeAChoice) {
     const auto fresh = Choose(logits, options, position, {generated, generated, {}});
     ASSERT_THAT(used, IsOk());
     EXPECT_EQ(*used, *fresh);
-    // Another vocabulary in between, larger and smaller.
+    // A larger and a smaller vocabulary use the same memory in between.
     ASSERT_THAT(Choose(std::vector<float>(position % 2 == 0 ? 3 : 90, 1.0f), options, position),
                 IsOk());
   }
@@ -298,12 +299,12 @@ TEST_F(SamplerTest, TopKOneIsGreedyAtAnyTemperature) {
   }
 }
 
-TEST_F(SamplerTest, ExtremesStayDefined) {
+TEST_F(SamplerTest, ExtremeLogitsAndTemperaturesWork) {
   const float max = std::numeric_limits<float>::max();
   const std::vector<float> wide = {-max, max, 0, -max};
   for (const float temperature : {1e-45f, 1e-6f, 1.0f, 100.0f}) {
     EXPECT_EQ(*Choose(wide, Sampled(temperature)), 1u);
-    // Equal logits stay equally likely however small the temperature.
+    // Equal logits are equally likely at any temperature.
     std::set<TokenId> chosen;
     for (std::uint64_t position = 0; position < 50; ++position) {
       chosen.insert(*Choose({max, max, -max}, Sampled(temperature), position));

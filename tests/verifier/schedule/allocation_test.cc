@@ -1,5 +1,5 @@
-// What a step takes from the heap once everything has its size. Its own program: it replaces
-// operator new.
+// Counts the heap allocations of a step after all memory has reached its size. It is a program of
+// its own, because it replaces operator new.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -56,13 +56,13 @@ class AllocationTest : public testing::Test {
   std::unique_ptr<KvCache> cache_;
 };
 
-TEST_F(AllocationTest, CountsWhatItShould) {
+TEST_F(AllocationTest, CountsAllocations) {
   const long before = allocations;
   const auto something = std::make_unique<int>(1);
   EXPECT_EQ(allocations - before, 1);
 }
 
-TEST_F(AllocationTest, ForwardAndCommitTakeNothingFromTheHeap) {
+TEST_F(AllocationTest, ForwardAndCommitAllocateNothing) {
   const auto kv = *cache_->Open();
   const std::vector<TokenId> tokens = {1, 2, 3, 4, 5};
   const std::vector<std::int32_t> parents = {-1, 0, 0, 1, 1};
@@ -80,8 +80,9 @@ TEST_F(AllocationTest, ForwardAndCommitTakeNothingFromTheHeap) {
   EXPECT_EQ(most, 0);
 }
 
-// What is left are the answer's vectors (tokens, accepted nodes, candidates), the plain root a tree
-// is compared with and the tree's check: a few, whatever the number of rows.
+// The allocations that remain are the vectors of the answer (tokens, accepted nodes, candidates),
+// the plain root with which a tree is compared, and the tree's check. Their number does not depend
+// on the rows.
 TEST_F(AllocationTest, AStepAllocatesItsAnswerOnly) {
   constexpr long kAnswer = 14;
   const SchedulerOptions options = {.vocab_size = model_->config().vocab_size, .k = 8};
@@ -112,7 +113,7 @@ TEST_F(AllocationTest, AStepAllocatesItsAnswerOnly) {
     ASSERT_TRUE(runner.Forward({&part, 1}, nullptr).ok());
     const auto result = runner.FinishStep(0);
     ASSERT_TRUE(result.ok()) << result.status();
-    if (i > 2) most = std::max(most, allocations - before);  // every size was there before
+    if (i > 2) most = std::max(most, allocations - before);  // all sizes have occurred before
   }
   EXPECT_LE(most, kAnswer);
 }

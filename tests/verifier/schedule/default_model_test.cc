@@ -1,4 +1,5 @@
-// The project's own goldens: the default model, computed by deploy/model/reference.py in float64.
+// The project's own goldens: logits of the default model, computed by deploy/model/reference.py in
+// float64.
 #include <gtest/gtest.h>
 
 #include "tests/verifier/forward/golden_check.h"

@@ -82,14 +82,13 @@ class FakeTransformer final : public Transformer {
     return placed.kv->Append(rows_, rows);
   }
 
-  const Model& model() const override { std::abort(); }  // the scheduler has no need of it
+  const Model& model() const override { std::abort(); }  // the scheduler does not call it
   std::uint32_t context_length() const override { return context_length_; }
-  std::size_t weight_bytes() const override { return 0; }
   std::string kernel() const override { return "fake"; }
   std::string numerics_id() const override { return "fake"; }
 
   std::atomic<bool> poisoned = false;  // logits are NaN
-  // The same of every row with this token.
+  // The logits of every row with this token are NaN.
   std::atomic<TokenId> poisoned_token = std::numeric_limits<TokenId>::max();
 
  private:

@@ -1,4 +1,4 @@
-// Opening a sequence without waiting for it.
+// Opens a sequence without waiting for the result.
 #ifndef RECYCLING_TESTS_VERIFIER_SCHEDULE_OPEN_LATER_H_
 #define RECYCLING_TESTS_VERIFIER_SCHEDULE_OPEN_LATER_H_
 
@@ -15,7 +15,7 @@ struct Opened {
   std::shared_future<absl::StatusOr<OpenResult>> result;
 };
 
-// Errors are Scheduler::Open's own; later ones come as the result.
+// Returns the errors of Scheduler::Open. Later errors are in the result.
 inline absl::StatusOr<Opened> OpenLater(Scheduler& scheduler, SequenceOptions options) {
   auto promise = std::make_shared<std::promise<absl::StatusOr<OpenResult>>>();
   auto sequence = scheduler.Open(std::move(options),

@@ -7,16 +7,16 @@ namespace {
 
 constexpr absl::Duration kPass = absl::Milliseconds(1);
 
-// Passes of sequences that are looked at through the mean of one of them.
+// Passes of several sequences, and the mean of one of them.
 class OtherLoadTest : public ::testing::Test {
  protected:
-  // A pass of `rows` rows that gave `tokens` tokens, without the sequence.
+  // A pass without the sequence, with `rows` rows, that emitted `tokens` tokens.
   StepWork Others(int rows, double tokens) {
     const StepWork pass = {.rows = rows, .tokens = tokens, .took = kPass};
     all_.Add(pass);
     return pass;
   }
-  // One with it, in which it has three rows and is given two tokens.
+  // A pass with the sequence, in which it has three rows and emits two tokens.
   void Shared(int other_rows, double other_tokens) {
     const StepWork pass = Others(other_rows + 3, other_tokens + 2);
     mean_.Add(pass, 3, 2, all_);
@@ -37,13 +37,13 @@ TEST_F(OtherLoadTest, ALoneSequenceHasNoOthers) {
   Expect(0, 0, absl::ZeroDuration());
 }
 
-TEST_F(OtherLoadTest, WhatWasBeforeItsFirstPassIsNotItsLoad) {
+TEST_F(OtherLoadTest, PassesBeforeItsFirstOneDoNotCount) {
   Others(100, 70);
   Shared(4, 5);
   Expect(4, 5, absl::ZeroDuration());
 }
 
-TEST_F(OtherLoadTest, CountsNeighboursInItsPassesAndPassesInBetween) {
+TEST_F(OtherLoadTest, CountsOtherSequencesInItsPassesAndPassesInBetween) {
   for (int i = 0; i < 100; ++i) {
     Shared(4, 5);
     Others(8, 3);
@@ -52,7 +52,7 @@ TEST_F(OtherLoadTest, CountsNeighboursInItsPassesAndPassesInBetween) {
   Expect(4, 9, 2 * kPass, 1e-3);
 }
 
-TEST_F(OtherLoadTest, FollowsWhoComesAndGoes) {
+TEST_F(OtherLoadTest, FollowsSequencesThatComeAndGo) {
   for (int i = 0; i < 50; ++i) Shared(0, 0);
   for (int i = 0; i < 30; ++i) Shared(10, 10);
   Expect(10, 10, absl::ZeroDuration(), 0.3);

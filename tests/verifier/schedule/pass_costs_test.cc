@@ -9,7 +9,7 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-// Micros at the point of `rows`, which must be one.
+// The microseconds at the point of `rows`, which must exist.
 std::uint32_t At(const PassCosts& costs, std::uint32_t rows) {
   for (const PassCost& cost : costs.Snapshot()) {
     if (cost.rows == rows) return cost.micros;
@@ -28,7 +28,7 @@ PassCosts Measured() {
 
 TEST(PassCostsTest, IsEmptyBeforeAnythingRan) { EXPECT_THAT(PassCosts().Snapshot(), IsEmpty()); }
 
-TEST(PassCostsTest, IsWhatWasMeasuredInOrderOfRows) {
+TEST(PassCostsTest, HasTheMeasuredPointsInOrderOfRows) {
   const auto costs = Measured().Snapshot();
   ASSERT_THAT(costs, SizeIs(3));
   EXPECT_EQ(costs[0].rows, 1u);
@@ -57,7 +57,7 @@ TEST(PassCostsTest, PassesOfOneSizeMoveTheWholeCurve) {
   EXPECT_NEAR(At(costs, 16), 2400, 360);
 }
 
-TEST(PassCostsTest, TheShapeFollowsWherePassesOfSeveralSizesSayOtherwise) {
+TEST(PassCostsTest, PassesOfSeveralSizesChangeTheShape) {
   PassCosts costs = Measured();
   for (int i = 0; i < 2000; ++i) {
     costs.Record(1, absl::Microseconds(1000));
@@ -67,7 +67,7 @@ TEST(PassCostsTest, TheShapeFollowsWherePassesOfSeveralSizesSayOtherwise) {
   EXPECT_NEAR(At(costs, 81), 5000, 250);
 }
 
-TEST(PassCostsTest, AHiccupMovesLittle) {
+TEST(PassCostsTest, OneDisturbedPassChangesLittle) {
   PassCosts costs = Measured();
   costs.Record(16, absl::Seconds(10));
   EXPECT_LT(At(costs, 16), 1200 * 1.08);

@@ -6,11 +6,11 @@ namespace recycling::verifier {
 namespace {
 
 absl::Duration Us(double micros) { return absl::Microseconds(micros); }
-constexpr absl::Duration kPlain = absl::Microseconds(1000);  // waits at most 500
+constexpr absl::Duration kPlain = absl::Microseconds(1000);  // so a pass waits at most 500
 
 class PassGatherTest : public ::testing::Test {
  protected:
-  // `id` comes back `took` after an answer, a few times; the last answer is at now_.
+  // Steps of `id` arrive `took` after an answer, a few times. The last answer is at now_.
   void Learn(const int& id, absl::Duration took) {
     for (int i = 0; i < 20; ++i) {
       gather_.Answered(&id, now_);
@@ -25,14 +25,14 @@ class PassGatherTest : public ::testing::Test {
   const int a_ = 0, b_ = 0, c_ = 0;
 };
 
-TEST_F(PassGatherTest, NobodyIsExpectedNobodyIsWaitedFor) {
+TEST_F(PassGatherTest, WithoutExpectedStepsThereIsNoWait) {
   EXPECT_EQ(Wait(), Us(0));
   Learn(a_, Us(100));
   EXPECT_EQ(Wait(), Us(0)) << "it is here";
   EXPECT_EQ(gather_.Expected(now_), 0);
 }
 
-TEST_F(PassGatherTest, WaitsForWhoIsOnTheWay) {
+TEST_F(PassGatherTest, WaitsForAStepThatIsDueSoon) {
   Learn(a_, Us(100));
   Learn(b_, Us(200));
   gather_.Answered(&a_, now_);
@@ -46,7 +46,7 @@ TEST_F(PassGatherTest, WaitsForWhoIsOnTheWay) {
   EXPECT_EQ(Wait(), Us(0));
 }
 
-TEST_F(PassGatherTest, NeverWaitsForWhoComesTooLate) {
+TEST_F(PassGatherTest, DoesNotWaitForAStepThatIsDueTooLate) {
   Learn(a_, Us(401));
   gather_.Answered(&a_, now_);
   EXPECT_EQ(Wait(), Us(0));
@@ -56,7 +56,7 @@ TEST_F(PassGatherTest, NeverWaitsForWhoComesTooLate) {
   EXPECT_EQ(Wait(), Us(1.25 * 399));
 }
 
-TEST_F(PassGatherTest, DoesNotWaitForWhoDoesNotCome) {
+TEST_F(PassGatherTest, DoesNotWaitForAStepThatIsOverdue) {
   Learn(a_, Us(100));
   gather_.Answered(&a_, now_);
   const absl::Duration ready = now_;
@@ -67,17 +67,17 @@ TEST_F(PassGatherTest, DoesNotWaitForWhoDoesNotCome) {
   EXPECT_EQ(gather_.Expected(now_), 0);
 }
 
-TEST_F(PassGatherTest, ForgetsWhoLeaves) {
+TEST_F(PassGatherTest, ForgetsSequencesThatLeft) {
   Learn(a_, Us(100));
   gather_.Answered(&a_, now_);
   gather_.Left(&a_);
   EXPECT_EQ(Wait(), Us(0));
   EXPECT_EQ(gather_.Expected(now_), 0);
-  gather_.Arrived(&a_, now_);  // of no meaning
+  gather_.Arrived(&a_, now_);  // has no effect
   EXPECT_EQ(Wait(), Us(0));
 }
 
-TEST_F(PassGatherTest, WhoIsNewIsTakenToBeLikeTheOthers) {
+TEST_F(PassGatherTest, ANewSequenceIsExpectedToBehaveLikeTheOthers) {
   gather_.Answered(&c_, now_);
   EXPECT_EQ(Wait(), Us(0)) << "nothing is known yet";
   Learn(a_, Us(100));
@@ -91,7 +91,7 @@ TEST_F(PassGatherTest, WithoutACostThereIsNoWait) {
   EXPECT_EQ(gather_.StartAt(now_, now_, absl::ZeroDuration()), now_);
 }
 
-TEST_F(PassGatherTest, AHiccupMovesTheMeanLittle) {
+TEST_F(PassGatherTest, OneLateStepChangesTheMeanLittle) {
   Learn(a_, Us(100));
   gather_.Answered(&a_, now_);
   now_ += absl::Seconds(10);

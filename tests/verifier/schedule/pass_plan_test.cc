@@ -23,7 +23,7 @@ PassJob Prefill(int rows, std::string_view tenant = "") {
   return {.tenant = tenant, .prefill = true, .rows = rows};
 }
 
-// 1000 us, and 100 us for every row beyond the first.
+// The first row costs 1000 us, every other one 100 us.
 PassCosts Linear() {
   PassCosts costs;
   costs.Set(1, absl::Microseconds(1000));
@@ -40,13 +40,13 @@ int Sum(const std::vector<int>& rows) { return std::accumulate(rows.begin(), row
 
 constexpr PassLimits kWide = {.max_rows = 256, .prefill_chunk = 128};
 
-TEST(PassPlanTest, NothingWaitsNothingGoes) { EXPECT_THAT(Plan({}, kWide), IsEmpty()); }
+TEST(PassPlanTest, WithoutJobsThereAreNoRows) { EXPECT_THAT(Plan({}, kWide), IsEmpty()); }
 
-TEST(PassPlanTest, WhateverFitsGoesAtOnce) {
+TEST(PassPlanTest, JobsThatFitAreAllInThePass) {
   EXPECT_THAT(Plan({Step(81), Step(1), Step(33, "other")}, kWide), ElementsAre(81, 1, 33));
 }
 
-TEST(PassPlanTest, ALonePromptGoesInWholeChunks) {
+TEST(PassPlanTest, APromptAloneGetsWholeChunks) {
   EXPECT_THAT(Plan({Prefill(1000)}, kWide), ElementsAre(128));
   EXPECT_THAT(Plan({Prefill(100)}, kWide), ElementsAre(100));
   EXPECT_THAT(Plan({Prefill(1000)}, {.max_rows = 64, .prefill_chunk = 128}), ElementsAre(64));
@@ -57,25 +57,25 @@ TEST(PassPlanTest, RootsComeBeforeAllDraftRows) {
               ElementsAre(2, 2, 2, 2));
   EXPECT_THAT(Plan({Step(17), Step(1), Step(1), Step(1)}, {.max_rows = 4, .prefill_chunk = 4}),
               ElementsAre(1, 1, 1, 1));
-  // Who came first where there is not even room for the roots.
+  // If there is no room for all roots, the jobs that arrived first have theirs in the pass.
   EXPECT_THAT(Plan({Step(9), Step(9), Step(9)}, {.max_rows = 2, .prefill_chunk = 2}),
               ElementsAre(1, 1, 0));
 }
 
-TEST(PassPlanTest, WhatOneTreeLeavesIsTheOthers) {
+TEST(PassPlanTest, ATreeGetsTheRowsThatAnotherTreeLeaves) {
   EXPECT_THAT(Plan({Step(3), Step(81), Step(81)}, {.max_rows = 63, .prefill_chunk = 8}),
               ElementsAre(3, 30, 30));
 }
 
-TEST(PassPlanTest, PromptsMakeAPassLongerByTheirShareAtMost) {
-  // A pass of one row takes 1000 us; ten more rows as much again.
+TEST(PassPlanTest, PromptsMakeAPassLongerByAtMostTheirShare) {
+  // A pass of one row takes 1000 us; ten more rows take another 1000 us.
   EXPECT_THAT(Plan({Step(1), Prefill(1000)}, kWide), ElementsAre(1, 10));
   EXPECT_THAT(Plan({Prefill(1000), Step(21)}, kWide), ElementsAre(30, 21));
   EXPECT_THAT(Plan({Step(1), Prefill(4)}, kWide), ElementsAre(1, 4));
 }
 
 TEST(PassPlanTest, StepsThatWillSoonWaitCountAsWaiting) {
-  // Twice what one row takes, and twice what eleven take.
+  // The pass may take twice as long as one row, and twice as long as eleven rows.
   EXPECT_THAT(Plan({Prefill(1000)}, {.max_rows = 256, .prefill_chunk = 128, .steps_soon = 1}),
               ElementsAre(11));
   EXPECT_THAT(Plan({Prefill(1000)}, {.max_rows = 256, .prefill_chunk = 128, .steps_soon = 11}),
@@ -90,7 +90,7 @@ TEST(PassPlanTest, BeforeAnythingIsMeasuredPromptsGetAFewRows) {
 TEST(PassPlanTest, PromptsAreNeverStarved) {
   const PassLimits limits = {.max_rows = 16, .prefill_chunk = 16};
   EXPECT_THAT(Plan({Step(17), Prefill(100)}, limits), ElementsAre(12, 4));
-  // As many roots as rows.
+  // There are as many roots as rows.
   EXPECT_THAT(Plan({Step(1), Step(1), Prefill(9)}, {.max_rows = 2, .prefill_chunk = 2}),
               ElementsAre(1, 0, 1));
   PassCosts steep;
@@ -99,8 +99,8 @@ TEST(PassPlanTest, PromptsAreNeverStarved) {
   EXPECT_THAT(Plan({Step(1), Prefill(9)}, limits, steep), ElementsAre(1, 1));
 }
 
-TEST(PassPlanTest, TenantsShareNotSequences) {
-  // Eight trees of one tenant against one of another.
+TEST(PassPlanTest, RowsAreSharedByTenantAndNotBySequence) {
+  // One tenant has eight trees, another tenant has one.
   std::vector<PassJob> jobs(8, Step(21, "many"));
   jobs.push_back(Step(21, "one"));
   const auto rows = Plan(jobs, {.max_rows = 42, .prefill_chunk = 8});
@@ -109,7 +109,7 @@ TEST(PassPlanTest, TenantsShareNotSequences) {
   EXPECT_THAT(std::vector<int>(rows.begin(), rows.end() - 1), Each(AllOf(Ge(2), Le(3))));
 }
 
-TEST(PassPlanTest, TenantsShareRootsWhereNotAllFind) {
+TEST(PassPlanTest, TenantsShareRootsIfThereIsNoRoomForAll) {
   std::vector<PassJob> jobs(8, Step(1, "many"));
   jobs.push_back(Step(1, "one"));
   EXPECT_THAT(Plan(jobs, {.max_rows = 3, .prefill_chunk = 3}),
@@ -120,13 +120,14 @@ TEST(PassPlanTest, TenantsSharePrefills) {
   EXPECT_THAT(Plan({Prefill(500, "a"), Prefill(500, "a"), Prefill(500, "b")},
                    {.max_rows = 64, .prefill_chunk = 64}),
               ElementsAre(16, 16, 32));
-  // What a tenant's steps take counts.
+  // The rows of a tenant's steps count too.
   EXPECT_THAT(Plan({Step(8, "a"), Prefill(500, "a"), Prefill(500, "b")},
                    {.max_rows = 20, .prefill_chunk = 20}),
               ElementsAre(8, 2, 10));
 }
 
-// In whatever order and number tenants send, over many passes of a full queue each gets its share.
+// Over many passes of a full queue each tenant gets its share, however many jobs it sends and in
+// whatever order.
 TEST(PassPlanTest, OverManyPassesSharesAreEqual) {
   std::mt19937 random(5);
   const std::vector<std::string> names = {"a", "b", "c"};
@@ -146,7 +147,7 @@ TEST(PassPlanTest, OverManyPassesSharesAreEqual) {
   for (const auto& [name, rows] : got) EXPECT_EQ(rows, 200 * 60 / 3) << name;
 }
 
-TEST(PassPlanTest, KeepsItsPromisesForAnyQueue) {
+TEST(PassPlanTest, FollowsItsRulesForAnyQueue) {
   std::mt19937 random(11);
   const std::vector<std::string> names = {"", "a", "b", "c"};
   for (int round = 0; round < 3000; ++round) {

@@ -69,7 +69,7 @@ class PassRunnerTest : public ::testing::Test {
     return result;
   }
 
-  // Emits `count` tokens after what the sequence has; trees may be null: plain steps.
+  // Emits `count` more tokens. With `trees` null it makes plain steps.
   using Trees = std::function<DraftTree(const std::vector<TokenId>& so_far)>;
   std::vector<TokenId> Generate(SequenceState& state, std::size_t count, const Trees& trees) {
     const std::size_t before = state.tokens.size();
@@ -129,7 +129,7 @@ TEST_F(PassRunnerTest, PrefillsAllButTheRootInChunks) {
   EXPECT_THAT(logit_rows_, Each(0));
 }
 
-TEST_F(PassRunnerTest, LearnsFromTheLastPrefilledRowsAndProjectsNoOthers) {
+TEST_F(PassRunnerTest, ComputesLogitsOfTheLastPrefilledRowsOnly) {
   const std::vector<TokenId> prompt = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
   for (const std::uint32_t learn_last : {0u, 1u, 3u, 9u, 0xFFFFFFFFu}) {
     logit_rows_.clear();
@@ -176,7 +176,7 @@ TEST_F(PassRunnerTest, AnyTreesGiveTheTokensOfPlainSteps) {
   EXPECT_GT(accepted_much, 30) << "drafts were hardly accepted; the test proves little";
 }
 
-TEST_F(PassRunnerTest, AMovedSequenceGoesOnAsBefore) {
+TEST_F(PassRunnerTest, AMovedSequenceContinuesAsBefore) {
   SamplingOptions sampling = IgnoreEos();
   sampling.temperature = 1;
   sampling.seed = 3;
@@ -202,7 +202,8 @@ TEST_F(PassRunnerTest, CandidatesAndLogprobsAreOfTheRowsOfThePass) {
   EXPECT_EQ(result->rows, 4);
   EXPECT_EQ(result->candidates.k, 4u);
   ASSERT_THAT(result->candidates.ids, SizeIs(16));
-  // Greedy: the first candidate of each accepted row is what was emitted, and the most probable.
+  // In greedy decoding the first candidate of each accepted row is the emitted and most probable
+  // token.
   ASSERT_THAT(result->logprobs, SizeIs(3));
   for (std::size_t row = 0; row < 3; ++row) {
     EXPECT_EQ(result->candidates.ids[4 * row], truth[row]);
@@ -221,7 +222,7 @@ TEST_F(PassRunnerTest, AStaleTreeIsIgnored) {
   EXPECT_EQ(result->rows, 1);
 }
 
-TEST_F(PassRunnerTest, WrongStepsAreNamedAndLeaveTheSequenceAsItWas) {
+TEST_F(PassRunnerTest, WrongStepsAreRefusedAndLeaveTheSequenceAsItWas) {
   const std::vector<TokenId> truth = PlainTokens({1, 2}, 3);
   const auto state = Open({1, 2});
   const auto expect = [&](VerifyStep step, absl::StatusCode code, const std::string& message) {
@@ -258,7 +259,7 @@ TEST_F(PassRunnerTest, TheOutputEndsAtTheStopTokenAndStaysEnded) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("has ended")));
 }
 
-TEST_F(PassRunnerTest, TheContextIsFilledToTheLastTokenAndNoFurther) {
+TEST_F(PassRunnerTest, TheContextIsFilledUpToItsLastToken) {
   const std::vector<TokenId> prompt(kContext - 3, 1);
   const std::vector<TokenId> truth = PlainTokens(prompt, 3);
   const auto state = Open(prompt);

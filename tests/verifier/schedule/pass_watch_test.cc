@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 
 constexpr absl::Duration kMoment = absl::Milliseconds(100);
 
-// Expects the pass that runs to be given up `most` after `began`, and no sooner.
+// Expects that the running pass counts as hanging from `most` after `began` on, and not before.
 void ExpectMost(const PassWatch& watch, absl::Duration began, absl::Duration most) {
   EXPECT_THAT(watch.Check(began), IsOk());
   EXPECT_THAT(watch.Check(began + most), IsOk());
@@ -23,7 +23,7 @@ void ExpectMost(const PassWatch& watch, absl::Duration began, absl::Duration mos
                        HasSubstr("expected at most " + absl::FormatDuration(most))));
 }
 
-TEST(PassWatchTest, WithoutAPassThereIsNothingToWaitFor) {
+TEST(PassWatchTest, WithoutAPassTheCheckIsOk) {
   PassWatch watch;
   EXPECT_THAT(watch.Check(absl::Hours(1)), IsOk());
   watch.Began(absl::Seconds(1), absl::ZeroDuration());
@@ -43,7 +43,7 @@ TEST(PassWatchTest, APassMayTakeThirtySecondsOrTwentyTimesAFullOne) {
   ExpectMost(watch, absl::Seconds(300), absl::Seconds(60));
 }
 
-TEST(PassWatchTest, EveryPassHasTheWholeTime) {
+TEST(PassWatchTest, EveryPassMayTakeTheWholeTime) {
   PassWatch watch;
   watch.Began(absl::ZeroDuration(), absl::ZeroDuration());
   watch.Next(absl::Seconds(9));
@@ -53,7 +53,7 @@ TEST(PassWatchTest, EveryPassHasTheWholeTime) {
   ExpectMost(watch, absl::Seconds(20), absl::Seconds(30));
 }
 
-TEST(PassWatchTest, LongPassesOfALongContextAreLearntUpToABound) {
+TEST(PassWatchTest, LongPassesRaiseTheLimitUpToABound) {
   PassWatch watch;
   watch.Began(absl::ZeroDuration(), absl::Seconds(1));
   watch.Ended(absl::Seconds(25));
@@ -61,12 +61,12 @@ TEST(PassWatchTest, LongPassesOfALongContextAreLearntUpToABound) {
   ExpectMost(watch, absl::Seconds(30), absl::Seconds(75));
   watch.Next(absl::Seconds(100));  // 70 seconds
   ExpectMost(watch, absl::Seconds(100), absl::Seconds(210));
-  watch.Ended(absl::Hours(2));  // it was stuck
+  watch.Ended(absl::Hours(2));  // it took nearly two hours
   watch.Began(absl::Hours(3), absl::Seconds(1));
   ExpectMost(watch, absl::Hours(3), 3 * PassWatch::kMostLearnt);
 }
 
-TEST(PassWatchTest, TheErrorSaysForHowLong) {
+TEST(PassWatchTest, TheErrorSaysHowLongThePassHasTaken) {
   PassWatch watch;
   watch.Began(absl::Seconds(5), absl::ZeroDuration());
   EXPECT_THAT(watch.Check(absl::Seconds(47.25)),

@@ -1,4 +1,4 @@
-// What the scheduler makes of the cache: what is found, kept, promised and counted.
+// How the scheduler uses the cache: what it finds, keeps, promises and counts.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,7 +27,7 @@ class PrefixReuseTest : public ::testing::Test {
  protected:
   PrefixReuseTest() { Start(0); }
 
-  // `pages` are the bound; 0: what the slots may need.
+  // `pages` is the bound of the cache. 0: as much as the slots may need.
   void Start(int pages, FakeTransformer::Hook hook = nullptr) {
     auto cache = FakeKvCache(kContext, 4, static_cast<std::uint64_t>(pages) * kPageBytes);
     scheduler_ = std::make_unique<Scheduler>(
@@ -48,7 +48,7 @@ class PrefixReuseTest : public ::testing::Test {
     return verifier::OpenLater(*scheduler_, std::move(options));
   }
 
-  // Everything that came of one sequence, which is gone then.
+  // The results of one sequence, which is destroyed afterwards.
   struct Outcome {
     OpenResult opened;
     std::vector<TokenId> tokens;
@@ -83,7 +83,7 @@ class PrefixReuseTest : public ::testing::Test {
     return promise->get_future().get();
   }
 
-  std::vector<int> pass_rows_;  // written by passes, read between them
+  std::vector<int> pass_rows_;  // passes write it; tests read it between passes
   std::unique_ptr<Scheduler> scheduler_;
 };
 
@@ -115,7 +115,7 @@ TEST_F(PrefixReuseTest, TheRootIsNeverCached) {
   }
 }
 
-TEST_F(PrefixReuseTest, WhatWasGeneratedIsFoundByTheNextTurnAndByASequenceThatComesBack) {
+TEST_F(PrefixReuseTest, TheNextTurnAndAMovedSequenceFindGeneratedTokens) {
   const SequenceOptions prompt = Prompt(100);
   const Outcome first = Run(prompt, 120);  // 219 positions
   SequenceOptions turn = prompt;
@@ -154,7 +154,7 @@ TEST_F(PrefixReuseTest, TenantsDoNotShare) {
   EXPECT_EQ(Run(options, 1).opened.cached_tokens, 192u);
 }
 
-// Prompts that arrive together are prefilled once: each chunk is there for the others.
+// Prompts that arrive together are prefilled once; the others find each chunk in the cache.
 TEST_F(PrefixReuseTest, PromptsThatArriveTogetherArePrefilledOnce) {
   std::promise<void> go;
   const std::shared_future<void> gate = go.get_future().share();
@@ -162,7 +162,7 @@ TEST_F(PrefixReuseTest, PromptsThatArriveTogetherArePrefilledOnce) {
     gate.wait();
     return absl::OkStatus();
   });
-  // The first one's pass waits until all are there.
+  // The pass of the first prompt waits until all have arrived.
   std::vector<Opened> opened;
   for (int i = 0; i < 4; ++i) opened.push_back(*OpenLater(Prompt(501)));
   go.set_value();
@@ -174,7 +174,7 @@ TEST_F(PrefixReuseTest, PromptsThatArriveTogetherArePrefilledOnce) {
   int rows = 0;
   for (const int pass : pass_rows_) rows += pass;
   EXPECT_EQ(rows + static_cast<int>(cached), 4 * 500);
-  EXPECT_EQ(rows, 500 + 3 * 52);  // each fills its last page, which is not full
+  EXPECT_EQ(rows, 500 + 3 * 52);  // each computes its last page, which is not full
   const absl::StatusOr<StepResult> first = Step(*opened[0].sequence, 501);
   ASSERT_THAT(first, IsOk());
   for (const Opened& one : opened) {
@@ -183,7 +183,7 @@ TEST_F(PrefixReuseTest, PromptsThatArriveTogetherArePrefilledOnce) {
   }
 }
 
-TEST_F(PrefixReuseTest, ACancelledPromptLeavesItsFullPages) {
+TEST_F(PrefixReuseTest, FullPagesOfACancelledPromptAreKept) {
   Sequence* cancelling = nullptr;
   std::promise<void> ready;
   const std::shared_future<void> gate = ready.get_future().share();
@@ -205,7 +205,7 @@ TEST_F(PrefixReuseTest, ACancelledPromptLeavesItsFullPages) {
   EXPECT_EQ(Run(Prompt(501), 1).opened.cached_tokens, 192u);
 }
 
-TEST_F(PrefixReuseTest, WhatWasGeneratedElsewhereIsPartOfMaxTokens) {
+TEST_F(PrefixReuseTest, TokensGeneratedElsewhereCountForMaxTokens) {
   Start(4);
   SequenceOptions options = Prompt(201);
   options.generated_ids.assign(50, 1);
@@ -215,7 +215,7 @@ TEST_F(PrefixReuseTest, WhatWasGeneratedElsewhereIsPartOfMaxTokens) {
   EXPECT_THAT(moved->result.get(), IsOk());
 }
 
-TEST_F(PrefixReuseTest, WhatMayBeNeededIsPromisedAtOpenOrRefused) {
+TEST_F(PrefixReuseTest, OpenPromisesAllPositionsOrRefuses) {
   Start(6);
   SequenceOptions options = Prompt(201);
   options.sampling.max_tokens = 55;  // 256 tokens: four pages
@@ -231,7 +231,7 @@ TEST_F(PrefixReuseTest, WhatMayBeNeededIsPromisedAtOpenOrRefused) {
   options.sampling.max_tokens = 1;
   EXPECT_THAT(OpenLater(options), StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_EQ(scheduler_->load().open_sequences, 1u);
-  // Three of its four pages are there already.
+  // Three of its four pages are in the cache already.
   options = Prompt(201);
   options.sampling.max_tokens = 100;
   const auto second = OpenLater(options);
@@ -239,7 +239,7 @@ TEST_F(PrefixReuseTest, WhatMayBeNeededIsPromisedAtOpenOrRefused) {
   EXPECT_EQ(second->result.get()->cached_tokens, 192u);
 }
 
-TEST_F(PrefixReuseTest, ASequenceTakesAllItWasPromisedAndNoStepMore) {
+TEST_F(PrefixReuseTest, ASequenceMayUseAllItsPromisedPositionsAndNoMore) {
   Start(1);
   SequenceOptions options = Prompt(20);
   options.sampling.max_tokens = 30;
@@ -252,7 +252,7 @@ TEST_F(PrefixReuseTest, ASequenceTakesAllItWasPromisedAndNoStepMore) {
               StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("got 50 tokens, expected less")));
 }
 
-TEST_F(PrefixReuseTest, UsageCountsWhatWasLookedUpAndFound) {
+TEST_F(PrefixReuseTest, UsageCountsTokensLookedUpAndFound) {
   Run(Prompt(201), 1);
   Run(Prompt(201), 1);
   const KvUsage usage = scheduler_->kv_usage();

@@ -59,7 +59,7 @@ class SchedulerTest : public ::testing::Test {
     return verifier::OpenLater(*scheduler_, std::move(options));
   }
 
-  // Opens and waits; the sequence must open.
+  // Opens a sequence and waits for the result, which must be OK.
   std::unique_ptr<Sequence> Open(SequenceOptions options) {
     auto opened = OpenLater(std::move(options));
     EXPECT_THAT(opened, IsOk());
@@ -81,7 +81,7 @@ class SchedulerTest : public ::testing::Test {
 
   doubles::FakeClock clock_;
   FakeTransformer* transformer_ = nullptr;
-  // Written on the scheduler's thread; read once an operation's result is here.
+  // The scheduler's thread writes it; tests read it after the result of an operation.
   std::vector<int> pass_rows_;
   std::vector<int> logit_rows_;
   std::unique_ptr<Scheduler> scheduler_;
@@ -143,7 +143,7 @@ TEST_F(SchedulerTest, OpenRefusesWhatIsOutOfRange) {
   EXPECT_EQ(scheduler_->load().open_sequences, 0u);
 }
 
-TEST_F(SchedulerTest, SlotsAreBoundedAndComeBack) {
+TEST_F(SchedulerTest, SlotsAreBoundedAndReturned) {
   Start(2);
   auto first = Open(Prompt({1}));
   const auto second = Open(Prompt({1, 2}));
@@ -158,8 +158,8 @@ TEST_F(SchedulerTest, SlotsAreBoundedAndComeBack) {
   EXPECT_THAT(Verify(*third, {.base = 1}), IsOk());
 }
 
-// Holds a pass until told, so that a test decides what waits behind it: the first one, and one
-// after each HoldNext.
+// Holds the first pass, and the next pass after each HoldNext, until the test opens the gate. So a
+// test decides what waits for the pass after it.
 class Gate {
  public:
   explicit Gate(bool hold_first = true) : hold_(hold_first) {}
@@ -236,13 +236,13 @@ TEST_F(SchedulerTest, CancelInAPassEndsItAndFreesTheSlot) {
   auto opened = OpenLater(Prompt({1, 2, 3}));
   ASSERT_THAT(opened, IsOk());
   gate.WaitUntilHeld();
-  opened->sequence->Cancel();  // the gate stays shut: only the cancellation ends the pass
+  opened->sequence->Cancel();  // the gate stays closed; only the cancellation ends the pass
   EXPECT_THAT(opened->result.get(), StatusIs(absl::StatusCode::kCancelled));
   EXPECT_EQ(scheduler_->load().open_sequences, 0u);
   EXPECT_THAT(Verify(*Open(Prompt({4})), {.base = 1}), IsOk());
 }
 
-TEST_F(SchedulerTest, ASequenceDestroyedInTheQueueTakesNoPassAndGoesFirst) {
+TEST_F(SchedulerTest, ASequenceDestroyedInTheQueueIsAnsweredFirstWithoutAPass) {
   Gate gate;
   Start(3, gate.Hook());
   const auto running = OpenLater(Prompt({1, 2}));
@@ -260,7 +260,7 @@ TEST_F(SchedulerTest, ASequenceDestroyedInTheQueueTakesNoPassAndGoesFirst) {
   EXPECT_EQ(scheduler_->load().open_sequences, 2u);
 }
 
-TEST_F(SchedulerTest, ACallbackMayGoOnOrDestroyTheSequence) {
+TEST_F(SchedulerTest, ACallbackMayVerifyAgainOrDestroyTheSequence) {
   Start();
   std::unique_ptr<Sequence> sequence;
   std::promise<void> assigned;
@@ -289,7 +289,8 @@ TEST_F(SchedulerTest, DestroyingTheSchedulerAnswersEveryOperation) {
   ASSERT_THAT(running, IsOk());
   gate.WaitUntilHeld();
   std::promise<absl::StatusCode> waiting;
-  // The callbacks drop the sequences, as a service's streams do before its scheduler goes.
+  // The callbacks destroy the sequences, as the streams of a service do before its scheduler is
+  // destroyed.
   std::unique_ptr<Sequence> second;
   auto opened = scheduler_->Open(Prompt({1, 2}), [&](absl::StatusOr<OpenResult> result) {
     second.reset();
@@ -315,7 +316,7 @@ TEST_F(SchedulerTest, AFailedPrefillFreesTheSlot) {
               StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
-// Three open sequences whose steps meet in one pass: it comes behind one that is held.
+// Three open sequences whose steps share one pass, because they wait for a pass that is held.
 class SharedPassTest : public SchedulerTest {
  protected:
   void OpenThree(FakeTransformer::Hook hook = nullptr, int max_rows = 257,
@@ -335,7 +336,7 @@ class SharedPassTest : public SchedulerTest {
     gate_.WaitUntilHeld();
   }
 
-  // The steps of the sequences, waiting behind the held pass.
+  // The steps of the sequences, which wait for the pass that is held.
   std::vector<std::shared_future<absl::StatusOr<StepResult>>> VerifyAll(
       const std::vector<VerifyStep>& steps = {{.base = 2}, {.base = 2}, {.base = 2}}) {
     std::vector<std::shared_future<absl::StatusOr<StepResult>>> results;
@@ -345,7 +346,7 @@ class SharedPassTest : public SchedulerTest {
     return results;
   }
 
-  // What sequence `i` emits, alone.
+  // What sequence `i` emits if it is alone.
   static std::vector<TokenId> Truth(TokenId i, std::size_t count) {
     std::vector<TokenId> tokens = {4 + i, 20 + i};
     while (tokens.size() < count + 2) {
@@ -361,7 +362,7 @@ class SharedPassTest : public SchedulerTest {
   absl::StatusOr<Opened> held_;
 };
 
-TEST_F(SharedPassTest, WhatWaitsTogetherGoesTogether) {
+TEST_F(SharedPassTest, StepsThatWaitTogetherShareAPass) {
   OpenThree();
   const auto results = VerifyAll();
   const SchedulerCounts before = scheduler_->counts();
@@ -379,7 +380,7 @@ TEST_F(SharedPassTest, WhatWaitsTogetherGoesTogether) {
   EXPECT_EQ(counts.waiting, 0u);
 }
 
-TEST_F(SharedPassTest, AnErrorIsAnsweredToItsSequenceOnly) {
+TEST_F(SharedPassTest, OnlyTheSequenceOfAnErrorHearsOfIt) {
   OpenThree();
   transformer_->poisoned_token = 21;  // the root of sequence 1
   const auto results = VerifyAll();
@@ -396,7 +397,7 @@ TEST_F(SharedPassTest, AnErrorIsAnsweredToItsSequenceOnly) {
   EXPECT_EQ(again->tokens, Truth(1, 1));
 }
 
-TEST_F(SharedPassTest, AMalformedTreeNeverComesIntoAPass) {
+TEST_F(SharedPassTest, AMalformedTreeIsInNoPass) {
   OpenThree();
   const auto results =
       VerifyAll({{.base = 2}, {.base = 2, .tree = Chain({5, 21}, {kVocab})}, {.base = 2}});
@@ -419,7 +420,7 @@ TEST_F(SharedPassTest, ATreeIsCutToWhatTheCacheHasPromised) {
   EXPECT_THAT(gate_.passes.back(), SizeIs(3));
 }
 
-TEST_F(SharedPassTest, APassThatFailsIsRunForEachAlone) {
+TEST_F(SharedPassTest, AfterAFailedPassEachSequenceHasAPassOfItsOwn) {
   OpenThree([](std::span<const Segment> segments, const std::atomic<bool>*) {
     for (const Segment& segment : segments) {
       if (segment.tokens[0] == 22) return absl::ResourceExhaustedError("no memory for the pass");
@@ -436,7 +437,7 @@ TEST_F(SharedPassTest, APassThatFailsIsRunForEachAlone) {
   EXPECT_EQ(scheduler_->load().open_sequences, 4u);
 }
 
-TEST_F(SharedPassTest, CancellingOneDoesNotCancelTheOthers) {
+TEST_F(SharedPassTest, CancellingOneSequenceDoesNotCancelTheOthers) {
   OpenThree();
   const auto results = VerifyAll();
   gate_.HoldNext();
@@ -451,21 +452,21 @@ TEST_F(SharedPassTest, CancellingOneDoesNotCancelTheOthers) {
   EXPECT_EQ(scheduler_->load().open_sequences, 3u);
 }
 
-TEST_F(SharedPassTest, CancellingAllEndsThePass) {
+TEST_F(SharedPassTest, CancellingAllSequencesEndsThePass) {
   OpenThree();
   const auto results = VerifyAll();
   gate_.HoldNext();
   gate_.Open();
   ASSERT_THAT(held_->result.get(), IsOk());
   gate_.WaitUntilHeld();
-  sequences_.clear();  // the gate stays shut
+  sequences_.clear();  // the gate stays closed
   for (const auto& result : results) {
     EXPECT_THAT(result.get(), StatusIs(absl::StatusCode::kCancelled));
   }
   EXPECT_EQ(scheduler_->load().open_sequences, 1u);
 }
 
-TEST_F(SharedPassTest, TreesAreCutToTheRoomThereIs) {
+TEST_F(SharedPassTest, TreesAreCutToTheRoomInThePass) {
   OpenThree(nullptr, /*max_rows=*/17);
   const auto results = VerifyAll({{.base = 2, .tree = Chain({4, 20}, Truth(0, 16))},
                                   {.base = 2},
@@ -494,20 +495,20 @@ TEST_F(SharedPassTest, APromptAndStepsShareAPass) {
   EXPECT_THAT(results[0].get(), IsOk());
   EXPECT_THAT(results[1].get(), IsOk());
   EXPECT_THAT(prompt->result.get(), IsOk());
-  // Two roots and the first chunk, then the rest.
+  // The first pass has two roots and the first chunk, the second has the rest.
   EXPECT_THAT(std::vector<int>(pass_rows_.end() - 2, pass_rows_.end()), ElementsAre(6, 4));
 }
 
-// A sequence that has just been answered is about to ask again: a long prompt must not keep it
-// waiting for a whole chunk.
-TEST_F(SchedulerTest, WhoIsExpectedBackFindsNoLongPass) {
+// A sequence that was just answered will soon ask again. A long prompt must not delay it by a whole
+// chunk.
+TEST_F(SchedulerTest, AStepThatIsExpectedSoonDoesNotWaitForALongPass) {
   Start(3);
   const auto sequence = Open(Prompt({5}));
   PassCosts costs;
   costs.Set(1, absl::Microseconds(100));
   costs.Set(101, absl::Microseconds(9100));
   scheduler_->SetPassCosts(costs);
-  // It comes back after longer than a pass would wait for it.
+  // Its next step arrives later than a pass would wait for it.
   clock_.Advance(absl::Milliseconds(1));
   for (std::uint32_t base = 1; base < 4; ++base) {
     ASSERT_THAT(Verify(*sequence, {.base = base}), IsOk());

@@ -1,5 +1,5 @@
-// Sequences that join, leave, are cancelled, prefill and draft beside each other, on the real
-// forward pass: each gives, bit for bit, what it gives alone and without drafts.
+// Sequences join, leave, are cancelled, prefill and draft in shared passes of the real forward
+// pass. Each of them gives, bit for bit, what it gives alone and without drafts.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -23,12 +23,12 @@ using doubles::IsOk;
 
 constexpr std::uint32_t kK = 4;
 
-// What a sequence gave, token by token, whatever the steps were.
+// What a sequence gave, token by token.
 struct Output {
   Candidates prompt_candidates;
   std::vector<TokenId> tokens;
   std::vector<TokenLogprob> logprobs;
-  std::vector<TokenId> candidates;  // of the row behind each token
+  std::vector<TokenId> candidates;  // of the row that gave each token
 };
 
 void ExpectEqualBits(const Output& got, const Output& expected, const std::string& where) {
@@ -98,7 +98,7 @@ class MixedPassTest : public ::testing::Test {
     return options;
   }
 
-  // Decodes `count` tokens; with `truth`, its tokens, along random trees.
+  // Decodes `count` tokens. With `truth`, the tokens to expect, it uses random trees.
   Output Decode(Scheduler& scheduler, const SequenceOptions& options, std::size_t count,
                 const std::vector<TokenId>* truth, unsigned seed) const {
     Output output;
@@ -135,7 +135,7 @@ class MixedPassTest : public ::testing::Test {
     return output;
   }
 
-  // Opens sequences, has them do something and cancels them at any moment.
+  // Opens sequences, uses them and cancels them at random moments.
   void Disturb(Scheduler& scheduler, unsigned seed, const std::atomic<bool>& stop) const {
     std::mt19937 random(seed);
     while (!stop) {
@@ -147,7 +147,7 @@ class MixedPassTest : public ::testing::Test {
         continue;
       }
       if (random() % 2 == 0) {
-        sequence->reset();  // in the queue, or in a pass
+        sequence->reset();  // while it waits or is in a pass
         done->get_future().wait();
         continue;
       }
@@ -170,7 +170,7 @@ class MixedPassTest : public ::testing::Test {
 
 void MixedPassTest::CheckMix(InstructionSet set) {
   constexpr std::size_t kSequences = 6;
-  constexpr std::size_t kRounds = 3;  // of each thread: sequences leave and join
+  constexpr std::size_t kRounds = 3;  // of each thread, so that sequences leave and join
   constexpr std::size_t kTokens = 40;
   std::mt19937 random(23);
   std::vector<SequenceOptions> options;
@@ -178,7 +178,7 @@ void MixedPassTest::CheckMix(InstructionSet set) {
   for (std::size_t i = 0; i < kSequences * kRounds; ++i) {
     options.push_back(RandomOptions(random));
     const auto scheduler = NewScheduler(set);
-    // Trees at the end of a sequence look a few tokens further.
+    // Trees at the end of a sequence need a few tokens more.
     alone.push_back(Decode(*scheduler, options.back(), kTokens + 12, nullptr, 0));
     ASSERT_EQ(scheduler->counts().shares, scheduler->counts().passes);
   }

@@ -12,7 +12,7 @@ namespace {
 using doubles::IsOk;
 using doubles::StatusIs;
 
-TEST(DrainGateTest, ReturnsAtOnceWithNobodyInsideAndLetsNobodyInAfter) {
+TEST(DrainGateTest, WithoutCallsReturnsAtOnceAndRefusesNewOnes) {
   DrainGate gate;
   EXPECT_FALSE(gate.draining());
   gate.Drain(absl::InfiniteDuration());
@@ -20,7 +20,7 @@ TEST(DrainGateTest, ReturnsAtOnceWithNobodyInsideAndLetsNobodyInAfter) {
   EXPECT_THAT(gate.Enter(&gate, nullptr), StatusIs(absl::StatusCode::kUnavailable));
 }
 
-TEST(DrainGateTest, WaitsForThoseInside) {
+TEST(DrainGateTest, WaitsForTheCallsUnderWay) {
   DrainGate gate;
   int a, b;
   bool cancelled = false;
@@ -37,7 +37,7 @@ TEST(DrainGateTest, WaitsForThoseInside) {
   EXPECT_FALSE(cancelled);
 }
 
-TEST(DrainGateTest, CancelsWhoIsInsideAfterTheGrace) {
+TEST(DrainGateTest, CancelsCallsThatAreLeftAfterTheGrace) {
   DrainGate gate;
   std::promise<void> cancelled;
   ASSERT_THAT(gate.Enter(&gate, [&] { cancelled.set_value(); }), IsOk());
