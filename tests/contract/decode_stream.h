@@ -1,4 +1,4 @@
-// A client's view of the verifier's Decode, for tests.
+// A client of the verifier's Decode, for tests.
 #ifndef RECYCLING_TESTS_CONTRACT_DECODE_STREAM_H_
 #define RECYCLING_TESTS_CONTRACT_DECODE_STREAM_H_
 
@@ -55,7 +55,7 @@ class Stream {
     if (!ended_) End().IgnoreError();
   }
 
-  // The answer, or what the stream ended with.
+  // The answer, or the error that ended the stream.
   absl::StatusOr<v1::DecodeResponse> Ask(const v1::DecodeRequest& request) {
     v1::DecodeResponse response;
     if (stream_->Write(request) && stream_->Read(&response)) return response;
@@ -77,8 +77,8 @@ class Stream {
   bool ended_ = false;
 };
 
-// Opens a stream and emits `count` tokens after the request's prompt and generated ids, with the
-// trees given or, if null, in plain steps. Fewer, and a test failure, if a step fails.
+// Opens a stream and returns `count` tokens after the request's prompt and generated ids, with the
+// given trees or, if null, in plain steps. If a step fails, fails the test and returns fewer.
 using TreesOfTest = std::function<DraftTree(const std::vector<TokenId>& so_far)>;
 inline std::vector<TokenId> GenerateTokens(v1::VerifierService::Stub& stub,
                                            const v1::DecodeRequest& request, std::size_t count,
@@ -107,8 +107,8 @@ inline std::vector<TokenId> GenerateTokens(v1::VerifierService::Stub& stub,
   return tokens;
 }
 
-// Random trees among whose nodes the truth hides; `prompt` tokens stand before it. `random` must
-// outlive the result.
+// Random trees that contain the true next tokens somewhere; `prompt` tokens stand before them.
+// `random` must outlive the result.
 inline TreesOfTest RandomTrees(std::size_t prompt, std::vector<TokenId> truth,
                                std::uint32_t vocab_size, std::mt19937& random) {
   return [=, &random](const std::vector<TokenId>& so_far) {

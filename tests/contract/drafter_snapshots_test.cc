@@ -1,4 +1,4 @@
-// Matrices that leave, enter and outlive a drafter, over real gRPC on a loopback port.
+// Saving and loading matrices, by calls and on disk, over real gRPC on a loopback port.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -33,7 +33,7 @@ TEST_F(DrafterSnapshotsTest, ASavedMatrixLoadsElsewhere) {
   ASSERT_EQ(saved->size(), 1u);
   Start({.drafter_id = "d2"});
   v1::LoadMatrixResponse response;
-  // In pieces of any size, also empty ones.
+  // Sends the bytes in pieces of any size, empty ones included.
   const std::string& bytes = saved->front();
   ASSERT_THAT(Load({Target(MATRIX_SCOPE_TENANT, "b"), Chunk(bytes.substr(0, 1)), Chunk(""),
                     Chunk(bytes.substr(1))},
@@ -46,7 +46,7 @@ TEST_F(DrafterSnapshotsTest, ASavedMatrixLoadsElsewhere) {
   EXPECT_THAT(*Save(MATRIX_SCOPE_TENANT, "b"), ElementsAre(bytes));
 }
 
-TEST_F(DrafterSnapshotsTest, ALargeMatrixTravelsInChunksOfAMebibyte) {
+TEST_F(DrafterSnapshotsTest, ALargeMatrixIsSentInChunksOfAMebibyte) {
   v1::OpenSession open = Session();
   open.mutable_model()->set_vocab_size(150'000);
   const std::size_t rows = 100'000;
@@ -67,7 +67,7 @@ TEST_F(DrafterSnapshotsTest, ALargeMatrixTravelsInChunksOfAMebibyte) {
   EXPECT_EQ(response.matrix().rows_filled(), rows);
 }
 
-TEST_F(DrafterSnapshotsTest, SaveNamesWhatIsWrong) {
+TEST_F(DrafterSnapshotsTest, SaveNamesTheFieldThatIsWrong) {
   EXPECT_THAT(Save(MATRIX_SCOPE_TENANT, "a"), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(Save(MATRIX_SCOPE_SHARED, ""), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(Save(MATRIX_SCOPE_REQUEST, "a"), StatusIs(absl::StatusCode::kInvalidArgument));
@@ -116,7 +116,7 @@ TEST_F(DrafterSnapshotsTest, ASnapshotOfAnotherModelIsRefused) {
   EXPECT_THAT(Info().matrices(), IsEmpty());
 }
 
-TEST_F(DrafterSnapshotsTest, OpenSessionsGoOnWithTheMatrixTheyHold) {
+TEST_F(DrafterSnapshotsTest, OpenSessionsKeepTheMatrixThatTheyHaveAfterALoad) {
   ASSERT_THAT(Observe(Session(), Rows({1}, {2, 3})), IsOk());
   const std::string bytes = Save(MATRIX_SCOPE_TENANT, "a")->front();
   Stream stream(stub_.get(), Session());
@@ -131,7 +131,7 @@ TEST_F(DrafterSnapshotsTest, OpenSessionsGoOnWithTheMatrixTheyHold) {
   EXPECT_THAT(stream.Finish(), IsOk());
 }
 
-TEST_F(DrafterSnapshotsTest, WhatWasSavedOnShutdownIsThereAfterARestart) {
+TEST_F(DrafterSnapshotsTest, MatricesSavedAtShutdownAreThereAfterARestart) {
   const DrafterOptions options = {.drafter_id = "d1", .snapshot_dir = Directory()};
   Start(options);
   ASSERT_THAT(Observe(Session(), Rows({1}, {2, 3})), IsOk());
@@ -140,7 +140,7 @@ TEST_F(DrafterSnapshotsTest, WhatWasSavedOnShutdownIsThereAfterARestart) {
   Start(options);
   EXPECT_EQ(Info().model().model_id(), "m");
   EXPECT_THAT(Propose(Session(), Ask(1))->tokens(), ElementsAre(2, 3));
-  // Another id has other snapshots.
+  // A drafter with another id has snapshots of its own.
   Start({.drafter_id = "d2", .snapshot_dir = Directory()});
   EXPECT_THAT(Propose(Session(), Ask(1))->tokens(), IsEmpty());
 }
@@ -155,7 +155,7 @@ TEST_F(DrafterSnapshotsTest, ALoadedMatrixIsOnDiskWhenTheLoadIsAnswered) {
   EXPECT_THAT(Propose(Session(), Ask(1))->tokens(), ElementsAre(2, 3));
 }
 
-TEST_F(DrafterSnapshotsTest, ALoadThatCannotBeKeptSaysSo) {
+TEST_F(DrafterSnapshotsTest, ALoadThatCannotBeWrittenToDiskIsAnError) {
   ASSERT_THAT(Observe(Session(), Rows({1}, {2, 3})), IsOk());
   const std::string bytes = Save(MATRIX_SCOPE_TENANT, "a")->front();
   Start({.drafter_id = "d1", .snapshot_dir = Directory()});

@@ -1,4 +1,4 @@
-// The gateway's front door over real gRPC: who waits, who is refused, slow readers, drain.
+// Admission to the gateway over real gRPC: the queue, refusals, slow readers, draining.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ constexpr char kRequest[] = "prompt_ids { ids: [5, 6, 7] } sampling { max_tokens
 
 class GatewayAdmissionTest : public GatewayServiceTest {
  protected:
-  // A call whose answers nobody reads yet.
+  // A call whose answers have not been read yet.
   struct Call {
     grpc::ClientContext context;
     std::unique_ptr<grpc::ClientReader<v1::GenerateResponse>> reader;
@@ -49,7 +49,7 @@ class GatewayAdmissionTest : public GatewayServiceTest {
   doubles::FakeClock clock_;
 };
 
-TEST_F(GatewayAdmissionTest, WhatTheVerifiersHaveNoRoomForWaitsAndThenRuns) {
+TEST_F(GatewayAdmissionTest, ARequestWithoutRoomAtTheVerifiersWaitsAndThenRuns) {
   AddGatedVerifier(2);
   Start();
   EXPECT_EQ(Stats().requests_capacity(), 2u);
@@ -93,7 +93,7 @@ TEST_F(GatewayAdmissionTest, AFullQueueRefusesAtOnceAndSaysWhenToComeBack) {
   EXPECT_THAT(waits->End(), IsOk());
 }
 
-TEST_F(GatewayAdmissionTest, WhoCancelsInTheQueueLeavesItAtOnce) {
+TEST_F(GatewayAdmissionTest, ARequestThatIsCancelledLeavesTheQueueAtOnce) {
   AddGatedVerifier(1);
   Start();
   const auto runs = Begin();
@@ -109,7 +109,7 @@ TEST_F(GatewayAdmissionTest, WhoCancelsInTheQueueLeavesItAtOnce) {
   EXPECT_THAT(runs->End(), IsOk());
 }
 
-TEST_F(GatewayAdmissionTest, WhoWaitsTooLongIsRefused) {
+TEST_F(GatewayAdmissionTest, ARequestThatWaitsTooLongIsRefused) {
   options_.clock = &clock_;
   options_.admission.queue_timeout = absl::Seconds(30);
   options_.readers.timeout = absl::Hours(1);
@@ -156,7 +156,7 @@ TEST_F(GatewayAdmissionTest, EveryRequestThatIsRefusedIsOneLineOfTheLog) {
   EXPECT_THAT(drained->End(), StatusIs(absl::StatusCode::kUnavailable));
   gate_.Open();
   EXPECT_THAT(runs->End(), IsOk());
-  drain.join();  // every stream is done, and its line written
+  drain.join();  // all streams are done, and their log lines written
   const std::string log = ::testing::internal::GetCapturedStderr();
 
   EXPECT_THAT(LinesWith(log, {" generate "}), SizeIs(5)) << log;
@@ -176,7 +176,7 @@ TEST_F(GatewayAdmissionTest, EveryRequestThatIsRefusedIsOneLineOfTheLog) {
   expect("drained", "UNAVAILABLE", "draining", "0.000");
 }
 
-// A verifier that says it has another model while away_ is set.
+// A verifier that claims another model while away_ is set.
 class OnlyVerifierAwayTest : public GatewayAdmissionTest {
  protected:
   ~OnlyVerifierAwayTest() override { Stop(); }
@@ -200,7 +200,7 @@ class OnlyVerifierAwayTest : public GatewayAdmissionTest {
   std::atomic<bool> away_ = false;
 };
 
-TEST_F(OnlyVerifierAwayTest, ARequestThatWaitedForItInVainIsUnavailable) {
+TEST_F(OnlyVerifierAwayTest, ARequestThatWaitedTooLongForItIsUnavailable) {
   options_.admission.queue_timeout = absl::Milliseconds(10);
   StartAndLoseTheVerifier();
   const absl::Status status = Begin()->End();
@@ -217,7 +217,7 @@ TEST_F(OnlyVerifierAwayTest, AFullQueueIsUnavailableToo) {
   EXPECT_EQ(Refusals(v1::REFUSAL_REASON_QUEUE_FULL), 1u);
 }
 
-TEST_F(OnlyVerifierAwayTest, WhenItComesBackItServesWhoWaited) {
+TEST_F(OnlyVerifierAwayTest, WhenItComesBackItServesTheRequestsThatWaited) {
   StartAndLoseTheVerifier();
   const auto waits = Begin();
   AwaitWaiting(1);
@@ -275,7 +275,7 @@ TEST_F(GatewayAdmissionTest, UnreadOutputsAreBoundedInNumber) {
   EXPECT_THAT(second->End(), IsOk());
 }
 
-TEST_F(GatewayAdmissionTest, DrainingLetsRunningOnesEndAndRefusesAllOthers) {
+TEST_F(GatewayAdmissionTest, DrainingLetsRunningRequestsEndAndRefusesAllOthers) {
   AddGatedVerifier(1);
   Start();
   const auto runs = Begin();
@@ -294,7 +294,7 @@ TEST_F(GatewayAdmissionTest, DrainingLetsRunningOnesEndAndRefusesAllOthers) {
   EXPECT_EQ(Stats().requests_succeeded(), 1u);
 }
 
-TEST_F(GatewayAdmissionTest, WhatRunsBeyondTheGraceEndsAsUnavailable) {
+TEST_F(GatewayAdmissionTest, ARequestThatRunsBeyondTheGraceEndsAsUnavailable) {
   options_.clock = &clock_;
   AddVerifier({.max_sequences = 1, .fault = [](std::uint64_t step) {
                  return step == 3 ? VerifierFault::kSilent : VerifierFault::kNone;

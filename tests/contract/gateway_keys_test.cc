@@ -44,7 +44,7 @@ class GatewayKeysTest : public GatewayServiceTest {
   doubles::FakeClock clock_;
 };
 
-TEST_F(GatewayKeysTest, TheTenantOfTheKeyIsTheOneTheDrafterLearnsFor) {
+TEST_F(GatewayKeysTest, TheDrafterLearnsForTheTenantOfTheKey) {
   AddVerifier();
   Mutex mutex;
   std::vector<std::string> tenants;
@@ -118,7 +118,7 @@ TEST_F(GatewayKeysTest, EachCallTakesAKeyOfItsRole) {
   EXPECT_EQ(code("admin-key", drain), Code::kOk);
 }
 
-TEST_F(GatewayKeysTest, ATenantsRateIsItsOwn) {
+TEST_F(GatewayKeysTest, EachTenantHasItsOwnRate) {
   AddVerifier();
   Start();
   EXPECT_THAT(GenerateAs("acme-key").status, IsOk());
@@ -132,7 +132,7 @@ TEST_F(GatewayKeysTest, ATenantsRateIsItsOwn) {
   EXPECT_EQ(Refusals(v1::REFUSAL_REASON_RATE), 1u);
 }
 
-TEST_F(GatewayKeysTest, StrangersLeaveAFewLinesAndKnownCallersOneForEachRequest) {
+TEST_F(GatewayKeysTest, UnknownCallersLeaveAFewLogLinesAndKnownOnesOneForEachRequest) {
   AddVerifier();
   Start();
   ::testing::internal::CaptureStderr();
@@ -158,7 +158,7 @@ TEST_F(GatewayKeysTest, StrangersLeaveAFewLinesAndKnownCallersOneForEachRequest)
   EXPECT_THAT(LinesWith(log, {"not-a-key"}), SizeIs(0)) << "keys are no text for logs";
 }
 
-TEST_F(GatewayKeysTest, TenantsWithoutLimitsOfTheirOwnHaveTheServices) {
+TEST_F(GatewayKeysTest, TenantsWithoutOwnLimitsGetTheDefaultLimits) {
   options_.tenant_limits = {.rate = 1, .burst = 1};
   AddVerifier();
   Start();

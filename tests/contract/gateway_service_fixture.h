@@ -68,7 +68,7 @@ struct Generated {
   }
 };
 
-// The lines of a log that hold all of `words`.
+// The lines of a log that contain all of `words`.
 inline std::vector<std::string> LinesWith(const std::string& log,
                                           const std::vector<std::string>& words) {
   std::vector<std::string> lines;
@@ -81,7 +81,7 @@ inline std::vector<std::string> LinesWith(const std::string& log,
   return lines;
 }
 
-// Holds threads up until it is opened.
+// Threads wait here until it is opened.
 class Gate {
  public:
   void Pass() {
@@ -100,7 +100,7 @@ class Gate {
   bool open_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// Counts; threads wait until a count is reached.
+// A counter; threads can wait until it reaches a number.
 class Counter {
  public:
   void Increment() {
@@ -123,7 +123,7 @@ class GatewayServiceTest : public ::testing::Test {
  protected:
   ~GatewayServiceTest() override { Stop(); }
 
-  // The gateway and its peers are gone, and others may be added.
+  // Destroys the gateway and its peers; others may be added then.
   void Stop() {
     if (gateway_ != nullptr) gateway_->OnReady(nullptr);
     if (server_ != nullptr) server_->Shutdown(absl::ZeroDuration());
@@ -195,13 +195,13 @@ class GatewayServiceTest : public ::testing::Test {
     return 0;
   }
 
-  // Asks until the statistics are as wanted; the test's time limit is the only one.
+  // Asks until the statistics are as wanted. Only the test's time limit ends it otherwise.
   void AwaitStats(const std::function<bool(const v1::GetStatsResponse&)>& wanted) {
     while (!wanted(Stats())) {
     }
   }
 
-  // `read` hears each message; the stream is read to its end.
+  // Reads the stream to its end; `read` gets each message.
   Generated Generate(const std::string& request, grpc::ClientContext* context = nullptr,
                      const std::function<void(const v1::GenerateResponse&)>& read = nullptr) {
     grpc::ClientContext own;
@@ -222,8 +222,8 @@ class GatewayServiceTest : public ::testing::Test {
   std::vector<TokenId> Plain(int count) { return doubles::ToyModel().Continue({5, 6, 7}, count); }
 
   GatewayOptions options_;
-  std::function<void(grpc::ClientContext*)> as_admin_;  // what statistics are asked for with
-  absl::Duration draft_deadline_ = absl::Seconds(10);   // no draft is late unless a test says so
+  std::function<void(grpc::ClientContext*)> as_admin_;  // adds what an administrator's call needs
+  absl::Duration draft_deadline_ = absl::Seconds(10);   // so that no draft is late
   int max_message_bytes_ = 1 << 16;
   std::vector<std::unique_ptr<FakeVerifierService>> verifiers_;
   std::vector<std::unique_ptr<FakeDrafterService>> drafters_;

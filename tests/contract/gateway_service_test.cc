@@ -6,7 +6,7 @@
 namespace recycling::gateway {
 namespace {
 
-TEST_F(GatewayServiceTest, GeneratesWhatTheModelSaysWithDraftingAndWithout) {
+TEST_F(GatewayServiceTest, GeneratesTheModelsTokensWithDraftingAndWithout) {
   AddVerifier();
   AddDrafter();
   Start();
@@ -58,7 +58,7 @@ TEST_F(GatewayServiceTest, TextIsTheTokenizersAndAStopStringTrimsIt) {
   const std::vector<TokenId> tokens = whole.tokens();
   request.mutable_ids()->Add(tokens.begin(), tokens.end());
   ASSERT_TRUE(stub_->Detokenize(&context, request, &detokenized).ok());
-  EXPECT_EQ(whole.text(), " " + detokenized.text());  // the dummy prefix is taken off once
+  EXPECT_EQ(whole.text(), " " + detokenized.text());  // only the first dummy prefix is removed
 
   const std::string stop = whole.text().substr(whole.text().size() / 2, 4);
   const Generated cut =
@@ -185,7 +185,7 @@ TEST_F(GatewayServiceTest, TheDeadlineEndsARequestAndFreesItsSlot) {
   EXPECT_EQ(Stats().requests_failed(), 1u);
 }
 
-TEST_F(GatewayServiceTest, AnErrorThatNoMoveCanHelpReachesTheClientBehindWhatWasEmitted) {
+TEST_F(GatewayServiceTest, AnErrorThatAMoveCannotHealReachesTheClientAfterTheTokens) {
   options_.moves.max_moves = 0;
   options_.moves.patience = absl::ZeroDuration();
   const std::vector<std::pair<absl::StatusCode, absl::StatusCode>> codes = {
@@ -254,7 +254,7 @@ TEST_F(GatewayServiceTest, ADrafterThatMisbehavesChangesNoToken) {
       {DraftFault::kLengthsDiffer, v1::FALLBACK_REASON_MALFORMED},
       {DraftFault::kCycle, v1::FALLBACK_REASON_MALFORMED}};
   for (const auto& [which, reason] : faults) {
-    // Each fault meets a gateway that has not ejected the drafter yet.
+    // A new gateway for each fault, since the drafter may be ejected after one.
     AddVerifier();
     AddDrafter({.fault = [fault = which](std::uint64_t) { return fault; }});
     Start();
@@ -334,7 +334,8 @@ TEST_F(GatewayServiceTest, VerifiersThatSayNoPageSizeOrAnAbsurdOneStillServe) {
 
 TEST_F(GatewayServiceTest, AVerifierReplacedAfterItsHandshakeDecodesNothing) {
   std::atomic<bool> replaced = false;
-  auto service = std::make_unique<FakeVerifierService>();  // its opens are for "toy" alone
+  auto service =
+      std::make_unique<FakeVerifierService>();  // it accepts opens for the model "toy" only
   service->set_edit_handshake([&](auto& handshake) {
     if (!replaced) handshake.set_numerics_id("before");
   });
@@ -395,7 +396,7 @@ TEST_F(GatewayServiceTest, WithoutAVerifierEveryCallIsUnavailable) {
   servers_["nobody"]->Shutdown(absl::ZeroDuration());
 }
 
-TEST_F(GatewayServiceTest, TellsOfReadinessNowAndAtEveryChange) {
+TEST_F(GatewayServiceTest, TellsWhetherItIsReadyAtOnceAndAtEveryChange) {
   Gate may_greet, ready;
   auto slow = std::make_unique<FakeVerifierService>();
   slow->set_edit_handshake([&](auto&) { may_greet.Pass(); });
@@ -489,7 +490,7 @@ TEST_F(GatewayServiceTest, StatisticsAddUpOverRequests) {
   EXPECT_EQ(stats.completion_tokens(), 14u);
   EXPECT_EQ(stats.speculation().steps(),
             first.final.speculation().steps() + second.final.speculation().steps());
-  // Durations are cut to microseconds after they are summed, or before.
+  // Durations may be cut to microseconds before or after they are summed.
   const auto total = first.final.timings().total_micros() + second.final.timings().total_micros();
   EXPECT_THAT(stats.timings().total_micros(), AnyOf(total, total + 1));
 }

@@ -1,6 +1,6 @@
-// A pass that never ends, in a verifier that goes on answering calls: what the verifier says of
-// itself, and what a gateway makes of it. Real services over real gRPC; the model has no
-// arithmetic, and a clock that is told the time decides what is long.
+// A pass never ends, in a verifier that still answers calls. These tests check what the verifier
+// says about itself and what a gateway does. Services and gRPC are real; the model has no
+// arithmetic, and a fake clock decides what is long.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -40,12 +40,12 @@ using doubles::StatusIs;
 constexpr std::uint32_t kContext = 256;
 constexpr char kHealthName[] = "verifier";
 
-// A pass that hangs when told to, whoever cancels it, until it is let go. Threads: any.
+// Makes a pass hang, even if it is cancelled, until it is released. Threads: any.
 class Snag {
  public:
   ~Snag() { Free(); }
 
-  // The pass after `passes` more hangs, and then calls `caught`.
+  // After `passes` more passes, the next one hangs; it calls `caught` first.
   void Set(int passes, std::function<void()> caught) {
     MutexLock lock(mutex_);
     left_ = passes;
@@ -77,7 +77,7 @@ class Snag {
  private:
   Mutex mutex_;
   CondVar changed_;
-  std::optional<int> left_ ABSL_GUARDED_BY(mutex_);  // absent: no pass hangs
+  std::optional<int> left_ ABSL_GUARDED_BY(mutex_);  // nothing: no pass hangs
   bool hangs_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void()> caught_ ABSL_GUARDED_BY(mutex_);
 };
@@ -131,7 +131,7 @@ class HungPassTest : public ::testing::Test {
   doubles::FakeClock clock_;
 };
 
-TEST_F(HungPassTest, TheVerifierSaysSoUntilThePassEnds) {
+TEST_F(HungPassTest, TheVerifierSaysThatItHangsUntilThePassEnds) {
   Verifier verifier(model_, clock_);
   const auto stub = verifier::v1::VerifierService::NewStub(verifier.server->InProcessChannel());
   verifier.snag.Set(0, nullptr);
@@ -206,7 +206,7 @@ TEST_F(HungPassTest, TheGatewayMovesAStreamWithoutADeadlineAndNoTokenChanges) {
   const std::vector<TokenId> undisturbed = generate(&moves);
   EXPECT_EQ(undisturbed.size(), 200u);
   EXPECT_EQ(moves, 0u);
-  // In whichever the sequence is, and in that one alone.
+  // The pass hangs in the verifier that has the sequence, and in no other.
   verifiers["a"]->snag.Set(50, [&] {
     verifiers["b"]->snag.Clear();
     clock_.Advance(absl::Seconds(31));

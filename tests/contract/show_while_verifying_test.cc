@@ -1,5 +1,5 @@
-// The decode loop over the verifier client of production: what a step gave is shown while the
-// verifier works on the next step, neither before that step is sent nor after it is answered.
+// The decode loop with the real verifier client: the tokens of a step are shown while the verifier
+// works on the next step, neither before that step is sent nor after it is answered.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -29,8 +29,8 @@ class NoDrafters final : public DrafterDirectory {
 // A loop that shows tokens at any other moment never ends.
 TEST(ShowWhileVerifyingTest, TheVerifierHasTheNextStepWhenTheClientIsShownTokens) {
   constexpr int kTokens = 6;
-  Counter received;  // steps that the verifier has got
-  Counter shown;     // steps whose tokens the client has got
+  Counter received;  // steps that the verifier has received
+  Counter shown;     // steps whose tokens the client has received
   FakeVerifierService service(
       {.on_call =
            [&](const std::string& call) {

@@ -111,7 +111,7 @@ TEST(StreamCallTest, ALateAnswerIsKeptForTheNextReceive) {
   EXPECT_EQ(response.step(), 7u);
 }
 
-TEST(StreamCallTest, ThePeersStatusEndsItAndAGoodOneIsUnavailable) {
+TEST(StreamCallTest, ThePeersStatusEndsItAndOkCountsAsUnavailable) {
   for (const auto& [status, expected] :
        {std::pair(grpc::Status::OK, absl::StatusCode::kUnavailable),
         std::pair(grpc::Status(grpc::StatusCode::OUT_OF_RANGE, "x"),
@@ -144,7 +144,7 @@ TEST(StreamCallTest, CancelOnAnotherThreadEndsReceive) {
   canceller.join();
 }
 
-TEST(StreamCallTest, TheDeadlineEndsIt) {
+TEST(StreamCallTest, TheDeadlineEndsACall) {
   Peer peer([&](grpc::ServerContext*, Stream* stream) {
     WaitUntilCancelled(stream);
     return grpc::Status::CANCELLED;
@@ -156,7 +156,7 @@ TEST(StreamCallTest, TheDeadlineEndsIt) {
             absl::StatusCode::kDeadlineExceeded);
 }
 
-TEST(StreamCallTest, WhatWasSentBeforeCloseArrives) {
+TEST(StreamCallTest, MessagesSentBeforeCloseArrive) {
   std::vector<std::uint64_t> heard;
   Event ended;
   Peer peer([&](grpc::ServerContext*, Stream* stream) {
@@ -244,7 +244,7 @@ TEST(StreamCallTest, AnOpenCallThatIsDestroyedIsCancelled) {
   ended.Wait();
 }
 
-TEST(StreamCallTest, MessagesThatAPeerDoesNotReadAreRefusedInTheEnd) {
+TEST(StreamCallTest, AfterABoundItRefusesMessagesThatThePeerDoesNotRead) {
   Event stop;
   Peer peer([&](grpc::ServerContext*, Stream*) {
     stop.Wait();
@@ -263,7 +263,7 @@ TEST(StreamCallTest, MessagesThatAPeerDoesNotReadAreRefusedInTheEnd) {
   stop.Notify();
 }
 
-// Answers every message with bytes that are none.
+// Answers every message with bytes that are not a message.
 class Babbler final
     : public pb::DrafterService::WithRawCallbackMethod_Draft<pb::DrafterService::Service> {
  public:
@@ -289,7 +289,7 @@ class Babbler final
   };
 };
 
-TEST(StreamCallTest, AMessageThatCannotBeReadEndsItAsInternal) {
+TEST(StreamCallTest, AMessageThatCannotBeParsedEndsItAsInternal) {
   Babbler babbler;
   const auto server = RpcServer::Start({}, {&babbler}, {});
   ASSERT_TRUE(server.ok()) << server.status();

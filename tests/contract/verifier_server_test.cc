@@ -27,7 +27,7 @@ using ::testing::HasSubstr;
 
 constexpr std::uint32_t kVocab = 320;
 
-// A folder of this run of the program.
+// A folder for this run of the test.
 const std::string& Folder() {
   struct Temporary {
     Temporary() : path(::testing::TempDir() + "/verifier_server_test.XXXXXX") {
@@ -48,7 +48,7 @@ const std::string& ModelPath() {
   return path;
 }
 
-// A verifier of the tiny model behind a port of its own.
+// A verifier that serves the tiny model on its own port.
 struct Served {
   explicit Served(VerifierOptions options) {
     options.model_path = ModelPath();
@@ -91,7 +91,7 @@ v1::DecodeRequest RandomRequest(std::mt19937& random) {
   return request;
 }
 
-TEST(VerifierServerTest, TreesThreadsChunksAndCompanyDoNotChangeATokenOfTheModel) {
+TEST(VerifierServerTest, TreesThreadsChunksAndOtherSequencesDoNotChangeAToken) {
   constexpr std::size_t kTokens = 24;
   Served plain({.threads = 1, .max_sequences = 1});
   Served mixed({.threads = 3, .max_sequences = 4, .max_tree_nodes = 16, .prefill_chunk = 7});
@@ -178,7 +178,7 @@ TEST(VerifierServerTest, TinyContextsStillWarmUp) {
   }
 }
 
-TEST(VerifierServerTest, OptionsOutOfRangeAreNamed) {
+TEST(VerifierServerTest, NamesTheOptionThatIsOutOfRange) {
   const auto expect = [](const VerifierOptions& options, const std::string& message) {
     EXPECT_THAT(VerifierServer::Create(options).status(),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));

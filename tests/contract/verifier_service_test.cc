@@ -1,4 +1,4 @@
-// The verifier's promises on the wire, over real gRPC, with a model without arithmetic behind them.
+// The verifier's wire contract, over real gRPC. The model behind it has no arithmetic.
 #include "verifier/service/verifier_service.h"
 
 #include <gmock/gmock.h>
@@ -97,7 +97,7 @@ class VerifierServiceTest : public ::testing::Test {
 
   static constexpr int kSlots = 3;
   static constexpr absl::Duration kIdleTimeout = absl::Minutes(5);
-  doubles::FakeClock clock_;  // of what is idle
+  doubles::FakeClock clock_;  // decides which streams are idle
   FakeTransformer* transformer_ = nullptr;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<VerifierService> service_;
@@ -105,7 +105,7 @@ class VerifierServiceTest : public ::testing::Test {
   std::unique_ptr<v1::VerifierService::Stub> stub_;
 };
 
-TEST_F(VerifierServiceTest, HandshakeSaysWhoAnswersAndWithinWhichLimits) {
+TEST_F(VerifierServiceTest, TheHandshakeTellsModelAndLimits) {
   grpc::ClientContext context;
   v1::HandshakeResponse response;
   ASSERT_TRUE(stub_->Handshake(&context, {}, &response).ok());
@@ -288,7 +288,7 @@ TEST_F(VerifierServiceTest, AForeignBaseFailsAndAStaleTreeIsIgnored) {
   EXPECT_THAT(response->verified().tokens(), SizeIs(1));
 }
 
-TEST_F(VerifierServiceTest, AFullContextIsOutOfRange) {
+TEST_F(VerifierServiceTest, AStepBeyondTheContextIsOutOfRange) {
   Stream stream(*stub_);
   ASSERT_THAT(stream.Ask(OpenRequest(std::vector<TokenId>(kContext, 1))), IsOk());
   EXPECT_THAT(stream.Ask(StepRequest(kContext)), StatusIs(absl::StatusCode::kOutOfRange));
@@ -307,7 +307,7 @@ TEST_F(VerifierServiceTest, AnOversizeMessageEndsItsStreamAlone) {
   EXPECT_THAT(other.Ask(StepRequest(2)), IsOk());
 }
 
-TEST_F(VerifierServiceTest, SlotsRunOutAndComeBackWhenAStreamEnds) {
+TEST_F(VerifierServiceTest, AStreamThatEndsFreesItsSlotForAnother) {
   std::vector<std::unique_ptr<Stream>> streams;
   for (int i = 0; i < kSlots; ++i) {
     streams.push_back(std::make_unique<Stream>(*stub_));
@@ -328,7 +328,7 @@ TEST_F(VerifierServiceTest, CancellingAnIdleStreamFreesItsSlot) {
   EXPECT_THAT(stream.End(), StatusIs(absl::StatusCode::kCancelled));
 }
 
-// The first pass ends only by a cancellation.
+// The first pass ends only when it is cancelled.
 FakeTransformer::Hook Stuck(std::promise<void>& reached) {
   return [&reached, first = true](std::span<const Segment>,
                                   const std::atomic<bool>* cancelled) mutable {
@@ -355,7 +355,7 @@ TEST_F(VerifierServiceTest, ADeadlineInAPassFreesTheSlot) {
   std::promise<void> reached;
   auto is_reached = reached.get_future();
   Start(Stuck(reached));
-  // On a slow machine a deadline may pass before the pass begins; then a later one does not.
+  // On a slow machine the deadline may pass before the pass begins: try again with a later one.
   absl::Duration deadline = absl::Milliseconds(100);
   do {
     Stream stream(*stub_, deadline);
@@ -366,7 +366,7 @@ TEST_F(VerifierServiceTest, ADeadlineInAPassFreesTheSlot) {
   EXPECT_THAT(Stream(*stub_).Ask(OpenRequest({1, 2})), IsOk());
 }
 
-TEST_F(VerifierServiceTest, AStreamWhoseClientIsSilentOnItsTurnIsEnded) {
+TEST_F(VerifierServiceTest, AStreamWhoseClientSendsNothingIsEnded) {
   for (const bool in_process : {false, true}) {
     Start({}, in_process);
     Stream stream(*stub_);
@@ -390,7 +390,7 @@ TEST_F(VerifierServiceTest, AStreamWhoseClientIsSilentOnItsTurnIsEnded) {
 }
 
 TEST_F(VerifierServiceTest, AStreamWhoseClientDoesNotReadItsAnswerIsCancelled) {
-  Start({}, /*in_process=*/true);  // where a message waits for its reader
+  Start({}, /*in_process=*/true);  // there, a message waits until it is read
   Stream stream(*stub_);
   ASSERT_TRUE(stream.Write(OpenRequest({1, 2})));
   while (scheduler_->load().open_sequences == 0) std::this_thread::yield();
@@ -401,7 +401,7 @@ TEST_F(VerifierServiceTest, AStreamWhoseClientDoesNotReadItsAnswerIsCancelled) {
   EXPECT_FALSE(stream.Ask(StepRequest(2)).ok() && stream.Ask(StepRequest(3)).ok());
 }
 
-TEST_F(VerifierServiceTest, APassIsNotTheClientsTurn) {
+TEST_F(VerifierServiceTest, AStreamIsNotIdleWhileAPassRuns) {
   std::promise<void> reached, go_on;
   Start([&, first = true](auto, auto) mutable {
     if (std::exchange(first, false)) {
@@ -489,7 +489,7 @@ TEST_F(VerifierServiceTest, ADrainCancelsATwinThatOutlivesTheGrace) {
   Start(Stuck(reached));
   auto status = std::async(std::launch::async, [&] {
     grpc::ClientContext context;
-    // Only a verifier that does not cancel the call lets it come to this.
+    // Reached only if the verifier did not cancel the call.
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     v1::VerifyRequest request;
     *request.mutable_open() = OpenRequest({1, 2, 3}).open();
@@ -501,7 +501,7 @@ TEST_F(VerifierServiceTest, ADrainCancelsATwinThatOutlivesTheGrace) {
   EXPECT_EQ(status.get().error_code(), grpc::StatusCode::CANCELLED);
 }
 
-TEST_F(VerifierServiceTest, SequencesTogetherGiveWhatEachGivesAlone) {
+TEST_F(VerifierServiceTest, SequencesTogetherGiveTheTokensThatEachGivesAlone) {
   constexpr std::size_t kTokens = 40;
   std::vector<v1::DecodeRequest> requests;
   std::vector<std::vector<TokenId>> alone;
