@@ -40,11 +40,12 @@ class Attention {
   absl::Status Prepare(const Step& step);
 
   // Turns the keys by their positions, stores keys and values, rounded, in layer `layer` of
-  // `fresh`, and computes: out[r, h] = sum over positions p of softmax(rope(query[r, h]) . key[p,
-  // g] / sqrt(key_length)) value[p, g], where group g = h / heads_per_group. query [rows, heads,
-  // key_length], key [rows, kv_heads, key_length], value [rows, kv_heads, value_length], out [rows,
-  // heads, value_length]. `step` must be the last one that was prepared, and `rope` must have its
-  // positions.
+  // `fresh`, and computes, with group g = h / heads_per_group,
+  //   out[r, h] = sum over positions p of
+  //               softmax(rope(query[r, h]) . key[p, g] / sqrt(key_length)) value[p, g].
+  // Shapes: query [rows, heads, key_length], key [rows, kv_heads, key_length], value [rows,
+  // kv_heads, value_length], out [rows, heads, value_length]. `step` must be the last one that was
+  // prepared, and `rope` must have its positions.
   void operator()(const Step& step, std::size_t layer, const Rope& rope, const float* query,
                   float* key, const float* value, KvRows& fresh, float* out);
 

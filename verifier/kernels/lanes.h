@@ -50,7 +50,7 @@ struct Lanes {
   Lanes First(std::size_t count) const {
     return {_mm512_maskz_mov_ps(static_cast<__mmask16>((1U << count) - 1), v)};
   }
-  // Bit l: lane l is not less than or equal to x's; NaN is not.
+  // Bit l is set unless lane l is less than or equal to lane l of x; so it is set if one is NaN.
   std::uint32_t NotAtMost(Lanes x) const { return _mm512_cmp_ps_mask(v, x.v, _CMP_NLE_UQ); }
 };
 

@@ -42,7 +42,6 @@ class MatMulKernel {
   virtual ~MatMulKernel() = default;
 
   // The kernel's name, for example "portable" or "avx2".
-
   virtual std::string_view name() const = 0;
   // Name and version of the arithmetic.
   virtual std::string_view arithmetic() const = 0;

@@ -77,7 +77,7 @@ struct Avx2 {
   static Float Mul(Float a, Float b) { return _mm256_mul_ps(a, b); }
   static Float Fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
 
-  // Of the largest magnitude of 32 floats.
+  // The bits of the largest magnitude of 32 floats.
   static std::uint32_t LargestMagnitudeBits(const float* block) {
     const Int mask = _mm256_set1_epi32(0x7fffffff);
     Int largest = _mm256_setzero_si256();

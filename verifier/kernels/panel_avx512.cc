@@ -79,7 +79,7 @@ struct Avx512 {
   static Float Mul(Float a, Float b) { return _mm512_mul_ps(a, b); }
   static Float Fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
 
-  // Of the largest magnitude of 32 floats.
+  // The bits of the largest magnitude of 32 floats.
   static std::uint32_t LargestMagnitudeBits(const float* block) {
     const Int mask = _mm512_set1_epi32(0x7fffffff);
     const Int a = _mm512_and_si512(_mm512_load_si512(block), mask);

@@ -12,8 +12,8 @@
 //   F32           32     32 bits [32 columns][32]                                  32
 //
 // Integer weights q with scale d are multiplied with activations that are rounded to 16 bits in
-// blocks of 32 columns: s = max |x| / 32767, a = round(x / s). With i the exact integer sum over a
-// block,
+// blocks of 32 columns. With i the exact integer sum of q a over a block:
+//   s = max |x| / 32767, a = round(x / s)
 //   sum = fma(float(i), d * s, sum), blocks ascending, from 0.
 // Float weights: sum = fma(w, x, sum), columns ascending, from 0.
 // No other rounding takes place, so every instruction set gives the same bits.

@@ -3,9 +3,8 @@
 // Invariants:
 //  1. A page is found only if all tokens before it and in it are those that it was computed from.
 //     Every token is compared; there is no hash.
-//  2. A sequence that holds a page holds all pages before it. So all pages after an idle page,
-//  which
-//     no sequence holds, are idle too.
+//  2. A sequence that holds a page holds all pages before it. A page that no sequence holds is
+//     idle; so all pages after an idle page are idle too.
 //  3. No page follows the oldest idle page, because a sequence releases its last page first.
 #ifndef RECYCLING_VERIFIER_KV_PREFIX_TREE_H_
 #define RECYCLING_VERIFIER_KV_PREFIX_TREE_H_

@@ -3,8 +3,7 @@
 // Whatever the bytes of the file are, a GgufFile promises:
 //  1. Every view (string, array, tensor) lies inside the file.
 //  2. Keys are distinct, tensor names are distinct, tensors do not overlap.
-//  3. Reading takes memory in proportion to the size of the file, whatever counts are written in
-//  it.
+//  3. Reading takes memory in proportion to the size of the file, whatever counts the file says.
 #ifndef RECYCLING_VERIFIER_MODEL_GGUF_FILE_H_
 #define RECYCLING_VERIFIER_MODEL_GGUF_FILE_H_
 

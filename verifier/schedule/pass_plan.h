@@ -34,8 +34,7 @@ inline constexpr int kUnmeasuredPrefillRows = 16;
 //  2. Draft rows follow: the first nodes of each tree in breadth-first order, so that the parent of
 //     a node in the pass is in the pass too. If prefills wait, a fourth of the pass is kept for
 //     them.
-//  3. Prefill rows follow, at most prefill_chunk of them. If a step waits or is expected soon,
-//  there
+//  3. Prefill rows follow, at most prefill_chunk of them. If a step waits or is expected soon, they
 //     are at most as many as kPrefillShare allows, but at least one. So a prompt delays a step by a
 //     bounded time, and steps leave as much time to prompts.
 //  4. If there are fewer rows than jobs want, the rows are given out one by one. Each goes to the

@@ -386,7 +386,7 @@ void Scheduler::Record(const Pass& pass) {
   work.took = took * pass.step_rows / (pass.step_rows + pass.prefill_rows);
   MutexLock lock(mu_);
   counts_.took.Add(took);
-  // Few rows of a prompt have logits. They cost less than the rows of a step, so a pass with
+  // Most rows of a prompt have no logits, so they cost less than the rows of a step. A pass with
   // prompts would make the curve too low.
   if (pass.prefill_rows == 0) pass_costs_.Record(pass.step_rows, took);
   work_done_.Add(work);
