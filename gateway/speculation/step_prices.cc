@@ -32,7 +32,7 @@ std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration
                                  const OtherLoad& others, int max_nodes) {
   std::vector<StepCost> prices;
   if (costs.empty()) return prices;
-  prices.reserve(std::min(costs.size() + 2, kMostStepCosts));
+  prices.reserve(std::min(costs.size() + 2, kMaxStepCosts));
   const absl::Duration beyond = std::max({overhead, others.passes, absl::ZeroDuration()});
   const double plain_rows = 1 + others.rows;
   const auto price = [&](std::uint32_t nodes) -> StepCost {
@@ -41,7 +41,7 @@ std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration
   const auto most = static_cast<std::uint32_t>(std::max(max_nodes, 0));
   prices.push_back(price(0));
   for (const PassCost& cost : costs) {
-    if (prices.back().nodes >= most || prices.size() + 1 >= kMostStepCosts) break;
+    if (prices.back().nodes >= most || prices.size() + 1 >= kMaxStepCosts) break;
     if (cost.rows <= plain_rows) continue;
     const auto nodes = static_cast<std::uint32_t>(std::ceil(cost.rows - plain_rows));
     if (nodes > prices.back().nodes) prices.push_back(price(nodes));

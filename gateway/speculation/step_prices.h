@@ -13,7 +13,7 @@
 
 namespace recycling::gateway {
 
-inline constexpr std::size_t kMostStepCosts = 64;
+inline constexpr std::size_t kMaxStepCosts = 64;
 
 // What a pass of `rows` rows costs: linear between the points. Before the first point it is the
 // cost of the first; behind the last one the line through the last two goes on. Zero without
@@ -24,7 +24,7 @@ absl::Duration PassCostAt(std::span<const PassCost> costs, double rows);
 // pass has the root, others.rows more rows, and the nodes. Beyond its pass, a step takes the longer
 // of `overhead` and others.passes, because the overhead passes while the passes of others run. The
 // entries go from 0 nodes to the first number at or above `max_nodes`; they are at most
-// kMostStepCosts. Empty without points.
+// kMaxStepCosts. Empty without points.
 std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration overhead,
                                  const OtherLoad& others, int max_nodes);
 

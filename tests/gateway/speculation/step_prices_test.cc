@@ -48,7 +48,7 @@ TEST(PriceStepsTest, AreAcceptedByADrafterWhateverThePoints) {
   for (std::uint32_t i = 1; i <= 200; ++i) many.push_back({i, absl::Nanoseconds(10 * i)});
   for (const int most : {0, 1, 62, 63, 64, 1000}) {
     const auto prices = PriceSteps(many, absl::Seconds(-1), {}, most);
-    ASSERT_LE(prices.size(), kMostStepCosts);
+    ASSERT_LE(prices.size(), kMaxStepCosts);
     EXPECT_EQ(prices[0].nodes, 0u);
     EXPECT_GE(prices.back().nodes, static_cast<std::uint32_t>(most));
     for (std::size_t i = 0; i < prices.size(); ++i) {
