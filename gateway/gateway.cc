@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/check_range.h"
 #include "common/base/log.h"
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
@@ -328,22 +329,32 @@ class GatewayServerImpl final : public GatewayServer {
   GatewayService service_;
 };
 
-absl::Status CheckRange(absl::string_view name, std::int64_t value, std::int64_t low,
-                        std::int64_t high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, ": got ", value, ", expected ", low, " to ", high));
-}
-
-absl::Status CheckRate(absl::string_view name, double value) {
-  if (value >= 0 && value <= 1e6) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(name, ": got ", value, ", expected 0 to 1000000"));
-}
-
-absl::Status CheckPositive(absl::string_view name, absl::Duration value) {
-  if (value > absl::ZeroDuration()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, ": got ", absl::FormatDuration(value), ", expected more than 0"));
+absl::Status CheckOptions(const GatewayOptions& options) {
+  if (options.verifiers.empty()) {
+    return absl::InvalidArgumentError("verifiers: got none, expected at least one");
+  }
+  constexpr absl::Duration kLeast = absl::Nanoseconds(1);
+  const TenantLimits& tenant = options.tenant_limits;
+  for (const absl::Status& status : {
+           CheckRange("max_requests", options.max_requests, 1, 4096),
+           CheckRange("tenant_limits: concurrency", tenant.concurrency, 0, 1 << 20),
+           CheckRange("tenant_limits: rate", tenant.rate, 0, 1e6),
+           CheckRange("tenant_limits: burst", tenant.burst, 0, 1e6),
+           CheckRange("max_queue", options.admission.max_queue, 0, 1 << 16),
+           CheckRange("queue_timeout", options.admission.queue_timeout, kLeast),
+           CheckRange("slow_reader_timeout", options.readers.timeout, kLeast),
+           CheckRange("max_unread_outputs", options.readers.max_outputs, 0, 1 << 20),
+           CheckRange("draft_deadline", options.draft_deadline, absl::Microseconds(1),
+                      absl::Hours(1)),
+           CheckRange("node_budget", options.defaults.node_budget, 0, 1 << 20),
+           CheckRange("drafters_per_tenant", options.drafters_per_tenant, 1, 1 << 20),
+           CheckRange("max_moves", options.moves.max_moves, 0, 1000),
+           CheckRange("failover_timeout", options.moves.patience, absl::ZeroDuration(),
+                      absl::Hours(24)),
+       }) {
+    RETURN_IF_ERROR(status);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -351,27 +362,7 @@ absl::Status CheckPositive(absl::string_view name, absl::Duration value) {
 const char* GatewayServer::full_name() { return v1::GatewayService::service_full_name(); }
 
 absl::StatusOr<std::unique_ptr<GatewayServer>> CreateGateway(GatewayOptions options) {
-  if (options.verifiers.empty()) {
-    return absl::InvalidArgumentError("verifiers: got none, expected at least one");
-  }
-  RETURN_IF_ERROR(CheckRange("max_requests", options.max_requests, 1, 4096));
-  const TenantLimits& tenant = options.tenant_limits;
-  RETURN_IF_ERROR(CheckRange("tenant_concurrency", tenant.concurrency, 0, 1 << 20));
-  RETURN_IF_ERROR(CheckRate("tenant_rate", tenant.rate));
-  RETURN_IF_ERROR(CheckRate("tenant_burst", tenant.burst));
-  RETURN_IF_ERROR(CheckRange("max_queue", options.admission.max_queue, 0, 1 << 16));
-  RETURN_IF_ERROR(CheckPositive("queue_timeout", options.admission.queue_timeout));
-  RETURN_IF_ERROR(CheckPositive("slow_reader_timeout", options.readers.timeout));
-  RETURN_IF_ERROR(CheckRange("max_unread_outputs", options.readers.max_outputs, 0, 1 << 20));
-  RETURN_IF_ERROR(CheckRange("draft_deadline in microseconds",
-                             absl::ToInt64Microseconds(options.draft_deadline), 1,
-                             absl::ToInt64Microseconds(absl::Hours(1))));
-  RETURN_IF_ERROR(CheckRange("node_budget", options.defaults.node_budget, 0, 1 << 20));
-  RETURN_IF_ERROR(CheckRange("drafters_per_tenant", options.drafters_per_tenant, 1, 1 << 20));
-  RETURN_IF_ERROR(CheckRange("max_moves", options.moves.max_moves, 0, 1000));
-  RETURN_IF_ERROR(CheckRange("failover_timeout in milliseconds",
-                             absl::ToInt64Milliseconds(options.moves.patience), 0,
-                             absl::ToInt64Milliseconds(absl::Hours(24))));
+  RETURN_IF_ERROR(CheckOptions(options));
   ASSIGN_OR_RETURN(auto workers, WorkerPool::Create(options.max_requests));
   return std::make_unique<GatewayServerImpl>(std::move(options), std::move(workers));
 }

@@ -1,9 +1,9 @@
 // recycling-gateway: parses flags and wires.
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "absl/flags/declare.h"
 #include "absl/flags/flag.h"
 #include "absl/strings/str_join.h"
 #include "common/base/log.h"
@@ -18,18 +18,17 @@
 #include "gateway/gateway_flags.h"
 #include "gateway/peer_channel_flags.h"
 
-ABSL_DECLARE_FLAG(absl::Duration, drain_grace);
-ABSL_FLAG(std::vector<std::string>, listen, {"127.0.0.1:50050"},
-          "Addresses to serve on, separated by commas: host:port (port 0: a free one) or "
-          "unix:/path.");
 ABSL_FLAG(
     std::string, verifiers, "127.0.0.1:50051",
     "Verifiers, separated by commas: host:port, unix:/path, or dns:///name:port for every "
-    "address behind a name, which is resolved again every 10 s. @FILE: the peers listed in the "
-    "file, by lines or commas, which is read again when it changes.");
+    "address behind a name, which is resolved again every 10 s. @FILE: the peers that the file "
+    "lists, separated by line breaks or commas; it is read again when it changes.");
 ABSL_FLAG(std::string, drafters, "127.0.0.1:50052",
-          "Drafters, as in --verifiers. Empty: every step decodes one token.");
-ABSL_FLAG(int, drafters_per_tenant, 1, "Drafters that share one tenant's requests, at least 1.");
+          "Drafters, as in --verifiers. Empty: nothing is drafted, and every step decodes one "
+          "token.");
+ABSL_FLAG(int, drafters_per_tenant, 1,
+          "Drafters that share the requests of one tenant, 1 to 1048576. More than one suits a "
+          "tenant that keeps one drafter busy; each learns only from its share.");
 
 namespace recycling::gateway {
 namespace {
@@ -42,9 +41,19 @@ absl::StatusOr<std::vector<PeerTarget>> ReadPeers(const std::string& flag, std::
   return PeerListFile(*file, at_least).Read();
 }
 
+std::vector<FlagGroup> Flags() {
+  std::vector<FlagGroup> groups = GatewayFlags();
+  groups.insert(groups.begin(),
+                GroupOf("Peers", FLAGS_verifiers, FLAGS_drafters, FLAGS_drafters_per_tenant));
+  groups.push_back(PeerChannelFlags());
+  return groups;
+}
+
 absl::Status Run() {
-  GatewayOptions options = OptionsFromFlags();
-  ASSIGN_OR_RETURN(options.callers, CallersFromFlags(absl::GetFlag(FLAGS_listen)));
+  ASSIGN_OR_RETURN(GatewayOptions options, OptionsFromFlags());
+  ASSIGN_OR_RETURN(RpcServerOptions server_options, ServerOptionsFromFlags());
+  options.readers.max_bytes = UnreadBytes(server_options.limits);
+  ASSIGN_OR_RETURN(options.callers, CallersFromFlags(ListenAddresses()));
   ASSIGN_OR_RETURN(options.verifiers,
                    ReadPeers(absl::GetFlag(FLAGS_verifiers), 1, &options.verifiers_file));
   ASSIGN_OR_RETURN(options.drafters,
@@ -55,7 +64,7 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(options.channel, PeerChannelsFromFlags(peers, certificate));
   options.drafters_per_tenant = absl::GetFlag(FLAGS_drafters_per_tenant);
   ASSIGN_OR_RETURN(const auto gateway, CreateGateway(options));
-  ASSIGN_OR_RETURN(const auto server, StartService(absl::GetFlag(FLAGS_listen), gateway->service(),
+  ASSIGN_OR_RETURN(const auto server, StartService(std::move(server_options), gateway->service(),
                                                    GatewayServer::full_name()));
   ASSIGN_OR_RETURN(
       const auto metrics,
@@ -69,7 +78,7 @@ absl::Status Run() {
   gateway->OnReady([&server](bool ready) { server->SetServing(ready); });
   WaitForStopSignal();
   gateway->OnReady(nullptr);
-  StopService(*server, [&gateway] { gateway->Drain(absl::GetFlag(FLAGS_drain_grace)); });
+  StopService(*server, [&gateway](absl::Duration grace) { gateway->Drain(grace); });
   return absl::OkStatus();
 }
 
@@ -86,6 +95,8 @@ int main(int argc, char** argv) {
                    "recycling-gateway --peer_tls_ca ca.crt --peer_tls_names verifier,drafter "
                    "--verifiers 10.0.0.1:50051,10.0.0.2:50051 --drafters dns:///drafter:50052\n"
                    "recycling-gateway --tls_cert gateway.crt --tls_key gateway.key --listen "
-                   "0.0.0.0:50050\n"},
+                   "0.0.0.0:50050\n",
+       .flags = recycling::gateway::Flags(),
+       .defaults = {{"listen", "127.0.0.1:50050"}}},
       recycling::gateway::Run);
 }

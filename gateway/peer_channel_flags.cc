@@ -1,47 +1,44 @@
 #include "gateway/peer_channel_flags.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
-#include "absl/flags/declare.h"
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
-#include "absl/time/time.h"
 #include "common/base/status_macros.h"
 #include "common/net/target.h"
 #include "common/net/tls_credentials.h"
-#include "common/program/server_flags.h"
+#include "common/program/tls_flags.h"
 #include "common/rpc/keyed_channel.h"
-
-ABSL_DECLARE_FLAG(absl::Duration, keepalive_time);
-ABSL_DECLARE_FLAG(absl::Duration, keepalive_timeout);
 
 ABSL_FLAG(
     std::string, peer_tls_ca, "",
-    "File of the authorities, in PEM, one of which must have signed a verifier's or drafter's "
-    "certificate. With it peers are reached by TLS alone; empty: in plaintext.");
-ABSL_FLAG(std::string, peer_tls_cert, "",
-          "File of the certificate, in PEM, that this gateway shows to its peers; needs "
-          "--peer_tls_key and --peer_tls_ca. Empty: none.");
+    "PEM file with the certificates of authorities, one of which must have signed a verifier's "
+    "or drafter's certificate. With it peers are reached only by TLS; empty: in plaintext.");
+ABSL_FLAG(
+    std::string, peer_tls_cert, "",
+    "PEM file with the certificate that this gateway shows to its peers; needs --peer_tls_key "
+    "and --peer_tls_ca. Empty: none.");
 ABSL_FLAG(std::string, peer_tls_key, "",
-          "File of the private key of --peer_tls_cert, in PEM, not encrypted.");
+          "PEM file with the private key of --peer_tls_cert, not encrypted.");
 ABSL_FLAG(std::vector<std::string>, peer_tls_names, {},
           "Names, one of which a peer's certificate must carry as a DNS name. Empty: the host or "
-          "address that it is reached at; behind dns:///name that is an IP address.");
-
+          "address at which it is reached, which is an IP address behind dns:///name.");
 ABSL_FLAG(std::string, peer_key_file, "",
-          "File with the API key, of role inference, that calls to verifiers and drafters carry; "
-          "read at start. Empty: none.");
+          "File with the API key that calls to verifiers and drafters carry; read at start. Empty: "
+          "none.");
 
 namespace recycling::gateway {
+
+FlagGroup PeerChannelFlags() {
+  return RareGroupOf("TLS and key towards peers", FLAGS_peer_tls_ca, FLAGS_peer_tls_cert,
+                     FLAGS_peer_tls_key, FLAGS_peer_tls_names, FLAGS_peer_key_file);
+}
 
 absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(
     const std::vector<PeerTarget>& peers, std::shared_ptr<CertificateExpiry> certificate) {
   PeerChannelOptions options;
-  options.allow_plaintext = PlaintextAllowedByFlag();
-  options.keepalive_time = std::max(options.keepalive_time, absl::GetFlag(FLAGS_keepalive_time));
-  options.keepalive_timeout = absl::GetFlag(FLAGS_keepalive_timeout);
+  options.allow_plaintext = absl::GetFlag(FLAGS_allow_plaintext);
   if (const std::string path = absl::GetFlag(FLAGS_peer_key_file); !path.empty()) {
     ASSIGN_OR_RETURN(options.key, ReadKeyFile("--peer_key_file", path));
   }

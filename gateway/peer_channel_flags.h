@@ -7,13 +7,16 @@
 
 #include "absl/status/statusor.h"
 #include "common/net/certificate_expiry.h"
+#include "common/program/flag_group.h"
 #include "gateway/fleet/peer_target.h"
 #include "gateway/grpc/peer_channel.h"
 
 namespace recycling::gateway {
 
-// As the --peer_tls flags, --allow_plaintext and the keepalive flags say. InvalidArgument naming
-// the flag or file that is wrong, or the first of `peers` that would be reached in plaintext beyond
+FlagGroup PeerChannelFlags();
+
+// As the --peer_tls flags, --peer_key_file and --allow_plaintext say. InvalidArgument naming the
+// flag or file that is wrong, or the first of `peers` that would be reached in plaintext beyond
 // this machine without --allow_plaintext. `certificate` is told when that of --peer_tls_cert ends;
 // may be null. Call once in a process.
 absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(

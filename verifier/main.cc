@@ -1,9 +1,7 @@
 // recycling-verifier: serves one model file.
 #include <string>
-#include <vector>
+#include <utility>
 
-#include "absl/flags/declare.h"
-#include "absl/flags/flag.h"
 #include "absl/strings/str_join.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
@@ -14,19 +12,17 @@
 #include "verifier/service/verifier_flags.h"
 #include "verifier/service/verifier_server.h"
 
-ABSL_DECLARE_FLAG(absl::Duration, drain_grace);
-ABSL_FLAG(std::vector<std::string>, listen, {"127.0.0.1:50051"},
-          "Addresses to serve on, separated by commas: host:port (port 0: a free one) or "
-          "unix:/path.");
-
 namespace recycling::verifier {
 namespace {
 
 absl::Status Run() {
   ASSIGN_OR_RETURN(VerifierOptions options, OptionsFromFlags());
-  ASSIGN_OR_RETURN(options.callers, CallersFromFlags(absl::GetFlag(FLAGS_listen)));
+  ASSIGN_OR_RETURN(options.callers, CallersFromFlags(ListenAddresses()));
   ASSIGN_OR_RETURN(const auto verifier, VerifierServer::Create(options));
-  ASSIGN_OR_RETURN(const auto server, StartService(absl::GetFlag(FLAGS_listen), verifier->service(),
+  ASSIGN_OR_RETURN(RpcServerOptions server_options, ServerOptionsFromFlags());
+  // A gateway has one connection and a stream on it for each sequence.
+  server_options.limits.max_streams += options.max_sequences;
+  ASSIGN_OR_RETURN(const auto server, StartService(std::move(server_options), verifier->service(),
                                                    VerifierServer::full_name()));
   ASSIGN_OR_RETURN(
       const auto metrics,
@@ -39,7 +35,7 @@ absl::Status Run() {
        {"build", BuildVersion()}});
   WaitForStopSignal();
   verifier->OnHealth(nullptr);
-  StopService(*server, [&verifier] { verifier->Drain(absl::GetFlag(FLAGS_drain_grace)); });
+  StopService(*server, [&verifier](absl::Duration grace) { verifier->Drain(grace); });
   return absl::OkStatus();
 }
 
@@ -54,6 +50,8 @@ int main(int argc, char** argv) {
        .examples =
            "recycling-verifier --model model.gguf\n"
            "recycling-verifier --model model.gguf --threads 8 --listen 0.0.0.0:50051 --tls_cert "
-           "verifier.crt --tls_key verifier.key --tls_ca ca.crt\n"},
+           "verifier.crt --tls_key verifier.key --tls_ca ca.crt\n",
+       .flags = recycling::verifier::VerifierFlags(),
+       .defaults = {{"listen", "127.0.0.1:50051"}}},
       recycling::verifier::Run);
 }

@@ -138,6 +138,15 @@ const ApiKey* ApiKeys::Find(std::string_view key) const {
   return found;
 }
 
+absl::StatusOr<TenantLimits> ParseTenantLimits(std::string_view text) {
+  TenantLimits limits;
+  for (const auto word :
+       absl::StrSplit(absl::string_view(text.data(), text.size()), ' ', absl::SkipEmpty())) {
+    RETURN_IF_ERROR(ParseLimit(std::string(word), &limits));
+  }
+  return limits;
+}
+
 absl::StatusOr<std::string> NewApiKey() {
   std::array<unsigned char, 32> bytes;
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {

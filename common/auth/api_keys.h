@@ -65,6 +65,10 @@ class ApiKeys {
   std::vector<Entry> entries_;
 };
 
+// The limits of a line, "concurrency=4 rate=5 burst=20", by themselves; none for an empty text.
+// InvalidArgument naming the word that is wrong.
+absl::StatusOr<TenantLimits> ParseTenantLimits(std::string_view text);
+
 // A new key: "rk_" and 43 characters that carry 256 random bits. Internal if the system gives none.
 absl::StatusOr<std::string> NewApiKey();
 

@@ -9,17 +9,21 @@
 #include "common/base/status_macros.h"
 #include "common/net/listen_address.h"
 
-ABSL_FLAG(std::string, api_keys, "",
-          "File of API keys, as hashes with tenants, roles and limits (common/README.md); "
-          "'recycling key' makes one. It is read again when it changes. Empty: callers need none "
-          "and are all one tenant; administration is then for services that listen on loopback or "
-          "unix: addresses alone, unless --allow_open_admin.");
-ABSL_FLAG(bool, allow_open_admin, false,
-          "Without --api_keys, let every caller that reaches --listen from beyond this machine "
-          "administrate: stop a gateway for good (Drain) and read its statistics, take and replace "
-          "a drafter's matrices.");
+ABSL_FLAG(
+    std::string, api_keys, "",
+    "File of API keys, kept as hashes with their tenants, roles and limits; 'recycling key' "
+    "makes a line of it and common/README.md has its format. The service reads it again when it "
+    "changes. Empty: callers need no key and are all one tenant. They may administrate only a "
+    "service whose every --listen address is loopback or unix:, unless --allow_open_admin.");
+ABSL_FLAG(
+    bool, allow_open_admin, false,
+    "Without --api_keys, let callers from beyond this machine administrate, whoever they are: "
+    "stop a gateway for good (Drain) and read its statistics, read and replace a drafter's "
+    "matrices.");
 
 namespace recycling {
+
+FlagGroup CallerFlags() { return RareGroupOf("API keys", FLAGS_api_keys, FLAGS_allow_open_admin); }
 
 absl::StatusOr<std::shared_ptr<const CallerCheck>> CallersFromFlags(
     const std::vector<std::string>& listen, const std::string& process_key) {

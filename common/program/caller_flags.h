@@ -7,9 +7,12 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/program/flag_group.h"
 #include "common/rpc/caller_check.h"
 
 namespace recycling {
+
+FlagGroup CallerFlags();
 
 // Checks by the keys of --api_keys; see CallerCheck. Without it all may do everything if every
 // address of `listen`, the service's, is loopback or a unix socket, or with --allow_open_admin;

@@ -2,7 +2,11 @@
 #ifndef RECYCLING_COMMON_PROGRAM_LOG_FLAGS_H_
 #define RECYCLING_COMMON_PROGRAM_LOG_FLAGS_H_
 
+#include "common/program/flag_group.h"
+
 namespace recycling {
+
+FlagGroup LogFlags();
 
 // Sets level and format as the flags say. Call once they are parsed.
 void SetLogFromFlags();

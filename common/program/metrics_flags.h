@@ -8,12 +8,15 @@
 
 #include "absl/status/statusor.h"
 #include "common/net/metrics_server.h"
+#include "common/program/flag_group.h"
 
 namespace recycling {
 
-// Serves `sources`, and what is known of the process (process_metrics.h), as the flags say; null if
-// they ask for none. Errors of MetricsServer::Start; Unavailable if the port file cannot be
-// written. What the sources refer to must outlive the server.
+FlagGroup MetricsFlags();
+
+// Serves `sources`, and what is known of the process (process_metrics.h), on --metrics_listen, and
+// logs the bound address; null without that flag. Errors of MetricsServer::Start. What the sources
+// refer to must outlive the server.
 absl::StatusOr<std::unique_ptr<MetricsServer>> StartMetrics(const std::string& service,
                                                             std::vector<MetricSource> sources);
 

@@ -14,7 +14,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "absl/strings/str_split.h"
+#include "common/program/help.h"
 
 namespace recycling {
 namespace {
@@ -27,58 +27,24 @@ using Flags = std::map<std::string, absl::CommandLineFlag*>;
   std::exit(kExitUsage);
 }
 
+// `info` with its flags named.
+ProgramInfo WithEveryFlag(ProgramInfo info) {
+  if (!info.flags.empty()) return info;
+  FlagGroup every = {.title = "Flags", .names = {}};
+  for (const auto& [name, flag] : absl::GetAllFlags()) {
+    if (!flag->IsRetired()) every.names.push_back(std::string(name));
+  }
+  std::sort(every.names.begin(), every.names.end());
+  info.flags = {std::move(every)};
+  return info;
+}
+
 Flags FlagsOf(const ProgramInfo& info) {
   Flags flags;
-  for (const auto& [name, flag] : absl::GetAllFlags()) {
-    const std::string file = flag->Filename();
-    const bool taken = info.flag_files.empty() ||
-                       std::any_of(info.flag_files.begin(), info.flag_files.end(),
-                                   [&](const std::string& end) { return file.ends_with(end); });
-    if (taken && !flag->IsRetired()) flags.emplace(std::string(name), flag);
+  for (const FlagGroup& group : info.flags) {
+    for (const std::string& name : group.names) flags[name] = absl::FindCommandLineFlag(name);
   }
   return flags;
-}
-
-std::string EnvironmentName(const std::string& flag) {
-  return absl::StrCat("RECYCLING_", absl::AsciiStrToUpper(flag));
-}
-
-// Wraps `text` at `width` columns, each line behind `indent`.
-std::string Wrap(const std::string& text, const std::string& indent, std::size_t width) {
-  std::string out;
-  std::string line = indent;
-  for (const auto word : absl::StrSplit(text, absl::ByAnyChar(" \n"), absl::SkipEmpty())) {
-    if (line.size() > indent.size() && line.size() + 1 + word.size() > width) {
-      absl::StrAppend(&out, line, "\n");
-      line = indent;
-    }
-    absl::StrAppend(&line, line.size() > indent.size() ? " " : "", word);
-  }
-  return absl::StrCat(out, line, "\n");
-}
-
-std::string DefaultText(const absl::CommandLineFlag& flag) {
-  const std::string value = flag.DefaultValue();
-  if (flag.IsOfType<std::string>()) return absl::StrCat("\"", value, "\"");
-  return value.empty() ? "none" : value;
-}
-
-std::string Help(const ProgramInfo& info, const Flags& flags) {
-  std::string help = absl::StrCat(info.name, ": ", info.summary, "\n");
-  if (!info.examples.empty()) {
-    absl::StrAppend(&help, "\nExamples:\n");
-    for (const auto line : absl::StrSplit(info.examples, '\n', absl::SkipEmpty())) {
-      absl::StrAppend(&help, "  ", absl::StripLeadingAsciiWhitespace(line), "\n");
-    }
-  }
-  absl::StrAppend(&help, "\nFlags (a flag wins over its environment variable):\n");
-  for (const auto& [name, flag] : flags) {
-    absl::StrAppend(&help, "  --", name, "  (default ", DefaultText(*flag), "; environment ",
-                    EnvironmentName(name), ")\n", Wrap(flag->Help(), "      ", 100));
-  }
-  absl::StrAppend(&help,
-                  "  --help\n      Prints this text.\n  --version\n      Prints versions.\n");
-  return help;
 }
 
 std::string Versions(const ProgramInfo& info) {
@@ -178,21 +144,39 @@ int TakeFlag(const ProgramInfo& info, const Flags& flags, int argc, char** argv,
   ExitWithUsageError(info, absl::StrCat("unknown flag --", name, Suggestion(name, flags)));
 }
 
+// The text that --help=`what` asks for.
+std::string HelpFor(const ProgramInfo& info, const std::string& what) {
+  if (what.empty()) return HelpText(info, HelpDepth::kShort);
+  if (what == "all") return HelpText(info, HelpDepth::kAll);
+  if (what == "man") return ManPage(info);
+  ExitWithUsageError(info,
+                     absl::StrCat("--help: got \"", what, "\", expected nothing, all or man"));
+}
+
+}  // namespace
+
+std::string EnvironmentName(const std::string& flag) {
+  return absl::StrCat("RECYCLING_", absl::AsciiStrToUpper(flag));
+}
+
 void PrintAndExit(const std::string& text) {
   const bool written =
       std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
   std::exit(written ? kExitOk : kExitFailure);
 }
 
-}  // namespace
-
-std::vector<std::string> ParseProgramFlags(int argc, char** argv, const ProgramInfo& info) {
+std::vector<std::string> ParseProgramFlags(int argc, char** argv, const ProgramInfo& program) {
+  const ProgramInfo info = WithEveryFlag(program);
   const Flags flags = FlagsOf(info);
   std::vector<std::string> positional;
+  for (const auto& [name, value] : info.defaults) {
+    SetFlag(info, flags.at(name), absl::StrCat("default of --", name), value);
+  }
   SetFromEnvironment(info, flags);
   for (int i = 1; i < argc;) {
     const std::string argument = argv[i];
-    if (argument == "--help" || argument == "-h") PrintAndExit(Help(info, flags));
+    if (argument == "--help" || argument == "-h") PrintAndExit(HelpFor(info, ""));
+    if (argument.starts_with("--help=")) PrintAndExit(HelpFor(info, argument.substr(7)));
     if (argument == "--version") PrintAndExit(Versions(info));
     if (argument == "--") {
       positional.insert(positional.end(), argv + i + 1, argv + argc);

@@ -1,12 +1,14 @@
-// What every program's main does first: flags, each also settable by environment, --help that
-// teaches, --version.
+// What every program's main does first: flags, each of which the environment can also set, --help
+// and --version.
 #ifndef RECYCLING_COMMON_PROGRAM_PROGRAM_H_
 #define RECYCLING_COMMON_PROGRAM_PROGRAM_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/build_version.h"
+#include "common/program/flag_group.h"
 
 namespace recycling {
 
@@ -14,9 +16,10 @@ struct ProgramInfo {
   std::string name;      // "recycling-verifier"; with a command: "recycling generate"
   std::string summary;   // one sentence
   std::string examples;  // a few lines that can be pasted
-  // Takes only flags defined in source files whose path ends in one of these, for programs with
-  // commands. Empty: takes every flag of the program.
-  std::vector<std::string> flag_files = {};
+  // The flags that the program takes, in the order of --help. Empty: every flag linked into it.
+  std::vector<FlagGroup> flags = {};
+  // Flags, by name, whose default is another one here than where they are defined.
+  std::vector<std::pair<std::string, std::string>> defaults = {};
 };
 
 enum ExitCode : int {
@@ -26,15 +29,22 @@ enum ExitCode : int {
   kExitInterrupted = 130,
 };
 
-// Sets flags (defined by ABSL_FLAG) from the environment (RECYCLING_ and the flag's name in
-// capitals; an empty variable counts as not set), then from the command line, which wins. Taken are
+// Sets flags to the defaults of `info`, then from the environment (RECYCLING_ and the flag's name
+// in capitals; an empty variable counts as not set), then from the command line, which wins. Taken
+// are
 //   --name=value   --name value   --name (a bool's true)   --noname (its false)   --
 // with '-' for '_' as one likes; the last of several wins; everything after "--" is positional.
-// --help (-h) prints summary, examples and every flag with description, default and environment
-// name to stdout and exits 0; --version prints name, version, commit and the versions of gRPC and
-// protobuf and exits 0; an unknown flag or a value that does not parse is named on stderr and exits
-// with kExitUsage. Returns the positional arguments. Not thread-safe; call once.
+// --help (-h), --help=all and --help=man print what help.h says to stdout and exit with 0;
+// --version prints name, version, commit and the versions of gRPC and protobuf and exits with 0. A
+// flag that is not one of the program's, or a value that does not parse, is named on stderr and
+// ends the process with kExitUsage. Returns the positional arguments. Not thread-safe; call once.
 std::vector<std::string> ParseProgramFlags(int argc, char** argv, const ProgramInfo& info);
+
+// The environment variable that sets `flag`: "RECYCLING_" and its name in capitals.
+std::string EnvironmentName(const std::string& flag);
+
+// Prints `text` to stdout and ends the process: with kExitFailure if it cannot be written.
+[[noreturn]] void PrintAndExit(const std::string& text);
 
 }  // namespace recycling
 

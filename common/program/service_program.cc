@@ -4,35 +4,51 @@
 #include <utility>
 
 #include "absl/flags/flag.h"
-#include "absl/time/time.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/base/ticker.h"
+#include "common/program/caller_flags.h"
 #include "common/program/grpc_log.h"
 #include "common/program/log_flags.h"
 #include "common/program/memory_trimmer.h"
+#include "common/program/metrics_flags.h"
 #include "common/program/process_tuning.h"
-#include "common/program/server_flags.h"
 
-ABSL_FLAG(std::vector<std::string>, health_listen, {},
-          "Addresses that answer health checks alone, as in --listen; always in plaintext, since "
-          "probes carry no certificate.");
-ABSL_FLAG(std::string, port_file, "",
-          "File to write the bound addresses to once listening, one a line, those of --listen "
-          "first. Empty: none.");
+ABSL_FLAG(std::vector<std::string>, listen, {},
+          "Addresses to serve on, separated by commas: host:port (port 0 takes a free one) or "
+          "unix:/path.");
+ABSL_FLAG(
+    std::vector<std::string>, health_listen, {},
+    "Addresses that answer health checks and nothing else, as in --listen; always in plaintext, "
+    "since probes carry no certificate.");
+ABSL_FLAG(
+    std::string, port_file, "",
+    "File to write the bound addresses to, one a line, those of --listen first, as soon as the "
+    "service listens. Empty: no file is written.");
 ABSL_FLAG(absl::Duration, drain_grace, absl::Seconds(30),
           "How long running requests may go on after SIGTERM before they are cancelled.");
 
 namespace recycling {
 namespace {
+
 constexpr absl::Duration kMemoryLooks = absl::Seconds(5);
+
+std::vector<FlagGroup> GroupsOfEveryService() {
+  return {GroupOf("Serving", FLAGS_listen, FLAGS_health_listen, FLAGS_port_file, FLAGS_drain_grace),
+          TlsFlags(),
+          CallerFlags(),
+          ConnectionFlags(),
+          LogFlags(),
+          MetricsFlags()};
+}
+
 }  // namespace
 
-int RunService(int argc, char** argv, const ProgramInfo& info,
-               const std::function<absl::Status()>& run) {
+int RunService(int argc, char** argv, ProgramInfo info, const std::function<absl::Status()>& run) {
   TuneProcess();
   BlockStopSignals();
   RouteGrpcLog();
+  for (FlagGroup& group : GroupsOfEveryService()) info.flags.push_back(std::move(group));
   const std::vector<std::string> words = ParseProgramFlags(argc, argv, info);
   if (!words.empty()) {
     std::fprintf(stderr, "%s: got argument \"%s\", expected flags only\n", info.name.c_str(),
@@ -52,31 +68,27 @@ int RunService(int argc, char** argv, const ProgramInfo& info,
   return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailure;
 }
 
-absl::StatusOr<std::unique_ptr<RpcServer>> StartService(const std::vector<std::string>& listen,
-                                                        grpc::Service* service,
-                                                        const std::string& health_name) {
-  ASSIGN_OR_RETURN(RpcServerOptions options, ServerOptionsFromFlags());
-  return StartService(std::move(options), listen, service, health_name);
-}
+std::vector<std::string> ListenAddresses() { return absl::GetFlag(FLAGS_listen); }
 
 absl::StatusOr<std::unique_ptr<RpcServer>> StartService(RpcServerOptions options,
-                                                        const std::vector<std::string>& listen,
                                                         grpc::Service* service,
                                                         const std::string& health_name) {
-  if (listen.empty()) {
+  options.listen = ListenAddresses();
+  if (options.listen.empty()) {
     return absl::InvalidArgumentError("--listen: got none, expected at least one address");
   }
-  options.listen = listen;
   options.health_listen = absl::GetFlag(FLAGS_health_listen);
   options.port_file = absl::GetFlag(FLAGS_port_file);
   return RpcServer::Start(options, {service}, {health_name});
 }
 
-void StopService(RpcServer& server, const std::function<void()>& before_shutdown) {
+void StopService(RpcServer& server,
+                 const std::function<void(absl::Duration grace)>& before_shutdown) {
+  const absl::Duration grace = absl::GetFlag(FLAGS_drain_grace);
   Log(LogLevel::kInfo, "stopping");
   server.SetServing(false);
-  if (before_shutdown) before_shutdown();
-  server.Shutdown(absl::GetFlag(FLAGS_drain_grace));
+  if (before_shutdown) before_shutdown(grace);
+  server.Shutdown(grace);
 }
 
 }  // namespace recycling

@@ -27,18 +27,21 @@ namespace recycling {
 struct ConnectionLimits {
   // How many may be open, at least 1; one more is closed as soon as it is accepted.
   int max_connections = 1024;
-  // How many calls may run on one connection, at least 1; the client holds back further ones.
+  // How many calls may run on one connection, at least 1; the client holds back further ones. A
+  // service whose clients are gateways adds what one of them may send.
   int max_streams = 1024;
   // The TLS and HTTP/2 handshakes must be done within this time after a connection is accepted.
   absl::Duration handshake_timeout = absl::Seconds(10);
   // A connection without a call for this time is closed; clients open another when they need it.
+  // That costs them a handshake, and an open connection costs 16 KiB.
   absl::Duration max_idle = absl::Minutes(10);
   // A connection of this age is drained: its calls get `age_grace` to end, and new calls go over
   // another connection.
   absl::Duration max_age = absl::InfiniteDuration();
   absl::Duration age_grace = absl::Minutes(10);
   // When a client has been silent for `keepalive_time`, the server pings it; without an answer
-  // within `keepalive_timeout` the connection is closed, and what it held is freed.
+  // within `keepalive_timeout` the connection is closed, and what it held is freed. Proxies cut
+  // connections that are silent for longer, a minute and more.
   absl::Duration keepalive_time = absl::Seconds(10);
   absl::Duration keepalive_timeout = absl::Seconds(10);
   // Bytes of gRPC's buffers. Near this bound gRPC refuses new connections and closes idle ones; at

@@ -2,9 +2,9 @@
 // factories as the three programs; they speak over in-process channels.
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "absl/flags/declare.h"
 #include "absl/flags/flag.h"
 #include "absl/strings/str_join.h"
 #include "common/auth/api_keys.h"
@@ -23,23 +23,29 @@
 #include "verifier/service/verifier_flags.h"
 #include "verifier/service/verifier_server.h"
 
-ABSL_DECLARE_FLAG(absl::Duration, drain_grace);
-ABSL_FLAG(std::vector<std::string>, listen, {"127.0.0.1:50050"},
-          "Addresses the gateway serves on, separated by commas: host:port (port 0: a free one) or "
-          "unix:/path.");
 ABSL_FLAG(std::vector<std::string>, peer_listen, {},
-          "Addresses on which verifier and drafter are served too, for example for 'recycling "
-          "matrix'; the log says the bound ones, --port_file does not. Empty: only the gateway in "
-          "this process reaches them.");
+          "Addresses on which the verifier and the drafter are served too, for example for "
+          "'recycling matrix'; the log names the bound ones, --port_file does not. Empty: only the "
+          "gateway in this process reaches them.");
 
 namespace recycling {
 namespace {
 
-// `peers` serves verifier and drafter to who has `process_key`, and must outlive the gateway.
+std::vector<FlagGroup> Flags() {
+  std::vector<FlagGroup> groups = verifier::VerifierFlags();
+  for (FlagGroup& group : gateway::GatewayFlags()) groups.push_back(std::move(group));
+  for (FlagGroup& group : drafter::DrafterFlags()) groups.push_back(std::move(group));
+  groups.push_back(RareGroupOf("Verifier and drafter from outside", FLAGS_peer_listen));
+  return groups;
+}
+
+// `peers` serves verifier and drafter to callers that have `process_key`, and must outlive the
+// gateway.
 absl::StatusOr<std::unique_ptr<gateway::GatewayServer>> MakeGateway(
-    RpcServer& peers, const std::string& process_key) {
-  gateway::GatewayOptions options = gateway::OptionsFromFlags();
-  ASSIGN_OR_RETURN(options.callers, CallersFromFlags(absl::GetFlag(FLAGS_listen)));
+    RpcServer& peers, const ConnectionLimits& limits, const std::string& process_key) {
+  ASSIGN_OR_RETURN(gateway::GatewayOptions options, gateway::OptionsFromFlags());
+  options.readers.max_bytes = gateway::UnreadBytes(limits);
+  ASSIGN_OR_RETURN(options.callers, CallersFromFlags(ListenAddresses()));
   options.verifiers = {{.address = "in-process verifier"}};
   options.drafters = {{.address = "in-process drafter"}};
   options.channel = [&peers, process_key](const std::string&) {
@@ -62,15 +68,16 @@ absl::Status Run() {
   RpcServerOptions peer_options = options;
   peer_options.listen = absl::GetFlag(FLAGS_peer_listen);
   peer_options.max_threads += drafter->max_threads();
+  // A gateway elsewhere has one connection and a stream on it for each request.
+  peer_options.limits.max_streams += drafter->max_threads() + verifier_options.max_sequences;
   ASSIGN_OR_RETURN(
       const auto peers,
       RpcServer::Start(peer_options, {verifier->service(), drafter->service()},
                        {verifier::VerifierServer::full_name(), drafter::kDrafterServiceName}));
   peers->SetServing(true);
-  ASSIGN_OR_RETURN(const auto gateway, MakeGateway(*peers, process_key));
+  ASSIGN_OR_RETURN(const auto gateway, MakeGateway(*peers, options.limits, process_key));
   ASSIGN_OR_RETURN(const auto server,
-                   StartService(options, absl::GetFlag(FLAGS_listen), gateway->service(),
-                                gateway::GatewayServer::full_name()));
+                   StartService(options, gateway->service(), gateway::GatewayServer::full_name()));
   ASSIGN_OR_RETURN(const auto metrics,
                    StartMetrics("standalone", {[&](MetricSet* set) { gateway->AddMetrics(set); },
                                                [&](MetricSet* set) { verifier->AddMetrics(set); },
@@ -87,7 +94,7 @@ absl::Status Run() {
   WaitForStopSignal();
   gateway->OnReady(nullptr);
   verifier->OnHealth(nullptr);
-  StopService(*server, [&gateway] { gateway->Drain(absl::GetFlag(FLAGS_drain_grace)); });
+  StopService(*server, [&gateway](absl::Duration grace) { gateway->Drain(grace); });
   peers->Shutdown(absl::ZeroDuration());
   return drafter->SaveSnapshots();
 }
@@ -103,6 +110,8 @@ int main(int argc, char** argv) {
                   "decoding over gRPC.",
        .examples = "recycling-standalone --model model.gguf\n"
                    "recycling-standalone --model model.gguf --listen unix:/run/recycling/gateway "
-                   "--snapshot_dir /var/lib/recycling\n"},
+                   "--snapshot_dir /var/lib/recycling\n",
+       .flags = recycling::Flags(),
+       .defaults = {{"listen", "127.0.0.1:50050"}}},
       recycling::Run);
 }

@@ -108,24 +108,22 @@ void DraftSession::LearnStep(std::uint64_t step, const std::optional<Observation
                              const std::optional<Observation>& observation,
                              const std::optional<Proposal>& proposal) {
   if (prompt.has_value()) Learn(*prompt, matrix_.get());
-  if (state_->adaptive) {
-    if (prompt.has_value()) history_.ObservePrompt(prompt->tokens);
-    // The steps of a request follow each other, unless one was lost on the way.
-    if (observation.has_value() && step == last_step_ + 1) {
-      history_.ObserveBonus(observation->tokens[0], matrix_.get());
-    }
-    history_.ForgetBonus();
-    if (observation.has_value()) {
-      const auto bonus = proposal.has_value() ? std::optional(proposal->root) : std::nullopt;
-      history_.Observe(*observation, bonus, matrix_.get());
-    }
-    last_step_ = step;
+  if (prompt.has_value()) history_.ObservePrompt(prompt->tokens);
+  // The steps of a request follow each other, unless one was lost on the way.
+  if (observation.has_value() && step == last_step_ + 1) {
+    history_.ObserveBonus(observation->tokens[0], matrix_.get());
   }
+  history_.ForgetBonus();
+  if (observation.has_value()) {
+    const auto bonus = proposal.has_value() ? std::optional(proposal->root) : std::nullopt;
+    history_.Observe(*observation, bonus, matrix_.get());
+  }
+  last_step_ = step;
   if (observation.has_value()) Learn(*observation, matrix_.get());
 }
 
 DraftTree DraftSession::Propose(const Proposal& proposal) {
-  if (!state_->adaptive || !proposal.costs.has_value()) {
+  if (!proposal.costs.has_value()) {
     return BuildTree(*matrix_, proposal.root, state_->shape, proposal.max_nodes,
                      proposal.max_depth);
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/check_range.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "drafter/service/drafter_service.h"
@@ -18,14 +19,9 @@ class Server final : public DrafterServer {
   Server(const DrafterOptions& options, TreeTemplate shape)
       : options_(options),
         shape_(std::move(shape)),
-        store_({.max_bytes = options.max_matrix_bytes,
-                .allow_shared = options.allow_shared,
-                .k = options.k}) {}
+        store_({.max_bytes = options.max_matrix_bytes, .allow_shared = options.allow_shared}) {}
 
   absl::Status Start() {
-    if (options_.model.has_value()) {
-      RETURN_IF_ERROR(store_.Bind({.model = *options_.model, .k = options_.k}));
-    }
     if (!options_.snapshot_dir.empty()) {
       dir_ = std::make_unique<SnapshotDir>(options_.snapshot_dir, options_.drafter_id, &store_);
       ASSIGN_OR_RETURN(const SnapshotDir::LoadResult loaded, dir_->LoadAll());
@@ -35,8 +31,7 @@ class Server final : public DrafterServer {
            {"left", absl::StrCat(loaded.left)}});
       saver_ = std::make_unique<SnapshotSaver>(dir_.get(), options_.snapshot_interval);
     }
-    service_ = std::make_unique<GrpcDrafterService>(options_.drafter_id, shape_,
-                                                    options_.tree == "adaptive", &store_,
+    service_ = std::make_unique<GrpcDrafterService>(options_.drafter_id, shape_, &store_,
                                                     saver_.get(), options_.callers);
     return absl::OkStatus();
   }
@@ -62,23 +57,7 @@ class Server final : public DrafterServer {
 
 absl::Status ValidateOptions(const DrafterOptions& options) {
   RETURN_IF_ERROR(ValidateDrafterId(options.drafter_id));
-  if (options.tree != "adaptive" && options.tree != "template") {
-    return absl::InvalidArgumentError(absl::StrCat("tree: got \"", options.tree.substr(0, 80),
-                                                   "\", expected adaptive or template"));
-  }
-  if (options.k > kMaxK) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("k: got ", options.k, ", expected 0 to ", kMaxK));
-  }
-  if (options.model.has_value() && options.k == 0) {
-    return absl::InvalidArgumentError("k: got 0, expected at least 1 beside a model");
-  }
-  if (options.snapshot_interval < absl::ZeroDuration()) {
-    return absl::InvalidArgumentError(absl::StrCat("snapshot interval: got ",
-                                                   absl::FormatDuration(options.snapshot_interval),
-                                                   ", expected 0 or more"));
-  }
-  return absl::OkStatus();
+  return CheckRange("snapshot_interval", options.snapshot_interval, absl::ZeroDuration());
 }
 
 }  // namespace

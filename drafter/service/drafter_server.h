@@ -7,14 +7,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/metrics.h"
-#include "common/decoding/model_identity.h"
 #include "common/rpc/caller_check.h"
 
 namespace recycling::drafter {
@@ -24,17 +22,14 @@ inline constexpr char kDrafterServiceName[] = "recycling.drafter.v1.DrafterServi
 
 struct DrafterOptions {
   std::string drafter_id = "drafter";  // 1 to 48 of [A-Za-z0-9_-]
-  std::string template_file;           // empty: the paper's tree
-  // "adaptive": the tree that pays most at the costs a proposal brings, the template's where it
-  // brings none; "template": always the template's.
-  std::string tree = "adaptive";
+  // File of the tree that is drafted where a proposal brings no costs; empty: the paper's tree.
+  std::string template_file;
   std::uint64_t max_matrix_bytes = std::uint64_t{256} << 20;  // of all matrices together
   bool allow_shared = false;                                  // the shared scope may be used
-  std::uint32_t k = 0;                         // candidates per row; 0: as the first handshake says
-  std::shared_ptr<const CallerCheck> callers;  // null: no keys
-  std::optional<ModelIdentity> model;          // with k > 0: bound from the start
-  std::string snapshot_dir;                    // must exist; empty: nothing is kept
-  absl::Duration snapshot_interval;            // 0: saved on shutdown only
+  std::shared_ptr<const CallerCheck> callers;                 // null: no keys
+  std::string snapshot_dir;                                   // must exist; empty: nothing is kept
+  // How often matrices that learnt are saved, so that a crash loses little; 0: only on shutdown.
+  absl::Duration snapshot_interval = absl::Minutes(5);
 };
 
 // Threads: all methods may be called from any thread.

@@ -39,18 +39,15 @@ inline constexpr int kMostDraftStreams = 4096;
 
 // What the RPCs share. Everything pointed to outlives the service.
 struct DrafterState {
-  DrafterState(std::string id, TreeTemplate tree, bool adapt, MatrixStore* matrices,
-               SnapshotSaver* snapshots)
+  DrafterState(std::string id, TreeTemplate tree, MatrixStore* matrices, SnapshotSaver* snapshots)
       : drafter_id(std::move(id)),
         shape(std::move(tree)),
-        adaptive(adapt),
         store(matrices),
         saver(snapshots),
         transfers(2 * store->options().max_bytes) {}
 
   const std::string drafter_id;
   const TreeTemplate shape;
-  const bool adaptive;  // trees are chosen by cost where a proposal says it
   MatrixStore* const store;
   SnapshotSaver* const saver;  // null: nothing is kept on disk
   std::atomic<std::uint32_t> open_sessions{0};
@@ -72,9 +69,9 @@ using DrafterCalls = v1::DrafterService::WithCallbackMethod_Handshake<
 // allowed; NotFound, DataLoss and ResourceExhausted as said there.
 class GrpcDrafterService final : public DrafterCalls {
  public:
-  GrpcDrafterService(std::string drafter_id, TreeTemplate shape, bool adaptive, MatrixStore* store,
+  GrpcDrafterService(std::string drafter_id, TreeTemplate shape, MatrixStore* store,
                      SnapshotSaver* saver, std::shared_ptr<const CallerCheck> callers = nullptr)
-      : state_(std::move(drafter_id), std::move(shape), adaptive, store, saver),
+      : state_(std::move(drafter_id), std::move(shape), store, saver),
         callers_(std::move(callers)) {}
 
   grpc::ServerUnaryReactor* Handshake(grpc::CallbackServerContext* context,

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/check_range.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 
@@ -28,10 +29,7 @@ MatrixKey Stored(const MatrixKey& key) {
 absl::Status ValidateBinding(const MatrixBinding& binding) {
   RETURN_IF_ERROR(ValidateModelIdentity(binding.model));
   const std::uint32_t most = std::min(kMaxK, binding.model.vocab_size);
-  if (binding.k < 1 || binding.k > most) {
-    return absl::InvalidArgumentError(absl::StrCat("k: got ", binding.k, ", expected 1 to ", most));
-  }
-  return absl::OkStatus();
+  return CheckRange("k", binding.k, 1, most);
 }
 
 absl::Status MatrixStore::Bind(const MatrixBinding& binding) {
@@ -39,11 +37,11 @@ absl::Status MatrixStore::Bind(const MatrixBinding& binding) {
   const std::uint64_t bytes = AdjacencyMatrix::MemoryBytes(binding.model.vocab_size, binding.k);
   const MutexLock lock(mutex_);
   if (binding_.has_value()) RETURN_IF_ERROR(CheckSameModel(binding.model, binding_->model));
-  const std::uint32_t k = binding_.has_value() ? binding_->k : options_.k;
-  if (k != 0 && binding.k != k) {
-    return absl::FailedPreconditionError(absl::StrCat("k: got ", binding.k, ", expected ", k));
+  if (binding_.has_value()) {
+    if (binding.k == binding_->k) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrCat("k: got ", binding.k, ", expected ", binding_->k));
   }
-  if (binding_.has_value()) return absl::OkStatus();
   if (bytes > options_.max_bytes) {
     return absl::ResourceExhaustedError(
         absl::StrCat("a matrix of ", binding.model.vocab_size, " rows of ", binding.k, " takes ",

@@ -53,7 +53,6 @@ absl::Status ValidateBinding(const MatrixBinding& binding);
 struct MatrixStoreOptions {
   std::uint64_t max_bytes = std::uint64_t{256} << 20;  // of all matrices together
   bool allow_shared = false;                           // MatrixScope::kShared may be used
-  std::uint32_t k = 0;  // the only k taken; 0: what the first Bind says
 };
 
 // Threads: all methods may be called from any thread.
@@ -67,8 +66,8 @@ class MatrixStore {
   explicit MatrixStore(const MatrixStoreOptions& options) : options_(options) {}
 
   // The first call fixes model and k, later ones compare. InvalidArgument for an identity or k out
-  // of range, FailedPrecondition if they differ from what is bound or from options.k,
-  // ResourceExhausted if not even one such matrix fits into max_bytes.
+  // of range, FailedPrecondition if they differ from what is bound, ResourceExhausted if not even
+  // one such matrix fits into max_bytes.
   absl::Status Bind(const MatrixBinding& binding);
   std::optional<MatrixBinding> binding() const;
 

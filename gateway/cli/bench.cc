@@ -4,6 +4,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/check_range.h"
 #include "common/base/status_macros.h"
 #include "common/program/program.h"
 #include "common/rpc/status_grpc.h"
@@ -23,7 +24,6 @@ ABSL_FLAG(int, repeat, 1, "Runs of each prompt and mode.");
 ABSL_FLAG(int, concurrency, 0,
           "Clients at once: measures what they get together and how long each waits; --repeat "
           "counts rounds. 0: one request after the other, step by step.");
-ABSL_FLAG(int, limit, 0, "Take only the first this many prompts; 0 takes all.");
 
 namespace recycling::cli {
 namespace {
@@ -32,20 +32,20 @@ constexpr char kProgram[] = "recycling bench";
 constexpr std::uint32_t kDefaultMaxTokens = 128;
 constexpr int kDifferencesShown = 5;
 constexpr int kMostClients = 1024;  // a thread each
+constexpr int kMostRuns = 1'000'000;
 
 struct PromptFile {
   std::vector<std::string> prompts;
   std::size_t from_turns = 0;
 };
 
-absl::StatusOr<PromptFile> ReadPrompts(const std::string& path, std::size_t limit) {
+absl::StatusOr<PromptFile> ReadPrompts(const std::string& path) {
   if (path.empty()) return absl::InvalidArgumentError("--prompts: got no file");
   std::ifstream file(path);
   if (!file) return absl::InvalidArgumentError(absl::StrCat("--prompts: cannot open ", path));
   PromptFile result;
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {
-    if (limit > 0 && result.prompts.size() == limit) break;
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     absl::StatusOr<PromptLine> prompt = ParsePromptLine(line);
     if (!prompt.ok()) {
@@ -162,6 +162,9 @@ class Bench {
 // What bench fixes so that two runs can be compared.
 absl::StatusOr<gateway::v1::GenerateRequest> BuildRequest() {
   ASSIGN_OR_RETURN(gateway::v1::GenerateRequest request, RequestFromFlags());
+  if (request.input_case() != gateway::v1::GenerateRequest::INPUT_NOT_SET) {
+    return absl::InvalidArgumentError("--request: got a prompt, expected those of --prompts alone");
+  }
   if (request.speculation().mode() == gateway::v1::SPECULATION_MODE_OFF) {
     return absl::InvalidArgumentError(
         "--speculation: got off, which bench does beside it; expected auto or fixed");
@@ -226,35 +229,36 @@ int RunAndReport(const PromptFile& file, const gateway::v1::GenerateRequest& req
 
 }  // namespace
 
-int RunBench(int argc, char** argv) {
-  const ProgramInfo info = {
-      .name = kProgram,
-      .summary =
-          "decodes the same prompts plainly and recycled, checks that the outputs are "
-          "equal, compares the speed. Exits 1 if an output differs.",
-      .examples =
-          "recycling bench --prompts prompts.jsonl --max_tokens 128 --limit 8\n"
-          "recycling bench --prompts prompts.jsonl --concurrency 8 --repeat 5\n"
-          "recycling bench --prompts prompts.jsonl --temperature 1 --seed 7 --repeat 3\n"
-          "recycling bench --prompts prompts.jsonl --ignore_eos --json > runs.jsonl\n",
-      .flag_files = {"gateway/cli/bench.cc", kClientFlags, kSamplingFlags}};
-  const std::vector<std::string> extra = ParseProgramFlags(argc, argv, info);
-  if (!extra.empty()) {
-    return FailUsage(kProgram, absl::StrCat("got \"", extra[0], "\", expected flags only"));
+ProgramInfo BenchInfo() {
+  return {.name = kProgram,
+          .summary =
+              "Decodes the same prompts plainly and recycled, checks that the outputs are "
+              "equal, compares the speed. Exits 1 if an output differs.",
+          .examples =
+              "recycling bench --prompts prompts.jsonl --max_tokens 128\n"
+              "recycling bench --prompts prompts.jsonl --concurrency 8 --repeat 5\n"
+              "recycling bench --prompts prompts.jsonl --temperature 1 --seed 7 --repeat 3\n"
+              "recycling bench --prompts prompts.jsonl --json --request '{\"sampling\": "
+              "{\"ignoreEos\": "
+              "true}}' > runs.jsonl\n",
+          .flags = WithConnectionFlags(
+              {GroupOf("Runs", FLAGS_prompts, FLAGS_repeat, FLAGS_concurrency), RequestFlags()})};
+}
+
+int RunBench(const std::vector<std::string>& words) {
+  if (!words.empty()) {
+    return FailUsage(kProgram, absl::StrCat("got \"", words[0], "\", expected flags only"));
   }
   const int repeats = absl::GetFlag(FLAGS_repeat);
-  const int limit = absl::GetFlag(FLAGS_limit);
-  if (repeats < 1) return FailUsage(kProgram, "--repeat: expected at least 1");
   const int concurrency = absl::GetFlag(FLAGS_concurrency);
-  if (concurrency < 0 || concurrency > kMostClients) {
-    return FailUsage(kProgram, absl::StrCat("--concurrency: got ", concurrency, ", expected 0 to ",
-                                            kMostClients));
+  for (const absl::Status& checked : {CheckRange("--repeat", repeats, 1, kMostRuns),
+                                      CheckRange("--concurrency", concurrency, 0, kMostClients)}) {
+    if (!checked.ok()) return FailUsage(kProgram, std::string(checked.message()));
   }
-  if (limit < 0) return FailUsage(kProgram, "--limit: expected at least 0");
-  const auto file = ReadPrompts(absl::GetFlag(FLAGS_prompts), static_cast<std::size_t>(limit));
-  if (!file.ok()) return FailUsage(kProgram, std::string(file.status().message()));
   const auto request = BuildRequest();
   if (!request.ok()) return FailUsage(kProgram, std::string(request.status().message()));
+  const auto file = ReadPrompts(absl::GetFlag(FLAGS_prompts));
+  if (!file.ok()) return FailUsage(kProgram, std::string(file.status().message()));
   if (concurrency > 0) {
     return RunConcurrentlyAndReport(
         *file, *request,

@@ -1,17 +1,30 @@
-// The commands of the program `recycling`. Each parses its own flags, talks gRPC and returns the
-// exit code of the process.
+// The commands of the program `recycling`.
 #ifndef RECYCLING_GATEWAY_CLI_COMMANDS_H_
 #define RECYCLING_GATEWAY_CLI_COMMANDS_H_
 
+#include <string>
+#include <vector>
+
+#include "common/program/program.h"
+
 namespace recycling::cli {
 
-// argv[0] stands for the command; what follows are its flags and arguments.
-int RunGenerate(int argc, char** argv);
-int RunBench(int argc, char** argv);
-int RunStats(int argc, char** argv);
-int RunHealth(int argc, char** argv);
-int RunMatrix(int argc, char** argv);
-int RunKey(int argc, char** argv);
+// What --help says of a command, and the flags that it takes.
+ProgramInfo GenerateInfo();
+ProgramInfo BenchInfo();
+ProgramInfo StatsInfo();
+ProgramInfo HealthInfo();
+ProgramInfo MatrixInfo();
+ProgramInfo KeyInfo();
+
+// Runs a command whose flags are parsed; `words` are its arguments that are no flags. Returns the
+// exit code of the process.
+int RunGenerate(const std::vector<std::string>& words);
+int RunBench(const std::vector<std::string>& words);
+int RunStats(const std::vector<std::string>& words);
+int RunHealth(const std::vector<std::string>& words);
+int RunMatrix(const std::vector<std::string>& words);
+int RunKey(const std::vector<std::string>& words);
 
 }  // namespace recycling::cli
 

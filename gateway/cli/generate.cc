@@ -1,7 +1,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <istream>
 #include <optional>
@@ -20,16 +19,10 @@
 #include "gateway/cli/statistics_text.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
 
-ABSL_FLAG(recycling::cli::OptionalText, prompt, {},
-          "The prompt. Without --prompt, --file and --prompt_ids it is read from stdin.");
-ABSL_FLAG(std::string, file, "",
-          "File that holds the prompt; taken as it is, last newline included.");
-ABSL_FLAG(std::vector<std::string>, prompt_ids, {}, "The prompt as token ids: ID,ID,...");
-ABSL_FLAG(std::optional<std::uint32_t>, top_logprobs, std::nullopt,
-          "With --json: log-probability of each token and of this many most probable ones, 0 to "
-          "20.");
-ABSL_FLAG(std::string, request_id, "", "Name of the request in logs. Default: made up.");
-ABSL_FLAG(bool, statistics, true, "Print statistics on stderr behind the text.");
+ABSL_FLAG(
+    recycling::cli::OptionalText, prompt, {},
+    "The prompt. Without --prompt, and without a prompt in --request, it is read from standard "
+    "input as it is, last line break included.");
 
 namespace recycling::cli {
 namespace {
@@ -53,22 +46,13 @@ absl::StatusOr<std::string> ReadAll(std::istream& in, const std::string& name) {
 
 absl::Status SetPrompt(gateway::v1::GenerateRequest* request) {
   const OptionalText prompt = absl::GetFlag(FLAGS_prompt);
-  const std::string path = absl::GetFlag(FLAGS_file);
-  const std::vector<std::string> id_texts = absl::GetFlag(FLAGS_prompt_ids);
-  if (prompt.given + !path.empty() + !id_texts.empty() > 1) {
-    return absl::InvalidArgumentError("expected one of --prompt, --file and --prompt_ids");
-  }
-  if (!id_texts.empty()) {
-    ASSIGN_OR_RETURN(const std::vector<std::uint32_t> ids, ParseIds("prompt_ids", id_texts));
-    request->mutable_prompt_ids()->mutable_ids()->Assign(ids.begin(), ids.end());
-    return absl::OkStatus();
+  if (request->input_case() != gateway::v1::GenerateRequest::INPUT_NOT_SET) {
+    if (!prompt.given) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        "got --prompt and a prompt in --request, expected one of them");
   }
   if (prompt.given) {
     request->set_prompt(prompt.text);
-  } else if (!path.empty()) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) return absl::InvalidArgumentError(absl::StrCat("--file: cannot open ", path));
-    ASSIGN_OR_RETURN(*request->mutable_prompt(), ReadAll(file, path));
   } else {
     if (isatty(STDIN_FILENO) == 1) std::fprintf(stderr, "Type a prompt; Ctrl-D ends it.\n");
     ASSIGN_OR_RETURN(*request->mutable_prompt(), ReadAll(std::cin, "stdin"));
@@ -78,12 +62,8 @@ absl::Status SetPrompt(gateway::v1::GenerateRequest* request) {
 
 absl::StatusOr<gateway::v1::GenerateRequest> BuildRequest() {
   ASSIGN_OR_RETURN(gateway::v1::GenerateRequest request, RequestFromFlags());
-  request.set_request_id(absl::GetFlag(FLAGS_request_id));
-  if (const auto top = absl::GetFlag(FLAGS_top_logprobs); top.has_value()) {
-    if (!absl::GetFlag(FLAGS_json)) {
-      return absl::InvalidArgumentError("--top_logprobs: expected --json beside it");
-    }
-    request.mutable_sampling()->set_top_logprobs(*top);
+  if (request.sampling().has_top_logprobs() && !absl::GetFlag(FLAGS_json)) {
+    return absl::InvalidArgumentError("topLogprobs in --request: expected --json beside it");
   }
   RETURN_IF_ERROR(SetPrompt(&request));
   return request;
@@ -117,9 +97,7 @@ std::string WithBoldLabels(const std::string& block) {
 void PrintEnd(const gateway::v1::Final& final, bool text_ends_line) {
   const bool json = absl::GetFlag(FLAGS_json);
   if (!json && isatty(STDOUT_FILENO) == 1 && !text_ends_line) Print(kProgram, "\n");
-  if (absl::GetFlag(FLAGS_statistics) && !json) {
-    std::fprintf(stderr, "\n%s", WithBoldLabels(FinalText(final)).c_str());
-  }
+  if (!json) std::fprintf(stderr, "\n%s", WithBoldLabels(FinalText(final)).c_str());
 }
 
 int Generate(const gateway::v1::GenerateRequest& request) {
@@ -156,18 +134,19 @@ int Generate(const gateway::v1::GenerateRequest& request) {
 
 }  // namespace
 
-int RunGenerate(int argc, char** argv) {
-  const ProgramInfo info = {
-      .name = kProgram,
-      .summary = "writes text behind a prompt, as it comes.",
-      .examples =
-          "recycling generate --prompt 'Once upon a time' --max_tokens 100\n"
-          "recycling generate --file prompt.txt --temperature 0.8 --top_p 0.95 --seed 7\n"
-          "echo 'Dear Sir,' | recycling generate --speculation off --json\n",
-      .flag_files = {"gateway/cli/generate.cc", kClientFlags, kSamplingFlags}};
-  const std::vector<std::string> extra = ParseProgramFlags(argc, argv, info);
-  if (!extra.empty()) {
-    return FailUsage(kProgram, absl::StrCat("got \"", extra[0], "\", expected flags only"));
+ProgramInfo GenerateInfo() {
+  return {.name = kProgram,
+          .summary = "Writes text behind a prompt, as it comes.",
+          .examples =
+              "recycling generate --prompt 'Once upon a time' --max_tokens 100\n"
+              "recycling generate --temperature 0.8 --top_p 0.95 --seed 7 < prompt.txt\n"
+              "echo 'Dear Sir,' | recycling generate --speculation off --json\n",
+          .flags = WithConnectionFlags({GroupOf("Prompt", FLAGS_prompt), RequestFlags()})};
+}
+
+int RunGenerate(const std::vector<std::string>& words) {
+  if (!words.empty()) {
+    return FailUsage(kProgram, absl::StrCat("got \"", words[0], "\", expected flags only"));
   }
   const absl::StatusOr<gateway::v1::GenerateRequest> request = BuildRequest();
   if (!request.ok()) return FailUsage(kProgram, std::string(request.status().message()));

@@ -27,18 +27,20 @@ std::string HealthText(const std::string& address, const absl::StatusOr<bool>& h
 
 }  // namespace
 
-int RunHealth(int argc, char** argv) {
-  const ProgramInfo info = {
-      .name = kProgram,
-      .summary =
-          "asks grpc.health.v1 of the gateway, or of every address given. Exits 0 if all "
-          "serve, else 1.",
-      .examples =
-          "recycling health\n"
-          "recycling health 127.0.0.1:50051 unix:/run/recycling/drafter\n"
-          "recycling health --service recycling.gateway.v1.GatewayService --timeout 2s\n",
-      .flag_files = {"gateway/cli/health.cc", kClientFlags}};
-  std::vector<std::string> addresses = ParseProgramFlags(argc, argv, info);
+ProgramInfo HealthInfo() {
+  return {.name = kProgram,
+          .summary =
+              "Asks grpc.health.v1 of the gateway, or of every address given. Exits 0 if all "
+              "serve, else 1.",
+          .examples =
+              "recycling health\n"
+              "recycling health 127.0.0.1:50051 unix:/run/recycling/drafter\n"
+              "recycling health --service recycling.gateway.v1.GatewayService --timeout 2s\n",
+          .flags = WithConnectionFlags({GroupOf("Health", FLAGS_service)})};
+}
+
+int RunHealth(const std::vector<std::string>& words) {
+  std::vector<std::string> addresses = words;
   if (addresses.empty()) addresses.push_back(absl::GetFlag(FLAGS_gateway));
   const std::string service = absl::GetFlag(FLAGS_service);
   const absl::Duration timeout = absl::GetFlag(FLAGS_timeout);

@@ -1,16 +1,26 @@
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "common/auth/api_keys.h"
-#include "common/program/program.h"
+#include "common/program/choice_flag.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/commands.h"
 #include "gateway/cli/flags.h"
 
-ABSL_FLAG(std::string, role, "inference",
+namespace recycling::cli {
+namespace {
+
+constexpr std::pair<absl::string_view, KeyRole> kRoles[] = {{"inference", KeyRole::kInference},
+                                                            {"admin", KeyRole::kAdmin}};
+
+}  // namespace
+}  // namespace recycling::cli
+
+ABSL_FLAG(recycling::ChoiceFlag<recycling::cli::kRoles>, role, recycling::KeyRole::kInference,
           "What the key is for: inference (text), or admin (statistics, matrices, draining).");
 
 namespace recycling::cli {
@@ -30,20 +40,18 @@ int New(const std::string& tenant, KeyRole role) {
 
 }  // namespace
 
-int RunKey(int argc, char** argv) {
-  const ProgramInfo info = {.name = kProgram,
-                            .summary = "makes an API key: new.",
-                            .examples =
-                                "recycling key new --tenant acme\n"
-                                "recycling key new --tenant operators --role admin\n",
-                            .flag_files = {"gateway/cli/key.cc", kTenantFlag}};
-  const std::vector<std::string> words = ParseProgramFlags(argc, argv, info);
+ProgramInfo KeyInfo() {
+  return {.name = kProgram,
+          .summary = "Makes an API key: new.",
+          .examples =
+              "recycling key new --tenant acme\n"
+              "recycling key new --tenant operators --role admin\n",
+          .flags = {GroupOf("Key", FLAGS_tenant, FLAGS_role)}};
+}
+
+int RunKey(const std::vector<std::string>& words) {
   if (words.size() != 1 || words[0] != "new") return FailUsage(kProgram, "expected new");
-  const std::string role = absl::GetFlag(FLAGS_role);
-  if (role == "inference") return New(absl::GetFlag(FLAGS_tenant), KeyRole::kInference);
-  if (role == "admin") return New(absl::GetFlag(FLAGS_tenant), KeyRole::kAdmin);
-  return FailUsage(kProgram,
-                   absl::StrCat("--role: got \"", role, "\", expected inference or admin"));
+  return New(absl::GetFlag(FLAGS_tenant), absl::GetFlag(FLAGS_role).value());
 }
 
 }  // namespace recycling::cli

@@ -3,27 +3,51 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <vector>
 
+#include "common/program/help.h"
 #include "common/program/program.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/commands.h"
 
 namespace {
 
+using recycling::ProgramInfo;
+
 struct Command {
   const char* name;
   const char* summary;
-  int (*run)(int argc, char** argv);
+  ProgramInfo (*info)();
+  int (*run)(const std::vector<std::string>& words);
 };
 
 constexpr Command kCommands[] = {
-    {"generate", "write text behind a prompt", recycling::cli::RunGenerate},
-    {"bench", "compare plain and recycled decoding of a file of prompts", recycling::cli::RunBench},
-    {"stats", "show a gateway's totals and peers", recycling::cli::RunStats},
-    {"health", "ask whether servers serve", recycling::cli::RunHealth},
-    {"matrix", "show, save and load a drafter's matrices", recycling::cli::RunMatrix},
-    {"key", "make an API key", recycling::cli::RunKey},
+    {"generate", "write text behind a prompt", recycling::cli::GenerateInfo,
+     recycling::cli::RunGenerate},
+    {"bench", "compare plain and recycled decoding of a file of prompts", recycling::cli::BenchInfo,
+     recycling::cli::RunBench},
+    {"stats", "show a gateway's totals and peers", recycling::cli::StatsInfo,
+     recycling::cli::RunStats},
+    {"health", "ask whether servers serve", recycling::cli::HealthInfo, recycling::cli::RunHealth},
+    {"matrix", "show, save and load a drafter's matrices", recycling::cli::MatrixInfo,
+     recycling::cli::RunMatrix},
+    {"key", "make an API key", recycling::cli::KeyInfo, recycling::cli::RunKey},
 };
+
+// The program as a whole, for the help of all its commands.
+ProgramInfo Program() {
+  return {.name = "recycling",
+          .summary = "Talks to a gateway that writes text by speculative decoding.",
+          .examples =
+              "recycling health\n"
+              "recycling generate --prompt 'Once upon a time' --max_tokens 100\n"};
+}
+
+std::vector<ProgramInfo> Commands() {
+  std::vector<ProgramInfo> commands;
+  for (const Command& command : kCommands) commands.push_back(command.info());
+  return commands;
+}
 
 const Command* Find(const char* name) {
   for (const Command& command : kCommands) {
@@ -40,7 +64,8 @@ void PrintHelp(std::FILE* out) {
     std::fprintf(out, "  %-9s %s\n", command.name, command.summary);
   }
   std::fprintf(out,
-               "\n'recycling COMMAND --help' tells a command's flags and shows examples.\n"
+               "\n'recycling COMMAND --help' describes a command's flags and shows examples.\n"
+               "'recycling --help=all' describes all flags, '--help=man' prints a manual page.\n"
                "'recycling --version' prints versions.\n\nStart here:\n"
                "  recycling health\n"
                "  recycling generate --prompt 'Once upon a time' --max_tokens 100\n\n"
@@ -52,6 +77,11 @@ int Unknown(const char* name) {
   return recycling::cli::FailUsage("recycling", std::string("unknown command \"") + name + "\"");
 }
 
+// Parses the flags of the command argv[0], which exits where they ask for help, and runs it.
+int Run(const Command& command, int argc, char** argv) {
+  return command.run(recycling::ParseProgramFlags(argc, argv, command.info()));
+}
+
 int Help(int argc, char** argv) {
   if (argc < 3) {
     PrintHelp(stdout);
@@ -61,7 +91,7 @@ int Help(int argc, char** argv) {
   if (command == nullptr) return Unknown(argv[2]);
   char help[] = "--help";
   char* arguments[] = {argv[2], help};
-  return command->run(2, arguments);
+  return Run(*command, 2, arguments);
 }
 
 }  // namespace
@@ -76,9 +106,11 @@ int main(int argc, char** argv) {
   }
   const std::string first = argv[1];
   if (first == "help" || first == "--help" || first == "-h") return Help(argc, argv);
-  if (first == "--version") {
-    recycling::ParseProgramFlags(2, argv, {.name = "recycling", .summary = "", .examples = ""});
+  if (first == "--help=all") {
+    recycling::PrintAndExit(recycling::HelpOfCommands(Program(), Commands()));
   }
+  if (first == "--help=man") recycling::PrintAndExit(recycling::ManPage(Program(), Commands()));
+  if (first == "--version") recycling::ParseProgramFlags(2, argv, Program());
   const Command* command = Find(argv[1]);
-  return command == nullptr ? Unknown(argv[1]) : command->run(argc - 1, argv + 1);
+  return command == nullptr ? Unknown(argv[1]) : Run(*command, argc - 1, argv + 1);
 }

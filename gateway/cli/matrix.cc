@@ -4,12 +4,15 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/log.h"
-#include "common/program/program.h"
+#include "common/program/choice_flag.h"
 #include "common/rpc/status_grpc.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/commands.h"
@@ -18,9 +21,20 @@
 #include "gateway/cli/json_text.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 
+namespace recycling::cli {
+namespace {
+
+constexpr std::pair<absl::string_view, common::v1::MatrixScope> kScopes[] = {
+    {"tenant", common::v1::MATRIX_SCOPE_TENANT}, {"shared", common::v1::MATRIX_SCOPE_SHARED}};
+
+}  // namespace
+}  // namespace recycling::cli
+
 ABSL_FLAG(std::string, drafter, "127.0.0.1:50052",
           "Address of the drafter, host:port or unix:/path.");
-ABSL_FLAG(std::string, scope, "tenant", "Which matrix: tenant or shared.");
+ABSL_FLAG(recycling::ChoiceFlag<recycling::cli::kScopes>, scope,
+          recycling::common::v1::MATRIX_SCOPE_TENANT,
+          "Which matrix: tenant, that of --tenant; or shared, that of all tenants.");
 
 namespace recycling::cli {
 namespace {
@@ -140,40 +154,35 @@ int Load(DrafterService::Stub& stub, const Target& target, const std::string& pa
   return Print(kProgram, text) ? kExitOk : kExitFailure;
 }
 
-absl::StatusOr<Target> TargetFromFlags() {
-  const std::string scope = absl::GetFlag(FLAGS_scope);
-  if (scope == "shared") {
-    return Target{.scope = common::v1::MATRIX_SCOPE_SHARED, .tenant = ""};
-  }
-  if (scope == "tenant") {
-    return Target{.scope = common::v1::MATRIX_SCOPE_TENANT, .tenant = absl::GetFlag(FLAGS_tenant)};
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--scope: got \"", scope, "\", expected tenant or shared"));
+Target TargetFromFlags() {
+  const common::v1::MatrixScope scope = absl::GetFlag(FLAGS_scope).value();
+  const bool tenant = scope == common::v1::MATRIX_SCOPE_TENANT;
+  return {.scope = scope, .tenant = tenant ? absl::GetFlag(FLAGS_tenant) : ""};
 }
 
 }  // namespace
 
-int RunMatrix(int argc, char** argv) {
-  const ProgramInfo info = {
+ProgramInfo MatrixInfo() {
+  return {
       .name = kProgram,
       .summary =
-          "shows, saves and loads a drafter's adjacency matrices: info | save FILE | load "
+          "Shows, saves and loads a drafter's adjacency matrices: info | save FILE | load "
           "FILE.",
       .examples =
           "recycling matrix info\n"
           "recycling matrix save default.matrix --drafter 127.0.0.1:50052\n"
           "recycling matrix load default.matrix --tenant default\n",
-      .flag_files = {"gateway/cli/matrix.cc", kTenantFlag, kClientFlags}};
-  const std::vector<std::string> words = ParseProgramFlags(argc, argv, info);
-  const absl::StatusOr<Target> target = TargetFromFlags();
-  if (!target.ok()) return FailUsage(kProgram, std::string(target.status().message()));
+      .flags = WithConnectionFlags({GroupOf("Matrix", FLAGS_drafter, FLAGS_scope, FLAGS_tenant)})};
+}
+
+int RunMatrix(const std::vector<std::string>& words) {
+  const Target target = TargetFromFlags();
   const auto channel = Connect("--drafter", absl::GetFlag(FLAGS_drafter));
   if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
   const auto stub = DrafterService::NewStub(*channel);
   if (words.size() == 1 && words[0] == "info") return Info(*stub);
-  if (words.size() == 2 && words[0] == "save") return Save(*stub, *target, words[1]);
-  if (words.size() == 2 && words[0] == "load") return Load(*stub, *target, words[1]);
+  if (words.size() == 2 && words[0] == "save") return Save(*stub, target, words[1]);
+  if (words.size() == 2 && words[0] == "load") return Load(*stub, target, words[1]);
   return FailUsage(kProgram, "expected info, save FILE or load FILE");
 }
 

@@ -28,7 +28,6 @@ namespace recycling::cli {
 namespace {
 
 constexpr char kProgram[] = "recycling stats";
-constexpr char kStatsFlags[] = "gateway/cli/stats.cc";
 
 using Stub = gateway::v1::GatewayService::Stub;
 
@@ -74,27 +73,29 @@ int Watch(const std::string& address, absl::Duration interval) {
 
 }  // namespace
 
-int RunStats(int argc, char** argv) {
-  const ProgramInfo info = {.name = kProgram,
-                            .summary =
-                                "shows a gateway's totals since its start and its peers, or "
-                                "with --watch what it is doing.",
-                            .examples =
-                                "recycling stats\n"
-                                "recycling stats --gateway 10.0.0.7:50050 --json\n"
-                                "recycling stats --watch\n"
-                                "recycling stats --watch 0.5\n",
-                            .flag_files = {kClientFlags, kStatsFlags}};
-  const std::vector<std::string> extra = ParseProgramFlags(argc, argv, info);
+ProgramInfo StatsInfo() {
+  return {.name = kProgram,
+          .summary =
+              "Shows a gateway's totals since its start and its peers, or "
+              "with --watch what it is doing.",
+          .examples =
+              "recycling stats\n"
+              "recycling stats --gateway 10.0.0.7:50050 --json\n"
+              "recycling stats --watch\n"
+              "recycling stats --watch 0.5\n",
+          .flags = WithConnectionFlags({GroupOf("Statistics", FLAGS_watch)})};
+}
+
+int RunStats(const std::vector<std::string>& words) {
   const bool watch = absl::GetFlag(FLAGS_watch);
   double seconds = 2;
-  if (extra.size() > (watch ? 1 : 0)) {
-    return FailUsage(kProgram, absl::StrCat("got \"", extra.back(), "\", expected flags only"));
+  if (words.size() > (watch ? 1 : 0)) {
+    return FailUsage(kProgram, absl::StrCat("got \"", words.back(), "\", expected flags only"));
   }
-  if (!extra.empty() &&
-      (!absl::SimpleAtod(extra[0], &seconds) || !(seconds >= 0.1) || !(seconds <= 86400))) {
+  if (!words.empty() &&
+      (!absl::SimpleAtod(words[0], &seconds) || !(seconds >= 0.1) || !(seconds <= 86400))) {
     return FailUsage(kProgram,
-                     absl::StrCat("got \"", extra[0], "\", expected seconds from 0.1 to 86400"));
+                     absl::StrCat("got \"", words[0], "\", expected seconds from 0.1 to 86400"));
   }
   if (watch && absl::GetFlag(FLAGS_json)) {
     return FailUsage(kProgram, "got --watch and --json, expected one of them");

@@ -39,7 +39,9 @@
 namespace recycling::gateway {
 
 struct MoveRules {
-  int max_moves = 3;  // after verifiers lost in a row without a token in between, 0 and more
+  // After verifiers lost in a row without a token in between, 0 and more. Few, since it may be the
+  // request that kills them.
+  int max_moves = 3;
   absl::Duration patience = absl::Minutes(1);  // longest search, of a sequence without a deadline
   absl::Duration room_patience;                // longest wait for room, of one without tokens
 };

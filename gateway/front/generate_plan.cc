@@ -66,12 +66,9 @@ absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenize
                                          const RequestDefaults& defaults,
                                          const std::function<std::uint64_t()>& draw_random) {
   DecodeRequest request;
-  ASSIGN_OR_RETURN(request.prompt_ids, PromptIds(&options, tokenizer, defaults.max_prompt_bytes));
-  if (const std::uint32_t most = defaults.max_prompt_tokens;
-      most > 0 && request.prompt_ids.size() > most) {
-    return absl::InvalidArgumentError(absl::StrCat("prompt: got ", request.prompt_ids.size(),
-                                                   " tokens, expected at most ", most));
-  }
+  const std::size_t max_bytes =
+      std::max(defaults.max_prompt_bytes, std::size_t{16} * context_length);
+  ASSIGN_OR_RETURN(request.prompt_ids, PromptIds(&options, tokenizer, max_bytes));
   ASSIGN_OR_RETURN(const std::uint32_t room, RoomBehind(request.prompt_ids.size(), context_length));
   request.sampling = std::move(options.sampling);
   if (request.sampling.max_tokens.value_or(room) > room) {

@@ -34,10 +34,11 @@ struct GenerateOptions {
 // What a request gets where it does not say, and the most that it may ask for.
 struct RequestDefaults {
   Speculation speculation = Speculation::kAuto;
-  int node_budget = 80;
-  std::uint32_t max_tokens = 512;          // 0: what the context has room for
-  std::size_t max_prompt_bytes = 1 << 20;  // of a prompt that is text
-  std::uint32_t max_prompt_tokens = 0;     // 0: what the context has room for
+  int node_budget = 80;            // the paper's tree; what of it pays is decided at every step
+  std::uint32_t max_tokens = 512;  // 0: what the context has room for
+  // Bytes of a prompt that is text, or 16 for each token of the context if that is more: what is
+  // longer cannot fit, and is refused before it is tokenized.
+  std::size_t max_prompt_bytes = 1 << 20;
 };
 
 // Seeds that the gateway draws are at most this, so that clients whose numbers are doubles

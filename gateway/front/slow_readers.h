@@ -13,9 +13,11 @@ namespace recycling::gateway {
 
 struct ReaderLimits {
   // Longest time that one message may wait to be taken, and longest time from the end of an output
-  // until all of it is taken; above 0.
+  // until all of it is taken; above 0. A client that lives pauses for less, and proxies cut
+  // connections that are idle for a minute.
   absl::Duration timeout = absl::Seconds(30);
-  int max_outputs = 256;                   // outputs that have ended and are not read to the end
+  // Outputs that have ended and are not read to the end: several for each request that may run.
+  int max_outputs = 256;
   std::uint64_t max_bytes = 256ull << 20;  // of all messages that wait together
 };
 

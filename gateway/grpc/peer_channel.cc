@@ -1,19 +1,13 @@
 #include "gateway/grpc/peer_channel.h"
 
-#include <algorithm>
-#include <cstdint>
-#include <limits>
-
 #include "common/net/target.h"
 #include "common/rpc/keyed_channel.h"
 
 namespace recycling::gateway {
 namespace {
 
-int Milliseconds(absl::Duration duration) {
-  return static_cast<int>(
-      std::min<std::int64_t>(absl::ToInt64Milliseconds(duration), std::numeric_limits<int>::max()));
-}
+// Servers allow a ping every 5 s, proxies cut connections that are idle for a minute.
+constexpr int kKeepaliveMs = 10'000;
 
 }  // namespace
 
@@ -23,8 +17,8 @@ ChannelFactory PeerChannels(const PeerChannelOptions& options) {
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options.keepalive_time));
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(options.keepalive_timeout));
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveMs);
     arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     arguments.SetMaxReceiveMessageSize(64 << 20);
     if (options.credentials != nullptr) {

@@ -8,8 +8,6 @@
 #include <memory>
 #include <string>
 
-#include "absl/time/time.h"
-
 namespace recycling::gateway {
 
 // Threads: any. Calls on a channel to an address that must not be connected to fail.
@@ -21,14 +19,10 @@ struct PeerChannelOptions {
   std::shared_ptr<grpc::ChannelCredentials> credentials;
   bool allow_plaintext = false;
   std::string key;  // API key that calls carry; empty: none
-  // A peer silent for so long while a call runs is asked for a sign of life; 10 s and more, since
-  // servers mind less.
-  absl::Duration keepalive_time = absl::Seconds(10);
-  // Without one within this time the peer's calls fail.
-  absl::Duration keepalive_timeout = absl::Seconds(10);
 };
 
-// Channels that reconnect within a second and take large messages.
+// Channels that reconnect within a second and take large messages. While a call runs, a peer that
+// is silent for 10 s is asked for a sign of life, and its calls fail without one within 10 s more.
 ChannelFactory PeerChannels(const PeerChannelOptions& options);
 
 }  // namespace recycling::gateway

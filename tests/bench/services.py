@@ -1,9 +1,13 @@
 """The project's own programs: one-shot ones, and the three services as processes."""
+import itertools
 import json
 import os
 import signal
 import subprocess
 import time
+
+
+IGNORE_EOS = '{"sampling": {"ignoreEos": true}}'
 
 
 class ProgramError(Exception):
@@ -19,11 +23,11 @@ class Programs:
     def path(self, program):
         return os.path.join(self.folder, program)
 
-    def run(self, program, *arguments):
-        """Its stdout."""
+    def run(self, program, *arguments, stdin=os.devnull):
+        """Its stdout; it reads the file `stdin`."""
         command = [self.path(program), *map(str, arguments)]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                              check=False)
+        with open(stdin, "rb") as file:
+            done = subprocess.run(command, stdin=file, capture_output=True, text=True, errors="replace", check=False)
         if done.returncode != 0:
             raise ProgramError(f"{' '.join(command)[:400]}: exit code {done.returncode}\n{done.stderr[-2000:]}")
         return done.stdout
@@ -106,7 +110,7 @@ class Cluster:
         out = self.programs.run(
             "recycling", "bench", f"--gateway={self.gateway.address}", f"--prompts={prompts}", "--json",
             f"--max_tokens={tokens}", f"--temperature={temperature}", f"--top_p={top_p}", f"--seed={seed}",
-            "--ignore_eos", f"--speculation={speculation}")
+            "--request=" + IGNORE_EOS, f"--speculation={speculation}")
         pairs = {}
         for line in map(json.loads, out.splitlines()):
             if line["event"] == "run":
@@ -116,16 +120,20 @@ class Cluster:
     def concurrent(self, prompts, limit, tokens, sampling, seed, speculation, concurrency):
         """{"plain": round, "recycled": round} of so many clients at once; rounds are the JSON of `recycling bench`."""
         temperature, top_p = sampling
+        first = os.path.join(self.folder, "first_prompts.jsonl")
+        with open(prompts, encoding="utf-8") as lines, open(first, "w", encoding="utf-8") as file:
+            file.writelines(itertools.islice(filter(str.strip, lines), limit or None))
         out = self.programs.run(
-            "recycling", "bench", f"--gateway={self.gateway.address}", f"--prompts={prompts}", "--json",
-            f"--limit={limit}", f"--max_tokens={tokens}", f"--temperature={temperature}", f"--top_p={top_p}",
-            f"--seed={seed}", "--ignore_eos", f"--speculation={speculation}", f"--concurrency={concurrency}")
+            "recycling", "bench", f"--gateway={self.gateway.address}", f"--prompts={first}", "--json",
+            f"--max_tokens={tokens}", f"--temperature={temperature}", f"--top_p={top_p}", f"--seed={seed}",
+            "--request=" + IGNORE_EOS, f"--speculation={speculation}", f"--concurrency={concurrency}")
         lines = map(json.loads, out.splitlines())
         return {line["mode"]: line for line in lines if line["event"] == "concurrent_round"}
 
     def prefill_micros(self, ids):
+        request = {"promptIds": {"ids": ids}, "sampling": {"maxTokens": 1, "ignoreEos": True}}
         out = self.programs.run("recycling", "generate", f"--gateway={self.gateway.address}", "--json",
-                                "--max_tokens=1", "--ignore_eos", "--prompt_ids=" + ",".join(map(str, ids)))
+                                "--request=" + json.dumps(request))
         final = json.loads(out.splitlines()[-1])
         if final["usage"]["prompt_tokens"] != len(ids) or final["usage"].get("cached_prompt_tokens", 0) != 0:
             raise ProgramError(f"prefill: got {final['usage']}, expected {len(ids)} tokens, none from a cache")

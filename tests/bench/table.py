@@ -276,7 +276,7 @@ def fill_decode(run, kind, sampling, speeds):
 def token_ids(run, model, count):
     """Ids of held-out text."""
     path = os.path.join(run.folder, "heldout.txt")
-    out = run.programs.run("recycling-inspect", model, "tokenize", f"--file={path}")
+    out = run.programs.run("recycling-inspect", model, "tokenize", stdin=path)
     ids = [i for line in out.splitlines() for i in json.loads(line)]
     if len(ids) < count:
         raise services.ProgramError(f"held-out text: got {len(ids)} tokens, expected at least {count}")
@@ -333,8 +333,8 @@ def measure_overhead(run):
 
 def perplexity(run, model, kernel):
     out = run.programs.run("recycling-inspect", model, "perplexity", f"--threads={run.a.threads}",
-                           f"--text={os.path.join(run.folder, 'heldout.txt')}", "--context=256",
-                           *([f"--kernel={kernel}"] if kernel else []))
+                           "--context_length=256", *([f"--kernel={kernel}"] if kernel else []),
+                           stdin=os.path.join(run.folder, "heldout.txt"))
     words = out.split()
     return float(words[1]), int(words[words.index("tokens,") - 1])
 

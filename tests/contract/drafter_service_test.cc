@@ -135,12 +135,8 @@ TEST_F(DrafterServiceTest, StepCostsDecideHowLargeATreeIs) {
   v1::Proposal others_wait = AskAt(1, {{0, 1000}, {1, 1001}, {2, 9000}});
   others_wait.set_other_tokens(1e6);
   EXPECT_THAT(Propose(Session(), others_wait)->tokens(), IsEmpty());
-  // Without costs: the template, and so with --tree=template.
+  // Without costs: the template's tree.
   EXPECT_THAT(Propose(Session(), Ask(1, 1))->tokens(), ElementsAre(2));
-  Start({.drafter_id = "d1", .tree = "template"});
-  ASSERT_THAT(Observe(Session(), Rows({1, 2, 3}, {2, 3, 4, 5, 6, 7})), IsOk());
-  EXPECT_THAT(Propose(Session(), AskAt(1, {{0, 100}, {80, 800'000}}))->tokens(),
-              ElementsAre(2, 3, 4, 5, 6, 7));
 }
 
 TEST_F(DrafterServiceTest, MalformedStepCostsAreRefused) {
@@ -377,25 +373,10 @@ TEST_F(DrafterServiceTest, InfoSaysEverythingHeld) {
 
 TEST_F(DrafterServiceTest, OptionsOutOfRangeAreNamed) {
   EXPECT_THAT(CreateDrafter({.drafter_id = "a/b"}), StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(CreateDrafter({.tree = "best"}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("tree: got \"best\", expected adaptive or template")));
-  EXPECT_THAT(CreateDrafter({.k = 65}), StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(CreateDrafter({.model = ModelIdentity{"m", 10, std::string(32, 'd')}}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("beside a model")));
-  EXPECT_THAT(CreateDrafter({.k = 2, .model = ModelIdentity{"m", 10, "short"}}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tokenizer_digest")));
   EXPECT_THAT(CreateDrafter({.template_file = "/absent"}), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(CreateDrafter({.snapshot_dir = "/absent"}), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(CreateDrafter({.snapshot_interval = -absl::Seconds(1)}),
               StatusIs(absl::StatusCode::kInvalidArgument));
-}
-
-TEST_F(DrafterServiceTest, AModelMayBeBoundFromTheStart) {
-  Start({.k = kK, .model = ModelIdentity{"m", kVocab, std::string(32, 'd')}});
-  v1::HandshakeResponse response;
-  EXPECT_THAT(Handshake(&response, "n"), StatusIs(absl::StatusCode::kFailedPrecondition));
-  EXPECT_THAT(Handshake(&response), IsOk());
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ namespace {
 using ::recycling::testing::ProcessResult;
 using ::recycling::testing::ReadFile;
 using ::recycling::testing::Subprocess;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -199,18 +200,15 @@ TEST_F(CliTest, GenerateWritesTheTextToStdoutAndStatisticsToStderr) {
             "drafting     MAT 1.50 over 2 steps; accepted 1 of 10 drafted tokens (10.0%)\n"
             "time         draft 0.0%, verify 50.0%, wire 0.0%, rest 50.0% of 1.00 s decoding\n"
             "fallbacks    2 timeout\n");
-  EXPECT_EQ(Run({"generate", "--prompt", "Say hello", "--nostatistics"}).err, "");
 }
 
-TEST_F(CliTest, GenerateTakesThePromptFromFlagFileStdinOrIds) {
+TEST_F(CliTest, GenerateTakesThePromptFromFlagStdinOrRequest) {
   Run({"generate", "--prompt", ""});
   EXPECT_EQ(LastRequest().input_case(), gateway::v1::GenerateRequest::kPrompt);
   EXPECT_EQ(LastRequest().prompt(), "");
   Run({"generate"}, "from\nstdin\n");
   EXPECT_EQ(LastRequest().prompt(), "from\nstdin\n");
-  Run({"generate", "--file", WritePrompts("from a file\n")}, "not this");
-  EXPECT_EQ(LastRequest().prompt(), "from a file\n");
-  Run({"generate", "--prompt_ids", "5,7"});
+  Run({"generate", "--request", R"({"promptIds": {"ids": [5, 7]}})"}, "not this");
   EXPECT_THAT(LastRequest().prompt_ids().ids(), ElementsAre(5, 7));
   Run({"generate"}, "", {"RECYCLING_PROMPT=from the environment"});
   EXPECT_EQ(LastRequest().prompt(), "from the environment");
@@ -218,34 +216,19 @@ TEST_F(CliTest, GenerateTakesThePromptFromFlagFileStdinOrIds) {
 
 TEST_F(CliTest, GenerateSendsOnlyOptionsThatAreGiven) {
   Run({"generate", "--prompt", "x"});
-  EXPECT_EQ(LastRequest().ShortDebugString(),
-            "prompt: \"x\" sampling { } speculation { matrix_scope: MATRIX_SCOPE_TENANT }");
-  Run({"generate",
-       "--prompt",
-       "x",
-       "--temperature=0.5",
-       "--top_k=40",
-       "--top_p=0.75",
-       "--min_p=0.25",
-       "--repetition_penalty=1.5",
-       "--frequency_penalty=-1",
-       "--presence_penalty=2",
-       "--logit_bias=3:-100,4:2.5",
-       "--seed=18446744073709551615",
-       "--max_tokens=9",
-       "--min_tokens=1",
-       "--stop_token_ids=8,6",
-       "--ignore_eos",
-       "--top_logprobs=2",
-       "--json",
-       "--speculation=off",
-       "--node_budget=0",
-       "--matrix_scope=request",
-       "--learn_from_prompt",
-       "--learn_last=64",
-       "--request_id=me",
-       "--stop",
-       "[\"\\n\", \"a, b\"]"});
+  EXPECT_EQ(LastRequest().ShortDebugString(), "prompt: \"x\" sampling { }");
+  Run({"generate", "--prompt", "x", "--temperature=0.5", "--top_k=40", "--top_p=0.75",
+       "--seed=18446744073709551615", "--max_tokens=9", "--json", "--speculation=off", "--request",
+       R"({"sampling": {"minP": 0.25, "repetitionPenalty": 1.5, "frequencyPenalty": -1,
+                        "presencePenalty": 2, "maxTokens": 1,
+                        "logitBias": [{"tokenId": 3, "bias": -100}, {"tokenId": 4, "bias": 2.5}],
+                        "minTokens": 1, "stopTokenIds": [8, 6], "ignoreEos": true,
+                        "topLogprobs": 2},
+           "speculation": {"mode": "SPECULATION_MODE_FIXED", "nodeBudget": 0,
+                           "matrixScope": "MATRIX_SCOPE_REQUEST", "learnFromPrompt": true,
+                           "learnLast": 64},
+           "stop": ["not this"], "requestId": "me"})",
+       "--stop", "[\"\\n\", \"a, b\"]"});
   EXPECT_EQ(
       LastRequest().ShortDebugString(),
       "prompt: \"x\" sampling { temperature: 0.5 top_k: 40 top_p: 0.75 min_p: 0.25 "
@@ -324,20 +307,27 @@ TEST_F(CliTest, WrongFlagsExitTwoAndSayWhich) {
       {{"generate", "--repeat=2"}, "unknown flag --repeat"},
       {{"generate", "words"}, "got \"words\", expected flags only"},
       {{"generate", "--prompt", "x", "--seed=-1"}, "--seed: cannot take \"-1\""},
-      {{"generate", "--prompt", "x", "--file", "y"}, "expected one of"},
-      {{"generate", "--file", "/nonexistent"}, "cannot open /nonexistent"},
+      {{"generate", "--prompt", "x", "--request", R"({"prompt": "y"})"}, "expected one of"},
+      {{"generate", "--request", "{"}, "--request: expected JSON of a GenerateRequest: "},
+      {{"generate", "--request", R"({"sampling": {"minq": 1}})"}, "Cannot find field"},
+      {{"generate", "--request", "{\"prompt\": \"a\xff\"}"},
+       "--request: got a byte that is not UTF-8"},
       {{"generate", "--prompt", "a\xff"}, "prompt: got a byte that is not UTF-8 at 1"},
-      {{"generate", "--prompt", "x", "--top_logprobs=1"}, "expected --json"},
+      {{"generate", "--prompt", "x", "--request", R"({"sampling": {"topLogprobs": 1}})"},
+       "topLogprobs in --request: expected --json"},
       {{"generate", "--prompt", "x", "--stop", "[1]"}, "--stop: got"},
-      {{"generate", "--prompt", "x", "--logit_bias=3"}, "--logit_bias: got \"3\""},
-      {{"generate", "--prompt", "x", "--matrix_scope=all"}, "--matrix_scope: got \"all\""},
-      {{"generate", "--prompt_ids=1,b"}, "--prompt_ids: got \"b\""},
+      {{"generate", "--prompt", "x", "--speculation=no"},
+       "--speculation: cannot take \"no\"; expected default, auto, fixed, off"},
       {{"bench"}, "--prompts: got no file"},
       {{"bench", "--prompts", "/nonexistent"}, "cannot open"},
       {{"bench", "--prompts", bad_prompts}, "line 3: expected a string \"prompt\""},
-      {{"bench", "--prompts", bad_prompts, "--repeat=0"}, "--repeat: expected"},
+      {{"bench", "--prompts", bad_prompts, "--repeat=0"}, "--repeat: got 0, expected 1 to 1000000"},
       {{"matrix", "drop"}, "expected info, save FILE or load FILE"},
-      {{"matrix", "info", "--scope=request"}, "--scope: got \"request\""},
+      {{"bench", "--prompts", bad_prompts, "--request", R"({"prompt": "y"})"},
+       "--request: got a prompt"},
+      {{"matrix", "info", "--scope=request"},
+       "--scope: cannot take \"request\"; expected tenant, shared"},
+      {{"key", "new", "--role=boss"}, "--role: cannot take \"boss\"; expected inference, admin"},
   };
   for (const auto& [arguments, message] : cases) {
     const ProcessResult result = Run(arguments, "prompt");
@@ -348,10 +338,8 @@ TEST_F(CliTest, WrongFlagsExitTwoAndSayWhich) {
 }
 
 TEST_F(CliTest, BenchComparesPlainAndRecycledRuns) {
-  const std::string prompts =
-      WritePrompts("{\"prompt\": \"a\"}\n{\"turns\": [\"b\", \"c\"]}\n{\"prompt\": \"never\"}\n");
-  const ProcessResult result =
-      Run({"bench", "--prompts", prompts, "--limit=2", "--repeat=2", "--max_tokens=7"});
+  const std::string prompts = WritePrompts("{\"prompt\": \"a\"}\n{\"turns\": [\"b\", \"c\"]}\n");
+  const ProcessResult result = Run({"bench", "--prompts", prompts, "--repeat=2", "--max_tokens=7"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("2 prompts, 2 runs each way, at most 7 tokens"));
   EXPECT_THAT(result.out, HasSubstr("the first turn only was taken of 1 prompts"));
@@ -458,6 +446,9 @@ TEST_F(CliTest, HelpTeachesEveryCommand) {
   }
   EXPECT_THAT(Subprocess("recycling", {"health", "--help"}).Wait().out,
               Not(HasSubstr("--temperature")));
+  const std::string all = Subprocess("recycling", {"--help=all"}).Wait().out;
+  EXPECT_THAT(all, AllOf(HasSubstr("--temperature"), HasSubstr("--role"), HasSubstr("--watch")));
+  EXPECT_THAT(Subprocess("recycling", {"--help=man"}).Wait().out, HasSubstr(".TH RECYCLING 1"));
   EXPECT_EQ(Subprocess("recycling", {}).Wait().exit_code, 2);
   EXPECT_THAT(Subprocess("recycling", {"--version"}).Wait().out, HasSubstr("recycling "));
 }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -104,6 +105,11 @@ std::string Cluster::Start(const std::string& program, std::vector<std::string> 
   }
   processes_[lines->front()] = *std::move(process);
   return lines->front();
+}
+
+std::string Cluster::LastLog() const {
+  std::ifstream file(folder_ / absl::StrCat(started_ - 1, ".log"));
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 std::string Cluster::StartGateway(const std::string& verifier, const std::string& drafter,

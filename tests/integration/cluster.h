@@ -64,6 +64,9 @@ class Cluster {
 
   const doubles::TempDir& folder() const { return folder_; }
 
+  // What the program that was started last has logged so far.
+  std::string LastLog() const;
+
  private:
   doubles::TempDir folder_;
   int started_ = 0;

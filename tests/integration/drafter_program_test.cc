@@ -134,14 +134,9 @@ TEST_F(DrafterProgramTest, AStopThatCannotSaveFails) {
 }
 
 TEST_F(DrafterProgramTest, ExitCodesTellUsageFromFailure) {
-  const std::string digest(64, '0');
   EXPECT_EQ(ExitCode({"--help"}), kExitOk);
-  EXPECT_EQ(ExitCode({"--k=65"}), kExitUsage);
   EXPECT_EQ(ExitCode({"--drafter_id=a/b"}), kExitUsage);
   EXPECT_EQ(ExitCode({"--listen=nowhere"}), kExitUsage);
-  EXPECT_EQ(ExitCode({"--bind_model=m,10"}), kExitUsage);
-  EXPECT_EQ(ExitCode({"--bind_model=m,10," + digest}), kExitUsage);  // no --k
-  EXPECT_EQ(ExitCode({"--k=2", "--bind_model=m,10,xyz"}), kExitUsage);
   EXPECT_EQ(ExitCode({"word"}), kExitUsage);
   EXPECT_EQ(ExitCode({"--tree_template=" + (folder_ / "absent")}), kExitFailure);
   EXPECT_EQ(ExitCode({"--snapshot_dir=" + (folder_ / "absent")}), kExitFailure);

@@ -35,9 +35,9 @@ class Services {
                         << *ApiKeyLine("operator", KeyRole::kAdmin, "admin-key") << "\n";
     const std::string verifier = cluster_.Start(
         "recycling-verifier",
-        {"--model=" + TinyModel(cluster_.folder().path()), "--threads=1", "--max_sequences=4",
-         "--prefill_chunk=512"});  // no draft row is cut for want of room
-    drafter_ = cluster_.Start("recycling-drafter", {"--tree=template", "--allow_shared"});
+        {"--model=" + TinyModel(cluster_.folder().path()), "--threads=1",
+         "--max_sequences=512"});  // as many rows in a pass: no draft row is cut for want of room
+    drafter_ = cluster_.Start("recycling-drafter", {"--allow_shared"});
     gateway_ =
         cluster_.Start("recycling-gateway",
                        {"--verifiers=" + verifier, "--drafters=" + drafter_, "--speculation=fixed",

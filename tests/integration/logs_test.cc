@@ -128,7 +128,7 @@ TEST_F(LogsTest, ABadTraceIsIgnoredAndANewOneBegun) {
 
 TEST_F(LogsTest, ARequestThatIsRefusedLeavesItsLineToo) {
   gateway_ = Connect(cluster_.StartGateway(
-      verifier_, drafter_, {"--log_format=json", "--tenant_rate=0.0001", "--tenant_burst=1"}));
+      verifier_, drafter_, {"--log_format=json", "--tenant_limits=rate=0.0001 burst=1"}));
   constexpr int kLimited = kGateway + 1;
   ASSERT_TRUE(Ask("first", {}).status.ok());
   EXPECT_EQ(Ask("second", {absl::StrCat("00-", kTrace, "-", kSpan, "-01")}).status.error_code(),

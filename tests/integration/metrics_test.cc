@@ -186,13 +186,16 @@ class MetricsTest : public testing::Test {
   std::string Start(const std::string& program, std::vector<std::string> flags,
                     std::string name = "") {
     if (name.empty()) name = program;
-    const std::string file = cluster_.folder() / name + ".metrics";
     flags.push_back("--metrics_listen=127.0.0.1:0");
-    flags.push_back("--metrics_port_file=" + file);
     const std::string address = cluster_.Start(program, std::move(flags));
-    const auto lines = cluster_.at(address).WaitForLines(file, kLong);
-    EXPECT_THAT(lines, IsOk());
-    metrics_[name] = lines.ok() ? lines->front() : "";
+    // The log names the bound address.
+    std::smatch found;
+    std::string log;
+    EXPECT_TRUE(Eventually([&] {
+      log = cluster_.LastLog();
+      return std::regex_search(log, found, std::regex("serving metrics address=(\\S+)\n"));
+    })) << log;
+    metrics_[name] = found.empty() ? "" : found[1].str();
     return address;
   }
 

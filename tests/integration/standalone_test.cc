@@ -68,7 +68,8 @@ TEST_F(StandaloneTest, WritesTheSameTextPlainlyAndRecycledAndKeepsWhatItLearnt) 
   for (const char* temperature : {"0", "1"}) {
     const ProcessResult bench =
         Run({"bench", "--prompts", folder_ / "prompts", "--max_tokens=40", "--repeat=2", "--json",
-             "--ignore_eos", "--speculation=fixed", "--temperature", temperature});
+             "--request", R"({"sampling": {"ignoreEos": true}})", "--speculation=fixed",
+             "--temperature", temperature});
     ASSERT_EQ(bench.exit_code, 0) << bench.out << bench.err << ReadFile(folder_ / "log");
     const Json summary =
         Json::parse(bench.out.substr(bench.out.rfind("{\"event\"")), nullptr, false);

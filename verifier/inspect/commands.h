@@ -23,19 +23,14 @@ void PrintInfo(const GgufFile& file, const std::string& path, std::ostream& out)
 // Reads everything up to the end of `in`. DataLoss if reading fails.
 absl::StatusOr<std::string> ReadAll(std::istream& in);
 
-// How texts are separated: each text ends with a line break, or, if `separator` is not empty, with
-// a line break, the separator and a line break.
-struct TextFraming {
-  std::string separator;
-};
+// Writes one JSON array of ids for each line of `in`, a line each. InvalidArgument naming the line
+// that cannot be encoded.
+absl::Status Tokenize(const Tokenizer& tokenizer, const EncodeOptions& options, std::istream& in,
+                      std::ostream& out);
 
-// Writes one JSON array of ids for each text of `in`.
-absl::Status Tokenize(const Tokenizer& tokenizer, const EncodeOptions& options,
-                      const TextFraming& framing, std::istream& in, std::ostream& out);
-
-// Writes the text of each line of `in`, a JSON array of ids.
-absl::Status Detokenize(const Tokenizer& tokenizer, const TextFraming& framing, std::istream& in,
-                        std::ostream& out);
+// Writes the text of each line of `in`, a JSON array of ids, and a line break behind it.
+// InvalidArgument naming the line that is none.
+absl::Status Detokenize(const Tokenizer& tokenizer, std::istream& in, std::ostream& out);
 
 // Writes the logits of every position of `ids` to `out`, little-endian float32 [positions,
 // vocab_size]. Returns `greedy` ids that follow. `kv_type` is the transformer's. InvalidArgument if

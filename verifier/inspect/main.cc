@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -16,33 +17,19 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "common/base/check_range.h"
 #include "common/base/status_macros.h"
 #include "common/program/program.h"
 #include "verifier/inspect/commands.h"
 #include "verifier/model/tokenizer_data.h"
+#include "verifier/service/engine_flags.h"
 
-ABSL_FLAG(std::string, file, "", "tokenize, detokenize: file to read. Empty: standard input.");
-ABSL_FLAG(std::string, separator, "",
-          "tokenize, detokenize: texts end with a line break, this string and a line break. Empty: "
-          "with a line break.");
 ABSL_FLAG(bool, special, false,
-          "tokenize: add the beginning- and end-of-sequence tokens the model asks for.");
+          "Add the tokens that begin and end a sequence, as the model asks for.");
 ABSL_FLAG(bool, parse_control, false,
-          "tokenize: read control tokens written in the text as control tokens.");
-ABSL_FLAG(std::vector<std::string>, ids, {}, "logits: token ids, separated by commas.");
-ABSL_FLAG(std::string, out, "",
-          "logits: file to write, little-endian float32 [positions, vocabulary].");
-ABSL_FLAG(int, greedy, 0, "logits: print this many ids that follow greedily, as a JSON array.");
-ABSL_FLAG(std::string, text, "", "perplexity: file of text to score.");
-ABSL_FLAG(std::uint32_t, context, 0,
-          "logits, perplexity: most tokens of a sequence; perplexity cuts the text into pieces of "
-          "so many. 0: what the model was trained for.");
-ABSL_FLAG(int, threads, 0, "logits, perplexity: threads. 0: one for each core.");
-ABSL_FLAG(std::string, kv_type, "f32",
-          "logits, perplexity: number format of keys and values: f32 or f16.");
-ABSL_FLAG(std::string, kernel, "auto",
-          "logits, perplexity: portable, avx2, avx512, avx512-vnni or amx; auto: the best that "
-          "this machine has.");
+          "Read control tokens that are written in the text as control tokens.");
+ABSL_FLAG(int, greedy, 0, "Print that many ids that follow greedily, as a JSON array.");
 
 namespace recycling::verifier {
 namespace {
@@ -72,13 +59,7 @@ absl::StatusOr<std::unique_ptr<Transformer>> LoadTransformer(const std::string& 
                              {.threads = threads != 0 ? threads : std::min(cores, 1024),
                               .kv_type = kv_type,
                               .instruction_set = instruction_set,
-                              .context_length = absl::GetFlag(FLAGS_context)});
-}
-
-absl::StatusOr<std::ifstream> OpenForReading(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrCat("cannot read ", path));
-  return file;
+                              .context_length = absl::GetFlag(FLAGS_context_length)});
 }
 
 absl::Status RunInfo(const std::string& path) {
@@ -87,36 +68,30 @@ absl::Status RunInfo(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::Status RunTokens(const std::string& path, bool encode) {
+absl::Status RunTokenize(const std::string& path) {
   ASSIGN_OR_RETURN(const auto tokenizer, LoadTokenizer(path));
-  const std::string name = absl::GetFlag(FLAGS_file);
-  std::ifstream file;
-  if (!name.empty()) {
-    ASSIGN_OR_RETURN(file, OpenForReading(name));
-  }
-  std::istream& in = name.empty() ? std::cin : file;
-  const TextFraming framing = {absl::GetFlag(FLAGS_separator)};
-  if (!encode) return Detokenize(*tokenizer, framing, in, std::cout);
   const EncodeOptions options = {.add_special = absl::GetFlag(FLAGS_special),
                                  .parse_control = absl::GetFlag(FLAGS_parse_control)};
-  return Tokenize(*tokenizer, options, framing, in, std::cout);
+  return Tokenize(*tokenizer, options, std::cin, std::cout);
 }
 
-absl::Status RunLogits(const std::string& path) {
+absl::Status RunDetokenize(const std::string& path) {
+  ASSIGN_OR_RETURN(const auto tokenizer, LoadTokenizer(path));
+  return Detokenize(*tokenizer, std::cin, std::cout);
+}
+
+// `id_list`: ids, separated by commas; `name`: the file to write.
+absl::Status RunLogits(const std::string& path, const std::string& id_list,
+                       const std::string& name) {
   std::vector<TokenId> ids;
-  for (const std::string& text : absl::GetFlag(FLAGS_ids)) {
+  for (const absl::string_view text : absl::StrSplit(id_list, ',')) {
     if (!absl::SimpleAtoi(text, &ids.emplace_back())) {
-      return absl::InvalidArgumentError(absl::StrCat("--ids: got \"", text, "\", expected an id"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("IDS: got \"", text, "\", expected token ids, separated by commas"));
     }
   }
-  if (ids.empty()) return absl::InvalidArgumentError("--ids: got none, expected at least one");
-  const std::string name = absl::GetFlag(FLAGS_out);
-  if (name.empty()) return absl::InvalidArgumentError("--out: got none, expected a file to write");
   const int greedy = absl::GetFlag(FLAGS_greedy);
-  if (greedy < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--greedy: got ", greedy, ", expected at least 0"));
-  }
+  RETURN_IF_ERROR(CheckRange("--greedy", greedy, 0, std::numeric_limits<int>::max()));
   ASSIGN_OR_RETURN(const KvType kv_type, KvTypeFlag());
   ASSIGN_OR_RETURN(const auto transformer, LoadTransformer(path, kv_type));
   std::ofstream out(name, std::ios::binary | std::ios::trunc);
@@ -127,10 +102,7 @@ absl::Status RunLogits(const std::string& path) {
 }
 
 absl::Status RunPerplexity(const std::string& path) {
-  const std::string name = absl::GetFlag(FLAGS_text);
-  if (name.empty()) return absl::InvalidArgumentError("--text: got none, expected a file");
-  ASSIGN_OR_RETURN(std::ifstream file, OpenForReading(name));
-  ASSIGN_OR_RETURN(const std::string text, ReadAll(file));
+  ASSIGN_OR_RETURN(const std::string text, ReadAll(std::cin));
   ASSIGN_OR_RETURN(const KvType kv_type, KvTypeFlag());
   ASSIGN_OR_RETURN(const auto transformer, LoadTransformer(path, kv_type));
   ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Create(transformer->model().tokenizer_data()));
@@ -149,46 +121,66 @@ absl::Status RunPerplexity(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::Status Run(const std::string& path, const std::string& command) {
-  if (command == "info") return RunInfo(path);
-  if (command == "tokenize" || command == "detokenize") {
-    return RunTokens(path, command == "tokenize");
+// `words`: the model, then the command and its arguments.
+absl::Status Run(const std::vector<std::string>& words) {
+  if (words.empty())
+    return absl::InvalidArgumentError("got no arguments, expected MODEL [COMMAND]");
+  const std::string& path = words[0];
+  const std::string command = words.size() > 1 ? words[1] : "info";
+  const std::size_t arguments = words.size() - std::min<std::size_t>(words.size(), 2);
+  const std::size_t expected = command == "logits" ? 2 : 0;
+  const bool known = command == "info" || command == "tokenize" || command == "detokenize" ||
+                     command == "logits" || command == "perplexity";
+  if (!known) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("command: got \"", command,
+                     "\", expected info, tokenize, detokenize, logits or perplexity"));
   }
-  if (command == "logits") return RunLogits(path);
-  if (command == "perplexity") return RunPerplexity(path);
-  return absl::InvalidArgumentError(absl::StrCat(
-      "command: got \"", command, "\", expected info, tokenize, detokenize, logits or perplexity"));
+  if (arguments != expected) {
+    return absl::InvalidArgumentError(absl::StrCat(command, ": got ", arguments,
+                                                   " arguments, expected ",
+                                                   expected == 0 ? "none" : "IDS and FILE"));
+  }
+  if (command == "info") return RunInfo(path);
+  if (command == "tokenize") return RunTokenize(path);
+  if (command == "detokenize") return RunDetokenize(path);
+  if (command == "logits") return RunLogits(path, words[2], words[3]);
+  return RunPerplexity(path);
 }
 
 }  // namespace
 }  // namespace recycling::verifier
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> arguments = recycling::ParseProgramFlags(
+  const std::vector<std::string> words = recycling::ParseProgramFlags(
       argc, argv,
       {.name = "recycling-inspect",
-       .summary = "Looks into a GGUF model file, offline: recycling-inspect MODEL [COMMAND]. "
-                  "Commands: info (the default) shows metadata, tensors and memory; tokenize and "
-                  "detokenize turn texts into JSON arrays of ids, one a line, and back; logits "
-                  "writes what the model computes; perplexity scores a text.",
-       .examples =
-           "  recycling-inspect model.gguf\n"
-           "  echo 'Once upon a time' | recycling-inspect model.gguf tokenize --special\n"
-           "  echo '[1, 403, 407]' | recycling-inspect model.gguf detokenize\n"
-           "  recycling-inspect model.gguf logits --ids 1,403,407 --out logits.f32 --greedy 10\n"
-           "  recycling-inspect model.gguf perplexity --text book.txt --context 512\n"});
-  if (arguments.empty() || arguments.size() > 2) {
-    std::cerr << "recycling-inspect: got " << arguments.size()
-              << " arguments, expected MODEL [COMMAND]\nTry 'recycling-inspect --help'.\n";
-    return recycling::kExitUsage;
-  }
+       .summary =
+           "Looks into a GGUF model file, offline. "
+           "Usage: recycling-inspect MODEL [COMMAND]. Commands: info (the default) shows metadata, "
+           "tensors and memory; tokenize and "
+           "detokenize turn the lines of standard input into JSON arrays of ids and back; "
+           "logits IDS FILE writes what the model computes for the ids, little-endian float32 "
+           "[positions, vocabulary]; perplexity scores the text on standard input, in pieces "
+           "of --context_length tokens.",
+       .examples = "recycling-inspect model.gguf\n"
+                   "echo 'Once upon a time' | recycling-inspect model.gguf tokenize --special\n"
+                   "echo '[1, 403, 407]' | recycling-inspect model.gguf detokenize\n"
+                   "recycling-inspect model.gguf logits 1,403,407 logits.f32 --greedy 10\n"
+                   "recycling-inspect model.gguf perplexity --context_length 512 < book.txt\n",
+       .flags = {recycling::GroupOf("tokenize", FLAGS_special, FLAGS_parse_control),
+                 recycling::GroupOf("logits", FLAGS_greedy),
+                 recycling::GroupOf("logits and perplexity", FLAGS_context_length, FLAGS_kv_type,
+                                    FLAGS_threads, FLAGS_kernel)},
+       .defaults = {{"kv_type", "f32"}}});
   std::ios::sync_with_stdio(false);
-  const absl::Status status =
-      recycling::verifier::Run(arguments[0], arguments.size() == 2 ? arguments[1] : "info");
+  const absl::Status status = recycling::verifier::Run(words);
   std::cout.flush();
   if (!status.ok()) {
     std::cerr << "recycling-inspect: " << status.message() << "\n";
-    return absl::IsInvalidArgument(status) ? recycling::kExitUsage : recycling::kExitFailure;
+    if (!absl::IsInvalidArgument(status)) return recycling::kExitFailure;
+    std::cerr << "Try 'recycling-inspect --help'.\n";
+    return recycling::kExitUsage;
   }
   if (!std::cout) {
     std::cerr << "recycling-inspect: standard output could not be written\n";

@@ -12,16 +12,12 @@
 namespace recycling::verifier {
 namespace {
 
-std::string Terminator(const TextFraming& framing) {
-  return framing.separator.empty() ? "\n" : "\n" + framing.separator + "\n";
-}
-
-// Takes the text before the next `terminator` off the front of `rest`.
-std::string_view TakeText(std::string_view& rest, std::string_view terminator) {
-  const std::size_t end = rest.find(terminator);
-  const std::string_view text = rest.substr(0, end);
-  rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + terminator.size());
-  return text;
+// Takes the line at the front of `rest` off it.
+std::string_view TakeLine(std::string_view& rest) {
+  const std::size_t end = rest.find('\n');
+  const std::string_view line = rest.substr(0, end);
+  rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+  return line;
 }
 
 absl::StatusOr<std::vector<TokenId>> ParseIds(std::string_view line) {
@@ -42,8 +38,8 @@ absl::StatusOr<std::vector<TokenId>> ParseIds(std::string_view line) {
   return ids;
 }
 
-absl::Status At(std::uint64_t number, const char* what, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(what, " ", number, ": ", status.message()));
+absl::Status AtLine(std::uint64_t number, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat("line ", number, ": ", status.message()));
 }
 
 }  // namespace
@@ -60,30 +56,27 @@ absl::StatusOr<std::string> ReadAll(std::istream& in) {
   return all;
 }
 
-absl::Status Tokenize(const Tokenizer& tokenizer, const EncodeOptions& options,
-                      const TextFraming& framing, std::istream& in, std::ostream& out) {
-  const std::string terminator = Terminator(framing);
+absl::Status Tokenize(const Tokenizer& tokenizer, const EncodeOptions& options, std::istream& in,
+                      std::ostream& out) {
   ASSIGN_OR_RETURN(const std::string all, ReadAll(in));
   std::string_view rest = all;
   for (std::uint64_t number = 1; !rest.empty(); ++number) {
-    const auto ids = tokenizer.Encode(TakeText(rest, terminator), options);
-    if (!ids.ok()) return At(number, "text", ids.status());
+    const auto ids = tokenizer.Encode(TakeLine(rest), options);
+    if (!ids.ok()) return AtLine(number, ids.status());
     out << nlohmann::json(*ids).dump() << '\n';
   }
   return absl::OkStatus();
 }
 
-absl::Status Detokenize(const Tokenizer& tokenizer, const TextFraming& framing, std::istream& in,
-                        std::ostream& out) {
-  const std::string terminator = Terminator(framing);
+absl::Status Detokenize(const Tokenizer& tokenizer, std::istream& in, std::ostream& out) {
   ASSIGN_OR_RETURN(const std::string all, ReadAll(in));
   std::string_view rest = all;
   for (std::uint64_t number = 1; !rest.empty(); ++number) {
-    const auto ids = ParseIds(TakeText(rest, "\n"));
-    if (!ids.ok()) return At(number, "line", ids.status());
+    const auto ids = ParseIds(TakeLine(rest));
+    if (!ids.ok()) return AtLine(number, ids.status());
     const auto text = tokenizer.Decode(*ids, /*render_control=*/true);
-    if (!text.ok()) return At(number, "line", text.status());
-    out << *text << terminator;
+    if (!text.ok()) return AtLine(number, text.status());
+    out << *text << '\n';
   }
   return absl::OkStatus();
 }

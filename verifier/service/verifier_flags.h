@@ -2,12 +2,18 @@
 #ifndef RECYCLING_VERIFIER_SERVICE_VERIFIER_FLAGS_H_
 #define RECYCLING_VERIFIER_SERVICE_VERIFIER_FLAGS_H_
 
+#include <vector>
+
 #include "absl/status/statusor.h"
+#include "common/program/flag_group.h"
 #include "verifier/service/verifier_server.h"
 
 namespace recycling::verifier {
 
-// Reads the flags. InvalidArgument without --model, or for a flag out of range.
+// What --help shows.
+std::vector<FlagGroup> VerifierFlags();
+
+// Reads the flags. InvalidArgument without --model; VerifierServer::Create checks the ranges.
 absl::StatusOr<VerifierOptions> OptionsFromFlags();
 
 }  // namespace recycling::verifier

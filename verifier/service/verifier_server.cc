@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/build_version.h"
+#include "common/base/check_range.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
@@ -28,12 +29,6 @@
 namespace recycling::verifier {
 namespace {
 
-absl::Status CheckRange(const char* name, std::int64_t value, std::int64_t low, std::int64_t high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, ": got ", value, ", expected ", low, " to ", high));
-}
-
 absl::StatusOr<KvType> KvTypeFromName(const std::string& name) {
   if (name == "f16") return KvType::kF16;
   if (name == "f32") return KvType::kF32;
@@ -47,11 +42,8 @@ absl::Status CheckOptions(const VerifierOptions& options) {
   RETURN_IF_ERROR(CheckRange("context_length", options.context_length, 0, 1 << 20));
   RETURN_IF_ERROR(CheckRange("k", options.k, 1, 64));
   RETURN_IF_ERROR(CheckRange("max_tree_nodes", options.max_tree_nodes, 0, 4096));
-  if (options.stream_idle_timeout < absl::ZeroDuration()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("stream_idle_timeout: got ", absl::FormatDuration(options.stream_idle_timeout),
-                     ", expected 0 or more"));
-  }
+  RETURN_IF_ERROR(
+      CheckRange("stream_idle_timeout", options.stream_idle_timeout, absl::ZeroDuration()));
   return CheckRange("prefill_chunk", options.prefill_chunk, 1, 4096);
 }
 

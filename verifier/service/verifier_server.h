@@ -22,16 +22,20 @@ struct VerifierOptions {
   int max_sequences = 8;   // open at once, 1 to 4096
   std::uint32_t context_length = 0;  // tokens of a sequence, up to 2^20; 0: the model's own
   std::uint32_t k = 8;               // candidates per row, 1 to 64
-  int max_tree_nodes = 256;          // beside the root, 0 to 4096
-  int prefill_chunk = 256;           // rows of a prefill pass, 1 to 4096
-  std::string kv_type = "f16";       // "f16" or "f32"
+  // Nodes of a draft tree beside the root, 0 to 4096. The paper's tree has 80; larger ones cost
+  // more than they bring.
+  int max_tree_nodes = 256;
+  // Prompt rows of a pass, 1 to 4096. More rows read the weights no better and make others wait.
+  int prefill_chunk = 256;
+  std::string kv_type = "f16";  // "f16" or "f32"
   // Bound on the memory of all keys and values, bytes; at least one page (kv_cache.h). 0: as much
   // as max_sequences of context_length need, but at most half of UsableMemory().
   std::uint64_t kv_bytes = 0;
   std::string kernel = "auto";  // a name of kernels/cpu.h, or "auto": the machine's best
   std::shared_ptr<const CallerCheck> callers;     // null: no keys
   absl::Duration cost_budget = absl::Seconds(3);  // to measure passes of several sizes at start
-  // A Decode stream is ended if its client sends nothing for this long on its turn. 0: never.
+  // A Decode stream is ended if its client sends nothing for this long on its turn. 0: never. The
+  // default is far longer than a gateway needs between two steps.
   absl::Duration stream_idle_timeout = absl::Minutes(5);
 };
 

@@ -98,6 +98,18 @@ TEST(ApiKeysTest, TheNumberOfKeysIsBounded) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("line 4097: got more keys")));
 }
 
+TEST(ParseTenantLimitsTest, TakesTheLimitsOfALineByThemselves) {
+  EXPECT_EQ(*ParseTenantLimits("concurrency=4  rate=2.5 burst=10"),
+            (TenantLimits{.concurrency = 4, .rate = 2.5, .burst = 10}));
+  EXPECT_EQ(*ParseTenantLimits("rate=1"), (TenantLimits{.rate = 1}));
+  EXPECT_EQ(*ParseTenantLimits(""), TenantLimits());
+  for (const char* wrong : {"4", "rate=0", "rate=1,burst=2", "concurrency=-1", "speed=3"}) {
+    EXPECT_THAT(ParseTenantLimits(wrong),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("limit: got \"")))
+        << wrong;
+  }
+}
+
 TEST(NewApiKeyTest, ANewKeyIsRandomAndItsLineLetsItIn) {
   const auto key = NewApiKey();
   ASSERT_THAT(key, IsOk());

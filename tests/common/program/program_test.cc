@@ -8,6 +8,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/flags/reflection.h"
+#include "common/program/help.h"
 
 ABSL_FLAG(std::string, model_path, "default.gguf", "Which model.");
 ABSL_FLAG(int, node_budget, 80, "How many nodes.");
@@ -20,9 +21,14 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::ExitedWithCode;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const ProgramInfo kInfo = {
-    .name = "probe", .summary = "Probes.", .examples = "probe --node_budget 3\n"};
+    .name = "probe",
+    .summary = "Probes.",
+    .examples = "probe --node_budget 3\n",
+    .flags = {GroupOf("Model", FLAGS_model_path), RareGroupOf("Nodes", FLAGS_node_budget),
+              GroupOf("Start", FLAGS_warm_up)}};
 
 std::vector<std::string> Parse(std::vector<std::string> arguments,
                                const ProgramInfo& info = kInfo) {
@@ -95,13 +101,54 @@ TEST_F(ProgramTest, NamesWhatItCannotTakeAndExitsWithUsage) {
               "environment RECYCLING_NODE_BUDGET: cannot take \"few\"");
 }
 
-TEST_F(ProgramTest, HelpTeaches) {
-  const auto all =
+TEST_F(ProgramTest, HelpDescribesCommonFlagsAndNamesRareOnes) {
+  const auto text =
       AllOf(HasSubstr("probe: Probes."), HasSubstr("  probe --node_budget 3\n"),
-            HasSubstr("--node_budget  (default 80; environment RECYCLING_NODE_BUDGET)"),
-            HasSubstr("How many nodes."), HasSubstr("(default \"default.gguf\";"));
-  EXPECT_EXIT(ParseWithStdoutOnStderr({"--help"}), ExitedWithCode(0), all);
-  EXPECT_EXIT(ParseWithStdoutOnStderr({"-h"}), ExitedWithCode(0), all);
+            HasSubstr("\nModel:\n  --model_path TEXT  (default: default.gguf)\n      Which model.\n"
+                      "\nStart:\n  --warm_up  (default: true)\n      Whether to warm up.\n"
+                      "\nMore flags, which --help=all describes:\n  Nodes: --node_budget\n"),
+            Not(HasSubstr("How many nodes.")));
+  EXPECT_EXIT(ParseWithStdoutOnStderr({"--help"}), ExitedWithCode(0), text);
+  EXPECT_EXIT(ParseWithStdoutOnStderr({"-h"}), ExitedWithCode(0), text);
+}
+
+TEST_F(ProgramTest, HelpAllDescribesEveryFlag) {
+  EXPECT_EXIT(
+      ParseWithStdoutOnStderr({"--help=all"}), ExitedWithCode(0),
+      AllOf(HasSubstr("\nNodes:\n  --node_budget NUMBER  (default: 80)\n      How many nodes.\n"),
+            HasSubstr("Whether to warm up."), Not(HasSubstr("More flags"))));
+  EXPECT_EXIT(Parse({"--help=some"}), ExitedWithCode(kExitUsage),
+              "--help: got \"some\", expected nothing, all or man");
+}
+
+TEST_F(ProgramTest, HelpManIsAManualPage) {
+  EXPECT_EXIT(
+      ParseWithStdoutOnStderr({"--help=man"}), ExitedWithCode(0),
+      AllOf(HasSubstr(".TH PROBE 1"), HasSubstr(".SH NAME\nprobe \\- Probes.\n"),
+            HasSubstr(".SS Nodes\n.TP\n\\-\\-node_budget NUMBER  (default: 80)\nHow many nodes.\n"),
+            HasSubstr(".nf\nprobe \\-\\-node_budget 3\n.fi\n")));
+}
+
+TEST_F(ProgramTest, AProgramMayHaveDefaultsOfItsOwn) {
+  ProgramInfo info = kInfo;
+  info.defaults = {{"node_budget", "5"}};
+  SetEnv("RECYCLING_MODEL_PATH", "x");
+  Parse({}, info);
+  EXPECT_EQ(absl::GetFlag(FLAGS_node_budget), 5);
+  EXPECT_EXIT(ParseWithStdoutOnStderr({"--help=all"}, info), ExitedWithCode(0),
+              HasSubstr("--node_budget NUMBER  (default: 5)"));
+  SetEnv("RECYCLING_NODE_BUDGET", "6");
+  Parse({}, info);
+  EXPECT_EQ(absl::GetFlag(FLAGS_node_budget), 6);
+}
+
+TEST(HelpOfCommandsTest, DescribesASharedGroupOnce) {
+  ProgramInfo other = kInfo;
+  other.name = "probe other";
+  const std::string help = HelpOfCommands(kInfo, {kInfo, other});
+  EXPECT_EQ(help.find("How many nodes."), help.rfind("How many nodes."));
+  EXPECT_THAT(help, HasSubstr("probe other: Probes."));
+  EXPECT_THAT(help, HasSubstr("\nNodes, described above: --node_budget\n"));
 }
 
 TEST_F(ProgramTest, VersionNamesProgramCommitAndLibraries) {
@@ -110,11 +157,14 @@ TEST_F(ProgramTest, VersionNamesProgramCommitAndLibraries) {
       AllOf(HasSubstr("probe " + BuildVersion()), HasSubstr("\ngRPC "), HasSubstr(", protobuf ")));
 }
 
-TEST_F(ProgramTest, FlagsOfOtherFilesAreUnknown) {
+TEST_F(ProgramTest, FlagsThatAreNotAProgramsOwnAreUnknown) {
   ProgramInfo other = kInfo;
-  other.flag_files = {"other.cc"};
+  other.flags = {GroupOf("Model", FLAGS_model_path)};
   EXPECT_EXIT(Parse({"--node_budget=3"}, other), ExitedWithCode(kExitUsage), "unknown flag");
-  other.flag_files = {"other.cc", "program_test.cc"};
+  SetEnv("RECYCLING_NODE_BUDGET", "9");
+  Parse({}, other);
+  EXPECT_EQ(absl::GetFlag(FLAGS_node_budget), 80);
+  other.flags = {};  // every flag
   Parse({"--node_budget=3"}, other);
   EXPECT_EQ(absl::GetFlag(FLAGS_node_budget), 3);
 }

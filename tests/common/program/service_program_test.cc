@@ -18,8 +18,9 @@ TEST(StopServiceTest, TellsWhileCallsAreTakenAndThenRefusesThem) {
   ASSERT_TRUE(CheckHealth(channel, "probe", kLong).value());
 
   int told = 0;
-  StopService(**server, [&] {
+  StopService(**server, [&](absl::Duration grace) {
     ++told;
+    EXPECT_EQ(grace, absl::Seconds(30)) << "the default of --drain_grace";
     EXPECT_FALSE(CheckHealth(channel, "probe", kLong).value());
     EXPECT_TRUE(CheckHealth(channel, "", kLong).value());
   });

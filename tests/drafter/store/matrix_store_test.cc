@@ -84,13 +84,6 @@ TEST_F(MatrixStoreTest, ARefusedBindBindsNothing) {
   EXPECT_FALSE(store.binding().has_value());
 }
 
-TEST_F(MatrixStoreTest, TheOperatorMayFixK) {
-  MatrixStore store({.k = 3});
-  EXPECT_THAT(store.Bind({kModel, 2}), StatusIs(absl::StatusCode::kFailedPrecondition));
-  EXPECT_FALSE(store.binding().has_value());
-  EXPECT_THAT(store.Bind({kModel, 3}), IsOk());
-}
-
 TEST_F(MatrixStoreTest, ScopesAndTenantsDoNotSeeEachOther) {
   const auto store = Store(10, /*allow_shared=*/true);
   const auto a = store->Use(Tenant("a")).value();

@@ -119,6 +119,20 @@ TEST_F(PlanDecodeTest, RefusesPromptsThatCannotBeContinued) {
   EXPECT_EQ(Plan({.prompt = std::vector<TokenId>(99, 5)})->max_tokens, 1u);
 }
 
+TEST_F(PlanDecodeTest, TextThatCannotFitIsRefusedBeforeItIsTokenized) {
+  const auto refusal = [this](std::size_t bytes, std::uint32_t context) {
+    return PlanDecode({.prompt = std::string(bytes, 'a')}, *tokenizer_, context,
+                      RequestDefaults{.max_prompt_bytes = 1000}, [] { return 1; })
+        .status();
+  };
+  EXPECT_THAT(refusal(1601, 100), StatusIs(absl::StatusCode::kInvalidArgument,
+                                           "prompt: got 1601 bytes, expected at most 1600"));
+  EXPECT_THAT(refusal(1600, 100), StatusIs(absl::StatusCode::kInvalidArgument,
+                                           HasSubstr("expected at most 99 in a context of 100")));
+  EXPECT_THAT(refusal(1001, 10), StatusIs(absl::StatusCode::kInvalidArgument,
+                                          "prompt: got 1001 bytes, expected at most 1000"));
+}
+
 TEST_F(PlanDecodeTest, RefusesOptionsOutOfRange) {
   ExpectInvalid({.prompt = kIds, .sampling = {.max_tokens = 98}},
                 "max_tokens: got 98, expected at most 97");

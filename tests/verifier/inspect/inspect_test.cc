@@ -70,29 +70,27 @@ TEST_F(InspectTest, InfoSaysWhyAFileCannotBeServed) {
   EXPECT_THAT(out.str(), HasSubstr("can be served: no, architecture \"gpt2\""));
 }
 
-TEST_F(InspectTest, TextsConvertToIdsAndBack) {
-  for (const auto& [separator, texts] :
-       {std::pair("", "the man\n\n tea\n"), {"====", "the\nman\n====\n\n====\n tea \n====\n"}}) {
-    std::istringstream in(texts);
-    std::ostringstream ids;
-    ASSERT_TRUE(Tokenize(*tokenizer_, {.add_special = false}, {separator}, in, ids).ok());
-    const std::string written = ids.str();
-    EXPECT_EQ(std::count(written.begin(), written.end(), '\n'), 3);
-    std::istringstream back(written);
-    std::ostringstream out;
-    ASSERT_TRUE(Detokenize(*tokenizer_, {separator}, back, out).ok());
-    EXPECT_EQ(out.str(), texts);
-  }
+TEST_F(InspectTest, LinesConvertToIdsAndBack) {
+  const std::string texts = "the man\n\n tea\n";
+  std::istringstream in(texts);
+  std::ostringstream ids;
+  ASSERT_TRUE(Tokenize(*tokenizer_, {.add_special = false}, in, ids).ok());
+  const std::string written = ids.str();
+  EXPECT_EQ(std::count(written.begin(), written.end(), '\n'), 3);
+  std::istringstream back(written);
+  std::ostringstream out;
+  ASSERT_TRUE(Detokenize(*tokenizer_, back, out).ok());
+  EXPECT_EQ(out.str(), texts);
 }
 
-TEST_F(InspectTest, ErrorsNameTheNumberOfTheTextOrLine) {
+TEST_F(InspectTest, ErrorsNameTheNumberOfTheLine) {
   std::ostringstream out;
   std::istringstream text("fine\n\xff\n");
-  const absl::Status encoded = Tokenize(*tokenizer_, {}, {}, text, out);
-  EXPECT_THAT(std::string(encoded.message()), HasSubstr("text 2"));
+  const absl::Status encoded = Tokenize(*tokenizer_, {}, text, out);
+  EXPECT_THAT(std::string(encoded.message()), HasSubstr("line 2"));
   for (const char* line : {"{", "7", "[1,-1]", "[1.5]", "[\"a\"]", "[4294967296]", "[320]", ""}) {
     std::istringstream in(std::string("[3]\n") + line + "\n");
-    const absl::Status status = Detokenize(*tokenizer_, {}, in, out);
+    const absl::Status status = Detokenize(*tokenizer_, in, out);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << line;
     EXPECT_THAT(std::string(status.message()), HasSubstr("line 2")) << line;
   }

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""The flags of the product's programs: how many there are, and that the help of a program describes each.
+
+Usage: flags_test.py SOURCE_FOLDER PROGRAM...
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+MOST_FLAGS = 80
+ROOMS = ["common", "drafter", "verifier", "gateway", "deploy"]
+DEFINITION = re.compile(r"\bABSL_FLAG\(\s*[^,]+,\s*(\w+),")
+
+SOURCE = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 else pathlib.Path(".")
+PROGRAMS = [sys.argv.pop(1) for _ in sys.argv[1:]]
+
+
+def defined():
+    """The names in all definitions; one that two programs define counts twice."""
+    names = []
+    for room in ROOMS:
+        for path in sorted((SOURCE / room).rglob("*.cc")):
+            text = path.read_text(encoding="utf-8")
+            found = DEFINITION.findall(text)
+            assert len(found) == text.count("ABSL_FLAG("), f"{path}: not every definition was understood"
+            names += found
+    return names
+
+
+def help_of(program, what):
+    return subprocess.run([program, f"--help={what}"], check=True, capture_output=True, text=True).stdout
+
+
+class FlagsTest(unittest.TestCase):
+    def test_there_are_not_too_many(self):
+        self.assertLessEqual(len(defined()), MOST_FLAGS)
+
+    def test_help_all_of_some_program_describes_each(self):
+        described = set()
+        for program in PROGRAMS:
+            described |= set(re.findall(r"^  --(\w+)", help_of(program, "all"), re.MULTILINE))
+        self.assertEqual(set(defined()) - described, set())
+
+    def test_every_program_has_a_manual_page(self):
+        for program in PROGRAMS:
+            page = help_of(program, "man")
+            self.assertTrue(page.startswith(".TH " + pathlib.Path(program).name.upper()), page[:80])
+            names = set(re.findall(r"^\\-\\-(\w+)", page, re.MULTILINE))
+            described = set(re.findall(r"^  --(\w+)", help_of(program, "all"), re.MULTILINE))
+            self.assertEqual(described - names, {"help", "version"} & described)
+
+
+if __name__ == "__main__":
+    unittest.main()

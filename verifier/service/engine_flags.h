@@ -1,0 +1,15 @@
+// The flags of a forward pass that the verifier and recycling-inspect share.
+#ifndef RECYCLING_VERIFIER_SERVICE_ENGINE_FLAGS_H_
+#define RECYCLING_VERIFIER_SERVICE_ENGINE_FLAGS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/flags/declare.h"
+
+ABSL_DECLARE_FLAG(int, threads);
+ABSL_DECLARE_FLAG(std::uint32_t, context_length);
+ABSL_DECLARE_FLAG(std::string, kv_type);
+ABSL_DECLARE_FLAG(std::string, kernel);
+
+#endif  // RECYCLING_VERIFIER_SERVICE_ENGINE_FLAGS_H_
