@@ -2,6 +2,8 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/check_range.h"
+#include "common/base/status_macros.h"
 
 namespace recycling {
 
@@ -10,10 +12,7 @@ absl::Status ValidateModelIdentity(const ModelIdentity& identity) {
     return absl::InvalidArgumentError(
         absl::StrCat("model_id: got ", identity.model_id.size(), " bytes, expected 1 to 256"));
   }
-  if (identity.vocab_size == 0 || identity.vocab_size > (1u << 24)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("vocab_size: got ", identity.vocab_size, ", expected 1 to ", 1u << 24));
-  }
+  RETURN_IF_ERROR(CheckRange("vocab_size", identity.vocab_size, 1, 1u << 24));
   if (identity.tokenizer_digest.size() != 32) {
     return absl::InvalidArgumentError(absl::StrCat(
         "tokenizer_digest: got ", identity.tokenizer_digest.size(), " bytes, expected 32"));

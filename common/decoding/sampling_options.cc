@@ -1,39 +1,34 @@
 #include "common/decoding/sampling_options.h"
 
 #include <algorithm>
-#include <string_view>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/check_range.h"
+#include "common/base/status_macros.h"
+#include "common/decoding/check_token.h"
 
 namespace recycling {
 namespace {
 
-// NaN fails the condition as it is written.
-absl::Status CheckRange(const char* name, float value, float low, float high,
-                        bool low_open = false) {
-  if (value <= high && (low_open ? value > low : value >= low)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(name, ": got ", value, ", expected ",
-                                                 low_open ? "more than " : "", low, " to ", high));
-}
-
-absl::Status CheckToken(const char* name, TokenId token, std::uint32_t vocab_size) {
-  if (token < vocab_size) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, ": got token id ", token, ", expected less than ", vocab_size));
+// NaN is not above zero.
+absl::Status CheckAboveZero(const char* name, float value, float high) {
+  if (value > 0 && value <= high) return absl::OkStatus();
+  return OutOfRange(name, absl::StrCat(value), absl::StrCat("more than 0 to ", high));
 }
 
 }  // namespace
 
 absl::Status ValidateSamplingOptions(const SamplingOptions& options, std::uint32_t vocab_size) {
-  for (absl::Status status : {
+  for (const absl::Status& status : {
            CheckRange("temperature", options.temperature, 0, 100),
-           CheckRange("top_p", options.top_p, 0, 1, /*low_open=*/true),
+           CheckAboveZero("top_p", options.top_p, 1),
            CheckRange("min_p", options.min_p, 0, 1),
-           CheckRange("repetition_penalty", options.repetition_penalty, 0, 100, /*low_open=*/true),
+           CheckAboveZero("repetition_penalty", options.repetition_penalty, 100),
            CheckRange("frequency_penalty", options.frequency_penalty, -100, 100),
            CheckRange("presence_penalty", options.presence_penalty, -100, 100),
        }) {
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(status);
   }
   if (options.logit_bias.size() > 1024) {
     return absl::InvalidArgumentError(absl::StrCat("logit_bias: got ", options.logit_bias.size(),
@@ -41,12 +36,10 @@ absl::Status ValidateSamplingOptions(const SamplingOptions& options, std::uint32
   }
   std::vector<TokenId> biased;
   for (const auto& [token, bias] : options.logit_bias) {
-    if (absl::Status status = CheckToken("logit_bias", token, vocab_size); !status.ok())
-      return status;
-    if (absl::Status status = CheckRange("logit_bias", bias, -1000, 1000); !status.ok())
-      return status;
+    RETURN_IF_ERROR(CheckRange("logit_bias", bias, -1000, 1000));
     biased.push_back(token);
   }
+  RETURN_IF_ERROR(CheckTokens("logit_bias", biased, vocab_size));
   std::sort(biased.begin(), biased.end());
   if (const auto twin = std::adjacent_find(biased.begin(), biased.end()); twin != biased.end()) {
     return absl::InvalidArgumentError(
@@ -64,15 +57,8 @@ absl::Status ValidateSamplingOptions(const SamplingOptions& options, std::uint32
     return absl::InvalidArgumentError(absl::StrCat(
         "stop_token_ids: got ", options.stop_token_ids.size(), " ids, expected at most 64"));
   }
-  for (const TokenId token : options.stop_token_ids) {
-    if (absl::Status status = CheckToken("stop_token_ids", token, vocab_size); !status.ok())
-      return status;
-  }
-  if (options.top_logprobs.has_value() && *options.top_logprobs > 20) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("top_logprobs: got ", *options.top_logprobs, ", expected 0 to 20"));
-  }
-  return absl::OkStatus();
+  RETURN_IF_ERROR(CheckTokens("stop_token_ids", options.stop_token_ids, vocab_size));
+  return CheckRange("top_logprobs", options.top_logprobs.value_or(0), 0, 20);
 }
 
 }  // namespace recycling

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/decoding/check_token.h"
 
 namespace recycling {
 namespace {
@@ -125,12 +127,8 @@ absl::StatusOr<Candidates> CandidatesFromProto(const common::v1::Candidates& pro
     return absl::InvalidArgumentError(absl::StrCat(
         "candidates: got ", proto.ids_size(), " ids, expected ", rows, " rows of ", proto.k()));
   }
-  for (const TokenId id : proto.ids()) {
-    if (id >= vocab_size) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("candidates: got token id ", id, ", expected less than ", vocab_size));
-    }
-  }
+  RETURN_IF_ERROR(CheckTokens(
+      "candidates", {proto.ids().data(), static_cast<std::size_t>(proto.ids_size())}, vocab_size));
   Candidates candidates;
   candidates.k = proto.k();
   candidates.ids.assign(proto.ids().begin(), proto.ids().end());

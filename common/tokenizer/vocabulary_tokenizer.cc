@@ -5,6 +5,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/decoding/check_token.h"
 #include "common/tokenizer/utf8.h"
 
 namespace recycling {
@@ -73,13 +74,10 @@ absl::StatusOr<std::vector<TokenId>> VocabularyTokenizer::Encode(
 
 absl::StatusOr<std::string> VocabularyTokenizer::Decode(std::span<const TokenId> ids,
                                                         bool render_control) const {
+  RETURN_IF_ERROR(CheckTokens("detokenize", ids, vocab_size()));
   std::string text;
   bool prefixed = dummy_prefix_;  // the next token starts a stretch of plain text
   for (const TokenId id : ids) {
-    if (id >= vocab_size()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("detokenize: got token id ", id, ", expected less than ", vocab_size()));
-    }
     const TokenType type = TypeOf(data_, id);
     const bool hidden = type == TokenType::kControl || type == TokenType::kUnknown;
     const std::string& bytes = hidden && render_control ? data_.tokens[id] : token_bytes_[id];

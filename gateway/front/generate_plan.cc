@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/decoding/check_token.h"
 
 namespace recycling::gateway {
 namespace {
@@ -25,11 +26,7 @@ absl::StatusOr<std::vector<TokenId>> PromptIds(GenerateOptions* options, const T
   auto* ids = std::get_if<std::vector<TokenId>>(&options->prompt);
   if (ids == nullptr)
     return absl::InvalidArgumentError("prompt: got neither prompt nor prompt_ids");
-  for (const TokenId id : *ids) {
-    if (id < tokenizer.vocab_size()) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "prompt_ids: got token id ", id, ", expected less than ", tokenizer.vocab_size()));
-  }
+  RETURN_IF_ERROR(CheckTokens("prompt_ids", *ids, tokenizer.vocab_size()));
   return std::move(*ids);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/check_range.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/call_metadata.h"
 #include "common/rpc/proto_convert.h"
@@ -37,9 +38,7 @@ absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
   if (proto.context_length() == 0) {
     return absl::InvalidArgumentError("context_length: got 0, expected at least 1");
   }
-  if (proto.k() < 1 || proto.k() > 64) {
-    return absl::InvalidArgumentError(absl::StrCat("k: got ", proto.k(), ", expected 1 to 64"));
-  }
+  RETURN_IF_ERROR(CheckRange("k", proto.k(), 1, 64));
   info.context_length = proto.context_length();
   info.k = proto.k();
   constexpr std::uint32_t kMostNodes = std::numeric_limits<int>::max();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/check_range.h"
 #include "common/base/status_macros.h"
 #include "verifier/forward/attention.h"
 #include "verifier/forward/rope.h"
@@ -302,14 +303,8 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Create(
     std::shared_ptr<const Model> model, const TransformerOptions& options) {
   constexpr int kMaxThreads = 1024;
   constexpr int kMaxRows = 65536;
-  if (options.threads < 1 || options.threads > kMaxThreads) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("threads: got ", options.threads, ", expected 1 to ", kMaxThreads));
-  }
-  if (options.max_rows < 1 || options.max_rows > kMaxRows) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("max_rows: got ", options.max_rows, ", expected 1 to ", kMaxRows));
-  }
+  RETURN_IF_ERROR(CheckRange("threads", options.threads, 1, kMaxThreads));
+  RETURN_IF_ERROR(CheckRange("max_rows", options.max_rows, 1, kMaxRows));
   if (!Supports(options.instruction_set)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "instruction set: got ", std::string(Name(options.instruction_set)), ", expected at most ",

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/decoding/check_token.h"
 #include "verifier/kernels/float_math.h"
 #include "verifier/kernels/vector_kernels.h"
 #include "verifier/sampling/philox.h"
@@ -242,12 +243,7 @@ absl::StatusOr<SamplingRules> SamplingRules::Create(const SamplingOptions& optio
                                                     std::span<const TokenId> eos_ids,
                                                     std::uint32_t vocab_size) {
   RETURN_IF_ERROR(ValidateSamplingOptions(options, vocab_size));
-  for (const TokenId id : eos_ids) {
-    if (id >= vocab_size) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("end-of-sequence: got token id ", id, ", expected less than ", vocab_size));
-    }
-  }
+  RETURN_IF_ERROR(CheckTokens("end-of-sequence", eos_ids, vocab_size));
   if (options.temperature > 0 && !options.seed.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "seed: got none, expected one where temperature is above 0; it is ", options.temperature));

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/decoding/check_token.h"
 #include "verifier/sampling/sampler.h"
 #include "verifier/schedule/page_claims.h"
 #include "verifier/schedule/pass_plan.h"
@@ -61,16 +62,8 @@ absl::Status CheckSequence(const SequenceOptions& options, std::uint32_t vocab_s
                                                    " tokens, expected at most the context length, ",
                                                    context_length));
   }
-  for (const auto* ids : {&options.prompt_ids, &options.generated_ids}) {
-    for (const TokenId id : *ids) {
-      if (id >= vocab_size) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(ids == &options.prompt_ids ? "prompt_ids" : "generated_ids",
-                         ": got token id ", id, ", expected less than ", vocab_size));
-      }
-    }
-  }
-  return absl::OkStatus();
+  RETURN_IF_ERROR(CheckTokens("prompt_ids", options.prompt_ids, vocab_size));
+  return CheckTokens("generated_ids", options.generated_ids, vocab_size);
 }
 
 // What the sequence asks of the cache: its tokens, how many of them may be reused, and room for all

@@ -1,0 +1,20 @@
+#ifndef RECYCLING_COMMON_DECODING_CHECK_TOKEN_H_
+#define RECYCLING_COMMON_DECODING_CHECK_TOKEN_H_
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "common/decoding/token_id.h"
+
+namespace recycling {
+
+// OK if every id is one of a vocabulary of `vocab_size` tokens, else InvalidArgument "<name>: got
+// token id <id>, expected less than <vocab_size>" for the first that is not.
+absl::Status CheckTokens(std::string_view name, std::span<const TokenId> ids,
+                         std::uint32_t vocab_size);
+
+}  // namespace recycling
+
+#endif  // RECYCLING_COMMON_DECODING_CHECK_TOKEN_H_
