@@ -66,7 +66,6 @@ struct SequenceOpened {
   std::uint32_t base = 0;        // committed tokens, root included
   Candidates prompt_candidates;  // rows [base - 1 - rows, base - 1)
   std::uint32_t cached_tokens = 0;
-  absl::Duration forward;
   // Rows ascending from at least 1, durations above 0 and not descending; empty: not known.
   std::vector<PassCost> pass_costs;
 };

@@ -43,7 +43,7 @@ absl::Status CheckStops(const std::vector<std::string>& stops) {
   return absl::OkStatus();
 }
 
-// What the context has left behind `prompt_tokens`, at least 1.
+// How many tokens fit behind `prompt_tokens` into the context, at least 1.
 absl::StatusOr<std::uint32_t> RoomBehind(std::size_t prompt_tokens, std::uint32_t context_length) {
   if (prompt_tokens == 0) {
     return absl::InvalidArgumentError("prompt: got no tokens, expected at least 1");

@@ -13,7 +13,7 @@ void OpenOutputs::Add(std::shared_ptr<OutputSink> sink, RequestIdentity request,
 }
 
 std::vector<OpenOutputs::Output> OpenOutputs::Open() const {
-  std::vector<Output> done;  // destroyed after the lock is released: sinks may do anything then
+  std::vector<Output> done;  // destroyed after the lock is released
   MutexLock lock(mutex_);
   std::erase_if(outputs_, [&](Output& output) {
     if (!output.sink->done()) return false;

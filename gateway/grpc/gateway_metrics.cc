@@ -12,10 +12,10 @@
 namespace recycling::gateway {
 namespace {
 
-// Deeper acceptance is counted in the sum alone.
+// Tokens accepted at deeper positions count in the sum only.
 constexpr int kPositions = 64;
 
-// "FALLBACK_REASON_TIMEOUT" of a prefix of 16 becomes "timeout".
+// "FALLBACK_REASON_TIMEOUT" with a prefix of 16 characters becomes "timeout".
 std::string NameOf(const std::string& value, std::size_t prefix) {
   return absl::AsciiStrToLower(value.substr(prefix));
 }
@@ -52,12 +52,13 @@ void AddRequests(const v1::GetStatsResponse& stats, MetricSet* metrics) {
     if (!v1::RefusalReason_IsValid(i)) continue;
     const auto reason = static_cast<v1::RefusalReason>(i);
     metrics->Counter("recycling_request_refused_total",
-                     "Requests that were refused or given up, by why.", refusals[reason],
+                     "Requests that were refused or given up, by reason.", refusals[reason],
                      {{"reason", NameOf(v1::RefusalReason_Name(reason), 15)}});
   }
   for (const v1::FinishCount& finish : stats.finishes()) {
     metrics->Counter("recycling_request_success_total",
-                     "Requests that ended well, by why their output ended.", finish.count(),
+                     "Requests that ended well, by the reason why their output ended.",
+                     finish.count(),
                      {{"finished_reason", NameOf(v1::FinishReason_Name(finish.reason()), 14)}});
   }
   // Every code, so that the first failure is a step up from 0 and not a new series.
@@ -111,7 +112,7 @@ void AddDrafting(const v1::SpeculationStats& stats, MetricSet* metrics) {
                      {{"position", absl::StrCat(depth)}});
   }
   metrics->Counter("recycling_draft_paused_steps_total",
-                   "Steps that went without a draft because drafting did not pay.",
+                   "Steps that asked for no draft because drafting did not pay.",
                    stats.paused_steps());
   std::map<v1::FallbackReason, std::uint64_t> fallbacks;
   for (const v1::Fallback& fallback : stats.fallbacks()) {
@@ -121,7 +122,7 @@ void AddDrafting(const v1::SpeculationStats& stats, MetricSet* metrics) {
     if (!v1::FallbackReason_IsValid(i)) continue;
     const auto reason = static_cast<v1::FallbackReason>(i);
     metrics->Counter("recycling_draft_fallback_total",
-                     "Steps that wanted a draft and went without, by why.", fallbacks[reason],
+                     "Steps that wanted a draft and had none, by reason.", fallbacks[reason],
                      {{"reason", NameOf(v1::FallbackReason_Name(reason), 16)}});
   }
 }
@@ -131,11 +132,11 @@ void AddSteps(const v1::GetStatsResponse& stats, MetricSet* metrics) {
   AddDurations("recycling_inter_token_latency_seconds",
                "From the tokens of one step to those of the next.", steps.inter_token(),
                kStepBounds, metrics);
-  AddDurations("recycling_step_draft_seconds", "Waiting for a draft, where one was waited for.",
+  AddDurations("recycling_step_draft_seconds", "Waiting for a draft, of steps that waited for one.",
                steps.draft(), kStepBounds, metrics);
   AddDurations("recycling_step_verify_seconds", "Waiting for the verifier.", steps.verify(),
                kStepBounds, metrics);
-  AddDurations("recycling_step_wire_seconds", "On the way to drafter and verifier and back.",
+  AddDurations("recycling_step_wire_seconds", "Communication with drafter and verifier.",
                steps.wire(), kStepBounds, metrics);
   AddDurations("recycling_step_rest_seconds", "Everything else of a step.", steps.rest(),
                kStepBounds, metrics);
@@ -147,23 +148,25 @@ void AddSteps(const v1::GetStatsResponse& stats, MetricSet* metrics) {
                {{"kind", "plain"}});
   const v1::Timings& timings = stats.timings();
   AddSeconds("recycling_verify_inside_seconds_total",
-             "Inside verifiers while decoding, as they measured it.",
+             "Time inside verifiers while decoding, as they measured it.",
              timings.verify_inside_micros(), metrics);
-  AddSeconds("recycling_verify_forward_seconds_total", "Of this, in forward passes.",
+  AddSeconds("recycling_verify_forward_seconds_total",
+             "The part of the time inside verifiers that forward passes took.",
              timings.verify_forward_micros(), metrics);
   AddSeconds("recycling_draft_inside_seconds_total",
-             "Inside drafters, as they measured it, of drafts that came in time.",
+             "Time inside drafters, as they measured it, for drafts that came in time.",
              timings.draft_inside_micros(), metrics);
 }
 
 void AddMoves(const v1::SpeculationStats& stats, MetricSet* metrics) {
   metrics->Counter("recycling_sequence_moves_total",
-                   "Times a running sequence was taken over by another verifier.", stats.moves());
+                   "How often another verifier took over a running sequence.", stats.moves());
   metrics->Counter("recycling_sequence_retries_total",
-                   "Attempts to open a sequence beyond the first, moves included.",
+                   "Attempts to open a sequence after the first attempt, moves included.",
                    stats.retries());
   AddSeconds("recycling_sequence_moving_seconds_total",
-             "Spent on both, waiting for a verifier included.", stats.moving_micros(), metrics);
+             "Time spent on moves and retries, waiting for a verifier included.",
+             stats.moving_micros(), metrics);
 }
 
 MetricLabels RoleLabel(v1::PeerRole role) {
@@ -183,11 +186,12 @@ void AddPeers(const v1::GetStatsResponse& stats, MetricSet* metrics) {
     }
     const MetricLabels labels = RoleLabel(role);
     metrics->Gauge("recycling_peers", "Verifiers and drafters known.", known, labels);
-    metrics->Gauge("recycling_peers_ready", "Of these, ready for work.", ready, labels);
-    metrics->Gauge(
-        "recycling_peers_ejected",
-        "Of those known, given no work for a while, or little, because they failed at it.", ejected,
-        labels);
+    metrics->Gauge("recycling_peers_ready", "Verifiers and drafters that are ready for work.",
+                   ready, labels);
+    metrics->Gauge("recycling_peers_ejected",
+                   "Verifiers and drafters that get no work for a while, or little, because they "
+                   "failed at it.",
+                   ejected, labels);
   }
 }
 
@@ -203,7 +207,7 @@ void AddGatewayMetrics(const v1::GetStatsResponse& stats, MetricSet* metrics) {
 
 void AddEjections(std::uint64_t verifiers, std::uint64_t drafters, MetricSet* metrics) {
   constexpr char kName[] = "recycling_peer_ejections_total";
-  constexpr char kHelp[] = "Times that a peer was ejected because it failed at work.";
+  constexpr char kHelp[] = "How often a peer was ejected because it failed at work.";
   metrics->Counter(kName, kHelp, verifiers, RoleLabel(v1::PEER_ROLE_VERIFIER));
   metrics->Counter(kName, kHelp, drafters, RoleLabel(v1::PEER_ROLE_DRAFTER));
 }

@@ -22,8 +22,8 @@
 namespace recycling::gateway {
 namespace {
 
-// Tokenize and Detokenize are not counted by max_requests and run on gRPC's own threads: these
-// bounds keep one call short and its memory small.
+// Tokenize and Detokenize do not count against max_requests and run on gRPC's own threads. These
+// bounds keep each call short and its memory small.
 constexpr std::size_t kMostTextBytes = 1 << 20;
 constexpr int kMostIds = 1 << 16;
 

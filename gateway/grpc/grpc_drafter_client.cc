@@ -119,7 +119,7 @@ class GrpcDrafterSession final : public DrafterSession {
   const Clock& clock_;
   const std::shared_ptr<pb::DrafterService::Stub> stub_;
   std::unique_ptr<DraftCall> call_;
-  pb::DraftResponse response_;  // used again
+  pb::DraftResponse response_;  // reused, with its memory
 };
 
 }  // namespace

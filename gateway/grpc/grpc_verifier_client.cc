@@ -92,7 +92,6 @@ absl::StatusOr<SequenceOpened> OpenedFromProto(const pb::SequenceOpened& proto,
   SequenceOpened opened;
   opened.base = proto.base();
   opened.cached_tokens = proto.cached_tokens();
-  opened.forward = MicrosFromProto(proto.timings().forward_micros());
   opened.pass_costs = PassCostsFromProto(proto.load());
   if (proto.prompt_candidates().ids_size() > 0) {
     const auto& candidates = proto.prompt_candidates();
@@ -223,7 +222,7 @@ class GrpcVerifierSession final : public VerifierSession {
   const ModelIdentity model_;
   const std::string numerics_id_;
   const std::unique_ptr<DecodeCall> call_;
-  pb::DecodeResponse response_;  // used again
+  pb::DecodeResponse response_;  // reused, with its memory
 };
 
 }  // namespace

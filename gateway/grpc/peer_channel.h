@@ -10,19 +10,20 @@
 
 namespace recycling::gateway {
 
-// Threads: any. Calls on a channel to an address that must not be connected to fail.
+// Makes the channel to an address. If the address must not be connected to, calls on the channel
+// fail. Threads: any.
 using ChannelFactory = std::function<std::shared_ptr<grpc::Channel>(const std::string& address)>;
 
 struct PeerChannelOptions {
-  // Null: plaintext, which only goes beyond this machine with `allow_plaintext`: a channel there
-  // fails every call with InvalidArgument otherwise.
+  // Null: plaintext. Plaintext leaves this machine only with `allow_plaintext`; without it, every
+  // call on a channel to another machine fails with InvalidArgument.
   std::shared_ptr<grpc::ChannelCredentials> credentials;
   bool allow_plaintext = false;
   std::string key;  // API key that calls carry; empty: none
 };
 
-// Channels that reconnect within a second and take large messages. While a call runs, a peer that
-// is silent for 10 s is asked for a sign of life, and its calls fail without one within 10 s more.
+// Channels that reconnect within a second and take large messages. A peer that is silent for 10 s
+// while a call runs gets a ping. If it does not answer within 10 s more, its calls fail.
 ChannelFactory PeerChannels(const PeerChannelOptions& options);
 
 }  // namespace recycling::gateway

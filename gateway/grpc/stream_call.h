@@ -1,9 +1,8 @@
 // A bidirectional stream as a blocking object: send without waiting, receive with a timeout, close
 // gracefully within a bounded time. The thread that waits for an answer polls gRPC itself, on a
 // completion queue of the call's own, so that no other thread has to be woken for it.
-//  1. At most one message is read ahead, and at most kMaxQueued messages wait to be written.
-//  Message
-//     objects are reused, with the memory they hold.
+//  1. At most one message is read ahead, and at most kMaxQueued messages wait to be written. The
+//     message objects are reused, with the memory they hold.
 //  2. The call makes progress only while a thread is in a method. A message that is sent is written
 //     at once unless the peer has stopped reading.
 //  3. A message that cannot be parsed ends the call. gRPC itself would leave the call open, and its
@@ -74,9 +73,9 @@ class StreamCall final : public ClosingStream {
   StreamCall(const StreamCall&) = delete;
   StreamCall& operator=(const StreamCall&) = delete;
 
-  // Sends the message that `fill(message)` makes of a new one, or of one that was sent before and
-  // is as it was: fill clears it. Returns false, and nothing is sent, if the stream has ended, is
-  // closed or kMaxQueued messages wait. Does not wait.
+  // Sends the message that `fill(message)` makes. The message it gets may still hold what was sent
+  // before, so `fill` clears or overwrites it. Returns false, and sends nothing, if the stream has
+  // ended or is closed, or if kMaxQueued messages wait. Does not wait.
   template <typename Fill>
   bool Send(const Fill& fill) {
     if (writing_ || reads_ended_) TakeEvents();
@@ -90,9 +89,9 @@ class StreamCall final : public ClosingStream {
     return true;
   }
 
-  // Puts the next message into `message` and returns true; false if none came within `timeout`; the
-  // stream's status once it has ended (Unavailable if it ended well, because an answer was due;
-  // Internal after a message that cannot be read).
+  // Puts the next message into `message` and returns true. Returns false if none came within
+  // `timeout`, and the stream's status once it has ended: Unavailable if it ended with OK, because
+  // an answer was due; Internal after a message that cannot be parsed.
   absl::StatusOr<bool> Receive(absl::Duration timeout, Response* message) {
     const absl::Duration until = clock_.Monotonic() + timeout;
     if (!arrived_) Read();
@@ -108,8 +107,8 @@ class StreamCall final : public ClosingStream {
     return *done_;
   }
 
-  // Sends what is queued, ends this side and lets the peer end the other; WaitDone cancels the call
-  // if that takes longer than `linger` from now. Does not wait. Idempotent.
+  // Sends what is queued, ends this side, and lets the peer end the other side. If that takes
+  // longer than `linger` from now, WaitDone cancels the call. Does not wait. Idempotent.
   void Close(absl::Duration linger) {
     if (std::exchange(closing_, true)) return;
     arrived_ = false;
@@ -164,7 +163,7 @@ class StreamCall final : public ClosingStream {
     Cancel();
   }
 
-  // Handles events that have happened already, so many that every queued message may be written.
+  // Handles events that have happened already; not more than it takes to write what is queued.
   void TakeEvents() {
     for (std::size_t i = 0; i <= kMaxQueued; ++i) {
       if (!TakeEvent(-absl::InfiniteDuration())) return;
@@ -235,8 +234,8 @@ class StreamCall final : public ClosingStream {
   std::unique_ptr<grpc::ClientAsyncReaderWriter<Request, Response>> stream_;
 
   Request outgoing_;
-  std::deque<Request> queue_;  // wait for the one that is being written
-  Response incoming_;          // gRPC's while reading_
+  std::deque<Request> queue_;  // messages that wait until the one before is written
+  Response incoming_;          // gRPC writes to it while reading_
   bool writing_ = false;
   bool writes_ended_ = false;
   bool reading_ = false;
@@ -245,7 +244,7 @@ class StreamCall final : public ClosingStream {
   bool closing_ = false;
   absl::Duration give_up_ = absl::InfiniteDuration();  // Clock::Monotonic(): cancels the call then
   bool gave_up_ = false;
-  grpc::Status status_;  // gRPC's from EndReads on
+  grpc::Status status_;  // gRPC writes to it after EndReads
   std::optional<absl::Status> done_;
 };
 

@@ -9,16 +9,14 @@
 //   drafter never ends the loop.
 //
 //  1. The output depends on what the verifier chooses, and on nothing that a drafter does.
-//  2. The loop asks for a draft only if the node budget is above 0 and more than one token may
-//  still
-//     be emitted. The tree is at most as deep as the tokens that may still be emitted, less the
+//  2. The loop asks for a draft only if the node budget is above 0 and if more than one token may
+//     still be emitted. The depth of the tree is at most the number of these tokens, less the
 //     bonus token.
 //  3. With speculation off there is no drafter session, and the drafter learns nothing.
-//  4. The client is shown what a step gave while the verifier works on the next step, or when the
-//     output has ended. What is shown waits at most one draft deadline, and no step waits for it.
-//  5. When and how much to draft is decided by DraftPolicy (draft_policy.h). The loop takes the
-//  steps
-//     that it plans.
+//  4. The client is shown the tokens of a step while the verifier works on the next step, or when
+//     the output has ended. So tokens wait at most one draft deadline, and no step waits for them.
+//  5. DraftPolicy (draft_policy.h) decides when and how much to draft. The loop does what the
+//     policy plans.
 //  6. The loop never waits for the drafter to learn. The drafter hears of every step, the last one
 //     included, unless the policy leaves the teaching to another request.
 #ifndef RECYCLING_GATEWAY_LOOP_DECODE_LOOP_H_
@@ -118,7 +116,7 @@ class DecodeLoop {
   DecodeOutcome Summary(absl::Status status) const;
 
   const DecodeRequest request_;
-  DecodeParts parts_;                  // without the verifier, which is the sequence's
+  DecodeParts parts_;                  // the verifier is moved to sequence_
   std::optional<DraftPolicy> policy_;  // until the loop has ended
   std::optional<Drafting> drafting_;   // absent: speculation is off
   Emission emission_;

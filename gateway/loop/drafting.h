@@ -1,9 +1,8 @@
 // One request's side of drafting: keeps a session at a drafter, asks for trees, checks the answers
 // and says why a step has no draft. Whatever a drafter does, it costs a step at most one draft
 // deadline and changes no token.
-//  1. A tree that is returned is valid, within the limits that were asked for, and for the step
-//  that
-//     was asked for.
+//  1. A returned tree is valid, keeps the limits of the request, and continues the step of the
+//     request.
 //  2. After an error the session is closed. The next attempt opens a session at the drafter that is
 //     picked then; it hears base and root of its step, and nothing is replayed. After a timeout, a
 //     stale tree or a malformed tree the session is kept and still gets observations. The session

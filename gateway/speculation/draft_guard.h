@@ -23,8 +23,7 @@ namespace recycling::gateway {
 //     plain steps in a window, kShare of the pause before it in a probe. A step that is told after
 //     the end is not counted.
 //  3. After a window or probe that lost time, no step asks until the loss is kShare of the time
-//  that
-//     has passed since. If the pause before followed a loss too, the new one is at least twice as
+//     passed since then. If the pause before followed a loss too, the new one is at least twice as
 //     long. A pause is at most kLongest, unless the loss demands more. So losses take at most
 //     kShare of the time, but for the steps that exceed an allowance: one of each request in a
 //     window, kProbe in a probe. Each of n requests tells 1 / n of the time that passes.

@@ -1,6 +1,7 @@
-// When and how much one request drafts. It remembers what the verifier says of its costs, asks the
-// guard that all requests of its kind share (draft_ledger.h), and applies the rules of
-// drafting_rules.h. The decode loop asks it before each step and tells it what came of the step.
+// Decides when and how much one request drafts. The policy remembers what the verifier says of its
+// costs, asks the guard that all requests of its kind share (draft_ledger.h), and applies the rules
+// of drafting_rules.h. The decode loop asks the policy before each step and tells it what came of
+// the step.
 #ifndef RECYCLING_GATEWAY_SPECULATION_DRAFT_POLICY_H_
 #define RECYCLING_GATEWAY_SPECULATION_DRAFT_POLICY_H_
 
@@ -28,8 +29,8 @@ struct DraftWish {
 // What the next step does.
 struct StepPlan {
   bool ask = false;              // for a draft
-  TreeLimits limits;             // of it
-  std::vector<StepCost> prices;  // of a step by its nodes; empty: not known, or not to matter
+  TreeLimits limits;             // of that draft
+  std::vector<StepCost> prices;  // of a step by its number of nodes; empty: the drafter gets none
   double other_tokens = 0;       // that other sequences are given in the time of a step
   Telling telling = Telling::kNow;
 };
@@ -45,9 +46,9 @@ class DraftPolicy {
   // forgotten.
   void Follow(const std::string& verifier);
 
-  // Whether the verifier should send candidates, which is asked once, when the sequence is opened.
-  // A sequence that is opened in a pause, and does not teach, needs none; without them it is never
-  // drafted for, because the drafter would know nothing of it.
+  // Whether the verifier should send candidates. Call it once, when the sequence is opened. A
+  // sequence that is opened in a pause and does not teach needs no candidates. Such a sequence is
+  // never drafted for, because the drafter would know nothing of it.
   bool WantsCandidates();
 
   // What passes cost, as the verifier says when the sequence is opened.
@@ -74,8 +75,8 @@ class DraftPolicy {
   std::optional<double> row_cost() const;
 
  private:
-  // Whether to teach the drafter in a pause. What a matrix of its own learns no other request can
-  // teach it.
+  // Whether to teach the drafter in a pause. No other request can teach a matrix that this request
+  // has for itself.
   bool MayTeach();
 
   const DraftWish wish_;

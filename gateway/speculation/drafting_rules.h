@@ -1,5 +1,5 @@
-// The rules of drafting, step by step: what was measured and what may still be emitted in, a
-// decision out. Pure; DraftPolicy (draft_policy.h) applies them to a request.
+// The rules of drafting as pure functions: they get what was measured and what may still be
+// emitted, and return a decision. DraftPolicy (draft_policy.h) applies them to a request.
 #ifndef RECYCLING_GATEWAY_SPECULATION_DRAFTING_RULES_H_
 #define RECYCLING_GATEWAY_SPECULATION_DRAFTING_RULES_H_
 
@@ -72,10 +72,10 @@ struct StepVerdict {
 
 // `overhead`: means of steps before; `costs` and `others`: as the verifier said last.
 //
-// Alone, a plain step takes a pass of one row and the mean overhead of plain steps; waiting for the
-// passes of others is no cost of this sequence's trees and does not count. Where others are given
-// tokens in the same passes, their rows make the pass what it is, and only what the draft adds is
-// this step's doing: the plain step is the step less that.
+// If the sequence is alone, a plain step takes a pass of one row and the mean overhead of plain
+// steps. The time that the step waited for passes of others does not count, because this sequence's
+// trees do not cause it. If other sequences get tokens in the same passes, their rows determine the
+// length of the pass, so the plain step is the step less what its draft added.
 StepVerdict JudgeStep(const StepMeasures& measures, const StepOverhead& overhead,
                       std::span<const PassCost> costs, const OtherLoad& others);
 

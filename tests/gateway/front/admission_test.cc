@@ -107,7 +107,7 @@ TEST_F(AdmissionTest, RefusesTheNewestWhenTheQueueIsFullAndSaysWhenToComeBack) {
   EXPECT_THAT(Refused(), IsEmpty());
   Arrive();
   EXPECT_THAT(Refused(), ElementsAre(6));
-  // Three wait (the refused one among them while it is counted) behind one place that takes 3 s.
+  // Three requests wait (the refused one still counts) for one place, and a request takes 3 s.
   EXPECT_EQ(RetryDelay(last_refusal_.status), absl::Seconds(9));
 }
 
@@ -241,7 +241,7 @@ TEST_F(AdmissionTest, TheQueueTimeoutAndTheRequestsOwnDeadlineEndTheWait) {
                        HasSubstr("waited 10s for its turn, expected at most 10s")));
   EXPECT_NE(RetryDelay(last_refusal_.status), std::nullopt);
   EXPECT_EQ(queue().NextDue(), absl::InfiniteDuration());
-  EXPECT_EQ(queue().running(), 1);  // a running one has no business with either
+  EXPECT_EQ(queue().running(), 1);  // neither time ends a running request
 }
 
 TEST_F(AdmissionTest, ARequestThatLeavesTheQueueMakesRoomAtOnce) {
@@ -250,7 +250,7 @@ TEST_F(AdmissionTest, ARequestThatLeavesTheQueueMakesRoomAtOnce) {
   Arrive();
   queue().Leave(2);
   queue().Leave(2);
-  queue().Leave(1);  // runs: its end is told by Finish
+  queue().Leave(1);  // it runs; only Finish ends it
   Take();
   EXPECT_THAT(Refused(), ElementsAre(2));
   EXPECT_EQ(last_refusal_.reason, RefusalReason::kCancelled);
@@ -288,7 +288,7 @@ TEST_F(AdmissionTest, TenantsWithoutRequestsAreForgottenOnceTheirBurstIsFull) {
   EXPECT_EQ(queue().tenants(), 0u);
 }
 
-// Whatever comes in whatever order: each request starts or is refused once, and the bounds hold.
+// Random calls in random order: each request is started or refused once, and the bounds hold.
 TEST_F(AdmissionTest, EveryRequestIsStartedOrRefusedOnceAndTheBoundsHold) {
   options_.max_queue = 7;
   options_.max_queue_bytes = 50;

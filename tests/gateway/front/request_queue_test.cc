@@ -86,7 +86,8 @@ TEST_F(RequestQueueTest, TicksFindNewCapacityAndSayWhenTheNextIsDue) {
   EXPECT_THAT(started_, ElementsAre(1, 2));
 }
 
-// Requests that come, leave and end on many threads: each is told of once, none runs too many.
+// Requests come, leave and end on many threads: each is started or refused once, and never too many
+// run.
 TEST(RequestQueueThreadsTest, EachRequestIsStartedOrRefusedOnce) {
   constexpr int kThreads = 4, kEach = 2000, kCapacity = 2;
   FakeClock clock;

@@ -1,4 +1,5 @@
-// Requests that come in by a door of this test's own: the runner and a sink in memory.
+// A second door, made up by this test: requests go straight to the runner, and their output to a
+// sink in memory.
 #include "gateway/front/request_runner.h"
 
 #include <gmock/gmock.h>
@@ -105,7 +106,7 @@ class MemorySink final : public OutputSink {
     MutexLock lock(mutex_);
     return tokens_;
   }
-  // Without the shows between.
+  // The calls of the sink, without Show.
   std::vector<std::string> calls() const {
     MutexLock lock(mutex_);
     return calls_;

@@ -1,5 +1,5 @@
-// A request whose verifiers die under it gives what it would have given: tokens, text,
-// log-probabilities, the reason it ended and the statistics of its steps.
+// A request whose verifiers die gives what it would have given otherwise: tokens, text,
+// log-probabilities, finish reason and the statistics of its steps.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -37,13 +37,13 @@ struct Output {
   OutputDelta all;
 };
 
-// When the verifiers fail: each at one of its steps, counted from 0, or while it opens.
+// When each verifier fails: at one of its steps, counted from 0, or while it opens.
 constexpr int kAtOpen = -1;
 constexpr int kNever = 1000;
 
 class DecodeLoopFailoverTest : public ::testing::Test {
  protected:
-  // A verifier for each entry, and one that works behind them.
+  // One verifier for each entry, and after them one that works.
   Output Run(const DecodeRequest& request, std::vector<int> fail_at,
              VerifierFault fault = VerifierFault::kDropped) {
     doubles::FakeClock clock;
@@ -202,7 +202,7 @@ TEST_F(DecodeLoopFailoverTest, AMoveIsCountedInADurationOfItsOwn) {
   EXPECT_EQ(outcome.verifier, "b");
   EXPECT_EQ(outcome.timings.prefill, absl::Milliseconds(7));
   EXPECT_EQ(outcome.speculation.moving, absl::Milliseconds(7));
-  // Three steps, and the one that was lost: it was waited for.
+  // Three steps, and the lost one, for which the loop had waited too.
   EXPECT_EQ(outcome.timings.verify, absl::Milliseconds(15));
   EXPECT_EQ(outcome.timings.decode, absl::Milliseconds(15));
 }

@@ -314,7 +314,7 @@ TEST_F(DecodeLoopTest, StepDurationsSeparateInsideWireAndRest) {
   EXPECT_EQ(outcome.timings.wire, absl::Microseconds(380 + 30));
   EXPECT_EQ(outcome.timings.rest(), absl::Microseconds(10));
   EXPECT_EQ(outcome.timings.decode, absl::Microseconds(1540));
-  // The last step, which is not drafted, is shown within itself.
+  // The last step has no draft, and its tokens are shown before it ends.
   EXPECT_EQ(outcome.steps.drafted_overhead.sum_micros(), 150u + 160u + 160u);
   EXPECT_EQ(outcome.steps.plain_overhead.sum_micros(), 70u);
   EXPECT_EQ(outcome.steps.verify.sum_micros(), 1230u);
@@ -330,7 +330,8 @@ TEST_F(DecodeLoopTest, WhatAPeerSaysItSpentIsAtMostWhatWasWaited) {
   EXPECT_EQ(outcome.timings.verify_forward, absl::ZeroDuration());
 }
 
-// Passes of one row take 1 ms, those of a tree 10 ms, and the verifier says so; no guess is right.
+// Passes of one row take 1 ms, passes of a tree take 10 ms, and the verifier says so. No guess is
+// right.
 class CostlyTreesTest : public DecodeLoopTest {
  protected:
   CostlyTreesTest() {
@@ -365,14 +366,14 @@ TEST_F(CostlyTreesTest, ADraftThatDoesNotPayIsNoLongerAskedForButEverythingIsLea
   EXPECT_EQ(Calls("drafter.propose"), 1);
   std::vector<TokenId> rows = Plain(199);
   rows.insert(rows.begin(), kPrompt.back());
-  EXPECT_EQ(learnt, rows) << "every step is heard, in order";
-  EXPECT_LE(Calls("drafter.observe"), 10) << "many steps in a message";
+  EXPECT_EQ(learnt, rows) << "the drafter hears every step, in order";
+  EXPECT_LE(Calls("drafter.observe"), 10) << "one message tells many steps";
   EXPECT_EQ(outcome.speculation.paused_steps, 198u) << "all but the first and the last";
   EXPECT_EQ(outcome.speculation.fallbacks, (SpeculationStats().fallbacks));
 }
 
-// What drafting costs others counts as if it was paid here: a tree that pays for a request that is
-// alone does not where many wait for it.
+// The guard also counts what drafting costs other sequences: a tree that pays for a sequence that
+// is alone does not pay where many sequences wait for it.
 TEST_F(DecodeLoopTest, UnderLoadATreeThatDelaysOthersIsNoLongerAskedFor) {
   verifier_options_.pass_costs = {{1, absl::Microseconds(1000)}, {101, absl::Microseconds(51000)}};
   verifier_options_.on_call = [this](const std::string& call) {
@@ -384,7 +385,7 @@ TEST_F(DecodeLoopTest, UnderLoadATreeThatDelaysOthersIsNoLongerAskedFor) {
   const DecodeOutcome loaded = Run({.max_tokens = 60, .node_budget = 8, .tenant = "b"});
   EXPECT_EQ(Tokens(), Plain(60));
   EXPECT_GT(loaded.speculation.paused_steps, 20u);
-  // The same tenant, when the others have gone.
+  // The same tenant, after the others have left.
   verifier_options_.others = {};
   EXPECT_EQ(Run({.max_tokens = 100, .node_budget = 8, .tenant = "b"}).speculation.paused_steps, 1u);
 }
@@ -418,7 +419,7 @@ TEST_F(CostlyTreesTest, TheNextRequestOfTheTenantContinuesThePause) {
   EXPECT_EQ(outcome.speculation.drafted_steps + outcome.speculation.paused_steps, 499u);
 }
 
-// Beside requests of the same kind that have run, or run, with a place of their own.
+// One request beside others of its kind, each with a place of its own.
 class ManyRequestsTest : public CostlyTreesTest {
  protected:
   std::unique_ptr<DraftPlace> Join(MatrixScope scope = MatrixScope::kTenant) {
@@ -454,7 +455,7 @@ TEST_F(ManyRequestsTest, InAPauseOneRequestTeachesForAll) {
   for (int request = 0; request < 2; ++request) {
     EXPECT_THAT(Run({.max_tokens = 100, .node_budget = 8}).status, IsOk());
   }
-  EXPECT_EQ(Calls("drafter.observe"), 2 * 4) << "32 rows, three times, and what is left";
+  EXPECT_EQ(Calls("drafter.observe"), 2 * 4) << "three messages of 32 rows, and one with the rest";
 }
 
 TEST_F(ManyRequestsTest, ARequestThatIsNotTheTeacherDoesNotTeachInAPause) {
@@ -483,7 +484,7 @@ TEST_F(ManyRequestsTest, EachMatrixScopeHasAGuardOfItsOwn) {
   EXPECT_EQ(Run({.max_tokens = 10, .node_budget = 8}).speculation.drafted_steps, 1u);
 }
 
-// It has taught the drafter nothing, which would propose at random, and cannot.
+// It has taught the drafter nothing and cannot teach it, so the drafter would guess at random.
 TEST_F(ManyRequestsTest, ARequestOpenedInAPauseWithoutCandidatesIsNeverDraftedFor) {
   const auto other = Join();
   Lose(*other, absl::Seconds(100));
@@ -497,7 +498,7 @@ TEST_F(ManyRequestsTest, ARequestOpenedInAPauseWithoutCandidatesIsNeverDraftedFo
   EXPECT_FALSE(other->paused());
 }
 
-// However a request ends, others may probe and teach.
+// However a request ends, other requests may probe and teach after it.
 TEST_F(ManyRequestsTest, ARequestThatFailsLeavesProbingAndTeachingToOthers) {
   Lose(*Join(), absl::Milliseconds(10));
   Join()->Paused(absl::Hours(1), 0);
@@ -528,7 +529,7 @@ TEST_F(CostlyTreesTest, AVerifierThatPublishesNoCostsIsDraftedFor) {
   EXPECT_EQ(Calls("drafter.propose"), 19);
 }
 
-// What each request for a tree said of the costs.
+// The costs that each request for a tree carries.
 class PricesTest : public DecodeLoopTest {
  protected:
   std::vector<std::vector<StepCost>> Prices(Speculation speculation) {

@@ -105,7 +105,7 @@ TEST_F(DraftGuardTest, AProbeThatWinsEndsThePausesAndForgetsThem) {
   EXPECT_LT(PauseNow(), first) << "not twice the pause before";
 }
 
-// Sixteen requests at once: what each adds to the pass in which all are.
+// Sixteen requests that share each pass, and what each of them adds to it.
 TEST_F(DraftGuardTest, ManyRequestsTogetherLoseNoMoreThanOne) {
   constexpr int kRequests = 16;
   absl::Duration first;
@@ -155,8 +155,8 @@ TEST_F(DraftGuardTest, ResultsThatComeInAPauseDoNotProlongIt) {
   EXPECT_NEAR(absl::FDivDuration(PauseNow(), kPlain), 9 / DraftGuard::kShare, 1);
 }
 
-// Two tokens in 1.9 plain steps pay for a sequence that is alone; where three others wait as long,
-// the second token is worth a fourth of a plain step.
+// Two tokens in 1.9 plain steps pay for a sequence that is alone. Where three other sequences wait
+// meanwhile, the second token is worth only a fourth of a plain step.
 TEST_F(DraftGuardTest, TheTimeOfOtherSequencesCounts) {
   const auto asked_of = [](double other_tokens, double cost) {
     DraftGuard guard;

@@ -65,7 +65,7 @@ TEST_F(DraftLedgerTest, RequestsOfAKindShareAGuardAndItsTime) {
   EXPECT_TRUE(first->paused());
   EXPECT_FALSE(second->Ask());
   EXPECT_TRUE(other->Ask());
-  // 32 x 0.1 / 2 % of time, of which each tells half.
+  // The loss of 32 x 0.1 is 2 % of the pause. Each of the two requests tells half of the time.
   first->Paused(160 * kPlain, 0);
   EXPECT_TRUE(second->paused());
   second->Paused(161 * kPlain, 0);

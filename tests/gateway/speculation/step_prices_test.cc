@@ -60,8 +60,7 @@ TEST(PriceStepsTest, AreAcceptedByADrafterWhateverThePoints) {
   }
 }
 
-// Others' rows move a step along the curve: with 15 of them it begins where a lone one has 15
-// nodes.
+// With 15 rows of others, a step without nodes costs what a lone step with 15 nodes costs.
 TEST(PriceStepsTest, CountsTheRowsOfOthers) {
   EXPECT_THAT(PriceSteps(kCosts, absl::Microseconds(40), {.rows = 15}, 80),
               ElementsAre(StepCost{0, 170}, StepCost{65, 300}, StepCost{80, 330}));
