@@ -25,8 +25,8 @@ ABSL_FLAG(std::vector<std::string>, peer_tls_names, {},
           "Names, one of which a peer's certificate must carry as a DNS name. Empty: the host or "
           "address at which it is reached, which is an IP address behind dns:///name.");
 ABSL_FLAG(std::string, peer_key_file, "",
-          "File with the API key that calls to verifiers and drafters carry; read at start. Empty: "
-          "none.");
+          "File with the API key of role peer that calls to verifiers and drafters carry; read at "
+          "start. Empty: none.");
 
 namespace recycling::gateway {
 

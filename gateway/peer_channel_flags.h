@@ -1,4 +1,4 @@
-// How a gateway reaches its peers, as flags say it.
+// The flags that say how a gateway reaches its peers.
 #ifndef RECYCLING_GATEWAY_PEER_CHANNEL_FLAGS_H_
 #define RECYCLING_GATEWAY_PEER_CHANNEL_FLAGS_H_
 
@@ -15,10 +15,10 @@ namespace recycling::gateway {
 
 FlagGroup PeerChannelFlags();
 
-// As the --peer_tls flags, --peer_key_file and --allow_plaintext say. InvalidArgument naming the
-// flag or file that is wrong, or the first of `peers` that would be reached in plaintext beyond
-// this machine without --allow_plaintext. `certificate` is told when that of --peer_tls_cert ends;
-// may be null. Call once in a process.
+// Makes channels as the --peer_tls flags, --peer_key_file and --allow_plaintext say.
+// InvalidArgument naming the flag or file that is wrong, or the first of `peers` that would be
+// reached in plaintext beyond this machine without --allow_plaintext. `certificate`, which may be
+// null, is told when the certificate of --peer_tls_cert expires. Call once in a process.
 absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(
     const std::vector<PeerTarget>& peers, std::shared_ptr<CertificateExpiry> certificate = nullptr);
 

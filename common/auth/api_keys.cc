@@ -7,13 +7,17 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 
@@ -21,25 +25,25 @@ namespace recycling {
 namespace {
 
 constexpr absl::string_view kHashPrefix = "sha256:";
+constexpr absl::string_view kNamePrefix = "name:";
+constexpr std::size_t kLongestName = 253;  // of a DNS name
 constexpr std::size_t kLongestTenant = 64;
 constexpr double kMostPerSecond = 1e6;
 
+// Whether `text` is 1 to `longest` letters, digits and characters of `others`.
+bool IsName(absl::string_view text, std::size_t longest, absl::string_view others) {
+  return !text.empty() && text.size() <= longest &&
+         std::all_of(text.begin(), text.end(), [others](char c) {
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+                  absl::StrContains(others, c);
+         });
+}
+
 absl::Status CheckTenant(const std::string& tenant) {
-  const bool good = std::all_of(tenant.begin(), tenant.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  });
-  if (good && !tenant.empty() && tenant.size() <= kLongestTenant) return absl::OkStatus();
+  if (IsName(tenant, kLongestTenant, "._-")) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("tenant: got \"", Escaped(tenant.substr(0, 80)),
                                                  "\", expected 1 to ", kLongestTenant,
                                                  " of [A-Za-z0-9._-]"));
-}
-
-absl::StatusOr<KeyRole> ParseRole(const std::string& role) {
-  if (role == "inference") return KeyRole::kInference;
-  if (role == "admin") return KeyRole::kAdmin;
-  return absl::InvalidArgumentError(
-      absl::StrCat("role: got \"", Escaped(role.substr(0, 80)), "\", expected inference or admin"));
 }
 
 absl::Status ParseLimit(const std::string& word, TenantLimits* limits) {
@@ -68,47 +72,95 @@ ApiKeys::Hash ApiKeys::HashOf(std::string_view key) {
   return hash;
 }
 
-absl::StatusOr<ApiKeys::Entry> ApiKeys::ParseLine(const std::vector<std::string>& words) {
+const char* KeyRoleName(KeyRole role) {
+  switch (role) {
+    case KeyRole::kInference:
+      return "inference";
+    case KeyRole::kPeer:
+      return "peer";
+    case KeyRole::kAdmin:
+      return "admin";
+  }
+  return "";
+}
+
+absl::StatusOr<KeyRole> ParseKeyRole(std::string_view name) {
+  for (const KeyRole role : {KeyRole::kInference, KeyRole::kPeer, KeyRole::kAdmin}) {
+    if (name == KeyRoleName(role)) return role;
+  }
+  return absl::InvalidArgumentError(absl::StrCat("role: got \"", Escaped(name.substr(0, 80)),
+                                                 "\", expected inference, peer or admin"));
+}
+
+struct ApiKeys::Line {
+  std::optional<Hash> hash;  // absent: the line names a certificate
+  std::string certificate;
+  ApiKey key;
+};
+
+absl::StatusOr<ApiKeys::Line> ApiKeys::ParseLine(const std::vector<std::string>& words) {
   if (words.size() < 3) {
     return absl::InvalidArgumentError(
-        absl::StrCat("got ", words.size(), " words, expected tenant, hash and role"));
+        absl::StrCat("got ", words.size(), " words, expected tenant, caller and role"));
   }
-  Entry entry;
-  entry.key.tenant = words[0];
+  Line line;
+  line.key.tenant = words[0];
   RETURN_IF_ERROR(CheckTenant(words[0]));
-  const std::string hex = words[1].substr(std::min(words[1].size(), kHashPrefix.size()));
-  const bool is_hex = hex.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
-  if (words[1].rfind(std::string(kHashPrefix), 0) != 0 || hex.size() != 64 || !is_hex) {
-    return absl::InvalidArgumentError("hash: expected sha256: and 64 hex digits");
+  absl::string_view caller = words[1];
+  if (absl::ConsumePrefix(&caller, kNamePrefix)) {
+    if (!IsName(caller, kLongestName, ".:/_-")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("caller: expected name: and 1 to ", kLongestName, " of [A-Za-z0-9.:/_-]"));
+    }
+    line.certificate = std::string(caller);
+  } else {
+    const bool is_hash = absl::ConsumePrefix(&caller, kHashPrefix);
+    const bool is_hex =
+        caller.find_first_not_of("0123456789abcdefABCDEF") == absl::string_view::npos;
+    if (!is_hash || caller.size() != 64 || !is_hex) {
+      return absl::InvalidArgumentError(
+          "caller: expected sha256: and 64 hex digits, or name: and a certificate's name");
+    }
+    const std::string bytes = absl::HexStringToBytes(caller);
+    std::copy(bytes.begin(), bytes.end(), line.hash.emplace().begin());
   }
-  const std::string bytes = absl::HexStringToBytes(hex);
-  std::copy(bytes.begin(), bytes.end(), entry.hash.begin());
-  ASSIGN_OR_RETURN(entry.key.role, ParseRole(words[2]));
+  ASSIGN_OR_RETURN(line.key.role, ParseKeyRole(words[2]));
   for (std::size_t i = 3; i < words.size(); ++i) {
-    RETURN_IF_ERROR(ParseLimit(words[i], &entry.key.limits));
-    entry.key.limited = true;
+    RETURN_IF_ERROR(ParseLimit(words[i], &line.key.limits));
+    line.key.limited = true;
   }
-  return entry;
+  return line;
+}
+
+absl::Status ApiKeys::Add(Line line) {
+  if (size() == kMostKeys) {
+    return absl::InvalidArgumentError(absl::StrCat("got more keys, expected at most ", kMostKeys));
+  }
+  if (line.hash.has_value()) {
+    keys_.push_back({*line.hash, std::move(line.key)});
+  } else {
+    certificates_.push_back({std::move(line.certificate), std::move(line.key)});
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ApiKeys> ApiKeys::Parse(std::string_view text) {
   ApiKeys keys;
   std::set<Hash> hashes;
+  std::set<std::string> names;
   std::map<std::pair<std::string, KeyRole>, ApiKey> first;  // of a tenant and role
-  const auto add = [&](Entry entry) {
-    const ApiKey& key = entry.key;
+  const auto add = [&](Line line) {
+    const ApiKey& key = line.key;
     const ApiKey& other = first.try_emplace({key.tenant, key.role}, key).first->second;
-    if (!hashes.insert(entry.hash).second) return absl::InvalidArgumentError("hash: got it twice");
+    const bool is_new = line.hash.has_value() ? hashes.insert(*line.hash).second
+                                              : names.insert(line.certificate).second;
+    if (!is_new) return absl::InvalidArgumentError("caller: got it twice");
     if (other.limited != key.limited || !(other.limits == key.limits)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "limit: got others than in the first line of tenant ", key.tenant, " and role"));
-    }
-    if (keys.size() == kMostKeys) {
       return absl::InvalidArgumentError(
-          absl::StrCat("got more keys, expected at most ", kMostKeys));
+          absl::StrCat("limit: got others than in the first line of tenant ", key.tenant,
+                       " and role ", KeyRoleName(key.role)));
     }
-    keys.entries_.push_back(std::move(entry));
-    return absl::OkStatus();
+    return keys.Add(std::move(line));
   };
   int number = 0;
   for (const absl::string_view line :
@@ -117,25 +169,34 @@ absl::StatusOr<ApiKeys> ApiKeys::Parse(std::string_view text) {
     const std::vector<std::string> words =
         absl::StrSplit(line.substr(0, line.find('#')), absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
     if (words.empty()) continue;
-    auto entry = ParseLine(words);
-    const absl::Status added = entry.ok() ? add(*std::move(entry)) : entry.status();
+    auto parsed = ParseLine(words);
+    const absl::Status added = parsed.ok() ? add(*std::move(parsed)) : parsed.status();
     if (!added.ok()) {
       return absl::InvalidArgumentError(absl::StrCat("line ", number, ": ", added.message()));
     }
   }
-  if (keys.entries_.empty()) return absl::InvalidArgumentError("got no key, expected at least one");
+  if (keys.size() == 0) return absl::InvalidArgumentError("got no key, expected at least one");
   return keys;
 }
 
-// Looks at every entry, whatever is found.
 const ApiKey* ApiKeys::Find(std::string_view key) const {
   if (key.empty() || key.size() > kLongestKey) return nullptr;
   const Hash hash = HashOf(key);
   const ApiKey* found = nullptr;
-  for (const Entry& entry : entries_) {
+  // No early exit: the time must not depend on where the key is in the list.
+  for (const HashedKey& entry : keys_) {
     if (CRYPTO_memcmp(hash.data(), entry.hash.data(), hash.size()) == 0) found = &entry.key;
   }
   return found;
+}
+
+const ApiKey* ApiKeys::FindCertificate(const std::vector<std::string>& names) const {
+  for (const Certificate& certificate : certificates_) {
+    if (std::find(names.begin(), names.end(), certificate.name) != names.end()) {
+      return &certificate.key;
+    }
+  }
+  return nullptr;
 }
 
 absl::StatusOr<TenantLimits> ParseTenantLimits(std::string_view text) {
@@ -150,7 +211,7 @@ absl::StatusOr<TenantLimits> ParseTenantLimits(std::string_view text) {
 absl::StatusOr<std::string> NewApiKey() {
   std::array<unsigned char, 32> bytes;
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
-    return absl::InternalError("the system gives no random bytes");
+    return absl::InternalError("the system has no random bytes");
   }
   return absl::StrCat("rk_", absl::WebSafeBase64Escape(absl::string_view(
                                  reinterpret_cast<const char*>(bytes.data()), bytes.size())));
@@ -164,7 +225,7 @@ absl::StatusOr<std::string> ApiKeyLine(const std::string& tenant, KeyRole role,
   return absl::StrCat(tenant, " ", kHashPrefix,
                       absl::BytesToHexString(absl::string_view(
                           reinterpret_cast<const char*>(hash.data()), hash.size())),
-                      " ", role == KeyRole::kAdmin ? "admin" : "inference");
+                      " ", KeyRoleName(role));
 }
 
 }  // namespace recycling

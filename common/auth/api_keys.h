@@ -1,18 +1,22 @@
-// Keys by which callers say who they are, as a file keeps them: by hash alone.
+// The file of --api_keys: who may call a service, and what each caller may do. The file holds
+// hashes of keys, and never a key.
 //
 //   file   = { line "\n" }
-//   line   = [ tenant hash role { limit } ] [ "#" comment ]    ; words are separated by spaces
+//   line   = [ tenant caller role { limit } ] [ "#" comment ]    ; words are separated by spaces
 //   tenant = 1 to 64 of [A-Za-z0-9._-]
-//   hash   = "sha256:" 64 hex digits
-//   role   = "inference" | "admin"
+//   caller = "sha256:" 64 hex digits    ; the hash of a key
+//          | "name:" 1 to 253 of [A-Za-z0-9.:/_-]    ; a name in a client's TLS certificate
+//   role   = "inference" | "peer" | "admin"
 //   limit  = "concurrency=" whole number | "rate=" number | "burst=" number    ; see TenantLimits
 //
 //   acme sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 inference rate=5
+//   gateways name:gateway peer
 //
-//  1. Keys are random and long, so that one unsalted SHA-256 keeps them.
-//  2. How long a look-up takes says nothing of the keys that are known.
-//  3. A tenant may have several keys, for example while one replaces another; all lines of a tenant
-//     and role give the same limits.
+//  1. Keys are long and random. So one SHA-256 without a salt protects them.
+//  2. The time of a look-up does not depend on which keys are known.
+//  3. A tenant may have several lines, for example while a new key replaces an old one. All lines
+//  of
+//     one tenant and role must give the same limits.
 #ifndef RECYCLING_COMMON_AUTH_API_KEYS_H_
 #define RECYCLING_COMMON_AUTH_API_KEYS_H_
 
@@ -28,51 +32,74 @@
 
 namespace recycling {
 
-enum class KeyRole { kInference, kAdmin };
+// What a caller may do. No role includes another one.
+enum class KeyRole {
+  kInference,  // generate text at a gateway, as the tenant of the line
+  kPeer,       // call drafters and verifiers as a gateway does, on behalf of any tenant
+  kAdmin       // statistics, draining, matrices
+};
+
+// "inference", "peer" or "admin".
+const char* KeyRoleName(KeyRole role);
+
+// The role of this name. InvalidArgument for any other text.
+absl::StatusOr<KeyRole> ParseKeyRole(std::string_view name);
 
 struct ApiKey {
   std::string tenant;
   KeyRole role = KeyRole::kInference;
-  bool limited = false;  // the line gives limits
-  TenantLimits limits;   // if limited
+  bool limited = false;  // whether the line gives limits
+  TenantLimits limits;   // meaningful only if `limited`
 };
 
-// Constant: threads any.
+// The content of such a file. Immutable. Threads: any.
 class ApiKeys {
  public:
-  static constexpr std::size_t kMostKeys = 4096;
+  static constexpr std::size_t kMostKeys = 4096;   // lines with a caller
   static constexpr std::size_t kLongestKey = 512;  // bytes
 
-  // InvalidArgument naming the line that is wrong, and for a file without keys or with more than
-  // kMostKeys.
+  // InvalidArgument that names the first wrong line; also for a text without any caller, and for
+  // one with more than kMostKeys. The message never shows a word that might be a key.
   static absl::StatusOr<ApiKeys> Parse(std::string_view text);
 
-  // Null if `key` is not known. Lives as long as this.
+  // The line whose hash is that of `key`; null if there is none. The result lives as long as this.
   const ApiKey* Find(std::string_view key) const;
 
-  std::size_t size() const { return entries_.size(); }
+  // The first line of the file that has one of `names`, which are the names in a certificate that
+  // the TLS layer has verified; null if there is none. The result lives as long as this.
+  const ApiKey* FindCertificate(const std::vector<std::string>& names) const;
+
+  std::size_t size() const { return keys_.size() + certificates_.size(); }
 
  private:
   using Hash = std::array<std::uint8_t, 32>;
-  struct Entry {
+  struct Line;
+  struct HashedKey {
     Hash hash = {};
+    ApiKey key;
+  };
+  struct Certificate {
+    std::string name;
     ApiKey key;
   };
 
   static Hash HashOf(std::string_view key);
-  static absl::StatusOr<Entry> ParseLine(const std::vector<std::string>& words);
+  static absl::StatusOr<Line> ParseLine(const std::vector<std::string>& words);
+  absl::Status Add(Line line);
 
-  std::vector<Entry> entries_;
+  std::vector<HashedKey> keys_;
+  std::vector<Certificate> certificates_;  // in the order of the file
 };
 
 // The limits of a line, "concurrency=4 rate=5 burst=20", by themselves; none for an empty text.
 // InvalidArgument naming the word that is wrong.
 absl::StatusOr<TenantLimits> ParseTenantLimits(std::string_view text);
 
-// A new key: "rk_" and 43 characters that carry 256 random bits. Internal if the system gives none.
+// A new key: "rk_" and 43 characters that carry 256 random bits. Internal if the system has no
+// random bytes.
 absl::StatusOr<std::string> NewApiKey();
 
-// The line of a file for `key`, without limits. InvalidArgument if `tenant` is none.
+// The line of a file for `key`, without limits. InvalidArgument if `tenant` is not a tenant's name.
 absl::StatusOr<std::string> ApiKeyLine(const std::string& tenant, KeyRole role,
                                        std::string_view key);
 

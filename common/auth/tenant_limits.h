@@ -3,12 +3,11 @@
 
 namespace recycling {
 
-// What one tenant may have at once. 0 everywhere: no bound of its own.
+// Limits of one tenant.
 struct TenantLimits {
-  int concurrency = 0;  // requests that run at once; 0: no bound
-  double rate = 0;      // requests a second, lasting; 0: no bound
-  double burst = 0;     // requests that may come at once after a pause; 0: what a second gives, at
-                        // least 1
+  int concurrency = 0;  // requests that run at once; 0: no limit
+  double rate = 0;      // requests per second in the long run; 0: no limit
+  double burst = 0;     // requests at once after a pause; 0: one second's worth, at least 1
 
   bool operator==(const TenantLimits&) const = default;
 };

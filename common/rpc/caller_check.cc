@@ -1,11 +1,15 @@
 #include "common/rpc/caller_check.h"
 
+#include <grpc/grpc_security_constants.h>
 #include <openssl/crypto.h>
 
+#include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/base/status_macros.h"
 
@@ -30,10 +34,37 @@ absl::StatusOr<std::string> KeyOf(const grpc::ServerContextBase& context) {
   return std::string(value.substr(kScheme.size()));
 }
 
-// In a time that says nothing of `secret` but its length. Never for an empty one.
+// False for an empty secret. The time depends on the length of `secret` alone.
 bool IsSecret(const std::string& key, const std::string& secret) {
   return !secret.empty() && key.size() == secret.size() &&
          CRYPTO_memcmp(key.data(), secret.data(), key.size()) == 0;
+}
+
+// The subject alternative names of the certificate by which TLS has verified the client; empty
+// without such a certificate.
+std::vector<std::string> VerifiedNames(const grpc::ServerContextBase& context) {
+  std::vector<std::string> names;
+  const auto auth = context.auth_context();
+  if (auth == nullptr || !auth->IsPeerAuthenticated()) return names;
+  for (const grpc::string_ref& name : auth->FindPropertyValues(GRPC_X509_SAN_PROPERTY_NAME)) {
+    names.emplace_back(name.data(), name.size());
+  }
+  return names;
+}
+
+// The role that a caller must have; absent: any will do.
+std::optional<KeyRole> RoleFor(Access access) {
+  switch (access) {
+    case Access::kAny:
+      return std::nullopt;
+    case Access::kInference:
+      return KeyRole::kInference;
+    case Access::kPeer:
+      return KeyRole::kPeer;
+    case Access::kAdmin:
+      return KeyRole::kAdmin;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -52,18 +83,24 @@ absl::StatusOr<Caller> CallerCheck::Check(const grpc::ServerContextBase& context
     }
     return Caller();
   }
-  ASSIGN_OR_RETURN(const std::string key, KeyOf(context));
-  if (access != Access::kAdmin && IsSecret(key, process_key_)) return Caller();
+  const std::optional<KeyRole> role = RoleFor(access);
   const std::shared_ptr<const ApiKeys> keys = keys_->Get();
-  const ApiKey* known = keys->Find(key);
-  if (known == nullptr) return absl::UnauthenticatedError("authorization: the key is not known");
-  if (access == Access::kAdmin && known->role != KeyRole::kAdmin) {
-    return absl::PermissionDeniedError(
-        "the call takes a key for administration, got one for inference");
+  const ApiKey* known = nullptr;
+  if (context.client_metadata().count("authorization") == 0) {
+    known = keys->FindCertificate(VerifiedNames(context));
   }
-  if (access == Access::kInference && known->role != KeyRole::kInference) {
-    return absl::PermissionDeniedError(
-        "the call takes a key for inference, got one for administration");
+  if (known == nullptr) {
+    ASSIGN_OR_RETURN(const std::string key, KeyOf(context));
+    if (role.value_or(KeyRole::kPeer) == KeyRole::kPeer && IsSecret(key, process_key_)) {
+      return Caller();
+    }
+    known = keys->Find(key);
+  }
+  if (known == nullptr) return absl::UnauthenticatedError("authorization: the key is not known");
+  if (role.has_value() && known->role != *role) {
+    return absl::PermissionDeniedError(absl::StrCat("the call needs a caller of role ",
+                                                    KeyRoleName(*role), ", got one of role ",
+                                                    KeyRoleName(known->role)));
   }
   return Caller{.tenant = known->tenant, .limited = known->limited, .limits = known->limits};
 }

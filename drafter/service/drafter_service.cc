@@ -56,7 +56,7 @@ bool TransferBudget::Take(std::uint64_t bytes) {
 grpc::ServerUnaryReactor* GrpcDrafterService::Handshake(grpc::CallbackServerContext* context,
                                                         const v1::HandshakeRequest* request,
                                                         v1::HandshakeResponse* response) {
-  if (const absl::Status may = CheckCaller(callers_, *context, Access::kInference); !may.ok()) {
+  if (const absl::Status may = CheckCaller(callers_, *context, Access::kPeer); !may.ok()) {
     return Finish(context, may);
   }
   const bool first = !state_.store->binding().has_value();
@@ -82,7 +82,7 @@ grpc::ServerUnaryReactor* GrpcDrafterService::Handshake(grpc::CallbackServerCont
 grpc::Status GrpcDrafterService::Draft(
     grpc::ServerContext* context,
     grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream) {
-  if (const absl::Status may = CheckCaller(callers_, *context, Access::kInference); !may.ok()) {
+  if (const absl::Status may = CheckCaller(callers_, *context, Access::kPeer); !may.ok()) {
     return ToGrpcStatus(may);
   }
   const int streams = ++streams_;
@@ -98,7 +98,7 @@ grpc::Status GrpcDrafterService::Draft(
 grpc::ServerUnaryReactor* GrpcDrafterService::Propose(grpc::CallbackServerContext* context,
                                                       const v1::ProposeRequest* request,
                                                       v1::ProposeResponse* response) {
-  if (const absl::Status may = CheckCaller(callers_, *context, Access::kInference); !may.ok()) {
+  if (const absl::Status may = CheckCaller(callers_, *context, Access::kPeer); !may.ok()) {
     return Finish(context, may);
   }
   v1::DraftStep step;
@@ -112,7 +112,7 @@ grpc::ServerUnaryReactor* GrpcDrafterService::Propose(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* GrpcDrafterService::Observe(grpc::CallbackServerContext* context,
                                                       const v1::ObserveRequest* request,
                                                       v1::ObserveResponse*) {
-  if (const absl::Status may = CheckCaller(callers_, *context, Access::kInference); !may.ok()) {
+  if (const absl::Status may = CheckCaller(callers_, *context, Access::kPeer); !may.ok()) {
     return Finish(context, may);
   }
   v1::DraftStep step;

@@ -62,11 +62,11 @@ using DrafterCalls = v1::DrafterService::WithCallbackMethod_Handshake<
             v1::DrafterService::WithCallbackMethod_SaveMatrix<
                 v1::DrafterService::WithCallbackMethod_LoadMatrix<v1::DrafterService::Service>>>>>>;
 
-// Threads: any. With `callers`, drafting takes an inference key, matrix calls one for
-// administration (Unauthenticated, PermissionDenied). Other error codes are those of the core
-// (matrix_store.h, snapshot.h, drafter_convert.h): InvalidArgument for a malformed message, of
-// which nothing is learnt; FailedPrecondition for another model or k and for a scope that is not
-// allowed; NotFound, DataLoss and ResourceExhausted as said there.
+// Threads: any. With `callers`, drafting needs a caller of role peer, who is believed when it names
+// a tenant, and matrix calls one of role admin (Unauthenticated, PermissionDenied). Other error
+// codes are those of the core (matrix_store.h, snapshot.h, drafter_convert.h): InvalidArgument for
+// a malformed message, of which nothing is learnt; FailedPrecondition for another model or k and
+// for a scope that is not allowed; NotFound, DataLoss and ResourceExhausted as said there.
 class GrpcDrafterService final : public DrafterCalls {
  public:
   GrpcDrafterService(std::string drafter_id, TreeTemplate shape, MatrixStore* store,

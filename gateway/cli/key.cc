@@ -14,14 +14,16 @@
 namespace recycling::cli {
 namespace {
 
-constexpr std::pair<absl::string_view, KeyRole> kRoles[] = {{"inference", KeyRole::kInference},
-                                                            {"admin", KeyRole::kAdmin}};
+constexpr std::pair<absl::string_view, KeyRole> kRoles[] = {
+    {"inference", KeyRole::kInference}, {"peer", KeyRole::kPeer}, {"admin", KeyRole::kAdmin}};
 
 }  // namespace
 }  // namespace recycling::cli
 
-ABSL_FLAG(recycling::ChoiceFlag<recycling::cli::kRoles>, role, recycling::KeyRole::kInference,
-          "What the key is for: inference (text), or admin (statistics, matrices, draining).");
+ABSL_FLAG(
+    recycling::ChoiceFlag<recycling::cli::kRoles>, role, recycling::KeyRole::kInference,
+    "What the key is for: inference (text), peer (a gateway's calls to drafters and verifiers, "
+    "for any tenant), or admin (statistics, matrices, draining).");
 
 namespace recycling::cli {
 namespace {
@@ -45,6 +47,7 @@ ProgramInfo KeyInfo() {
           .summary = "Makes an API key: new.",
           .examples =
               "recycling key new --tenant acme\n"
+              "recycling key new --tenant gateways --role peer\n"
               "recycling key new --tenant operators --role admin\n",
           .flags = {GroupOf("Key", FLAGS_tenant, FLAGS_role)}};
 }

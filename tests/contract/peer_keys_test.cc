@@ -1,5 +1,6 @@
-// API keys at the verifier and the drafter, over real gRPC: who drafts or decodes takes a key for
-// inference, who moves matrices one for administration.
+// API keys at the verifier and the drafter, over real gRPC. Drafting and decoding need a caller of
+// role peer, because these messages name the tenant that they are for; reading and replacing
+// matrices needs one of role admin.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,11 +13,16 @@
 #include <vector>
 
 #include "common/auth/api_keys.h"
+#include "common/decoding/token_id.h"
+#include "common/net/tls_credentials.h"
 #include "common/rpc/keyed_channel.h"
 #include "common/rpc/rpc_server.h"
+#include "common/rpc/status_grpc.h"
 #include "drafter/service/drafter_server.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 #include "recycling/verifier/v1/verifier.grpc.pb.h"
+#include "tests/contract/drafter_service_fixture.h"
+#include "tests/doubles/certificates.h"
 #include "tests/doubles/fake_clock.h"
 #include "tests/doubles/matchers.h"
 #include "tests/doubles/tiny_model.h"
@@ -26,17 +32,24 @@ namespace recycling {
 namespace {
 
 using doubles::IsOk;
+using doubles::IsOkAndHolds;
 using doubles::StatusIs;
 using grpc::StatusCode;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
-// A server whose keys are "user" (inference) and "boss" (admin).
+// A server whose keys are "user" (inference), "gateway" (peer) and "boss" (admin). A client whose
+// certificate has the name gw.test is a peer, one with cl.test may do inference.
 class PeerKeysTest : public ::testing::Test {
  protected:
   PeerKeysTest() {
     EXPECT_NE(mkdtemp(folder_.data()), nullptr);
-    std::ofstream(folder_ + "/keys") << *ApiKeyLine("gateways", KeyRole::kInference, "user") << "\n"
-                                     << *ApiKeyLine("ops", KeyRole::kAdmin, "boss") << "\n";
+    std::ofstream(folder_ + "/keys") << *ApiKeyLine("acme", KeyRole::kInference, "user") << "\n"
+                                     << *ApiKeyLine("gateways", KeyRole::kPeer, "gateway") << "\n"
+                                     << *ApiKeyLine("ops", KeyRole::kAdmin, "boss") << "\n"
+                                     << "gateways name:gw.test peer\n"
+                                     << "acme name:cl.test inference\n";
   }
   ~PeerKeysTest() override {
     if (server_ != nullptr) server_->Shutdown(absl::ZeroDuration());
@@ -47,8 +60,9 @@ class PeerKeysTest : public ::testing::Test {
     return std::make_shared<const CallerCheck>(*ApiKeyFile::Open(folder_ + "/keys", clock_),
                                                process_key);
   }
-  void Serve(grpc::Service* service) {
-    auto server = RpcServer::Start({.listen = {"127.0.0.1:0"}}, {service}, {});
+  void Serve(grpc::Service* service, std::shared_ptr<grpc::ServerCredentials> credentials = {}) {
+    auto server = RpcServer::Start(
+        {.listen = {"127.0.0.1:0"}, .credentials = std::move(credentials)}, {service}, {});
     ASSERT_THAT(server, IsOk());
     server_ = *std::move(server);
   }
@@ -116,7 +130,7 @@ std::vector<Call> MatrixCalls(drafter::v1::DrafterService::Stub& stub) {
           }};
 }
 
-TEST_F(PeerKeysTest, TheDraftersCallsTakeAKeyOfTheirRole) {
+TEST_F(PeerKeysTest, EveryCallOfTheDrafterNeedsItsRole) {
   const auto drafter = drafter::CreateDrafter({.callers = Callers()});
   ASSERT_THAT(drafter, IsOk());
   Serve((*drafter)->service());
@@ -129,16 +143,15 @@ TEST_F(PeerKeysTest, TheDraftersCallsTakeAKeyOfTheirRole) {
       EXPECT_EQ(code, StatusCode::UNAUTHENTICATED) << key;
     }
   }
+  const auto gateway = drafter::v1::DrafterService::NewStub(With("gateway"));
   const auto user = drafter::v1::DrafterService::NewStub(With("user"));
-  for (const StatusCode code : Codes(MatrixCalls(*user))) {
-    EXPECT_EQ(code, StatusCode::PERMISSION_DENIED);
-  }
   const auto boss = drafter::v1::DrafterService::NewStub(With("boss"));
-  for (const StatusCode code : Codes(DraftCalls(*boss))) {
-    EXPECT_EQ(code, StatusCode::PERMISSION_DENIED);
+  for (const auto& codes : {Codes(DraftCalls(*user)), Codes(DraftCalls(*boss)),
+                            Codes(MatrixCalls(*user)), Codes(MatrixCalls(*gateway))}) {
+    for (const StatusCode code : codes) EXPECT_EQ(code, StatusCode::PERMISSION_DENIED);
   }
-  // With the right key they are judged by what they say.
-  for (const auto& codes : {Codes(DraftCalls(*user)), Codes(MatrixCalls(*boss))}) {
+  // With the right key the answer depends on the message alone.
+  for (const auto& codes : {Codes(DraftCalls(*gateway)), Codes(MatrixCalls(*boss))}) {
     for (const StatusCode code : codes) {
       EXPECT_NE(code, StatusCode::UNAUTHENTICATED);
       EXPECT_NE(code, StatusCode::PERMISSION_DENIED);
@@ -147,13 +160,162 @@ TEST_F(PeerKeysTest, TheDraftersCallsTakeAKeyOfTheirRole) {
   EXPECT_EQ(Codes(MatrixCalls(*boss))[0], StatusCode::OK);
 }
 
-TEST_F(PeerKeysTest, EveryCallOfTheVerifierTakesAKeyForInference) {
-  const std::string model = folder_ + "/tiny.gguf";
-  ASSERT_TRUE(doubles::WriteTinyModel({.vocab_size = 320, .matrix_type = 8}, model));
-  const auto verifier = verifier::VerifierServer::Create(
-      {.model_path = model, .callers = Callers(), .cost_budget = absl::ZeroDuration()});
-  ASSERT_THAT(verifier, IsOk());
-  Serve((*verifier)->service());
+using drafter::Ask;
+using drafter::Rows;
+using drafter::Session;
+
+// Tokens of the tree that is proposed for `tenant`, or the error.
+absl::StatusOr<std::vector<TokenId>> Propose(drafter::v1::DrafterService::Stub& stub,
+                                             const std::string& tenant) {
+  drafter::v1::ProposeRequest request;
+  *request.mutable_session() = Session(common::v1::MATRIX_SCOPE_TENANT, tenant);
+  *request.mutable_proposal() = Ask(/*root=*/1, /*max_nodes=*/2, /*max_depth=*/1);
+  drafter::v1::ProposeResponse response;
+  grpc::ClientContext context;
+  const absl::Status status = FromGrpcStatus(stub.Propose(&context, request, &response));
+  const std::vector<TokenId> tokens(response.tree().tokens().begin(),
+                                    response.tree().tokens().end());
+  if (status.ok()) return tokens;
+  EXPECT_THAT(tokens, IsEmpty());
+  return status;
+}
+
+// Teaches the matrix of `tenant` that token 1 is followed by `first` or `second`.
+absl::Status Teach(drafter::v1::DrafterService::Stub& stub, const std::string& tenant,
+                   TokenId first, TokenId second) {
+  drafter::v1::ObserveRequest request;
+  *request.mutable_session() = Session(common::v1::MATRIX_SCOPE_TENANT, tenant);
+  *request.mutable_observation() = Rows({1}, {first, second});
+  drafter::v1::ObserveResponse response;
+  grpc::ClientContext context;
+  return FromGrpcStatus(stub.Observe(&context, request, &response));
+}
+
+TEST_F(PeerKeysTest, AnInferenceKeyNeitherReadsNorWritesTheMatrixOfATenantThatItNames) {
+  const auto drafter = drafter::CreateDrafter({.callers = Callers()});
+  ASSERT_THAT(drafter, IsOk());
+  Serve((*drafter)->service());
+  const auto gateway = drafter::v1::DrafterService::NewStub(With("gateway"));
+  const auto user = drafter::v1::DrafterService::NewStub(With("user"));
+  ASSERT_THAT(Teach(*gateway, "victim", 2, 3), IsOk());
+  ASSERT_THAT(Propose(*gateway, "victim"), IsOkAndHolds(ElementsAre(2, 3)));
+
+  const auto refused =
+      StatusIs(absl::StatusCode::kPermissionDenied,
+               HasSubstr("needs a caller of role peer, got one of role inference"));
+  EXPECT_THAT(Propose(*user, "victim"), refused);
+  EXPECT_THAT(Teach(*user, "victim", 8, 9), refused);
+  {
+    drafter::Stream stream(user.get(), Session(common::v1::MATRIX_SCOPE_TENANT, "victim"));
+    const auto rows = Rows({1}, {8, 9});
+    const auto proposal = Ask(1);
+    stream.Send(0, &rows, &proposal);
+    EXPECT_THAT(stream.Finish(), refused);
+  }
+  const auto not_admin = StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("role admin"));
+  {
+    grpc::ClientContext context;
+    drafter::v1::SaveMatrixRequest request;
+    request.set_tenant("victim");
+    const auto stream = user->SaveMatrix(&context, request);
+    drafter::v1::SaveMatrixResponse response;
+    EXPECT_FALSE(stream->Read(&response));
+    EXPECT_THAT(FromGrpcStatus(stream->Finish()), not_admin);
+  }
+  {
+    grpc::ClientContext context;
+    drafter::v1::LoadMatrixResponse response;
+    const auto stream = user->LoadMatrix(&context, &response);
+    drafter::v1::LoadMatrixRequest request;
+    request.mutable_target()->set_tenant("victim");
+    stream->Write(request);
+    stream->WritesDone();
+    EXPECT_THAT(FromGrpcStatus(stream->Finish()), not_admin);
+  }
+  EXPECT_THAT(Propose(*gateway, "victim"), IsOkAndHolds(ElementsAre(2, 3))) << "as it was";
+}
+
+class VerifierKeysTest : public PeerKeysTest {
+ protected:
+  VerifierKeysTest() {
+    const std::string model = folder_ + "/tiny.gguf";
+    EXPECT_TRUE(doubles::WriteTinyModel({.vocab_size = 320, .matrix_type = 8}, model));
+    auto verifier = verifier::VerifierServer::Create(
+        {.model_path = model, .callers = Callers(), .cost_budget = absl::ZeroDuration()});
+    EXPECT_THAT(verifier, IsOk());
+    verifier_ = *std::move(verifier);
+  }
+  // The server goes before the service that it serves.
+  ~VerifierKeysTest() override { server_.reset(); }
+
+  std::unique_ptr<verifier::VerifierServer> verifier_;
+};
+
+TEST_F(VerifierKeysTest, CachedTokensTellAnInferenceKeyNothingOfATenantThatItNames) {
+  Serve(verifier_->service());
+  verifier::v1::VerifyRequest request;
+  for (int i = 0; i < 200; ++i) request.mutable_open()->add_prompt_ids(5 + i % 7);
+  request.mutable_open()->set_tenant("victim");
+  const auto ask = [&](const std::string& key, std::uint32_t* cached) {
+    const auto stub = verifier::v1::VerifierService::NewStub(With(key));
+    grpc::ClientContext context;
+    verifier::v1::VerifyResponse response;
+    const grpc::Status status = stub->Verify(&context, request, &response);
+    *cached = response.opened().cached_tokens();
+    return FromGrpcStatus(status);
+  };
+  std::uint32_t cached = 0;
+  ASSERT_THAT(ask("gateway", &cached), IsOk());
+  EXPECT_EQ(cached, 0u);
+  ASSERT_THAT(ask("gateway", &cached), IsOk());
+  EXPECT_GT(cached, 0u) << "the verifier keeps the victim's prompt, and says so to a peer";
+
+  const auto refused = StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("role peer"));
+  EXPECT_THAT(ask("user", &cached), refused);
+  EXPECT_EQ(cached, 0u);
+  const auto stub = verifier::v1::VerifierService::NewStub(With("user"));
+  grpc::ClientContext context;
+  const auto stream = stub->Decode(&context);
+  verifier::v1::DecodeRequest open;
+  *open.mutable_open() = request.open();
+  stream->Write(open);
+  stream->WritesDone();
+  verifier::v1::DecodeResponse response;
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_THAT(FromGrpcStatus(stream->Finish()), refused);
+}
+
+TEST_F(VerifierKeysTest, ACertificateOfAPeerNeedsNoKey) {
+  doubles::CertificateAuthority authority("authority");
+  const auto files = [&](const std::string& name, const std::string& names) {
+    return doubles::WriteTlsFiles(folder_, name, authority.Issue(names), authority.certificate());
+  };
+  const auto credentials = CreateServerCredentials({.files = files("server", "IP:127.0.0.1")});
+  ASSERT_THAT(credentials, IsOk());
+  Serve(verifier_->service(), *credentials);
+  const auto ask = [&](const TlsFiles& client, const std::string& key) {
+    const auto channel = CreateKeyedChannel(server_->addresses()[0],
+                                            *CreateChannelCredentials({.files = client}), {}, key);
+    grpc::ClientContext context;
+    verifier::v1::HandshakeResponse response;
+    return verifier::v1::VerifierService::NewStub(channel)
+        ->Handshake(&context, {}, &response)
+        .error_code();
+  };
+  const TlsFiles gateway = files("gateway", "DNS:other.test,DNS:gw.test");
+  const TlsFiles client = files("client", "DNS:cl.test");
+  const TlsFiles stranger = files("stranger", "DNS:gw.test.example,DNS:test");
+  EXPECT_EQ(ask(gateway, ""), StatusCode::OK);
+  EXPECT_EQ(ask(client, ""), StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(ask(stranger, ""), StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(ask(stranger, "gateway"), StatusCode::OK);
+  // A key that is sent decides, whatever the certificate says.
+  EXPECT_EQ(ask(gateway, "user"), StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(ask(gateway, "nobody"), StatusCode::UNAUTHENTICATED);
+}
+
+TEST_F(VerifierKeysTest, EveryCallOfTheVerifierNeedsRolePeer) {
+  Serve(verifier_->service());
   const auto codes = [&](const std::string& key) {
     const auto stub = verifier::v1::VerifierService::NewStub(With(key));
     return Codes({[&](auto* context) {
@@ -181,14 +343,16 @@ TEST_F(PeerKeysTest, EveryCallOfTheVerifierTakesAKeyForInference) {
                   }});
   };
   for (const StatusCode code : codes("")) EXPECT_EQ(code, StatusCode::UNAUTHENTICATED);
-  for (const StatusCode code : codes("boss")) EXPECT_EQ(code, StatusCode::PERMISSION_DENIED);
-  const auto user = codes("user");
-  EXPECT_EQ(user[0], StatusCode::OK);
-  EXPECT_EQ(user[1], StatusCode::OK);
-  EXPECT_EQ(user[3], StatusCode::INVALID_ARGUMENT);  // an empty prompt
+  for (const std::string key : {"boss", "user"}) {
+    for (const StatusCode code : codes(key)) EXPECT_EQ(code, StatusCode::PERMISSION_DENIED) << key;
+  }
+  const auto gateway = codes("gateway");
+  EXPECT_EQ(gateway[0], StatusCode::OK);
+  EXPECT_EQ(gateway[1], StatusCode::OK);
+  EXPECT_EQ(gateway[3], StatusCode::INVALID_ARGUMENT);  // an empty prompt
 }
 
-TEST_F(PeerKeysTest, TheSameProcessNeedsNoKeyWhereItIsTrustedButForAdministration) {
+TEST_F(PeerKeysTest, TheProcessKeyHasRolePeerAndNoOther) {
   const auto drafter = drafter::CreateDrafter({.callers = Callers("process")});
   ASSERT_THAT(drafter, IsOk());
   Serve((*drafter)->service());

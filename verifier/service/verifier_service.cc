@@ -271,7 +271,7 @@ VerifierService::VerifierService(Scheduler& scheduler, VerifierFacts facts,
     : scheduler_(scheduler), facts_(std::move(facts)), streams_(stream_idle_timeout, clock) {}
 
 absl::Status VerifierService::Check(const grpc::CallbackServerContext& context) const {
-  return CheckCaller(facts_.callers, context, Access::kInference);
+  return CheckCaller(facts_.callers, context, Access::kPeer);
 }
 
 grpc::ServerUnaryReactor* VerifierService::Handshake(grpc::CallbackServerContext* context,

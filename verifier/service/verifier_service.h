@@ -25,7 +25,9 @@ struct VerifierFacts {
   ModelIdentity model;
   std::string build;
   std::string model_description;
-  std::shared_ptr<const CallerCheck> callers = nullptr;  // checks the keys of calls; null: no keys
+  // Every call needs a caller of role peer, who is believed when it names a tenant. Null: anybody
+  // may call.
+  std::shared_ptr<const CallerCheck> callers = nullptr;
   std::vector<std::string> tokenizer_chunks;  // a serialized TokenizerData, at most 1 MiB each
 };
 

@@ -26,7 +26,7 @@ class ApiKeyFileTest : public ::testing::Test {
   ApiKeyFileTest() : path_(absl::StrCat(::testing::TempDir(), "/keys.", getpid())) {}
   ~ApiKeyFileTest() override { std::remove(path_.c_str()); }
 
-  // As an operator should: a whole new file takes the place of the old one.
+  // Replaces the file at once by another one, as an operator should.
   void Write(const std::string& text) {
     const std::string temporary = path_ + ".new";
     std::ofstream(temporary) << text;
@@ -53,7 +53,7 @@ TEST_F(ApiKeyFileTest, TakesANewFileWithinASecond) {
   EXPECT_EQ(after->Find("one"), nullptr);
   ASSERT_NE(after->Find("two"), nullptr);
   EXPECT_EQ(after->Find("two")->tenant, "b");
-  EXPECT_NE(before->Find("one"), nullptr);  // whoever holds them may go on
+  EXPECT_NE(before->Find("one"), nullptr);  // who holds the old keys may still use them
   clock_.Advance(absl::Seconds(1));
   EXPECT_EQ((*file)->Get(), after);  // unchanged: not read again
 }

@@ -21,9 +21,9 @@ constexpr char kSecret[] =
     "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
 constexpr char kOther[] = "sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa";
 
-TEST(ApiKeysTest, FindsWhoseAKeyIsAndWhatItMay) {
+TEST(ApiKeysTest, FindsTenantRoleAndLimitsOfAKey) {
   const auto keys = ApiKeys::Parse(absl::StrCat(
-      "# who may come\n\nacme ", kSecret, " inference concurrency=4 rate=2.5 burst=10 # ours\n",
+      "# a comment\n\nacme ", kSecret, " inference concurrency=4 rate=2.5 burst=10 # ours\n",
       "\t ops.team-1_x  ", kOther, "\tadmin\r\n"));
   ASSERT_THAT(keys, IsOk());
   EXPECT_EQ(keys->size(), 2u);
@@ -52,9 +52,14 @@ TEST(ApiKeysTest, NamesTheLineThatIsWrong) {
       {"acme", "line 1: got 1 words"},
       {absl::StrCat("ac/me ", kSecret, " admin"), "line 1: tenant: got \"ac/me\""},
       {absl::StrCat(std::string(65, 'a'), " ", kSecret, " admin"), "line 1: tenant"},
-      {"acme sha256:12 admin", "line 1: hash: expected sha256: and 64 hex digits"},
-      {"acme secret admin", "line 1: hash"},
-      {absl::StrCat("acme sha256:", std::string(64, 'g'), " admin"), "line 1: hash"},
+      {"acme sha256:12 admin", "line 1: caller: expected sha256: and 64 hex digits"},
+      {"acme secret admin", "line 1: caller: expected"},
+      {absl::StrCat("acme sha256:", std::string(64, 'g'), " admin"), "line 1: caller: expected"},
+      {"acme name: peer", "line 1: caller: expected name: and 1 to 253"},
+      {"acme name:a*b peer", "line 1: caller: expected name:"},
+      {absl::StrCat("acme name:", std::string(254, 'a'), " peer"),
+       "line 1: caller: expected name:"},
+      {"acme name:a peer\nacme name:a peer", "line 2: caller: got it twice"},
       {absl::StrCat("acme ", kSecret, " root"), "line 1: role: got \"root\""},
       {absl::StrCat(good, " speed=1"), "line 1: limit: got \"speed=1\""},
       {absl::StrCat(good, " rate"), "limit: got \"rate\""},
@@ -63,7 +68,7 @@ TEST(ApiKeysTest, NamesTheLineThatIsWrong) {
       {absl::StrCat(good, " rate=-1"), "limit: got \"rate=-1\""},
       {absl::StrCat(good, " burst=inf"), "limit: got \"burst=inf\""},
       {absl::StrCat(good, " concurrency=1.5"), "limit: got \"concurrency=1.5\""},
-      {absl::StrCat(good, "\n", good), "line 2: hash: got it twice"},
+      {absl::StrCat(good, "\n", good), "line 2: caller: got it twice"},
       {absl::StrCat(good, "\nacme ", kOther, " inference rate=1"), "line 2: limit: got others"}};
   for (const auto& [text, message] : cases) {
     EXPECT_THAT(ApiKeys::Parse(text),
@@ -75,13 +80,31 @@ TEST(ApiKeysTest, NamesTheLineThatIsWrong) {
               ::testing::Not(HasSubstr("secret")));
 }
 
-TEST(ApiKeysTest, ATenantMayHaveTwoKeysAndARoleEach) {
+TEST(ApiKeysTest, ATenantMayHaveSeveralKeysOfOneRoleAndOfSeveralRoles) {
   EXPECT_THAT(ApiKeys::Parse(absl::StrCat("acme ", kSecret, " inference rate=1\nacme ", kOther,
                                           " inference rate=1")),
               IsOk());
   EXPECT_THAT(
       ApiKeys::Parse(absl::StrCat("acme ", kSecret, " inference rate=1\nacme ", kOther, " admin")),
       IsOk());
+}
+
+TEST(ApiKeysTest, FindsTheCallerOfACertificateByAnyOfItsNames) {
+  const auto keys = ApiKeys::Parse(absl::StrCat("gateways name:gw.example peer\n", "ops ", kSecret,
+                                                " admin\nacme name:client inference rate=2"));
+  ASSERT_THAT(keys, IsOk());
+  EXPECT_EQ(keys->size(), 3u);
+  const ApiKey* gateway = keys->FindCertificate({"10.0.0.1", "gw.example"});
+  ASSERT_NE(gateway, nullptr);
+  EXPECT_EQ(gateway->tenant, "gateways");
+  EXPECT_EQ(gateway->role, KeyRole::kPeer);
+  EXPECT_EQ(keys->FindCertificate({"client", "gw.example"}), gateway) << "the first line wins";
+  EXPECT_EQ(keys->FindCertificate({"client"})->limits.rate, 2);
+  for (const char* stranger : {"", "gw", "gw.example.org", "GW.example"}) {
+    EXPECT_EQ(keys->FindCertificate({stranger}), nullptr) << stranger;
+  }
+  EXPECT_EQ(keys->FindCertificate({}), nullptr);
+  EXPECT_EQ(keys->Find("gw.example"), nullptr) << "a name is no key";
 }
 
 TEST(ApiKeysTest, TheNumberOfKeysIsBounded) {
@@ -110,7 +133,7 @@ TEST(ParseTenantLimitsTest, TakesTheLimitsOfALineByThemselves) {
   }
 }
 
-TEST(NewApiKeyTest, ANewKeyIsRandomAndItsLineLetsItIn) {
+TEST(NewApiKeyTest, ANewKeyIsRandomAndIsFoundByItsLine) {
   const auto key = NewApiKey();
   ASSERT_THAT(key, IsOk());
   EXPECT_THAT(*key, MatchesRegex("rk_[A-Za-z0-9_-]+"));

@@ -26,7 +26,7 @@ class CallerFlagsTest : public testing::Test {
     ASSERT_TRUE(absl::FindCommandLineFlag(flag)->ParseFrom(value, &error)) << error;
   }
 
-  // What a caller without a key is told by a service that listens there.
+  // The answer of a service that listens at `listen` to a caller without a key.
   static absl::Status Ask(const std::vector<std::string>& listen, Access access) {
     const auto callers = CallersFromFlags(listen);
     if (!callers.ok()) return callers.status();
@@ -37,7 +37,7 @@ class CallerFlagsTest : public testing::Test {
   const absl::FlagSaver saver_;
 };
 
-TEST_F(CallerFlagsTest, AdministrationIsOpenOnThisMachineAlone) {
+TEST_F(CallerFlagsTest, WithoutKeysOnlyThisMachineMayAdministrate) {
   for (const std::vector<std::string>& here :
        {std::vector<std::string>{}, {"127.0.0.1:0", "unix:/run/s", "localhost:1", "[::1]:1"}}) {
     EXPECT_THAT(Ask(here, Access::kAdmin), IsOk());
@@ -52,19 +52,20 @@ TEST_F(CallerFlagsTest, AdministrationIsOpenOnThisMachineAlone) {
                 StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("--api_keys")))
         << beyond.back();
     EXPECT_THAT(Ask(beyond, Access::kInference), IsOk());
+    EXPECT_THAT(Ask(beyond, Access::kPeer), IsOk());
     EXPECT_THAT(Ask(beyond, Access::kAny), IsOk());
   }
   Set("allow_open_admin", "true");
   EXPECT_THAT(Ask({"0.0.0.0:1"}, Access::kAdmin), IsOk());
 }
 
-TEST_F(CallerFlagsTest, KeysSayWhoMayWhateverElseIsAllowed) {
+TEST_F(CallerFlagsTest, WithAKeyFileOnlyKeysDecide) {
   const doubles::TempDir folder;
   std::ofstream(folder / "keys") << *ApiKeyLine("ops", KeyRole::kAdmin, "boss") << "\n";
   Set("api_keys", folder / "keys");
   Set("allow_open_admin", "true");
   for (const char* listen : {"127.0.0.1:0", "0.0.0.0:0"}) {
-    for (const Access access : {Access::kAny, Access::kInference, Access::kAdmin}) {
+    for (const Access access : {Access::kAny, Access::kInference, Access::kPeer, Access::kAdmin}) {
       EXPECT_THAT(Ask({listen}, access), StatusIs(absl::StatusCode::kUnauthenticated));
     }
   }

@@ -36,6 +36,7 @@ class CallerCheckTest : public ::testing::Test {
   static std::string WriteKeys() {
     const std::string path = absl::StrCat(::testing::TempDir(), "/callers.", getpid());
     std::ofstream(path) << *ApiKeyLine("acme", KeyRole::kInference, "user") << " rate=3\n"
+                        << *ApiKeyLine("gateways", KeyRole::kPeer, "gateway") << "\n"
                         << *ApiKeyLine("ops", KeyRole::kAdmin, "boss") << "\n";
     return path;
   }
@@ -68,18 +69,29 @@ TEST_F(CallerCheckTest, WithoutAKnownKeyIsUnauthenticated) {
                                                        {"Bearer user", "Bearer user"},
                                                        {"Bearer use"}};
   for (const auto& values : cases) {
-    for (const Access access : {Access::kAny, Access::kInference, Access::kAdmin}) {
+    for (const Access access : {Access::kAny, Access::kInference, Access::kPeer, Access::kAdmin}) {
       EXPECT_THAT(Check(callers_, values, access),
                   StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("authorization")));
     }
   }
 }
 
-TEST_F(CallerCheckTest, NeitherRoleMayDoWhatIsTheOthers) {
-  EXPECT_THAT(Check(callers_, {"Bearer user"}, Access::kAdmin),
-              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("for administration")));
-  EXPECT_THAT(Check(callers_, {"Bearer boss"}, Access::kInference),
-              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("for inference")));
+TEST_F(CallerCheckTest, NoRoleIncludesAnotherOne) {
+  const std::pair<std::string, Access> roles[] = {
+      {"user", Access::kInference}, {"gateway", Access::kPeer}, {"boss", Access::kAdmin}};
+  for (const auto& [key, own] : roles) {
+    for (const auto& [other_key, access] : roles) {
+      const auto caller = Check(callers_, {"Bearer " + key}, access);
+      if (access == own) {
+        EXPECT_TRUE(caller.ok()) << caller.status();
+      } else {
+        EXPECT_THAT(caller,
+                    StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("got one of role")))
+            << key << " as " << other_key;
+      }
+    }
+    EXPECT_TRUE(Check(callers_, {"Bearer " + key}, Access::kAny).ok());
+  }
 }
 
 TEST_F(CallerCheckTest, WithoutKeysAdministrationMayBeRefused) {
