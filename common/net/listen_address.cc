@@ -4,8 +4,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <optional>
+
 #include "absl/status/status.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace recycling {
@@ -21,21 +22,6 @@ bool IsLoopback(const sockaddr* address) {
 }
 
 }  // namespace
-
-std::optional<HostPort> ParseHostPort(const std::string& address) {
-  const std::size_t colon = address.rfind(':');
-  HostPort parsed;
-  parsed.text = address.substr(0, colon);
-  const bool bracketed = parsed.text.starts_with("[") && parsed.text.ends_with("]");
-  if (colon == std::string::npos || parsed.text == "[]" ||
-      (!bracketed && parsed.text.find(':') != std::string::npos) ||
-      !absl::SimpleAtoi(address.substr(colon + 1), &parsed.port) || parsed.port < 0 ||
-      parsed.port > 65535) {
-    return std::nullopt;
-  }
-  parsed.host = bracketed ? parsed.text.substr(1, parsed.text.size() - 2) : parsed.text;
-  return parsed;
-}
 
 void FreeAddresses::operator()(addrinfo* list) const { freeaddrinfo(list); }
 

@@ -3,23 +3,14 @@
 #define RECYCLING_COMMON_NET_LISTEN_ADDRESS_H_
 
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/base/host_port.h"
 
 struct addrinfo;
 
 namespace recycling {
-
-struct HostPort {
-  std::string host;  // without brackets
-  std::string text;  // the host as given
-  int port = 0;      // 0 to 65535
-};
-
-// Of "host:port", an IPv6 address in brackets; the host may be empty. Nothing for another form.
-std::optional<HostPort> ParseHostPort(const std::string& address);
 
 struct FreeAddresses {
   void operator()(addrinfo* list) const;

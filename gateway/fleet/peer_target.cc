@@ -6,45 +6,32 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/base/host_port.h"
 #include "common/base/status_macros.h"
 
 namespace recycling::gateway {
 namespace {
 
-absl::Status CheckHostPort(absl::string_view entry, absl::string_view host_port) {
-  const std::size_t colon = host_port.rfind(':');
-  int port = 0;
-  const bool has_port = colon != absl::string_view::npos && colon > 0 &&
-                        absl::SimpleAtoi(host_port.substr(colon + 1), &port) && port >= 1 &&
-                        port <= 65535;
-  const absl::string_view host = host_port.substr(0, has_port ? colon : 0);
-  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  if (has_port && (bracketed || host.find_first_of(":/[] ") == absl::string_view::npos)) {
-    return absl::OkStatus();
+absl::StatusOr<PeerTarget> ParseEntry(absl::string_view entry) {
+  absl::string_view rest = entry;
+  if (absl::ConsumePrefix(&rest, "unix:") && !rest.empty()) {
+    return PeerTarget{.address = std::string(entry), .is_name = false};
+  }
+  const bool is_name = absl::ConsumePrefix(&rest, "dns:///");
+  if (ParseTarget(std::string_view(rest.data(), rest.size())).has_value()) {
+    return PeerTarget{.address = std::string(rest), .is_name = is_name};
   }
   return absl::InvalidArgumentError(
       absl::StrCat("peer list: got \"", entry,
                    "\", expected host:port, dns:///name:port or unix:/path, port 1 to 65535"));
 }
 
-absl::StatusOr<PeerTarget> ParseEntry(absl::string_view entry) {
-  absl::string_view rest = entry;
-  if (absl::ConsumePrefix(&rest, "unix:")) {
-    if (!rest.empty()) return PeerTarget{.address = std::string(entry), .is_name = false};
-  } else if (absl::ConsumePrefix(&rest, "dns:///")) {
-    RETURN_IF_ERROR(CheckHostPort(entry, rest));
-    return PeerTarget{.address = std::string(rest), .is_name = true};
-  }
-  RETURN_IF_ERROR(CheckHostPort(entry, rest));
-  return PeerTarget{.address = std::string(rest), .is_name = false};
-}
-
-// "ip:port", or empty for another kind of address.
+// "ip:port"; empty if the address is neither IPv4 nor IPv6.
 std::string Format(const sockaddr* address) {
   char text[INET6_ADDRSTRLEN];
   if (address->sa_family == AF_INET) {
@@ -63,16 +50,17 @@ std::string Format(const sockaddr* address) {
 class GetAddrInfoResolver final : public Resolver {
  public:
   absl::StatusOr<std::vector<std::string>> Resolve(const std::string& name_port) override {
-    const std::size_t colon = name_port.rfind(':');
-    if (colon == std::string::npos) {
+    const std::optional<HostPort> target = ParseTarget(name_port);
+    if (!target.has_value()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("resolve: got \"", name_port, "\" without a port"));
+          absl::StrCat("resolve: got \"", name_port, "\", expected name:port"));
     }
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICSERV;
     addrinfo* found = nullptr;
-    const int error = getaddrinfo(name_port.substr(0, colon).c_str(),
-                                  name_port.substr(colon + 1).c_str(), &hints, &found);
+    const int error =
+        getaddrinfo(target->host.c_str(), absl::StrCat(target->port).c_str(), &hints, &found);
     if (error != 0) {
       return absl::UnavailableError(absl::StrCat("resolve ", name_port, ": ", gai_strerror(error)));
     }

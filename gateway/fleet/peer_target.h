@@ -1,4 +1,4 @@
-// Where peers are: as flags say it and as names resolve.
+// Where peers are: how flags and files write it, and how names are resolved.
 #ifndef RECYCLING_GATEWAY_FLEET_PEER_TARGET_H_
 #define RECYCLING_GATEWAY_FLEET_PEER_TARGET_H_
 
@@ -12,16 +12,16 @@ namespace recycling::gateway {
 
 // One entry of a peer list.
 struct PeerTarget {
-  std::string address;   // "host:port", "unix:/path"; for a name "name:port"
-  bool is_name = false;  // resolves to any number of addresses, again and again
+  std::string address;   // "host:port" or "unix:/path"; for a name "name:port"
+  bool is_name = false;  // the name stands for all the addresses that it resolves to
 
   bool operator==(const PeerTarget&) const = default;
 };
 
-// Reads a comma-separated list: "host:port" (one peer; "[::1]:port" for IPv6), "unix:/path" (one
-// peer), "dns:///name:port" (a peer for each address of the name). Spaces around entries and empty
-// entries are ignored, so "" is the empty list. InvalidArgument naming the entry: no port, a port
-// outside 1 to 65535, another scheme, an entry given twice.
+// Reads a comma-separated list of entries: "host:port" (one peer; see host_port.h), "unix:/path"
+// (one peer), "dns:///name:port" (one peer for each address of the name). Spaces around entries and
+// empty entries are ignored, so "" is the empty list. InvalidArgument naming the entry, if it has
+// none of these forms or is listed twice.
 absl::StatusOr<std::vector<PeerTarget>> ParsePeerList(std::string_view list);
 
 // Threads: any.
@@ -29,8 +29,8 @@ class Resolver {
  public:
   virtual ~Resolver() = default;
 
-  // Addresses "ip:port" behind "name:port", distinct, ascending. May block for seconds. Unavailable
-  // or NotFound if the name gives none.
+  // The addresses "ip:port" of "name:port", distinct and ascending. May block for seconds.
+  // Unavailable or NotFound if the name has none, InvalidArgument if it is not a name and a port.
   virtual absl::StatusOr<std::vector<std::string>> Resolve(const std::string& name_port) = 0;
 };
 

@@ -25,7 +25,8 @@ TEST(ParsePeerListTest, ReadsEveryForm) {
 TEST(ParsePeerListTest, NamesTheEntryItCannotRead) {
   for (const std::string entry :
        {"localhost", ":80", "localhost:", "localhost:0", "localhost:65536", "localhost:x",
-        "http://a:1", "dns:///a", "dns:a:1", "unix:", "::1:80", "a b:1"}) {
+        "http://a:1", "dns:///a", "dns:a:1", "unix:", "::1:80", "a b:1", "dns:///unix:b",
+        "[localhost]:1"}) {
     EXPECT_THAT(ParsePeerList("ok:1," + entry),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\"" + entry + "\"")));
   }
@@ -35,6 +36,7 @@ TEST(ParsePeerListTest, NamesTheEntryItCannotRead) {
 
 TEST(SystemResolverTest, ResolvesAnAddressToItself) {
   EXPECT_THAT(SystemResolver().Resolve("127.0.0.1:80"), IsOkAndHolds(ElementsAre("127.0.0.1:80")));
+  EXPECT_THAT(SystemResolver().Resolve("[::1]:80"), IsOkAndHolds(ElementsAre("[::1]:80")));
   EXPECT_THAT(SystemResolver().Resolve("no port"), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
