@@ -1,12 +1,8 @@
 #include "gateway/gateway.h"
 
-#include <algorithm>
-#include <atomic>
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <optional>
-#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,11 +10,10 @@
 #include "common/base/log.h"
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
+#include "gateway/fleet/drafter_fleet.h"
 #include "gateway/fleet/peer_list_file.h"
-#include "gateway/fleet/peer_pool.h"
-#include "gateway/fleet/prefix_routes.h"
 #include "gateway/fleet/served_model.h"
-#include "gateway/fleet/watched_verifier.h"
+#include "gateway/fleet/verifier_fleet.h"
 #include "gateway/grpc/gateway_metrics.h"
 #include "gateway/grpc/gateway_proto.h"
 #include "gateway/grpc/gateway_service.h"
@@ -28,11 +23,9 @@
 namespace recycling::gateway {
 namespace {
 
-// Drafts are many and small, and late ones are no lies: more must fail than of verifiers' work.
-constexpr BreakerOptions kDrafterBreaker = {.in_a_row = 8, .window = 64, .failure_rate = 0.75};
 constexpr absl::Duration kTokenizerTimeout = absl::Seconds(30);
 
-// One channel an address as long as somebody uses it. Threads: any.
+// Keeps one channel for each address that is in use. Threads: any.
 class Channels {
  public:
   explicit Channels(ChannelFactory factory) : factory_(std::move(factory)) {}
@@ -54,167 +47,14 @@ class Channels {
   std::map<std::string, std::weak_ptr<grpc::Channel>> channels_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Waiting for room is waiting for a turn.
+// A request waits for room at a verifier no longer than for its turn in the queue.
 MoveRules MoveRulesOf(const GatewayOptions& options) {
   MoveRules rules = options.moves;
   rules.room_patience = options.admission.queue_timeout;
   return rules;
 }
 
-absl::Status TakesSequences(const VerifierClient& verifier) {
-  return verifier.info().draining ? absl::UnavailableError("it drains") : absl::OkStatus();
-}
-
-class Verifiers final : public VerifierDirectory {
- public:
-  Verifiers(PeerPoolOptions options, PeerPool<VerifierClient>::Greet greet, Resolver& resolver,
-            const Clock& clock)
-      : clock_(clock),
-        greet_(std::move(greet)),
-        pool_(
-            Wire(std::move(options)), [this](const std::string& address) { return Greet(address); },
-            resolver, clock, TakesSequences) {}
-
-  absl::StatusOr<std::shared_ptr<VerifierClient>> Pick(const VerifierWish& wish) override {
-    const Held held = HeldBy(wish);
-    auto picked = pool_.PickFrom(
-        [&](std::span<const ReadyPeer> ready, std::span<const VerifierClient* const> clients) {
-          std::vector<ReadyPeer> peers(ready.begin(), ready.end());
-          for (std::size_t i = 0; i < peers.size(); ++i) {
-            const VerifierInfo& info = clients[i]->info();
-            constexpr std::uint32_t kMost = std::numeric_limits<int>::max() / 2;
-            const int open = static_cast<int>(std::min(info.open_sequences, kMost));
-            peers[i].elsewhere = std::max(0, open - peers[i].running_at_greeting);
-            peers[i].room = static_cast<int>(std::min(info.max_sequences, kMost));
-            peers[i].held = TokensHeld(held, *clients[i]);
-          }
-          return PickVerifier(wish.avoid, peers);
-        });
-    if (!picked.ok()) {
-      return absl::UnavailableError(absl::StrCat("verifiers: ", picked.status().message()));
-    }
-    if (TokensHeld(held, **picked) > 0) ++prefix_routed_;
-    routes_.Record(wish.tenant, wish.prompt, (*picked)->info().page_tokens, (*picked)->address());
-    return picked;
-  }
-
-  void Report(const std::string& address, const absl::Status& outcome,
-              absl::Duration since) override {
-    pool_.Report(address, outcome, since);
-  }
-
-  void Await(absl::Duration at_most, const std::atomic<bool>& stop) override {
-    MutexLock lock(mutex_);
-    if (!stop) changed_.WaitFor(mutex_, at_most);
-  }
-
-  void Wake() override {
-    MutexLock lock(mutex_);
-    changed_.NotifyAll();
-  }
-
-  // Sequences that all ready verifiers together can hold.
-  int Room() const {
-    std::int64_t room = 0;
-    pool_.ForEachReady([&](const VerifierClient& client) { room += client.info().max_sequences; });
-    return static_cast<int>(std::min<std::int64_t>(room, std::numeric_limits<int>::max()));
-  }
-
-  std::uint64_t prefix_routed() const { return prefix_routed_; }
-  std::uint64_t ejections() const { return pool_.ejections(); }
-
-  PeerPool<VerifierClient>& pool() { return pool_; }
-
- private:
-  // By the size of a page, which is nearly always the same for all verifiers, and by address: how
-  // many tokens of a prompt a verifier may hold.
-  using Held = std::map<std::uint32_t, std::map<std::string, std::uint32_t>>;
-
-  Held HeldBy(const VerifierWish& wish) {
-    Held held;
-    pool_.ForEachReady([&](const VerifierClient& client) { held[client.info().page_tokens]; });
-    for (auto& [page_tokens, tokens] : held) {
-      tokens = routes_.Held(wish.tenant, wish.prompt, page_tokens);
-    }
-    return held;
-  }
-
-  static std::uint32_t TokensHeld(const Held& held, const VerifierClient& verifier) {
-    const auto of_page = held.find(verifier.info().page_tokens);
-    if (of_page == held.end()) return 0;
-    const auto found = of_page->second.find(verifier.address());
-    return found == of_page->second.end() ? 0 : found->second;
-  }
-
-  PeerPoolOptions Wire(PeerPoolOptions options) {
-    options.heard = [this](const std::string& address) { return Watch(address)->heard(); };
-    options.on_lost = [this](const std::string& address, const absl::Status& error) {
-      Watch(address)->GiveUp(error);
-      routes_.Forget(address);
-    };
-    options.on_removed = [this](const std::string& address) {
-      Watch(address)->SetLeaving(true);
-      MutexLock lock(mutex_);
-      watches_.erase(address);  // its sequences keep it
-    };
-    options.on_change = [this] { Wake(); };
-    options.use_ejected = true;
-    return options;
-  }
-
-  absl::StatusOr<std::shared_ptr<VerifierClient>> Greet(const std::string& address) {
-    ASSIGN_OR_RETURN(auto client, greet_(address));
-    auto watch = Watch(address);
-    watch->SetLeaving(client->info().draining);
-    return std::make_shared<WatchedVerifier>(std::move(client), std::move(watch), clock_);
-  }
-
-  std::shared_ptr<VerifierWatch> Watch(const std::string& address) {
-    MutexLock lock(mutex_);
-    auto& watch = watches_[address];
-    if (watch == nullptr) watch = std::make_shared<VerifierWatch>();
-    return watch;
-  }
-
-  const Clock& clock_;
-  const PeerPool<VerifierClient>::Greet greet_;
-  PrefixRoutes routes_;
-  std::atomic<std::uint64_t> prefix_routed_ = 0;
-  Mutex mutex_;
-  CondVar changed_;
-  std::map<std::string, std::shared_ptr<VerifierWatch>> watches_ ABSL_GUARDED_BY(mutex_);
-  PeerPool<VerifierClient> pool_;  // last: its thread uses everything above
-};
-
-class Drafters final : public DrafterDirectory {
- public:
-  Drafters(PeerPoolOptions options, PeerPool<DrafterClient>::Greet greet, Resolver& resolver,
-           const Clock& clock, int per_tenant)
-      : pool_(std::move(options), std::move(greet), resolver, clock), per_tenant_(per_tenant) {}
-
-  absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string& tenant) override {
-    return pool_.Pick(
-        [&](std::span<const ReadyPeer> peers) { return PickByKey(tenant, peers, per_tenant_); });
-  }
-
-  void Report(const std::string& address, const absl::Status& error) override {
-    pool_.Report(address, error);
-  }
-
-  bool Judge(const std::string& address, const absl::Status& answer) override {
-    return pool_.Judge(address, answer);
-  }
-
-  std::uint64_t ejections() const { return pool_.ejections(); }
-
-  PeerPool<DrafterClient>& pool() { return pool_; }
-
- private:
-  PeerPool<DrafterClient> pool_;
-  const int per_tenant_;
-};
-
-// The peers of a list in a file that is read again; none without a file.
+// Reads the peer list in the file at `path` again whenever it changes; null without a path.
 std::function<std::optional<std::vector<PeerTarget>>()> Follow(const std::string& path,
                                                                std::size_t at_least) {
   if (path.empty()) return nullptr;
@@ -229,9 +69,7 @@ class GatewayServerImpl final : public GatewayServer {
         clock_(options_.clock == nullptr ? RealClock() : *options_.clock),
         channels_(options_.channel),
         drafters_(
-            {.targets = options_.drafters,
-             .poll_targets = Follow(options_.drafters_file, 0),
-             .breaker = kDrafterBreaker},
+            {.targets = options_.drafters, .poll_targets = Follow(options_.drafters_file, 0)},
             [this](const std::string& address) { return GreetDrafter(address); }, resolver_, clock_,
             options_.drafters_per_tenant),
         verifiers_(
@@ -253,8 +91,8 @@ class GatewayServerImpl final : public GatewayServer {
                   .on_drain = [this] { StartDraining(); },
                   .add_peers = [this](v1::GetStatsResponse* response) { AddPeers(response); }},
                  runner_, clock_) {
-    drafters_.pool().Start();
-    verifiers_.pool().Start();
+    drafters_.Start();
+    verifiers_.Start();
   }
 
   grpc::Service* service() override { return &service_; }
@@ -289,9 +127,7 @@ class GatewayServerImpl final : public GatewayServer {
   }
 
   void VerifiersChanged(bool ready) {
-    Log(ready ? LogLevel::kInfo : LogLevel::kWarning,
-        ready ? "a verifier is ready" : "no verifier is ready");
-    if (ready) drafters_.pool().Nudge();
+    if (ready) drafters_.Nudge();  // until now they could not be told which model to serve
     MutexLock lock(ready_mutex_);
     ready_ = ready;
     if (tell_) tell_(ready_ && !draining_);
@@ -306,10 +142,10 @@ class GatewayServerImpl final : public GatewayServer {
 
   void AddPeers(v1::GetStatsResponse* response) {
     response->set_prefix_routed(verifiers_.prefix_routed());
-    for (const PeerStatus& peer : verifiers_.pool().Statuses()) {
+    for (const PeerStatus& peer : verifiers_.Statuses()) {
       PeerToProto(peer, v1::PEER_ROLE_VERIFIER, response->add_peers());
     }
-    for (const PeerStatus& peer : drafters_.pool().Statuses()) {
+    for (const PeerStatus& peer : drafters_.Statuses()) {
       PeerToProto(peer, v1::PEER_ROLE_DRAFTER, response->add_peers());
     }
   }
@@ -323,8 +159,8 @@ class GatewayServerImpl final : public GatewayServer {
   bool ready_ ABSL_GUARDED_BY(ready_mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(ready_mutex_) = false;
   std::function<void(bool)> tell_ ABSL_GUARDED_BY(ready_mutex_);
-  Drafters drafters_;
-  Verifiers verifiers_;  // its thread nudges the drafters
+  DrafterFleet drafters_;
+  VerifierFleet verifiers_;  // after the drafters, which its thread nudges
   RequestRunner runner_;
   GatewayService service_;
 };

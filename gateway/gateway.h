@@ -27,18 +27,18 @@ namespace recycling::gateway {
 struct GatewayOptions {
   std::vector<PeerTarget> verifiers;  // at least one; see ParsePeerList
   std::vector<PeerTarget> drafters;   // may be empty: every step is plain
-  // Peer list files that replace these lists whenever their text changes, see peer_list_file.h; a
-  // bad one is logged and changes nothing. Empty: none.
+  // Files whose lists replace these lists whenever their text changes (peer_list_file.h). A text
+  // that is wrong is logged and changes nothing. Empty: no file.
   std::string verifiers_file, drafters_file;
   ChannelFactory channel = PeerChannels({});
 
   int max_requests = 64;                       // that run at once, 1 to 4096; a thread each
   AdmissionOptions admission;                  // max_queue 0 to 65536
   std::shared_ptr<const CallerCheck> callers;  // null: no keys, one tenant
-  TenantLimits tenant_limits;                  // of tenants whose keys give none; 0 and more
+  TenantLimits tenant_limits;                  // of tenants whose keys give none; 0 or more
   ReaderLimits readers;
   absl::Duration draft_deadline = absl::Milliseconds(20);  // longest wait for one draft, above 0
-  RequestDefaults defaults;     // of requests that do not say; node_budget 0 and more
+  RequestDefaults defaults;     // for what a request leaves open; node_budget 0 or more
   int drafters_per_tenant = 1;  // at least 1
   MoveRules moves;              // max_moves to 1000, patience to a day; not room_patience
   absl::Duration handshake_timeout = absl::Seconds(2);
@@ -58,16 +58,16 @@ class GatewayServer {
   // To be served; lives as long as this.
   virtual grpc::Service* service() = 0;
 
-  // `tell` hears now whether a verifier is ready for work, and again at every change, from a thread
-  // of the gateway. It replaces the one before, which is not called any more once this returns;
-  // null: none. It must not block and must not call back.
+  // Calls `tell` now with whether a verifier is ready for work, and again at every change, from a
+  // thread of the gateway. `tell` replaces the function of the call before, which is not called any
+  // more once this returns; null: no function. It must not block and must not call the gateway.
   virtual void OnReady(std::function<void(bool ready)> tell) = 0;
 
-  // OnReady has heard false for good once the service's own Drain call has come.
-  //
-  // Refuses new requests and those that wait as Unavailable, while calls are still taken. Those
-  // that run have `grace` to end and to be read, then they end as Unavailable too. Returns when the
-  // last one is gone, or seconds after the grace. Tell the health check first.
+  // Refuses new requests and those that wait with Unavailable; the server still takes calls.
+  // Running requests have `grace` to end and to be read; then they end with Unavailable too.
+  // Returns when the last one is gone, or a few seconds after the grace. Set the health to not
+  // serving before this. A Drain call that comes over gRPC refuses requests in the same way, and
+  // from then on the function of OnReady is told false.
   virtual void Drain(absl::Duration grace) = 0;
 
   // What GetStats says, as metrics.

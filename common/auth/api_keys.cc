@@ -46,6 +46,14 @@ absl::Status CheckTenant(const std::string& tenant) {
                                                  " of [A-Za-z0-9._-]"));
 }
 
+absl::StatusOr<KeyRole> ParseKeyRole(std::string_view name) {
+  for (const KeyRole role : {KeyRole::kInference, KeyRole::kPeer, KeyRole::kAdmin}) {
+    if (name == KeyRoleName(role)) return role;
+  }
+  return absl::InvalidArgumentError(absl::StrCat("role: got \"", Escaped(name.substr(0, 80)),
+                                                 "\", expected inference, peer or admin"));
+}
+
 absl::Status ParseLimit(const std::string& word, TenantLimits* limits) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(word, absl::MaxSplits('=', 1));
   const auto& [name, value] = parts;
@@ -82,14 +90,6 @@ const char* KeyRoleName(KeyRole role) {
       return "admin";
   }
   return "";
-}
-
-absl::StatusOr<KeyRole> ParseKeyRole(std::string_view name) {
-  for (const KeyRole role : {KeyRole::kInference, KeyRole::kPeer, KeyRole::kAdmin}) {
-    if (name == KeyRoleName(role)) return role;
-  }
-  return absl::InvalidArgumentError(absl::StrCat("role: got \"", Escaped(name.substr(0, 80)),
-                                                 "\", expected inference, peer or admin"));
 }
 
 struct ApiKeys::Line {

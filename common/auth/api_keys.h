@@ -14,9 +14,8 @@
 //
 //  1. Keys are long and random. So one SHA-256 without a salt protects them.
 //  2. The time of a look-up does not depend on which keys are known.
-//  3. A tenant may have several lines, for example while a new key replaces an old one. All lines
-//  of
-//     one tenant and role must give the same limits.
+//  3. A tenant may have several lines, for example while a new key replaces an old one. All
+//     lines of a tenant and role must give the same limits.
 #ifndef RECYCLING_COMMON_AUTH_API_KEYS_H_
 #define RECYCLING_COMMON_AUTH_API_KEYS_H_
 
@@ -41,9 +40,6 @@ enum class KeyRole {
 
 // "inference", "peer" or "admin".
 const char* KeyRoleName(KeyRole role);
-
-// The role of this name. InvalidArgument for any other text.
-absl::StatusOr<KeyRole> ParseKeyRole(std::string_view name);
 
 struct ApiKey {
   std::string tenant;

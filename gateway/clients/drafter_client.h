@@ -1,5 +1,5 @@
-// The gateway's view of a drafter: advice that may be absent, late, stale or wrong. Tests replace
-// it by a mock or a fake; the real one speaks gRPC (grpc_drafter_client.h).
+// A drafter as the gateway sees it. Its drafts are advice, and may be absent, late, stale or wrong.
+// The real implementation speaks gRPC (grpc_drafter_client.h); tests use a mock or a fake.
 #ifndef RECYCLING_GATEWAY_CLIENTS_DRAFTER_CLIENT_H_
 #define RECYCLING_GATEWAY_CLIENTS_DRAFTER_CLIENT_H_
 
@@ -19,14 +19,14 @@ namespace recycling::gateway {
 
 enum class MatrixScope { kRequest, kTenant, kShared };
 
-// What a verified step (or a prompt) taught.
+// What a verified step, or a prompt, teaches a drafter.
 struct Observation {
   std::vector<TokenId> tokens;     // of each row, root first
   Candidates candidates;           // of each row
   std::vector<int> accepted_path;  // row indices, root first; empty for a prompt
 };
 
-// What a step with this many drafted nodes takes, all in.
+// The whole duration of a step with this many drafted nodes.
 struct StepCost {
   std::uint32_t nodes = 0;
   std::uint32_t micros = 0;
@@ -34,43 +34,44 @@ struct StepCost {
   bool operator==(const StepCost&) const = default;
 };
 
-// The tree that is asked for.
+// A request for a tree.
 struct Proposal {
   std::uint32_t base = 0;  // committed tokens, root included
   TokenId root = 0;
   int max_nodes = 0;  // beside the root
   int max_depth = 0;
-  // As in the proto: nodes ascending from 0, micros at least 1 and not descending, at most 64.
-  // Empty: not known, or not to matter.
+  // As in the proto: nodes ascending from 0, micros at least 1 and not descending, at most 64
+  // entries. Empty: the costs are not known, or should not matter.
   std::vector<StepCost> step_costs;
-  double other_tokens = 0;  // given to other sequences in the time of a step; 0 to 1e9
+  double other_tokens = 0;  // that other sequences get in the time of a step; 0 to 1e9
 };
 
 struct DraftStep {
   std::uint64_t step = 0;
-  std::optional<Observation> prompt;       // before the first step
-  std::optional<Observation> observation;  // of the step before
+  std::optional<Observation> prompt;       // only before the first step
+  std::optional<Observation> observation;  // of the previous step
   std::optional<Proposal> proposal;        // absent: no answer is wanted
 };
 
 struct DraftAnswer {
-  DraftTree tree;         // as the drafter sent it
-  absl::Duration inside;  // spent inside the drafter, as it says
+  DraftTree tree;         // as the drafter sent it: not checked
+  absl::Duration inside;  // the time inside the drafter, by its own measure
 };
 
-// One request's session at one drafter; destroying it closes the stream. Threads: calls one at a
-// time.
+// The session of one request at one drafter. The destructor closes the stream. Threads: one call at
+// a time.
 class DrafterSession {
  public:
   virtual ~DrafterSession() = default;
 
-  // Sends without waiting and never fails: what cannot be sent is lost (learning is best effort).
+  // Sends without waiting. Never fails: a message that cannot be sent is lost, because learning is
+  // best effort.
   virtual void Send(DraftStep step) = 0;
 
-  // Waits at most `timeout` for the answer to step `step`; answers to earlier steps are dropped.
-  // The caller validates the tree. DeadlineExceeded when late, FailedPrecondition if the drafter
-  // serves another model, Unavailable if it is gone, any other code as the drafter said. After an
-  // error other than DeadlineExceeded the session is of no more use.
+  // Waits at most `timeout` for the answer to step `step`, and drops answers to earlier steps. The
+  // caller must validate the tree. DeadlineExceeded if the answer is late, FailedPrecondition if
+  // the drafter serves another model, Unavailable if it is gone, any other code as the drafter
+  // answered. After an error other than DeadlineExceeded the session cannot be used any more.
   virtual absl::StatusOr<DraftAnswer> Receive(std::uint64_t step, absl::Duration timeout) = 0;
 };
 
@@ -79,12 +80,15 @@ class DrafterClient {
  public:
   virtual ~DrafterClient() = default;
 
-  // Never blocks; failures surface in Receive. The peer hears of `origin`, for its logs.
+  // Never blocks; Receive returns the error if this fails. The drafter gets `origin` for its logs.
   virtual std::unique_ptr<DrafterSession> NewSession(const std::string& tenant, MatrixScope scope,
                                                      absl::Time deadline,
                                                      const CallOrigin& origin) = 0;
 
   virtual const std::string& address() const = 0;
+
+  // Whether the drafter said in its handshake that it allows MatrixScope::kShared.
+  virtual bool shared_scope_allowed() const { return true; }
 };
 
 }  // namespace recycling::gateway

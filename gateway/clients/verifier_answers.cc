@@ -6,14 +6,15 @@
 namespace recycling::gateway {
 namespace {
 
-// What an answer says, what was got, what was expected.
+// The error for an answer whose field `what` is `got` where `expected` was expected.
 template <typename Got, typename Expected>
 absl::Status Breach(const char* what, Got got, Expected expected) {
   return absl::InternalError(
       absl::StrCat("verifier's answer: ", what, ": got ", got, ", expected ", expected));
 }
 
-// Rows of the step that were verified; less than 1 or more than were asked for is a breach.
+// The number of rows that were verified. The caller must check that it is at least 1 and at most
+// what was asked for.
 int VerifiedRows(const VerifyStep& asked, const StepVerified& verified) {
   if (!asked.tree.has_value() || verified.draft_ignored) return 1;
   return 1 + verified.verified_nodes.value_or(asked.tree->drafted());

@@ -1,5 +1,5 @@
-// The gateway's view of a verifier: one session per sequence. Tests replace it by a mock or a fake;
-// the real one speaks gRPC (grpc_verifier_client.h).
+// A verifier as the gateway sees it: one session per sequence. The real implementation speaks gRPC
+// (grpc_verifier_client.h); tests use a mock or a fake.
 #ifndef RECYCLING_GATEWAY_CLIENTS_VERIFIER_CLIENT_H_
 #define RECYCLING_GATEWAY_CLIENTS_VERIFIER_CLIENT_H_
 
@@ -20,7 +20,7 @@
 
 namespace recycling::gateway {
 
-// What the verifier says a pass costs by its number of rows.
+// The duration of a pass with this many rows, as the verifier measured it.
 struct PassCost {
   std::uint32_t rows = 0;
   absl::Duration duration;
@@ -28,15 +28,15 @@ struct PassCost {
   bool operator==(const PassCost&) const = default;
 };
 
-// What a sequence's passes do for others, as the verifier says: means over its last ones, finite
-// and not negative; all zero for a sequence that is alone.
+// How much a verifier does for other sequences beside one sequence. The values are means over the
+// last passes of that sequence, finite and not negative; all are 0 for a sequence that is alone.
 struct OtherLoad {
-  double rows = 0;    // of other sequences' steps in a pass with it
-  double tokens = 0;  // that others are given from the end of one of its passes to the next one's
-  absl::Duration passes;  // that others have between one of its passes and the next
+  double rows = 0;    // of other sequences' steps in a pass of this sequence
+  double tokens = 0;  // that others get from the end of one of its passes to the end of the next
+  absl::Duration passes;  // time of others' passes between two of its passes
 };
 
-// What a verifier says of itself in the handshake.
+// What a verifier tells about itself in the handshake.
 struct VerifierInfo {
   ModelIdentity model;
   std::uint32_t context_length = 0;
@@ -48,16 +48,18 @@ struct VerifierInfo {
   std::string kernel;
   std::string model_description;
   std::vector<TokenId> eos_token_ids;
-  bool draining = false;             // takes no new sequences, lets those it has go on for a while
-  std::uint32_t open_sequences = 0;  // at that moment, of all gateways
+  bool draining = false;             // takes no new sequences; running ones may go on for a while
+  std::uint32_t open_sequences = 0;  // of all gateways, at the time of the handshake
   std::uint32_t page_tokens = 0;     // in a page of its key-value cache; 0: not said
+  std::vector<PassCost> pass_costs;  // as in SequenceOpened
 };
 
 struct OpenSequence {
   std::vector<TokenId> prompt_ids;     // at least one
   std::vector<TokenId> generated_ids;  // emitted before the sequence moved here
-  SamplingOptions sampling;            // seed set where temperature > 0
-  std::uint32_t learn_last = 0;  // candidates of the last so many prefilled tokens; UINT32_MAX: all
+  SamplingOptions sampling;            // with a seed if temperature > 0
+  // The answer has candidates of this many last tokens that are prefilled; UINT32_MAX: of all.
+  std::uint32_t learn_last = 0;
   bool want_candidates = true;
   std::string tenant;  // at most 128 bytes
 };
@@ -84,24 +86,25 @@ struct StepVerified {
   Candidates candidates;               // of every verified row, root first; empty unless wanted
   std::vector<TokenLogprob> logprobs;  // as many as tokens, or none
   bool draft_ignored = false;
-  std::optional<int> verified_nodes;  // beside the root, the first so many of the tree; absent: all
+  // This many first nodes of the tree, beside the root, were verified; absent: all of them.
+  std::optional<int> verified_nodes;
   absl::Duration forward;
   absl::Duration queue;              // waiting for its turn
-  absl::Duration inside;             // queue, forward and choosing behind it
+  absl::Duration inside;             // queue, forward and sampling together
   std::vector<PassCost> pass_costs;  // as in SequenceOpened
   OtherLoad others;
 };
 
-// One sequence at one verifier; destroying it closes the stream and so frees the slot.
-// Call order: Open (Verify | VerifyWhile)*. Threads: calls one at a time; Cancel may come from any
-// thread at any time.
+// One sequence at one verifier. The destructor closes the stream, which frees the slot.
+// Call order: Open (Verify | VerifyWhile)*. Threads: one call at a time; Cancel may be called by
+// any thread at any time.
 class VerifierSession {
  public:
   virtual ~VerifierSession() = default;
 
   // Open and VerifyWhile block until the verifier has answered, the session is cancelled
   // (Cancelled) or its deadline has passed (DeadlineExceeded). A lost peer is Unavailable, a peer
-  // that breaks the protocol is Internal. After an error the session is of no more use.
+  // that breaks the protocol is Internal. After an error the session cannot be used any more.
   virtual absl::StatusOr<SequenceOpened> Open(const OpenSequence& open) = 0;
 
   // Sends `step`, then calls `meanwhile` once on this thread, then waits for the answer. So what
@@ -114,7 +117,7 @@ class VerifierSession {
     return VerifyWhile(step, [] {});
   }
 
-  // Makes a running or later call return Cancelled.
+  // A running call, and every later one, returns Cancelled.
   virtual void Cancel() = 0;
 };
 
@@ -123,16 +126,16 @@ class VerifierClient {
  public:
   virtual ~VerifierClient() = default;
 
-  // Never blocks for long; failures surface in Open. `deadline` bounds the whole session; the peer
-  // hears of `origin`, for its logs.
+  // Never blocks for long; Open returns the error if this fails. `deadline` bounds the whole
+  // session. The verifier gets `origin` for its logs.
   virtual std::unique_ptr<VerifierSession> NewSession(absl::Time deadline,
                                                       const CallOrigin& origin) = 0;
 
   virtual const VerifierInfo& info() const = 0;
   virtual const std::string& address() const = 0;
 
-  // Sequences should go on elsewhere, if there is a place: it drains, or is no longer wanted. May
-  // change at any time.
+  // Whether sequences should move to another verifier if one has room, because this one drains or
+  // has left the list of peers. May change at any time.
   virtual bool leaving() const { return false; }
 };
 

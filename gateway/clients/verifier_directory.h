@@ -14,11 +14,11 @@
 
 namespace recycling::gateway {
 
-// The verifier a sequence is looking for.
+// What a sequence wants of a verifier.
 struct VerifierWish {
   std::string tenant;
-  std::span<const TokenId> prompt;     // a verifier that holds its beginning is to be preferred
-  std::span<const std::string> avoid;  // addresses that will not do
+  std::span<const TokenId> prompt;     // verifiers that hold its beginning are preferred
+  std::span<const std::string> avoid;  // addresses that must not be picked
 };
 
 // Where a request finds its verifiers. Threads: any.
@@ -30,13 +30,14 @@ class VerifierDirectory {
   // gone. Unavailable saying why if there is none.
   virtual absl::StatusOr<std::shared_ptr<VerifierClient>> Pick(const VerifierWish& wish) = 0;
 
-  // What a sequence met at the verifier of this address: OK once it was opened, else the error that
-  // lost it there. It was opened, or tried, at `since` (Clock::Monotonic()). Never blocks.
+  // Reports what happened to a sequence at the verifier of this address: OK if it was opened there,
+  // else the error with which it was lost. `since` (Clock::Monotonic()) is when it was opened
+  // there, or when the attempt to open it began. Never blocks.
   virtual void Report(const std::string& address, const absl::Status& outcome,
                       absl::Duration since) = 0;
 
-  // Blocks until Pick may say something new, Wake is called or `at_most` has passed. Returns at
-  // once if `stop` is set; who sets it calls Wake then.
+  // Blocks until Pick may have another result, Wake is called, or `at_most` has passed. Returns at
+  // once if `stop` is set. A thread that sets `stop` must call Wake after it.
   virtual void Await(absl::Duration at_most, const std::atomic<bool>& stop) = 0;
   virtual void Wake() = 0;
 };

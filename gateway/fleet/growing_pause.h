@@ -7,8 +7,8 @@
 
 namespace recycling::gateway {
 
-// What to wait after a failure that `before` others came before in a row, at least 0: `first`,
-// doubled for each of them, at most `longest`.
+// The pause after a failure that follows `before` (0 or more) failures in a row: `first`, doubled
+// `before` times, but at most `longest`.
 inline absl::Duration GrowingPause(absl::Duration first, absl::Duration longest, int before) {
   return std::min(longest, first * (1 << std::min(before, 20)));
 }

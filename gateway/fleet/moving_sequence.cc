@@ -15,9 +15,10 @@ namespace {
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 constexpr absl::Duration kLongestPause = absl::Seconds(2);
-// The pool may have changed just before it is waited for.
+// A change of the pool just before Await is not noticed, so no Await is longer than this.
 constexpr absl::Duration kLongestAwait = absl::Milliseconds(250);
-// What is left of a deadline is too short for a prefill, and enough to say why.
+// The search ends this long before the deadline. That is too short for a prefill, but enough to
+// return an error that says why.
 constexpr absl::Duration kReserve = absl::Milliseconds(100);
 
 bool IsRequestsOwn(const absl::Status& error) {
@@ -86,7 +87,7 @@ absl::StatusOr<StepVerified> MovingSequence::VerifyHere(std::optional<DraftTree>
 void MovingSequence::Close() { CloseSession(&session_); }
 
 void MovingSequence::CloseSession(std::unique_ptr<VerifierSession>* session) {
-  std::unique_ptr<VerifierSession> closing;  // destroyed after the lock is gone: closing may wait
+  std::unique_ptr<VerifierSession> closing;  // destroyed after the lock, because that may wait
   MutexLock lock(session_mutex_);
   closing = std::move(*session);
 }
@@ -126,14 +127,14 @@ absl::StatusOr<SequenceOpened> MovingSequence::OpenAt(
   }
   parts_.verifiers.Report(client->address(), absl::OkStatus(), since);
   {
-    std::unique_ptr<VerifierSession> left;  // as in CloseSession
+    std::unique_ptr<VerifierSession> left;  // destroyed after the lock, as in CloseSession
     MutexLock lock(session_mutex_);
     left = std::exchange(session_, std::move(next_));
   }
   if (verifier_ != client) verifier_ = client;
   step_ = 0;
   since_ = since;
-  open_.learn_last = 0;  // learnt from the first one
+  open_.learn_last = 0;  // the prompt was learnt from at the first verifier
   leave_pause_ = absl::ZeroDuration();
   leave_at_ = absl::ZeroDuration();
   return opened;
@@ -219,7 +220,7 @@ absl::StatusOr<std::shared_ptr<VerifierClient>> MovingSequence::FindNext(
     if (paid) {
       auto picked = PickOther(failed_);
       if (!picked.ok()) {
-        // Nobody else: perhaps where it failed before, which is ready if it is seen here.
+        // No other verifier: try those where it failed before. The pool gives only ready ones.
         failed_.clear();
         picked = PickOther(failed_);
       }
@@ -238,8 +239,8 @@ absl::StatusOr<std::shared_ptr<VerifierClient>> MovingSequence::FindNext(
                                              why.message(), "; lost with: ", error.message()));
 }
 
-// Each verifier is asked once, then all of them again after growing pauses. Nothing has failed, so
-// this takes nothing from the retry budget.
+// Asks each verifier once, then all of them again after growing pauses. A full verifier has not
+// failed, so this takes nothing from the retry budget.
 absl::StatusOr<std::shared_ptr<VerifierClient>> MovingSequence::FindRoom(
     const absl::Status& error) {
   const absl::Duration now = parts_.clock.Monotonic();

@@ -1,20 +1,21 @@
-// One sequence at whatever verifier holds it. A verifier that is lost, breaks the protocol, is full
-// or drains is left: the sequence is opened at another one of equal numerics id, with the prompt
-// and the tokens it has emitted apart, and the call that failed is made there. So its caller sees
-// one sequence, whose tokens, positions and penalties are what they would have been.
+// One sequence that moves between verifiers. It leaves a verifier that is lost, breaks the
+// protocol, is full or drains: it is opened at another verifier of equal numerics id, with the
+// prompt and the emitted tokens in separate fields, and the call that failed is made there again.
+// So the caller sees one sequence, with the tokens, positions and penalties that it would have had
+// without moves.
 //
-//  1. The model and numerics id are those of the first verifier; no other takes the sequence over.
-//  2. An error that is the request's own (InvalidArgument, OutOfRange, DeadlineExceeded, a Cancel)
-//     is returned and moves nothing.
-//  3. A sequence that has lost max_moves verifiers in a row without a token in between, or
-//     kMostMoves in all, is not tried on another one: it may be what kills them.
-//  4. Retries take from a budget that all sequences share, and wait with growing pauses: 0, 50 ms,
-//     doubling to 2 s, from anew after each token.
-//  5. While no verifier can take it the sequence waits, until shortly before its deadline, or for
-//     `patience` if it has none; then it is Unavailable. For full verifiers a new one waits no
-//     longer than `room_patience`; then it is ResourceExhausted, with a retry delay.
-//  6. A verifier that drains is left between two steps and only once another one has opened the
-//     sequence; without one the sequence stays.
+//  1. A sequence moves only to verifiers that have the model and numerics id of the first one.
+//  2. An error of the request itself (InvalidArgument, OutOfRange, DeadlineExceeded, a Cancel) is
+//     returned and causes no move.
+//  3. A sequence that has lost more than max_moves verifiers in a row without a token between them,
+//     or more than kMostMoves in all, does not move again: it may be the cause of their failure.
+//  4. Each retry takes from a budget that all sequences share. Retries wait with growing pauses: 0,
+//     50 ms, and so on doubling up to 2 s. The pauses start again after each token.
+//  5. While no verifier can take the sequence, it waits until shortly before its deadline, or for
+//     `patience` without a deadline. Then it is Unavailable. If the verifiers are full, a new
+//     sequence waits at most `room_patience`. Then it is ResourceExhausted, with a retry delay.
+//  6. A sequence leaves a draining verifier between two steps, and only after another verifier has
+//     opened it. If no other one does, it stays.
 #ifndef RECYCLING_GATEWAY_FLEET_MOVING_SEQUENCE_H_
 #define RECYCLING_GATEWAY_FLEET_MOVING_SEQUENCE_H_
 
@@ -39,14 +40,14 @@
 namespace recycling::gateway {
 
 struct MoveRules {
-  // After verifiers lost in a row without a token in between, 0 and more. Few, since it may be the
-  // request that kills them.
+  // In a row without a token between them; 0 or more. Few, because the request may be what kills
+  // the verifiers.
   int max_moves = 3;
-  absl::Duration patience = absl::Minutes(1);  // longest search, of a sequence without a deadline
-  absl::Duration room_patience;                // longest wait for room, of one without tokens
+  absl::Duration patience = absl::Minutes(1);  // longest search of a sequence without a deadline
+  absl::Duration room_patience;                // longest wait for room of a sequence without tokens
 };
 
-// What it takes to move sequences; what is referred to must outlive them.
+// What moving a sequence needs. The objects referred to must outlive the sequence.
 struct MoveParts {
   VerifierDirectory& verifiers;
   RetryBudget& budget;
@@ -64,47 +65,51 @@ struct SequenceRequest {
 // Call order: Open Verify* Close. Threads: Cancel any, the others one.
 class MovingSequence {
  public:
-  // Lost verifiers of one sequence, whatever max_moves allows.
+  // The most verifiers that one sequence may lose, whatever max_moves allows.
   static constexpr int kMostMoves = 32;
 
   // Begins at `first`.
   MovingSequence(SequenceRequest request, std::shared_ptr<VerifierClient> first, MoveParts parts);
 
-  // As VerifierSession, but for what moves do. Answers have been checked (verifier_answers.h).
+  // As in VerifierSession, but with moves. Answers are checked (verifier_answers.h).
   absl::StatusOr<SequenceOpened> Open();
 
-  // A step at the committed tokens. `tree` (may be absent) is reset if it could not be sent:
-  // a verifier that the sequence has moved to takes smaller ones only. `meanwhile` is called, on
-  // this thread, whenever a step is on its way (see VerifierSession::VerifyWhile).
+  // Verifies a step at the committed tokens. `tree`, which may be absent, is reset if it could not
+  // be sent because the sequence has moved to a verifier that takes only smaller trees. `meanwhile`
+  // is called on this thread each time a step was sent (see VerifierSession::VerifyWhile).
   absl::StatusOr<StepVerified> Verify(
       std::optional<DraftTree>* tree, absl::FunctionRef<void()> meanwhile = [] {});
 
-  // Frees the verifier's slot; waits for that, a bounded time.
+  // Frees the verifier's slot, and waits a bounded time for that.
   void Close();
 
-  // Makes a running or later call return Cancelled within one pass.
+  // A running call, and every later one, returns Cancelled within one pass.
   void Cancel();
 
-  // Committed tokens, prompt included, and the last of them.
+  // The number of committed tokens, prompt included, and the last of them.
   std::uint32_t base() const;
   TokenId root() const;
 
-  // Where it is, or was last.
+  // The verifier where the sequence is, or was last.
   const VerifierClient& verifier() const { return *verifier_; }
 
-  std::uint64_t moves() const { return moves_; }      // to another verifier, or to the same anew
-  std::uint64_t retries() const { return retries_; }  // opens beyond the first, moves included
-  absl::Duration moving() const { return moving_; }   // spent on them, waiting included
+  // Moves to another verifier, or to the same one again.
+  std::uint64_t moves() const { return moves_; }
+  // Attempts to open the sequence after the first one, moves included.
+  std::uint64_t retries() const { return retries_; }
+  // Time spent on them, waiting included.
+  absl::Duration moving() const { return moving_; }
 
  private:
-  // Opens at `client`; on success it is where the sequence is.
+  // Opens the sequence at `client`. On success this is the sequence's verifier.
   absl::StatusOr<SequenceOpened> OpenAt(const std::shared_ptr<VerifierClient>& client);
-  // The sequence was lost, or not opened, with `error`: opens it elsewhere.
+  // Opens the sequence elsewhere after `error`, with which it was lost or not opened.
   absl::StatusOr<SequenceOpened> Reopen(absl::Status error);
-  // OK if another verifier is to be tried after `error`; else how the sequence ends.
+  // OK if another verifier should be tried after `error`; else the status that ends the sequence.
   absl::Status Judge(const absl::Status& error);
-  // Waits for a verifier that may take it.
+  // How long a search for a verifier may take.
   absl::Duration LongestSearch() const;
+  // Waits for a verifier that may take the sequence.
   absl::StatusOr<std::shared_ptr<VerifierClient>> FindNext(const absl::Status& error);
   absl::StatusOr<std::shared_ptr<VerifierClient>> FindRoom(const absl::Status& error);
   absl::StatusOr<std::shared_ptr<VerifierClient>> PickOther(std::vector<std::string> avoid);
@@ -120,30 +125,31 @@ class MovingSequence {
   const absl::Time deadline_;
   const CallOrigin origin_;
   const VerifierInfo like_;  // of the first
-  OpenSequence open_;        // generated_ids are the tokens so far
+  OpenSequence open_;        // its generated_ids are the tokens so far
 
   std::shared_ptr<VerifierClient> verifier_;
-  std::uint64_t step_ = 0;  // of the stream
-  absl::Duration since_;    // the stream was opened, Clock::Monotonic()
+  std::uint64_t step_ = 0;  // the next one of this stream
+  absl::Duration since_;    // when the stream was opened, Clock::Monotonic()
 
   int lost_in_a_row_ = 0;  // since the last token
   int lost_ = 0;
-  int tries_ = 0;                             // opens since the last token that failed
-  std::vector<std::string> failed_;           // where, since the last token
-  std::optional<absl::Duration> full_since_;  // the first of a new one's verifiers was full
-  int full_rounds_ = 0;                       // in which all were
-  absl::Duration leave_at_;                   // not before
-  absl::Duration leave_pause_;
+  int tries_ = 0;                    // attempts to open it that failed since the last token
+  std::vector<std::string> failed_;  // where they failed
+  std::optional<absl::Duration> full_since_;  // when a new sequence first met a full verifier
+  int full_rounds_ = 0;                       // rounds in which all verifiers were full
+  absl::Duration leave_at_;                   // earliest next attempt to leave a draining verifier
+  absl::Duration leave_pause_;                // the last pause between two such attempts
 
   std::uint64_t moves_ = 0;
   std::uint64_t retries_ = 0;
   absl::Duration moving_;
 
   std::atomic<bool> cancelled_ = false;
-  Mutex session_mutex_;  // Cancel against the others, which alone replace sessions
+  // Held to replace a session, and by Cancel to use one.
+  Mutex session_mutex_;
   std::unique_ptr<VerifierSession> session_;
-  std::unique_ptr<VerifierSession>
-      next_;  // opens elsewhere while session_ still holds the sequence
+  // Opens the sequence elsewhere while session_ still holds it.
+  std::unique_ptr<VerifierSession> next_;
 };
 
 }  // namespace recycling::gateway

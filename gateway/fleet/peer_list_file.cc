@@ -65,7 +65,8 @@ std::optional<std::vector<PeerTarget>> PeerListFile::Poll() {
   if (!targets.ok()) {
     if (last_error_ != targets.status().message()) {
       last_error_ = std::string(targets.status().message());
-      Log(LogLevel::kWarning, "peer list not taken, the last one holds", {{"error", last_error_}});
+      Log(LogLevel::kWarning, "peer list is wrong, the last one stays in use",
+          {{"error", last_error_}});
     }
     return std::nullopt;
   }

@@ -13,23 +13,23 @@
 
 namespace recycling::gateway {
 
-// Reads the text of a peer list file: peers as in ParsePeerList, separated by commas or ends of
-// lines; what stands behind a '#' is ignored. Errors as there.
+// Reads the text of a peer list file: entries as in ParsePeerList, separated by commas or line
+// breaks. The rest of a line after '#' is a comment. Errors as in ParsePeerList.
 absl::StatusOr<std::vector<PeerTarget>> ParsePeerListText(std::string_view text);
 
-// A file that says who the peers are and may be replaced at any time. Threads: one.
+// A file that lists the peers and may be replaced at any time. Threads: one.
 class PeerListFile {
  public:
-  // Reads at most 1 MiB. `at_least` peers must be listed.
+  // The file must list `at_least` peers, in at most 1 MiB.
   PeerListFile(std::string path, std::size_t at_least)
       : path_(std::move(path)), at_least_(at_least) {}
 
-  // Reads the file. Unavailable if that fails, InvalidArgument if it is no peer list or too short;
-  // each naming the file.
+  // Reads the file. Unavailable if it cannot be read; InvalidArgument if it is not a peer list, or
+  // is too large or lists too few peers. Errors name the file.
   absl::StatusOr<std::vector<PeerTarget>> Read();
 
-  // The new list, if the file's text is another one than at the last call of Read or Poll that
-  // found one. A text that is bad, or cannot be read, is logged once and changes nothing.
+  // The new list, if the file's text has changed since the last call of Read or Poll. A text that
+  // is wrong, or cannot be read, is logged once and gives no list.
   std::optional<std::vector<PeerTarget>> Poll();
 
  private:
@@ -38,8 +38,8 @@ class PeerListFile {
 
   const std::string path_;
   const std::size_t at_least_;
-  std::string text_;        // last seen
-  std::string last_error_;  // last logged
+  std::string text_;        // the last one that was read
+  std::string last_error_;  // the last one that was logged
 };
 
 }  // namespace recycling::gateway

@@ -12,8 +12,8 @@ struct RetryBudgetOptions {
   double per_second = 1;     // retries that each second adds, above 0, so that nobody starves
 };
 
-// Bounds what retries add to the load of the peers: a bucket of retries that requests and time
-// fill. It is full at first. Time is what it is told. Threads: any.
+// Bounds how much load retries add to the peers. It is a token bucket: it is full at first, each
+// retry takes one token, and requests and time refill it. It reads no clock. Threads: any.
 class RetryBudget {
  public:
   explicit RetryBudget(RetryBudgetOptions options = {}) : options_(options), left_(options.burst) {}
@@ -21,7 +21,7 @@ class RetryBudget {
   // A request has begun.
   void Request();
 
-  // Takes one retry; false if there is none at `now` (Clock::Monotonic()).
+  // Takes one retry at `now` (Clock::Monotonic()). False if none is left.
   bool Take(absl::Duration now);
 
  private:

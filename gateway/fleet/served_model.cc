@@ -36,9 +36,14 @@ absl::Status ModelReference::Admit(const VerifierInfo& info,
                                                       model->tokenizer->vocab_size(),
                                                       " tokens, expected ", info.model.vocab_size));
   }
-  MutexLock lock(mutex_);
-  model_ = std::move(model);
-  return absl::OkStatus();
+  {
+    MutexLock lock(mutex_);
+    if (model_ == nullptr) {
+      model_ = std::move(model);
+      return absl::OkStatus();
+    }
+  }
+  return CheckSameVerifier(info, Get()->info);
 }
 
 std::shared_ptr<const ServedModel> ModelReference::Get() const {

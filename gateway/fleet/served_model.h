@@ -1,4 +1,4 @@
-// The one model a gateway serves: the first verifier says which, every other must agree.
+// The one model that a gateway serves. The first verifier decides it; every other must agree.
 #ifndef RECYCLING_GATEWAY_FLEET_SERVED_MODEL_H_
 #define RECYCLING_GATEWAY_FLEET_SERVED_MODEL_H_
 
@@ -13,8 +13,8 @@
 
 namespace recycling::gateway {
 
-// OK if a sequence may run on one as well as on the other: equal model identity, numerics id,
-// context length and k. Else FailedPrecondition saying what, got, expected.
+// OK if a sequence may run on either of the two: model identity, numerics id, context length and k
+// are equal. Otherwise FailedPrecondition saying what, got, expected.
 absl::Status CheckSameVerifier(const VerifierInfo& got, const VerifierInfo& expected);
 
 struct ServedModel {
@@ -22,11 +22,12 @@ struct ServedModel {
   std::unique_ptr<const Tokenizer> tokenizer;
 };
 
-// Threads: Get any, Admit one.
+// Threads: any. Calls of Admit do not wait for each other.
 class ModelReference {
  public:
-  // The first time: takes `info` for the model to serve, with the tokenizer made of what `fetch`
-  // returns; an error of either leaves no model. Later: CheckSameVerifier against the first.
+  // Without a model: fetches the tokenizer's data, and serves `info` with that tokenizer from now
+  // on, unless another call of Admit was first. With a model: returns CheckSameVerifier against it.
+  // An error of `fetch`, or of making the tokenizer, leaves no model.
   absl::Status Admit(const VerifierInfo& info,
                      const std::function<absl::StatusOr<TokenizerData>()>& fetch);
 

@@ -1,11 +1,13 @@
-// A verifier whose sequences can be told from outside that it is lost, and that they should leave.
+// A verifier whose running sequences are watched: they can be told from outside that it is lost or
+// should be left, and a sequence that waits too long for an answer gives the verifier up.
 #ifndef RECYCLING_GATEWAY_FLEET_WATCHED_VERIFIER_H_
 #define RECYCLING_GATEWAY_FLEET_WATCHED_VERIFIER_H_
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -14,32 +16,66 @@
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "gateway/clients/verifier_client.h"
+#include "gateway/fleet/answer_bound.h"
 
 namespace recycling::gateway {
 
 class WatchedSession;
 
-// What runs at one address, whichever client it began with. Threads: any.
+// The sequences of this gateway at one address, whichever client they began with. Times are
+// Clock::Monotonic(). Threads: any.
 class VerifierWatch {
  public:
+  // A sequence is given up no sooner than this after it was first found to wait too long. So a
+  // gateway that was itself stopped for a while has time to read the answers that have come.
+  static constexpr absl::Duration kSecondLook = absl::Seconds(1);
+
   // Every sequence that runs there ends with Unavailable saying `why`, at once, even if its
   // verifier never answers. Those that begin later are not affected.
   void GiveUp(const absl::Status& why);
+
+  // The verifier has answered a handshake with `info`.
+  void Greeted(const VerifierInfo& info);
+
+  // The sequences whose answer takes longer than AnswerBound says end with Unavailable, as by
+  // GiveUp; the others go on. Rows of others are counted as follows. For this gateway's own calls:
+  // the rows they wait for, now or when this call began, whichever is more. For each sequence of
+  // other gateways: as many rows as this call has, because a verifier shares its passes fairly.
+  // Call it every few seconds.
+  void GiveUpLate(absl::Duration now);
 
   // See VerifierClient::leaving().
   void SetLeaving(bool leaving) { leaving_ = leaving; }
   bool leaving() const { return leaving_; }
 
-  // When a sequence was answered last, Clock::Monotonic(): a sign of life beside handshakes.
+  // When a sequence was last answered: a sign of life beside handshakes.
   absl::Duration heard() const { return absl::Nanoseconds(heard_nanos_.load()); }
 
  private:
   friend class WatchedSession;
 
+  // A call that waits for its answer.
+  struct Waiting {
+    absl::Duration since;
+    std::uint64_t rows = 0;
+    std::uint64_t other_rows = 0;        // of this gateway's other calls, the most so far
+    std::optional<absl::Duration> late;  // when it was first found to be late
+  };
+
+  void Asked(WatchedSession* session, std::uint64_t rows, absl::Duration now);
+  // `costs` are those of the answer; null: there was none.
+  void Ended(WatchedSession* session, absl::Duration now, const std::vector<PassCost>* costs);
+  void SetCosts(const std::vector<PassCost>& costs) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::uint64_t OtherRows(const Waiting& call) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   std::atomic<bool> leaving_ = false;
-  std::atomic<std::int64_t> heard_nanos_ = -1;  // less than any handshake began at
+  std::atomic<std::int64_t> heard_nanos_ = -1;  // -1: before every handshake
   Mutex mutex_;
-  std::set<WatchedSession*> sessions_ ABSL_GUARDED_BY(mutex_);
+  // Every session, with its call if it waits for an answer.
+  std::map<WatchedSession*, std::optional<Waiting>> sessions_ ABSL_GUARDED_BY(mutex_);
+  std::uint64_t waiting_rows_ ABSL_GUARDED_BY(mutex_) = 0;  // of all calls that wait
+  std::uint64_t elsewhere_ ABSL_GUARDED_BY(mutex_) = 0;     // sequences of other gateways
+  AnswerBound bound_ ABSL_GUARDED_BY(mutex_);
 };
 
 // `inner`, with its sessions under watch. Threads: any.

@@ -149,6 +149,7 @@ absl::StatusOr<std::shared_ptr<GrpcDrafterClient>> GrpcDrafterClient::Connect(
     return absl::FailedPreconditionError(absl::StrCat(
         "protocol_version: got ", response.protocol_version(), ", expected ", kProtocolVersion));
   }
+  client->shared_scope_allowed_ = response.shared_scope_allowed();
   return client;
 }
 

@@ -31,6 +31,7 @@ class GrpcDrafterClient final : public DrafterClient {
                                              absl::Time deadline,
                                              const CallOrigin& origin) override;
   const std::string& address() const override { return address_; }
+  bool shared_scope_allowed() const override { return shared_scope_allowed_; }
 
  private:
   GrpcDrafterClient(std::shared_ptr<grpc::Channel> channel, std::string address,
@@ -41,6 +42,7 @@ class GrpcDrafterClient final : public DrafterClient {
   const ModelIdentity model_;
   const std::uint32_t k_;
   const Clock& clock_;
+  bool shared_scope_allowed_ = false;  // constant after Connect
 };
 
 }  // namespace recycling::gateway

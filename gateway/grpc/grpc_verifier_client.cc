@@ -27,6 +27,23 @@ void SetTimeout(grpc::ClientContext* context, absl::Duration timeout) {
   context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
 }
 
+// Costs are only advice on speed: a list that makes no sense counts as not known, and is no error.
+std::vector<PassCost> PassCostsFromProto(const pb::Load& load) {
+  constexpr int kMostCosts = 1024;
+  if (load.pass_costs_size() > kMostCosts) return {};
+  std::vector<PassCost> costs;
+  costs.reserve(static_cast<std::size_t>(load.pass_costs_size()));
+  std::uint32_t rows = 0;
+  std::uint32_t micros = 1;
+  for (const pb::PassCost& cost : load.pass_costs()) {
+    if (cost.rows() <= rows || cost.micros() < micros) return {};
+    rows = cost.rows();
+    micros = cost.micros();
+    costs.push_back({.rows = rows, .duration = absl::Microseconds(micros)});
+  }
+  return costs;
+}
+
 absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
   if (proto.protocol_version() != kProtocolVersion) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -51,6 +68,7 @@ absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
   info.draining = proto.draining();
   info.open_sequences = proto.load().open_sequences();
   info.page_tokens = proto.page_tokens();  // PrefixRoutes takes any number
+  info.pass_costs = PassCostsFromProto(proto.load());
   info.eos_token_ids.assign(proto.eos_token_ids().begin(), proto.eos_token_ids().end());
   for (const TokenId id : info.eos_token_ids) {
     if (id >= info.model.vocab_size) {
@@ -59,23 +77,6 @@ absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
     }
   }
   return info;
-}
-
-// Costs are advice on speed, so nonsense ends no request: it counts as "not known".
-std::vector<PassCost> PassCostsFromProto(const pb::Load& load) {
-  constexpr int kMostCosts = 1024;
-  if (load.pass_costs_size() > kMostCosts) return {};
-  std::vector<PassCost> costs;
-  costs.reserve(static_cast<std::size_t>(load.pass_costs_size()));
-  std::uint32_t rows = 0;
-  std::uint32_t micros = 1;
-  for (const pb::PassCost& cost : load.pass_costs()) {
-    if (cost.rows() <= rows || cost.micros() < micros) return {};
-    rows = cost.rows();
-    micros = cost.micros();
-    costs.push_back({.rows = rows, .duration = absl::Microseconds(micros)});
-  }
-  return costs;
 }
 
 // This is advice too: a value that is no possible number of rows or tokens counts as 0.

@@ -49,15 +49,21 @@ Drafting::Draft Drafting::Take() {
   const auto asked = std::exchange(asked_, std::nullopt);
   if (!asked) return {.tree = {}, .fallback = missing, .waited = false, .inside = {}};
   const absl::Duration left = options_.deadline - clock_.Now();
-  Draft draft =
-      Judge(session_->Receive(asked_step_, std::min(options_.draft_deadline, left)), *asked);
+  auto answer = session_->Receive(asked_step_, std::min(options_.draft_deadline, left));
+  if (!answer.ok() && left < options_.draft_deadline) {
+    // The request's own deadline has ended the wait. This says nothing about the drafter.
+    session_.reset();
+    drafter_.reset();
+    return Fail(ReasonOf(answer.status()), std::nullopt);
+  }
+  Draft draft = Judge(std::move(answer), *asked);
   draft.waited = true;
   return draft;
 }
 
 std::optional<FallbackReason> Drafting::EnsureSession() {
   if (session_ != nullptr) return std::nullopt;
-  auto picked = directory_.Pick(options_.tenant);
+  auto picked = directory_.Pick(options_.tenant, options_.scope);
   // Asking the directory costs nothing, so the loop asks it at every step.
   if (!picked.ok()) return ReasonOf(picked.status());
   drafter_ = *std::move(picked);

@@ -6,7 +6,8 @@
 //  2. After an error the session is closed. The next attempt opens a session at the drafter that is
 //     picked then; it hears base and root of its step, and nothing is replayed. After a timeout, a
 //     stale tree or a malformed tree the session is kept and still gets observations. The session
-//     is closed, too, if the directory gives the drafter up because of its answers.
+//     is closed, too, if the directory gives the drafter up because of its answers. A wait that the
+//     request's deadline cuts short does not count against the drafter.
 //  3. After n failures in a row, min(2^(n-1) - 1, 31) steps do not ask. They count with the same
 //     reason.
 #ifndef RECYCLING_GATEWAY_LOOP_DRAFTING_H_
@@ -22,27 +23,10 @@
 #include "common/base/clock.h"
 #include "common/decoding/draft_tree.h"
 #include "gateway/clients/drafter_client.h"
+#include "gateway/clients/drafter_directory.h"
 #include "gateway/loop/decode_stats.h"
 
 namespace recycling::gateway {
-
-// Where a request finds its drafter. Threads: any.
-class DrafterDirectory {
- public:
-  virtual ~DrafterDirectory() = default;
-
-  // The drafter of `tenant` now; never blocks. The drafter counts as used until the pointer is
-  // destroyed. Unavailable if no drafter is ready; FailedPrecondition if, beyond that, one serves
-  // another model.
-  virtual absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string& tenant) = 0;
-
-  // A session at the drafter of this address ended with `error`. Never blocks.
-  virtual void Report(const std::string& address, const absl::Status& error) = 0;
-
-  // `answer`: OK if an answer of the drafter of this address was good, else why it was late or of
-  // no use. Returns whether to go on with this drafter. Never blocks.
-  virtual bool Judge(const std::string& address, const absl::Status& answer) = 0;
-};
 
 struct DraftingOptions {
   std::string tenant;

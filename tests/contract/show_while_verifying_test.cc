@@ -17,7 +17,7 @@ namespace {
 
 class NoDrafters final : public DrafterDirectory {
  public:
-  absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string&) override {
+  absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string&, MatrixScope) override {
     return absl::UnavailableError("no drafter");
   }
   void Report(const std::string&, const absl::Status&) override {}
@@ -40,7 +40,7 @@ TEST(ShowWhileVerifyingTest, TheVerifierHasTheNextStepWhenTheClientIsShownTokens
   const auto server = *RpcServer::Start({}, {&service}, {});
   doubles::FakeClock clock;
   const auto client =
-      GrpcVerifierClient::Connect(server->InProcessChannel(), "verifier", absl::InfiniteDuration());
+      GrpcVerifierClient::Connect(server->InProcessChannel(), "verifier", absl::Minutes(1));
   ASSERT_THAT(client, IsOk());
 
   NoDrafters drafters;

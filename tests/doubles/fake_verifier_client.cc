@@ -257,6 +257,7 @@ FakeVerifierClient::FakeVerifierClient(FakeVerifierOptions options)
   info_.max_sequences = options_->max_sequences;
   info_.page_tokens = options_->page_tokens;
   info_.numerics_id = options_->numerics_id;
+  info_.pass_costs = options_->pass_costs;
   info_.build = "fake";
   info_.kernel = "toy";
   info_.model_description = "toy language";

@@ -52,7 +52,7 @@ TEST(CheckVerifiedTest, AcceptsAPathAndItsBonus) {
   EXPECT_THAT(Check([](StepVerified& a) { a.candidates = {}; }), IsOk());
 }
 
-TEST(CheckVerifiedTest, ATreeMayHaveBeenCut) {
+TEST(CheckVerifiedTest, AcceptsATreeThatTheVerifierHasCut) {
   const auto cut = [](StepVerified& a) {
     a.tokens = {6, 9};
     a.accepted_nodes = {1};
@@ -83,7 +83,7 @@ TEST(CheckVerifiedTest, RefusesMissingUnknownAndSurplusTokens) {
   ExpectBreach("accepted nodes: got 2, expected 3", [](StepVerified& a) { a.tokens.push_back(1); });
 }
 
-TEST(CheckVerifiedTest, RefusesNodesThatAreNoPathFromTheRoot) {
+TEST(CheckVerifiedTest, RefusesNodesThatAreNotAPathFromTheRoot) {
   for (const std::vector<int>& nodes : std::vector<std::vector<int>>{
            {2, 3}, {3, 1}, {1, 2}, {1, 1}, {0, 1}, {-1, 3}, {1, 4}, {1, 1 << 30}}) {
     ExpectBreach("accepted node: got", [&](StepVerified& a) { a.accepted_nodes = nodes; });
@@ -114,7 +114,7 @@ TEST(CheckVerifiedTest, RefusesLogprobsOfOtherTokens) {
                [](StepVerified& a) { a.logprobs[0].token = 1; });
 }
 
-TEST(CheckOpenedTest, AcceptsWholeRowsOfWhatWasPrefilled) {
+TEST(CheckOpenedTest, AcceptsWholeRowsOfPrefilledTokens) {
   const OpenSequence open{.prompt_ids = {1, 2, 3, 4}, .learn_last = 3};
   EXPECT_THAT(CheckOpened(open, {.base = 4}), IsOk());
   EXPECT_THAT(CheckOpened(open, {.base = 4, .prompt_candidates = {2, {1, 2, 3, 4, 5, 6}}}), IsOk());

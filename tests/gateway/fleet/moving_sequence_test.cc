@@ -28,7 +28,7 @@ using ::testing::SizeIs;
 
 const std::vector<TokenId> kPrompt = {5, 6, 7, 8};
 
-// A sequence over toy verifiers named a, b, c, ..., which all hear what every Open asks for.
+// A sequence over toy verifiers named a, b, c, and so on. Every Open is recorded in opens_.
 class MovingSequenceTest : public ::testing::Test {
  protected:
   doubles::FakeVerifierClient& Add(doubles::FakeVerifierOptions options = {}) {
@@ -61,7 +61,7 @@ class MovingSequenceTest : public ::testing::Test {
     return *sequence_;
   }
 
-  // Opens and takes plain steps; what ended that, and the tokens so far in tokens_.
+  // Opens the sequence and takes plain steps. Returns the first error, and adds tokens to tokens_.
   absl::Status Run(int steps) {
     if (const auto opened = sequence_->Open(); !opened.ok()) return opened.status();
     return Steps(steps);
@@ -95,7 +95,7 @@ class MovingSequenceTest : public ::testing::Test {
   std::optional<MovingSequence> sequence_;
 };
 
-TEST_F(MovingSequenceTest, StaysWhereItIsAsLongAsThatWorks) {
+TEST_F(MovingSequenceTest, StaysAtAVerifierThatWorks) {
   Add();
   Add();
   Make();
@@ -106,7 +106,7 @@ TEST_F(MovingSequenceTest, StaysWhereItIsAsLongAsThatWorks) {
   EXPECT_EQ(sequence_->retries(), 0u);
 }
 
-TEST_F(MovingSequenceTest, GoesOnElsewhereWithPromptAndTokensApart) {
+TEST_F(MovingSequenceTest, MovesWithPromptAndTokensInSeparateFields) {
   sampling_.presence_penalty = 0.5;
   Add(FailsAt(3, absl::UnavailableError("died")));
   Add();
@@ -123,12 +123,12 @@ TEST_F(MovingSequenceTest, GoesOnElsewhereWithPromptAndTokensApart) {
   EXPECT_EQ(sequence_->base(), 14u);
 }
 
-TEST_F(MovingSequenceTest, EveryErrorThatIsNotTheRequestsOwnMovesIt) {
+TEST_F(MovingSequenceTest, EveryErrorMovesItExceptThoseOfTheRequestItself) {
   const std::map<absl::StatusCode, bool> moves = {
       {absl::StatusCode::kUnavailable, true},       {absl::StatusCode::kInternal, true},
       {absl::StatusCode::kResourceExhausted, true}, {absl::StatusCode::kFailedPrecondition, true},
       {absl::StatusCode::kUnknown, true},           {absl::StatusCode::kAborted, true},
-      {absl::StatusCode::kCancelled, true},  // by the verifier: nobody here did
+      {absl::StatusCode::kCancelled, true},  // by the verifier, not by this side
       {absl::StatusCode::kDataLoss, true},          {absl::StatusCode::kInvalidArgument, false},
       {absl::StatusCode::kOutOfRange, false},       {absl::StatusCode::kDeadlineExceeded, false}};
   for (const auto& [code, moved] : moves) {
@@ -192,7 +192,7 @@ TEST_F(MovingSequenceTest, WaitsForAVerifierUntilShortlyBeforeItsDeadline) {
   EXPECT_EQ(verifiers_.waited, absl::Milliseconds(8900));
 }
 
-TEST_F(MovingSequenceTest, GoesOnWhereItWasOnceThatIsBack) {
+TEST_F(MovingSequenceTest, ContinuesAtItsVerifierOnceThatIsBack) {
   int step = 0;
   Add({.fault = [&step](std::uint64_t) {
     return step++ == 2 ? VerifierFault::kDropped : VerifierFault::kNone;
@@ -207,7 +207,7 @@ TEST_F(MovingSequenceTest, GoesOnWhereItWasOnceThatIsBack) {
   EXPECT_EQ(sequence_->moving(), verifiers_.waited);
 }
 
-TEST_F(MovingSequenceTest, AFullVerifierIsPassedOver) {
+TEST_F(MovingSequenceTest, AFullVerifierIsSkipped) {
   Add({.open_error = absl::ResourceExhaustedError("no slot")});
   Add();
   Make();
@@ -219,7 +219,7 @@ TEST_F(MovingSequenceTest, AFullVerifierIsPassedOver) {
   EXPECT_EQ(verifiers_.waited, absl::ZeroDuration());
 }
 
-TEST_F(MovingSequenceTest, ANewSequenceTriesAllAndWaitsForRoomAsLongAsItMay) {
+TEST_F(MovingSequenceTest, ANewSequenceTriesAllVerifiersAndThenWaitsForRoom) {
   for (int i = 0; i < 3; ++i) Add({.open_error = absl::ResourceExhaustedError("no slot")});
   rules_.room_patience = absl::Seconds(30);
   Make();
@@ -269,7 +269,7 @@ TEST_F(MovingSequenceTest, ASequenceWithTokensWaitsForRoom) {
   EXPECT_LT(opens_.size(), 12u) << "pauses grow";
 }
 
-TEST_F(MovingSequenceTest, WhatKillsVerifiersIsNotTriedOnAllOfThem) {
+TEST_F(MovingSequenceTest, ARequestThatKillsVerifiersIsNotTriedOnAllOfThem) {
   for (int i = 0; i < 10; ++i) Add(FailsAt(0, absl::UnavailableError("died")));
   Make();
   EXPECT_THAT(Run(5), StatusIs(absl::StatusCode::kUnavailable,
@@ -283,20 +283,20 @@ TEST_F(MovingSequenceTest, WhatKillsVerifiersIsNotTriedOnAllOfThem) {
   EXPECT_THAT(Opened(), SizeIs(1));
 }
 
-TEST_F(MovingSequenceTest, ARequestThatMakesThemBreakTheProtocolIsInternalInTheEnd) {
+TEST_F(MovingSequenceTest, ARequestThatMakesVerifiersBreakTheProtocolEndsAsInternal) {
   for (int i = 0; i < 10; ++i) Add(FailsAt(0, absl::InternalError("nonsense")));
   Make();
   EXPECT_THAT(Run(5), StatusIs(absl::StatusCode::kInternal, HasSubstr("nonsense")));
 }
 
-TEST_F(MovingSequenceTest, ATokenInBetweenAllowsAsManyMovesAgainUpToABound) {
+TEST_F(MovingSequenceTest, ATokenBetweenLossesAllowsMoreMovesUpToABound) {
   for (int i = 0; i < 40; ++i) Add(FailsAt(1, absl::UnavailableError("died")));
   Make();
   EXPECT_THAT(Run(100), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("lost 33 verifiers;")));
   EXPECT_EQ(tokens_, Plain(33));
 }
 
-TEST_F(MovingSequenceTest, PausesGrowWithoutATokenInBetween) {
+TEST_F(MovingSequenceTest, PausesGrowUntilThereIsAToken) {
   rules_.max_moves = 30;
   for (int i = 0; i < 30; ++i) Add({.open_error = absl::UnavailableError("died")});
   verifiers_.clients.back() = std::make_shared<doubles::FakeVerifierClient>();
@@ -306,7 +306,7 @@ TEST_F(MovingSequenceTest, PausesGrowWithoutATokenInBetween) {
   EXPECT_EQ(verifiers_.waited, absl::Milliseconds(50 * 63) + absl::Seconds(2) * 22);
 }
 
-TEST_F(MovingSequenceTest, RetriesThatTheBudgetDoesNotAllowWait) {
+TEST_F(MovingSequenceTest, RetriesWaitForTheBudget) {
   RetryBudget budget({.burst = 1, .per_request = 0, .per_second = 0.5});
   Add(FailsAt(1, absl::UnavailableError("died")));
   Add(FailsAt(1, absl::UnavailableError("died")));
@@ -318,7 +318,7 @@ TEST_F(MovingSequenceTest, RetriesThatTheBudgetDoesNotAllowWait) {
   EXPECT_EQ(verifiers_.waited, absl::Seconds(2));
 }
 
-TEST_F(MovingSequenceTest, LeavesADrainingVerifierOnceAnotherOneHasOpened) {
+TEST_F(MovingSequenceTest, LeavesADrainingVerifierAfterAnotherOneHasOpenedIt) {
   std::atomic<bool> leaving = false;
   auto& a = Add(Leaves(&leaving));
   auto& b = Add();
@@ -334,7 +334,7 @@ TEST_F(MovingSequenceTest, LeavesADrainingVerifierOnceAnotherOneHasOpened) {
   EXPECT_EQ(sequence_->moves(), 1u);
 }
 
-TEST_F(MovingSequenceTest, EndsWhereItIsIfNobodyTakesItFromADrainingOne) {
+TEST_F(MovingSequenceTest, StaysAtADrainingVerifierIfNoOtherOneTakesIt) {
   std::atomic<bool> leaving = true;
   Add(Leaves(&leaving));
   Add({.open_error = absl::ResourceExhaustedError("no slot")});
@@ -349,7 +349,7 @@ TEST_F(MovingSequenceTest, EndsWhereItIsIfNobodyTakesItFromADrainingOne) {
   EXPECT_THAT(Opened(), ElementsAre("a", "b", "b"));
 }
 
-TEST_F(MovingSequenceTest, CancelEndsItWhereverItIs) {
+TEST_F(MovingSequenceTest, CancelEndsItInEveryState) {
   // While it waits for a verifier.
   Add(FailsAt(2, absl::UnavailableError("died")));
   verifiers_.on_await = [this] { sequence_->Cancel(); };
@@ -372,7 +372,7 @@ TEST_F(MovingSequenceTest, CancelEndsItWhereverItIs) {
   EXPECT_THAT(Run(5), StatusIs(absl::StatusCode::kCancelled));
 }
 
-TEST_F(MovingSequenceTest, ATreeTooLargeForTheNewVerifierIsLeftOut) {
+TEST_F(MovingSequenceTest, ATreeTooLargeForTheNewVerifierIsNotSent) {
   Add(FailsAt(0, absl::UnavailableError("died")));
   Add({.max_tree_nodes = 1});
   Make();

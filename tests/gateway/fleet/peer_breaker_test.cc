@@ -11,7 +11,7 @@ constexpr BreakerOptions kOptions = {.in_a_row = 3,
                                      .first = absl::Seconds(5),
                                      .longest = absl::Seconds(40)};
 
-// A breaker and the time.
+// A breaker and the time that it is told.
 class PeerBreakerTest : public ::testing::Test {
  protected:
   void Succeed() { breaker_.Succeeded(now_); }
@@ -19,7 +19,7 @@ class PeerBreakerTest : public ::testing::Test {
   void Eject() {
     while (!breaker_.ejected()) Fail();
   }
-  // Seconds until work is admitted again.
+  // Advances the time until work is admitted, and returns the seconds that this took.
   int Closed() {
     int seconds = 0;
     for (; !breaker_.admits(now_); ++seconds) now_ += absl::Seconds(1);
@@ -42,7 +42,7 @@ TEST_F(PeerBreakerTest, FailuresInARowEjectForAWhile) {
   EXPECT_EQ(breaker_.ejections(), 1u);
 }
 
-TEST_F(PeerBreakerTest, ASuccessInBetweenStartsTheRowAnew) {
+TEST_F(PeerBreakerTest, ASuccessEndsARowOfFailures) {
   for (int i = 0; i < 4; ++i) {
     Fail();
     Fail();
@@ -53,7 +53,7 @@ TEST_F(PeerBreakerTest, ASuccessInBetweenStartsTheRowAnew) {
   EXPECT_FALSE(breaker_.ejected());
 }
 
-TEST_F(PeerBreakerTest, HalfOfAFullWindowEjectsToo) {
+TEST_F(PeerBreakerTest, FailuresInHalfOfAFullWindowEject) {
   for (int i = 0; i < 4; ++i) {
     Fail();
     Succeed();
@@ -64,7 +64,7 @@ TEST_F(PeerBreakerTest, HalfOfAFullWindowEjectsToo) {
   EXPECT_TRUE(breaker_.ejected());
 }
 
-TEST_F(PeerBreakerTest, OneProbeAtATimeAndItsSuccessCloses) {
+TEST_F(PeerBreakerTest, ThereIsOneProbeAtATimeAndItsSuccessEndsTheEjection) {
   Eject();
   Closed();
   breaker_.Begin(now_);
@@ -75,14 +75,14 @@ TEST_F(PeerBreakerTest, OneProbeAtATimeAndItsSuccessCloses) {
   EXPECT_FALSE(breaker_.ejected());
 }
 
-TEST_F(PeerBreakerTest, AProbeWithoutAnOutcomeMakesRoomForAnother) {
+TEST_F(PeerBreakerTest, AfterAProbeWithoutAnOutcomeThereIsAnother) {
   Eject();
   Closed();
   breaker_.Begin(now_);
   EXPECT_EQ(Closed(), 5);
 }
 
-TEST_F(PeerBreakerTest, EveryProbeThatFailsDoublesTheTimeUpToABound) {
+TEST_F(PeerBreakerTest, EveryFailedProbeDoublesTheTimeUpToABound) {
   Eject();
   for (const int seconds : {5, 10, 20, 40, 40}) {
     EXPECT_EQ(Closed(), seconds);
@@ -92,7 +92,7 @@ TEST_F(PeerBreakerTest, EveryProbeThatFailsDoublesTheTimeUpToABound) {
   EXPECT_EQ(breaker_.ejections(), 6u);
 }
 
-TEST_F(PeerBreakerTest, TheTimeIsForgottenOnlyAfterALongPeace) {
+TEST_F(PeerBreakerTest, TheTimeStartsAgainOnlyAfterALongTimeWithoutEjection) {
   Eject();
   Closed();
   Succeed();
@@ -105,7 +105,7 @@ TEST_F(PeerBreakerTest, TheTimeIsForgottenOnlyAfterALongPeace) {
   EXPECT_EQ(Closed(), 5);
 }
 
-TEST_F(PeerBreakerTest, ManySequencesThatDieTogetherAreOneFailure) {
+TEST_F(PeerBreakerTest, SequencesThatAreLostTogetherAreOneFailure) {
   const absl::Duration began = now_;
   now_ += absl::Seconds(1);
   for (int i = 0; i < 10; ++i) breaker_.Failed(began, now_);
@@ -115,7 +115,7 @@ TEST_F(PeerBreakerTest, ManySequencesThatDieTogetherAreOneFailure) {
   EXPECT_EQ(breaker_.failures(), 2u);
 }
 
-TEST_F(PeerBreakerTest, WhatEndsWhileItIsOpenChangesNothing) {
+TEST_F(PeerBreakerTest, WorkThatEndsDuringAnEjectionChangesNothing) {
   Eject();
   Fail();
   Succeed();

@@ -51,7 +51,7 @@ TEST_F(PeerListFileTest, ABadFileIsAnErrorThatNamesIt) {
   EXPECT_THAT(file_.Read(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bytes")));
 }
 
-TEST_F(PeerListFileTest, AChangeIsSeenOnce) {
+TEST_F(PeerListFileTest, AChangeIsReturnedOnce) {
   Write("a:1");
   ASSERT_THAT(file_.Read(), IsOk());
   EXPECT_EQ(file_.Poll(), std::nullopt);
@@ -60,7 +60,7 @@ TEST_F(PeerListFileTest, AChangeIsSeenOnce) {
   EXPECT_EQ(file_.Poll(), std::nullopt);
 }
 
-TEST_F(PeerListFileTest, WhatIsBadOrGoneChangesNothing) {
+TEST_F(PeerListFileTest, AFileThatIsWrongOrMissingChangesNothing) {
   Write("a:1");
   ASSERT_THAT(file_.Read(), IsOk());
   for (const char* bad : {"nonsense", "", "a:1,a:1"}) {

@@ -4,10 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "tests/doubles/fake_clock.h"
 #include "tests/doubles/matchers.h"
 
@@ -35,21 +39,23 @@ class FakeResolver : public Resolver {
   int calls = 0;
 };
 
-// Peers answer a greeting with errors_[address], OK by default.
+// A pool without threads, whose peers answer a greeting with errors_[address], OK by default.
 class PeerPoolTest : public ::testing::Test {
  protected:
   PeerPool<Client>& Make(const std::string& list) {
     pool_.emplace(
         PeerPoolOptions{
+            .role = role_,
             .targets = *ParsePeerList(list),
+            .table = {.breaker = {.in_a_row = 2, .first = absl::Seconds(5)},
+                      .use_ejected = use_ejected_},
             .on_ready = [this](bool ready) { ready_changes_.push_back(ready); },
             .poll_targets = [this] { return std::exchange(new_list_, std::nullopt); },
             .heard = [this](const std::string&) { return heard_; },
             .on_lost = [this](const std::string& address,
                               const absl::Status&) { lost_.push_back(address); },
             .on_removed = [this](const std::string& address) { removed_.push_back(address); },
-            .breaker = {.in_a_row = 2, .first = absl::Seconds(5)},
-            .use_ejected = use_ejected_},
+            .run = run_},
         [this](const std::string& address) -> absl::StatusOr<std::shared_ptr<Client>> {
           greeted_.push_back(address);
           if (const absl::Status error = errors_[address]; !error.ok()) return error;
@@ -67,6 +73,7 @@ class PeerPoolTest : public ::testing::Test {
     return greeted_;
   }
 
+  // The peer with the fewest running requests, ties by order.
   absl::StatusOr<std::shared_ptr<Client>> Pick() {
     return pool_->Pick([](std::span<const ReadyPeer> peers) { return PickVerifier({}, peers); });
   }
@@ -81,6 +88,8 @@ class PeerPoolTest : public ::testing::Test {
   absl::Duration heard_ = -absl::InfiniteDuration();
   std::vector<std::string> lost_, removed_;
   bool use_ejected_ = false;
+  PeerRole role_ = PeerRole::kVerifier;
+  std::function<void(std::function<void()>)> run_ = [](const auto& task) { task(); };
   std::optional<PeerPool<Client>> pool_;
 };
 
@@ -92,7 +101,7 @@ TEST_F(PeerPoolTest, NothingIsReadyBeforeAHandshake) {
   EXPECT_EQ((*Pick())->address, "a:1");
 }
 
-TEST_F(PeerPoolTest, SpreadsByWhatRunsAndForgetsWhatHasEnded) {
+TEST_F(PeerPoolTest, CountsRunningRequestsUntilTheyEnd) {
   Make("a:1,b:1").Tick();
   const auto first = *Pick();
   auto second = *Pick();
@@ -133,7 +142,7 @@ TEST_F(PeerPoolTest, TickSaysWhenSomethingIsDue) {
   EXPECT_EQ(Make("a:1,b:1").Tick(), absl::Milliseconds(100));
 }
 
-TEST_F(PeerPoolTest, AReportOfAGonePeerTakesItOutAtOnce) {
+TEST_F(PeerPoolTest, AReportThatAPeerIsGoneMakesItUnreadyAtOnce) {
   Make("a:1,b:1").Tick();
   pool_->Report("a:1", absl::UnavailableError("broken stream"));
   EXPECT_EQ((*Pick())->address, "b:1");
@@ -142,7 +151,7 @@ TEST_F(PeerPoolTest, AReportOfAGonePeerTakesItOutAtOnce) {
   pool_->Report("nobody:1", absl::UnavailableError("ignored"));
 }
 
-TEST_F(PeerPoolTest, AReportOfAnyOtherErrorLetsAHandshakeDecide) {
+TEST_F(PeerPoolTest, AfterAReportOfAnotherErrorAHandshakeDecides) {
   Make("a:1").Tick();
   pool_->Report("a:1", absl::FailedPreconditionError("refused this session"));
   EXPECT_THAT(Pick(), IsOk());
@@ -154,7 +163,7 @@ TEST_F(PeerPoolTest, AReportOfAnyOtherErrorLetsAHandshakeDecide) {
               AllOf(HasSubstr("FAILED_PRECONDITION"), HasSubstr("refused 1 times")));
 }
 
-TEST_F(PeerPoolTest, SlowOnceStaysReadySlowTwiceDoesNot) {
+TEST_F(PeerPoolTest, APeerIsUnreadyAfterTwoSlowHandshakesInARow) {
   Make("a:1").Tick();
   errors_["a:1"] = absl::DeadlineExceededError("slow");
   After(absl::Seconds(2));
@@ -163,7 +172,7 @@ TEST_F(PeerPoolTest, SlowOnceStaysReadySlowTwiceDoesNot) {
   EXPECT_THAT(Pick(), StatusIs(absl::StatusCode::kUnavailable));
 }
 
-TEST_F(PeerPoolTest, SlowHandshakesOfAPeerThatAnswersWorkSayNothing) {
+TEST_F(PeerPoolTest, SlowHandshakesDoNotCountWhileThePeerAnswersWork) {
   Make("a:1").Tick();
   errors_["a:1"] = absl::DeadlineExceededError("slow");
   for (int i = 0; i < 5; ++i) {
@@ -177,7 +186,7 @@ TEST_F(PeerPoolTest, SlowHandshakesOfAPeerThatAnswersWorkSayNothing) {
   EXPECT_THAT(Pick(), StatusIs(absl::StatusCode::kUnavailable));
 }
 
-TEST_F(PeerPoolTest, TellsWhoIsLostOnceAHandshakeSaysSo) {
+TEST_F(PeerPoolTest, TellsThatAPeerIsLostOnlyAfterAHandshakeHasFailed) {
   Make("a:1,b:1").Tick();
   pool_->Report("a:1", absl::UnavailableError("broken stream"));
   EXPECT_THAT(lost_, IsEmpty()) << "the others at a:1 may be well";
@@ -190,7 +199,7 @@ TEST_F(PeerPoolTest, TellsWhoIsLostOnceAHandshakeSaysSo) {
   EXPECT_THAT(lost_, ElementsAre("a:1"));
 }
 
-TEST_F(PeerPoolTest, APeerThatTakesNoNewWorkIsKeptAndNotPicked) {
+TEST_F(PeerPoolTest, APeerThatTakesNoNewWorkIsNotPickedButNotLost) {
   Make("a:1,b:1").Tick();
   admits_["a:1"] = absl::UnavailableError("drains");
   After(absl::Seconds(2));
@@ -222,7 +231,7 @@ TEST_F(PeerPoolTest, APeerThatFailsAtWorkIsEjectedAndProbed) {
   EXPECT_FALSE(pool_->Statuses()[0].ejected);
 }
 
-TEST_F(PeerPoolTest, CountsEjectionsOfPeersThatHaveLeftToo) {
+TEST_F(PeerPoolTest, CountsEjectionsOfRemovedPeersToo) {
   Make("a:1,b:1").Tick();
   EXPECT_EQ(pool_->ejections(), 0u);
   for (const char* address : {"a:1", "b:1"}) {
@@ -235,20 +244,54 @@ TEST_F(PeerPoolTest, CountsEjectionsOfPeersThatHaveLeftToo) {
   EXPECT_EQ(pool_->ejections(), 2u);
 }
 
-TEST_F(PeerPoolTest, FullIsNoFailureAndAJudgedAnswerNoReasonToGreet) {
+TEST_F(PeerPoolTest, RefusedRequestsEjectNoPeer) {
   Make("a:1").Tick();
-  for (int i = 0; i < 5; ++i) pool_->Report("a:1", absl::ResourceExhaustedError("full"));
+  for (const absl::Status& refusal :
+       {absl::InvalidArgumentError("a bad tree"), absl::OutOfRangeError("a long prompt"),
+        absl::PermissionDeniedError("the shared scope"), absl::ResourceExhaustedError("full"),
+        absl::NotFoundError("no matrix"), absl::AlreadyExistsError("a matrix"),
+        absl::UnauthenticatedError("no key")}) {
+    for (int i = 0; i < 5; ++i) pool_->Report("a:1", refusal);
+    After(absl::ZeroDuration());
+    EXPECT_THAT(Pick(), IsOk()) << refusal;
+  }
+  EXPECT_EQ(pool_->Statuses()[0].failures, 0u);
+}
+
+TEST_F(PeerPoolTest, EveryOtherErrorIsThePeersFault) {
+  for (const absl::Status& failure :
+       {absl::UnavailableError("gone"), absl::DeadlineExceededError("late"),
+        absl::InternalError("nonsense"), absl::UnknownError("?"), absl::DataLossError("corrupt"),
+        absl::AbortedError("?"), absl::CancelledError("?"), absl::UnimplementedError("?"),
+        absl::FailedPreconditionError("another model")}) {
+    Make("a:1").Tick();
+    for (int i = 0; i < 2; ++i) pool_->Report("a:1", failure);
+    EXPECT_TRUE(pool_->Statuses()[0].ejected) << failure;
+  }
+}
+
+TEST_F(PeerPoolTest, ARefusedRequestDoesNotUseUpTheProbeOfAnEjectedPeer) {
+  Make("a:1").Tick();
+  for (int i = 0; i < 2; ++i) pool_->Report("a:1", absl::InternalError("nonsense"));
+  After(absl::Seconds(5));
+  ASSERT_THAT(Pick(), IsOk()) << "the probe";
+  EXPECT_THAT(Pick(), StatusIs(absl::StatusCode::kUnavailable)) << "one at a time";
+  pool_->Report("a:1", absl::PermissionDeniedError("the shared scope"));
+  EXPECT_THAT(Pick(), IsOk());
+}
+
+TEST_F(PeerPoolTest, AJudgedAnswerCausesNoHandshake) {
+  Make("a:1").Tick();
   EXPECT_TRUE(pool_->Judge("a:1", absl::DeadlineExceededError("late")));
   EXPECT_TRUE(pool_->Judge("a:1", absl::OkStatus()));
   EXPECT_TRUE(pool_->Judge("a:1", absl::DeadlineExceededError("late")));
-  After(absl::ZeroDuration());
   EXPECT_THAT(After(absl::ZeroDuration()), IsEmpty());
   EXPECT_FALSE(pool_->Judge("a:1", absl::InvalidArgumentError("no tree")));
   EXPECT_THAT(After(absl::ZeroDuration()), IsEmpty());
   EXPECT_THAT(Pick(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("no tree")));
 }
 
-TEST_F(PeerPoolTest, TheLastOneIsPickedThoughEjectedWhereWorkMustBeDone) {
+TEST_F(PeerPoolTest, AnEjectedPeerIsPickedIfThereIsNoOtherAndTheOptionsSaySo) {
   use_ejected_ = true;
   Make("a:1").Tick();
   for (int i = 0; i < 2; ++i) pool_->Report("a:1", absl::InternalError("nonsense"));
@@ -266,7 +309,7 @@ TEST_F(PeerPoolTest, ANewListAddsAndRemovesPeersWhileItRuns) {
   EXPECT_THAT(lost_, IsEmpty()) << "who is removed may go on";
 }
 
-TEST_F(PeerPoolTest, PeersBehindANameComeAndGo) {
+TEST_F(PeerPoolTest, PeersFollowTheAddressesOfAName) {
   resolver_.answer = std::vector<std::string>{"10.0.0.1:1", "10.0.0.2:1"};
   Make("dns:///drafters:1").Tick();
   EXPECT_EQ(pool_->Statuses().size(), 2u);
@@ -277,7 +320,7 @@ TEST_F(PeerPoolTest, PeersBehindANameComeAndGo) {
   EXPECT_EQ(pool_->Statuses()[0].address, "10.0.0.2:1");
 }
 
-TEST_F(PeerPoolTest, ANameThatFailsKeepsItsAddressesAndIsShown) {
+TEST_F(PeerPoolTest, ANameThatCannotBeResolvedKeepsItsAddressesAndIsShown) {
   resolver_.answer = std::vector<std::string>{"10.0.0.1:1"};
   Make("dns:///drafters:1").Tick();
   resolver_.answer = absl::UnavailableError("no such name");
@@ -289,7 +332,7 @@ TEST_F(PeerPoolTest, ANameThatFailsKeepsItsAddressesAndIsShown) {
   EXPECT_THAT(statuses[1].detail, HasSubstr("no such name"));
 }
 
-TEST_F(PeerPoolTest, TellsWhenTheFirstBecomesReadyAndWhenTheLastIsLost) {
+TEST_F(PeerPoolTest, TellsWhenTheFirstPeerIsReadyAndWhenTheLastOneIsLost) {
   Make("a:1,b:1").Tick();
   errors_["a:1"] = errors_["b:1"] = absl::UnavailableError("gone");
   After(absl::Seconds(2));
@@ -297,12 +340,169 @@ TEST_F(PeerPoolTest, TellsWhenTheFirstBecomesReadyAndWhenTheLastIsLost) {
   EXPECT_THAT(ready_changes_, ElementsAre(true, false));
 }
 
-TEST_F(PeerPoolTest, ItsThreadGreetsAndANudgeGreetsAgain) {
+// Collects what is logged from its construction on.
+class CapturedLog {
+ public:
+  CapturedLog() { ::testing::internal::CaptureStderr(); }
+
+  // The lines of level info, without their times. Call once.
+  std::vector<std::string> InfoLines() {
+    std::vector<std::string> lines;
+    for (const absl::string_view line :
+         absl::StrSplit(::testing::internal::GetCapturedStderr(), '\n')) {
+      const absl::string_view text = line.substr(line.find(' ') + 1);
+      if (absl::StartsWith(text, "I ")) lines.emplace_back(text);
+    }
+    return lines;
+  }
+};
+
+TEST_F(PeerPoolTest, LogsOneLineWhenAVerifierIsLostAndOneWhenItIsReadyAgain) {
+  CapturedLog log;
+  Make("a:1,b:1").Tick();
+  errors_["a:1"] = absl::UnavailableError("gone");
+  pool_->Report("a:1", errors_["a:1"]);
+  for (int i = 0; i < 10; ++i) {
+    After(absl::Seconds(2));  // greeted in vain
+    pool_->Report("a:1", errors_["a:1"]);
+  }
+  errors_["b:1"] = absl::UnavailableError("gone too");
+  After(absl::Seconds(2));
+  After(absl::Seconds(2));
+  errors_.clear();
+  After(absl::Seconds(2));
+  After(absl::Seconds(2));
+  EXPECT_THAT(
+      log.InfoLines(),
+      ElementsAre("I verifier ready address=a:1 ready=1 requests=\"requests may run on it\"",
+                  "I verifier ready address=b:1 ready=2 requests=\"requests may run on it\"",
+                  "I verifier lost address=a:1 error=\"UNAVAILABLE: gone\" ready=1 "
+                  "requests=\"its requests go on at another verifier\"",
+                  "I verifier lost address=b:1 error=\"UNAVAILABLE: gone too\" ready=0 "
+                  "requests=\"no verifier is ready: requests wait for one\"",
+                  "I verifier ready address=a:1 ready=1 requests=\"requests may run on it\"",
+                  "I verifier ready address=b:1 ready=2 requests=\"requests may run on it\""));
+}
+
+TEST_F(PeerPoolTest, LogsOneLineWhenADrafterIsLostAndOneWhenItIsReadyAgain) {
+  role_ = PeerRole::kDrafter;
+  CapturedLog log;
+  Make("a:1").Tick();
+  errors_["a:1"] = absl::UnavailableError("gone");
+  After(absl::Seconds(2));
+  After(absl::Seconds(2));
+  errors_.clear();
+  After(absl::Seconds(2));
+  EXPECT_THAT(
+      log.InfoLines(),
+      ElementsAre("I drafter ready address=a:1 ready=1 requests=\"requests may draft with it\"",
+                  "I drafter lost address=a:1 error=\"UNAVAILABLE: gone\" ready=0 "
+                  "requests=\"no drafter is ready: requests go on without drafts\"",
+                  "I drafter ready address=a:1 ready=1 requests=\"requests may draft with it\""));
+}
+
+TEST_F(PeerPoolTest, APeerHasOneGreetingAtATime) {
+  std::vector<std::function<void()>> tasks;
+  run_ = [&tasks](std::function<void()> task) { tasks.push_back(std::move(task)); };
+  Make("a:1").Tick();
+  pool_->Nudge();
+  pool_->Tick();
+  ASSERT_EQ(tasks.size(), 1u);
+  tasks[0]();
+  pool_->Tick();
+  EXPECT_EQ(tasks.size(), 2u) << "the nudge counts once the greeting has ended";
+}
+
+TEST_F(PeerPoolTest, TheGreetingOfARemovedPeerDoesNotCountForALaterPeerAtItsAddress) {
+  std::vector<std::function<void()>> tasks;
+  run_ = [&tasks](std::function<void()> task) { tasks.push_back(std::move(task)); };
+  Make("a:1,b:1").Tick();
+  for (const char* list : {"b:1", "a:1,b:1"}) {
+    new_list_ = *ParsePeerList(list);
+    pool_->Tick();
+  }
+  ASSERT_EQ(tasks.size(), 3u);
+  tasks[0]();
+  EXPECT_THAT(Pick(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("not greeted yet")));
+  tasks[2]();
+  EXPECT_THAT(Pick(), IsOk());
+}
+
+TEST_F(PeerPoolTest, PicksTheOnePeerThatAnswersWhileEightOthersHang) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool ready = false;
+  bool let_go = false;
+  PeerPool<Client> pool(
+      {.targets = *ParsePeerList("a:1,b:1,c:1,d:1,e:1,f:1,g:1,h:1,z:1"),
+       .table = {.refresh = absl::Hours(1)},
+       .on_ready =
+           [&](bool is) {
+             const std::lock_guard lock(mutex);
+             ready = is;
+             changed.notify_all();
+           }},
+      [&](const std::string& address) -> absl::StatusOr<std::shared_ptr<Client>> {
+        std::unique_lock lock(mutex);
+        if (address != "z:1") changed.wait(lock, [&] { return let_go; });
+        return std::make_shared<Client>(Client{address});
+      },
+      resolver_, RealClock());
+  pool.Start();
+  {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return ready; });
+  }
+  const auto picked =
+      pool.Pick([](std::span<const ReadyPeer> peers) { return PickVerifier({}, peers); });
+  ASSERT_THAT(picked, IsOk());
+  EXPECT_EQ((*picked)->address, "z:1");
+  const std::lock_guard lock(mutex);
+  let_go = true;
+  changed.notify_all();
+}
+
+TEST_F(PeerPoolTest, ANameServerThatHangsDelaysNoOtherPeer) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool let_go = false;
+  struct HungResolver : Resolver {
+    explicit HungResolver(std::function<void()> wait) : hang(std::move(wait)) {}
+    absl::StatusOr<std::vector<std::string>> Resolve(const std::string&) override {
+      hang();
+      return std::vector<std::string>();
+    }
+    std::function<void()> hang;
+  } resolver([&] {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return let_go; });
+  });
+  bool ready = false;
+  PeerPool<Client> pool(
+      {.targets = *ParsePeerList("dns:///lost:1,z:1"),
+       .table = {.refresh = absl::Hours(1)},
+       .on_ready =
+           [&](bool is) {
+             const std::lock_guard lock(mutex);
+             ready = is;
+             changed.notify_all();
+           }},
+      [&](const std::string& address) { return std::make_shared<Client>(Client{address}); },
+      resolver, RealClock());
+  pool.Start();
+  std::unique_lock lock(mutex);
+  changed.wait(lock, [&] { return ready; });
+  EXPECT_THAT(pool.Statuses().back().detail, HasSubstr("not resolved yet"));
+  let_go = true;
+  changed.notify_all();
+}
+
+TEST_F(PeerPoolTest, ANudgeGreetsAgain) {
   std::mutex mutex;
   std::condition_variable greeted;
   int count = 0;
   PeerPool<Client> pool(
-      {.targets = *ParsePeerList("a:1"), .refresh = absl::Hours(1)},
+      {.targets = *ParsePeerList("a:1"), .table = {.refresh = absl::Hours(1)}},
       [&](const std::string& address) -> absl::StatusOr<std::shared_ptr<Client>> {
         const std::lock_guard lock(mutex);
         ++count;

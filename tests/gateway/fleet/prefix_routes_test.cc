@@ -21,7 +21,7 @@ std::vector<TokenId> Prompt(std::size_t tokens, TokenId first = 0) {
   return prompt;
 }
 
-TEST(PrefixRoutesTest, KnowsWholePagesOfWhatWasGiven) {
+TEST(PrefixRoutesTest, RemembersWholePagesOfAPrompt) {
   PrefixRoutes routes;
   routes.Record("t", Prompt(3 * kPage + 5), kPage, "a");
   EXPECT_THAT(routes.Held("t", Prompt(3 * kPage + 5), kPage),
@@ -34,13 +34,13 @@ TEST(PrefixRoutesTest, KnowsWholePagesOfWhatWasGiven) {
   EXPECT_THAT(routes.Held("t", Prompt(3 * kPage, 1), kPage), IsEmpty()) << "another text";
 }
 
-TEST(PrefixRoutesTest, TenantsAreApart) {
+TEST(PrefixRoutesTest, TenantsDoNotShareRoutes) {
   PrefixRoutes routes;
   routes.Record("t", Prompt(kPage), kPage, "a");
   EXPECT_THAT(routes.Held("u", Prompt(kPage), kPage), IsEmpty());
 }
 
-TEST(PrefixRoutesTest, PromptsThatPartShareWhatIsBefore) {
+TEST(PrefixRoutesTest, PromptsShareTheRoutesOfTheirCommonBeginning) {
   PrefixRoutes routes;
   std::vector<TokenId> one = Prompt(3 * kPage);
   std::vector<TokenId> two = one;
@@ -61,7 +61,7 @@ TEST(PrefixRoutesTest, TheNewestHoldersOfAPageAreKept) {
       UnorderedElementsAre(Pair("a", kPage), Pair("c", kPage), Pair("d", kPage), Pair("e", kPage)));
 }
 
-TEST(PrefixRoutesTest, IsBoundedAndForgetsTheEndsOfOldPromptsFirst) {
+TEST(PrefixRoutesTest, IsBoundedAndDropsTheEndsOfOldPromptsFirst) {
   PrefixRoutes routes(/*capacity=*/5);
   routes.Record("t", Prompt(3 * kPage), kPage, "a");
   routes.Record("t", Prompt(3 * kPage, 1000), kPage, "b");
@@ -74,7 +74,7 @@ TEST(PrefixRoutesTest, IsBoundedAndForgetsTheEndsOfOldPromptsFirst) {
   EXPECT_EQ(routes.pages(), 5u);
 }
 
-TEST(PrefixRoutesTest, WhoIsGoneHoldsNothing) {
+TEST(PrefixRoutesTest, AVerifierThatIsGoneHoldsNothing) {
   PrefixRoutes routes;
   routes.Record("t", Prompt(2 * kPage), kPage, "a");
   routes.Record("t", Prompt(kPage), kPage, "b");

@@ -16,7 +16,9 @@ std::vector<ReadyPeer> Peers(int count) {
   return peers;
 }
 
-TEST(PickByKeyTest, NoPeersNoPick) { EXPECT_EQ(PickByKey("default", {}, 1), std::nullopt); }
+TEST(PickByKeyTest, PicksNothingWithoutPeers) {
+  EXPECT_EQ(PickByKey("default", {}, 1), std::nullopt);
+}
 
 TEST(PickByKeyTest, DoesNotDependOnTheOrderOfPeers) {
   const std::vector<ReadyPeer> peers = Peers(5);
@@ -76,7 +78,7 @@ TEST(PickVerifierTest, TakesTheLeastLoadedOfAllGateways) {
   EXPECT_EQ(PickVerifier({}, peers), 2u);
 }
 
-TEST(PickVerifierTest, NeverTakesOneToAvoid) {
+TEST(PickVerifierTest, NeverTakesAnAddressToAvoid) {
   const std::vector<ReadyPeer> peers = Loaded({0, 5});
   const std::vector<std::string> first = {peers[0].address};
   EXPECT_EQ(PickVerifier(first, peers), 1u);
@@ -84,7 +86,7 @@ TEST(PickVerifierTest, NeverTakesOneToAvoid) {
   EXPECT_EQ(PickVerifier(both, peers), std::nullopt);
 }
 
-TEST(PickVerifierTest, TakesAFullOneOnlyIfAllAre) {
+TEST(PickVerifierTest, TakesAFullVerifierOnlyIfAllAreFull) {
   std::vector<ReadyPeer> peers = Loaded({2, 6, 3});
   peers[0].room = 2;
   EXPECT_EQ(PickVerifier({}, peers), 2u);
@@ -92,7 +94,7 @@ TEST(PickVerifierTest, TakesAFullOneOnlyIfAllAre) {
   EXPECT_EQ(PickVerifier({}, peers), 0u);
 }
 
-TEST(PickVerifierTest, ThePrefixWinsUntilItsHolderIsClearlyBusier) {
+TEST(PickVerifierTest, TakesTheHolderOfThePrefixUnlessItIsClearlyBusier) {
   std::vector<ReadyPeer> peers = Loaded({0, 2, 1});
   peers[1].held = 64;
   peers[2].held = 32;

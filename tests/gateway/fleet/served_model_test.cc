@@ -18,7 +18,7 @@ const VerifierInfo kInfo = doubles::FakeVerifierClient().info();
 
 absl::StatusOr<TokenizerData> ToyTokenizer() { return doubles::ToyModel().MakeTokenizerData(); }
 
-TEST(ModelReferenceTest, TheFirstVerifierSaysWhatIsServed) {
+TEST(ModelReferenceTest, TheFirstVerifierDecidesWhatIsServed) {
   ModelReference reference;
   EXPECT_EQ(reference.Get(), nullptr);
   ASSERT_THAT(reference.Admit(kInfo, ToyTokenizer), IsOk());
@@ -51,7 +51,20 @@ TEST(ModelReferenceTest, LaterVerifiersAreComparedAndTheirTokenizerIsNotFetched)
   refuses("k: got 9, expected 8", [](VerifierInfo& info) { info.k = 9; });
 }
 
-TEST(ModelReferenceTest, ATokenizerThatCannotBeHadLeavesNoModel) {
+TEST(ModelReferenceTest, AVerifierWhoseTokenizerComesLateDoesNotReplaceTheModel) {
+  ModelReference reference;
+  VerifierInfo late = kInfo;
+  late.numerics_id = "other";
+  // While the first one's tokenizer is on its way, another verifier is admitted.
+  const absl::Status status = reference.Admit(late, [&]() -> absl::StatusOr<TokenizerData> {
+    EXPECT_THAT(reference.Admit(kInfo, ToyTokenizer), IsOk());
+    return ToyTokenizer();
+  });
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("numerics_id")));
+  EXPECT_EQ(reference.Get()->info.numerics_id, kInfo.numerics_id);
+}
+
+TEST(ModelReferenceTest, ATokenizerThatCannotBeFetchedLeavesNoModel) {
   ModelReference reference;
   EXPECT_THAT(reference.Admit(kInfo, [] { return absl::UnavailableError("gone"); }),
               StatusIs(absl::StatusCode::kUnavailable));

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "tests/doubles/fake_clock.h"
 #include "tests/doubles/fake_verifier_client.h"
@@ -77,7 +79,7 @@ TEST_F(WatchedVerifierTest, SequencesThatBeginLaterAreNotAffected) {
   EXPECT_THAT(Open()->Verify(Step(0)), IsOk());
 }
 
-TEST_F(WatchedVerifierTest, ACancelStaysACancel) {
+TEST_F(WatchedVerifierTest, ACancelledSessionReturnsCancelled) {
   const auto session = Open();
   session->Cancel();
   EXPECT_THAT(session->Verify(Step(0)), StatusIs(absl::StatusCode::kCancelled));
@@ -93,10 +95,166 @@ TEST_F(WatchedVerifierTest, AnswersAreSignsOfLife) {
   EXPECT_EQ(watch_->heard(), absl::Seconds(2));
 }
 
-TEST_F(WatchedVerifierTest, SaysThatItShouldBeLeft) {
+TEST_F(WatchedVerifierTest, TellsThatSequencesShouldLeave) {
   EXPECT_FALSE(verifier_.leaving());
   watch_->SetLeaving(true);
   EXPECT_TRUE(verifier_.leaving());
+}
+
+// A verifier that computes rows only when told to, and tells that a full pass of kFullRows takes
+// kFullPass. Its clients wait on threads of their own. Threads: any.
+class SlowVerifier {
+ public:
+  static constexpr int kFullRows = 64;
+  static constexpr absl::Duration kFullPass = absl::Seconds(4);
+
+  explicit SlowVerifier(const Clock& clock)
+      : client_(std::make_shared<doubles::FakeVerifierClient>(doubles::FakeVerifierOptions{
+                    .pass_costs = {{.rows = kFullRows, .duration = kFullPass}},
+                    .on_open =
+                        [this](const OpenSequence& open) {
+                          Wait(static_cast<int>(open.prompt_ids.size()));
+                        },
+                    .on_answer = [this](std::uint64_t) { Wait(1); }}),
+                watch_, clock) {
+    watch_->Greeted(client_.info());
+  }
+  ~SlowVerifier() {
+    LoseNothing();
+    for (std::thread& thread : clients_) thread.join();
+  }
+
+  // Each client opens a prompt of `prompt` tokens and then takes `steps` steps.
+  void AddClients(int count, int prompt, int steps) {
+    running_ = count;
+    for (int i = 0; i < count; ++i) {
+      clients_.emplace_back([this, prompt, steps] {
+        const absl::Status status = Decode(prompt, steps);
+        MutexLock lock(mutex_);
+        statuses_.push_back(status);
+        --running_;
+        changed_.NotifyAll();
+      });
+    }
+  }
+
+  // Waits until every client that still runs waits for an answer.
+  void AwaitCalls() {
+    MutexLock lock(mutex_);
+    while (static_cast<int>(left_.size()) < running_) changed_.Wait(mutex_);
+  }
+
+  // A pass: one row each to the calls that wait, in turns. Returns whether any client runs.
+  bool Pass() {
+    AwaitCalls();
+    MutexLock lock(mutex_);
+    for (int row = 0; row < kFullRows && !left_.empty(); ++row) {
+      int& left = *left_[static_cast<std::size_t>(turn_++) % left_.size()];
+      if (left > 0) --left;
+    }
+    std::erase_if(left_, [](const int* left) { return *left == 0; });
+    changed_.NotifyAll();
+    return running_ > 0;
+  }
+
+  // Every call that waits is answered, and so are those that come.
+  void LoseNothing() {
+    MutexLock lock(mutex_);
+    loses_nothing_ = true;
+    for (int* left : left_) *left = 0;
+    left_.clear();
+    changed_.NotifyAll();
+  }
+
+  VerifierWatch& watch() { return *watch_; }
+  std::vector<absl::Status> statuses() {
+    MutexLock lock(mutex_);
+    return statuses_;
+  }
+
+ private:
+  void Wait(int rows) {
+    MutexLock lock(mutex_);
+    if (loses_nothing_) return;
+    left_.push_back(&rows);
+    changed_.NotifyAll();
+    while (rows > 0) changed_.Wait(mutex_);
+  }
+
+  absl::Status Decode(int prompt, int steps) {
+    auto session = client_.NewSession(absl::InfiniteFuture(), {});
+    const std::vector<TokenId> ids(static_cast<std::size_t>(prompt), 5);
+    auto status = session->Open({.prompt_ids = ids}).status();
+    for (int step = 0; status.ok() && step < steps; ++step) {
+      status = session
+                   ->Verify({.step = static_cast<std::uint64_t>(step),
+                             .base = static_cast<std::uint32_t>(prompt + step)})
+                   .status();
+    }
+    return status;
+  }
+
+  std::shared_ptr<VerifierWatch> watch_ = std::make_shared<VerifierWatch>();
+  WatchedVerifier client_;
+  std::vector<std::thread> clients_;
+
+  Mutex mutex_;
+  CondVar changed_;
+  int running_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<int*> left_ ABSL_GUARDED_BY(mutex_);  // rows of each call that waits
+  int turn_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool loses_nothing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<absl::Status> statuses_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST_F(WatchedVerifierTest, NoneOfSixtyFourClientsGivesUpASlowVerifier) {
+  SlowVerifier verifier(clock_);
+  verifier.AddClients(/*count=*/64, /*prompt=*/100, /*steps=*/20);
+  while (verifier.Pass()) {
+    clock_.Advance(SlowVerifier::kFullPass);
+    verifier.watch().GiveUpLate(clock_.Monotonic());
+  }
+  EXPECT_GT(clock_.Monotonic(), absl::Seconds(400)) << "far beyond what a call may take alone";
+  const std::vector<absl::Status> statuses = verifier.statuses();
+  EXPECT_EQ(statuses.size(), 64u);
+  for (const absl::Status& status : statuses) EXPECT_THAT(status, IsOk());
+}
+
+// Looks every second for 100 s whether `watch` has late sequences.
+std::thread LookForLateOnes(doubles::FakeClock& clock, VerifierWatch& watch) {
+  return std::thread([&] {
+    for (int i = 0; i < 100; ++i) {
+      clock.Advance(absl::Seconds(1));
+      watch.GiveUpLate(clock.Monotonic());
+    }
+  });
+}
+
+TEST_F(WatchedVerifierTest, ASequenceWhoseStepIsLostGivesTheVerifierUpOnTheSecondLook) {
+  const auto session = Open();
+  const auto other = Open();
+  std::thread looker;
+  on_silence_ = [&] { looker = LookForLateOnes(clock_, *watch_); };
+  EXPECT_THAT(session->Verify(Step(1)),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       HasSubstr("no answer for 32s, expected one within 30.4s")));
+  looker.join();
+  EXPECT_THAT(other->Verify(Step(0)), IsOk()) << "it waits for nothing";
+}
+
+TEST_F(WatchedVerifierTest, SequencesOfOtherGatewaysLengthenTheWait) {
+  VerifierInfo info = verifier_.info();
+  info.open_sequences = 64;
+  info.pass_costs = {{.rows = 1, .duration = absl::Milliseconds(1)},
+                     {.rows = 10, .duration = absl::Milliseconds(500)}};
+  watch_->Greeted(info);
+  const auto session = Open();
+  std::thread looker;
+  on_silence_ = [&] { looker = LookForLateOnes(clock_, *watch_); };
+  EXPECT_THAT(session->Verify(Step(1)),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       HasSubstr("no answer for 45s, expected one within 43s")));
+  looker.join();
 }
 
 }  // namespace

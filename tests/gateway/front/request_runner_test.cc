@@ -150,7 +150,7 @@ class OneVerifier final : public VerifierDirectory {
 // Without a drafter each step gives one token, so that tests can count them.
 class NoDrafter final : public DrafterDirectory {
  public:
-  absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string&) override {
+  absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string&, MatrixScope) override {
     return absl::UnavailableError("no drafter");
   }
   void Report(const std::string&, const absl::Status&) override {}

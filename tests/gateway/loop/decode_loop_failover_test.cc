@@ -24,7 +24,7 @@ using ::testing::HasSubstr;
 
 class OneDrafter : public DrafterDirectory {
  public:
-  absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string&) override {
+  absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string&, MatrixScope) override {
     return drafter;
   }
   void Report(const std::string&, const absl::Status&) override {}

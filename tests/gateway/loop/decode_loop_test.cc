@@ -32,7 +32,7 @@ constexpr TokenId kEos = 2;
 
 class OneDrafter : public DrafterDirectory {
  public:
-  absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string&) override {
+  absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string&, MatrixScope) override {
     if (drafter == nullptr) return absl::UnavailableError("no drafter");
     return drafter;
   }

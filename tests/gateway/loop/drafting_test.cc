@@ -23,8 +23,8 @@ constexpr TokenId kRoot = 5;
 
 class MockDirectory : public DrafterDirectory {
  public:
-  MOCK_METHOD(absl::StatusOr<std::shared_ptr<DrafterClient>>, Pick, (const std::string& tenant),
-              (override));
+  MOCK_METHOD(absl::StatusOr<std::shared_ptr<DrafterClient>>, Pick,
+              (const std::string& tenant, MatrixScope scope), (override));
   MOCK_METHOD(void, Report, (const std::string& address, const absl::Status& error), (override));
   bool Judge(const std::string&, const absl::Status& answer) override {
     judged.push_back(answer.code());
@@ -63,7 +63,7 @@ class DraftingTest : public ::testing::Test {
       });
       return session;
     });
-    ON_CALL(directory_, Pick).WillByDefault([this](const std::string&) { return picked_; });
+    ON_CALL(directory_, Pick).WillByDefault([this](auto&&...) { return picked_; });
   }
 
   static Drafting::Draft Next(Drafting& drafting, DraftStep step) {
@@ -163,6 +163,23 @@ TEST_F(DraftingTest, WaitsForTheDraftDeadlineOrTheRequestsIfThatIsSooner) {
   EXPECT_EQ(timeout_, absl::Milliseconds(5));
 }
 
+TEST_F(DraftingTest, AWaitThatTheRequestsDeadlineCutsShortIsNotHeldAgainstTheDrafter) {
+  EXPECT_CALL(directory_, Report).Times(0);
+  clock_.Advance(absl::Milliseconds(995));  // 5 of the drafter's 20 ms are left
+  answer_ = [](std::uint64_t) { return absl::DeadlineExceededError("late"); };
+  ExpectFallback(FallbackReason::kTimeout);
+  Drafting other({.draft_deadline = absl::Milliseconds(20),
+                  .deadline = clock_.Now() + absl::Milliseconds(5),
+                  .vocab_size = 100},
+                 directory_, clock_);
+  answer_ = [](std::uint64_t) { return absl::UnavailableError("the stream's deadline passed"); };
+  const Drafting::Draft draft =
+      Next(other, {.proposal = Proposal{.base = kBase, .root = kRoot, .max_nodes = 3}});
+  EXPECT_EQ(draft.fallback, FallbackReason::kUnavailable);
+  EXPECT_THAT(directory_.judged, ElementsAre());
+  EXPECT_EQ(other.drafter(), "");
+}
+
 TEST_F(DraftingTest, ATreeWithoutDraftedNodesIsNoFallback) {
   answer_ = [](std::uint64_t) { return DraftTree::Root(kBase, kRoot); };
   const Drafting::Draft draft = Ask(0);
@@ -185,7 +202,7 @@ TEST_F(DraftingTest, WithNothingToSayNoSessionIsOpened) {
 
 TEST_F(DraftingTest, NoDrafterIsUnavailableAndIsLookedForAtEveryStep) {
   picked_ = absl::UnavailableError("none");
-  EXPECT_CALL(directory_, Pick("default")).Times(4);
+  EXPECT_CALL(directory_, Pick("default", MatrixScope::kTenant)).Times(4);
   for (std::uint64_t step = 0; step < 3; ++step) ExpectFallback(FallbackReason::kUnavailable);
   picked_ = std::shared_ptr<DrafterClient>(client_);
   EXPECT_TRUE(Ask(3).tree.has_value());
