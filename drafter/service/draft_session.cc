@@ -70,10 +70,11 @@ absl::StatusOr<std::unique_ptr<DraftSession>> DraftSession::Open(const v1::OpenS
                                                                  DrafterState* state) {
   ASSIGN_OR_RETURN(const MatrixKey key, MatrixKeyFromProto(open.scope(), open.tenant()));
   MatrixBinding binding = BindingFromProto(open.model(), open.k());
+  ASSIGN_OR_RETURN(std::vector<TokenId> committed, CommittedFromProto(open));
   RETURN_IF_ERROR(state->store->Bind(binding));
   ASSIGN_OR_RETURN(std::shared_ptr<AdjacencyMatrix> matrix, state->store->Use(key));
   return std::unique_ptr<DraftSession>(
-      new DraftSession(state, std::move(binding), std::move(matrix)));
+      new DraftSession(state, std::move(binding), std::move(matrix), std::move(committed)));
 }
 
 absl::StatusOr<bool> DraftSession::Step(const v1::DraftStep& step, v1::DraftResponse* response) {

@@ -32,8 +32,12 @@ class DraftSession {
   absl::StatusOr<bool> Step(const v1::DraftStep& step, v1::DraftResponse* response);
 
  private:
-  DraftSession(DrafterState* state, MatrixBinding binding, std::shared_ptr<AdjacencyMatrix> matrix)
-      : state_(state), binding_(std::move(binding)), matrix_(std::move(matrix)) {
+  DraftSession(DrafterState* state, MatrixBinding binding, std::shared_ptr<AdjacencyMatrix> matrix,
+               std::vector<TokenId> committed)
+      : state_(state),
+        binding_(std::move(binding)),
+        matrix_(std::move(matrix)),
+        committed_(std::move(committed)) {
     ++state_->open_sessions;
     state_->counters.Opened();
   }
@@ -46,6 +50,7 @@ class DraftSession {
   DrafterState* const state_;
   const MatrixBinding binding_;
   const std::shared_ptr<AdjacencyMatrix> matrix_;
+  const std::vector<TokenId> committed_;  // when the session opened
 
   SequenceHistory history_;
   std::uint64_t last_step_ = 0;

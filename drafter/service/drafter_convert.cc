@@ -1,6 +1,8 @@
 #include "drafter/service/drafter_convert.h"
 
 #include <algorithm>
+#include <limits>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -13,6 +15,27 @@ namespace {
 
 int AtMost(std::uint32_t value, int limit) {
   return static_cast<int>(std::min(value, static_cast<std::uint32_t>(limit)));
+}
+
+std::vector<std::int32_t> ChainParents(std::size_t rows) {
+  std::vector<std::int32_t> parents(rows);
+  std::iota(parents.begin(), parents.end(), -1);
+  return parents;
+}
+
+// Parents of all rows but the root's, which is put before them.
+absl::StatusOr<std::vector<std::int32_t>> ParentsFromProto(
+    const google::protobuf::RepeatedField<std::uint32_t>& proto) {
+  std::vector<std::int32_t> parents = {-1};
+  parents.reserve(static_cast<std::size_t>(proto.size()) + 1);
+  for (const std::uint32_t parent : proto) {
+    if (parent > static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("parents: got ", parent, ", expected the index of a row before"));
+    }
+    parents.push_back(static_cast<std::int32_t>(parent));
+  }
+  return parents;
 }
 
 // Either kind of observation; the path of a prompt is empty.
@@ -60,10 +83,30 @@ MatrixBinding BindingFromProto(const common::v1::ModelIdentity& model, std::uint
   return {.model = ModelIdentityFromProto(model), .k = k};
 }
 
+absl::StatusOr<std::vector<TokenId>> CommittedFromProto(const v1::OpenSession& open) {
+  if (open.committed_ids_size() > kMaxCommittedIds) {
+    return absl::InvalidArgumentError(absl::StrCat("committed_ids: got ", open.committed_ids_size(),
+                                                   ", expected at most ", kMaxCommittedIds));
+  }
+  for (const TokenId id : open.committed_ids()) {
+    if (id >= open.model().vocab_size()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "committed_ids: got token id ", id, ", expected less than ", open.model().vocab_size()));
+    }
+  }
+  return std::vector<TokenId>(open.committed_ids().begin(), open.committed_ids().end());
+}
+
 absl::StatusOr<Observation> ObservationFromProto(const v1::Observation& proto,
                                                  const MatrixBinding& binding) {
   ASSIGN_OR_RETURN(Observation observation, RowsFromProto(proto, binding));
   observation.accepted_path.assign(proto.accepted_path().begin(), proto.accepted_path().end());
+  const std::size_t rows = observation.tokens.size();
+  if (proto.parents_size() > 0) {
+    ASSIGN_OR_RETURN(observation.parents, ParentsFromProto(proto.parents()));
+  } else if (observation.accepted_path.size() == rows) {
+    observation.parents = ChainParents(rows);
+  }
   RETURN_IF_ERROR(ValidateObservation(observation, binding.model.vocab_size, binding.k));
   return observation;
 }
@@ -71,6 +114,7 @@ absl::StatusOr<Observation> ObservationFromProto(const v1::Observation& proto,
 absl::StatusOr<Observation> PromptFromProto(const v1::PromptObservation& proto,
                                             const MatrixBinding& binding) {
   ASSIGN_OR_RETURN(Observation observation, RowsFromProto(proto, binding));
+  observation.parents = ChainParents(observation.tokens.size());
   RETURN_IF_ERROR(ValidateObservation(observation, binding.model.vocab_size, binding.k));
   return observation;
 }

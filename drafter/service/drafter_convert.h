@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "drafter/sources/observation.h"
@@ -34,10 +35,19 @@ absl::StatusOr<MatrixKey> MatrixKeyFromProto(common::v1::MatrixScope scope,
 absl::StatusOr<MatrixKey> StoredKeyFromProto(common::v1::MatrixScope scope,
                                              const std::string& tenant);
 
+// Most tokens that a session may be told when it opens.
+inline constexpr int kMaxCommittedIds = 1 << 18;
+
+// The committed tokens of a session that opens. InvalidArgument for more than kMaxCommittedIds, or
+// an id outside the vocabulary.
+absl::StatusOr<std::vector<TokenId>> CommittedFromProto(const v1::OpenSession& open);
+
 // Not validated; see MatrixStore::Bind.
 MatrixBinding BindingFromProto(const common::v1::ModelIdentity& model, std::uint32_t k);
 
-// Observations of `binding`'s model and k, checked by ValidateObservation. InvalidArgument.
+// Observations of `binding`'s model and k, checked by ValidateObservation. InvalidArgument. The
+// rows of a prompt are a chain, and so are those of a step that gives no parents and accepted all
+// rows.
 absl::StatusOr<Observation> ObservationFromProto(const v1::Observation& proto,
                                                  const MatrixBinding& binding);
 absl::StatusOr<Observation> PromptFromProto(const v1::PromptObservation& proto,

@@ -26,6 +26,34 @@ absl::Status ValidatePath(const std::vector<std::uint32_t>& path, std::size_t ro
   return absl::OkStatus();
 }
 
+// Requires a valid accepted path.
+absl::Status ValidateParents(const Observation& observation) {
+  const std::vector<std::int32_t>& parents = observation.parents;
+  const std::vector<std::uint32_t>& path = observation.accepted_path;
+  if (parents.empty()) return absl::OkStatus();
+  if (parents.size() != observation.tokens.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("parents: got ", parents.size(),
+                                                   " with the root's, expected ",
+                                                   observation.tokens.size(), ", one a row"));
+  }
+  for (std::size_t row = 0; row < parents.size(); ++row) {
+    const auto first = static_cast<std::int64_t>(row == 0 ? -1 : 0);
+    const auto end = static_cast<std::int64_t>(row);
+    if (parents[row] < first || parents[row] >= end) {
+      return absl::InvalidArgumentError(absl::StrCat("parents: got ", parents[row], " for row ",
+                                                     row, ", expected ", first, " to ", end - 1));
+    }
+  }
+  for (std::size_t i = 1; i < path.size(); ++i) {
+    if (parents[path[i]] != static_cast<std::int32_t>(path[i - 1])) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("parents: got ", parents[path[i]], " for row ", path[i],
+                       " of the accepted path, expected the row before it there, ", path[i - 1]));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ValidateCandidates(std::span<const TokenId> ids, std::size_t row,
                                 std::uint32_t vocab_size) {
   for (std::size_t i = 0; i < ids.size(); ++i) {
@@ -72,7 +100,10 @@ absl::Status ValidateObservation(const Observation& observation, std::uint32_t v
       return status;
     }
   }
-  return ValidatePath(observation.accepted_path, rows);
+  if (absl::Status status = ValidatePath(observation.accepted_path, rows); !status.ok()) {
+    return status;
+  }
+  return ValidateParents(observation);
 }
 
 void Learn(const Observation& observation, AdjacencyMatrix* matrix) {

@@ -24,6 +24,19 @@ struct Observation {
   std::vector<TokenId> tokens;     // of each row, root first
   Candidates candidates;           // of each row
   std::vector<int> accepted_path;  // row indices, root first; empty for a prompt
+  std::vector<int> parents;  // row index of each row's parent, -1 for the root; of a step only
+};
+
+// Most committed tokens that a drafter is told when a session opens.
+inline constexpr std::size_t kMostCommittedTokens = 1 << 18;
+
+// What a drafter hears when a session opens.
+struct OpenDrafting {
+  std::string tenant;
+  MatrixScope scope = MatrixScope::kTenant;
+  // All tokens that are committed now, the prompt first, the next root last. Of more than
+  // kMostCommittedTokens the last ones are sent.
+  std::vector<TokenId> committed;
 };
 
 // The whole duration of a step with this many drafted nodes.
@@ -81,8 +94,7 @@ class DrafterClient {
   virtual ~DrafterClient() = default;
 
   // Never blocks; Receive returns the error if this fails. The drafter gets `origin` for its logs.
-  virtual std::unique_ptr<DrafterSession> NewSession(const std::string& tenant, MatrixScope scope,
-                                                     absl::Time deadline,
+  virtual std::unique_ptr<DrafterSession> NewSession(OpenDrafting open, absl::Time deadline,
                                                      const CallOrigin& origin) = 0;
 
   virtual const std::string& address() const = 0;

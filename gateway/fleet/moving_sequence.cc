@@ -46,6 +46,12 @@ TokenId MovingSequence::root() const {
   return open_.generated_ids.empty() ? open_.prompt_ids.back() : open_.generated_ids.back();
 }
 
+std::vector<TokenId> MovingSequence::Committed() const {
+  std::vector<TokenId> tokens = open_.prompt_ids;
+  tokens.insert(tokens.end(), open_.generated_ids.begin(), open_.generated_ids.end());
+  return tokens;
+}
+
 absl::StatusOr<SequenceOpened> MovingSequence::Open() {
   auto opened = OpenAt(verifier_);
   if (opened.ok()) return opened;

@@ -89,6 +89,8 @@ class MovingSequence {
   // The number of committed tokens, prompt included, and the last of them.
   std::uint32_t base() const;
   TokenId root() const;
+  // All of them; [base()].
+  std::vector<TokenId> Committed() const;
 
   // The verifier where the sequence is, or was last.
   const VerifierClient& verifier() const { return *verifier_; }

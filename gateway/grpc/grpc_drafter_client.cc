@@ -1,5 +1,6 @@
 #include "gateway/grpc/grpc_drafter_client.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -42,6 +43,9 @@ void StepToProto(const DraftStep& step, pb::DraftStep* proto) {
     observation.mutable_tokens()->Add(from.tokens.begin(), from.tokens.end());
     CandidatesToProto(from.candidates, observation.mutable_candidates());
     observation.mutable_accepted_path()->Add(from.accepted_path.begin(), from.accepted_path.end());
+    if (!from.parents.empty()) {  // the root's is not sent
+      observation.mutable_parents()->Add(from.parents.begin() + 1, from.parents.end());
+    }
   }
   if (step.prompt.has_value()) {
     auto& prompt = *proto->mutable_prompt();
@@ -153,16 +157,18 @@ absl::StatusOr<std::shared_ptr<GrpcDrafterClient>> GrpcDrafterClient::Connect(
   return client;
 }
 
-std::unique_ptr<DrafterSession> GrpcDrafterClient::NewSession(const std::string& tenant,
-                                                              MatrixScope scope,
+std::unique_ptr<DrafterSession> GrpcDrafterClient::NewSession(OpenDrafting open,
                                                               absl::Time deadline,
                                                               const CallOrigin& origin) {
-  pb::OpenSession open;
-  ModelIdentityToProto(model_, open.mutable_model());
-  open.set_k(k_);
-  open.set_tenant(tenant);
-  open.set_scope(ScopeToProto(scope));
-  return std::make_unique<GrpcDrafterSession>(stub_, std::move(open), deadline, origin, clock_);
+  pb::OpenSession proto;
+  ModelIdentityToProto(model_, proto.mutable_model());
+  proto.set_k(k_);
+  proto.set_tenant(open.tenant);
+  proto.set_scope(ScopeToProto(open.scope));
+  const std::size_t sent = std::min(open.committed.size(), kMostCommittedTokens);
+  proto.mutable_committed_ids()->Add(open.committed.end() - static_cast<std::ptrdiff_t>(sent),
+                                     open.committed.end());
+  return std::make_unique<GrpcDrafterSession>(stub_, std::move(proto), deadline, origin, clock_);
 }
 
 }  // namespace recycling::gateway

@@ -27,8 +27,7 @@ class GrpcDrafterClient final : public DrafterClient {
       const ModelIdentity& model, std::uint32_t k, absl::Duration timeout,
       const Clock& clock = RealClock());
 
-  std::unique_ptr<DrafterSession> NewSession(const std::string& tenant, MatrixScope scope,
-                                             absl::Time deadline,
+  std::unique_ptr<DrafterSession> NewSession(OpenDrafting open, absl::Time deadline,
                                              const CallOrigin& origin) override;
   const std::string& address() const override { return address_; }
   bool shared_scope_allowed() const override { return shared_scope_allowed_; }

@@ -41,7 +41,8 @@ DecodeLoop::DecodeLoop(DecodeRequest request, DecodeParts parts)
                                     .draft_deadline = parts_.draft_deadline,
                                     .deadline = request_.deadline,
                                     .vocab_size = vocab_size,
-                                    .origin = request_.origin},
+                                    .origin = request_.origin,
+                                    .committed = [this] { return sequence_.Committed(); }},
                     parts_.drafters, parts_.clock);
 }
 
@@ -86,7 +87,8 @@ absl::Status DecodeLoop::Open() {
     const auto end = request_.prompt_ids.end() - 1;
     drafting_->LearnPrompt({.tokens = {end - static_cast<std::ptrdiff_t>(rows), end},
                             .candidates = std::move(opened.prompt_candidates),
-                            .accepted_path = {}});
+                            .accepted_path = {},
+                            .parents = {}});
   }
   return absl::OkStatus();
 }
@@ -217,6 +219,7 @@ void DecodeLoop::Learn(TokenId root, const std::optional<DraftTree>& asked,
   const bool plain = !asked.has_value() || verified->draft_ignored;
   if (observation_.has_value() && observation_->candidates.k == verified->candidates.k) {
     // A chain that was held back; this plain step continues it.
+    observation_->parents.push_back(static_cast<int>(observation_->tokens.size()) - 1);
     observation_->accepted_path.push_back(static_cast<int>(observation_->tokens.size()));
     observation_->tokens.push_back(root);
     auto& ids = observation_->candidates.ids;
@@ -225,9 +228,11 @@ void DecodeLoop::Learn(TokenId root, const std::optional<DraftTree>& asked,
   }
   Observation observation{.tokens = plain ? std::vector<TokenId>{root} : asked->tokens,
                           .candidates = std::move(verified->candidates),
-                          .accepted_path = {0}};
+                          .accepted_path = {0},
+                          .parents = plain ? std::vector<int>{-1} : asked->parents};
   if (!plain && verified->verified_nodes.has_value()) {
     observation.tokens.resize(static_cast<std::size_t>(*verified->verified_nodes) + 1);
+    observation.parents.resize(observation.tokens.size());
   }
   observation.accepted_path.insert(observation.accepted_path.end(),
                                    verified->accepted_nodes.begin(),

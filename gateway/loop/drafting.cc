@@ -67,8 +67,9 @@ std::optional<FallbackReason> Drafting::EnsureSession() {
   // Asking the directory costs nothing, so the loop asks it at every step.
   if (!picked.ok()) return ReasonOf(picked.status());
   drafter_ = *std::move(picked);
-  session_ =
-      drafter_->NewSession(options_.tenant, options_.scope, options_.deadline, options_.origin);
+  session_ = drafter_->NewSession(
+      {.tenant = options_.tenant, .scope = options_.scope, .committed = options_.committed()},
+      options_.deadline, options_.origin);
   return std::nullopt;
 }
 

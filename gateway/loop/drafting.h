@@ -4,19 +4,21 @@
 //  1. A returned tree is valid, keeps the limits of the request, and continues the step of the
 //     request.
 //  2. After an error the session is closed. The next attempt opens a session at the drafter that is
-//     picked then; it hears base and root of its step, and nothing is replayed. After a timeout, a
-//     stale tree or a malformed tree the session is kept and still gets observations. The session
-//     is closed, too, if the directory gives the drafter up because of its answers. A wait that the
-//     request's deadline cuts short does not count against the drafter.
+//     picked then; it hears all committed tokens, and the base and root of its step. After a
+//     timeout, a stale tree or a malformed tree the session is kept and still gets observations.
+//     The session is closed, too, if the directory gives the drafter up because of its answers.
+//     A wait that the request's deadline cuts short does not count against the drafter.
 //  3. After n failures in a row, min(2^(n-1) - 1, 31) steps do not ask. They count with the same
 //     reason.
 #ifndef RECYCLING_GATEWAY_LOOP_DRAFTING_H_
 #define RECYCLING_GATEWAY_LOOP_DRAFTING_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -35,6 +37,8 @@ struct DraftingOptions {
   absl::Time deadline;            // of the request
   std::uint32_t vocab_size = 0;
   CallOrigin origin;  // the request, for the drafter's logs
+  // All committed tokens of the request, the prompt first. Called when a session opens.
+  std::function<std::vector<TokenId>()> committed;
 };
 
 // Threads: one.

@@ -74,8 +74,7 @@ absl::StatusOr<DraftAnswer> AskOnce(int late_answers, const Clock& clock) {
   const auto client = GrpcDrafterClient::Connect(channel, "drafter", doubles::ToyModel().Identity(),
                                                  8, absl::Minutes(1), clock);
   EXPECT_THAT(client, IsOk());
-  const auto session =
-      (*client)->NewSession("default", MatrixScope::kTenant, absl::InfiniteFuture(), {});
+  const auto session = (*client)->NewSession({.tenant = "default"}, absl::InfiniteFuture(), {});
   session->Send({.step = 1, .proposal = Proposal{.base = 4, .root = 7, .max_nodes = 8}});
   service.AwaitWritten();
   return session->Receive(1, absl::Milliseconds(200));

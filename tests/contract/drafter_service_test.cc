@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "drafter/service/drafter_convert.h"
 #include "tests/contract/drafter_service_fixture.h"
 #include "tests/doubles/matchers.h"
 
@@ -210,6 +211,12 @@ TEST_F(DrafterServiceTest, LearnsAPromptBeforeTheFirstStep) {
   EXPECT_THAT(stream.Finish(), IsOk());
 }
 
+v1::Observation WithParents(v1::Observation observation,
+                            const std::vector<std::uint32_t>& parents) {
+  observation.mutable_parents()->Add(parents.begin(), parents.end());
+  return observation;
+}
+
 TEST_F(DrafterServiceTest, NothingOfAMalformedStepIsLearnt) {
   ASSERT_THAT(Observe(Session(), Rows({1}, {2, 3})), IsOk());
   const std::vector<std::pair<v1::Observation, std::string>> malformed = {
@@ -219,7 +226,12 @@ TEST_F(DrafterServiceTest, NothingOfAMalformedStepIsLearnt) {
       {Rows({1, 2}, {8, 9, 8}), "got 3 ids, expected 2 rows of 2"},
       {Rows({1}, {8, 9}, {1}), "accepted_path: got row 1"},
       {Rows({1, 2}, {8, 9, 8, 9}, {0, 1, 1}), "accepted_path: got row 1"},
-      {Rows({}, {}, {}), "got no rows"}};
+      {Rows({}, {}, {}), "got no rows"},
+      {WithParents(Rows({1, 2}, {8, 9, 8, 9}), {1}), "parents: got 1 for row 1"},
+      {WithParents(Rows({1, 2}, {8, 9, 8, 9}), {0xffffffff}), "parents: got 4294967295"},
+      {WithParents(Rows({1, 2}, {8, 9, 8, 9}), {0, 0}), "parents: got 3 with the root's"},
+      {WithParents(Rows({1, 2, 3}, {8, 9, 8, 9, 8, 9}, {0, 2}), {0, 1}),
+       "parents: got 1 for row 2 of the accepted path"}};
   for (const auto& [observation, message] : malformed) {
     EXPECT_THAT(Observe(Session(), observation),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
@@ -267,6 +279,17 @@ TEST_F(DrafterServiceTest, ARefusedOpenEndsTheStreamWithItsStatus) {
   EXPECT_THAT(refused(Session(static_cast<common::v1::MatrixScope>(17))),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("scope: got 17")));
   EXPECT_THAT(refused({}), StatusIs(absl::StatusCode::kInvalidArgument));
+  open = Session();
+  open.add_committed_ids(kVocab);
+  EXPECT_THAT(refused(open), StatusIs(absl::StatusCode::kInvalidArgument,
+                                      HasSubstr("committed_ids: got token id 100")));
+  open.mutable_committed_ids()->Resize(kMaxCommittedIds, 1);
+  open.set_committed_ids(0, 1);
+  EXPECT_THAT(refused(open), IsOk());
+  open.add_committed_ids(1);
+  EXPECT_THAT(refused(open),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("committed_ids: got 262145, expected at most 262144")));
   EXPECT_EQ(Info().open_sessions(), 0u);
 }
 

@@ -48,9 +48,9 @@ TEST_F(GatewayKeysTest, TheDrafterLearnsForTheTenantOfTheKey) {
   AddVerifier();
   Mutex mutex;
   std::vector<std::string> tenants;
-  AddDrafter({.on_tenant = [&](const std::string& tenant) {
+  AddDrafter({.on_open = [&](const OpenDrafting& open) {
     MutexLock lock(mutex);
-    tenants.push_back(tenant);
+    tenants.push_back(open.tenant);
   }});
   Start();
   EXPECT_THAT(GenerateAs("umbrella-key").status, IsOk());

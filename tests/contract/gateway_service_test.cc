@@ -271,6 +271,40 @@ TEST_F(GatewayServiceTest, ADrafterThatMisbehavesChangesNoToken) {
   }
 }
 
+TEST_F(GatewayServiceTest, TheDrafterHearsThePromptAndTheParentOfEachRow) {
+  Mutex mutex;
+  std::vector<TokenId> committed;
+  std::vector<Observation> observations;
+  AddVerifier();
+  AddDrafter({.on_open =
+                  [&](const OpenDrafting& open) {
+                    MutexLock lock(mutex);
+                    committed = open.committed;
+                  },
+              .on_step =
+                  [&](const DraftStep& step) {
+                    if (!step.observation.has_value()) return;
+                    MutexLock lock(mutex);
+                    observations.push_back(*step.observation);
+                  }});
+  Start();
+  AwaitStats([](const v1::GetStatsResponse& stats) { return stats.peers(1).ready(); });
+  EXPECT_THAT(Generate("prompt_ids { ids: [5, 6, 7] } sampling { max_tokens: 20 } "
+                       "speculation { mode: SPECULATION_MODE_ON node_budget: 4 }")
+                  .status,
+              IsOk());
+  MutexLock lock(mutex);
+  EXPECT_THAT(committed, ElementsAre(5, 6, 7));
+  ASSERT_FALSE(observations.empty());
+  for (const Observation& observation : observations) {
+    ASSERT_EQ(observation.parents.size(), observation.tokens.size());
+    for (std::size_t i = 1; i < observation.accepted_path.size(); ++i) {
+      EXPECT_EQ(observation.parents[static_cast<std::size_t>(observation.accepted_path[i])],
+                observation.accepted_path[i - 1]);
+    }
+  }
+}
+
 TEST_F(GatewayServiceTest, ADrafterOfAnotherModelIsEjectedAndCounted) {
   AddVerifier();
   auto stranger = std::make_unique<FakeDrafterService>();

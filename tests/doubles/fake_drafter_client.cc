@@ -173,10 +173,10 @@ DraftTree FakeDraft(const FakeDrafterOptions& options, std::uint64_t step, const
 FakeDrafterClient::FakeDrafterClient(FakeDrafterOptions options)
     : options_(std::make_shared<const FakeDrafterOptions>(std::move(options))) {}
 
-std::unique_ptr<gateway::DrafterSession> FakeDrafterClient::NewSession(const std::string&,
-                                                                       gateway::MatrixScope,
+std::unique_ptr<gateway::DrafterSession> FakeDrafterClient::NewSession(gateway::OpenDrafting open,
                                                                        absl::Time,
                                                                        const CallOrigin&) {
+  if (options_->on_open != nullptr) options_->on_open(open);
   return std::make_unique<FakeDrafterSession>(options_);
 }
 

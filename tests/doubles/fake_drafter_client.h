@@ -57,8 +57,8 @@ struct FakeDrafterOptions {
   // As in FakeVerifierOptions.
   std::shared_ptr<CallTrace> trace = nullptr;
   std::function<void(const std::string& call)> on_call = nullptr;
-  // Each session's tenant, behind the real gRPC service. May be null.
-  std::function<void(const std::string& tenant)> on_tenant = nullptr;
+  // What each session opens with. May be null.
+  std::function<void(const gateway::OpenDrafting& open)> on_open = nullptr;
   // Each step as it is sent. May be null.
   std::function<void(const gateway::DraftStep& step)> on_step = nullptr;
 };
@@ -74,8 +74,7 @@ class FakeDrafterClient final : public gateway::DrafterClient {
  public:
   explicit FakeDrafterClient(FakeDrafterOptions options = {});
 
-  std::unique_ptr<gateway::DrafterSession> NewSession(const std::string& tenant,
-                                                      gateway::MatrixScope scope,
+  std::unique_ptr<gateway::DrafterSession> NewSession(gateway::OpenDrafting open,
                                                       absl::Time deadline,
                                                       const CallOrigin& origin) override;
   const std::string& address() const override { return options_->address; }

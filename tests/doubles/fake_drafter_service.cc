@@ -26,12 +26,22 @@ gateway::Proposal ProposalFromProto(const pb::Proposal& proto) {
           .max_depth = ToInt(proto.max_depth())};
 }
 
-// What was learnt is not read: the fake knows the model already.
+// Without candidates: the fake knows the model already.
+gateway::Observation ObservationFromProto(const pb::Observation& proto) {
+  gateway::Observation observation;
+  observation.tokens.assign(proto.tokens().begin(), proto.tokens().end());
+  observation.accepted_path.assign(proto.accepted_path().begin(), proto.accepted_path().end());
+  observation.parents = {-1};
+  observation.parents.insert(observation.parents.end(), proto.parents().begin(),
+                             proto.parents().end());
+  return observation;
+}
+
 gateway::DraftStep StepFromProto(const pb::DraftStep& proto) {
   gateway::DraftStep step;
   step.step = proto.step();
   if (proto.has_prompt()) step.prompt.emplace();
-  if (proto.has_observation()) step.observation.emplace();
+  if (proto.has_observation()) step.observation = ObservationFromProto(proto.observation());
   if (proto.has_proposal()) step.proposal = ProposalFromProto(proto.proposal());
   return step;
 }
@@ -94,9 +104,11 @@ grpc::Status FakeDrafterService::Draft(
     options.model = std::make_shared<ToyModel>(
         ToyModelOptions{.vocab_size = request.open().model().vocab_size()});
   }
-  if (options.on_tenant) options.on_tenant(request.open().tenant());
   const auto session = FakeDrafterClient(std::move(options))
-                           .NewSession(request.open().tenant(), gateway::MatrixScope::kTenant,
+                           .NewSession({.tenant = request.open().tenant(),
+                                        .scope = gateway::MatrixScope::kTenant,
+                                        .committed = {request.open().committed_ids().begin(),
+                                                      request.open().committed_ids().end()}},
                                        absl::InfiniteFuture(), {});
   while (stream->Read(&request)) {
     const std::uint64_t step = request.step().step();

@@ -29,9 +29,8 @@ Output Generate(FakeVerifierClient& verifier, FakeDrafterClient* drafter,
                 const SamplingOptions& sampling, std::size_t count) {
   const std::vector<TokenId> prompt = {5, 6, 7};
   auto sequence = verifier.NewSession(kNoDeadline, {});
-  auto drafts = drafter == nullptr ? nullptr
-                                   : drafter->NewSession("default", gateway::MatrixScope::kTenant,
-                                                         kNoDeadline, {});
+  auto drafts =
+      drafter == nullptr ? nullptr : drafter->NewSession({.tenant = "default"}, kNoDeadline, {});
   auto opened = sequence->Open({.prompt_ids = prompt, .sampling = sampling});
   EXPECT_THAT(opened, IsOk());
   Output output;
@@ -152,7 +151,7 @@ TEST(FakesTest, OneTraceShowsDraftBeforeVerifyBeforeUpdate) {
       {.trace = trace, .on_call = [&](const std::string& call) { hooked.push_back(call); }});
   {
     auto sequence = verifier.NewSession(kNoDeadline, {});
-    auto drafts = drafter.NewSession("default", gateway::MatrixScope::kTenant, kNoDeadline, {});
+    auto drafts = drafter.NewSession({.tenant = "default"}, kNoDeadline, {});
     const auto opened = sequence->Open({.prompt_ids = {5}});
     drafts->Send({.step = 0, .proposal = gateway::Proposal{.base = 1, .root = 5}});
     ASSERT_THAT(drafts->Receive(0, {}), IsOk());
@@ -285,7 +284,7 @@ TEST(FakeDrafterTest, FailsAtTheChosenStepAndStaysBroken) {
   FakeDrafterClient drafter({.fault = [&](std::uint64_t) { return fault; }, .clock = &clock});
   const auto receive = [&](DraftFault which) {
     fault = which;
-    auto session = drafter.NewSession("default", gateway::MatrixScope::kTenant, kNoDeadline, {});
+    auto session = drafter.NewSession({.tenant = "default"}, kNoDeadline, {});
     session->Send({.step = 0, .proposal = gateway::Proposal{.base = 1}});
     const auto first = session->Receive(0, absl::Milliseconds(20));
     fault = DraftFault::kNone;

@@ -22,8 +22,7 @@ class MockDrafterSession : public gateway::DrafterSession {
 class MockDrafterClient : public gateway::DrafterClient {
  public:
   MOCK_METHOD(std::unique_ptr<gateway::DrafterSession>, NewSession,
-              (const std::string& tenant, gateway::MatrixScope scope, absl::Time deadline,
-               const CallOrigin& origin),
+              (gateway::OpenDrafting open, absl::Time deadline, const CallOrigin& origin),
               (override));
   MOCK_METHOD(const std::string&, address, (), (const, override));
 };

@@ -39,11 +39,10 @@ TEST(MockDrafterClientTest, ScriptsALateDraft) {
   EXPECT_CALL(*session, Receive(4, absl::Milliseconds(5)))
       .WillOnce(Return(absl::DeadlineExceededError("late")));
   MockDrafterClient client;
-  EXPECT_CALL(client, NewSession("default", gateway::MatrixScope::kTenant, _, _))
+  EXPECT_CALL(client, NewSession(Field(&gateway::OpenDrafting::tenant, "default"), _, _))
       .WillOnce(Return(ByMove(std::move(session))));
 
-  const auto made =
-      client.NewSession("default", gateway::MatrixScope::kTenant, absl::InfiniteFuture(), {});
+  const auto made = client.NewSession({.tenant = "default"}, absl::InfiniteFuture(), {});
   made->Send({.step = 4});
   EXPECT_THAT(made->Receive(4, absl::Milliseconds(5)),
               StatusIs(absl::StatusCode::kDeadlineExceeded));

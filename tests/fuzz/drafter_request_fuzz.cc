@@ -24,6 +24,10 @@ void CheckOpen(const drafter::v1::OpenSession& open) {
   const auto matrix = store.Use(*key);
   if (!matrix.ok()) return;
   FUZZ_CHECK((*matrix)->vocab_size() == binding.model.vocab_size);
+  const auto committed = drafter::CommittedFromProto(open);
+  if (!committed.ok()) return;
+  FUZZ_CHECK(committed->size() <= drafter::kMaxCommittedIds);
+  for (const recycling::TokenId id : *committed) FUZZ_CHECK(id < binding.model.vocab_size);
   FUZZ_CHECK(store.bytes() <= store.options().max_bytes);
 }
 
@@ -35,6 +39,8 @@ void CheckStep(const drafter::v1::DraftStep& step) {
   if (prompt.ok()) history.ObservePrompt(prompt->tokens);
   const auto observation = drafter::ObservationFromProto(step.observation(), kBinding);
   if (observation.ok()) {
+    FUZZ_CHECK(observation->parents.empty() ||
+               observation->parents.size() == observation->tokens.size());
     history.Observe(*observation, std::nullopt, &matrix);
     drafter::Learn(*observation, &matrix);
   }

@@ -62,6 +62,25 @@ TEST(ValidateObservationTest, AcceptsAStepAndAPrompt) {
   EXPECT_THAT(ValidateObservation({.tokens = {9}, .candidates = {2, {0, 9}}}, 10, 2), IsOk());
 }
 
+TEST(ValidateObservationTest, ParentsAreOneForEachRowBeforeItAndAgreeWithTheAcceptedPath) {
+  const Observation step = {.tokens = {1, 2, 3, 4},
+                            .candidates = {2, {1, 2, 3, 4, 5, 6, 7, 8}},
+                            .accepted_path = {0, 2, 3}};
+  const auto with = [&](std::vector<std::int32_t> parents) {
+    Observation observation = step;
+    observation.parents = std::move(parents);
+    return observation;
+  };
+  EXPECT_THAT(ValidateObservation(with({-1, 0, 0, 2}), 10, 2), IsOk());
+  ExpectInvalid(with({-1, 0, 0}), "got 3 with the root's, expected 4");
+  ExpectInvalid(with({-1, 0, 0, 2, 0}), "got 5 with the root's, expected 4");
+  ExpectInvalid(with({0, 0, 0, 2}), "got 0 for row 0, expected -1 to -1");
+  ExpectInvalid(with({-1, 1, 0, 2}), "got 1 for row 1, expected 0 to 0");
+  ExpectInvalid(with({-1, -1, 0, 2}), "got -1 for row 1, expected 0 to 0");
+  ExpectInvalid(with({-1, 0, 0, 1}), "got 1 for row 3 of the accepted path");
+  ExpectInvalid(with({-1, 0, 1, 2}), "got 1 for row 2 of the accepted path");
+}
+
 TEST(ValidateObservationTest, RejectsWithWhatGotExpected) {
   ExpectInvalid({}, "got no rows");
   ExpectInvalid({.tokens = {1}, .candidates = {3, {1, 2, 3}}}, "got k 3, expected 2");

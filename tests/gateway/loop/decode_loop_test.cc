@@ -358,6 +358,7 @@ TEST_F(CostlyTreesTest, ADraftThatDoesNotPayIsNoLongerAskedForButEverythingIsLea
     ASSERT_EQ(heard.candidates.ids.size(), heard.tokens.size() * heard.candidates.k);
     for (const int row : heard.accepted_path) {
       learnt.push_back(heard.tokens.at(static_cast<std::size_t>(row)));
+      EXPECT_EQ(heard.parents.at(static_cast<std::size_t>(row)), row - 1) << "a chain";
     }
   };
   const DecodeOutcome outcome = Run({.max_tokens = 200, .node_budget = 8});
@@ -390,12 +391,44 @@ TEST_F(DecodeLoopTest, UnderLoadATreeThatDelaysOthersIsNoLongerAskedFor) {
   EXPECT_EQ(Run({.max_tokens = 100, .node_budget = 8, .tenant = "b"}).speculation.paused_steps, 1u);
 }
 
+// Each row of a step is a token and the parent that it had in the tree.
+TEST_F(DecodeLoopTest, TheDrafterHearsTheParentOfEachRow) {
+  std::vector<std::vector<int>> parents;
+  std::vector<std::vector<TokenId>> tokens;
+  drafter_options_.children = 2;
+  drafter_options_.on_step = [&](const DraftStep& step) {
+    if (!step.observation.has_value()) return;
+    parents.push_back(step.observation->parents);
+    tokens.push_back(step.observation->tokens);
+  };
+  ASSERT_THAT(Run({.max_tokens = 4, .speculation = Speculation::kFixed, .node_budget = 4}).status,
+              IsOk());
+  ASSERT_GE(parents.size(), 1u);
+  EXPECT_EQ(tokens[0].size(), 5u);
+  EXPECT_THAT(parents[0], ElementsAre(-1, 0, 0, 1, 1));
+  for (std::size_t i = 0; i < parents.size(); ++i) EXPECT_EQ(parents[i].size(), tokens[i].size());
+}
+
+TEST_F(DecodeLoopTest, TheDrafterHearsThePromptAndANewOneAllTokensSoFar) {
+  std::vector<std::vector<TokenId>> heard;
+  drafter_options_.on_open = [&](const OpenDrafting& open) { heard.push_back(open.committed); };
+  drafter_options_.fault = [](std::uint64_t step) {
+    return step == 2 ? DraftFault::kDropped : DraftFault::kNone;
+  };
+  drafter_options_.acceptance_rate = 0;
+  ASSERT_THAT(Run({.max_tokens = 6, .node_budget = 4}).status, IsOk());
+  std::vector<TokenId> later = kPrompt;
+  for (const TokenId token : Plain(3)) later.push_back(token);
+  EXPECT_THAT(heard, ElementsAre(kPrompt, later));
+}
+
 TEST_F(DecodeLoopTest, OnlyTheVerifiedPartOfACutTreeIsLearntAndCounted) {
   verifier_options_.most_verified = 2;
   std::size_t rows = 0;
   drafter_options_.on_step = [&rows](const DraftStep& step) {
     if (!step.observation.has_value()) return;
     const Observation& heard = *step.observation;
+    ASSERT_EQ(heard.parents.size(), heard.tokens.size());
     ASSERT_LE(heard.tokens.size(), 3u);
     ASSERT_EQ(heard.candidates.ids.size(), heard.tokens.size() * heard.candidates.k);
     rows += heard.tokens.size();

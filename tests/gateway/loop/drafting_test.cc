@@ -49,8 +49,9 @@ class DraftingTest : public ::testing::Test {
  protected:
   DraftingTest() {
     ON_CALL(*client_, address).WillByDefault(ReturnRef(address_));
-    ON_CALL(*client_, NewSession).WillByDefault([this](auto&&...) {
+    ON_CALL(*client_, NewSession).WillByDefault([this](const OpenDrafting& open, auto&&...) {
       ++sessions_;
+      opened_ = open;
       auto session = std::make_unique<NiceMock<doubles::MockDrafterSession>>();
       ON_CALL(*session, Send).WillByDefault([this](DraftStep step) { sent_.push_back(step); });
       ON_CALL(*session, Receive).WillByDefault([this](std::uint64_t step, absl::Duration timeout) {
@@ -90,26 +91,30 @@ class DraftingTest : public ::testing::Test {
   absl::StatusOr<std::shared_ptr<DrafterClient>> picked_ = client_;
   NiceMock<MockDirectory> directory_;
   doubles::FakeClock clock_;
+  std::vector<TokenId> committed_ = {7, 8, kRoot};
   Drafting drafting_{{.tenant = "default",
                       .scope = MatrixScope::kTenant,
                       .draft_deadline = absl::Milliseconds(20),
                       .deadline = clock_.Now() + absl::Seconds(1),
-                      .vocab_size = 100},
+                      .vocab_size = 100,
+                      .committed = [this] { return committed_; }},
                      directory_,
                      clock_};
   std::function<absl::StatusOr<DraftTree>(std::uint64_t)> answer_ = [](std::uint64_t) {
     return Chain(kBase, kRoot, 2);
   };
   int sessions_ = 0;
+  OpenDrafting opened_;  // the last session
   std::vector<std::uint64_t> asked_;
   std::vector<DraftStep> sent_;
   absl::Duration timeout_;
 };
 
 TEST_F(DraftingTest, HandsOverAValidTree) {
-  EXPECT_CALL(*client_, NewSession("default", MatrixScope::kTenant, clock_.Now() + absl::Seconds(1),
-                                   ::testing::_));
+  EXPECT_CALL(*client_, NewSession(::testing::_, clock_.Now() + absl::Seconds(1), ::testing::_));
   const Drafting::Draft draft = Ask(0);
+  EXPECT_EQ(opened_.tenant, "default");
+  EXPECT_EQ(opened_.scope, MatrixScope::kTenant);
   EXPECT_THAT(draft.tree, Optional(Chain(kBase, kRoot, 2)));
   EXPECT_EQ(draft.fallback, std::nullopt);
   EXPECT_EQ(drafting_.drafter(), "drafter:1");
@@ -251,7 +256,8 @@ TEST_F(DraftingTest, NonsenseIsMalformed) {
   for (const DraftTree& tree : {DraftTree(), cycle, unknown, too_deep, too_large}) {
     Drafting drafting({.draft_deadline = absl::Milliseconds(20),
                        .deadline = absl::InfiniteFuture(),
-                       .vocab_size = 100},
+                       .vocab_size = 100,
+                       .committed = [this] { return committed_; }},
                       directory_, clock_);
     answer_ = [&](std::uint64_t) { return tree; };
     const Drafting::Draft draft =
@@ -273,7 +279,8 @@ TEST_F(DraftingTest, AnErrorIsReportedAndANewSessionIsOpenedAtTheNextStep) {
     sent_.clear();
     Drafting drafting({.draft_deadline = absl::Milliseconds(20),
                        .deadline = absl::InfiniteFuture(),
-                       .vocab_size = 100},
+                       .vocab_size = 100,
+                       .committed = [this] { return committed_; }},
                       directory_, clock_);
     drafting.LearnPrompt(Observation{.tokens = {1, 2}});
     const Proposal proposal{.base = kBase, .root = kRoot, .max_nodes = 3, .max_depth = 2};
@@ -315,6 +322,17 @@ TEST_F(DraftingTest, ADraftInTimeEndsTheBackOff) {
   };
   for (std::uint64_t step = 0; step < 12; ++step) Ask(step);
   EXPECT_THAT(asked_, ElementsAre(0, 1, 3, 7, 8, 9, 11));
+}
+
+TEST_F(DraftingTest, EachNewSessionHearsAllTokensThatAreCommittedThen) {
+  answer_ = [](std::uint64_t) { return absl::InternalError("dead"); };
+  Ask(0);
+  EXPECT_THAT(opened_.committed, ElementsAre(7, 8, kRoot));
+  committed_ = {7, 8, 9, 3, kRoot};
+  answer_ = [](std::uint64_t) { return Chain(kBase, kRoot, 1); };
+  Ask(1);
+  EXPECT_EQ(sessions_, 2);
+  EXPECT_THAT(opened_.committed, ElementsAre(7, 8, 9, 3, kRoot));
 }
 
 TEST_F(DraftingTest, ThePromptWaitsForTheFirstSession) {
