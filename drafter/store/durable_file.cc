@@ -45,9 +45,25 @@ class FileDescriptor {
   int fd_;
 };
 
+absl::Status NotRegular(const std::string& path) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": got a FIFO, a device or another special file, expected a regular file"));
+}
+
+absl::Status CheckRegular(const FileDescriptor& file, const std::string& path) {
+  struct stat facts;
+  if (fstat(file.get(), &facts) != 0) return ErrnoStatus("look at", path);
+  return S_ISREG(facts.st_mode) ? absl::OkStatus() : NotRegular(path);
+}
+
+// Of every open: without it, to open a FIFO waits for its other end. It changes nothing for regular
+// files. A FIFO that nobody reads, and a socket, fail with ENXIO.
+constexpr int kDoNotWait = O_NONBLOCK | O_CLOEXEC;
+
 absl::Status WriteAndFlush(const std::string& path, std::string_view bytes) {
-  FileDescriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (file.get() < 0) return ErrnoStatus("create", path);
+  FileDescriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | kDoNotWait, 0600));
+  if (file.get() < 0) return errno == ENXIO ? NotRegular(path) : ErrnoStatus("create", path);
+  RETURN_IF_ERROR(CheckRegular(file, path));
   while (!bytes.empty()) {
     const ssize_t written = write(file.get(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
@@ -82,8 +98,9 @@ absl::Status WriteFileDurably(const std::string& path, std::string_view bytes) {
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path, std::uint64_t max_bytes) {
-  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return ErrnoStatus("open", path);
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | kDoNotWait));
+  if (file.get() < 0) return errno == ENXIO ? NotRegular(path) : ErrnoStatus("open", path);
+  RETURN_IF_ERROR(CheckRegular(file, path));
   std::string bytes;
   while (true) {
     constexpr std::size_t kPiece = 1 << 20;

@@ -38,6 +38,27 @@ std::string SetAside(const std::string& path) {
   return "";
 }
 
+// True for the temporary file of a snapshot of this drafter (durable_file.h).
+bool IsInterruptedSave(const std::string& drafter_id, const fs::directory_entry& entry) {
+  const std::string name = entry.path().filename().string();
+  absl::string_view snapshot = name;
+  std::error_code unknown;
+  return absl::ConsumeSuffix(&snapshot, ".tmp") &&
+         ParseSnapshotFileName(drafter_id, std::string(snapshot)).has_value() &&
+         fs::is_regular_file(entry.symlink_status(unknown));
+}
+
+void Remove(const fs::path& path) {
+  std::error_code error;
+  fs::remove(path, error);
+  if (error) {
+    Log(LogLevel::kWarning, "cannot delete what an interrupted save left",
+        {{"path", path.string()}, {"error", error.message()}});
+  } else {
+    Log(LogLevel::kInfo, "deleted what an interrupted save left", {{"path", path.string()}});
+  }
+}
+
 }  // namespace
 
 absl::Status ValidateDrafterId(const std::string& drafter_id) {
@@ -82,16 +103,21 @@ absl::StatusOr<SnapshotDir::LoadResult> SnapshotDir::LoadAll() {
   };
   const MutexLock lock(mutex_);
   std::vector<Found> files;
+  std::vector<fs::path> interrupted;  // saves
   std::error_code error;
   for (fs::directory_iterator it(directory_, error), end; !error && it != end;
        it.increment(error)) {
     const std::string name = it->path().filename().string();
     std::optional<MatrixKey> key = ParseSnapshotFileName(drafter_id_, name);
-    if (!key.has_value()) continue;
+    if (!key.has_value()) {
+      if (IsInterruptedSave(drafter_id_, *it)) interrupted.push_back(it->path());
+      continue;
+    }
     std::error_code unknown_time;
     files.push_back({it->last_write_time(unknown_time), name, *std::move(key)});
   }
   if (error) return ErrorOf(error, absl::StrCat("snapshot directory ", directory_));
+  for (const fs::path& path : interrupted) Remove(path);
   // The name decides between equal times, so that the order is the same everywhere.
   std::sort(files.begin(), files.end(), [](const Found& a, const Found& b) {
     return a.written != b.written ? a.written > b.written : a.name < b.name;

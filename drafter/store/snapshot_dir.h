@@ -33,7 +33,7 @@ class SnapshotDir {
   struct LoadResult {
     int loaded = 0;
     int set_aside = 0;  // corrupt, or of another model
-    int left = 0;       // no room, unreadable, or a scope that is not allowed
+    int left = 0;       // no room, unreadable, no regular file, or a scope that is not allowed
   };
 
   // `directory` must exist. `store` must outlive this.
@@ -42,8 +42,10 @@ class SnapshotDir {
   // Loads every snapshot of this drafter, the last written first, so that it decides the model of a
   // store that has none and stays if there is no room for all. A snapshot that is corrupt or of
   // another model is renamed to NAME.aside (.aside2, ...) and never deleted; one that cannot be
-  // loaded for another reason is left where it is. Both are logged and are no error. Errors only if
-  // the directory cannot be read.
+  // loaded for another reason, for example because it is no regular file, is left where it is. Both
+  // are logged and are no error. What an interrupted save left (a regular file whose name is that
+  // of a snapshot of this drafter and ".tmp") is deleted. Errors only if the directory cannot be
+  // read.
   absl::StatusOr<LoadResult> LoadAll();
 
   // Writes every tenant's and the shared matrix that learnt since it was last written or loaded.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -216,6 +217,51 @@ TEST_F(SnapshotDirTest, WhatCannotBeWrittenIsTriedAgain) {
   EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.YQ.rcm"));
 }
 
+// A drafter that opened the FIFO as a file would wait here for its other end.
+TEST_F(SnapshotDirTest, AFifoOrADeviceIsLeftAndTheOthersAreLoaded) {
+  Write(store_, Tenant("c"), 1);
+  ASSERT_THAT(SnapshotDir(directory_, "d1", &store_).SaveAll(), IsOk());
+  ASSERT_EQ(mkfifo(PathOf("d1.tenant.YQ.rcm").c_str(), 0600), 0);
+  fs::create_symlink("/dev/zero", PathOf("d1.tenant.Yg.rcm"));
+  MatrixStore started({});
+  ::testing::internal::CaptureStderr();
+  const SnapshotDir::LoadResult result = Load(&started);
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(result.loaded, 1);
+  EXPECT_EQ(result.left, 2);
+  EXPECT_EQ(result.set_aside, 0);
+  EXPECT_THAT(Files(),
+              UnorderedElementsAre("d1.tenant.YQ.rcm", "d1.tenant.Yg.rcm", "d1.tenant.Yw.rcm"));
+  EXPECT_THAT(log, HasSubstr("d1.tenant.YQ.rcm: got a FIFO"));
+  EXPECT_THAT(log, HasSubstr("d1.tenant.Yg.rcm: got a FIFO, a device"));
+}
+
+TEST_F(SnapshotDirTest, AFifoInTheWayOfASaveIsAnErrorOnce) {
+  SnapshotDir dir(directory_, "d1", &store_);
+  Write(store_, Tenant("a"), 1);
+  ASSERT_EQ(mkfifo(PathOf("d1.tenant.YQ.rcm.tmp").c_str(), 0600), 0);
+  EXPECT_THAT(dir.SaveAll(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("got a FIFO")));
+  EXPECT_THAT(dir.SaveAll(), IsOk());
+  EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.YQ.rcm"));
+}
+
+TEST_F(SnapshotDirTest, WhatAnInterruptedSaveLeftIsDeletedAtStartAndNothingElse) {
+  const auto put = [&](const std::string& name) { std::ofstream(PathOf(name)) << "half"; };
+  put("d1.tenant.YQ.rcm.tmp");
+  put("d1.shared.rcm.tmp");
+  const std::set<std::string> others = {
+      "d2.tenant.YQ.rcm.tmp",  // another drafter's
+      "d1.tenant.YR.rcm.tmp",  // not a name that this drafter would write
+      "d1.rcm.tmp",           "notes.tmp", "d1.tenant.Yw.rcm.tmp2", "d1.tenant.YQ.rcm.aside.tmp"};
+  for (const std::string& name : others) put(name);
+  fs::create_directory(PathOf("d1.tenant.Yg.rcm.tmp"));
+  MatrixStore started({});
+  EXPECT_EQ(Load(&started).loaded, 0);
+  std::set<std::string> expected = others;
+  expected.insert("d1.tenant.Yg.rcm.tmp");
+  EXPECT_EQ(Files(), expected);
+}
+
 TEST_F(SnapshotDirTest, AFullDiskKeepsTheOldFile) {
   const std::string path = PathOf("file");
   ASSERT_THAT(WriteFileDurably(path, "old"), IsOk());
@@ -253,7 +299,8 @@ TEST_F(SnapshotDirTest, AFileBeyondItsBoundIsNotReadWhole) {
   ASSERT_THAT(WriteFileDurably(PathOf("file"), std::string(100, 'x')), IsOk());
   EXPECT_THAT(ReadFile(PathOf("file"), 99), StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_THAT(ReadFile(PathOf("file"), 100), IsOkAndHolds(std::string(100, 'x')));
-  EXPECT_THAT(ReadFile("/dev/zero", 100), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(ReadFile("/dev/zero", 100),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("expected a regular file")));
   EXPECT_THAT(ReadFile(PathOf("absent"), 1), StatusIs(absl::StatusCode::kNotFound));
 }
 
