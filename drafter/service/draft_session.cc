@@ -4,7 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
+#include "common/base/mutex.h"
 #include "common/base/status_macros.h"
+#include "common/rpc/idle_streams.h"
 #include "common/rpc/proto_convert.h"
 #include "common/rpc/status_grpc.h"
 #include "drafter/service/session_log.h"
@@ -15,22 +17,41 @@ namespace {
 
 // Reads one message, answers it if it asks for a tree, reads the next, until the stream ends: at
 // most one answer waits for the peer.
-class DraftStream {
+class DraftStream final : public IdleStream {
  public:
   using Stream = grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>;
 
-  DraftStream(DrafterState* state, const CallMetadata& metadata, Stream* stream)
-      : state_(state), stream_(stream), log_(metadata) {}
+  DraftStream(DrafterState* state, grpc::ServerContext* context, Stream* stream)
+      : state_(state),
+        context_(context),
+        stream_(stream),
+        log_(context->client_metadata()),
+        heard_(state->streams.Now()) {}
 
   absl::Status Run() {
-    const absl::Status status = Steps();
+    absl::Status status = Steps();
+    MutexLock lock(mutex_);
+    ended_ = true;
+    if (!idle_.ok()) status = idle_;
     log_.Ended(status);
     return status;
+  }
+
+  // A read or write that waits for the client returns when the call is cancelled.
+  void EndIfIdle(absl::Duration since, const absl::Status& why) override {
+    MutexLock lock(mutex_);
+    if (ended_ || heard_ > since) return;
+    idle_ = why;
+    context_->TryCancel();
   }
 
  private:
   absl::Status Steps() {
     while (stream_->Read(&request_)) {
+      {
+        MutexLock lock(mutex_);
+        heard_ = state_->streams.Now();
+      }
       ASSIGN_OR_RETURN(const bool answered, Handle());
       if (answered && !stream_->Write(response_)) return absl::CancelledError("the peer is gone");
     }
@@ -57,11 +78,17 @@ class DraftStream {
   }
 
   DrafterState* const state_;
+  grpc::ServerContext* const context_;
   Stream* const stream_;
   v1::DraftRequest request_;
   v1::DraftResponse response_;
   std::unique_ptr<DraftSession> session_;
   SessionLog log_;
+
+  Mutex mutex_;
+  absl::Duration heard_ ABSL_GUARDED_BY(mutex_);  // when the client was heard last
+  absl::Status idle_ ABSL_GUARDED_BY(mutex_);     // why the stream was cancelled; OK: it was not
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace
@@ -133,9 +160,13 @@ DraftTree DraftSession::Propose(const Proposal& proposal) {
                         proposal.max_nodes, proposal.max_depth, proposal.other_tokens);
 }
 
-absl::Status RunDraftStream(DrafterState* state, const CallMetadata& metadata,
+absl::Status RunDraftStream(DrafterState* state, grpc::ServerContext* context,
                             grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream) {
-  return DraftStream(state, metadata, stream).Run();
+  const auto served = std::make_shared<DraftStream>(state, context, stream);
+  state->streams.Add(served);
+  const absl::Status status = served->Run();
+  state->streams.Remove(served.get());
+  return status;
 }
 
 }  // namespace recycling::drafter

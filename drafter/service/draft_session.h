@@ -57,8 +57,8 @@ class DraftSession {
   AdaptiveTreeBuilder builder_;
 };
 
-// Serves one stream until it ends.
-absl::Status RunDraftStream(DrafterState* state, const CallMetadata& metadata,
+// Serves one stream until it ends, or until it was idle for too long (DrafterState::streams).
+absl::Status RunDraftStream(DrafterState* state, grpc::ServerContext* context,
                             grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream);
 
 }  // namespace recycling::drafter

@@ -7,12 +7,16 @@
 #include "common/base/check_range.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/ticker.h"
 #include "drafter/service/drafter_service.h"
 #include "drafter/store/snapshot_dir.h"
 #include "drafter/store/snapshot_saver.h"
 
 namespace recycling::drafter {
 namespace {
+
+// A Draft or LoadMatrix stream whose client sends nothing for longer is cancelled.
+constexpr absl::Duration kIdleTimeout = absl::Minutes(5);
 
 class Server final : public DrafterServer {
  public:
@@ -32,7 +36,11 @@ class Server final : public DrafterServer {
       saver_ = std::make_unique<SnapshotSaver>(dir_.get(), options_.snapshot_interval);
     }
     service_ = std::make_unique<GrpcDrafterService>(options_.drafter_id, shape_, &store_,
-                                                    saver_.get(), options_.callers);
+                                                    saver_.get(), options_.callers, kIdleTimeout);
+    idle_sweeper_.emplace([this] {
+      service_->EndIdleStreams();
+      return absl::Seconds(1);
+    });
     return absl::OkStatus();
   }
 
@@ -53,6 +61,7 @@ class Server final : public DrafterServer {
   std::unique_ptr<SnapshotDir> dir_;      // null: nothing is kept
   std::unique_ptr<SnapshotSaver> saver_;  // null: nothing is kept
   std::unique_ptr<GrpcDrafterService> service_;
+  std::optional<Ticker> idle_sweeper_;  // last: it uses the service
 };
 
 absl::Status ValidateOptions(const DrafterOptions& options) {

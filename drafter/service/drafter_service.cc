@@ -90,7 +90,7 @@ grpc::Status GrpcDrafterService::Draft(
       streams > kMostDraftStreams
           ? absl::ResourceExhaustedError(absl::StrCat(
                 "draft: got a stream beyond the ", kMostDraftStreams, " that can be open at once"))
-          : RunDraftStream(&state_, context->client_metadata(), stream);
+          : RunDraftStream(&state_, context, stream);
   --streams_;
   return ToGrpcStatus(status);
 }
@@ -158,7 +158,7 @@ grpc::ServerReadReactor<v1::LoadMatrixRequest>* GrpcDrafterService::LoadMatrix(
   if (const absl::Status may = CheckCaller(callers_, *context, Access::kAdmin); !may.ok()) {
     return new RefusedCall<grpc::ServerReadReactor<v1::LoadMatrixRequest>>(ToGrpcStatus(may));
   }
-  return NewLoadReactor(&state_, response);
+  return NewLoadReactor(&state_, context, response);
 }
 
 }  // namespace recycling::drafter

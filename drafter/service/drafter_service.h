@@ -10,8 +10,11 @@
 #include <string>
 #include <utility>
 
+#include "absl/time/time.h"
+#include "common/base/clock.h"
 #include "common/base/metrics.h"
 #include "common/rpc/caller_check.h"
+#include "common/rpc/idle_streams.h"
 #include "drafter/service/drafter_counters.h"
 #include "drafter/store/matrix_store.h"
 #include "drafter/store/snapshot_saver.h"
@@ -39,12 +42,14 @@ inline constexpr int kMostDraftStreams = 4096;
 
 // What the RPCs share. Everything pointed to outlives the service.
 struct DrafterState {
-  DrafterState(std::string id, TreeTemplate tree, MatrixStore* matrices, SnapshotSaver* snapshots)
+  DrafterState(std::string id, TreeTemplate tree, MatrixStore* matrices, SnapshotSaver* snapshots,
+               absl::Duration stream_idle_timeout, const Clock& clock)
       : drafter_id(std::move(id)),
         shape(std::move(tree)),
         store(matrices),
         saver(snapshots),
-        transfers(2 * store->options().max_bytes) {}
+        transfers(2 * store->options().max_bytes),
+        streams(stream_idle_timeout, clock) {}
 
   const std::string drafter_id;
   const TreeTemplate shape;
@@ -53,6 +58,7 @@ struct DrafterState {
   std::atomic<std::uint32_t> open_sessions{0};
   DrafterCounters counters;
   TransferBudget transfers;
+  IdleStreams streams;  // of Draft and LoadMatrix
 };
 
 // The calls that react; Draft is left.
@@ -69,9 +75,13 @@ using DrafterCalls = v1::DrafterService::WithCallbackMethod_Handshake<
 // for a scope that is not allowed; NotFound, DataLoss and ResourceExhausted as said there.
 class GrpcDrafterService final : public DrafterCalls {
  public:
+  // A Draft or LoadMatrix stream whose client sends nothing for longer than `stream_idle_timeout`
+  // is cancelled by EndIdleStreams; 0: never. `clock` must outlive this.
   GrpcDrafterService(std::string drafter_id, TreeTemplate shape, MatrixStore* store,
-                     SnapshotSaver* saver, std::shared_ptr<const CallerCheck> callers = nullptr)
-      : state_(std::move(drafter_id), std::move(shape), store, saver),
+                     SnapshotSaver* saver, std::shared_ptr<const CallerCheck> callers = nullptr,
+                     absl::Duration stream_idle_timeout = absl::ZeroDuration(),
+                     const Clock& clock = RealClock())
+      : state_(std::move(drafter_id), std::move(shape), store, saver, stream_idle_timeout, clock),
         callers_(std::move(callers)) {}
 
   grpc::ServerUnaryReactor* Handshake(grpc::CallbackServerContext* context,
@@ -96,6 +106,9 @@ class GrpcDrafterService final : public DrafterCalls {
       grpc::CallbackServerContext* context, v1::LoadMatrixResponse* response) override;
 
   void AddMetrics(MetricSet* metrics) const;
+
+  // To be called every now and then.
+  void EndIdleStreams() { state_.streams.Sweep(); }
 
  private:
   DrafterState state_;

@@ -8,7 +8,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
+#include "common/base/mutex.h"
 #include "common/base/status_macros.h"
+#include "common/rpc/idle_streams.h"
 #include "common/rpc/status_grpc.h"
 #include "drafter/service/drafter_convert.h"
 #include "drafter/store/snapshot.h"
@@ -86,18 +88,31 @@ class SaveReactor final : public grpc::ServerWriteReactor<v1::SaveMatrixResponse
   v1::SaveMatrixResponse response_;
 };
 
-class LoadReactor final : public grpc::ServerReadReactor<v1::LoadMatrixRequest> {
+class LoadReactor final : public grpc::ServerReadReactor<v1::LoadMatrixRequest>, public IdleStream {
  public:
-  LoadReactor(DrafterState* state, v1::LoadMatrixResponse* response)
-      : state_(state), response_(response), lease_(&state->transfers) {
-    StartRead(&request_);
+  // It lives until OnDone.
+  static LoadReactor* Start(DrafterState* state, grpc::CallbackServerContext* context,
+                            v1::LoadMatrixResponse* response) {
+    std::shared_ptr<LoadReactor> reactor(new LoadReactor(state, context, response));
+    reactor->self_ = reactor;
+    state->streams.Add(reactor);
+    reactor->StartRead(&reactor->request_);
+    return reactor.get();
   }
 
   void OnReadDone(bool ok) override {
+    {
+      MutexLock lock(mutex_);
+      if (!idle_.ok()) return Finish(ToGrpcStatus(idle_));
+      heard_ = state_->streams.Now();
+      reading_ = false;
+    }
     const absl::Status status = ok ? Collect() : Load();
     if (!status.ok()) {
       Finish(ToGrpcStatus(status));
     } else if (ok) {
+      MutexLock lock(mutex_);
+      reading_ = true;
       StartRead(&request_);
     } else if (state_->saver == nullptr) {
       Finish(grpc::Status::OK);
@@ -106,9 +121,28 @@ class LoadReactor final : public grpc::ServerReadReactor<v1::LoadMatrixRequest> 
     }
   }
 
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    state_->streams.Remove(this);
+    const auto last = std::move(self_);  // a sweep may hold it for a moment longer
+  }
+
+  // The read that waits for the client ends when the call is cancelled.
+  void EndIfIdle(absl::Duration since, const absl::Status& why) override {
+    MutexLock lock(mutex_);
+    if (!reading_ || heard_ > since) return;
+    idle_ = why;
+    context_->TryCancel();
+  }
 
  private:
+  LoadReactor(DrafterState* state, grpc::CallbackServerContext* context,
+              v1::LoadMatrixResponse* response)
+      : state_(state),
+        context_(context),
+        response_(response),
+        lease_(&state->transfers),
+        heard_(state->streams.Now()) {}
+
   absl::Status Collect() {
     if (request_.has_target()) {
       if (key_.has_value()) return absl::InvalidArgumentError("got a second target");
@@ -160,11 +194,18 @@ class LoadReactor final : public grpc::ServerReadReactor<v1::LoadMatrixRequest> 
   }
 
   DrafterState* const state_;
+  grpc::CallbackServerContext* const context_;
   v1::LoadMatrixResponse* const response_;
   TransferLease lease_;
   v1::LoadMatrixRequest request_;
   std::optional<MatrixKey> key_;
   std::string bytes_;
+  std::shared_ptr<LoadReactor> self_;  // until OnDone
+
+  Mutex mutex_;
+  absl::Duration heard_ ABSL_GUARDED_BY(mutex_);  // when the client was heard last
+  bool reading_ ABSL_GUARDED_BY(mutex_) = true;   // it is the client's turn
+  absl::Status idle_ ABSL_GUARDED_BY(mutex_);     // why the call was cancelled; OK: it was not
 };
 
 }  // namespace
@@ -175,8 +216,9 @@ grpc::ServerWriteReactor<v1::SaveMatrixResponse>* NewSaveReactor(
 }
 
 grpc::ServerReadReactor<v1::LoadMatrixRequest>* NewLoadReactor(DrafterState* state,
+                                                               grpc::CallbackServerContext* context,
                                                                v1::LoadMatrixResponse* response) {
-  return new LoadReactor(state, response);
+  return LoadReactor::Start(state, context, response);
 }
 
 }  // namespace recycling::drafter

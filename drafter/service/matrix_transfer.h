@@ -15,8 +15,10 @@ grpc::ServerWriteReactor<v1::SaveMatrixResponse>* NewSaveReactor(
     DrafterState* state, const v1::SaveMatrixRequest& request);
 
 // Collects the chunks, checks the whole and replaces the matrix; where snapshots are kept, answers
-// only when the new one is on disk. Deletes itself when the stream is done.
+// only when the new one is on disk. A stream that is idle for too long (DrafterState::streams) is
+// cancelled and loads nothing. Deletes itself when the stream is done.
 grpc::ServerReadReactor<v1::LoadMatrixRequest>* NewLoadReactor(DrafterState* state,
+                                                               grpc::CallbackServerContext* context,
                                                                v1::LoadMatrixResponse* response);
 
 }  // namespace recycling::drafter
