@@ -1,4 +1,4 @@
-// recycling-drafter: parses flags, wires, serves, saves.
+// recycling-drafter: parses flags, starts the drafter, serves until a signal, saves the matrices.
 #include <string>
 #include <utility>
 

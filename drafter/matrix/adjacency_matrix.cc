@@ -5,8 +5,9 @@
 namespace recycling::drafter {
 namespace {
 
-// A row's state: bit 0 is set while the row is written, bits 1 to 7 hold its count (0: cold), the
-// others number its writes, so that a reader notices any write between its two looks.
+// A row's state: bit 0 is set while the row is written. Bits 1 to 7 hold the number of its ids (0:
+// it is cold). The other bits count its writes, so that a reader notices every write between its
+// two loads of the state.
 constexpr std::uint64_t kWriting = 1;
 constexpr int kCountShift = 1;
 constexpr std::uint64_t kCountMask = 0x7f;
@@ -29,9 +30,10 @@ std::uint64_t AdjacencyMatrix::MemoryBytes(std::uint32_t vocab_size, std::uint32
   return std::uint64_t{vocab_size} * (sizeof(State) + k * sizeof(TokenId));
 }
 
-// The two loads of the state enclose the loads of the ids: an acquire load is not overtaken by what
-// follows it, and an id read from a write in progress makes that write's change of state visible
-// (release stores of the ids), so that the second look differs from the first.
+// The two loads of the state enclose the loads of the ids. No later load moves before an acquire
+// load. If an id comes from a write in progress, then that write's change of the state is visible
+// too, because the ids are stored with release; so the second load of the state differs from the
+// first.
 std::uint32_t AdjacencyMatrix::ReadRow(TokenId token, std::span<TokenId> row) const {
   if (token >= vocab_size_) return 0;
   const std::atomic<State>& state = states_[token];
@@ -46,6 +48,10 @@ std::uint32_t AdjacencyMatrix::ReadRow(TokenId token, std::span<TokenId> row) co
     for (std::uint32_t i = 0; i < count; ++i) row[i] = ids[i].load(std::memory_order_acquire);
     if (state.load(std::memory_order_relaxed) == before) return count;
   }
+}
+
+bool AdjacencyMatrix::IsCold(TokenId token) const {
+  return token >= vocab_size_ || CountOf(states_[token].load(std::memory_order_relaxed)) == 0;
 }
 
 bool AdjacencyMatrix::IsValidRow(TokenId token, std::span<const TokenId> ids,

@@ -1,9 +1,10 @@
-// What last followed each token: row t holds up to k candidates of token t, most probable first.
+// The adjacency matrix: row t holds up to k candidates for the token after t, the most probable
+// first, as the model gave them the last time.
 // Invariants:
-//  1. A row is cold (never written) or holds 1 to k distinct ids, all less than vocab_size.
-//  2. A reader sees one write's row whole or another's, never a mixture.
-//  3. Reading and writing take no memory and no lock; a reader repeats a row that was written under
-//  it, a writer waits for the few stores of another writer of the same row.
+//  1. A row is cold (never written), or it holds 1 to k distinct ids, all less than vocab_size.
+//  2. A reader sees the whole row of one write, never a mixture of two.
+//  3. Reading and writing allocate nothing and take no lock. A reader reads a row again if somebody
+//     wrote it meanwhile. A writer waits while another writer stores the same row.
 #ifndef RECYCLING_DRAFTER_MATRIX_ADJACENCY_MATRIX_H_
 #define RECYCLING_DRAFTER_MATRIX_ADJACENCY_MATRIX_H_
 
@@ -14,11 +15,10 @@
 #include <span>
 
 #include "common/decoding/token_id.h"
-#include "drafter/matrix/acceptance.h"
 
 namespace recycling::drafter {
 
-// Most candidates a row can have.
+// The most candidates that a row can have.
 inline constexpr std::uint32_t kMaxK = 64;
 
 // Threads: all methods may be called from any thread at any time.
@@ -37,9 +37,12 @@ class AdjacencyMatrix {
   std::uint32_t k() const { return k_; }
   std::uint64_t memory_bytes() const { return MemoryBytes(vocab_size_, k_); }
 
-  // Copies the row of `token` into `row`, which has room for k ids, and returns their number: 0 if
-  // it is cold or `token` is outside the vocabulary.
+  // Copies the row of `token` into `row`, which has room for k ids. Returns the number of ids: 0 if
+  // the row is cold or `token` is outside the vocabulary.
   std::uint32_t ReadRow(TokenId token, std::span<TokenId> row) const;
+
+  // True if the row of `token` was never written, or `token` is outside the vocabulary.
+  bool IsCold(TokenId token) const;
 
   // True for 1 to k distinct ids and a token, all less than vocab_size.
   static bool IsValidRow(TokenId token, std::span<const TokenId> ids, std::uint32_t vocab_size,
@@ -48,19 +51,17 @@ class AdjacencyMatrix {
   // Replaces the row of `token`. Requires IsValidRow(token, ids, vocab_size(), k()).
   void WriteRow(TokenId token, std::span<const TokenId> ids);
 
-  // Rows that are not cold.
+  // The number of rows that are not cold.
   std::uint32_t rows_filled() const { return rows_filled_.load(std::memory_order_relaxed); }
-  // Writes so far, those before a snapshot it was restored from included.
+  // The number of writes so far. A matrix that was restored from a snapshot goes on from the
+  // snapshot's number.
   std::uint64_t row_updates() const { return row_updates_.load(std::memory_order_relaxed); }
-  // How often candidates came true, over all sequences that use this matrix. Some 3 KB, which
-  // memory_bytes does not count.
-  SharedAcceptance& acceptance() { return acceptance_; }
-  const SharedAcceptance& acceptance() const { return acceptance_; }
   // For restoring a snapshot, before the matrix is shared.
   void set_row_updates(std::uint64_t updates) { row_updates_.store(updates); }
 
  private:
-  // Number of writes of a row so far, its count and whether it is being written, in one word.
+  // Of one row, in one word: the number of writes so far, the number of its ids, and whether it is
+  // being written.
   using State = std::uint64_t;
 
   const std::uint32_t vocab_size_;
@@ -69,7 +70,6 @@ class AdjacencyMatrix {
   const std::unique_ptr<std::atomic<TokenId>[]> ids_;   // [vocab_size, k]
   std::atomic<std::uint32_t> rows_filled_{0};
   std::atomic<std::uint64_t> row_updates_{0};
-  SharedAcceptance acceptance_;  // has its own locking
 };
 
 }  // namespace recycling::drafter

@@ -10,13 +10,15 @@
 #include "common/rpc/proto_convert.h"
 #include "common/rpc/status_grpc.h"
 #include "drafter/service/session_log.h"
+#include "drafter/sources/draft_sources.h"
+#include "drafter/tree/counting_estimator.h"
 #include "drafter/tree/tree_builder.h"
 
 namespace recycling::drafter {
 namespace {
 
-// Reads one message, answers it if it asks for a tree, reads the next, until the stream ends: at
-// most one answer waits for the peer.
+// Reads a message, answers it if it asks for a tree, and reads the next one, until the stream ends.
+// So at most one answer waits for the client.
 class DraftStream final : public IdleStream {
  public:
   using Stream = grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>;
@@ -53,9 +55,9 @@ class DraftStream final : public IdleStream {
         heard_ = state_->streams.Now();
       }
       ASSIGN_OR_RETURN(const bool answered, Handle());
-      if (answered && !stream_->Write(response_)) return absl::CancelledError("the peer is gone");
+      if (answered && !stream_->Write(response_)) return absl::CancelledError("the client is gone");
     }
-    return absl::OkStatus();  // half-closed, or cancelled
+    return absl::OkStatus();  // the client has closed its side, or the call was cancelled
   }
 
   absl::StatusOr<bool> Handle() {
@@ -91,6 +93,13 @@ class DraftStream final : public IdleStream {
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
+// Drafts from all sources, and learns into `memory`.
+SequenceDrafter MakeDrafter(ScopeMemory* memory, std::vector<TokenId> committed) {
+  CandidateSources sources = MakeSources(&memory->matrix);
+  auto estimator = std::make_unique<CountingEstimator>(sources, &memory->acceptance);
+  return SequenceDrafter(std::move(sources), std::move(estimator), std::move(committed));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DraftSession>> DraftSession::Open(const v1::OpenSession& open,
@@ -99,9 +108,19 @@ absl::StatusOr<std::unique_ptr<DraftSession>> DraftSession::Open(const v1::OpenS
   MatrixBinding binding = BindingFromProto(open.model(), open.k());
   ASSIGN_OR_RETURN(std::vector<TokenId> committed, CommittedFromProto(open));
   RETURN_IF_ERROR(state->store->Bind(binding));
-  ASSIGN_OR_RETURN(std::shared_ptr<AdjacencyMatrix> matrix, state->store->Use(key));
+  ASSIGN_OR_RETURN(std::shared_ptr<ScopeMemory> memory, state->store->Use(key));
   return std::unique_ptr<DraftSession>(
-      new DraftSession(state, std::move(binding), std::move(matrix), std::move(committed)));
+      new DraftSession(state, std::move(binding), std::move(memory), std::move(committed)));
+}
+
+DraftSession::DraftSession(DrafterState* state, MatrixBinding binding,
+                           std::shared_ptr<ScopeMemory> memory, std::vector<TokenId> committed)
+    : state_(state),
+      binding_(std::move(binding)),
+      memory_(std::move(memory)),
+      drafter_(MakeDrafter(memory_.get(), std::move(committed))) {
+  ++state_->open_sessions;
+  state_->counters.Opened();
 }
 
 absl::StatusOr<bool> DraftSession::Step(const v1::DraftStep& step, v1::DraftResponse* response) {
@@ -135,29 +154,21 @@ absl::StatusOr<bool> DraftSession::Step(const v1::DraftStep& step, v1::DraftResp
 void DraftSession::LearnStep(std::uint64_t step, const std::optional<Observation>& prompt,
                              const std::optional<Observation>& observation,
                              const std::optional<Proposal>& proposal) {
-  if (prompt.has_value()) Learn(*prompt, matrix_.get());
-  if (prompt.has_value()) history_.ObservePrompt(prompt->tokens);
-  // The steps of a request follow each other, unless one was lost on the way.
-  if (observation.has_value() && step == last_step_ + 1) {
-    history_.ObserveBonus(observation->tokens[0], matrix_.get());
-  }
-  history_.ForgetBonus();
-  if (observation.has_value()) {
-    const auto bonus = proposal.has_value() ? std::optional(proposal->root) : std::nullopt;
-    history_.Observe(*observation, bonus, matrix_.get());
-  }
-  last_step_ = step;
-  if (observation.has_value()) Learn(*observation, matrix_.get());
+  StepNews news{.step = step,
+                .prompt = prompt.has_value() ? &*prompt : nullptr,
+                .observation = observation.has_value() ? &*observation : nullptr,
+                .next = std::nullopt};
+  if (proposal.has_value()) news.next = NextRoot{.base = proposal->base, .root = proposal->root};
+  drafter_.Learn(news);
 }
 
 DraftTree DraftSession::Propose(const Proposal& proposal) {
   if (!proposal.costs.has_value()) {
-    return BuildTree(*matrix_, proposal.root, state_->shape, proposal.max_nodes,
+    return BuildTree(memory_->matrix, proposal.root, state_->shape, proposal.max_nodes,
                      proposal.max_depth);
   }
-  const AcceptanceTable estimates = Estimate(matrix_->acceptance().Read(), history_.counts());
-  return builder_.Build(*matrix_, history_, estimates, proposal.root, *proposal.costs,
-                        proposal.max_nodes, proposal.max_depth, proposal.other_tokens);
+  return drafter_.Propose(*proposal.costs, proposal.max_nodes, proposal.max_depth,
+                          proposal.other_tokens);
 }
 
 absl::Status RunDraftStream(DrafterState* state, grpc::ServerContext* context,

@@ -23,7 +23,7 @@ std::vector<std::int32_t> ChainParents(std::size_t rows) {
   return parents;
 }
 
-// Parents of all rows but the root's, which is put before them.
+// The message has the parents of all rows but the root. The result has -1 for the root before them.
 absl::StatusOr<std::vector<std::int32_t>> ParentsFromProto(
     const google::protobuf::RepeatedField<std::uint32_t>& proto) {
   std::vector<std::int32_t> parents = {-1};
@@ -38,7 +38,7 @@ absl::StatusOr<std::vector<std::int32_t>> ParentsFromProto(
   return parents;
 }
 
-// Either kind of observation; the path of a prompt is empty.
+// What both kinds of observations have. The accepted path stays empty.
 template <typename Proto>
 absl::StatusOr<Observation> RowsFromProto(const Proto& proto, const MatrixBinding& binding) {
   Observation observation;
@@ -163,9 +163,9 @@ void MatrixInfoToProto(const MatrixStore::Entry& entry, v1::MatrixInfo* proto) {
       break;
   }
   proto->set_tenant(entry.key.tenant);
-  proto->set_rows_filled(entry.matrix->rows_filled());
-  proto->set_row_updates(entry.matrix->row_updates());
-  proto->set_bytes(entry.matrix->memory_bytes());
+  proto->set_rows_filled(entry.memory->matrix.rows_filled());
+  proto->set_row_updates(entry.memory->matrix.row_updates());
+  proto->set_bytes(entry.memory->matrix.memory_bytes());
 }
 
 }  // namespace recycling::drafter

@@ -10,14 +10,14 @@
 
 namespace recycling::drafter {
 
-// What all sessions have done since start, sums alone. Threads: any.
+// Sums over all sessions since start. Threads: any.
 class DrafterCounters {
  public:
   struct Snapshot {
-    std::uint64_t sessions = 0;      // that opened
+    std::uint64_t sessions = 0;      // opened
     std::uint64_t rows_learnt = 0;   // of observations and prompts
-    std::uint64_t draft_tokens = 0;  // nodes of drafts, the root not counted
-    DurationHistogram drafts;        // what each took, learning before it included
+    std::uint64_t draft_tokens = 0;  // nodes of drafts, without the roots
+    DurationHistogram drafts;        // how long each took, with the learning before it
   };
 
   void Opened() { sessions_.fetch_add(1, std::memory_order_relaxed); }

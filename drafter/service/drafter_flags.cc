@@ -6,23 +6,22 @@
 #include "absl/flags/flag.h"
 
 ABSL_FLAG(std::string, drafter_id, "drafter",
-          "Name of this drafter, unique among its peers; its snapshots carry it. 1 to 48 of the "
-          "characters [A-Za-z0-9_-].");
+          "Name of this drafter. No other drafter may have it; the names of its snapshots begin "
+          "with it. 1 to 48 of the characters [A-Za-z0-9_-].");
 ABSL_FLAG(std::string, tree_template, "",
-          "File with the tree that is drafted while it is not known what a step costs, and for "
+          "File with the tree that is proposed while the cost of a step is not known, and for "
           "requests with --speculation=fixed; drafter/README.md has its format. Empty: the paper's "
           "tree of 80 nodes.");
-ABSL_FLAG(
-    std::uint64_t, max_matrix_bytes, std::uint64_t{256} << 20,
-    "Most memory for all matrices together, bytes. A matrix takes 8 + 4k bytes for each token "
-    "of the vocabulary; the least recently used one is dropped when there is no room.");
+ABSL_FLAG(std::uint64_t, max_matrix_bytes, std::uint64_t{256} << 20,
+          "The most memory that all matrices together take, bytes. A matrix takes 8 + 4k bytes for "
+          "each token of the vocabulary. For room, the least recently used matrix is dropped.");
 ABSL_FLAG(bool, allow_shared, false,
-          "Allow requests to use one matrix for all tenants. What one tenant writes can then be "
-          "guessed for another.");
-ABSL_FLAG(
-    std::string, snapshot_dir, "",
-    "Existing directory from which matrices are loaded at start, and to which those that learnt "
-    "are saved every 5 minutes and on shutdown. Empty: matrices are lost on shutdown.");
+          "Allow requests to use one matrix for all tenants. The drafter may then propose to one "
+          "tenant what another one has written.");
+ABSL_FLAG(std::string, snapshot_dir, "",
+          "Directory from which matrices are loaded at start, and to which those that learnt are "
+          "saved every 5 minutes and on shutdown. It must exist. Empty: matrices are lost on "
+          "shutdown.");
 
 namespace recycling::drafter {
 

@@ -1,4 +1,4 @@
-// Flags of a drafter, for the programs that hold one.
+// The flags of a drafter, for the programs that run one.
 #ifndef RECYCLING_DRAFTER_SERVICE_DRAFTER_FLAGS_H_
 #define RECYCLING_DRAFTER_SERVICE_DRAFTER_FLAGS_H_
 
@@ -9,9 +9,10 @@
 
 namespace recycling::drafter {
 
+// The groups of flags, for --help.
 std::vector<FlagGroup> DrafterFlags();
 
-// Ranges are CreateDrafter's to check.
+// CreateDrafter checks the values.
 DrafterOptions OptionsFromFlags();
 
 }  // namespace recycling::drafter

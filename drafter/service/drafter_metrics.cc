@@ -10,7 +10,7 @@ void AddDrafterMetrics(const DrafterCounters::Snapshot& counters, std::uint32_t 
   metrics->Gauge("recycling_drafter_sessions_active", "Sessions open now.", open_sessions);
   metrics->Counter("recycling_drafter_sessions_total", "Sessions opened.", counters.sessions);
   metrics->Durations("recycling_drafter_draft_seconds",
-                     "Making a draft, learning what came with the request for it included.",
+                     "Time to make a draft, with the learning of what came with its request.",
                      counters.drafts, kStepBounds);
   metrics->Counter("recycling_drafter_draft_tokens_total", "Tokens drafted.",
                    counters.draft_tokens);
@@ -23,17 +23,18 @@ void AddDrafterMetrics(const DrafterCounters::Snapshot& counters, std::uint32_t 
   for (const MatrixStore::Entry& entry : store.List()) {
     const auto scope = static_cast<std::size_t>(entry.key.scope);
     matrices[scope] += 1;
-    rows[scope] += entry.matrix->rows_filled();
+    rows[scope] += entry.memory->matrix.rows_filled();
   }
   for (std::size_t scope = 0; scope < kScopes.size(); ++scope) {
     const MetricLabels labels = {{"scope", kScopes[scope]}};
     metrics->Gauge("recycling_drafter_matrices", "Matrices held.", matrices[scope], labels);
-    metrics->Gauge("recycling_drafter_matrix_rows_filled", "Rows of them that are not cold.",
-                   rows[scope], labels);
+    metrics->Gauge("recycling_drafter_matrix_rows_filled",
+                   "Rows of these matrices that are not cold.", rows[scope], labels);
   }
   metrics->Gauge("recycling_drafter_matrix_bytes", "Memory of all matrices.",
                  static_cast<double>(store.bytes()));
-  metrics->Gauge("recycling_drafter_matrix_bytes_limit", "The most they may take.",
+  metrics->Gauge("recycling_drafter_matrix_bytes_limit",
+                 "The most memory that all matrices may take.",
                  static_cast<double>(store.options().max_bytes));
 }
 

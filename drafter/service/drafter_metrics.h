@@ -7,7 +7,7 @@
 
 namespace recycling::drafter {
 
-// Names and meanings are listed in deploy/monitoring/README.md. Tenants are counted, never named.
+// deploy/monitoring/README.md lists the names and their meanings. No metric names a tenant.
 void AddDrafterMetrics(const DrafterCounters::Snapshot& counters, std::uint32_t open_sessions,
                        const MatrixStore& store, MetricSet* metrics);
 

@@ -1,6 +1,7 @@
 #include "drafter/service/drafter_server.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -58,8 +59,8 @@ class Server final : public DrafterServer {
   const DrafterOptions options_;
   const TreeTemplate shape_;
   MatrixStore store_;
-  std::unique_ptr<SnapshotDir> dir_;      // null: nothing is kept
-  std::unique_ptr<SnapshotSaver> saver_;  // null: nothing is kept
+  std::unique_ptr<SnapshotDir> dir_;      // null: matrices are not saved
+  std::unique_ptr<SnapshotSaver> saver_;  // null: matrices are not saved
   std::unique_ptr<GrpcDrafterService> service_;
   std::optional<Ticker> idle_sweeper_;  // last: it uses the service
 };

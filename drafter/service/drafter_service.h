@@ -1,6 +1,6 @@
-// recycling.drafter.v1.DrafterService. Thin: converts, calls the drafter's core, converts the
-// status. Nothing here waits for a disk. A Draft stream has a thread of its own, which waits for
-// its socket itself, so that a step wakes one thread and no other; the other calls react.
+// recycling.drafter.v1.DrafterService: converts requests, calls the drafter, converts the answers.
+// Nothing here waits for a disk. Each Draft stream has a thread of its own that reads the socket,
+// so that a step wakes one thread only. The other calls are callbacks.
 #ifndef RECYCLING_DRAFTER_SERVICE_DRAFTER_SERVICE_H_
 #define RECYCLING_DRAFTER_SERVICE_DRAFTER_SERVICE_H_
 
@@ -23,12 +23,12 @@
 
 namespace recycling::drafter {
 
-// Bytes that snapshots on their way in or out take in memory, all calls together.
+// Bounds the bytes of all snapshots that are being sent or received. Threads: any.
 class TransferBudget {
  public:
   explicit TransferBudget(std::uint64_t max_bytes) : max_bytes_(max_bytes) {}
 
-  // False, and nothing taken, if it would exceed the budget.
+  // False if there is not enough left; then nothing is taken.
   bool Take(std::uint64_t bytes);
   void Give(std::uint64_t bytes) { used_ -= bytes; }
 
@@ -37,10 +37,10 @@ class TransferBudget {
   std::atomic<std::uint64_t> used_{0};
 };
 
-// Open at once; each has a thread.
+// The most Draft streams that are open at once. Each has a thread.
 inline constexpr int kMostDraftStreams = 4096;
 
-// What the RPCs share. Everything pointed to outlives the service.
+// What all calls share. Everything that is pointed to outlives the service.
 struct DrafterState {
   DrafterState(std::string id, TreeTemplate tree, MatrixStore* matrices, SnapshotSaver* snapshots,
                absl::Duration stream_idle_timeout, const Clock& clock)
@@ -54,25 +54,26 @@ struct DrafterState {
   const std::string drafter_id;
   const TreeTemplate shape;
   MatrixStore* const store;
-  SnapshotSaver* const saver;  // null: nothing is kept on disk
+  SnapshotSaver* const saver;  // null: matrices are not saved
   std::atomic<std::uint32_t> open_sessions{0};
   DrafterCounters counters;
   TransferBudget transfers;
   IdleStreams streams;  // of Draft and LoadMatrix
 };
 
-// The calls that react; Draft is left.
+// All calls but Draft are callbacks.
 using DrafterCalls = v1::DrafterService::WithCallbackMethod_Handshake<
     v1::DrafterService::WithCallbackMethod_Propose<v1::DrafterService::WithCallbackMethod_Observe<
         v1::DrafterService::WithCallbackMethod_GetMatrixInfo<
             v1::DrafterService::WithCallbackMethod_SaveMatrix<
                 v1::DrafterService::WithCallbackMethod_LoadMatrix<v1::DrafterService::Service>>>>>>;
 
-// Threads: any. With `callers`, drafting needs a caller of role peer, who is believed when it names
-// a tenant, and matrix calls one of role admin (Unauthenticated, PermissionDenied). Other error
-// codes are those of the core (matrix_store.h, snapshot.h, drafter_convert.h): InvalidArgument for
-// a malformed message, of which nothing is learnt; FailedPrecondition for another model or k and
-// for a scope that is not allowed; NotFound, DataLoss and ResourceExhausted as said there.
+// With `callers`, calls for drafting need a caller of role peer, who is believed when it names a
+// tenant, and calls for matrices one of role admin (Unauthenticated, PermissionDenied). The other
+// errors come from matrix_store.h, snapshot.h and drafter_convert.h: InvalidArgument for a
+// malformed message, of which nothing is learnt; FailedPrecondition for another model or k, and for
+// a scope that is not allowed; NotFound, DataLoss and ResourceExhausted as these files say.
+// Threads: any.
 class GrpcDrafterService final : public DrafterCalls {
  public:
   // A Draft or LoadMatrix stream whose client sends nothing for longer than `stream_idle_timeout`
@@ -87,7 +88,7 @@ class GrpcDrafterService final : public DrafterCalls {
   grpc::ServerUnaryReactor* Handshake(grpc::CallbackServerContext* context,
                                       const v1::HandshakeRequest* request,
                                       v1::HandshakeResponse* response) override;
-  // ResourceExhausted beyond kMostDraftStreams.
+  // ResourceExhausted if kMostDraftStreams are open.
   grpc::Status Draft(
       grpc::ServerContext* context,
       grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream) override;
@@ -107,12 +108,12 @@ class GrpcDrafterService final : public DrafterCalls {
 
   void AddMetrics(MetricSet* metrics) const;
 
-  // To be called every now and then.
+  // Cancels the streams that are idle for too long. The owner calls it from time to time.
   void EndIdleStreams() { state_.streams.Sweep(); }
 
  private:
   DrafterState state_;
-  const std::shared_ptr<const CallerCheck> callers_;  // null: no keys
+  const std::shared_ptr<const CallerCheck> callers_;  // null: calls need no key
   std::atomic<int> streams_{0};
 };
 

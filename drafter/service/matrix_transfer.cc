@@ -20,10 +20,10 @@ namespace {
 
 absl::Status NoTransferRoom() {
   return absl::ResourceExhaustedError(
-      "snapshots on their way already take all the memory they may, try again later");
+      "snapshots that are being sent or received take all the memory they may, try again later");
 }
 
-// Bytes taken from the budget, given back at the end.
+// Takes bytes from the budget and gives them back at the end.
 class TransferLease {
  public:
   explicit TransferLease(TransferBudget* budget) : budget_(budget) {}
@@ -56,7 +56,7 @@ class SaveReactor final : public grpc::ServerWriteReactor<v1::SaveMatrixResponse
     if (ok) {
       WriteNext();
     } else {
-      Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the peer is gone"));
+      Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the client is gone"));
     }
   }
 
@@ -65,9 +65,10 @@ class SaveReactor final : public grpc::ServerWriteReactor<v1::SaveMatrixResponse
  private:
   absl::Status Encode(DrafterState* state, const v1::SaveMatrixRequest& request) {
     ASSIGN_OR_RETURN(const MatrixKey key, StoredKeyFromProto(request.scope(), request.tenant()));
-    ASSIGN_OR_RETURN(const std::shared_ptr<AdjacencyMatrix> matrix, state->store->Find(key));
-    if (!lease_.Take(matrix->memory_bytes() + kMaxSnapshotOverhead)) return NoTransferRoom();
-    bytes_ = EncodeSnapshot(state->store->binding()->model, *matrix);
+    ASSIGN_OR_RETURN(const std::shared_ptr<ScopeMemory> memory, state->store->Find(key));
+    const AdjacencyMatrix& matrix = memory->matrix;
+    if (!lease_.Take(matrix.memory_bytes() + kMaxSnapshotOverhead)) return NoTransferRoom();
+    bytes_ = EncodeSnapshot(state->store->binding()->model, matrix);
     return absl::OkStatus();
   }
 
@@ -177,10 +178,10 @@ class LoadReactor final : public grpc::ServerReadReactor<v1::LoadMatrixRequest>,
     if (!key_.has_value()) return absl::InvalidArgumentError("got no message, expected a target");
     ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Parse(bytes_));
     RETURN_IF_ERROR(LoadSnapshot(snapshot, *key_, state_->store));
-    ASSIGN_OR_RETURN(std::shared_ptr<AdjacencyMatrix> matrix, state_->store->Find(*key_));
+    ASSIGN_OR_RETURN(std::shared_ptr<ScopeMemory> memory, state_->store->Find(*key_));
     Log(LogLevel::kInfo, "matrix loaded",
         {{"tenant", key_->tenant}, {"rows", absl::StrCat(snapshot.rows())}});
-    MatrixInfoToProto({*key_, std::move(matrix)}, response_->mutable_matrix());
+    MatrixInfoToProto({*key_, std::move(memory)}, response_->mutable_matrix());
     return absl::OkStatus();
   }
 

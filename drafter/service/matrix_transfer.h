@@ -1,4 +1,4 @@
-// The SaveMatrix and LoadMatrix streams.
+// The streams of SaveMatrix and LoadMatrix.
 #ifndef RECYCLING_DRAFTER_SERVICE_MATRIX_TRANSFER_H_
 #define RECYCLING_DRAFTER_SERVICE_MATRIX_TRANSFER_H_
 
@@ -10,13 +10,13 @@ namespace recycling::drafter {
 
 inline constexpr std::size_t kMaxChunkBytes = 1 << 20;
 
-// Writes the snapshot as it is now, in chunks. Deletes itself when the stream is done.
+// Sends the matrix as it is now, as a snapshot in chunks. The reactor deletes itself at the end.
 grpc::ServerWriteReactor<v1::SaveMatrixResponse>* NewSaveReactor(
     DrafterState* state, const v1::SaveMatrixRequest& request);
 
-// Collects the chunks, checks the whole and replaces the matrix; where snapshots are kept, answers
-// only when the new one is on disk. A stream that is idle for too long (DrafterState::streams) is
-// cancelled and loads nothing. Deletes itself when the stream is done.
+// Collects the chunks, checks the whole snapshot and replaces the matrix. If matrices are saved, it
+// answers when the new one is on disk. A stream that is idle for too long (DrafterState::streams)
+// is cancelled and loads nothing. The reactor deletes itself at the end.
 grpc::ServerReadReactor<v1::LoadMatrixRequest>* NewLoadReactor(DrafterState* state,
                                                                grpc::CallbackServerContext* context,
                                                                v1::LoadMatrixResponse* response);

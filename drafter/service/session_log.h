@@ -11,8 +11,8 @@
 
 namespace recycling::drafter {
 
-// The line one session leaves in the log, at level debug: whose it was, how it ended, what it did.
-// Costs nothing where that level is not logged. Call order: Opened? (Stepped Answered?)* Ended.
+// One session's line in the log, at level debug: the tenant, what the session did, how it ended. It
+// costs nothing if that level is not logged. Call order: Opened? (Stepped Answered?)* Ended.
 // Threads: one at a time.
 class SessionLog {
  public:
@@ -24,7 +24,7 @@ class SessionLog {
   void Ended(const absl::Status& status);
 
  private:
-  std::optional<CallOrigin> origin_;  // absent: nothing is logged
+  std::optional<CallOrigin> origin_;  // absent: the level is not logged
   std::string tenant_;
   std::uint64_t steps_ = 0;
   std::uint64_t rows_ = 0;

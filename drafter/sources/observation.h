@@ -1,4 +1,4 @@
-// How the drafter learns.
+// What a step teaches, and how the matrix learns it.
 #ifndef RECYCLING_DRAFTER_SOURCES_OBSERVATION_H_
 #define RECYCLING_DRAFTER_SOURCES_OBSERVATION_H_
 
@@ -12,9 +12,9 @@
 
 namespace recycling::drafter {
 
-// A verified step, or a piece of the prompt: rows and what the model thought would follow each.
+// The rows of a verified step or of a piece of the prompt, and the model's candidates after each.
 struct Observation {
-  std::vector<TokenId> tokens;  // [rows]: in node order, root first, or in position order
+  std::vector<TokenId> tokens;  // [rows]: of a step in node order, the root first; else by position
   Candidates candidates;        // [rows, k]
   std::vector<std::uint32_t> accepted_path;  // rows, ascending from 0; empty for a prompt
   // [rows]: the row that each row continues, less than the row itself; -1 for row 0. Empty: only
@@ -22,16 +22,19 @@ struct Observation {
   std::vector<std::int32_t> parents;
 };
 
-// OK if `observation` may be learnt by a matrix of `vocab_size` and `k`: at least one row, as many
-// rows of candidates as tokens, of exactly k distinct ids, every id in the vocabulary, an accepted
-// path that is empty or ascends strictly from row 0, and parents that are empty or one for each
-// row, each before its row, and that agree with the accepted path. Else InvalidArgument.
+// OK if a matrix of `vocab_size` and `k` may learn `observation`:
+//  - there is at least one row, and k candidates for each row;
+//  - all ids are in the vocabulary, and the candidates of a row are distinct;
+//  - the accepted path is empty, or it begins with row 0 and ascends strictly;
+//  - the parents are empty, or there is one for each row, which stands before the row; along the
+//    accepted path each row is the parent of the next.
+// Else InvalidArgument.
 absl::Status ValidateObservation(const Observation& observation, std::uint32_t vocab_size,
                                  std::uint32_t k);
 
-// M[tokens[i]] = candidates[i] for every row in order, so that the later of equal tokens wins; then
-// once more along the accepted path, so that what really happened wins. Requires a valid
-// observation. Takes no memory.
+// Writes M[tokens[i]] = candidates[i] for every row in order, so the last row of a token wins. Then
+// it writes the rows of the accepted path once more, so what really happened wins. Requires a valid
+// observation. Allocates nothing.
 void Learn(const Observation& observation, AdjacencyMatrix* matrix);
 
 }  // namespace recycling::drafter

@@ -18,7 +18,8 @@ absl::Status ErrnoStatus(const char* action, const std::string& path) {
   const int error = errno;
   const std::string what = absl::StrCat("cannot ", action, " ", path);
   absl::Status status = absl::ErrnoToStatus(error, what);
-  // A file size limit, a quota and a full disk are one thing to the operator: no more room.
+  // To the operator a file size limit, a quota and a full disk mean the same: there is no more
+  // room.
   if (error == EFBIG || error == EDQUOT || error == ENOSPC) {
     return absl::ResourceExhaustedError(status.message());
   }

@@ -1,4 +1,4 @@
-// Files that are either the old one or the new one, also after a crash.
+// Writes files so that a crash leaves either the old file or the new one.
 #ifndef RECYCLING_DRAFTER_STORE_DURABLE_FILE_H_
 #define RECYCLING_DRAFTER_STORE_DURABLE_FILE_H_
 

@@ -19,7 +19,7 @@ absl::Status ValidateTenant(const std::string& tenant) {
       absl::StrCat("tenant: got ", tenant.size(), " bytes, expected 1 to ", kMaxTenantBytes));
 }
 
-// As keys of the store are: the shared matrix has no tenant.
+// The key under which the store keeps a matrix: that of the shared matrix has no tenant.
 MatrixKey Stored(const MatrixKey& key) {
   return key.scope == MatrixScope::kShared ? MatrixKey{MatrixScope::kShared, ""} : key;
 }
@@ -56,42 +56,42 @@ std::optional<MatrixBinding> MatrixStore::binding() const {
   return binding_;
 }
 
-absl::StatusOr<std::shared_ptr<AdjacencyMatrix>> MatrixStore::Use(const MatrixKey& key) {
+absl::StatusOr<std::shared_ptr<ScopeMemory>> MatrixStore::Use(const MatrixKey& key) {
   if (key.scope == MatrixScope::kRequest) {
     RETURN_IF_ERROR(ValidateTenant(key.tenant));
     const MutexLock lock(mutex_);
-    ASSIGN_OR_RETURN(std::shared_ptr<AdjacencyMatrix> matrix, AllocateLocked());
+    ASSIGN_OR_RETURN(std::shared_ptr<ScopeMemory> memory, AllocateLocked());
     requests_.remove_if([](const auto& request) { return request.second.expired(); });
-    requests_.emplace_front(key.tenant, matrix);
-    return matrix;
+    requests_.emplace_front(key.tenant, memory);
+    return memory;
   }
   RETURN_IF_ERROR(ValidateKey(key));
   const MatrixKey stored = Stored(key);
   const MutexLock lock(mutex_);
   if (const auto found = index_.find(stored); found != index_.end()) {
     entries_.splice(entries_.begin(), entries_, found->second);
-    return found->second->matrix;
+    return found->second->memory;
   }
-  ASSIGN_OR_RETURN(std::shared_ptr<AdjacencyMatrix> matrix, AllocateLocked());
-  InsertLocked(stored, matrix);
-  return matrix;
+  ASSIGN_OR_RETURN(std::shared_ptr<ScopeMemory> memory, AllocateLocked());
+  InsertLocked(stored, memory);
+  return memory;
 }
 
-absl::StatusOr<std::shared_ptr<AdjacencyMatrix>> MatrixStore::Find(const MatrixKey& key) const {
+absl::StatusOr<std::shared_ptr<ScopeMemory>> MatrixStore::Find(const MatrixKey& key) const {
   RETURN_IF_ERROR(ValidateKey(key));
   const MatrixKey stored = Stored(key);
   const MutexLock lock(mutex_);
   const auto found = index_.find(stored);
   if (found == index_.end()) return absl::NotFoundError("this drafter holds no such matrix");
-  return found->second->matrix;
+  return found->second->memory;
 }
 
-absl::StatusOr<std::shared_ptr<AdjacencyMatrix>> MatrixStore::Allocate() {
+absl::StatusOr<std::shared_ptr<ScopeMemory>> MatrixStore::Allocate() {
   const MutexLock lock(mutex_);
   return AllocateLocked();
 }
 
-absl::Status MatrixStore::Replace(const MatrixKey& key, std::shared_ptr<AdjacencyMatrix> matrix) {
+absl::Status MatrixStore::Replace(const MatrixKey& key, std::shared_ptr<ScopeMemory> memory) {
   RETURN_IF_ERROR(ValidateKey(key));
   const MatrixKey stored = Stored(key);
   const MutexLock lock(mutex_);
@@ -99,7 +99,7 @@ absl::Status MatrixStore::Replace(const MatrixKey& key, std::shared_ptr<Adjacenc
     entries_.erase(found->second);
     index_.erase(found);
   }
-  InsertLocked(stored, std::move(matrix));
+  InsertLocked(stored, std::move(memory));
   return absl::OkStatus();
 }
 
@@ -107,8 +107,8 @@ std::vector<MatrixStore::Entry> MatrixStore::List() const {
   const MutexLock lock(mutex_);
   std::vector<Entry> all;
   for (const auto& [tenant, request] : requests_) {
-    if (std::shared_ptr<AdjacencyMatrix> matrix = request.lock()) {
-      all.push_back({{MatrixScope::kRequest, tenant}, std::move(matrix)});
+    if (std::shared_ptr<ScopeMemory> memory = request.lock()) {
+      all.push_back({{MatrixScope::kRequest, tenant}, std::move(memory)});
     }
   }
   all.insert(all.end(), entries_.begin(), entries_.end());
@@ -122,40 +122,40 @@ absl::Status MatrixStore::ValidateKey(const MatrixKey& key) const {
     case MatrixScope::kShared:
       if (options_.allow_shared) return absl::OkStatus();
       return absl::FailedPreconditionError(
-          "scope: got the shared scope, which the operator of this drafter does not allow");
+          "scope: got SHARED, which the operator of this drafter does not allow (--allow_shared)");
     case MatrixScope::kRequest:
       break;
   }
-  return absl::InvalidArgumentError(
-      "scope: got the request scope, expected one that outlives a request");
+  return absl::InvalidArgumentError("scope: got REQUEST, expected a scope that outlives a request");
 }
 
-absl::StatusOr<std::shared_ptr<AdjacencyMatrix>> MatrixStore::AllocateLocked() {
+absl::StatusOr<std::shared_ptr<ScopeMemory>> MatrixStore::AllocateLocked() {
   if (!binding_.has_value()) {
     return absl::FailedPreconditionError("no model is bound yet, expected a handshake first");
   }
   const std::uint32_t vocab_size = binding_->model.vocab_size;
   const std::uint64_t bytes = AdjacencyMatrix::MemoryBytes(vocab_size, binding_->k);
   RETURN_IF_ERROR(MakeRoom(bytes));
-  std::shared_ptr<AdjacencyMatrix> matrix(
-      new AdjacencyMatrix(vocab_size, binding_->k), [counter = bytes_](AdjacencyMatrix* dropped) {
-        const std::uint64_t dropped_bytes = dropped->memory_bytes();
+  std::shared_ptr<ScopeMemory> memory(
+      new ScopeMemory(vocab_size, binding_->k), [counter = bytes_](ScopeMemory* dropped) {
+        const std::uint64_t dropped_bytes = dropped->matrix.memory_bytes();
         delete dropped;
         *counter -= dropped_bytes;
       });
   *bytes_ += bytes;
-  return matrix;
+  return memory;
 }
 
 absl::Status MatrixStore::MakeRoom(std::uint64_t bytes) {
   auto entry = entries_.end();
   while (*bytes_ + bytes > options_.max_bytes && entry != entries_.begin()) {
     --entry;
-    // Whoever takes hold of a matrix does so under mutex_ or from another holder: 1 stays 1 here.
-    if (entry->matrix.use_count() > 1) continue;
+    // A new holder gets a matrix under mutex_ or from another holder. So a count of 1, which is the
+    // store's own, does not grow here.
+    if (entry->memory.use_count() > 1) continue;
     Log(LogLevel::kInfo, "dropped the least recently used matrix",
         {{"tenant", entry->key.tenant},
-         {"rows_filled", absl::StrCat(entry->matrix->rows_filled())}});
+         {"rows_filled", absl::StrCat(entry->memory->matrix.rows_filled())}});
     index_.erase(entry->key);
     entry = entries_.erase(entry);
   }
@@ -165,8 +165,8 @@ absl::Status MatrixStore::MakeRoom(std::uint64_t bytes) {
                                                    options_.max_bytes));
 }
 
-void MatrixStore::InsertLocked(const MatrixKey& key, std::shared_ptr<AdjacencyMatrix> matrix) {
-  entries_.push_front({key, std::move(matrix)});
+void MatrixStore::InsertLocked(const MatrixKey& key, std::shared_ptr<ScopeMemory> memory) {
+  entries_.push_front({key, std::move(memory)});
   index_.emplace(key, entries_.begin());
 }
 

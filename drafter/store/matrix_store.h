@@ -1,8 +1,9 @@
-// The drafter's matrices: which request reads and writes which one, for which model, and within
-// which memory. Invariants:
-//  1. Every matrix is of one model and one k, fixed by the first Bind.
-//  2. All matrices alive, those of open sessions and of requests included, take at most max_bytes.
-//  3. A matrix that someone holds is never dropped for room; it lives as long as it is held, also
+// The drafter's matrices: which matrix a request reads and writes, for which model, and how much
+// memory all of them take. Each matrix comes with the counts that belong to it (scope_memory.h).
+// Invariants:
+//  1. All matrices are for one model and one k. The first Bind decides both.
+//  2. All matrices in memory together take at most max_bytes. Those that only sessions hold count.
+//  3. A matrix that somebody holds is never dropped for room. It lives as long as it is held, even
 //     after it was replaced.
 #ifndef RECYCLING_DRAFTER_STORE_MATRIX_STORE_H_
 #define RECYCLING_DRAFTER_STORE_MATRIX_STORE_H_
@@ -22,6 +23,7 @@
 #include "common/base/mutex.h"
 #include "common/decoding/model_identity.h"
 #include "drafter/matrix/adjacency_matrix.h"
+#include "drafter/store/scope_memory.h"
 
 namespace recycling::drafter {
 
@@ -31,7 +33,7 @@ enum class MatrixScope {
   kShared,   // one for all tenants; only if the operator allows it
 };
 
-// Names a matrix. The tenant has 1 to 128 bytes; it does not matter for kShared.
+// Names a matrix. The tenant has 1 to 128 bytes. For kShared it is ignored.
 struct MatrixKey {
   MatrixScope scope = MatrixScope::kTenant;
   std::string tenant;
@@ -39,7 +41,7 @@ struct MatrixKey {
   auto operator<=>(const MatrixKey&) const = default;
 };
 
-// What all matrices of a store are made for.
+// The model and k of all matrices of a store.
 struct MatrixBinding {
   ModelIdentity model;
   std::uint32_t k = 0;
@@ -60,14 +62,14 @@ class MatrixStore {
  public:
   struct Entry {
     MatrixKey key;
-    std::shared_ptr<AdjacencyMatrix> matrix;
+    std::shared_ptr<ScopeMemory> memory;
   };
 
   explicit MatrixStore(const MatrixStoreOptions& options) : options_(options) {}
 
-  // The first call fixes model and k, later ones compare. InvalidArgument for an identity or k out
-  // of range, FailedPrecondition if they differ from what is bound, ResourceExhausted if not even
-  // one such matrix fits into max_bytes.
+  // The first call decides model and k. Later calls compare. InvalidArgument for an identity or a k
+  // out of range, FailedPrecondition if they differ from what is bound, ResourceExhausted if one
+  // such matrix does not fit into max_bytes.
   absl::Status Bind(const MatrixBinding& binding);
   std::optional<MatrixBinding> binding() const;
 
@@ -75,41 +77,41 @@ class MatrixStore {
   // for kShared if it is not allowed.
   absl::Status ValidateKey(const MatrixKey& key) const;
 
-  // The matrix to read and write, made cold if there is none; a fresh one for kRequest. Using one
-  // makes it the most recently used. Errors of ValidateKey (kRequest is fine here);
+  // The matrix to read and write. If there is none, and always for kRequest, a new one that is
+  // cold. It becomes the most recently used. Errors of ValidateKey, but kRequest is allowed here;
   // FailedPrecondition if nothing is bound, ResourceExhausted if matrices in use leave no room.
-  absl::StatusOr<std::shared_ptr<AdjacencyMatrix>> Use(const MatrixKey& key);
+  absl::StatusOr<std::shared_ptr<ScopeMemory>> Use(const MatrixKey& key);
 
-  // The same without making one: NotFound if there is none, errors of ValidateKey. Does not count
-  // as use.
-  absl::StatusOr<std::shared_ptr<AdjacencyMatrix>> Find(const MatrixKey& key) const;
+  // The matrix of `key`. It does not become the most recently used. NotFound if there is none;
+  // errors of ValidateKey.
+  absl::StatusOr<std::shared_ptr<ScopeMemory>> Find(const MatrixKey& key) const;
 
-  // A cold matrix that is counted but belongs to no key yet. FailedPrecondition and
+  // A new cold matrix that belongs to no key yet. Its bytes count. FailedPrecondition and
   // ResourceExhausted as for Use.
-  absl::StatusOr<std::shared_ptr<AdjacencyMatrix>> Allocate();
+  absl::StatusOr<std::shared_ptr<ScopeMemory>> Allocate();
 
-  // Makes `matrix`, from Allocate, the one of `key`; sessions that hold the old one go on with it.
-  // Counts as use. Errors of ValidateKey.
-  absl::Status Replace(const MatrixKey& key, std::shared_ptr<AdjacencyMatrix> matrix);
+  // `memory`, which comes from Allocate, becomes that of `key` and the most recently used. Sessions
+  // that hold the old one go on with the old one. Errors of ValidateKey.
+  absl::Status Replace(const MatrixKey& key, std::shared_ptr<ScopeMemory> memory);
 
-  // Every matrix with a key, the most recently used first; those of requests stand before them.
+  // All matrices: first those of requests, then the others, the most recently used first.
   std::vector<Entry> List() const;
 
-  // Of every matrix alive.
+  // Memory of all matrices, bytes.
   std::uint64_t bytes() const { return bytes_->load(); }
   const MatrixStoreOptions& options() const { return options_; }
 
  private:
   using Entries = std::list<Entry>;
 
-  absl::StatusOr<std::shared_ptr<AdjacencyMatrix>> AllocateLocked()
+  absl::StatusOr<std::shared_ptr<ScopeMemory>> AllocateLocked()
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status MakeRoom(std::uint64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void InsertLocked(const MatrixKey& key, std::shared_ptr<AdjacencyMatrix> matrix)
+  void InsertLocked(const MatrixKey& key, std::shared_ptr<ScopeMemory> memory)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const MatrixStoreOptions options_;
-  // Shared with the matrices, which subtract themselves when the last holder lets go.
+  // Shared with the matrices: each subtracts its bytes when its last holder lets it go.
   const std::shared_ptr<std::atomic<std::uint64_t>> bytes_ =
       std::make_shared<std::atomic<std::uint64_t>>(0);
 
@@ -117,8 +119,8 @@ class MatrixStore {
   std::optional<MatrixBinding> binding_ ABSL_GUARDED_BY(mutex_);
   Entries entries_ ABSL_GUARDED_BY(mutex_);  // most recently used first
   std::map<MatrixKey, Entries::iterator> index_ ABSL_GUARDED_BY(mutex_);
-  std::list<std::pair<std::string, std::weak_ptr<AdjacencyMatrix>>> requests_
-      ABSL_GUARDED_BY(mutex_);  // tenant and matrix of scope kRequest
+  std::list<std::pair<std::string, std::weak_ptr<ScopeMemory>>> requests_
+      ABSL_GUARDED_BY(mutex_);  // of scope kRequest, with their tenants
 };
 
 }  // namespace recycling::drafter

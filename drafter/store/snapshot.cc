@@ -33,7 +33,8 @@ void Put(Unsigned value, std::string* out) {
   }
 }
 
-// Takes fields off the front of a string; what is not there reads as zero and is remembered.
+// Takes fields off the front of a string. A field that is cut off reads as zero; truncated() tells
+// that this happened.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : rest_(bytes) {}
@@ -72,7 +73,8 @@ absl::Status Corrupt(const std::string& message) {
   return absl::DataLossError(absl::StrCat("snapshot: ", message));
 }
 
-// One row off the reader: its token, and its ids in `ids`. Returns the number of ids.
+// Takes one row: its token, and its ids into `ids`. Returns the number of ids as the bytes have it,
+// which may be more than the room in `ids`; the ids beyond are not taken.
 std::uint32_t TakeRow(Reader* reader, TokenId* token, std::span<TokenId, kMaxK> ids) {
   *token = reader->Take<std::uint32_t>();
   const std::uint32_t count = reader->Take<std::uint32_t>();
@@ -84,7 +86,7 @@ absl::Status CheckRows(std::string_view row_bytes, std::uint32_t rows, std::uint
                        std::uint32_t k) {
   Reader reader(row_bytes);
   std::array<TokenId, kMaxK> ids;
-  std::uint64_t lowest = 0;  // the next row's token must not be below
+  std::uint64_t lowest = 0;  // that the next row's token may be
   for (std::uint32_t row = 0; row < rows; ++row) {
     TokenId token = 0;
     const std::uint32_t count = TakeRow(&reader, &token, ids);
@@ -110,7 +112,7 @@ std::string EncodeSnapshot(const ModelIdentity& model, const AdjacencyMatrix& ma
   Put(kVersion, &out);
   Put(matrix.k(), &out);
   Put(matrix.vocab_size(), &out);
-  Put(std::uint32_t{0}, &out);  // rows and row updates, known below
+  Put(std::uint32_t{0}, &out);  // the numbers of rows and of row updates, which are filled in below
   Put(std::uint64_t{0}, &out);
   out += model.tokenizer_digest;
   Put(static_cast<std::uint32_t>(model.model_id.size()), &out);
@@ -125,7 +127,8 @@ std::string EncodeSnapshot(const ModelIdentity& model, const AdjacencyMatrix& ma
     Put(count, &out);
     for (std::uint32_t i = 0; i < count; ++i) Put(ids[i], &out);
   }
-  // The matrix may learn meanwhile: every row found was written before its updates are read here.
+  // The matrix may learn meanwhile. Each row above was written before the number of updates is read
+  // here, so there are at least as many updates as rows.
   std::string counts;
   Put(rows, &counts);
   Put(std::max(matrix.row_updates(), std::uint64_t{rows}), &counts);
@@ -181,9 +184,9 @@ void Snapshot::Restore(AdjacencyMatrix* matrix) const {
 absl::Status LoadSnapshot(const Snapshot& snapshot, const MatrixKey& key, MatrixStore* store) {
   RETURN_IF_ERROR(store->ValidateKey(key));
   RETURN_IF_ERROR(store->Bind(snapshot.binding()));
-  ASSIGN_OR_RETURN(std::shared_ptr<AdjacencyMatrix> matrix, store->Allocate());
-  snapshot.Restore(matrix.get());
-  return store->Replace(key, std::move(matrix));
+  ASSIGN_OR_RETURN(std::shared_ptr<ScopeMemory> memory, store->Allocate());
+  snapshot.Restore(&memory->matrix);
+  return store->Replace(key, std::move(memory));
 }
 
 }  // namespace recycling::drafter

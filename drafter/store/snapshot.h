@@ -1,4 +1,4 @@
-// One matrix as bytes; README.md has the format. Versioned, checksummed, and canonical: equal
+// One matrix as bytes; README.md has the format. The bytes have a version and a checksum. Equal
 // matrices give equal bytes.
 #ifndef RECYCLING_DRAFTER_STORE_SNAPSHOT_H_
 #define RECYCLING_DRAFTER_STORE_SNAPSHOT_H_
@@ -12,25 +12,26 @@
 
 namespace recycling::drafter {
 
-// Most bytes of a snapshot beside 8 + 4k for each row, which is also what a row takes in memory.
+// A snapshot has at most this many bytes in addition to 8 + 4k for each row. A row takes 8 + 4k
+// bytes in memory too.
 inline constexpr std::uint64_t kMaxSnapshotOverhead = 1024;
 
-// The matrix may be written meanwhile: each row is what it was at some moment.
+// Others may write the matrix meanwhile: each row is as it was at some moment.
 std::string EncodeSnapshot(const ModelIdentity& model, const AdjacencyMatrix& matrix);
 
-// A snapshot that was checked to the last byte: checksum, header, and every row as
-// AdjacencyMatrix::IsValidRow asks for, in ascending order of tokens.
+// A snapshot that was checked to the last byte: the checksum, the header, that the tokens of the
+// rows ascend, and each row with AdjacencyMatrix::IsValidRow.
 class Snapshot {
  public:
-  // Takes no memory to speak of, whatever `bytes` claims. `bytes` must outlive the result. DataLoss
-  // for anything that EncodeSnapshot would not have written, FailedPrecondition for a later version
-  // of the format.
+  // Takes little memory, whatever sizes `bytes` claims. `bytes` must outlive the result. DataLoss
+  // for bytes that EncodeSnapshot would not have written, FailedPrecondition for another version of
+  // the format.
   static absl::StatusOr<Snapshot> Parse(std::string_view bytes);
 
   const MatrixBinding& binding() const { return binding_; }
   std::uint32_t rows() const { return rows_; }
 
-  // Writes every row into `matrix`, which is cold and of binding()'s vocab_size and k.
+  // Writes every row into `matrix`, which is cold and has the vocab_size and k of binding().
   void Restore(AdjacencyMatrix* matrix) const;
 
  private:

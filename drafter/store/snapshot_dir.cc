@@ -26,7 +26,7 @@ absl::Status ErrorOf(const std::error_code& error, const std::string& what) {
   return absl::ErrnoToStatus(error.value(), what);
 }
 
-// Moves a file out of the way under a name that is free.
+// Renames a file to a name that is free. Returns the new name; empty if that failed.
 std::string SetAside(const std::string& path) {
   for (int i = 1; i < 100; ++i) {
     const std::string aside = absl::StrCat(path, ".aside", i == 1 ? "" : absl::StrCat(i));
@@ -87,7 +87,7 @@ std::optional<MatrixKey> ParseSnapshotFileName(const std::string& drafter_id,
     key.scope = MatrixScope::kTenant;
     if (!absl::WebSafeBase64Unescape(encoded, &key.tenant)) return std::nullopt;
   }
-  // A name is taken only if it is the one this drafter would write.
+  // Only names that this drafter would write are its own.
   if (SnapshotFileName(drafter_id, key) != name) return std::nullopt;
   return key;
 }
@@ -118,7 +118,7 @@ absl::StatusOr<SnapshotDir::LoadResult> SnapshotDir::LoadAll() {
   }
   if (error) return ErrorOf(error, absl::StrCat("snapshot directory ", directory_));
   for (const fs::path& path : interrupted) Remove(path);
-  // The name decides between equal times, so that the order is the same everywhere.
+  // Of files with equal times the names decide, so that the order is the same everywhere.
   std::sort(files.begin(), files.end(), [](const Found& a, const Found& b) {
     return a.written != b.written ? a.written > b.written : a.name < b.name;
   });
@@ -142,7 +142,7 @@ absl::StatusOr<SnapshotDir::LoadResult> SnapshotDir::LoadAll() {
         {{"path", path}, {"error", status.ToString()}, {"set_aside", aside}});
   }
   result.loaded = static_cast<int>(loaded.size());
-  // The last written becomes the most recently used.
+  // The matrix that was written last becomes the most recently used.
   for (auto key = loaded.rbegin(); key != loaded.rend(); ++key)
     RETURN_IF_ERROR(store_->Use(*key).status());
   return result;
@@ -154,20 +154,21 @@ absl::Status SnapshotDir::LoadOne(const std::string& path, const MatrixKey& key)
   ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, room + kMaxSnapshotOverhead));
   ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Parse(bytes));
   const MatrixBinding& binding = snapshot.binding();
-  // The store would drop a matrix that is loaded already.
+  // Without this check the store would drop a matrix that was just loaded.
   if (AdjacencyMatrix::MemoryBytes(binding.model.vocab_size, binding.k) > room) {
-    return absl::ResourceExhaustedError("no room beside the matrices loaded already");
+    return absl::ResourceExhaustedError(
+        "there is no room beside the matrices that were loaded before it");
   }
   RETURN_IF_ERROR(LoadSnapshot(snapshot, key, store_));
-  ASSIGN_OR_RETURN(const std::shared_ptr<AdjacencyMatrix> matrix, store_->Find(key));
-  saved_[key] = {matrix, matrix->row_updates()};
+  ASSIGN_OR_RETURN(const std::shared_ptr<ScopeMemory> memory, store_->Find(key));
+  saved_[key] = {memory, memory->matrix.row_updates()};
   return absl::OkStatus();
 }
 
 absl::Status SnapshotDir::SaveAll() {
   const MutexLock lock(mutex_);
-  std::erase_if(saved_, [](const auto& saved) { return saved.second.matrix.expired(); });
-  std::vector<MatrixKey> keys;  // not the matrices: holding them would keep them from being dropped
+  std::erase_if(saved_, [](const auto& saved) { return saved.second.memory.expired(); });
+  std::vector<MatrixKey> keys;  // not the memory itself: what is held cannot be dropped for room
   for (const MatrixStore::Entry& entry : store_->List()) keys.push_back(entry.key);
   absl::Status first_error;
   for (const MatrixKey& key : keys) {
@@ -182,19 +183,19 @@ absl::Status SnapshotDir::SaveAll() {
 absl::Status SnapshotDir::SaveOne(const MatrixKey& key) {
   const auto found = store_->Find(key);
   if (!found.ok()) return absl::OkStatus();  // dropped since it was listed
-  const std::shared_ptr<AdjacencyMatrix>& matrix = *found;
-  // Read before the rows: what is learnt meanwhile is written the next time.
-  const std::uint64_t updates = matrix->row_updates();
-  if (updates == 0) return absl::OkStatus();  // cold: nothing that could be worth keeping
+  const std::shared_ptr<ScopeMemory>& memory = *found;
+  // This number is read before the rows, so that what is learnt meanwhile is written the next time.
+  const std::uint64_t updates = memory->matrix.row_updates();
+  if (updates == 0) return absl::OkStatus();  // a cold matrix is not worth a file
   const auto saved = saved_.find(key);
-  if (saved != saved_.end() && saved->second.matrix.lock() == matrix &&
+  if (saved != saved_.end() && saved->second.memory.lock() == memory &&
       saved->second.row_updates == updates) {
     return absl::OkStatus();
   }
   RETURN_IF_ERROR(
       WriteFileDurably(absl::StrCat(directory_, "/", SnapshotFileName(drafter_id_, key)),
-                       EncodeSnapshot(store_->binding()->model, *matrix)));
-  saved_[key] = {matrix, updates};
+                       EncodeSnapshot(store_->binding()->model, memory->matrix)));
+  saved_[key] = {memory, updates};
   return absl::OkStatus();
 }
 

@@ -1,4 +1,4 @@
-// A drafter's snapshots on disk: one file a matrix, named after drafter, scope and tenant.
+// A drafter's snapshots on disk: one file for each matrix, named after drafter, scope and tenant.
 #ifndef RECYCLING_DRAFTER_STORE_SNAPSHOT_DIR_H_
 #define RECYCLING_DRAFTER_STORE_SNAPSHOT_DIR_H_
 
@@ -48,13 +48,13 @@ class SnapshotDir {
   // read.
   absl::StatusOr<LoadResult> LoadAll();
 
-  // Writes every tenant's and the shared matrix that learnt since it was last written or loaded.
-  // Tries all; returns the first error. Blocks on the disk.
+  // Writes every matrix, of a tenant or shared, that has learnt since it was written or loaded.
+  // Tries all of them; returns the first error. Waits for the disk.
   absl::Status SaveAll();
 
  private:
   struct Saved {
-    std::weak_ptr<AdjacencyMatrix> matrix;
+    std::weak_ptr<ScopeMemory> memory;
     std::uint64_t row_updates = 0;
   };
 
@@ -66,7 +66,7 @@ class SnapshotDir {
   const std::string drafter_id_;
   MatrixStore* const store_;
 
-  Mutex mutex_;  // held through a whole load or save: one writer a file
+  Mutex mutex_;  // held during a whole load or save, so that each file has one writer at a time
   std::map<MatrixKey, Saved> saved_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -1,4 +1,4 @@
-// The thread that writes snapshots, so that no request waits for the disk unless it asks to.
+// The thread that writes snapshots, so that no request waits for the disk, except one that asks to.
 #ifndef RECYCLING_DRAFTER_STORE_SNAPSHOT_SAVER_H_
 #define RECYCLING_DRAFTER_STORE_SNAPSHOT_SAVER_H_
 
@@ -18,17 +18,17 @@ class SnapshotSaver {
  public:
   using Done = std::function<void(absl::Status)>;
 
-  // Saves every `interval`; 0 or less: on request only. `dir` must outlive this.
+  // Saves every `interval`; 0 or less: only when somebody asks. `dir` must outlive this.
   SnapshotSaver(SnapshotDir* dir, absl::Duration interval);
 
-  // Serves what was requested, then stops.
+  // Serves the requests that were made, then stops.
   ~SnapshotSaver();
 
   SnapshotSaver(const SnapshotSaver&) = delete;
   SnapshotSaver& operator=(const SnapshotSaver&) = delete;
 
-  // Saves all that learnt before this call and then calls `done`, on the saver's thread, with the
-  // result of SnapshotDir::SaveAll. `done` must not block.
+  // Saves all matrices that learnt before this call. Then calls `done`, on the saver's thread, with
+  // the result of SnapshotDir::SaveAll. `done` must not block.
   void Request(Done done);
 
  private:

@@ -2,38 +2,38 @@
 
 #include <algorithm>
 #include <numeric>
-#include <tuple>
 #include <utility>
 
 namespace recycling::drafter {
 namespace {
 
-// True if `a` is to be taken after `b`. Total, so that equal inputs give equal trees: of equally
-// probable nodes the one with the earlier parent, then the lower rank, goes first.
+// True if `a` is taken after `b`. Of equally probable nodes the one that was found first goes
+// first: the one with the earlier parent, then the one with the lower rank. This is a total order,
+// so equal inputs give equal trees.
 constexpr auto kLater = [](const auto& a, const auto& b) {
-  if (a.probability != b.probability) return a.probability < b.probability;
-  return std::tie(a.parent, a.rank) > std::tie(b.parent, b.rank);
+  return a.probability != b.probability ? a.probability < b.probability : a.node > b.node;
 };
 
 }  // namespace
 
-DraftTree AdaptiveTreeBuilder::Build(const AdjacencyMatrix& matrix, const SequenceHistory& history,
-                                     const AcceptanceTable& estimates, TokenId root,
-                                     const StepCosts& costs, int max_nodes, int max_depth,
-                                     double other_tokens) {
+DraftTree AdaptiveTreeBuilder::Build(const CandidateSources& sources, const Estimator& estimator,
+                                     std::span<const TokenId> committed, const StepCosts& costs,
+                                     int max_nodes, int max_depth, double other_tokens) {
+  const std::span<const TokenId> before_root = committed.first(committed.size() - 1);
   const std::size_t most = static_cast<std::size_t>(std::max(max_nodes, 0));
   const int deepest = std::min(max_depth, kMaxAdaptiveDepth);
-  taken_.assign(1, {.token = root});
+  taken_.assign(1, {.token = committed.back()});
+  found_.clear();
   frontier_.clear();
   gains_.clear();
-  if (most > 0 && deepest > 0) Open(matrix, history, estimates, 0);
+  if (most > 0 && deepest > 0) Open(sources, estimator, before_root, 0);
   while (gains_.size() < most && !frontier_.empty()) {
     std::pop_heap(frontier_.begin(), frontier_.end(), kLater);
-    taken_.push_back(frontier_.back());
+    taken_.push_back(found_[frontier_.back().node]);
     frontier_.pop_back();
     gains_.push_back(taken_.back().probability);
     if (taken_.back().depth < deepest && gains_.size() < most) {
-      Open(matrix, history, estimates, static_cast<int>(taken_.size()) - 1);
+      Open(sources, estimator, before_root, static_cast<int>(taken_.size()) - 1);
     }
   }
   const auto nodes = static_cast<std::size_t>(BestSize(gains_, costs, other_tokens));
@@ -42,20 +42,29 @@ DraftTree AdaptiveTreeBuilder::Build(const AdjacencyMatrix& matrix, const Sequen
   return BreadthFirst(nodes);
 }
 
-void AdaptiveTreeBuilder::Open(const AdjacencyMatrix& matrix, const SequenceHistory& history,
-                               const AcceptanceTable& estimates, int node) {
+void AdaptiveTreeBuilder::Open(const CandidateSources& sources, const Estimator& estimator,
+                               std::span<const TokenId> before_root, int node) {
   const Node& parent = taken_[static_cast<std::size_t>(node)];
   const int depth = parent.depth + 1;
-  const auto& estimate = estimates[DepthBucket(depth)];
-  const std::size_t size = history.CandidatesOf(matrix, parent.token, candidates_);
-  for (std::size_t i = 0; i < size; ++i) {
-    const Candidate& candidate = candidates_[i];
-    frontier_.push_back({.probability = parent.probability * estimate[candidate.candidate_class],
-                         .token = candidate.token,
-                         .rank = candidate.rank,
-                         .parent = node,
-                         .depth = depth,
-                         .source = candidate.source});
+  path_.resize(static_cast<std::size_t>(depth));
+  for (int i = node; i >= 0; i = taken_[static_cast<std::size_t>(i)].parent) {
+    const Node& above = taken_[static_cast<std::size_t>(i)];
+    path_[static_cast<std::size_t>(above.depth)] = above.token;
+  }
+  const std::span<Candidate> candidates =
+      finder_.Find(sources, {.committed = before_root, .drafted = path_});
+  estimator.Estimate(depth, candidates);
+  for (const Candidate& candidate : candidates) {
+    const double probability = parent.probability * candidate.probability;
+    frontier_.push_back(
+        {.probability = probability, .node = static_cast<std::uint32_t>(found_.size())});
+    Node& found = found_.emplace_back();
+    found.probability = probability;
+    found.token = candidate.token;
+    found.rank = candidate.rank;
+    found.parent = node;
+    found.depth = depth;
+    found.source = candidate.origin;
     std::push_heap(frontier_.begin(), frontier_.end(), kLater);
   }
 }
@@ -68,7 +77,8 @@ DraftTree AdaptiveTreeBuilder::BreadthFirst(std::size_t nodes) {
   tree.parents.reserve(nodes + 1);
   tree.ranks.reserve(nodes + 1);
   tree.sources.reserve(nodes + 1);
-  // Level by level; in a level by the parent's place in the tree, then by rank.
+  // Level by level. Within a level the order is that of the parents' places, then that of the
+  // ranks.
   order_.resize(nodes);
   std::iota(order_.begin(), order_.end(), 1);
   placed_.assign(nodes + 1, 0);

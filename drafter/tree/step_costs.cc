@@ -38,7 +38,7 @@ absl::StatusOr<StepCosts> StepCosts::Create(std::vector<Point> points) {
 
 double StepCosts::Micros(int nodes) const {
   const auto at = static_cast<std::uint32_t>(std::max(nodes, 0));
-  // The piece of the curve that `at` lies on; the last piece goes on for ever.
+  // Finds the piece of the curve that `at` lies on. The last piece has no end.
   std::size_t right = 1;
   while (right + 1 < points_.size() && points_[right].nodes < at) ++right;
   if (right >= points_.size()) return points_[0].micros;

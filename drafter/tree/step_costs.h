@@ -1,4 +1,4 @@
-// What a step takes by the number of its drafted nodes: the price at which a tree is chosen.
+// How long a step takes, by the number of its drafted nodes. Trees are chosen by this cost.
 #ifndef RECYCLING_DRAFTER_TREE_STEP_COSTS_H_
 #define RECYCLING_DRAFTER_TREE_STEP_COSTS_H_
 
@@ -13,8 +13,8 @@ namespace recycling::drafter {
 
 inline constexpr std::size_t kMaxStepCosts = 64;
 
-// Immutable. A curve that is known at some sizes, linear in between and on from the last two; of
-// one point, constant.
+// A curve through some points. Between two points it is linear, and beyond the last point it goes
+// on as between the last two. A curve of one point is constant. Immutable.
 class StepCosts {
  public:
   struct Point {
@@ -26,7 +26,8 @@ class StepCosts {
   // and their micros are at least 1 and do not descend.
   static absl::StatusOr<StepCosts> Create(std::vector<Point> points);
 
-  // Microseconds of a step with `nodes` drafted nodes, nodes >= 0. At least 1, never descending.
+  // The duration of a step with `nodes` drafted nodes, nodes >= 0; microseconds, at least 1. It
+  // does not descend with the number of nodes.
   double Micros(int nodes) const;
 
  private:
@@ -35,11 +36,11 @@ class StepCosts {
   std::vector<Point> points_;
 };
 
-// The n in [0, gains.size()] with the most tokens for each microsecond, those of other sequences
-// included: (1 + gains[0] + ... + gains[n - 1] + other_tokens) / costs.Micros(n). The largest over
-// all n, not the first at which the next does not pay; of equal ones the smallest. gains[i] is what
-// node i adds to the tokens that a step is expected to emit; other_tokens, at least 0, is what
-// others are given meanwhile.
+// The n in [0, gains.size()] with the most tokens for each microsecond, tokens of other sequences
+// included: (1 + gains[0] + ... + gains[n - 1] + other_tokens) / costs.Micros(n). All n are
+// compared, because a node may pay where the node before it did not. Of equal values the smallest n
+// wins. gains[i] is the number of tokens that node i is expected to add to the step. other_tokens,
+// at least 0, is the number of tokens that other sequences get in the time of the step.
 int BestSize(std::span<const double> gains, const StepCosts& costs, double other_tokens = 0);
 
 }  // namespace recycling::drafter

@@ -1,4 +1,4 @@
-// Turns what the matrix remembers into a draft tree.
+// Fills a template with the candidates of the matrix: the template's draft tree.
 #ifndef RECYCLING_DRAFTER_TREE_TREE_BUILDER_H_
 #define RECYCLING_DRAFTER_TREE_TREE_BUILDER_H_
 
@@ -8,14 +8,14 @@
 
 namespace recycling::drafter {
 
-// Breadth-first from `root`: node (p, r) of the template holds candidate r of the token at p, if p
-// is in the tree and its row has a candidate r; a cold row proposes nothing. Each row is read once
-// per node, so the tree is valid (ValidateTree) also while others write. Ranks and sources are
-// filled, base is 0. `root` is less than the vocabulary size.
+// Breadth-first from `root`: node (p, r) of the template holds candidate r of the token at p. The
+// node is left out if p is not in the tree, or if the row of p has no candidate r; a cold row has
+// none. Each row is read once for each node, so the tree is valid (ValidateTree) even while others
+// write. Ranks and sources are filled, the base is 0. `root` is less than the vocabulary size.
 //
-// At most max_nodes nodes beside the root, none deeper than max_depth; a limit of 0 or less leaves
-// the root alone. A limit keeps the first nodes in breadth-first order: the result is
-// CutTree(tree without limits, max_nodes, max_depth).
+// The tree has at most max_nodes nodes beside the root, and none of them is deeper than max_depth.
+// With a limit of 0 or less the tree is the root alone. A limit keeps the first nodes in
+// breadth-first order: the result is CutTree(tree without limits, max_nodes, max_depth).
 DraftTree BuildTree(const AdjacencyMatrix& matrix, TokenId root, const TreeTemplate& shape,
                     int max_nodes, int max_depth);
 

@@ -1,5 +1,5 @@
-// Which (parent, rank) pairs a draft tree may have: node i stands for "the rank-th candidate of its
-// parent's token". Independent of tokens.
+// The shape of a draft tree, without tokens: which (parent, rank) pairs it may have. Node i stands
+// for "the rank-th candidate of its parent's token".
 #ifndef RECYCLING_DRAFTER_TREE_TREE_TEMPLATE_H_
 #define RECYCLING_DRAFTER_TREE_TREE_TEMPLATE_H_
 
@@ -30,13 +30,13 @@ class TreeTemplate {
   // The paper's tree: 80 nodes, levels 8 / 21 / 25 / 15 / 8 / 3. Named "paper-80".
   static const TreeTemplate& Paper80();
 
-  // Reads the text form described in README.md. InvalidArgument naming the line for anything that
-  // does not fit it: an unknown word, a rank above 63, a path without its parent or given twice,
-  // more nodes or depth than the limits above, no name, no path.
+  // Reads the text form that README.md describes. InvalidArgument, with the number of the line, for
+  // an unknown word, a rank above 63, a path without its parent, a path that is given twice, more
+  // nodes or levels than the limits above, no name, or no path.
   static absl::StatusOr<TreeTemplate> Parse(std::string_view text);
 
-  // Parse() of the file at `path`, whose name goes before every error. NotFound or PermissionDenied
-  // if it cannot be read, InvalidArgument if it has more than 1 MiB.
+  // Parse() of the file at `path`. Every error begins with that name. NotFound or PermissionDenied
+  // if the file cannot be read, InvalidArgument if it has more than 1 MiB.
   static absl::StatusOr<TreeTemplate> Load(const std::string& path);
 
   // 1 to 64 of the characters [A-Za-z0-9_.-].
@@ -44,12 +44,11 @@ class TreeTemplate {
   const std::vector<Node>& nodes() const { return nodes_; }
   // Nodes beside the root.
   int size() const { return static_cast<int>(nodes_.size()) - 1; }
-  int depth() const { return nodes_.back().depth; }
 
  private:
   using Path = std::vector<std::uint32_t>;  // ranks from the root
 
-  // `paths` are distinct and hold the parent of each of them.
+  // `paths` are distinct, and the parent of each path is among them.
   TreeTemplate(std::string name, std::vector<Path> paths);
   friend class TemplateParser;
 

@@ -7,12 +7,15 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "drafter/sources/draft_sources.h"
 #include "drafter/sources/observation.h"
-#include "drafter/sources/sequence_history.h"
+#include "drafter/store/scope_memory.h"
 #include "drafter/store/snapshot.h"
-#include "drafter/tree/adaptive_tree.h"
+#include "drafter/tree/counting_estimator.h"
+#include "drafter/tree/sequence_drafter.h"
 #include "drafter/tree/tree_builder.h"
 
 namespace recycling::drafter {
@@ -29,12 +32,12 @@ std::vector<TokenId> DistinctIds(std::uint32_t vocab_size, std::mt19937& random)
   return ids;
 }
 
-std::unique_ptr<AdjacencyMatrix> FullMatrix(std::uint32_t vocab_size, std::mt19937& random) {
-  auto matrix = std::make_unique<AdjacencyMatrix>(vocab_size, kK);
+std::unique_ptr<ScopeMemory> FullMemory(std::uint32_t vocab_size, std::mt19937& random) {
+  auto memory = std::make_unique<ScopeMemory>(vocab_size, kK);
   for (TokenId token = 0; token < vocab_size; ++token) {
-    matrix->WriteRow(token, DistinctIds(vocab_size, random));
+    memory->matrix.WriteRow(token, DistinctIds(vocab_size, random));
   }
-  return matrix;
+  return memory;
 }
 
 std::vector<Observation> Observations(const AdjacencyMatrix& matrix, std::mt19937& random) {
@@ -55,66 +58,75 @@ std::vector<Observation> Observations(const AdjacencyMatrix& matrix, std::mt1993
 
 void BM_BuildTree(benchmark::State& state) {
   std::mt19937 random(1);
-  const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
+  const auto memory = FullMemory(static_cast<std::uint32_t>(state.range(0)), random);
+  AdjacencyMatrix& matrix = memory->matrix;
   for (auto unused : state) {
-    const TokenId root = static_cast<TokenId>(random()) % matrix->vocab_size();
-    benchmark::DoNotOptimize(BuildTree(*matrix, root, TreeTemplate::Paper80(), 80, 6));
+    const TokenId root = static_cast<TokenId>(random()) % matrix.vocab_size();
+    benchmark::DoNotOptimize(BuildTree(matrix, root, TreeTemplate::Paper80(), 80, 6));
   }
+}
+
+SequenceDrafter NewDrafter(ScopeMemory& memory) {
+  CandidateSources sources = MakeSources(&memory.matrix);
+  auto estimator = std::make_unique<CountingEstimator>(sources, &memory.acceptance);
+  return SequenceDrafter(std::move(sources), std::move(estimator), {});
 }
 
 // Estimates and tree.
 void BM_BuildAdaptiveTree(benchmark::State& state) {
   std::mt19937 random(1);
-  const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
+  const auto memory = FullMemory(static_cast<std::uint32_t>(state.range(0)), random);
+  const AdjacencyMatrix& matrix = memory->matrix;
   const auto costs = StepCosts::Create({{0, 50'000}, {15, 50'000}, {79, 51'000}, {80, 51'100}});
-  SequenceHistory history;
-  for (const Observation& observation : Observations(*matrix, random)) {
-    history.ObservePrompt(observation.tokens);
+  SequenceDrafter drafter = NewDrafter(*memory);
+  for (const Observation& observation : Observations(matrix, random)) {
+    drafter.Learn({.prompt = &observation});
   }
-  AdaptiveTreeBuilder builder;
   double nodes = 0;
   for (auto unused : state) {
-    const TokenId root = static_cast<TokenId>(random()) % matrix->vocab_size();
-    const AcceptanceTable estimates = Estimate(matrix->acceptance().Read(), history.counts());
-    const DraftTree tree = builder.Build(*matrix, history, estimates, root, *costs, 80, 32);
-    nodes += tree.drafted();
+    const TokenId root = static_cast<TokenId>(random()) % matrix.vocab_size();
+    drafter.Learn({.next = NextRoot{.base = 1, .root = root}});
+    nodes += drafter.Propose(*costs, 80, 32, 0).drafted();
   }
   state.counters["nodes"] = benchmark::Counter(nodes, benchmark::Counter::kAvgIterations);
 }
 
-// What is counted of a step beside what is learnt.
-void BM_ObserveStep(benchmark::State& state) {
+// A step as all sources learn it: what is counted of it, and what the matrix learns (BM_Learn).
+void BM_LearnStep(benchmark::State& state) {
   std::mt19937 random(1);
-  const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
-  const std::vector<Observation> observations = Observations(*matrix, random);
-  SequenceHistory history;
+  const auto memory = FullMemory(static_cast<std::uint32_t>(state.range(0)), random);
+  const std::vector<Observation> observations = Observations(memory->matrix, random);
+  SequenceDrafter drafter = NewDrafter(*memory);
   std::size_t step = 0;
   for (auto unused : state) {
-    history.Observe(observations[step++ % kSteps], TokenId{1}, matrix.get());
+    drafter.Learn(
+        {.observation = &observations[step++ % kSteps], .next = NextRoot{.base = 1, .root = 1}});
   }
 }
 
 void BM_Learn(benchmark::State& state) {
   std::mt19937 random(1);
-  const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
-  const std::vector<Observation> observations = Observations(*matrix, random);
+  const auto memory = FullMemory(static_cast<std::uint32_t>(state.range(0)), random);
+  AdjacencyMatrix& matrix = memory->matrix;
+  const std::vector<Observation> observations = Observations(matrix, random);
   std::size_t step = 0;
-  for (auto unused : state) Learn(observations[step++ % kSteps], matrix.get());
+  for (auto unused : state) Learn(observations[step++ % kSteps], &matrix);
 }
 
 // As the service does it: check, learn, build.
 void BM_Step(benchmark::State& state) {
   std::mt19937 random(1);
-  const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
-  const std::vector<Observation> observations = Observations(*matrix, random);
+  const auto memory = FullMemory(static_cast<std::uint32_t>(state.range(0)), random);
+  AdjacencyMatrix& matrix = memory->matrix;
+  const std::vector<Observation> observations = Observations(matrix, random);
   std::size_t step = 0;
   for (auto unused : state) {
     const Observation& observation = observations[step++ % kSteps];
-    const absl::Status status = ValidateObservation(observation, matrix->vocab_size(), kK);
+    const absl::Status status = ValidateObservation(observation, matrix.vocab_size(), kK);
     if (!status.ok()) state.SkipWithError("invalid observation");
-    Learn(observation, matrix.get());
+    Learn(observation, &matrix);
     benchmark::DoNotOptimize(
-        BuildTree(*matrix, observation.candidates.ids[0], TreeTemplate::Paper80(), 80, 6));
+        BuildTree(matrix, observation.candidates.ids[0], TreeTemplate::Paper80(), 80, 6));
   }
 }
 
@@ -122,18 +134,20 @@ const ModelIdentity kModel = {.model_id = "m", .tokenizer_digest = std::string(3
 
 void BM_EncodeSnapshot(benchmark::State& state) {
   std::mt19937 random(1);
-  const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
-  for (auto unused : state) benchmark::DoNotOptimize(EncodeSnapshot(kModel, *matrix));
+  const auto memory = FullMemory(static_cast<std::uint32_t>(state.range(0)), random);
+  AdjacencyMatrix& matrix = memory->matrix;
+  for (auto unused : state) benchmark::DoNotOptimize(EncodeSnapshot(kModel, matrix));
 }
 
 void BM_ParseAndRestoreSnapshot(benchmark::State& state) {
   std::mt19937 random(1);
-  const auto matrix = FullMatrix(static_cast<std::uint32_t>(state.range(0)), random);
-  const std::string bytes = EncodeSnapshot(kModel, *matrix);
+  const auto memory = FullMemory(static_cast<std::uint32_t>(state.range(0)), random);
+  AdjacencyMatrix& matrix = memory->matrix;
+  const std::string bytes = EncodeSnapshot(kModel, matrix);
   for (auto unused : state) {
     const auto snapshot = Snapshot::Parse(bytes);
     if (!snapshot.ok()) state.SkipWithError("not a snapshot");
-    AdjacencyMatrix restored(matrix->vocab_size(), kK);
+    AdjacencyMatrix restored(matrix.vocab_size(), kK);
     if (snapshot.ok()) snapshot->Restore(&restored);
     benchmark::DoNotOptimize(restored.rows_filled());
   }
@@ -141,7 +155,7 @@ void BM_ParseAndRestoreSnapshot(benchmark::State& state) {
 
 BENCHMARK(BM_BuildTree)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_BuildAdaptiveTree)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
-BENCHMARK(BM_ObserveStep)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_LearnStep)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_Learn)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_Step)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_EncodeSnapshot)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMillisecond);

@@ -1,8 +1,12 @@
 // A message of a Draft stream is refused or can be learnt from and answered with a valid tree.
+#include <memory>
+#include <utility>
+
 #include "common/decoding/model_identity.h"
 #include "drafter/service/drafter_convert.h"
-#include "drafter/sources/sequence_history.h"
-#include "drafter/tree/adaptive_tree.h"
+#include "drafter/sources/draft_sources.h"
+#include "drafter/tree/counting_estimator.h"
+#include "drafter/tree/sequence_drafter.h"
 #include "drafter/tree/tree_builder.h"
 #include "tests/fuzz/proto_fuzz.h"
 
@@ -21,9 +25,9 @@ void CheckOpen(const drafter::v1::OpenSession& open) {
   drafter::MatrixStore store({.max_bytes = 1 << 20, .allow_shared = true});
   if (!store.Bind(binding).ok()) return;
   FUZZ_CHECK(recycling::ValidateModelIdentity(binding.model).ok());
-  const auto matrix = store.Use(*key);
-  if (!matrix.ok()) return;
-  FUZZ_CHECK((*matrix)->vocab_size() == binding.model.vocab_size);
+  const auto memory = store.Use(*key);
+  if (!memory.ok()) return;
+  FUZZ_CHECK((*memory)->matrix.vocab_size() == binding.model.vocab_size);
   const auto committed = drafter::CommittedFromProto(open);
   if (!committed.ok()) return;
   FUZZ_CHECK(committed->size() <= drafter::kMaxCommittedIds);
@@ -32,46 +36,46 @@ void CheckOpen(const drafter::v1::OpenSession& open) {
 }
 
 void CheckStep(const drafter::v1::DraftStep& step) {
-  drafter::AdjacencyMatrix matrix(kBinding.model.vocab_size, kBinding.k);
-  drafter::SequenceHistory history;
+  drafter::ScopeMemory memory(kBinding.model.vocab_size, kBinding.k);
+  drafter::CandidateSources sources = drafter::MakeSources(&memory.matrix);
+  auto estimator = std::make_unique<drafter::CountingEstimator>(sources, &memory.acceptance);
+  drafter::SequenceDrafter drafts(std::move(sources), std::move(estimator), {1, 2, 3});
+  drafter::StepNews news{.step = step.step()};
   const auto prompt = drafter::PromptFromProto(step.prompt(), kBinding);
-  if (prompt.ok()) drafter::Learn(*prompt, &matrix);
-  if (prompt.ok()) history.ObservePrompt(prompt->tokens);
+  if (prompt.ok()) news.prompt = &*prompt;
   const auto observation = drafter::ObservationFromProto(step.observation(), kBinding);
   if (observation.ok()) {
     FUZZ_CHECK(observation->parents.empty() ||
                observation->parents.size() == observation->tokens.size());
-    history.Observe(*observation, std::nullopt, &matrix);
-    drafter::Learn(*observation, &matrix);
+    news.observation = &*observation;
   }
-
   const auto& shape = drafter::TreeTemplate::Paper80();
   const auto proposal =
       drafter::ProposalFromProto(step.proposal(), shape, kBinding.model.vocab_size);
+  if (proposal.ok()) news.next = drafter::NextRoot{.base = proposal->base, .root = proposal->root};
+  drafts.Learn(news);
+  drafts.Learn(news);  // a second message with the same content is learnt without harm
+
   if (!proposal.ok()) return;
-  recycling::DraftTree tree =
-      drafter::BuildTree(matrix, proposal->root, shape, proposal->max_nodes, proposal->max_depth);
+  recycling::DraftTree tree = drafter::BuildTree(memory.matrix, proposal->root, shape,
+                                                 proposal->max_nodes, proposal->max_depth);
   FUZZ_CHECK(tree.tokens[0] == step.proposal().root());
   FUZZ_CHECK(recycling::ValidateTree(tree, kBinding.model.vocab_size, proposal->max_nodes).ok());
   for (const int depth : recycling::NodeDepths(tree)) FUZZ_CHECK(depth <= proposal->max_depth);
 
   FUZZ_CHECK(proposal->costs.has_value() == (step.proposal().step_costs_size() > 0));
   if (!proposal->costs.has_value()) return;
-  history.ObserveBonus(proposal->root, &matrix);
   double before = 1;
   for (int nodes = 0; nodes <= proposal->max_nodes; ++nodes) {
     FUZZ_CHECK(proposal->costs->Micros(nodes) >= before);
     before = proposal->costs->Micros(nodes);
   }
-  drafter::AdaptiveTreeBuilder builder;
-  const drafter::AcceptanceTable estimates =
-      drafter::Estimate(matrix.acceptance().Read(), history.counts());
-  tree = builder.Build(matrix, history, estimates, proposal->root, *proposal->costs,
-                       proposal->max_nodes, proposal->max_depth);
+  tree = drafts.Propose(*proposal->costs, proposal->max_nodes, proposal->max_depth,
+                        proposal->other_tokens);
   FUZZ_CHECK(tree.tokens[0] == step.proposal().root());
   FUZZ_CHECK(recycling::ValidateTree(tree, kBinding.model.vocab_size, proposal->max_nodes).ok());
   for (const int depth : recycling::NodeDepths(tree)) FUZZ_CHECK(depth <= proposal->max_depth);
-  FUZZ_CHECK(builder.expected_tokens() >= 1 && builder.expected_tokens() <= 1 + tree.drafted());
+  FUZZ_CHECK(drafts.expected_tokens() >= 1 && drafts.expected_tokens() <= 1 + tree.drafted());
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!shape.ok()) return 0;
   FUZZ_CHECK(!shape->name().empty());
   FUZZ_CHECK(shape->size() >= 1 && shape->size() <= recycling::drafter::kMaxTemplateNodes);
-  FUZZ_CHECK(shape->depth() <= recycling::drafter::kMaxTemplateDepth);
+  FUZZ_CHECK(shape->nodes().back().depth <= recycling::drafter::kMaxTemplateDepth);
   const auto& nodes = shape->nodes();
   for (std::size_t i = 1; i < nodes.size(); ++i) {
     const TreeTemplate::Node& node = nodes[i];

@@ -65,7 +65,7 @@ TEST(AdjacencyMatrixTest, AValidRowHasOneToKDistinctIdsOfTheVocabulary) {
   EXPECT_FALSE(valid(0, {3, 1, 3}));
 }
 
-TEST(AdjacencyMatrixTest, FitsThePapersTwoMegabytes) {
+TEST(AdjacencyMatrixTest, TakesLessThanTheTwoMegabytesOfThePaper) {
   const AdjacencyMatrix matrix(32000, 8);
   EXPECT_EQ(matrix.memory_bytes(), 32000u * 40u);
   EXPECT_LE(matrix.memory_bytes(), 2'000'000u);
@@ -80,8 +80,8 @@ TEST(AdjacencyMatrixTest, TakesTheWidestRow) {
   EXPECT_EQ(Row(matrix, 63), all);
 }
 
-// Every write holds n, n + 1, ..., so that a row mixed from two writes is recognised; rows of
-// different lengths, so that a count that belongs to another write is, too.
+// Every write stores the ids n, n + 1, and so on, in rows of different lengths. So the test notices
+// a row that is mixed from two writes, and a count that belongs to another write.
 TEST(AdjacencyMatrixTest, ReadersNeverSeeARowMixedFromTwoWrites) {
   constexpr std::uint32_t kRowSize = 16;
   constexpr int kWrites = 20'000;

@@ -91,8 +91,9 @@ TEST_F(MatrixStoreTest, ScopesAndTenantsDoNotSeeEachOther) {
   const auto shared = store->Use(kShared).value();
   const auto request = store->Use(kRequest).value();
   const auto request2 = store->Use(kRequest).value();
-  a->WriteRow(1, std::array<TokenId, 1>{2});
-  for (const auto& other : {b, shared, request, request2}) EXPECT_EQ(other->rows_filled(), 0u);
+  a->matrix.WriteRow(1, std::array<TokenId, 1>{2});
+  for (const auto& other : {b, shared, request, request2})
+    EXPECT_EQ(other->matrix.rows_filled(), 0u);
   EXPECT_EQ(store->Use(Tenant("a")).value(), a);
   EXPECT_EQ(store->Use({MatrixScope::kShared, "a"}).value(), shared);
   EXPECT_NE(request, request2);
@@ -116,12 +117,12 @@ TEST_F(MatrixStoreTest, RefusesBadKeys) {
 TEST_F(MatrixStoreTest, DropsTheLeastRecentlyUsedForRoom) {
   const auto store = Store(3);
   for (const char* name : {"a", "b", "c"}) ASSERT_THAT(store->Use(Tenant(name)), IsOk());
-  store->Use(Tenant("a")).value()->WriteRow(1, std::array<TokenId, 1>{2});
+  store->Use(Tenant("a")).value()->matrix.WriteRow(1, std::array<TokenId, 1>{2});
   EXPECT_THAT(Names(*store), ElementsAre("a", "c", "b"));
   ASSERT_THAT(store->Use(Tenant("d")), IsOk());
   EXPECT_THAT(Names(*store), ElementsAre("d", "a", "c"));
   EXPECT_EQ(store->bytes(), 3 * kMatrixBytes);
-  EXPECT_EQ(store->Use(Tenant("a")).value()->rows_filled(), 1u);
+  EXPECT_EQ(store->Use(Tenant("a")).value()->matrix.rows_filled(), 1u);
 }
 
 TEST_F(MatrixStoreTest, NeverDropsAMatrixInUse) {
@@ -161,10 +162,10 @@ TEST_F(MatrixStoreTest, AReplacedMatrixLivesAsLongAsItIsHeld) {
 }
 
 TEST_F(MatrixStoreTest, AMatrixMayOutliveTheStore) {
-  std::shared_ptr<AdjacencyMatrix> matrix;
-  matrix = Store(1)->Use(Tenant("a")).value();
-  matrix->WriteRow(1, std::array<TokenId, 1>{2});
-  EXPECT_EQ(matrix->rows_filled(), 1u);
+  std::shared_ptr<ScopeMemory> memory;
+  memory = Store(1)->Use(Tenant("a")).value();
+  memory->matrix.WriteRow(1, std::array<TokenId, 1>{2});
+  EXPECT_EQ(memory->matrix.rows_filled(), 1u);
 }
 
 TEST_F(MatrixStoreTest, ManyThreadsStayWithinTheBound) {
@@ -175,7 +176,7 @@ TEST_F(MatrixStoreTest, ManyThreadsStayWithinTheBound) {
       threads.emplace_back([&store, t] {
         for (int i = 0; i < 500; ++i) {
           const auto used = store->Use(i % 3 == 0 ? kRequest : Tenant(absl::StrCat((i + t) % 7)));
-          if (used.ok()) (*used)->WriteRow(1, std::array<TokenId, 1>{2});
+          if (used.ok()) (*used)->matrix.WriteRow(1, std::array<TokenId, 1>{2});
           EXPECT_LE(store->bytes(), 4 * kMatrixBytes);
           EXPECT_LE(store->List().size(), 4u + 4u);
         }

@@ -58,13 +58,13 @@ class SnapshotDirTest : public ::testing::Test {
   }
   // Teaches the tenant's matrix one row.
   void Write(MatrixStore& store, const MatrixKey& key, TokenId token) {
-    store.Use(key).value()->WriteRow(token, std::array<TokenId, 2>{token, 9});
+    store.Use(key).value()->matrix.WriteRow(token, std::array<TokenId, 2>{token, 9});
   }
   // What a drafter that starts now finds in `store`.
   SnapshotDir::LoadResult Load(MatrixStore* store) {
     return SnapshotDir(directory_, "d1", store).LoadAll().value();
   }
-  // The order in which files count as written.
+  // Sets the time at which the file was written.
   void Date(const std::string& name, int minutes) {
     fs::last_write_time(PathOf(name), fs::file_time_type{} + std::chrono::minutes(minutes));
   }
@@ -88,7 +88,7 @@ TEST(SnapshotFileNameTest, IsReadBackForAnyTenantAndFitsTheDirectory) {
   EXPECT_EQ(ParseSnapshotFileName("d1", "d1.shared.rcm"), (MatrixKey{MatrixScope::kShared, ""}));
 }
 
-TEST(SnapshotFileNameTest, OtherFilesAreNotTaken) {
+TEST(SnapshotFileNameTest, IgnoresOtherFiles) {
   for (const char* name :
        {"", "d1", "d1.shared", "d1.shared.rcm.tmp", "d1.shared.rcm.aside", "d2.shared.rcm",
         "d1.tenant..rcm.tmp", "d1.tenant.ZGVmYXVsdA==.rcm", "d1.tenant.%%.rcm", "d1.tenant.rcm",
@@ -97,7 +97,7 @@ TEST(SnapshotFileNameTest, OtherFilesAreNotTaken) {
   }
 }
 
-TEST(SnapshotFileNameTest, ADrafterIdIsAFileNamesWord) {
+TEST(SnapshotFileNameTest, ADrafterIdHasOnlyLettersDigitsDashesAndUnderscores) {
   EXPECT_THAT(ValidateDrafterId("drafter-1_A"), IsOk());
   for (const std::string& id :
        {std::string(), std::string(49, 'x'), std::string("a.b"), std::string("a/b"),
@@ -117,8 +117,8 @@ TEST_F(SnapshotDirTest, WhatWasSavedIsThereAfterARestart) {
   EXPECT_EQ(Load(&restarted).loaded, 2);
   EXPECT_EQ(restarted.binding(), (MatrixBinding{kModel, 2}));
   for (const MatrixKey& key : {Tenant("a"), MatrixKey{MatrixScope::kShared, ""}}) {
-    EXPECT_EQ(EncodeSnapshot(kModel, *restarted.Find(key).value()),
-              EncodeSnapshot(kModel, *store_.Find(key).value()));
+    EXPECT_EQ(EncodeSnapshot(kModel, restarted.Find(key).value()->matrix),
+              EncodeSnapshot(kModel, store_.Find(key).value()->matrix));
   }
 }
 
@@ -134,9 +134,9 @@ TEST_F(SnapshotDirTest, WritesOnlyWhatLearntSinceTheLastTime) {
   Write(store_, Tenant("b"), 2);
   ASSERT_THAT(dir.SaveAll(), IsOk());
   EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.Yg.rcm"));
-  // A replaced matrix is another one, also with the same number of updates.
+  // A new matrix in the place of the old one is written, even if it has as many updates.
   const auto fresh = store_.Allocate().value();
-  fresh->WriteRow(5, std::array<TokenId, 1>{6});
+  fresh->matrix.WriteRow(5, std::array<TokenId, 1>{6});
   ASSERT_THAT(store_.Replace(Tenant("a"), fresh), IsOk());
   ASSERT_THAT(dir.SaveAll(), IsOk());
   EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.YQ.rcm", "d1.tenant.Yg.rcm"));
@@ -207,7 +207,7 @@ TEST_F(SnapshotDirTest, AMissingDirectoryIsAnError) {
   EXPECT_THAT(dir.SaveAll(), StatusIs(absl::StatusCode::kNotFound, HasSubstr("absent")));
 }
 
-TEST_F(SnapshotDirTest, WhatCannotBeWrittenIsTriedAgain) {
+TEST_F(SnapshotDirTest, AMatrixThatCouldNotBeWrittenIsWrittenTheNextTime) {
   SnapshotDir dir(directory_, "d1", &store_);
   Write(store_, Tenant("a"), 1);
   fs::create_directory(PathOf("d1.tenant.YQ.rcm.tmp"));
@@ -265,7 +265,7 @@ TEST_F(SnapshotDirTest, WhatAnInterruptedSaveLeftIsDeletedAtStartAndNothingElse)
 TEST_F(SnapshotDirTest, AFullDiskKeepsTheOldFile) {
   const std::string path = PathOf("file");
   ASSERT_THAT(WriteFileDurably(path, "old"), IsOk());
-  // In a child, because a limit on file sizes cannot be raised again.
+  // A child process does this, because a limit on file sizes cannot be raised again.
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
@@ -285,7 +285,7 @@ TEST_F(SnapshotDirTest, AFullDiskKeepsTheOldFile) {
 
 TEST_F(SnapshotDirTest, ADirectoryWithoutPermissionIsNamed) {
   if (geteuid() == 0) {
-    // Root writes everywhere but into /proc.
+    // The user root may write everywhere except into /proc.
     EXPECT_FALSE(WriteFileDurably("/proc/snapshot", "x").ok());
     return;
   }

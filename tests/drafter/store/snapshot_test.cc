@@ -32,7 +32,7 @@ std::string Small() {
   return EncodeSnapshot(kModel, matrix);
 }
 
-// The snapshot with the little-endian word at `offset` set and the checksum made right again.
+// Sets the little-endian word at `offset` of the snapshot, and corrects the checksum.
 std::string Forged(std::string bytes, std::size_t offset, std::uint32_t word) {
   for (int i = 0; i < 4; ++i) {
     bytes[offset + static_cast<std::size_t>(i)] = static_cast<char>(word >> (8 * i));
@@ -47,7 +47,7 @@ void ExpectCorrupt(const std::string& bytes, const std::string& message) {
   EXPECT_THAT(Snapshot::Parse(bytes), StatusIs(absl::StatusCode::kDataLoss, HasSubstr(message)));
 }
 
-// The worked example of README.md.
+// The example of README.md.
 TEST(SnapshotTest, TheBytesAreAsDocumented) {
   const std::string bytes = Small();
   EXPECT_EQ(absl::BytesToHexString(bytes.substr(0, bytes.size() - 32)),
@@ -74,15 +74,16 @@ TEST(SnapshotTest, RestoresEveryRowAndTheCounters) {
   const std::string bytes = Small();
   ASSERT_THAT(LoadSnapshot(Snapshot::Parse(bytes).value(), kTenant, &store), IsOk());
   EXPECT_EQ(store.binding(), (MatrixBinding{kModel, 2}));
-  const auto matrix = store.Find(kTenant).value();
-  EXPECT_EQ(matrix->rows_filled(), 2u);
-  EXPECT_EQ(matrix->row_updates(), 3u);
+  const auto memory = store.Find(kTenant).value();
+  const AdjacencyMatrix& matrix = memory->matrix;
+  EXPECT_EQ(matrix.rows_filled(), 2u);
+  EXPECT_EQ(matrix.row_updates(), 3u);
   std::array<TokenId, 2> row;
-  ASSERT_EQ(matrix->ReadRow(1, row), 1u);
+  ASSERT_EQ(matrix.ReadRow(1, row), 1u);
   EXPECT_EQ(row[0], 2u);
-  ASSERT_EQ(matrix->ReadRow(3, row), 2u);
+  ASSERT_EQ(matrix.ReadRow(3, row), 2u);
   EXPECT_THAT(row, ElementsAre(4, 0));
-  EXPECT_EQ(EncodeSnapshot(kModel, *matrix), bytes);
+  EXPECT_EQ(EncodeSnapshot(kModel, matrix), bytes);
 }
 
 TEST(SnapshotTest, AColdMatrixIsASnapshotToo) {
@@ -112,8 +113,8 @@ TEST(SnapshotTest, TruncationAtAnyLengthIsFound) {
   EXPECT_THAT(Snapshot::Parse(good + '\0'), StatusIs(absl::StatusCode::kDataLoss));
 }
 
-// Whoever can write a checksum can write anything behind it.
-TEST(SnapshotTest, ARightChecksumOverWrongFieldsDoesNotHelp) {
+// A file with a right checksum may still have been made to do harm.
+TEST(SnapshotTest, WrongFieldsAreFoundUnderARightChecksum) {
   const std::string good = Small();
   ASSERT_THAT(Snapshot::Parse(Forged(good, 8, 1)), IsOk());
   EXPECT_THAT(Snapshot::Parse(Forged(good, 8, 2)),

@@ -4,11 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <numeric>
+#include <array>
+#include <memory>
 #include <random>
+#include <span>
 #include <thread>
 #include <vector>
 
+#include "drafter/sources/draft_sources.h"
+#include "drafter/sources/ranked_row.h"
+#include "drafter/tree/counting_estimator.h"
 #include "tests/doubles/matchers.h"
 #include "tests/drafter/matrix/random_rows.h"
 
@@ -21,30 +26,91 @@ using ::testing::ElementsAre;
 StepCosts Costs(std::vector<StepCosts::Point> points) {
   return *StepCosts::Create(std::move(points));
 }
+const std::vector<TokenId> kZero = {0};  // a root without tokens before it
+
 StepCosts Free() { return Costs({{0, 1000}}); }
 
-AcceptanceTable Random(std::mt19937& random) {
-  std::uniform_real_distribution<double> uniform(0.01, 0.99);
-  AcceptanceTable table;
-  for (auto& at_depth : table) {
-    for (double& p : at_depth) p = uniform(random);
+// Tokens of one row, by rank, as classes.
+class RowSource final : public CandidateSource {
+ public:
+  explicit RowSource(const AdjacencyMatrix* matrix) : matrix_(matrix) {}
+  DraftSource origin() const override { return DraftSource::kMatrix; }
+  std::size_t classes() const override { return kRankClasses + 1; }
+  double Prior(std::uint8_t) const override { return 0.5; }
+  void Candidates(const DraftPath& path, SourceAnswer* answer) const override {
+    std::array<TokenId, kMaxK> row;
+    NameRow(std::span(row).first(matrix_->ReadRow(path.last(), row)), answer);
   }
-  return table;
+  void Observe(const ObservedStep&) override {}
+
+ private:
+  const AdjacencyMatrix* const matrix_;
+};
+
+// Names one token after another one.
+class OneFollower final : public CandidateSource {
+ public:
+  OneFollower(TokenId token, TokenId follower) : token_(token), follower_(follower) {}
+  DraftSource origin() const override { return DraftSource::kSequence; }
+  std::size_t classes() const override { return 1; }
+  double Prior(std::uint8_t) const override { return 0.5; }
+  void Candidates(const DraftPath& path, SourceAnswer* answer) const override {
+    if (path.last() == token_) answer->Name(follower_, 0);
+  }
+  void Observe(const ObservedStep&) override {}
+
+ private:
+  const TokenId token_, follower_;
+};
+
+CandidateSources RowsOf(const AdjacencyMatrix& matrix) {
+  CandidateSources sources;
+  sources.push_back(std::make_unique<RowSource>(&matrix));
+  return sources;
 }
+
+// Probabilities that the test chooses, by depth bucket and class of the first source.
+class TableEstimator final : public Estimator {
+ public:
+  using Table = std::array<std::array<double, kRankClasses + 1>, kDepthBuckets>;
+
+  explicit TableEstimator(double probability) {
+    for (auto& at_depth : table) at_depth.fill(probability);
+  }
+  static TableEstimator Random(std::mt19937& random) {
+    std::uniform_real_distribution<double> uniform(0.01, 0.99);
+    TableEstimator estimator(0);
+    for (auto& at_depth : estimator.table) {
+      for (double& p : at_depth) p = uniform(random);
+    }
+    return estimator;
+  }
+
+  double At(int depth, std::uint8_t rank) const { return table[DepthBucket(depth)][rank]; }
+
+  void Prepare() override {}
+  void Estimate(int depth, std::span<Candidate> candidates) const override {
+    for (Candidate& c : candidates) c.probability = At(depth, c.classes[0]);
+  }
+  void Learn(int, std::span<const Candidate>, TokenId) override {}
+  void Publish() override {}
+
+  Table table;
+};
 
 // For every size the most expected tokens below a node at `depth` whose path has this probability,
 // by trying every prefix-closed set of its descendants.
-std::vector<std::vector<double>> AllTrees(const AdjacencyMatrix& matrix, const AcceptanceTable& p,
+std::vector<std::vector<double>> AllTrees(const AdjacencyMatrix& matrix, const TableEstimator& p,
                                           TokenId token, double probability, int depth,
                                           int max_depth) {
   // sums[n]: expected tokens of each set of n nodes.
   std::vector<std::vector<double>> sums = {{0}};
   if (depth == max_depth) return sums;
-  std::array<Candidate, kMaxCandidates> out;
-  const std::size_t size = SequenceHistory().CandidatesOf(matrix, token, out);
-  for (std::size_t i = 0; i < size; ++i) {
-    const double child = probability * p[DepthBucket(depth + 1)][out[i].candidate_class];
-    const auto below = AllTrees(matrix, p, out[i].token, child, depth + 1, max_depth);
+  std::array<TokenId, kMaxK> row;
+  const std::uint32_t size = matrix.ReadRow(token, row);
+  for (std::uint8_t rank = 0; rank < size; ++rank) {
+    const double child = probability * p.At(depth + 1, rank);
+    const auto below = AllTrees(matrix, p, row[rank], child, depth + 1, max_depth);
     std::vector<std::vector<double>> with = sums;  // without this child
     with.resize(sums.size() + below.size());
     for (std::size_t a = 0; a < sums.size(); ++a) {
@@ -69,7 +135,7 @@ TEST(AdaptiveTreeTest, NoTreeIsExpectedToPayMore) {
     AdjacencyMatrix matrix(12, deep ? 2 : 3);
     FillRandomly(matrix, random);
     const int max_depth = deep ? 3 : 2;
-    const AcceptanceTable p = Random(random);
+    const TableEstimator p = TableEstimator::Random(random);
     std::uniform_int_distribution<std::uint32_t> step(0, round % 3 == 0 ? 150 : 600);
     std::vector<StepCosts::Point> points = {{0, 1000}};
     for (std::uint32_t n = 1; n < 14; n += 1 + static_cast<std::uint32_t>(random() % 3)) {
@@ -85,16 +151,16 @@ TEST(AdaptiveTreeTest, NoTreeIsExpectedToPayMore) {
         best = std::max(best, (1 + tokens) / costs.Micros(static_cast<int>(n)));
       }
     }
-    const DraftTree tree = builder.Build(matrix, {}, p, 0, costs, max_nodes, max_depth);
+    const DraftTree tree = builder.Build(RowsOf(matrix), p, kZero, costs, max_nodes, max_depth);
     ASSERT_THAT(ValidateTree(tree, 12, max_nodes), IsOk());
     EXPECT_NEAR(builder.expected_tokens() / costs.Micros(tree.drafted()), best, best * 1e-12);
-    // What it expects is what the tree says.
+    // The expected tokens are the sum over the tree.
     const std::vector<int> depths = NodeDepths(tree);
     std::vector<double> path(tree.tokens.size(), 1);
     double expected = 1;
     for (std::size_t i = 1; i < path.size(); ++i) {
       path[i] = path[static_cast<std::size_t>(tree.parents[i])] *
-                p[DepthBucket(depths[i])][ClassOf(Evidence::kUnseen, tree.ranks[i])];
+                p.At(depths[i], static_cast<std::uint8_t>(tree.ranks[i]));
       expected += path[i];
     }
     EXPECT_NEAR(builder.expected_tokens(), expected, 1e-12);
@@ -104,19 +170,18 @@ TEST(AdaptiveTreeTest, NoTreeIsExpectedToPayMore) {
   EXPECT_GE(sizes_seen, 5);  // the rounds are not all alike
 }
 
-TEST(AdaptiveTreeTest, NodesStandBreadthFirstWithRankAndSource) {
+TEST(AdaptiveTreeTest, NodesAreInBreadthFirstOrderWithRankAndSource) {
   AdjacencyMatrix matrix(12, 2);
   matrix.WriteRow(0, std::vector<TokenId>{1, 2});
   matrix.WriteRow(1, std::vector<TokenId>{3, 4});
   matrix.WriteRow(2, std::vector<TokenId>{5, 6});
-  SequenceHistory history;
-  history.ObservePrompt(std::vector<TokenId>{2, 9});
-  AcceptanceTable p;
-  for (auto& at_depth : p) at_depth.fill(0.1);
-  p[0][ClassOf(Evidence::kUnseen, 1)] = 0.9;
-  p[1][ClassOf(Evidence::kFollowedOnce, 1)] = 0.9;
+  CandidateSources sources = RowsOf(matrix);
+  sources.push_back(std::make_unique<OneFollower>(2, 9));
+  TableEstimator p(0.1);
+  p.table[0][1] = 0.9;
+  p.table[1][kNotInRow] = 0.9;
   AdaptiveTreeBuilder builder;
-  const DraftTree tree = builder.Build(matrix, history, p, 0, Free(), 5, 10);
+  const DraftTree tree = builder.Build(sources, p, kZero, Free(), 5, 10);
   EXPECT_THAT(tree.tokens, ElementsAre(0, 1, 2, 5, 6, 9));
   EXPECT_THAT(tree.parents, ElementsAre(-1, 0, 0, 2, 2, 2));
   EXPECT_THAT(tree.ranks, ElementsAre(0, 0, 1, 0, 1, 2));
@@ -127,20 +192,23 @@ TEST(AdaptiveTreeTest, NodesStandBreadthFirstWithRankAndSource) {
   EXPECT_NEAR(builder.expected_tokens(), 1 + 0.9 + 0.81 + 0.1 + 0.09 + 0.09, 1e-12);
 }
 
-TEST(AdaptiveTreeTest, WhereNothingPaysTheRootStaysAlone) {
+TEST(AdaptiveTreeTest, IfNoNodePaysTheTreeIsTheRootAlone) {
   std::mt19937 random(2);
   AdjacencyMatrix matrix(30, 8);
   FillRandomly(matrix, random);
   AdaptiveTreeBuilder builder;
-  const AcceptanceTable p = Estimate({}, {});
-  EXPECT_THAT(builder.Build(matrix, {}, p, 3, Costs({{0, 100}, {80, 8100}}), 80, 6).tokens,
-              ElementsAre(3));
-  EXPECT_THAT(builder.Build(matrix, {}, p, 3, Free(), 0, 6).tokens, ElementsAre(3));
-  EXPECT_THAT(builder.Build(matrix, {}, p, 3, Free(), -1, 6).tokens, ElementsAre(3));
-  EXPECT_THAT(builder.Build(matrix, {}, p, 3, Free(), 80, 0).tokens, ElementsAre(3));
+  const TableEstimator p(0.35);
+  const std::vector<TokenId> root = {3};
+  const auto tokens = [&](const StepCosts& costs, int max_nodes, int max_depth) {
+    return builder.Build(RowsOf(matrix), p, root, costs, max_nodes, max_depth).tokens;
+  };
+  EXPECT_THAT(tokens(Costs({{0, 100}, {80, 8100}}), 80, 6), ElementsAre(3));
+  EXPECT_THAT(tokens(Free(), 0, 6), ElementsAre(3));
+  EXPECT_THAT(tokens(Free(), -1, 6), ElementsAre(3));
+  EXPECT_THAT(tokens(Free(), 80, 0), ElementsAre(3));
   EXPECT_EQ(builder.expected_tokens(), 1);
   const AdjacencyMatrix cold(30, 8);
-  EXPECT_THAT(builder.Build(cold, {}, p, 3, Free(), 80, 6).tokens, ElementsAre(3));
+  EXPECT_THAT(builder.Build(RowsOf(cold), p, root, Free(), 80, 6).tokens, ElementsAre(3));
 }
 
 TEST(AdaptiveTreeTest, LimitsHold) {
@@ -148,15 +216,16 @@ TEST(AdaptiveTreeTest, LimitsHold) {
   AdjacencyMatrix matrix(300, 8);
   FillRandomly(matrix, random);
   AdaptiveTreeBuilder builder;
-  AcceptanceTable chain;
-  for (auto& at_depth : chain) at_depth.fill(1e-6);
-  for (auto& at_depth : chain) at_depth[ClassOf(Evidence::kUnseen, 0)] = 0.99;
+  TableEstimator chain(1e-6);
+  for (auto& at_depth : chain.table) at_depth[0] = 0.99;
+  const std::vector<TokenId> root = {3};
   for (const int depth : {1, 2, 7, 32, 1000}) {
-    const DraftTree tree = builder.Build(matrix, {}, chain, 3, Free(), 80, depth);
+    const DraftTree tree = builder.Build(RowsOf(matrix), chain, root, Free(), 80, depth);
     EXPECT_EQ(NodeDepths(tree).back(), std::min(depth, kMaxAdaptiveDepth));
   }
   for (const int nodes : {1, 2, 3, 17, 80, 1024}) {
-    const DraftTree tree = builder.Build(matrix, {}, Random(random), 3, Free(), nodes, 32);
+    const DraftTree tree =
+        builder.Build(RowsOf(matrix), TableEstimator::Random(random), root, Free(), nodes, 32);
     EXPECT_EQ(tree.drafted(), nodes);
     EXPECT_THAT(ValidateTree(tree, 300, nodes), IsOk());
   }
@@ -166,21 +235,25 @@ TEST(AdaptiveTreeTest, TreesAreValidWhileOthersWrite) {
   AdjacencyMatrix matrix(40, 8);
   std::mt19937 random(3);
   FillRandomly(matrix, random);
-  std::jthread writer([&matrix](std::stop_token stop) {
+  SharedAcceptance shared;
+  std::jthread writer([&](std::stop_token stop) {
     std::mt19937 writer_random(5);
     while (!stop.stop_requested()) {
       FillRandomly(matrix, writer_random);
-      matrix.acceptance().Add(std::vector<Trial>{{0, 0, true}});
+      shared.Add(std::vector<Trial>{{0, 0, true}});
     }
   });
   AdaptiveTreeBuilder builder;
-  SequenceHistory history;
+  const CandidateSources sources = MakeSources(&matrix);
+  CountingEstimator estimator(sources, &shared);
   for (TokenId i = 0; i < 2000; ++i) {
-    const AcceptanceTable p = Estimate(matrix.acceptance().Read(), history.counts());
-    const DraftTree tree = builder.Build(matrix, history, p, i % 40, Free(), 80, 8);
+    estimator.Prepare();
+    const std::vector<TokenId> committed = {i % 7, i % 40};
+    const DraftTree tree = builder.Build(sources, estimator, committed, Free(), 80, 8);
     ASSERT_THAT(ValidateTree(tree, 40, 80), IsOk());
     ASSERT_EQ(tree.drafted(), 80);
-    history.ObservePrompt(std::vector<TokenId>{i % 40, (i * 7) % 40});
+    const std::vector<TokenId> seen = {i % 40, (i * 7) % 40};
+    sources[2]->Observe({.rows = nullptr, .committed = seen, .fresh = 2});
   }
 }
 

@@ -18,7 +18,7 @@ using doubles::StatusIs;
 using ::testing::HasSubstr;
 using Points = std::vector<StepCosts::Point>;
 
-TEST(StepCostsTest, IsLinearInBetweenAndOnFromTheLastTwo) {
+TEST(StepCostsTest, IsLinearBetweenPointsAndBeyondTheLastTwo) {
   const auto costs = StepCosts::Create({{0, 100}, {10, 100}, {20, 300}, {40, 400}});
   ASSERT_THAT(costs, IsOk());
   EXPECT_DOUBLE_EQ(costs->Micros(0), 100);
@@ -41,7 +41,7 @@ TEST(StepCostsTest, TheLargestNumbersDoNotOverflow) {
   EXPECT_DOUBLE_EQ(costs->Micros(1 << 30), 4294967295.0);
 }
 
-TEST(StepCostsTest, SaysWhatIsWrong) {
+TEST(StepCostsTest, RefusesBadPointsAndSaysWhatIsWrong) {
   Points many;
   for (std::uint32_t i = 0; i <= kMaxStepCosts; ++i) many.push_back({i, 1});
   const std::vector<std::pair<Points, std::string>> malformed = {
@@ -61,14 +61,14 @@ TEST(StepCostsTest, SaysWhatIsWrong) {
 }
 
 TEST(BestSizeTest, LooksBeyondTheFirstSizeThatDoesNotPay) {
-  // The first two nodes are dear, the next eight cost nothing more.
+  // The first two nodes are expensive. The next eight cost nothing more.
   const auto costs = StepCosts::Create({{0, 100}, {2, 200}, {10, 200}});
   ASSERT_THAT(costs, IsOk());
   EXPECT_EQ(BestSize(std::vector<double>(2, 0.2), *costs), 0);
   EXPECT_EQ(BestSize(std::vector<double>(10, 0.2), *costs), 10);
 }
 
-TEST(BestSizeTest, NothingMayPayAndOfEqualSizesTheSmallestIsTaken) {
+TEST(BestSizeTest, IsZeroIfNothingPaysAndElseTheSmallestOfEqualSizes) {
   const auto dear = StepCosts::Create({{0, 100}, {1, 300}});
   const auto equal = StepCosts::Create({{0, 100}, {2, 200}});
   ASSERT_THAT(dear, IsOk());
@@ -78,8 +78,8 @@ TEST(BestSizeTest, NothingMayPayAndOfEqualSizesTheSmallestIsTaken) {
   EXPECT_EQ(BestSize({}, *dear), 0);
 }
 
-// A node that brings 0.5 tokens for a tenth more time pays until others are given more than four.
-TEST(BestSizeTest, TokensOfOthersMakeNodesDearer) {
+// A node adds 0.5 tokens and a tenth to the time. It pays until others get more than four tokens.
+TEST(BestSizeTest, TokensOfOthersMakeNodesMoreExpensive) {
   const auto costs = StepCosts::Create({{0, 1000}, {1, 1100}, {2, 1200}});
   const std::vector<double> gains = {0.5, 0.2};
   EXPECT_EQ(BestSize(gains, *costs), 2);
@@ -89,7 +89,7 @@ TEST(BestSizeTest, TokensOfOthersMakeNodesDearer) {
   EXPECT_EQ(BestSize(gains, *costs, 4.1), 0);
 }
 
-// The tree that is best for all: more for anyone would be less for all together.
+// The chosen size gives all sequences together the most tokens for the time.
 TEST(BestSizeTest, NeverGrowsWithTheTokensOfOthers) {
   const auto costs = StepCosts::Create({{0, 500}, {8, 600}, {16, 900}, {80, 3000}});
   std::vector<double> gains;

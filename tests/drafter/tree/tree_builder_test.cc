@@ -42,7 +42,7 @@ TEST(TreeBuilderTest, FollowsTheTemplateLevelByLevel) {
   EXPECT_EQ(tree.base, 0u);
 }
 
-TEST(TreeBuilderTest, AColdRowProposesNothingAndAShortRowWhatItHas) {
+TEST(TreeBuilderTest, AColdRowProposesNothingAndAShortRowAllItsCandidates) {
   AdjacencyMatrix matrix(6, 3);
   Fill(matrix, {{1, 2, 3}, {}, {4}, {5, 0}});
   const DraftTree tree =
@@ -67,7 +67,7 @@ TEST(TreeBuilderTest, LimitsKeepTheFirstNodesInBreadthFirstOrder) {
   }
 }
 
-// What a node budget buys when rows are cold: nodes that exist, not places in the template.
+// If rows are cold, the template has places without nodes. They do not use up the budget.
 TEST(TreeBuilderTest, ABudgetIsSpentOnNodesThatExist) {
   AdjacencyMatrix matrix(6, 2);
   Fill(matrix, {{1, 2}, {}, {3, 4}});

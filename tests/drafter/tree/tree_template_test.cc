@@ -42,7 +42,7 @@ TEST(TreeTemplateTest, OrdersPathsBreadthFirstWhateverTheirOrderInTheFile) {
   EXPECT_THAT(shape->nodes(), ElementsAre(Node{-1, 0, 0}, Node{0, 0, 1}, Node{0, 1, 1},
                                           Node{1, 1, 2}, Node{2, 0, 2}, Node{3, 3, 3}));
   EXPECT_EQ(shape->size(), 5);
-  EXPECT_EQ(shape->depth(), 3);
+  EXPECT_EQ(shape->nodes().back().depth, 3);
 }
 
 TEST(TreeTemplateTest, SortsRanksAsNumbers) {
@@ -81,7 +81,7 @@ TEST(TreeTemplateTest, BoundsNodesAndDepth) {
   }
   const auto deep = TreeTemplate::Parse(deepest);
   ASSERT_THAT(deep, IsOk());
-  EXPECT_EQ(deep->depth(), kMaxTemplateDepth);
+  EXPECT_EQ(deep->nodes().back().depth, kMaxTemplateDepth);
   ExpectInvalid(absl::StrCat(deepest, "\n", chain, ".0"), "got a path of more than 32 ranks");
 
   std::string wide = "name wide";

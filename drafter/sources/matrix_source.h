@@ -1,0 +1,32 @@
+// The adjacency matrix as a draft source: the candidates of a token are its row.
+#ifndef RECYCLING_DRAFTER_SOURCES_MATRIX_SOURCE_H_
+#define RECYCLING_DRAFTER_SOURCES_MATRIX_SOURCE_H_
+
+#include <cstdint>
+
+#include "drafter/matrix/adjacency_matrix.h"
+#include "drafter/sources/candidate_source.h"
+#include "drafter/sources/ranked_row.h"
+
+namespace recycling::drafter {
+
+// Classes: ranks (ranked_row.h). A cold row names nothing.
+class MatrixSource final : public CandidateSource {
+ public:
+  // `matrix` must outlive this. Sequences may share it.
+  explicit MatrixSource(AdjacencyMatrix* matrix) : matrix_(matrix) {}
+
+  DraftSource origin() const override { return DraftSource::kMatrix; }
+  std::size_t classes() const override { return kRankClasses + 1; }
+  double Prior(std::uint8_t token_class) const override;
+  void Candidates(const DraftPath& path, SourceAnswer* answer) const override;
+  // Writes every row of the step into the matrix (Learn in observation.h).
+  void Observe(const ObservedStep& step) override;
+
+ private:
+  AdjacencyMatrix* const matrix_;
+};
+
+}  // namespace recycling::drafter
+
+#endif  // RECYCLING_DRAFTER_SOURCES_MATRIX_SOURCE_H_

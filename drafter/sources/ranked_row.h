@@ -1,0 +1,29 @@
+// Candidates that come from a row of the matrix: the class of a token is its rank in the row.
+#ifndef RECYCLING_DRAFTER_SOURCES_RANKED_ROW_H_
+#define RECYCLING_DRAFTER_SOURCES_RANKED_ROW_H_
+
+#include <cstdint>
+#include <span>
+
+#include "common/decoding/token_id.h"
+#include "drafter/sources/candidate_source.h"
+
+namespace recycling::drafter {
+
+// Ranks 0 to 7 have a class each; 8 to 15, 16 to 31 and 32 to 63 have one together.
+inline constexpr std::uint8_t kRankClasses = 11;
+// The class of a token that is not in the row.
+inline constexpr std::uint8_t kNotInRow = kRankClasses;
+
+// Names the tokens of `row`; the first has rank 0. At most kMaxK tokens, which are distinct.
+inline void NameRow(std::span<const TokenId> row, SourceAnswer* answer) {
+  answer->other_class = kNotInRow;
+  for (std::uint32_t rank = 0; rank < row.size(); ++rank) {
+    const std::uint32_t rank_class = rank < 8 ? rank : rank < 16 ? 8 : rank < 32 ? 9 : 10;
+    answer->Name(row[rank], static_cast<std::uint8_t>(rank_class));
+  }
+}
+
+}  // namespace recycling::drafter
+
+#endif  // RECYCLING_DRAFTER_SOURCES_RANKED_ROW_H_

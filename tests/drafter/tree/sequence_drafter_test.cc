@@ -1,0 +1,251 @@
+#include "drafter/tree/sequence_drafter.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "drafter/sources/draft_sources.h"
+#include "drafter/sources/history_source.h"
+#include "drafter/tree/counting_estimator.h"
+
+namespace recycling::drafter {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr std::uint32_t kVocab = 20;
+constexpr std::uint32_t kK = 2;
+
+// What sources were asked and told, in order.
+struct Calls {
+  // "1 2 | 3 4": committed tokens before the root, then the drafted path.
+  std::vector<std::string> asked;
+  // "1 2 3 +1 root 1": committed tokens, how many of them are fresh, and where row 0 stands among
+  // them; the last only if there are rows.
+  std::vector<std::string> told;
+};
+
+// Names nothing and writes down its calls.
+class Recorder final : public CandidateSource {
+ public:
+  explicit Recorder(Calls* calls) : calls_(calls) {}
+  DraftSource origin() const override { return DraftSource::kUnspecified; }
+  std::size_t classes() const override { return 1; }
+  double Prior(std::uint8_t) const override { return 0.5; }
+  void Candidates(const DraftPath& path, SourceAnswer*) const override {
+    calls_->asked.push_back(
+        absl::StrCat(absl::StrJoin(path.committed, " "), "|", absl::StrJoin(path.drafted, " ")));
+  }
+  void Observe(const ObservedStep& step) override {
+    calls_->told.push_back(absl::StrCat(absl::StrJoin(step.committed, " "), " +", step.fresh));
+    if (step.rows != nullptr) absl::StrAppend(&calls_->told.back(), " root ", step.root);
+  }
+
+ private:
+  Calls* const calls_;
+};
+
+class SequenceDrafterTest : public ::testing::Test {
+ protected:
+  SequenceDrafterTest() { Open({}); }
+
+  void Open(std::vector<TokenId> committed) {
+    calls_ = {};
+    CandidateSources sources = MakeSources(&matrix_);
+    sources.push_back(std::make_unique<Recorder>(&calls_));
+    auto estimator = std::make_unique<CountingEstimator>(sources, &shared_);
+    drafter_.emplace(std::move(sources), std::move(estimator), std::move(committed));
+  }
+
+  // A step whose accepted tokens are `path`; every row's candidates are `row`.
+  static Observation Step(const std::vector<TokenId>& path, const std::vector<TokenId>& row) {
+    Observation observation{.tokens = path, .candidates = {.k = kK, .ids = {}}};
+    for (std::uint32_t i = 0; i < path.size(); ++i) {
+      observation.accepted_path.push_back(i);
+      observation.candidates.ids.insert(observation.candidates.ids.end(), row.begin(), row.end());
+    }
+    return observation;
+  }
+
+  void Learn(std::uint64_t step, const Observation& observation,
+             std::optional<NextRoot> next = std::nullopt) {
+    drafter_->Learn({.step = step, .observation = &observation, .next = next});
+  }
+  void Learn(std::uint64_t step, NextRoot next) { drafter_->Learn({.step = step, .next = next}); }
+
+  // Of all sequences of the matrix.
+  KindCounts Counted(FollowClass follow, std::uint8_t rank) const {
+    std::vector<KindCounts> counts;
+    shared_.Read(&counts);
+    const std::size_t kind = CountingEstimator::JointKind(follow, false, rank);
+    return kind < counts.size() ? counts[kind] : KindCounts{};
+  }
+  float Trials(FollowClass follow, std::uint8_t rank) const {
+    return Counted(follow, rank).any_depth.trials;
+  }
+  float Hits(FollowClass follow, std::uint8_t rank) const {
+    return Counted(follow, rank).any_depth.hits;
+  }
+
+  AdjacencyMatrix matrix_{kVocab, kK};
+  SharedAcceptance shared_;
+  Calls calls_;
+  std::optional<SequenceDrafter> drafter_;
+};
+
+// Root 1 with candidates 5 and 6, node 5 with 2 and 3: the model chose 5, then 9.
+TEST_F(SequenceDrafterTest, EveryCandidateOfANodeTheWalkStoodOnIsATrialAndNoOther) {
+  matrix_.WriteRow(1, std::vector<TokenId>{5, 6});
+  matrix_.WriteRow(5, std::vector<TokenId>{2, 3});
+  matrix_.WriteRow(6, std::vector<TokenId>{4, 7});
+  Observation step = Step({1, 5, 6}, {0, 1});  // 6 was drafted and not accepted
+  step.accepted_path = {0, 1};
+  Learn(1, step, NextRoot{.base = 3, .root = 9});
+  const KindCounts first = Counted(FollowClass::kUnseen, 0);
+  const KindCounts second = Counted(FollowClass::kUnseen, 1);
+  EXPECT_EQ(first.by_depth[0].trials, 1);
+  EXPECT_EQ(first.by_depth[0].hits, 1);
+  EXPECT_EQ(second.by_depth[0].trials, 1);
+  EXPECT_EQ(second.by_depth[0].hits, 0);
+  EXPECT_EQ(first.by_depth[1].trials, 1);
+  EXPECT_EQ(first.by_depth[1].hits, 0);
+  EXPECT_EQ(first.any_depth.trials, 2);
+  std::vector<KindCounts> counts;
+  shared_.Read(&counts);
+  float trials = 0;
+  for (const KindCounts& count : counts) trials += count.any_depth.trials;
+  EXPECT_EQ(trials, 4);
+}
+
+// A tree that was cut or ignored, or none: only what was emitted counts.
+TEST_F(SequenceDrafterTest, APlainStepTeachesWhatATreeWouldHave) {
+  matrix_.WriteRow(1, std::vector<TokenId>{5, 6});
+  Learn(1, Step({1}, {0, 2}), NextRoot{.base = 2, .root = 6});
+  EXPECT_EQ(Trials(FollowClass::kUnseen, 0), 1);
+  EXPECT_EQ(Hits(FollowClass::kUnseen, 0), 0);
+  EXPECT_EQ(Hits(FollowClass::kUnseen, 1), 1);
+}
+
+TEST_F(SequenceDrafterTest, ATokenThatBecomesKnownWithTheNextStepCountsOnce) {
+  matrix_.WriteRow(1, std::vector<TokenId>{5, 6});
+  Learn(1, Step({1}, {0, 2}));
+  EXPECT_EQ(Trials(FollowClass::kUnseen, 0), 0);
+  Learn(2, Step({5}, {0, 2}));
+  EXPECT_EQ(Trials(FollowClass::kUnseen, 0), 1);
+  EXPECT_EQ(Hits(FollowClass::kUnseen, 0), 1);
+  Learn(3, Step({7}, {0, 2}));
+  EXPECT_EQ(Hits(FollowClass::kUnseen, 0), 1);
+}
+
+// The token stands twice on the path: both trials are of what was known when the tree was made.
+TEST_F(SequenceDrafterTest, AStepIsCountedBeforeItIsLearnt) {
+  matrix_.WriteRow(1, std::vector<TokenId>{1, 6});
+  Learn(1, Step({1, 1}, {0, 2}), NextRoot{.base = 3, .root = 1});
+  EXPECT_EQ(Trials(FollowClass::kUnseen, 0), 2);
+  EXPECT_EQ(Hits(FollowClass::kUnseen, 0), 2);
+}
+
+TEST_F(SequenceDrafterTest, SourcesAreAskedWithTheCommittedTokensAndThePath) {
+  Open({1, 2, 3});
+  Learn(0, NextRoot{.base = 3, .root = 3});
+  Learn(1, Step({3, 4}, {0, 2}), NextRoot{.base = 5, .root = 5});
+  EXPECT_THAT(calls_.asked, ElementsAre("1 2|3", "1 2|3 4"));
+  calls_ = {};
+  matrix_.WriteRow(5, std::vector<TokenId>{6, 7});
+  const StepCosts free = *StepCosts::Create({{0, 1000}});
+  EXPECT_THAT(drafter_->Propose(free, 2, 2, 0).tokens, ElementsAre(5, 6, 7));
+  EXPECT_EQ(calls_.asked.at(0), "1 2 3 4|5");
+  EXPECT_EQ(calls_.asked.at(1), "1 2 3 4|5 6");
+}
+
+TEST_F(SequenceDrafterTest, SourcesHearWhichTokensAreFresh) {
+  Open({1, 2, 3});
+  Learn(0, NextRoot{.base = 3, .root = 3});
+  EXPECT_THAT(calls_.told, IsEmpty());
+  Learn(1, Step({3, 4}, {0, 2}), NextRoot{.base = 5, .root = 5});
+  Learn(2, Step({5}, {0, 2}));
+  Learn(3, Step({6}, {0, 2}), NextRoot{.base = 7, .root = 7});
+  EXPECT_THAT(calls_.told, ElementsAre("1 2 3 4 5 +2 root 2",  //
+                                       "1 2 3 4 5 +0 root 4",  //
+                                       "1 2 3 4 5 6 +1",       //
+                                       "1 2 3 4 5 6 7 +1 root 5"));
+}
+
+TEST_F(SequenceDrafterTest, APieceOfThePromptIsTokensThatFollowEachOther) {
+  const Observation prompt = {
+      .tokens = {7, 8, 9}, .candidates = {kK, {1, 2, 3, 4, 5, 6}}, .accepted_path = {}};
+  drafter_->Learn({.step = 0, .prompt = &prompt, .next = NextRoot{.base = 4, .root = 1}});
+  EXPECT_THAT(calls_.told, ElementsAre("7 8 9 +3 root 0"));
+  std::vector<TokenId> row(kK);
+  EXPECT_EQ(matrix_.ReadRow(8, row), 2u);
+}
+
+// A session that opens in the middle of a request: the first message tells of a step whose tokens
+// are among those that were committed when the session opened.
+TEST_F(SequenceDrafterTest, TheFirstStepOfALateSessionIsLearntOnceWithWhatWasBeforeIt) {
+  Open({1, 2, 3, 4, 5});
+  Learn(7, Step({3, 4}, {0, 2}), NextRoot{.base = 5, .root = 5});
+  EXPECT_THAT(calls_.asked, ElementsAre("1 2|3", "1 2|3 4"));
+  EXPECT_THAT(calls_.told, ElementsAre("1 2 3 4 5 +2 root 2"));
+  Open({1, 2, 3, 4, 5});
+  Learn(7, Step({3, 4}, {0, 2}));
+  EXPECT_THAT(calls_.told, ElementsAre("1 2 3 4 +1 root 2")) << "which token came then is not told";
+}
+
+TEST_F(SequenceDrafterTest, PlainStepsMayComeTogetherAsAChain) {
+  Open({1});
+  Learn(0, NextRoot{.base = 1, .root = 1});
+  Learn(1, Step({1}, {0, 2}));
+  Learn(4, Step({2, 3, 4}, {0, 2}));
+  EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "1 2 +1", "1 2 3 4 +2 root 1"));
+}
+
+class LostMessagesTest : public SequenceDrafterTest {
+ protected:
+  LostMessagesTest() {
+    Open({1});
+    Learn(0, NextRoot{.base = 1, .root = 1});
+  }
+};
+
+TEST_F(LostMessagesTest, AStepThatDoesNotFollowByNumberBeginsAnew) {
+  matrix_.WriteRow(1, std::vector<TokenId>{5, 6});
+  Learn(1, Step({1}, {0, 2}));
+  Learn(3, Step({9}, {0, 2}));
+  EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "9 +0 root 0"));
+  EXPECT_EQ(Trials(FollowClass::kUnseen, 0), 0);
+}
+
+TEST_F(LostMessagesTest, ABaseThatDoesNotFollowBeginsAnew) {
+  Learn(1, Step({1}, {0, 2}));
+  Learn(2, Step({9}, {0, 2}), NextRoot{.base = 9, .root = 4});
+  EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "9 4 +1 root 0"));
+  Learn(3, Step({4}, {0, 2}), NextRoot{.base = 10, .root = 5});
+  EXPECT_EQ(calls_.told.back(), "9 4 5 +1 root 1") << "from there on the base is known again";
+}
+
+TEST_F(LostMessagesTest, ABaseThatFollowsIsBelievedWhateverTheNumberOfTheStep) {
+  Learn(1, Step({1}, {0, 2}));
+  Learn(9, Step({2, 3}, {0, 2}), NextRoot{.base = 4, .root = 4});
+  EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "1 2 +1", "1 2 3 4 +2 root 1"));
+}
+
+TEST_F(LostMessagesTest, ARootWithoutAStepMayTellTheTokenThatWasAwaited) {
+  Learn(1, Step({1}, {0, 2}));
+  Learn(2, NextRoot{.base = 2, .root = 8});
+  EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "1 8 +1"));
+  Learn(3, NextRoot{.base = 7, .root = 3});
+  EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "1 8 +1")) << "tokens between are missing";
+  Learn(4, Step({3}, {0, 2}), NextRoot{.base = 8, .root = 4});
+  EXPECT_EQ(calls_.told.back(), "3 4 +1 root 0");
+}
+
+}  // namespace
+}  // namespace recycling::drafter
