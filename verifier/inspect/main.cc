@@ -17,7 +17,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "common/base/check_range.h"
 #include "common/base/status_macros.h"
 #include "common/program/program.h"
@@ -29,6 +28,9 @@ ABSL_FLAG(bool, special, false,
           "Add the tokens that begin and end a sequence, as the model asks for.");
 ABSL_FLAG(bool, parse_control, false,
           "Read control tokens that are written in the text as control tokens.");
+ABSL_FLAG(std::vector<std::string>, ids, {}, "Token ids, separated by commas. Required.");
+ABSL_FLAG(std::string, out, "",
+          "File to write: little-endian float32 [positions, vocabulary]. Required.");
 ABSL_FLAG(int, greedy, 0, "Print that many ids that follow greedily, as a JSON array.");
 
 namespace recycling::verifier {
@@ -80,16 +82,17 @@ absl::Status RunDetokenize(const std::string& path) {
   return Detokenize(*tokenizer, std::cin, std::cout);
 }
 
-// `id_list`: ids, separated by commas; `name`: the file to write.
-absl::Status RunLogits(const std::string& path, const std::string& id_list,
-                       const std::string& name) {
+absl::Status RunLogits(const std::string& path) {
   std::vector<TokenId> ids;
-  for (const absl::string_view text : absl::StrSplit(id_list, ',')) {
+  for (const std::string& text : absl::GetFlag(FLAGS_ids)) {
     if (!absl::SimpleAtoi(text, &ids.emplace_back())) {
       return absl::InvalidArgumentError(
-          absl::StrCat("IDS: got \"", text, "\", expected token ids, separated by commas"));
+          absl::StrCat("--ids: got \"", text, "\", expected token ids, separated by commas"));
     }
   }
+  const std::string name = absl::GetFlag(FLAGS_out);
+  if (ids.empty()) return absl::InvalidArgumentError("--ids: got none, expected token ids");
+  if (name.empty()) return absl::InvalidArgumentError("--out: got none, expected a file to write");
   const int greedy = absl::GetFlag(FLAGS_greedy);
   RETURN_IF_ERROR(CheckRange("--greedy", greedy, 0, std::numeric_limits<int>::max()));
   ASSIGN_OR_RETURN(const KvType kv_type, KvTypeFlag());
@@ -127,8 +130,6 @@ absl::Status Run(const std::vector<std::string>& words) {
     return absl::InvalidArgumentError("got no arguments, expected MODEL [COMMAND]");
   const std::string& path = words[0];
   const std::string command = words.size() > 1 ? words[1] : "info";
-  const std::size_t arguments = words.size() - std::min<std::size_t>(words.size(), 2);
-  const std::size_t expected = command == "logits" ? 2 : 0;
   const bool known = command == "info" || command == "tokenize" || command == "detokenize" ||
                      command == "logits" || command == "perplexity";
   if (!known) {
@@ -136,15 +137,14 @@ absl::Status Run(const std::vector<std::string>& words) {
         absl::StrCat("command: got \"", command,
                      "\", expected info, tokenize, detokenize, logits or perplexity"));
   }
-  if (arguments != expected) {
-    return absl::InvalidArgumentError(absl::StrCat(command, ": got ", arguments,
-                                                   " arguments, expected ",
-                                                   expected == 0 ? "none" : "IDS and FILE"));
+  if (words.size() > 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("got ", words.size(), " arguments, expected MODEL [COMMAND]"));
   }
   if (command == "info") return RunInfo(path);
   if (command == "tokenize") return RunTokenize(path);
   if (command == "detokenize") return RunDetokenize(path);
-  if (command == "logits") return RunLogits(path, words[2], words[3]);
+  if (command == "logits") return RunLogits(path);
   return RunPerplexity(path);
 }
 
@@ -160,16 +160,17 @@ int main(int argc, char** argv) {
            "Usage: recycling-inspect MODEL [COMMAND]. Commands: info (the default) shows metadata, "
            "tensors and memory; tokenize and "
            "detokenize turn the lines of standard input into JSON arrays of ids and back; "
-           "logits IDS FILE writes what the model computes for the ids, little-endian float32 "
-           "[positions, vocabulary]; perplexity scores the text on standard input, in pieces "
+           "logits writes what the model computes for --ids to --out; perplexity scores the text "
+           "on standard input, in pieces "
            "of --context_length tokens.",
-       .examples = "recycling-inspect model.gguf\n"
-                   "echo 'Once upon a time' | recycling-inspect model.gguf tokenize --special\n"
-                   "echo '[1, 403, 407]' | recycling-inspect model.gguf detokenize\n"
-                   "recycling-inspect model.gguf logits 1,403,407 logits.f32 --greedy 10\n"
-                   "recycling-inspect model.gguf perplexity --context_length 512 < book.txt\n",
+       .examples =
+           "recycling-inspect model.gguf\n"
+           "echo 'Once upon a time' | recycling-inspect model.gguf tokenize --special\n"
+           "echo '[1, 403, 407]' | recycling-inspect model.gguf detokenize\n"
+           "recycling-inspect model.gguf logits --ids 1,403,407 --out logits.f32 --greedy 10\n"
+           "recycling-inspect model.gguf perplexity --context_length 512 < book.txt\n",
        .flags = {recycling::GroupOf("tokenize", FLAGS_special, FLAGS_parse_control),
-                 recycling::GroupOf("logits", FLAGS_greedy),
+                 recycling::GroupOf("logits", FLAGS_ids, FLAGS_out, FLAGS_greedy),
                  recycling::GroupOf("logits and perplexity", FLAGS_context_length, FLAGS_kv_type,
                                     FLAGS_threads, FLAGS_kernel)},
        .defaults = {{"kv_type", "f32"}}});
