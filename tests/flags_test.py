@@ -44,6 +44,16 @@ class FlagsTest(unittest.TestCase):
             described |= set(re.findall(r"^  --(\w+)", help_of(program, "all"), re.MULTILINE))
         self.assertEqual(set(defined()) - described, set())
 
+    def test_what_deployments_set_are_flags(self):
+        # A variable that sets no flag would be ignored without a word.
+        not_flags = {"api_key", "model_full_path"}
+        for folder in ["kubernetes", "containers", "systemd"]:
+            for path in sorted((SOURCE / "deploy" / folder).iterdir()):
+                text = path.read_text(encoding="utf-8")
+                names = {name.lower() for name in re.findall(r"\bRECYCLING_([A-Z0-9_]+)", text)}
+                names |= set(re.findall(r"^ *- --(\w+)=", text, re.MULTILINE))
+                self.assertEqual(names - set(defined()) - not_flags, set(), path)
+
     def test_every_program_has_a_manual_page(self):
         for program in PROGRAMS:
             page = help_of(program, "man")

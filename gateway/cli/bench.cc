@@ -93,8 +93,8 @@ class Bench {
     summary_.recycled_by_prompt.resize(prompts.size());
   }
 
-  // Plain and recycled runs take turns, each first in every other pair, so that a machine that gets
-  // slower or faster favours neither.
+  // Plain and recycled runs alternate, and each goes first in every other pair. So a machine whose
+  // speed changes favours neither.
   absl::Status RunAll(int repeats) {
     for (int repeat = 0; repeat < repeats; ++repeat) {
       for (std::size_t prompt = 0; prompt < prompts_.size(); ++prompt) {
@@ -112,7 +112,7 @@ class Bench {
   const BenchSummary& summary() const { return summary_; }
 
  private:
-  // Its decode tokens per second.
+  // Runs one prompt. Returns its decode tokens per second.
   absl::StatusOr<double> RunOne(std::size_t prompt, int repeat, bool plain) {
     request_.set_prompt(prompts_[prompt]);
     request_.mutable_speculation()->set_mode(plain ? gateway::v1::SPECULATION_MODE_OFF
@@ -130,7 +130,7 @@ class Bench {
     return run.DecodeTokensPerSecond();
   }
 
-  // With the first output of the same prompt.
+  // Compares `output` with the first output of the same prompt.
   absl::Status Compare(std::size_t prompt, int repeat, bool plain, const Output& output) {
     if (prompt == first_.size()) first_.push_back(output);
     const std::optional<std::string> difference = Difference(output, first_[prompt]);
@@ -159,7 +159,8 @@ class Bench {
   BenchSummary summary_;
 };
 
-// What bench fixes so that two runs can be compared.
+// The request of every run. bench fixes the seed and the number of tokens where the flags do not,
+// so that two runs can be compared.
 absl::StatusOr<gateway::v1::GenerateRequest> BuildRequest() {
   ASSIGN_OR_RETURN(gateway::v1::GenerateRequest request, RequestFromFlags());
   if (request.input_case() != gateway::v1::GenerateRequest::INPUT_NOT_SET) {

@@ -1,4 +1,4 @@
-// bench --concurrency: many clients at once.
+// bench --concurrency: many clients at the same time.
 #ifndef RECYCLING_GATEWAY_CLI_BENCH_CONCURRENT_H_
 #define RECYCLING_GATEWAY_CLI_BENCH_CONCURRENT_H_
 
@@ -17,15 +17,16 @@ struct ConcurrentOptions {
   int concurrency = 1;  // clients, at least 1
   int rounds = 1;
   absl::Duration timeout;  // of each request; 0: none
-  // Told after each half of a round: its mode ("plain", "recycled"), which round, what was
-  // measured. Its error ends the run.
+  // Called after each half of a round with its mode ("plain", "recycled"), the number of the round
+  // and what was measured. An error that it returns ends the run.
   std::function<absl::Status(const std::string&, int, const ConcurrentRound&)> on_round;
 };
 
-// In each round every prompt is decoded plainly and as `request` says, one way after the other and
-// each first in every other round; clients take the next prompt as they are done. With fewer
-// prompts than twice the clients the prompts are gone through again, so that most of the time all
-// clients are busy. The error of the first request that fails.
+// In each round every prompt is decoded plainly and as `request` says, first all in one mode and
+// then all in the other; each mode goes first in every other round. A client that is done takes the
+// next prompt. If there are fewer prompts than twice the clients, the prompts are used several
+// times, so that all clients are busy most of the time. Returns the error of the first request that
+// fails.
 absl::StatusOr<ConcurrentSummary> RunConcurrently(gateway::v1::GatewayService::StubInterface& stub,
                                                   const gateway::v1::GenerateRequest& request,
                                                   const std::vector<std::string>& prompts,

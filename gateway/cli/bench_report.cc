@@ -105,7 +105,7 @@ std::string OverheadRow(const std::string& name, const gateway::v1::DurationHist
                          CountOf(histogram));
 }
 
-// P(X <= k) of n fair coins.
+// The probability that at most k of n fair coins show heads.
 double FairCoins(std::size_t n, std::size_t k) {
   const auto total = static_cast<double>(n);
   double sum = 0;
@@ -172,8 +172,8 @@ Median MedianOf(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t n = values.size();
   result.median = (values[(n - 1) / 2] + values[n / 2]) / 2;
-  // The median lies between the values `low` from either end unless at most `low` of the n values
-  // fall on one side of it.
+  // The median lies between the value at `low` from the lower end and the one at `low` from the
+  // upper end, unless at most `low` of the n values lie on one side of it.
   std::size_t low = 0;
   while (low < n / 2 && FairCoins(n, low) <= 0.025) ++low;
   if (low > 0) result.interval = {values[low - 1], values[n - low]};
@@ -237,7 +237,8 @@ double Totals::AcceptanceRate() const {
 }
 
 double Totals::DraftPercent() const {
-  // What was waited for drafts that never came is neither the drafter's nor the wire's.
+  // Time spent waiting for drafts that never came counts neither as the drafter's nor as the
+  // wire's.
   return Percent(timings.draft_inside_micros(), timings.decode_micros());
 }
 

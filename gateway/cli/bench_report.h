@@ -1,4 +1,4 @@
-// What bench measured: comparing outputs, adding up, the table. No I/O.
+// Compares the outputs of bench, adds up what it measured and makes its table. No I/O.
 #ifndef RECYCLING_GATEWAY_CLI_BENCH_REPORT_H_
 #define RECYCLING_GATEWAY_CLI_BENCH_REPORT_H_
 
@@ -12,15 +12,15 @@
 
 namespace recycling::cli {
 
-// One generation.
+// The output of one request.
 struct Output {
   std::string text;
   std::vector<std::uint32_t> token_ids;
   gateway::v1::Final final;
 };
 
-// Where two outputs part, or nothing if texts, token ids and finish reasons are equal: "token 31 is
-// 5, expected 7; ...".
+// The first difference between two outputs, for example "token 31 is 5, expected 7; ..."; nothing
+// if texts, token ids and finish reasons are equal.
 std::optional<std::string> Difference(const Output& got, const Output& expected);
 
 // Sums over runs of one mode.
@@ -33,36 +33,37 @@ struct Totals {
 
   void Add(const gateway::v1::Final& final);
 
-  // All are 0 where there is nothing to divide by.
+  // Each is 0 if its divisor is 0.
   double DecodeTokensPerSecond() const;   // tokens / time from the first step to the last
   double OverallTokensPerSecond() const;  // tokens / time from request to final message
   double MeanAcceptedTokens() const;      // tokens / steps
   double AcceptanceRate() const;          // accepted / drafted tokens
-  // Share of the decode time, percent: inside the drafter, inside the verifier, on the way to them,
-  // and everything else.
+  // Shares of the decode time, percent: inside the drafter, inside the verifier, on the wire to
+  // them, and the rest.
   double DraftPercent() const;
   double VerifyPercent() const;
   double WirePercent() const;
   double RestPercent() const;
-  // [depth - 1] share of drafted steps whose accepted path reached the depth, percent.
+  // At index depth - 1: the share of drafted steps whose accepted path reached that depth, percent.
   std::vector<double> AcceptedPerDepthPercent() const;
   std::uint64_t Fallbacks() const;
 };
 
-// Adds the counts of equal buckets.
+// Adds the count of each bucket of one histogram to the same bucket of the other.
 void AddHistogram(const gateway::v1::DurationHistogram& from, gateway::v1::DurationHistogram* to);
 
 std::uint64_t CountOf(const gateway::v1::DurationHistogram& histogram);
 
-// The duration that a share `q` of [0, 1] of all is below, linear inside a bucket; 0 of none.
+// The duration below which a share `q` in [0, 1] of all durations lies, linear inside a bucket; 0
+// if there are none.
 double QuantileMicros(const gateway::v1::DurationHistogram& histogram, double q);
 
-// The middle of what was measured, and between which two of the values the true median lies.
+// The median of what was measured, and two of the values between which the true median lies.
 struct Median {
   std::size_t values = 0;
   double median = 0;
-  // At least 95 % confidence, by order statistics: no assumption but that the values are
-  // independent. Absent below 6 values, where no two of them give that confidence.
+  // With a confidence of at least 95 %, by order statistics, which assume only that the values are
+  // independent. Absent below 6 values, which are too few for that confidence.
   std::optional<std::pair<double, double>> interval;
 };
 Median MedianOf(std::vector<double> values);
@@ -77,16 +78,16 @@ struct BenchSummary {
   std::uint64_t different = 0;  // runs whose output was not the prompt's first plain one
 };
 
-// Decode tokens per second, recycled over plain; 0 without plain ones.
+// The ratio of decode tokens per second, recycled to plain; 0 without plain runs.
 double Ratio(const Totals& plain, const Totals& recycled);
 
-// Recycled over plain, pair by pair.
+// The ratios of recycled to plain, pair by pair.
 Median PairRatio(const BenchSummary& summary);
-// Decode tokens per second of one side of the pairs.
+// Decode tokens per second of one mode of the pairs.
 Median PlainMedian(const BenchSummary& summary);
 Median RecycledMedian(const BenchSummary& summary);
 
-// The header and one row per prompt, then totals, medians of pairs, and where the time went.
+// The table: a header, one row per prompt, totals, medians of pairs and shares of the time.
 std::string BenchTable(const BenchSummary& summary);
 
 }  // namespace recycling::cli

@@ -26,7 +26,7 @@ struct Interrupts {
   bool interrupted ABSL_GUARDED_BY(mu) = false;
 };
 
-// Never destroyed: the watching thread lives as long as the process.
+// Never destroyed, because the watching thread lives as long as the process.
 Interrupts& Global() {
   static Interrupts* const interrupts = new Interrupts();
   return *interrupts;
@@ -37,7 +37,7 @@ bool Interrupted() {
   return Global().interrupted;
 }
 
-// What the status leaves open, or nothing.
+// Advice that the status itself does not give; empty if there is none.
 std::string Hint(const absl::Status& status) {
   if (const auto delay = RetryDelay(status); delay.has_value()) {
     return absl::StrCat(" (try again in ", absl::FormatDuration(*delay), ")");

@@ -11,11 +11,11 @@
 
 namespace recycling::cli {
 
-// From now on Ctrl-C and SIGTERM cancel the call that is running, or end the process with exit code
-// 130 if none is; a second one ends it at once. Call first in main.
+// From now on Ctrl-C and SIGTERM cancel the running call. If no call is running, they end the
+// process with exit code 130. A second signal ends it at once. Call first in main.
 void WatchInterrupts();
 
-// The context of one call, cancelled on Ctrl-C as long as it lives. One at a time.
+// The context of one call, which Ctrl-C cancels while this object lives. Make one at a time.
 class InterruptibleCall {
  public:
   // No deadline if `timeout` is zero or infinite.
@@ -38,10 +38,10 @@ int Fail(const std::string& program, const std::string& what, const absl::Status
 // Prints "<program>: <message>" and where help is, on stderr. Returns kExitUsage.
 int FailUsage(const std::string& program, const std::string& message);
 
-// Writes to stdout and flushes. False if it cannot be written, which is said on stderr.
+// Writes to stdout and flushes. If that fails, says so on stderr and returns false.
 bool Print(const std::string& program, const std::string& text);
 
-// Stderr is a terminal: progress may be shown.
+// Whether stderr is a terminal, so that progress may be shown.
 bool StderrIsTerminal();
 
 // `text` in bold for a terminal on stderr, unless NO_COLOR is set.

@@ -9,7 +9,7 @@
 
 namespace recycling::cli {
 
-// What --help says of a command, and the flags that it takes.
+// What --help says about a command, and the flags that the command takes.
 ProgramInfo GenerateInfo();
 ProgramInfo BenchInfo();
 ProgramInfo StatsInfo();
@@ -17,8 +17,8 @@ ProgramInfo HealthInfo();
 ProgramInfo MatrixInfo();
 ProgramInfo KeyInfo();
 
-// Runs a command whose flags are parsed; `words` are its arguments that are no flags. Returns the
-// exit code of the process.
+// Runs a command whose flags are already parsed. `words` are the arguments that are not flags.
+// Returns the exit code of the process.
 int RunGenerate(const std::vector<std::string>& words);
 int RunBench(const std::vector<std::string>& words);
 int RunStats(const std::vector<std::string>& words);

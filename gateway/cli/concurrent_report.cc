@@ -13,7 +13,7 @@ void Append(const std::vector<double>& from, std::vector<double>* to) {
   to->insert(to->end(), from.begin(), from.end());
 }
 
-// p50 and p99, milliseconds.
+// The 50th and the 99th percentile, milliseconds.
 std::string Quantiles(const std::vector<double>& micros) {
   return absl::StrFormat("%9.1f %9.1f", Quantile(micros, 0.5) / 1000,
                          Quantile(micros, 0.99) / 1000);

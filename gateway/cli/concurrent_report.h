@@ -1,4 +1,4 @@
-// What a concurrent run of bench measured, as its clients saw it: adding up, the table. No I/O.
+// Adds up what the clients of a concurrent run of bench measured, and makes its table. No I/O.
 #ifndef RECYCLING_GATEWAY_CLI_CONCURRENT_REPORT_H_
 #define RECYCLING_GATEWAY_CLI_CONCURRENT_REPORT_H_
 
@@ -11,34 +11,34 @@
 
 namespace recycling::cli {
 
-// A message that brought tokens.
+// The arrival of a message with tokens.
 struct Arrival {
   double micros = 0;         // since the request was sent
   std::uint32_t tokens = 0;  // at least 1
 };
 
-// All prompts once (or more often, see bench_concurrent.h), in one mode.
+// All prompts in one mode, each once or more often (see bench_concurrent.h).
 struct ConcurrentRound {
   std::uint64_t requests = 0;
   std::uint64_t tokens = 0;
   double wall_micros = 0;  // from the first request to the end of the last
-  // Of each request that gave a token.
+  // One value for each request that gave a token.
   std::vector<double> first_token_micros;
-  // Between messages, and between tokens: a message of m tokens after a gap of g counts as m gaps
-  // of g / m. What comes first counts in neither.
+  // Gaps between messages, and gaps between tokens. A message of m tokens after a gap g counts as m
+  // gaps of g / m between tokens. The first message of a request counts in neither.
   std::vector<double> between_messages_micros;
   std::vector<double> inter_token_micros;
 
-  // One request; its arrivals in order.
+  // Adds one request, whose arrivals are in order.
   void Add(std::span<const Arrival> arrivals);
-  // Another round of the same mode.
+  // Adds another round of the same mode.
   void Add(const ConcurrentRound& other);
 
   double TokensPerSecond() const;  // of all clients together; 0 if no time passed
 };
 
-// The value that a share `q` of [0, 1] of all is at most, linear between the two nearest; 0 of
-// none.
+// The value that a share `q` in [0, 1] of all values does not exceed, linear between the two
+// nearest; 0 if there are none.
 double Quantile(std::vector<double> values, double q);
 
 struct ConcurrentSummary {

@@ -11,7 +11,7 @@
 namespace recycling::cli {
 namespace {
 
-// Null: plaintext.
+// The credentials that the TLS flags ask for; null for plaintext.
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CredentialsFromFlags() {
   const TlsFiles files = {.certificate = absl::GetFlag(FLAGS_tls_cert),
                           .key = absl::GetFlag(FLAGS_tls_key),

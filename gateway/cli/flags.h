@@ -1,4 +1,4 @@
-// Flags that several commands share, and the requests they describe.
+// Flags that several commands share, and the requests that they describe.
 #ifndef RECYCLING_GATEWAY_CLI_FLAGS_H_
 #define RECYCLING_GATEWAY_CLI_FLAGS_H_
 
@@ -16,7 +16,7 @@
 
 namespace recycling::cli {
 
-// A text that may be empty and yet given.
+// A text flag that knows whether it was given, since the text may be empty.
 struct OptionalText {
   bool given = false;
   std::string text;
@@ -24,16 +24,17 @@ struct OptionalText {
 bool AbslParseFlag(absl::string_view text, OptionalText* flag, std::string* error);
 std::string AbslUnparseFlag(const OptionalText& flag);
 
-// `own` and, behind them, the flags that every command has which talks to a server.
+// `own` and, behind them, the flags of every command that talks to a server.
 std::vector<FlagGroup> WithConnectionFlags(std::vector<FlagGroup> own);
-// What RequestFromFlags reads.
+// The flags that RequestFromFlags reads.
 FlagGroup RequestFlags();
 
 // InvalidArgument naming `what` and the byte if `text` is not UTF-8, which no message may carry.
 absl::Status CheckUtf8(const std::string& what, const std::string& text);
 
-// The request of --request, with the fields that the other flags of request_flags.cc set; what is
-// not given is left absent. InvalidArgument naming the flag. Ranges are the gateway's to check.
+// The request of --request, with the fields that the other flags of RequestFlags set. Fields that
+// nobody gave stay absent. InvalidArgument naming the flag that is wrong. The gateway checks
+// ranges.
 absl::StatusOr<gateway::v1::GenerateRequest> RequestFromFlags();
 
 }  // namespace recycling::cli

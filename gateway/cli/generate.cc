@@ -83,7 +83,7 @@ std::string EventJson(const gateway::v1::GenerateResponse& response) {
   return "";
 }
 
-// The labels in front of each line in bold.
+// `block` with the label at the front of each line in bold.
 std::string WithBoldLabels(const std::string& block) {
   std::string bold;
   for (const auto line : absl::StrSplit(block, '\n', absl::SkipEmpty())) {

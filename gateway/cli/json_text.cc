@@ -10,7 +10,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// One line; bytes that are not UTF-8 are replaced.
+// `json` on one line. Bytes that are not UTF-8 are replaced.
 std::string Line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -135,7 +135,7 @@ Json ToJson(const Totals& totals) {
                  {"verify", totals.VerifyPercent() / 100},
                  {"wire", totals.WirePercent() / 100},
                  {"rest", totals.RestPercent() / 100}}}};
-  // Sums over requests have no single peer.
+  // Sums over several requests belong to no single peer.
   json["speculation"].erase("drafter");
   json["speculation"].erase("verifier");
   return json;
@@ -160,7 +160,7 @@ Json ToJson(const drafter::v1::MatrixInfo& matrix) {
           {"bytes", matrix.bytes()}};
 }
 
-// `fields` behind {"event": event}.
+// An object that begins with "event": `event` and goes on with `fields`.
 std::string Event(const std::string& event, const Json& fields) {
   Json json = {{"event", event}};
   json.update(fields);

@@ -1,5 +1,6 @@
-// All JSON the program reads and writes. Fields are named in README.md; numbers are numbers,
-// durations are microseconds. What is written is one line with its newline, always valid UTF-8.
+// All JSON that the program reads and writes. README.md names the fields. Numbers are JSON numbers,
+// and durations are microseconds. Each function that writes returns one line with its newline,
+// which is always valid UTF-8.
 #ifndef RECYCLING_GATEWAY_CLI_JSON_TEXT_H_
 #define RECYCLING_GATEWAY_CLI_JSON_TEXT_H_
 
@@ -15,12 +16,12 @@
 
 namespace recycling::cli {
 
-// A text, or a JSON array of strings if it begins with '['. InvalidArgument (beginning with `what`)
-// for an array that does not parse.
+// The strings of a JSON array if `text` begins with '[', else `text` itself. InvalidArgument
+// (beginning with `what`) for an array that does not parse.
 absl::StatusOr<std::vector<std::string>> ParseStringOrArray(const std::string& what,
                                                             const std::string& text);
 
-// A prompt of a line of a prompt file.
+// The prompt in one line of a prompt file.
 struct PromptLine {
   std::string prompt;
   bool from_turns = false;  // the first of "turns"; the others are left out

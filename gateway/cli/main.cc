@@ -1,4 +1,4 @@
-// The client program: everything it knows it learns over gRPC.
+// The client program. It speaks to servers over gRPC alone.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -77,7 +77,8 @@ int Unknown(const char* name) {
   return recycling::cli::FailUsage("recycling", std::string("unknown command \"") + name + "\"");
 }
 
-// Parses the flags of the command argv[0], which exits where they ask for help, and runs it.
+// Parses the flags of the command argv[0] and runs it. Where the flags ask for help, it prints the
+// help and exits.
 int Run(const Command& command, int argc, char** argv) {
   return command.run(recycling::ParseProgramFlags(argc, argv, command.info()));
 }
@@ -97,7 +98,7 @@ int Help(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // gRPC's own log lines would stand between the text; errors are told by this program.
+  // gRPC's own log lines would be mixed with the text. This program reports errors itself.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   recycling::cli::WatchInterrupts();
   if (argc < 2) {

@@ -94,7 +94,8 @@ int Info(DrafterService::Stub& stub) {
   return Print(kProgram, json ? MatrixInfoJson(info) : InfoText(info)) ? kExitOk : kExitFailure;
 }
 
-// Into a file beside `path`, which is replaced only by a whole snapshot.
+// Writes the snapshot to a file beside `path` and renames it, so that `path` is replaced only by a
+// whole snapshot.
 int Save(DrafterService::Stub& stub, const Target& target, const std::string& path) {
   const std::string temporary = absl::StrCat(path, ".", getpid(), ".tmp");
   std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
