@@ -102,6 +102,7 @@ std::string Facts(const Output& output) {
   final.mutable_speculation()->clear_drafter();
   final.mutable_speculation()->clear_verifier();
   final.mutable_speculation()->clear_moving_micros();
+  final.mutable_speculation()->clear_row_cost();
   final.clear_seed();
   return absl::StrCat(output.text, "\n", final.DebugString());
 }
