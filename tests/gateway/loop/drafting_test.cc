@@ -175,7 +175,8 @@ TEST_F(DraftingTest, AWaitThatTheRequestsDeadlineCutsShortIsNotHeldAgainstTheDra
   ExpectFallback(FallbackReason::kTimeout);
   Drafting other({.draft_deadline = absl::Milliseconds(20),
                   .deadline = clock_.Now() + absl::Milliseconds(5),
-                  .vocab_size = 100},
+                  .vocab_size = 100,
+                  .committed = [this] { return committed_; }},
                  directory_, clock_);
   answer_ = [](std::uint64_t) { return absl::UnavailableError("the stream's deadline passed"); };
   const Drafting::Draft draft =
