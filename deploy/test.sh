@@ -28,3 +28,7 @@ else
 fi
 
 cmake --workflow --preset "$preset"
+# What quickstart.sh builds: the same sources, compiled otherwise.
+if [ "$preset" = dev ]; then
+  cmake --preset quickstart && cmake --build --preset quickstart
+fi

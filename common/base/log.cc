@@ -77,8 +77,9 @@ std::string FormatJsonLogLine(absl::Time time, LogLevel level, std::string_view 
   nlohmann::ordered_json line = {
       {"time", Timestamp(time)}, {"level", kLevels[static_cast<int>(level)]}, {"message", message}};
   for (const auto& [key, value] : fields) {
-    const bool cut = value.size() > kMaxValueBytes;
-    line[std::string(key)] = cut ? value.substr(0, kMaxValueBytes) + "..." : value;
+    std::string shown = value.substr(0, kMaxValueBytes);
+    if (shown.size() < value.size()) shown += "...";
+    line[std::string(key)] = std::move(shown);
   }
   return line.dump(/*indent=*/-1, ' ', /*ensure_ascii=*/true,
                    nlohmann::ordered_json::error_handler_t::replace) +

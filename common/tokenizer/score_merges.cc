@@ -11,7 +11,7 @@
 namespace recycling {
 namespace {
 
-constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+constexpr std::size_t kNoEntry = std::numeric_limits<std::size_t>::max();
 
 // A token, or a character at the edge of one.
 struct Entry {
@@ -42,13 +42,13 @@ bool LessFromBehind(std::string_view a, std::string_view b) {
   return std::lexicographical_compare(a.rbegin(), a.rend(), b.rbegin(), b.rend());
 }
 
-// For each entry, the longest other entry that it starts (ends) with; kNone if there is none.
+// For each entry, the longest other entry that it starts (ends) with; kNoEntry if there is none.
 // `order` sorts the texts as read from that side: the entries that one starts (ends) with stand
 // before it, each inside the next.
 template <typename Affix>
 std::vector<std::size_t> FindAffixes(const std::vector<Entry>& entries,
                                      const std::vector<std::size_t>& order, Affix is_affix) {
-  std::vector<std::size_t> longest(entries.size(), kNone);
+  std::vector<std::size_t> longest(entries.size(), kNoEntry);
   std::vector<std::size_t> nested;
   for (const std::size_t i : order) {
     while (!nested.empty() && !is_affix(entries[nested.back()].text, entries[i].text)) {
@@ -123,9 +123,9 @@ ScoreMerges FindScoreMerges(const TokenizerData& data) {
       continue;
     }
     heads.clear();  // longest first, like the tails, so one walk over both is enough
-    for (std::size_t head = prefixes[i]; head != kNone; head = prefixes[head])
+    for (std::size_t head = prefixes[i]; head != kNoEntry; head = prefixes[head])
       heads.push_back(head);
-    for (std::size_t tail = suffixes[i]; tail != kNone; tail = suffixes[tail]) {
+    for (std::size_t tail = suffixes[i]; tail != kNoEntry; tail = suffixes[tail]) {
       const std::size_t rest = text.size() - entries[tail].text.size();
       while (!heads.empty() && entries[heads.back()].text.size() < rest) heads.pop_back();
       if (heads.empty()) break;

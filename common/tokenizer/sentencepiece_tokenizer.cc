@@ -52,7 +52,7 @@ absl::StatusOr<ByteTokens> FindByteTokens(const TokenizerData& data) {
   return byte_tokens;
 }
 
-std::string BytesOf(const TokenizerData& data, TokenId id) {
+std::string BytesOfPiece(const TokenizerData& data, TokenId id) {
   const std::string& token = data.tokens[id];
   switch (TypeOf(data, id)) {
     case TokenType::kUnknown:
@@ -130,7 +130,7 @@ absl::StatusOr<std::unique_ptr<const Tokenizer>> CreateSentencePieceTokenizer(To
   ASSIGN_OR_RETURN(const ByteTokens byte_tokens, FindByteTokens(data));
   std::vector<std::string> token_bytes;
   token_bytes.reserve(data.tokens.size());
-  for (TokenId id = 0; id < data.tokens.size(); ++id) token_bytes.push_back(BytesOf(data, id));
+  for (TokenId id = 0; id < data.tokens.size(); ++id) token_bytes.push_back(BytesOfPiece(data, id));
   const bool dummy_prefix = data.add_space_prefix;
   return std::make_unique<const SentencePieceTokenizer>(std::move(data), std::move(token_bytes),
                                                         dummy_prefix, byte_tokens);

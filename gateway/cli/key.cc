@@ -28,22 +28,22 @@ ABSL_FLAG(
 namespace recycling::cli {
 namespace {
 
-constexpr char kProgram[] = "recycling key";
+constexpr char kKeyProgram[] = "recycling key";
 
 int New(const std::string& tenant, KeyRole role) {
   const auto key = NewApiKey();
-  if (!key.ok()) return Fail(kProgram, "new", key.status());
+  if (!key.ok()) return Fail(kKeyProgram, "new", key.status());
   const auto line = ApiKeyLine(tenant, role, *key);
-  if (!line.ok()) return FailUsage(kProgram, absl::StrCat("--", line.status().message()));
+  if (!line.ok()) return FailUsage(kKeyProgram, absl::StrCat("--", line.status().message()));
   std::fprintf(stderr,
-               "The key, which is shown this once, and the line for the file of --api_keys:\n");
-  return Print(kProgram, absl::StrCat(*key, "\n", *line, "\n")) ? kExitOk : kExitFailure;
+               "The key, which is never shown again, and the line for the file of --api_keys:\n");
+  return Print(kKeyProgram, absl::StrCat(*key, "\n", *line, "\n")) ? kExitOk : kExitFailure;
 }
 
 }  // namespace
 
 ProgramInfo KeyInfo() {
-  return {.name = kProgram,
+  return {.name = kKeyProgram,
           .summary = "Makes an API key: new.",
           .examples =
               "recycling key new --tenant acme\n"
@@ -53,7 +53,7 @@ ProgramInfo KeyInfo() {
 }
 
 int RunKey(const std::vector<std::string>& words) {
-  if (words.size() != 1 || words[0] != "new") return FailUsage(kProgram, "expected new");
+  if (words.size() != 1 || words[0] != "new") return FailUsage(kKeyProgram, "expected new");
   return New(absl::GetFlag(FLAGS_tenant), absl::GetFlag(FLAGS_role).value());
 }
 

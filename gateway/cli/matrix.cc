@@ -41,7 +41,7 @@ namespace {
 
 using drafter::v1::DrafterService;
 
-constexpr char kProgram[] = "recycling matrix";
+constexpr char kMatrixProgram[] = "recycling matrix";
 constexpr std::size_t kChunkBytes = 256 << 10;
 
 struct Target {
@@ -51,11 +51,11 @@ struct Target {
 
 int FailRpc(const absl::Status& status) {
   const std::string address = absl::GetFlag(FLAGS_drafter);
-  return Fail(kProgram, absl::StrCat("drafter ", address), Explain(status, address));
+  return Fail(kMatrixProgram, absl::StrCat("drafter ", address), Explain(status, address));
 }
 
 int FailFile(const std::string& path) {
-  std::fprintf(stderr, "%s: %s: %s\n", kProgram, path.c_str(), std::strerror(errno));
+  std::fprintf(stderr, "%s: %s: %s\n", kMatrixProgram, path.c_str(), std::strerror(errno));
   return kExitFailure;
 }
 
@@ -91,7 +91,8 @@ int Info(DrafterService::Stub& stub) {
       stub.GetMatrixInfo(call.context(), drafter::v1::GetMatrixInfoRequest(), &info));
   if (!status.ok()) return FailRpc(status);
   const bool json = absl::GetFlag(FLAGS_json);
-  return Print(kProgram, json ? MatrixInfoJson(info) : InfoText(info)) ? kExitOk : kExitFailure;
+  return Print(kMatrixProgram, json ? MatrixInfoJson(info) : InfoText(info)) ? kExitOk
+                                                                             : kExitFailure;
 }
 
 // Writes the snapshot to a file beside `path` and renames it, so that `path` is replaced only by a
@@ -152,7 +153,7 @@ int Load(DrafterService::Stub& stub, const Target& target, const std::string& pa
   const std::string text = json ? MatrixJson(response.matrix())
                                 : absl::StrCat("loaded ", response.matrix().rows_filled(),
                                                " rows, ", response.matrix().bytes(), " bytes\n");
-  return Print(kProgram, text) ? kExitOk : kExitFailure;
+  return Print(kMatrixProgram, text) ? kExitOk : kExitFailure;
 }
 
 Target TargetFromFlags() {
@@ -165,7 +166,7 @@ Target TargetFromFlags() {
 
 ProgramInfo MatrixInfo() {
   return {
-      .name = kProgram,
+      .name = kMatrixProgram,
       .summary =
           "Shows, saves and loads a drafter's adjacency matrices: info | save FILE | load "
           "FILE.",
@@ -179,12 +180,12 @@ ProgramInfo MatrixInfo() {
 int RunMatrix(const std::vector<std::string>& words) {
   const Target target = TargetFromFlags();
   const auto channel = Connect("--drafter", absl::GetFlag(FLAGS_drafter));
-  if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
+  if (!channel.ok()) return FailUsage(kMatrixProgram, std::string(channel.status().message()));
   const auto stub = DrafterService::NewStub(*channel);
   if (words.size() == 1 && words[0] == "info") return Info(*stub);
   if (words.size() == 2 && words[0] == "save") return Save(*stub, target, words[1]);
   if (words.size() == 2 && words[0] == "load") return Load(*stub, target, words[1]);
-  return FailUsage(kProgram, "expected info, save FILE or load FILE");
+  return FailUsage(kMatrixProgram, "expected info, save FILE or load FILE");
 }
 
 }  // namespace recycling::cli

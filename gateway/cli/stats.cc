@@ -21,13 +21,13 @@
 
 ABSL_FLAG(
     bool, watch, false,
-    "Goes on, and shows every 2 seconds, or every so many as the argument says, what happened "
-    "since. Ends on Ctrl-C.");
+    "Show again and again what has happened since the last time, every 2 seconds or every SECONDS "
+    "that the argument gives. Ctrl-C ends it.");
 
 namespace recycling::cli {
 namespace {
 
-constexpr char kProgram[] = "recycling stats";
+constexpr char kStatsProgram[] = "recycling stats";
 
 using Stub = gateway::v1::GatewayService::Stub;
 
@@ -43,7 +43,7 @@ absl::StatusOr<gateway::v1::GetStatsResponse> Ask(Stub& stub, absl::Duration tim
 // Until it is interrupted, or cannot print.
 int Watch(const std::string& address, absl::Duration interval) {
   const bool terminal = isatty(STDOUT_FILENO) == 1;
-  // An answer that is late is as good as none.
+  // A later answer would come after the next question.
   const absl::Duration timeout = std::max(interval, absl::Seconds(2));
   std::unique_ptr<Stub> stub;
   std::optional<gateway::v1::GetStatsResponse> before;
@@ -56,7 +56,7 @@ int Watch(const std::string& address, absl::Duration interval) {
       if (!channel.ok()) stats = channel.status();
     }
     if (stub != nullptr) stats = Ask(*stub, timeout);
-    if (absl::IsCancelled(stats.status())) return Fail(kProgram, "", stats.status());
+    if (absl::IsCancelled(stats.status())) return Fail(kStatsProgram, "", stats.status());
     std::string view;
     if (stats.ok()) {
       view = StatsView(address, before.value_or(gateway::v1::GetStatsResponse()), *stats);
@@ -66,7 +66,7 @@ int Watch(const std::string& address, absl::Duration interval) {
       stub.reset();  // a new channel does not wait as long as one that has failed often
     }
     screen += terminal ? Redraw(view) : view + "\n";
-    if (!Print(kProgram, screen)) return kExitFailure;
+    if (!Print(kStatsProgram, screen)) return kExitFailure;
     screen.clear();
   }
 }
@@ -74,7 +74,7 @@ int Watch(const std::string& address, absl::Duration interval) {
 }  // namespace
 
 ProgramInfo StatsInfo() {
-  return {.name = kProgram,
+  return {.name = kStatsProgram,
           .summary =
               "Shows a gateway's totals since its start and its peers, or "
               "with --watch what it is doing.",
@@ -90,26 +90,27 @@ int RunStats(const std::vector<std::string>& words) {
   const bool watch = absl::GetFlag(FLAGS_watch);
   double seconds = 2;
   if (words.size() > (watch ? 1 : 0)) {
-    return FailUsage(kProgram, absl::StrCat("got \"", words.back(), "\", expected flags only"));
+    return FailUsage(kStatsProgram,
+                     absl::StrCat("got \"", words.back(), "\", expected flags only"));
   }
   if (!words.empty() &&
       (!absl::SimpleAtod(words[0], &seconds) || !(seconds >= 0.1) || !(seconds <= 86400))) {
-    return FailUsage(kProgram,
+    return FailUsage(kStatsProgram,
                      absl::StrCat("got \"", words[0], "\", expected seconds from 0.1 to 86400"));
   }
   if (watch && absl::GetFlag(FLAGS_json)) {
-    return FailUsage(kProgram, "got --watch and --json, expected one of them");
+    return FailUsage(kStatsProgram, "got --watch and --json, expected one of them");
   }
   const std::string address = absl::GetFlag(FLAGS_gateway);
   const auto channel = Connect("--gateway", address);
-  if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
+  if (!channel.ok()) return FailUsage(kStatsProgram, std::string(channel.status().message()));
   if (watch) return Watch(address, absl::Seconds(seconds));
   const auto stub = gateway::v1::GatewayService::NewStub(*channel);
   const auto stats = Ask(*stub, absl::GetFlag(FLAGS_timeout));
   if (!stats.ok())
-    return Fail(kProgram, absl::StrCat("gateway ", address), Explain(stats.status(), address));
+    return Fail(kStatsProgram, absl::StrCat("gateway ", address), Explain(stats.status(), address));
   const std::string text = absl::GetFlag(FLAGS_json) ? StatsJson(*stats) : StatsText(*stats);
-  return Print(kProgram, text) ? kExitOk : kExitFailure;
+  return Print(kStatsProgram, text) ? kExitOk : kExitFailure;
 }
 
 }  // namespace recycling::cli
