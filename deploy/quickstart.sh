@@ -48,15 +48,6 @@ done
 . "$root/deploy/packages.sh"
 install_packages "${build_packages[@]}"
 
-echo "building (the first time takes minutes, then seconds)" >&2
-cmake --preset quickstart -S "$root" >"${TMPDIR:-/tmp}/recycling-configure.$$" 2>&1 || {
-  cat "${TMPDIR:-/tmp}/recycling-configure.$$" >&2
-  exit 1
-}
-rm -f "${TMPDIR:-/tmp}/recycling-configure.$$"
-cmake --build "$root/build/quickstart" -- --quiet >&2
-bin="$root/build/quickstart/bin"
-
 work=$(mktemp -d)
 pids=()
 stop_all() {
@@ -68,6 +59,31 @@ stop_all() {
 trap stop_all EXIT
 trap 'stop_all; exit 130' INT
 trap 'stop_all; exit 143' TERM
+
+# build: compiles the programs. A terminal shows ninja's own line; elsewhere a line every 10 seconds tells how far it is.
+build() {
+  if [ -t 2 ]; then
+    ninja -C "$root/build/quickstart" >&2
+    return
+  fi
+  ninja -C "$root/build/quickstart" >"$work/build.log" 2>&1 &
+  local pid=$! seconds=0
+  pids=("$pid")
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 1
+    seconds=$((seconds + 1))
+    if [ $((seconds % 10)) -eq 0 ]; then
+      echo "building for $seconds s: step $(grep -o '^\[[0-9]*/[0-9]*\]' "$work/build.log" | tail -n 1)" >&2
+    fi
+  done
+  pids=()
+  wait "$pid" || { cat "$work/build.log" >&2; return 1; }
+}
+
+echo "building (the first time takes minutes, then seconds)" >&2
+cmake --preset quickstart -S "$root" >"$work/configure.log" 2>&1 || { cat "$work/configure.log" >&2; exit 1; }
+build
+bin="$root/build/quickstart/bin"
 
 # start NAME ARG...: starts recycling-NAME on a free loopback port and sets `address` once it listens.
 start() {
@@ -96,9 +112,7 @@ drafter=$address
 start gateway --verifiers="$verifier" --drafters="$drafter"
 gateway=$address
 for _ in $(seq 600); do
-  if "$bin/recycling" health --gateway="$gateway" --service=recycling.gateway.v1.GatewayService >/dev/null 2>&1; then
-    break
-  fi
+  if "$bin/recycling" health --gateway="$gateway" >/dev/null 2>&1; then break; fi
   sleep 0.1
 done
 
@@ -110,6 +124,16 @@ services=("${pids[@]}")
 pids=("$generate" "${pids[@]}")
 wait "$generate"
 pids=("${services[@]}")
+
+# number NAME: the number of that name among what the gateway counted.
+number() {
+  "$bin/recycling" stats --gateway="$gateway" --json | grep -o "\"$1\":[0-9]*" | head -n 1 | cut -d: -f2 || true
+}
+paused=$(number paused_steps)
+steps=$(number steps)
+if [ "${paused:-0}" -gt $((${steps:-0} / 2)) ]; then
+  echo "drafts do not pay here: drafting was paused in $paused of $steps steps, which costs no token" >&2
+fi
 
 if $keep_running; then
   cat <<EOF

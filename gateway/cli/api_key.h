@@ -9,13 +9,14 @@
 
 namespace recycling::cli {
 
-// The key in the file of --api_key_file, else in the environment's RECYCLING_API_KEY, else empty.
-// InvalidArgument, which does not show it, if that is no key. Never from the command line, which
-// everybody on the machine can read.
+// Returns the key in the file that --api_key_file names. Without that flag, returns the key in the
+// environment variable RECYCLING_API_KEY, or an empty string. InvalidArgument if the text is not a
+// key; the message does not show the text. A key is never taken from the command line, because
+// everybody on the machine can read command lines.
 absl::StatusOr<std::string> ApiKeyFromFlags();
 
-// Puts that key into the call's metadata, if there is one. Ends the process with kExitUsage if it
-// is wrong.
+// Puts that key into the call's metadata, if there is a key. Ends the process with kExitUsage if
+// the text is not a key.
 void AddApiKey(grpc::ClientContext* context);
 
 }  // namespace recycling::cli

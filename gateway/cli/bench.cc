@@ -22,13 +22,13 @@ ABSL_FLAG(std::string, prompts, "",
           "the first is taken. Required.");
 ABSL_FLAG(int, repeat, 1, "Runs of each prompt and mode.");
 ABSL_FLAG(int, concurrency, 0,
-          "Clients at once: measures what they get together and how long each waits; --repeat "
+          "Clients at once. Measures their speed together and how long each one waits; --repeat "
           "counts rounds. 0: one request after the other, step by step.");
 
 namespace recycling::cli {
 namespace {
 
-constexpr char kProgram[] = "recycling bench";
+constexpr char kBenchProgram[] = "recycling bench";
 constexpr std::uint32_t kDefaultMaxTokens = 128;
 constexpr int kDifferencesShown = 5;
 constexpr int kMostClients = 1024;  // a thread each
@@ -136,11 +136,11 @@ class Bench {
     const std::optional<std::string> difference = Difference(output, first_[prompt]);
     const std::string mode = plain ? "plain" : "recycled";
     if (difference.has_value() && ++summary_.different <= kDifferencesShown) {
-      std::fprintf(stderr, "%s: prompt %zu, run %d, %s: %s\n", kProgram, prompt, repeat,
+      std::fprintf(stderr, "%s: prompt %zu, run %d, %s: %s\n", kBenchProgram, prompt, repeat,
                    mode.c_str(), difference->c_str());
     }
     if (absl::GetFlag(FLAGS_json) &&
-        !Print(kProgram, BenchRunJson(prompt, repeat, mode, output.final, difference))) {
+        !Print(kBenchProgram, BenchRunJson(prompt, repeat, mode, output.final, difference))) {
       return absl::CancelledError("stdout is gone");
     }
     return absl::OkStatus();
@@ -194,44 +194,47 @@ int RunConcurrentlyAndReport(const PromptFile& file, const gateway::v1::Generate
   const bool json = absl::GetFlag(FLAGS_json);
   if (json) {
     options.on_round = [&](const std::string& mode, int round, const ConcurrentRound& measured) {
-      return Print(kProgram, ConcurrentRoundJson(options.concurrency, round, mode, measured))
+      return Print(kBenchProgram, ConcurrentRoundJson(options.concurrency, round, mode, measured))
                  ? absl::OkStatus()
                  : absl::CancelledError("stdout is gone");
     };
   }
   const std::string address = absl::GetFlag(FLAGS_gateway);
   const auto channel = Connect("--gateway", address);
-  if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
+  if (!channel.ok()) return FailUsage(kBenchProgram, std::string(channel.status().message()));
+  TellIfItWaits(kBenchProgram, address, *channel, absl::GetFlag(FLAGS_timeout));
   const auto stub = gateway::v1::GatewayService::NewStub(*channel);
   const auto summary = RunConcurrently(*stub, request, file.prompts, options);
   if (!summary.ok())
-    return Fail(kProgram, absl::StrCat("gateway ", address), Explain(summary.status(), address));
+    return Fail(kBenchProgram, absl::StrCat("gateway ", address),
+                Explain(summary.status(), address));
   const std::string report =
       json ? ConcurrentSummaryJson(*summary)
            : Conditions(file, request, options.rounds) + ConcurrentTable(*summary);
-  return Print(kProgram, report) && summary->different == 0 ? kExitOk : kExitFailure;
+  return Print(kBenchProgram, report) && summary->different == 0 ? kExitOk : kExitFailure;
 }
 
 int RunAndReport(const PromptFile& file, const gateway::v1::GenerateRequest& request, int repeats) {
   const std::string address = absl::GetFlag(FLAGS_gateway);
   const auto channel = Connect("--gateway", address);
-  if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
+  if (!channel.ok()) return FailUsage(kBenchProgram, std::string(channel.status().message()));
+  TellIfItWaits(kBenchProgram, address, *channel, absl::GetFlag(FLAGS_timeout));
   const auto stub = gateway::v1::GatewayService::NewStub(*channel);
   Bench bench(*stub, request, file.prompts);
   if (const absl::Status status = bench.RunAll(repeats); !status.ok()) {
-    return Fail(kProgram, absl::StrCat("gateway ", address), Explain(status, address));
+    return Fail(kBenchProgram, absl::StrCat("gateway ", address), Explain(status, address));
   }
   const BenchSummary& summary = bench.summary();
   const std::string report = absl::GetFlag(FLAGS_json)
                                  ? BenchSummaryJson(summary)
                                  : Conditions(file, request, repeats) + BenchTable(summary);
-  return Print(kProgram, report) && summary.different == 0 ? kExitOk : kExitFailure;
+  return Print(kBenchProgram, report) && summary.different == 0 ? kExitOk : kExitFailure;
 }
 
 }  // namespace
 
 ProgramInfo BenchInfo() {
-  return {.name = kProgram,
+  return {.name = kBenchProgram,
           .summary =
               "Decodes the same prompts plainly and recycled, checks that the outputs are "
               "equal, compares the speed. Exits 1 if an output differs.",
@@ -248,18 +251,18 @@ ProgramInfo BenchInfo() {
 
 int RunBench(const std::vector<std::string>& words) {
   if (!words.empty()) {
-    return FailUsage(kProgram, absl::StrCat("got \"", words[0], "\", expected flags only"));
+    return FailUsage(kBenchProgram, absl::StrCat("got \"", words[0], "\", expected flags only"));
   }
   const int repeats = absl::GetFlag(FLAGS_repeat);
   const int concurrency = absl::GetFlag(FLAGS_concurrency);
   for (const absl::Status& checked : {CheckRange("--repeat", repeats, 1, kMostRuns),
                                       CheckRange("--concurrency", concurrency, 0, kMostClients)}) {
-    if (!checked.ok()) return FailUsage(kProgram, std::string(checked.message()));
+    if (!checked.ok()) return FailUsage(kBenchProgram, std::string(checked.message()));
   }
-  const auto request = BuildRequest();
-  if (!request.ok()) return FailUsage(kProgram, std::string(request.status().message()));
+  const auto request = BenchRequest();
+  if (!request.ok()) return FailUsage(kBenchProgram, std::string(request.status().message()));
   const auto file = ReadPrompts(absl::GetFlag(FLAGS_prompts));
-  if (!file.ok()) return FailUsage(kProgram, std::string(file.status().message()));
+  if (!file.ok()) return FailUsage(kBenchProgram, std::string(file.status().message()));
   if (concurrency > 0) {
     return RunConcurrentlyAndReport(
         *file, *request,

@@ -1,4 +1,4 @@
-// What all commands share: calls that Ctrl-C cancels, errors, the terminal.
+// What all commands share: calls that Ctrl-C cancels, printing of errors, and the terminal.
 #ifndef RECYCLING_GATEWAY_CLI_CLIENT_H_
 #define RECYCLING_GATEWAY_CLI_CLIENT_H_
 

@@ -1,11 +1,16 @@
 #include "gateway/cli/connection.h"
 
+#include <algorithm>
+#include <cstdio>
+
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
+#include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/net/server_probe.h"
 #include "common/net/target.h"
 #include "common/net/tls_credentials.h"
+#include "common/rpc/health_client.h"
 #include "gateway/cli/flags.h"
 
 namespace recycling::cli {
@@ -52,6 +57,19 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& flag,
 
 absl::Status Explain(const absl::Status& status, const std::string& address) {
   return ExplainUnavailable(status, address, !absl::GetFlag(FLAGS_tls_ca).empty(), "--tls_ca");
+}
+
+void TellIfItWaits(const std::string& program, const std::string& address,
+                   const std::shared_ptr<grpc::Channel>& channel, absl::Duration timeout) {
+  constexpr absl::Duration kLongest = absl::Seconds(5);
+  const absl::StatusOr<bool> ready =
+      CheckHealth(channel, kGatewayService,
+                  timeout > absl::ZeroDuration() ? std::min(timeout, kLongest) : kLongest);
+  if (!ready.ok() || *ready) return;
+  std::fprintf(stderr,
+               "%s: waiting for a verifier at the gateway %s: it has none that is ready. Ctrl-C "
+               "ends the wait.\n",
+               program.c_str(), Escaped(address).c_str());
 }
 
 }  // namespace recycling::cli

@@ -1,4 +1,4 @@
-// Channels of the commands, as the TLS flags say.
+// Makes the channels of the commands as the TLS flags say.
 #ifndef RECYCLING_GATEWAY_CLI_CONNECTION_H_
 #define RECYCLING_GATEWAY_CLI_CONNECTION_H_
 
@@ -8,17 +8,19 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 namespace recycling::cli {
 
 enum class Carries {
-  kAnything,    // prompts, texts, keys: not in plaintext beyond this machine without being told
+  kAnything,    // prompts, texts, keys: in plaintext beyond this machine only if a flag allows it
   kHealthOnly,  // may go anywhere in plaintext
 };
 
-// Channel to the address that `flag` gave, "host:port" or "unix:/path". Messages of any size are
-// taken. InvalidArgument naming `flag` if the address is no such, or is beyond this machine without
-// TLS and without --allow_plaintext; or naming a TLS flag or file that is wrong.
+// Returns a channel to `address`, "host:port" or "unix:/path", which `flag` gave. The channel takes
+// messages of any size. InvalidArgument that names `flag` if the address has another form, or if it
+// is beyond this machine and there is neither TLS nor --allow_plaintext. InvalidArgument that names
+// a TLS flag or file if that is wrong.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& flag,
                                                        const std::string& address,
                                                        Carries carries = Carries::kAnything);
@@ -27,6 +29,13 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& flag,
 // one of the two sides speaks TLS, and what to do. Takes up to a second more where the server
 // cannot be reached.
 absl::Status Explain(const absl::Status& status, const std::string& address);
+
+// Asks the gateway at `address` whether it is ready. If it is not, writes to stderr that a request
+// sent now waits there for a verifier; the gateway bounds that wait. Waits for the answer for at
+// most `timeout` (0: a few seconds). Writes nothing if no answer comes: the request will fail with
+// the reason.
+void TellIfItWaits(const std::string& program, const std::string& address,
+                   const std::shared_ptr<grpc::Channel>& channel, absl::Duration timeout);
 
 }  // namespace recycling::cli
 

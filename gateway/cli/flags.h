@@ -29,13 +29,19 @@ std::vector<FlagGroup> WithConnectionFlags(std::vector<FlagGroup> own);
 // The flags that RequestFromFlags reads.
 FlagGroup RequestFlags();
 
-// InvalidArgument naming `what` and the byte if `text` is not UTF-8, which no message may carry.
+// InvalidArgument that names `what` and the byte if `text` is not UTF-8, since no message can carry
+// it then.
 absl::Status CheckUtf8(const std::string& what, const std::string& text);
 
 // The request of --request, with the fields that the other flags of RequestFlags set. Fields that
 // nobody gave stay absent. InvalidArgument naming the flag that is wrong. The gateway checks
 // ranges.
 absl::StatusOr<gateway::v1::GenerateRequest> RequestFromFlags();
+
+// Names of our services, as grpc.health.v1 knows them.
+inline constexpr char kGatewayService[] = "recycling.gateway.v1.GatewayService";
+inline constexpr char kVerifierService[] = "recycling.verifier.v1.VerifierService";
+inline constexpr char kDrafterService[] = "recycling.drafter.v1.DrafterService";
 
 }  // namespace recycling::cli
 

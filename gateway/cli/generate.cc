@@ -27,7 +27,7 @@ ABSL_FLAG(
 namespace recycling::cli {
 namespace {
 
-constexpr char kProgram[] = "recycling generate";
+constexpr char kGenerateProgram[] = "recycling generate";
 constexpr std::size_t kMaxPromptBytes = 16 << 20;  // what a gateway takes in one message
 
 absl::StatusOr<std::string> ReadAll(std::istream& in, const std::string& name) {
@@ -60,7 +60,7 @@ absl::Status SetPrompt(gateway::v1::GenerateRequest* request) {
   return CheckUtf8("prompt", request->prompt());
 }
 
-absl::StatusOr<gateway::v1::GenerateRequest> BuildRequest() {
+absl::StatusOr<gateway::v1::GenerateRequest> RequestToSend() {
   ASSIGN_OR_RETURN(gateway::v1::GenerateRequest request, RequestFromFlags());
   if (request.sampling().has_top_logprobs() && !absl::GetFlag(FLAGS_json)) {
     return absl::InvalidArgumentError("topLogprobs in --request: expected --json beside it");
@@ -96,7 +96,7 @@ std::string WithBoldLabels(const std::string& block) {
 
 void PrintEnd(const gateway::v1::Final& final, bool text_ends_line) {
   const bool json = absl::GetFlag(FLAGS_json);
-  if (!json && isatty(STDOUT_FILENO) == 1 && !text_ends_line) Print(kProgram, "\n");
+  if (!json && isatty(STDOUT_FILENO) == 1 && !text_ends_line) Print(kGenerateProgram, "\n");
   if (!json) std::fprintf(stderr, "\n%s", WithBoldLabels(FinalText(final)).c_str());
 }
 
@@ -104,7 +104,8 @@ int Generate(const gateway::v1::GenerateRequest& request) {
   const std::string address = absl::GetFlag(FLAGS_gateway);
   const bool json = absl::GetFlag(FLAGS_json);
   const auto channel = Connect("--gateway", address);
-  if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
+  if (!channel.ok()) return FailUsage(kGenerateProgram, std::string(channel.status().message()));
+  TellIfItWaits(kGenerateProgram, address, *channel, absl::GetFlag(FLAGS_timeout));
   const auto stub = gateway::v1::GatewayService::NewStub(*channel);
   InterruptibleCall call(absl::GetFlag(FLAGS_timeout));
   const auto stream = stub->Generate(call.context(), request);
@@ -113,7 +114,7 @@ int Generate(const gateway::v1::GenerateRequest& request) {
   bool text_ends_line = true;
   while (stream->Read(&response)) {
     const std::string& text = response.delta().text();
-    if (!Print(kProgram, json ? EventJson(response) : text)) {
+    if (!Print(kGenerateProgram, json ? EventJson(response) : text)) {
       call.context()->TryCancel();
       return kExitFailure;
     }
@@ -126,7 +127,7 @@ int Generate(const gateway::v1::GenerateRequest& request) {
   }
   if (!status.ok()) {
     if (!json && !text_ends_line) std::fprintf(stderr, "\n");
-    return Fail(kProgram, absl::StrCat("gateway ", address), Explain(status, address));
+    return Fail(kGenerateProgram, absl::StrCat("gateway ", address), Explain(status, address));
   }
   PrintEnd(*final, text_ends_line);
   return kExitOk;
@@ -135,7 +136,7 @@ int Generate(const gateway::v1::GenerateRequest& request) {
 }  // namespace
 
 ProgramInfo GenerateInfo() {
-  return {.name = kProgram,
+  return {.name = kGenerateProgram,
           .summary = "Writes text behind a prompt, as it comes.",
           .examples =
               "recycling generate --prompt 'Once upon a time' --max_tokens 100\n"
@@ -146,10 +147,10 @@ ProgramInfo GenerateInfo() {
 
 int RunGenerate(const std::vector<std::string>& words) {
   if (!words.empty()) {
-    return FailUsage(kProgram, absl::StrCat("got \"", words[0], "\", expected flags only"));
+    return FailUsage(kGenerateProgram, absl::StrCat("got \"", words[0], "\", expected flags only"));
   }
-  const absl::StatusOr<gateway::v1::GenerateRequest> request = BuildRequest();
-  if (!request.ok()) return FailUsage(kProgram, std::string(request.status().message()));
+  const absl::StatusOr<gateway::v1::GenerateRequest> request = RequestToSend();
+  if (!request.ok()) return FailUsage(kGenerateProgram, std::string(request.status().message()));
   return Generate(*request);
 }
 

@@ -1,3 +1,5 @@
+#include <initializer_list>
+
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
@@ -10,55 +12,95 @@
 #include "gateway/cli/json_text.h"
 
 ABSL_FLAG(std::string, service, "",
-          "Service to ask for; empty asks whether the server is alive. Services: "
-          "recycling.gateway.v1.GatewayService, recycling.verifier.v1.VerifierService, "
-          "recycling.drafter.v1.DrafterService.");
+          "Full name of the service whose readiness is asked, for example "
+          "recycling.verifier.v1.VerifierService. Empty: the gateway's, the verifier's or the "
+          "drafter's, whichever the server has.");
+ABSL_FLAG(bool, live, false,
+          "Ask only whether the server is alive, not whether it is ready for requests.");
 
 namespace recycling::cli {
 namespace {
 
-constexpr char kProgram[] = "recycling health";
+constexpr char kHealthProgram[] = "recycling health";
 constexpr absl::Duration kDefaultTimeout = absl::Seconds(10);
 
-std::string HealthText(const std::string& address, const absl::StatusOr<bool>& health) {
-  if (!health.ok()) return absl::StrCat(address, ": ", Escaped(health.status().ToString()), "\n");
-  return absl::StrCat(address, ": ", *health ? "SERVING" : "NOT_SERVING", "\n");
+// The readiness of `service`; if that is empty, of the first of our services that the server has,
+// and `service` becomes its name.
+absl::StatusOr<bool> CheckReady(const std::shared_ptr<grpc::Channel>& channel,
+                                absl::Duration timeout, std::string* service) {
+  if (!service->empty()) return CheckHealth(channel, *service, timeout);
+  for (const char* name : {kGatewayService, kVerifierService, kDrafterService}) {
+    const absl::StatusOr<bool> ready = CheckHealth(channel, name, timeout);
+    if (absl::IsNotFound(ready.status())) continue;
+    *service = name;
+    return ready;
+  }
+  return absl::NotFoundError("the server has neither a gateway nor a verifier nor a drafter");
+}
+
+HealthReport Ask(const std::string& address, const std::shared_ptr<grpc::Channel>& channel,
+                 absl::Duration timeout) {
+  HealthReport report = {.address = address, .service = absl::GetFlag(FLAGS_service)};
+  report.alive = CheckHealth(channel, "", timeout);
+  if (absl::GetFlag(FLAGS_live)) {
+    report.service.clear();
+  } else if (report.alive.ok()) {
+    report.ready = CheckReady(channel, timeout, &report.service);
+  } else {
+    report.ready = report.alive.status();
+  }
+  return report;
+}
+
+std::string Answer(const char* what, const absl::StatusOr<bool>& answer) {
+  if (!answer.ok()) return absl::StrCat("not ", what, ": ", Escaped(answer.status().ToString()));
+  return absl::StrCat(*answer ? "" : "not ", what);
+}
+
+std::string HealthText(const HealthReport& report) {
+  std::string text = absl::StrCat(report.address, ": ", Answer("alive", report.alive));
+  if (report.ready.has_value() && report.alive.ok()) {
+    absl::StrAppend(&text, ", ", Answer("ready", *report.ready));
+    if (!report.service.empty()) absl::StrAppend(&text, " (", Escaped(report.service), ")");
+  }
+  return text + "\n";
 }
 
 }  // namespace
 
 ProgramInfo HealthInfo() {
-  return {.name = kProgram,
+  return {.name = kHealthProgram,
           .summary =
-              "Asks grpc.health.v1 of the gateway, or of every address given. Exits 0 if all "
-              "serve, else 1.",
+              "Tells whether the gateway, or each server whose address is given, is alive (its "
+              "process answers) and ready (it takes requests; a gateway needs a ready verifier for "
+              "that). Exits 0 if all are ready, or with --live if all are alive, else 1.",
           .examples =
               "recycling health\n"
               "recycling health 127.0.0.1:50051 unix:/run/recycling/drafter\n"
-              "recycling health --service recycling.gateway.v1.GatewayService --timeout 2s\n",
-          .flags = WithConnectionFlags({GroupOf("Health", FLAGS_service)})};
+              "recycling health --live --timeout 2s\n",
+          .flags = WithConnectionFlags({GroupOf("Health", FLAGS_service, FLAGS_live)})};
 }
 
 int RunHealth(const std::vector<std::string>& words) {
   std::vector<std::string> addresses = words;
   if (addresses.empty()) addresses.push_back(absl::GetFlag(FLAGS_gateway));
-  const std::string service = absl::GetFlag(FLAGS_service);
-  const absl::Duration timeout = absl::GetFlag(FLAGS_timeout);
+  const absl::Duration given = absl::GetFlag(FLAGS_timeout);
+  const absl::Duration timeout = given > absl::ZeroDuration() ? given : kDefaultTimeout;
+  if (absl::GetFlag(FLAGS_live) && !absl::GetFlag(FLAGS_service).empty()) {
+    return FailUsage(kHealthProgram, "got --live and --service, expected one of them");
+  }
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (const std::string& address : addresses) {
     const auto channel = Connect("address", address, Carries::kHealthOnly);
-    if (!channel.ok()) return FailUsage(kProgram, std::string(channel.status().message()));
+    if (!channel.ok()) return FailUsage(kHealthProgram, std::string(channel.status().message()));
     channels.push_back(*channel);
   }
   bool all = true;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
-    const std::string& address = addresses[i];
-    const absl::StatusOr<bool> health = CheckHealth(
-        channels[i], service, timeout > absl::ZeroDuration() ? timeout : kDefaultTimeout);
-    all = all && health.ok() && *health;
-    const std::string text = absl::GetFlag(FLAGS_json) ? HealthJson(address, service, health)
-                                                       : HealthText(address, health);
-    if (!Print(kProgram, text)) return kExitFailure;
+    const HealthReport report = Ask(addresses[i], channels[i], timeout);
+    all = all && report.good();
+    const std::string text = absl::GetFlag(FLAGS_json) ? HealthJson(report) : HealthText(report);
+    if (!Print(kHealthProgram, text)) return kExitFailure;
   }
   return all ? kExitOk : kExitFailure;
 }

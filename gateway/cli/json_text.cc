@@ -294,10 +294,15 @@ std::string StatsJson(const gateway::v1::GetStatsResponse& stats) {
                {"peers", peers}});
 }
 
-std::string HealthJson(const std::string& address, const std::string& service,
-                       const absl::StatusOr<bool>& health) {
-  Json json = {{"address", address}, {"service", service}, {"serving", health.ok() && *health}};
-  if (!health.ok()) json["error"] = std::string(health.status().message());
+std::string HealthJson(const HealthReport& report) {
+  Json json = {{"address", report.address},
+               {"service", report.service},
+               {"serving", report.good()},
+               {"alive", report.alive.ok() && *report.alive}};
+  if (report.ready.has_value()) json["ready"] = report.ready->ok() && **report.ready;
+  const absl::Status& error =
+      report.ready.has_value() ? report.ready->status() : report.alive.status();
+  if (!error.ok()) json["error"] = std::string(error.message());
   return Line(json);
 }
 

@@ -45,10 +45,23 @@ std::string ConcurrentRoundJson(int concurrency, int round, const std::string& m
                                 const ConcurrentRound& measured);
 std::string ConcurrentSummaryJson(const ConcurrentSummary& summary);
 
+// What a server answered about its health.
+struct HealthReport {
+  std::string address;
+  std::string service;  // whose readiness was asked; empty if none was
+  absl::StatusOr<bool> alive = false;
+  std::optional<absl::StatusOr<bool>> ready;  // none: only life was asked about
+
+  // Whether the server is ready, or alive if only life was asked about.
+  bool good() const {
+    const absl::StatusOr<bool>& answer = ready.has_value() ? *ready : alive;
+    return answer.ok() && *answer;
+  }
+};
+
 // Lines of stats, health and matrix.
 std::string StatsJson(const gateway::v1::GetStatsResponse& stats);
-std::string HealthJson(const std::string& address, const std::string& service,
-                       const absl::StatusOr<bool>& health);
+std::string HealthJson(const HealthReport& report);
 std::string MatrixInfoJson(const drafter::v1::GetMatrixInfoResponse& info);
 std::string MatrixJson(const drafter::v1::MatrixInfo& matrix);
 

@@ -22,13 +22,13 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
-    {"generate", "write text behind a prompt", recycling::cli::GenerateInfo,
-     recycling::cli::RunGenerate},
+    {"generate", "continue a prompt", recycling::cli::GenerateInfo, recycling::cli::RunGenerate},
     {"bench", "compare plain and recycled decoding of a file of prompts", recycling::cli::BenchInfo,
      recycling::cli::RunBench},
     {"stats", "show a gateway's totals and peers", recycling::cli::StatsInfo,
      recycling::cli::RunStats},
-    {"health", "ask whether servers serve", recycling::cli::HealthInfo, recycling::cli::RunHealth},
+    {"health", "tell whether servers are alive and ready", recycling::cli::HealthInfo,
+     recycling::cli::RunHealth},
     {"matrix", "show, save and load a drafter's matrices", recycling::cli::MatrixInfo,
      recycling::cli::RunMatrix},
     {"key", "make an API key", recycling::cli::KeyInfo, recycling::cli::RunKey},
@@ -69,8 +69,8 @@ void PrintHelp(std::FILE* out) {
                "'recycling --version' prints versions.\n\nStart here:\n"
                "  recycling health\n"
                "  recycling generate --prompt 'Once upon a time' --max_tokens 100\n\n"
-               "Exit codes: 0 done; 1 something failed, an output differed or a server does not "
-               "serve;\n2 wrong flags or arguments; 130 interrupted.\n");
+               "Exit codes: 0 done; 1 something failed, an output differed or a server is not "
+               "ready;\n2 wrong flags or arguments; 130 interrupted.\n");
 }
 
 int Unknown(const char* name) {

@@ -164,7 +164,7 @@ std::string FinalText(const gateway::v1::Final& final) {
   return text;
 }
 
-// Nothing where nothing was refused and everything is read.
+// Empty if no request was refused and no output waits to be read.
 static std::string RefusalsText(const gateway::v1::GetStatsResponse& stats) {
   std::string text;
   if (!stats.refusals().empty()) {
@@ -185,7 +185,7 @@ static std::string RefusalsText(const gateway::v1::GetStatsResponse& stats) {
 
 std::string StatsText(const gateway::v1::GetStatsResponse& stats) {
   Totals totals;
-  // Of the steps that are counted: those of running requests are not yet.
+  // Only of requests that have ended. The steps of running requests are not counted yet.
   totals.tokens = static_cast<std::uint64_t>(
       std::llround(stats.speculation().mean_accepted_tokens() * stats.speculation().steps()));
   totals.timings = stats.timings();

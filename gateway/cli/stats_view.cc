@@ -36,7 +36,7 @@ pb::DurationHistogram Less(const pb::DurationHistogram& after,
   return difference;
 }
 
-// Mean and count say how many tokens the steps gave.
+// The number of tokens that the steps gave, from their mean and number.
 double Emitted(const pb::SpeculationStats& stats) {
   return std::round(stats.mean_accepted_tokens() * stats.steps());
 }
@@ -163,7 +163,7 @@ std::string LostView(const std::string& address, const absl::Status& error) {
 }
 
 std::string Redraw(const std::string& view) {
-  // From the upper left corner, clearing what was there: the end of each line, and what is below.
+  // Starts in the upper left corner, and clears the end of each line and everything below.
   return absl::StrCat("\x1b[H", absl::StrReplaceAll(view, {{"\n", "\x1b[K\n"}}), "\x1b[J");
 }
 

@@ -1,4 +1,4 @@
-// What a gateway is doing, from two of its answers. No I/O.
+// Shows what a gateway is doing, from two of its answers. No I/O.
 #ifndef RECYCLING_GATEWAY_CLI_STATS_VIEW_H_
 #define RECYCLING_GATEWAY_CLI_STATS_VIEW_H_
 
@@ -9,21 +9,21 @@
 
 namespace recycling::cli {
 
-// What happened from `before` to `after`: counts, durations and the uptime are differences; what
-// holds at a moment (requests running, peers) is that of `after`. If the gateway has restarted in
-// between, everything since its start.
+// Returns what happened from `before` to `after`. Counts, durations and the uptime are differences.
+// States (requests running, peers) are those of `after`. If the gateway restarted in between,
+// returns `after`: everything since the restart.
 gateway::v1::GetStatsResponse StatsBetween(const gateway::v1::GetStatsResponse& before,
                                            const gateway::v1::GetStatsResponse& after);
 
-// A screen of plain lines, some ten and one for each peer, about that time. What has not happened
-// is left out or "-". `address` is the gateway's.
+// Returns a screen of plain lines about that time: about ten, and one for each peer. What has not
+// happened is left out or shown as "-". `address` is the gateway's.
 std::string StatsView(const std::string& address, const gateway::v1::GetStatsResponse& before,
                       const gateway::v1::GetStatsResponse& after);
 
-// The same of a gateway that does not answer.
+// The same for a gateway that does not answer, with the reason.
 std::string LostView(const std::string& address, const absl::Status& error);
 
-// `view` so that it takes the place of the one before on a terminal.
+// Returns `view` with the control characters that let it replace the previous view on a terminal.
 std::string Redraw(const std::string& view);
 
 }  // namespace recycling::cli

@@ -6,6 +6,7 @@
 #include <future>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/mutex.h"
 #include "common/rpc/rpc_server.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
@@ -24,7 +25,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using Json = nlohmann::json;
 
-// Writes "Hello wörld" as tokens 1, 2, 3; some prompts ask for trouble.
+// Writes "Hello wörld" as tokens 1, 2, 3; some prompts make it fail, wait or differ.
 class ScriptedGateway : public gateway::v1::GatewayService::Service {
  public:
   grpc::Status Generate(grpc::ServerContext* context, const gateway::v1::GenerateRequest* request,
@@ -140,12 +141,15 @@ class ScriptedDrafter : public drafter::v1::DrafterService::Service {
 
 class CliTest : public ::testing::Test {
  protected:
+  static constexpr char kService[] = "recycling.gateway.v1.GatewayService";
+
   CliTest() {
     RpcServerOptions options;
     options.listen = {"127.0.0.1:0"};
-    auto server = RpcServer::Start(options, {&gateway_, &drafter_}, {"late"});
+    auto server = RpcServer::Start(options, {&gateway_, &drafter_}, {kService});
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
+    server_->SetServing(true);
   }
 
   std::string address() const { return server_->addresses()[0]; }
@@ -279,7 +283,8 @@ TEST_F(CliTest, AGatewayThatIsNotThereIsOneLineAndExitOne) {
         Subprocess("recycling", {command, "--gateway", nowhere}, "prompt").Wait();
     const std::string lines = result.out + result.err;
     EXPECT_EQ(result.exit_code, 1) << lines;
-    EXPECT_THAT(lines, HasSubstr(nowhere + ": UNAVAILABLE: "));
+    EXPECT_THAT(lines, HasSubstr(nowhere + ": "));
+    EXPECT_THAT(lines, HasSubstr("UNAVAILABLE: "));
     EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1) << lines;
   }
 }
@@ -389,21 +394,48 @@ TEST_F(CliTest, StatsShowsTotalsAndPeers) {
   EXPECT_EQ(lines[0]["peers"][0]["role"], "drafter");
 }
 
-TEST_F(CliTest, HealthExitsOneUnlessAllServe) {
+TEST_F(CliTest, HealthTellsLifeFromReadinessAndExitsOneUnlessAllAreReady) {
+  const std::string named = absl::StrCat(" (", kService, ")\n");
   ProcessResult result = Run({"health"});
   EXPECT_EQ(result.exit_code, 0);
-  EXPECT_EQ(result.out, address() + ": SERVING\n");
-  result = Run({"health", "--service", "late"});
-  EXPECT_EQ(result.exit_code, 1);
-  EXPECT_EQ(result.out, address() + ": NOT_SERVING\n");
+  EXPECT_EQ(result.out, address() + ": alive, ready" + named);
   result = Run({"health", address(), "unix:" + (folder_ / "nowhere")});
   EXPECT_EQ(result.exit_code, 1);
-  EXPECT_THAT(result.out, HasSubstr(address() + ": SERVING\n"));
-  result = Run({"health", "--service", "unknown", "--json"});
+  EXPECT_THAT(result.out, HasSubstr(address() + ": alive, ready" + named));
+  EXPECT_THAT(result.out, HasSubstr("nowhere: not alive: UNAVAILABLE"));
+
+  server_->SetServing(false);
+  result = Run({"health"});
   EXPECT_EQ(result.exit_code, 1);
-  const std::vector<Json> lines = Lines(result.out);
+  EXPECT_EQ(result.out, address() + ": alive, not ready" + named);
+  result = Run({"health", "--live"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.out, address() + ": alive\n");
+  result = Run({"health", "--service", "unknown"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.out, HasSubstr("alive, not ready: NOT_FOUND"));
+}
+
+TEST_F(CliTest, HealthJsonKeepsItsFieldsAndTellsLifeFromReadiness) {
+  server_->SetServing(false);
+  const std::vector<Json> lines = Lines(Run({"health", "--json"}).out);
   ASSERT_EQ(lines.size(), 1U);
-  EXPECT_EQ(lines[0]["serving"], false);
+  EXPECT_EQ(lines[0], (Json{{"address", address()},
+                            {"service", kService},
+                            {"serving", false},
+                            {"alive", true},
+                            {"ready", false}}));
+}
+
+TEST_F(CliTest, ARequestThatWaitsForAVerifierSaysSoAndCanBeInterrupted) {
+  EXPECT_THAT(Run({"generate", "--prompt", "Say hello"}).err, Not(HasSubstr("waiting")));
+  server_->SetServing(false);
+  Subprocess process("recycling", AtServer({"generate", "--prompt", "wait"}));
+  gateway_.waiting.get_future().wait();
+  process.Signal(SIGINT);
+  const ProcessResult result = process.Wait();
+  EXPECT_EQ(result.exit_code, 130);
+  EXPECT_THAT(result.err, HasSubstr("waiting for a verifier at the gateway " + address()));
 }
 
 TEST_F(CliTest, MatrixInfoSaveAndLoad) {
