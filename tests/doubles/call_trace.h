@@ -1,4 +1,4 @@
-// One record of what was asked of several fakes, in the order in which it was asked.
+// Records the calls to several fakes, in order.
 #ifndef RECYCLING_TESTS_DOUBLES_CALL_TRACE_H_
 #define RECYCLING_TESTS_DOUBLES_CALL_TRACE_H_
 

@@ -38,7 +38,7 @@ void AddExtension(X509* certificate, X509* issuer, int nid, const std::string& v
   X509_EXTENSION_free(extension);
 }
 
-// Unsigned, with a random serial number.
+// Makes a certificate without a signature, with a random serial number.
 X509* NewCertificate(const std::string& name, EVP_PKEY* key, absl::Duration lifetime) {
   X509* certificate = X509_new();
   X509_set_version(certificate, X509_VERSION_3);

@@ -1,4 +1,4 @@
-// Certificates for tests, made when they are needed.
+// Makes certificates for tests.
 #ifndef RECYCLING_TESTS_DOUBLES_CERTIFICATES_H_
 #define RECYCLING_TESTS_DOUBLES_CERTIFICATES_H_
 
@@ -25,7 +25,7 @@ class CertificateAuthority {
   const std::string& certificate() const { return certificate_; }
 
   // Signs a certificate for `names`, as OpenSSL writes them: "DNS:localhost,IP:127.0.0.1". A
-  // negative lifetime has ended.
+  // certificate with a negative lifetime has expired.
   Identity Issue(const std::string& names, absl::Duration lifetime = absl::Hours(1));
 
  private:
@@ -34,10 +34,10 @@ class CertificateAuthority {
   std::string certificate_;
 };
 
-// Puts the text in a file that replaces the one before at once.
+// Writes the text to a file. The new file replaces an old one at once.
 void ReplaceFile(const std::string& path, const std::string& text);
 
-// Writes FOLDER/NAME.crt, NAME.key and NAME.ca, and says where they are.
+// Writes FOLDER/NAME.crt, NAME.key and NAME.ca, and returns their paths.
 TlsFiles WriteTlsFiles(const std::string& folder, const std::string& name, const Identity& identity,
                        const std::string& ca);
 

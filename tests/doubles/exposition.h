@@ -9,22 +9,22 @@
 
 namespace recycling::doubles {
 
-// What a metrics endpoint said, in Prometheus' text format 0.0.4.
+// The answer of a metrics endpoint, in Prometheus' text format 0.0.4.
 struct Exposition {
   std::map<std::string, std::string> types;  // "counter", "gauge", ... by family
   // By name and labels, `name{a="x",b="y"}` with the labels in the order of their names.
   std::map<std::string, double> samples;
 
-  // 0 and a failed test if there is none.
+  // The value of a sample. Fails the test and returns 0 if there is none.
   double operator[](const std::string& sample) const;
   // Names of samples: families, and of histograms and summaries what they are made of.
   std::set<std::string> Names() const;
 };
 
-// Stricter than a Prometheus server. InvalidArgument, naming the line, for anything that is not of
-// the format; a sample without help and type before it, or apart from its family; a series that
-// comes twice; a counter that does not end in _total or is negative; a histogram whose buckets do
-// not ascend or do not end in +Inf with its count.
+// Parses the text more strictly than a Prometheus server. InvalidArgument, naming the line, for:
+// text that is not of the format; a sample without help and type before it, or not beside its
+// family; a series that occurs twice; a counter that is negative or whose name does not end in
+// _total; a histogram whose buckets do not ascend, or do not end with +Inf and its count.
 absl::StatusOr<Exposition> ParseExposition(const std::string& text);
 
 // HttpGet and ParseExposition of "/metrics".

@@ -1,4 +1,4 @@
-// A clock that moves only when told.
+// A clock that moves only when a test moves it.
 #ifndef RECYCLING_TESTS_DOUBLES_FAKE_CLOCK_H_
 #define RECYCLING_TESTS_DOUBLES_FAKE_CLOCK_H_
 

@@ -28,7 +28,7 @@ DraftTree RootOf(const Proposal& proposal) {
   return tree;
 }
 
-// Level by level, children of one node only: the tree is in breadth-first order as it grows.
+// Adds level by level the children of one node, so the tree is in breadth-first order.
 DraftTree Draft(const FakeDrafterOptions& options, const Proposal& proposal) {
   DraftTree tree = RootOf(proposal);
   const int max_nodes = std::min(proposal.max_nodes, options.max_tree_nodes);

@@ -8,8 +8,8 @@
 namespace recycling::doubles {
 
 // Serves the toy model's identity and k: any other is FAILED_PRECONDITION in Handshake and Draft.
-// Saving and loading matrices is UNIMPLEMENTED. Faults look as they do on the wire: silence leaves
-// the step unanswered, a dropped stream ends with OK. Threads: any.
+// Saving and loading matrices is UNIMPLEMENTED. Faults look as they do on the wire: a silent
+// drafter does not answer the step, and a dropped stream ends with OK. Threads: any.
 class FakeDrafterService final : public drafter::v1::DrafterService::Service {
  public:
   // `k` is the number of candidates per row that it agrees to.
@@ -28,11 +28,11 @@ class FakeDrafterService final : public drafter::v1::DrafterService::Service {
                              const drafter::v1::GetMatrixInfoRequest* request,
                              drafter::v1::GetMatrixInfoResponse* response) override;
 
-  // Serves another model than the toy model. Before serving.
+  // Serves another model than the toy model. Call before serving.
   void set_identity(ModelIdentity identity) { identity_ = std::move(identity); }
 
-  // Agrees to every model and k, and drafts over the caller's vocabulary: a stranger beside a real
-  // verifier, right by chance only. Before serving.
+  // Agrees to every model and k, and drafts over the caller's vocabulary. Beside a real verifier
+  // its drafts are right only by chance. Call before serving.
   void set_any_model() { any_model_ = true; }
 
  private:

@@ -19,7 +19,7 @@ ABSL_FLAG(int, latency_ms, 0, "Milliseconds that every answer to a step takes, 0
 namespace recycling::doubles {
 namespace {
 
-constexpr int kThreads = 4096;  // a call of a fake has one
+constexpr int kThreads = 4096;  // each call of a fake takes a thread
 
 }  // namespace
 

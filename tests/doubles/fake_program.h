@@ -1,4 +1,4 @@
-// What the main functions of the fake programs share.
+// Code that the main functions of the fake programs share.
 #ifndef RECYCLING_TESTS_DOUBLES_FAKE_PROGRAM_H_
 #define RECYCLING_TESTS_DOUBLES_FAKE_PROGRAM_H_
 

@@ -32,14 +32,14 @@ struct FakeVerifierOptions {
   std::uint32_t k = 8;
   int max_tree_nodes = 80;
   std::uint32_t max_sequences = 64;
-  std::uint32_t page_tokens = 64;  // that the handshake says; the fake keeps no pages
+  std::uint32_t page_tokens = 64;  // in the handshake; the fake keeps no pages
   std::string numerics_id = "toy";
   std::string address = "fake-verifier";
-  absl::Duration inside;                      // what an answer to a step says it took
-  absl::Duration forward;                     // and of that in the forward pass
-  std::vector<gateway::PassCost> pass_costs;  // what every answer says
-  gateway::OtherLoad others;                  // what every answer to a step says
-  // Most nodes of a tree that a step verifies, as if other sequences left no more room.
+  absl::Duration inside;                      // the time of a step, as its answer states it
+  absl::Duration forward;                     // the part of it in the forward pass
+  std::vector<gateway::PassCost> pass_costs;  // in every answer
+  gateway::OtherLoad others;                  // in every answer to a step
+  // The most nodes of a tree that a step verifies, as if other sequences took the remaining room.
   std::optional<int> most_verified = std::nullopt;
 
   // Fault of each verify step, by its number; null: none.

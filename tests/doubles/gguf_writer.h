@@ -1,4 +1,4 @@
-// Writes GGUF version 3 files for tests, also wrong ones: nothing is checked.
+// Writes GGUF version 3 files for tests. It checks nothing, so tests can write wrong files.
 #ifndef RECYCLING_TESTS_DOUBLES_GGUF_WRITER_H_
 #define RECYCLING_TESTS_DOUBLES_GGUF_WRITER_H_
 
@@ -15,7 +15,7 @@ std::string GgufBytes(T value) {
   return std::string(reinterpret_cast<const char*>(&value), sizeof(T));
 }
 
-// A string as the format has it: 64-bit length, then the bytes.
+// A string in the form of the format: its 64-bit length, then its bytes.
 std::string GgufText(std::string_view text);
 
 // Values and tensors are written in the order they were added.

@@ -12,8 +12,8 @@ struct HttpAnswer {
   std::string body;
 };
 
-// One GET over a connection of its own to "a.b.c.d:port". Unavailable if the peer does not take the
-// connection or does not answer within a minute, Internal for what is no HTTP.
+// Sends one GET over a new connection to "a.b.c.d:port". Unavailable if the peer does not take the
+// connection or does not answer within a minute, Internal if the answer is not HTTP.
 absl::StatusOr<HttpAnswer> HttpGet(const std::string& address, const std::string& path);
 
 }  // namespace recycling::doubles

@@ -34,7 +34,7 @@ MATCHER_P2(StatusIs, code, message,
                                       message))(std::string(status.message()));
 }
 
-// The same, whatever the message.
+// The same, with any message.
 inline auto StatusIs(absl::StatusCode code) { return StatusIs(code, ::testing::_); }
 
 // An absl::StatusOr that is OK and whose value matches `value`.

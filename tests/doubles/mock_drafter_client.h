@@ -1,4 +1,4 @@
-// GoogleMock mocks of gateway/drafter_client.h.
+// GoogleMock mocks of gateway/clients/drafter_client.h.
 #ifndef RECYCLING_TESTS_DOUBLES_MOCK_DRAFTER_CLIENT_H_
 #define RECYCLING_TESTS_DOUBLES_MOCK_DRAFTER_CLIENT_H_
 

@@ -1,4 +1,4 @@
-// Programs as child processes of a test, which never outlive it.
+// Runs programs as child processes of a test. They never outlive the test.
 #ifndef RECYCLING_TESTS_DOUBLES_PROCESS_H_
 #define RECYCLING_TESTS_DOUBLES_PROCESS_H_
 
@@ -14,8 +14,8 @@
 
 namespace recycling::doubles {
 
-// Threads: one at a time; start it on a thread that lives as long as it should, because the kernel
-// kills it when that thread ends (so that a test that crashes leaves nothing behind).
+// Threads: one at a time. The kernel kills the process when the thread that started it ends, so
+// that a test that crashes leaves nothing behind. So start it on a thread that lives long enough.
 class Process {
  public:
   // Starts argv[0] (a path) with its output appended to the file `log`. NotFound if there is no
@@ -29,7 +29,7 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
-  // Sends `signal`; nothing if it has ended.
+  // Sends `signal`. Does nothing if the process has ended.
   void Signal(int signal);
 
   // Waits for the end. Its exit code, or 128 + the signal that ended it. DeadlineExceeded if it

@@ -11,7 +11,7 @@
 namespace recycling::doubles {
 
 // A message equal to `expected`, field by field. A mismatch lists every field that was added,
-// deleted or modified on the way from `expected` to what was got.
+// deleted or modified between `expected` and the actual message.
 MATCHER_P(EqualsProto, expected,
           std::string(negation ? "differs from" : "equals") + " {" + expected.ShortDebugString() +
               "}") {

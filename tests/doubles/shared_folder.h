@@ -1,4 +1,4 @@
-// The reference files beside the project, which tests may use and must be able to do without.
+// The reference files beside the project. Tests may use them, and must skip without them.
 #ifndef RECYCLING_TESTS_DOUBLES_SHARED_FOLDER_H_
 #define RECYCLING_TESTS_DOUBLES_SHARED_FOLDER_H_
 

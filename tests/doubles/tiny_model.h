@@ -1,5 +1,5 @@
-// Complete small models with random weights, for tests: they load, tokenize and run in
-// milliseconds, and every shape, tensor type and special case of the format can be asked for.
+// Writes complete small models with random weights, for tests. They load, tokenize and run in
+// milliseconds. A test chooses the shapes, the tensor types and the special cases of the format.
 #ifndef RECYCLING_TESTS_DOUBLES_TINY_MODEL_H_
 #define RECYCLING_TESTS_DOUBLES_TINY_MODEL_H_
 
@@ -32,10 +32,10 @@ struct TinyModelSpec {
   // Type of the matrices, as the format numbers them: 0 F32, 1 F16, 2 Q4_0, 8 Q8_0, 14 Q6_K, 30
   // BF16. A matrix whose rows are not whole blocks (32 values; 256 for Q6_K) stays F32.
   std::uint32_t matrix_type = 0;
-  // 0: none. Else one of so many input channels of every projection (of a tied model, all but the
-  // last) is an outlier: a hundred times as large as the others, and met by weights as much smaller
-  // (in Q8_0 and Q4_0 the smallest ones, in Q6_K as ever), so that what the others say still
-  // matters.
+  // 0: no outliers. N: one of every N input channels of each projection (in a tied model, not of
+  // the last one) is an outlier, a hundred times as large as the others. Its weights are smaller by
+  // as much (in Q8_0 and Q4_0 the smallest ones; in Q6_K unchanged), so that the other channels
+  // still matter.
   std::uint32_t outlier_every = 0;
   std::uint64_t seed = 1;
 };

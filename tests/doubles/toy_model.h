@@ -21,7 +21,7 @@ struct ToyModelOptions {
   std::uint32_t vocab_size = 320;
   std::uint32_t period = 3;   // at least 1
   std::uint64_t variant = 0;  // another number is another language
-  // Tokens that stand at chosen absolute positions, whatever is before them: the way to make the
+  // Tokens at chosen absolute positions, whatever comes before them. A test uses them to make the
   // model say a text, or end it. Position 0 is the first token of the prompt. Ids below vocab_size.
   std::map<std::uint32_t, TokenId> script = {};
 };
@@ -65,7 +65,7 @@ class ToyModel {
   const TokenId first_word_;
 };
 
-// A well-mixed function of two numbers; the only source of chance in these doubles.
+// A hash of two numbers. All randomness in these doubles comes from it.
 std::uint64_t ToyHash(std::uint64_t a, std::uint64_t b);
 
 }  // namespace recycling::doubles
