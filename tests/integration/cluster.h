@@ -1,4 +1,4 @@
-// The three services as processes, on ports that they pick, for tests of the whole.
+// Runs the three services as processes, on ports that they choose.
 #ifndef RECYCLING_TESTS_INTEGRATION_CLUSTER_H_
 #define RECYCLING_TESTS_INTEGRATION_CLUSTER_H_
 
@@ -16,7 +16,7 @@
 
 namespace recycling::integration {
 
-// Everything that a Generate call said.
+// Everything that a Generate call returned.
 struct Output {
   grpc::Status status;
   bool started = false;
@@ -26,7 +26,7 @@ struct Output {
   std::vector<std::string> logprobs;  // serialized, so that equal means equal bits
   gateway::v1::Final final;           // empty unless status is OK
 
-  // What must not depend on drafting.
+  // Compares everything that must not depend on drafting.
   bool SameTokens(const Output& other) const;
   std::uint64_t Fallbacks(gateway::v1::FallbackReason reason) const;
   std::uint64_t Fallbacks() const;
@@ -40,16 +40,17 @@ Output Generate(const std::shared_ptr<grpc::Channel>& gateway,
                 const std::function<void(int deltas)>& on_delta = nullptr,
                 grpc::ClientContext* context = nullptr);
 
-// A failure to start or to become ready fails the test and is seen as an empty address. The
-// programs come from RECYCLING_BIN_DIR; all end with the Cluster. Use it on the test's main thread.
+// If a program does not start or become ready, the test fails and the address is empty. The
+// programs come from RECYCLING_BIN_DIR. All of them end with the Cluster. Use it on the test's main
+// thread.
 class Cluster {
  public:
   Cluster() = default;
   // Prints the logs of all programs if the test failed.
   ~Cluster();
 
-  // Starts a program of the build and waits until it listens. Returns its address. `listen` other
-  // than port 0 starts it where another one was.
+  // Starts a program of the build and waits until it listens. Returns its address. With a port
+  // other than 0 in `listen`, it takes the place of a program that has ended.
   std::string Start(const std::string& program, std::vector<std::string> flags,
                     const std::string& listen = "127.0.0.1:0");
 

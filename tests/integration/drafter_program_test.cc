@@ -1,4 +1,4 @@
-// recycling-drafter as an operator meets it: flags, stopping, starting again.
+// Runs recycling-drafter as an operator does: flags, stopping, starting again.
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -44,7 +44,7 @@ class DrafterProgramTest : public ::testing::Test {
     return process == nullptr ? -1 : process->Wait(kLong).value_or(-1);
   }
 
-  // With its snapshots in the test's folder; connects stub_ to it.
+  // Starts the drafter with its snapshots in the test's folder, and connects stub_ to it.
   std::unique_ptr<Process> Serve() {
     std::filesystem::remove(folder_ / "port");
     auto process = Start({"--listen=127.0.0.1:0", "--port_file=" + (folder_ / "port"),

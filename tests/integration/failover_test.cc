@@ -1,5 +1,5 @@
-// Streams that outlive their verifiers: what is killed, stopped or asked to go while it generates
-// is chosen by what the client has seen, and the output equals the undisturbed one.
+// Streams that outlive their verifiers. A verifier is killed, stopped or asked to stop when the
+// client has seen a chosen delta. The output must equal the one without that.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -51,7 +51,7 @@ class FailoverTest : public testing::Test {
     return request;
   }
 
-  // Where the one request that runs is.
+  // The address of the verifier that holds the only running request.
   std::string Busy() {
     for (const std::string& address : verifiers_) {
       if (OpenSequences(Connect(address)) == 1) return address;
@@ -59,8 +59,8 @@ class FailoverTest : public testing::Test {
     return "";
   }
 
-  // Runs the request alone, then again with `disturb(address of its verifier)` at a delta. There
-  // are far more tokens to come than may be on the way to the client.
+  // Runs the request alone, then again, and calls `disturb(address of its verifier)` at a delta. So
+  // many tokens follow that they cannot all be on their way to the client already.
   void ExpectSameDespite(const std::function<void(const std::string&)>& disturb, bool drafts) {
     const pb::GenerateRequest request = Request(1500, drafts);
     const Output expected = Generate(gateway_, request);
@@ -141,13 +141,13 @@ class PeerListTest : public FailoverTest {
                                             {"--draft_deadline_ms=60000"}));
   }
 
-  // As a whole, so that nobody reads half of it.
+  // Replaces the file at once, so that no program reads half of it.
   static void Write(const std::string& path, const std::vector<std::string>& peers) {
     std::ofstream(path + ".new") << "# peers\n" << absl::StrJoin(peers, "\n") << "\n";
     ASSERT_EQ(std::rename((path + ".new").c_str(), path.c_str()), 0);
   }
 
-  // Of `role`, that are ready.
+  // The number of ready peers of `role`.
   std::vector<std::string> Peers(pb::PeerRole role) {
     grpc::ClientContext context;
     pb::GetStatsResponse stats;
@@ -186,7 +186,7 @@ TEST_F(PeerListTest, PeersComeAndGoAndNoClientSeesAnything) {
       verifiers.insert(got.final.speculation().verifier());
     }
   });
-  // Until a request began and ended with the peers as they are.
+  // Waits until a request has begun and ended with these peers.
   const auto serve = [&] {
     for (int i = 0; i < 2; ++i) EXPECT_TRUE(Generate(listed_, request).SameTokens(expected));
   };

@@ -1,6 +1,5 @@
-// What one tenant's matrix and prompts leave in what another tenant sees, through the three
-// services: nothing. (Load is seen, in times and in the trees that pay; here every tree is the
-// template's.)
+// Another tenant sees nothing of one tenant's matrix and prompts, through the three services. (It
+// can see load, in times and in the trees that pay. Here every tree is the template.)
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -24,8 +23,8 @@ using doubles::ParseProto;
 constexpr char kTenant[] = "speculation { matrix_scope: MATRIX_SCOPE_TENANT }";
 constexpr char kShared[] = "speculation { matrix_scope: MATRIX_SCOPE_SHARED }";
 
-// Three services of their own, in which every tree is the template's, no draft is late and what a
-// request taught is known before the next one: all counts are functions of the requests.
+// Three services in which all counts are functions of the requests: every tree is the template, no
+// draft is late, and the drafter has learnt from a request before the next one begins.
 class Services {
  public:
   Services() {
@@ -45,7 +44,7 @@ class Services {
     EXPECT_TRUE(Eventually([&] { return AllPeersReady(As("admin")); }));
   }
 
-  // What `tenant` is told of 80 tokens after a prompt of its own or of everybody's.
+  // The answer that `tenant` gets: 80 tokens after its own prompt or after the common one.
   Output Ask(const std::string& tenant, const std::string& speculation,
              std::uint32_t prompt) const {
     auto request = ParseProto<pb::GenerateRequest>("sampling { ignore_eos: true } " + speculation);
@@ -59,7 +58,7 @@ class Services {
     return output;
   }
 
-  // Until no session is open, so that everything said is learnt.
+  // Waits until no session is open: then the drafter has learnt everything.
   void AwaitLearnt() const {
     const auto stub = drafter::v1::DrafterService::NewStub(Connect(drafter_));
     EXPECT_TRUE(Eventually([&] {
@@ -94,7 +93,7 @@ class Services {
   std::string gateway_;
 };
 
-// All that is said of an output but for times and addresses.
+// Everything in an output except times and addresses.
 std::string Facts(const Output& output) {
   pb::Final final = output.final;
   final.clear_timings();
@@ -107,8 +106,8 @@ std::string Facts(const Output& output) {
   return absl::StrCat(output.text, "\n", final.DebugString());
 }
 
-// What the second tenant is told of three requests, and its matrix then; with the first tenant at
-// work before, between and at the same time, or not at all.
+// The answers to three requests of the second tenant, and its matrix after them. The first tenant
+// works before, between and at the same time, or not at all.
 std::vector<std::string> SecondTenantSees(const std::string& speculation, bool with_first) {
   const Services services;
   std::vector<std::string> seen;
@@ -138,7 +137,7 @@ TEST(IsolationTest, APrivateMatrixLeavesNoTraceWithAnotherTenant) {
   EXPECT_NE(alone[0], alone[1]) << "a tenant learns from itself, else this shows nothing";
 }
 
-// The same requests do show when tenants share by choice: what is compared can differ.
+// When tenants share a matrix by choice, the same requests do show. So the comparison can fail.
 TEST(IsolationTest, ASharedMatrixShows) {
   EXPECT_NE(SecondTenantSees(kShared, true)[0], SecondTenantSees(kShared, false)[0]);
 }

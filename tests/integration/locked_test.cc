@@ -1,4 +1,4 @@
-// The programs behind TLS, and what they refuse without it.
+// The programs with TLS, and what they refuse without it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -35,7 +35,7 @@ pb::GenerateRequest Request(int max_tokens) {
   return request;
 }
 
-// Every part with a certificate for its name, and each believing only the others.
+// Every program has a certificate for its name, and accepts only the names of the others.
 class LockedTest : public ::testing::Test {
  protected:
   TlsFiles Issue(const std::string& name, CertificateAuthority& authority) {
@@ -155,7 +155,7 @@ TEST_F(LockedTest, BeyondThisMachineNobodyAdministratesWithoutKeysUnlessToldSo) 
   EXPECT_THAT(refused.error_message(),
               AllOf(HasSubstr("--api_keys"), HasSubstr("--allow_open_admin")));
 
-  // The gateway's own calls to such a drafter are none of administration.
+  // The gateway calls no administration of such a drafter.
   auto flags = Flags("peer_", gateway_files_);
   flags.insert(flags.end(),
                {"--tls_cert=" + gateway_files_.certificate, "--tls_key=" + gateway_files_.key,

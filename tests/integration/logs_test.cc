@@ -1,4 +1,4 @@
-// What the services' logs say of one request, and that they can be joined.
+// The log lines of the services about one request, and that they can be joined.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -59,7 +59,7 @@ class LogsTest : public testing::Test {
     return lines;
   }
 
-  // The one line of a request, once it is there.
+  // Waits for the line of a request and returns it. There must be only one.
   json Line(int number, const std::string& message, const std::string& request_id) {
     std::vector<json> lines;
     EXPECT_TRUE(Eventually([&] {
@@ -77,7 +77,7 @@ class LogsTest : public testing::Test {
 };
 
 TEST_F(LogsTest, EveryServiceSaysOneLineOfARequestInTheCallersTrace) {
-  // Whatever a client calls its request, it is one line.
+  // The request is one line, whatever id the client gives it.
   const std::string id = "first\n{\"message\":\"forged\"} \xc3\xa9";
   const Output output = Ask(id, {absl::StrCat("00-", kTrace, "-", kSpan, "-01")});
   ASSERT_TRUE(output.status.ok()) << output.ForPeople();

@@ -1,5 +1,5 @@
-// Whatever the drafter does, and for any sampling options, the output is the plain one: random
-// requests through gateways whose drafter is right, wrong, late, stale, broken or silent.
+// The output equals the plain one whatever the drafter does, for any sampling options. Sends random
+// requests through gateways whose drafters are right, wrong, late, stale, broken or silent.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,12 +20,12 @@ namespace pb = gateway::v1;
 
 constexpr std::uint32_t kLongest = 21;  // tokens of an output
 
-// A drafter, its gateway, and why its drafts are not used; UNSPECIFIED: they are.
+// A drafter, its gateway, and why its drafts are not used. UNSPECIFIED: they are used.
 struct Mode {
   std::string name;
   pb::FallbackReason reason;
   std::string gateway;
-  bool may_draft = false;  // or not: what steps cost on this machine decides
+  bool may_draft = false;  // the costs of steps on this machine decide whether it drafts
   std::atomic<std::uint64_t> drafted_steps = 0;
   std::atomic<std::uint64_t> fallbacks = 0;
 };
@@ -90,7 +90,7 @@ class LosslessTest : public testing::Test {
     }
     for (auto& worker : workers) worker.join();
 
-    // No mode passes for want of what it is here for.
+    // Each drafter must have done what it is here for.
     for (const auto& mode : modes_) {
       const bool drafts = mode->reason == pb::FALLBACK_REASON_UNSPECIFIED;
       if (!mode->may_draft) {

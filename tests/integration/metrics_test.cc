@@ -1,4 +1,4 @@
-// What the services' metrics say, against what every request was told.
+// Compares the metrics of the services with the final messages of all requests.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -175,7 +175,7 @@ void ExpectReconciled(const Exposition& scrape, const Sums& sums) {
       expect(Series(name, "_bucket", absl::StrCat("le=\"", number.str(), "\"")), below);
     }
   }
-  // The sum of what each request was told in whole microseconds.
+  // The sum over requests, each one rounded to whole microseconds.
   EXPECT_NEAR(scrape["recycling_verify_inside_seconds_total"] * 1e6,
               static_cast<double>(sums.verify_inside), static_cast<double>(sums.requests));
 }
@@ -242,7 +242,7 @@ TEST_F(MetricsTest, CountersAreTheSumsOfWhatEveryRequestWasTold) {
   Sums sums;
   for (const std::string& options : kMix) Run(Request(options), &sums);
   EXPECT_GT(sums.accepted_tokens, 0u);
-  // Without the drafter steps fall back.
+  // Without the drafter, steps fall back to plain ones.
   cluster_.Kill(drafter_);
   for (const std::string& options : kMix) Run(Request(options), &sums);
   EXPECT_FALSE(sums.fallbacks.empty());
@@ -309,7 +309,7 @@ TEST_F(MetricsTest, VerifierAndDrafterCountWhatTheGatewayAskedOfThem) {
   Sums sums;
   const Exposition before = Scraped("recycling-verifier");  // it has measured what passes cost
   for (const std::string& options : kMix) {
-    // A stop string may end the output within steps before the last; those are not told.
+    // A stop string may end the output in an earlier step. The final message leaves out the rest.
     if (!absl::StrContains(options, "stop:")) Run(Request(options), &sums);
   }
   const Exposition verifier = Scraped("recycling-verifier");
@@ -326,7 +326,7 @@ TEST_F(MetricsTest, VerifierAndDrafterCountWhatTheGatewayAskedOfThem) {
             static_cast<double>(sums.prompt_tokens - sums.requests));
   EXPECT_GE(grown("recycling_verifier_pass_seconds_count"), static_cast<double>(sums.steps));
 
-  // What a session's end tells the drafter may still be on its way.
+  // The last message of a session to the drafter may still be on its way.
   EXPECT_TRUE(Eventually(
       [&] { return Scraped("recycling-drafter")["recycling_drafter_sessions_active"] == 0; }));
   const Exposition drafter = Scraped("recycling-drafter");

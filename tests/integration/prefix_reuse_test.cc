@@ -1,4 +1,4 @@
-// What a user sees of prompts that a verifier has had before.
+// What a user sees if a verifier has processed the beginning of the prompt before.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -53,7 +53,7 @@ TEST_F(PrefixReuseTest, ARepeatedPromptAndANextTurnAreCachedAndGiveTheSameTokens
     EXPECT_EQ(again.final.usage().cached_prompt_tokens(), 192u);
     EXPECT_TRUE(again.SameTokens(first)) << again.ForPeople() << first.ForPeople();
   }
-  // The conversation goes on: what was generated is known too.
+  // The next turn begins with the generated text, which the verifier also holds.
   std::vector<std::uint32_t> next = prompt;
   next.insert(next.end(), first.ids.begin(), first.ids.end());
   const Output turn = Ask(next, 50);

@@ -31,7 +31,7 @@ std::string RandomPrompt(Random& random) {
   return prompt;
 }
 
-// Every field takes its default in some requests and any of its range in others.
+// Each field has its default in some requests and a random value of its range in others.
 void RandomSampling(Random& random, std::uint32_t longest, common::v1::SamplingOptions* sampling) {
   if (Chance(random, 0.7)) sampling->set_temperature(Between(random, 0, 1.5));
   if (Chance(random, 0.4)) sampling->set_top_k(UpTo(random, 50));

@@ -8,8 +8,8 @@
 
 namespace recycling::integration {
 
-// A function of the seed, its sampling seed included. Its output has at most `longest` tokens, at
-// least 1. For a vocabulary of at least 301.
+// Returns a request that depends on `seed` alone; so does its sampling seed. Its output has at most
+// `longest` tokens, which is at least 1. The vocabulary must have at least 301 tokens.
 gateway::v1::GenerateRequest RandomRequest(std::uint64_t seed, std::uint32_t longest);
 
 }  // namespace recycling::integration

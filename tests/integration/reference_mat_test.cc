@@ -47,10 +47,10 @@ std::vector<std::string> TemplatePaths() {
   return {std::istream_iterator<std::string>(words), {}};
 }
 
-// What a row of the matrix proposes before it is written.
+// The candidates of a row of the matrix that was never written.
 enum class ColdRow { kNothing, kTokenZero };
 
-// The loop of the paper, written once more and plainly, against a verifier alone.
+// A second, simple implementation of the paper's loop, with a verifier and no other service.
 class ReferenceLoop {
  public:
   ReferenceLoop(const std::string& verifier, ColdRow cold)
@@ -116,7 +116,7 @@ class ReferenceLoop {
     return tokens;
   }
 
-  // Breadth-first, later wins; the accepted path last.
+  // Rows are written breadth-first, so the last write of a row stays. The accepted path comes last.
   void Learn(const std::vector<std::uint32_t>& tokens, const vpb::StepVerified& verified) {
     const auto learn = [&](std::size_t node) {
       const auto ids = verified.candidates().ids().begin() + static_cast<std::ptrdiff_t>(8 * node);
@@ -168,7 +168,7 @@ class ReferenceMatTest : public testing::Test {
     return static_cast<double>(kTokens * prompts_.size()) / steps;
   }
 
-  // The same of the loop on the verifier alone.
+  // The same for the loop with the verifier alone.
   double OfReferenceLoop(ColdRow cold, bool forget) {
     ReferenceLoop loop(verifier_, cold);
     const auto stub = pb::GatewayService::NewStub(gateway_);
@@ -203,9 +203,10 @@ TEST_F(ReferenceMatTest, TheServicesReachTheFigureOfAMatrixKeptAcrossPrompts) {
   EXPECT_NEAR(mat, kKept, kKept * kTolerance);
 }
 
-// The reference let unwritten rows propose token 0, whose row then explores; ours propose nothing,
-// which costs a fresh matrix more than a warm one. So the figure to meet is the loop's own under
-// that rule; what is left is the cut at the end of each output.
+// In the reference, rows that were never written propose token 0, and the row of token 0 gives
+// further candidates. Our rows propose nothing then, which costs a fresh matrix more than a warm
+// one. So this compares with the loop above under our rule. The remaining difference is that each
+// output is cut at its end.
 TEST_F(ReferenceMatTest, TheServicesEqualTheLoopThatStartsAfreshForEachPrompt) {
   const double mat = OfServices(common::v1::MATRIX_SCOPE_REQUEST);
   RecordProperty("mean_accepted_tokens", std::to_string(mat));

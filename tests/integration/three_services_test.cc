@@ -1,4 +1,4 @@
-// Verifier, drafter and gateway as processes: what a user may rely on when one of them goes.
+// Verifier, drafter and gateway as processes: what still works when one of them stops.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -37,7 +37,7 @@ class ThreeServicesTest : public testing::Test {
     verifier_ = cluster_.Start("recycling-verifier", flags);
   }
 
-  // A drafter that is waited for, so that speed decides nothing, and a verifier that is not.
+  // The gateway waits for the drafter, so that speed decides nothing, and not for the verifier.
   void StartAll(std::vector<std::string> verifier_flags = {}) {
     StartVerifier(std::move(verifier_flags));
     drafter_ = cluster_.Start("recycling-drafter", {});
@@ -115,7 +115,7 @@ TEST_F(ThreeServicesTest, AnAbsentDrafterCostsNoTokenAndIsCounted) {
   }));
   ASSERT_TRUE(output.status.ok()) << output.ForPeople();
   EXPECT_EQ(output.final.speculation().steps(), 20u);
-  // The last step could emit no draft and so wants none.
+  // The last step has room for one token only, so it asks for no draft.
   EXPECT_EQ(output.Fallbacks(pb::FALLBACK_REASON_UNAVAILABLE), 19u);
   const Output plain =
       Generate(gateway_, Request(20, "speculation { mode: SPECULATION_MODE_OFF }"));
