@@ -28,6 +28,11 @@ void GatewayTotals::CountNotAllowed(const absl::Status& why) {
   if (absl::IsPermissionDenied(why)) ++totals_.not_permitted;
 }
 
+void GatewayTotals::CountSteps(const SpeculationStats& steps) {
+  MutexLock lock(mutex_);
+  totals_.speculation.Add(steps);
+}
+
 void GatewayTotals::End(const DecodeOutcome& outcome, std::uint64_t prompt_tokens) {
   MutexLock lock(mutex_);
   --totals_.running;
@@ -39,6 +44,7 @@ void GatewayTotals::End(const DecodeOutcome& outcome, std::uint64_t prompt_token
     ++totals_.failures[static_cast<std::size_t>(outcome.status.code())];
   }
   totals_.prompt_tokens += prompt_tokens;
+  totals_.speculation.TakeBack(outcome.counted);
   totals_.speculation.Add(outcome.speculation);
   totals_.timings.Add(outcome.timings);
   totals_.steps.Add(outcome.steps);

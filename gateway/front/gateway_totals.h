@@ -35,7 +35,7 @@ struct Totals {
   std::uint64_t not_permitted = 0;    // calls whose key does not allow them
   std::uint64_t prompt_tokens = 0;
   std::uint64_t completion_tokens = 0;  // also of requests that still run
-  SpeculationStats speculation;
+  SpeculationStats speculation;         // the same
   Timings timings;
   StepDurations steps;
   RequestDurations requests;
@@ -56,6 +56,9 @@ class GatewayTotals {
 
   // A running request has shown its client so many more tokens.
   void Show(std::size_t tokens) { shown_.fetch_add(tokens, std::memory_order_relaxed); }
+
+  // These steps of a request that runs have been shown; see DecodeParts::on_steps.
+  void CountSteps(const SpeculationStats& steps);
 
   // A request that began has ended, and Show has counted its tokens. `prompt_tokens` is 0 if its
   // prompt was not read.

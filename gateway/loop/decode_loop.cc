@@ -114,12 +114,17 @@ absl::Status DecodeLoop::Step(const Show& show) {
   Learn(root, draft.tree, &verified);
 
   const bool ended = emission_.finish().has_value();
-  if (ended && !delta.empty()) show(std::exchange(delta, {}));
+  if (ended && !delta.empty()) ShowAndCount(std::exchange(delta, {}), show);
   EndStep(times, verified);
   if (ended) return absl::OkStatus();
   AskForDraft();
   if (!delta.empty()) unshown_ = std::move(delta);
   return absl::OkStatus();
+}
+
+void DecodeLoop::ShowAndCount(OutputDelta delta, const Show& show) {
+  show(std::move(delta));
+  if (parts_.on_steps) parts_.on_steps(shown_steps_.Count(records_, emission_.shown()));
 }
 
 Drafting::Draft DecodeLoop::TakeDraft(StepTimes* times) {
@@ -137,7 +142,7 @@ absl::StatusOr<StepVerified> DecodeLoop::Verify(std::optional<DraftTree>* tree, 
   const absl::Duration begin = parts_.clock.Monotonic();
   const absl::Duration moving_before = sequence_.moving();
   auto verified = sequence_.Verify(tree, [&] {
-    if (auto delta = std::exchange(unshown_, std::nullopt)) show(*std::move(delta));
+    if (auto delta = std::exchange(unshown_, std::nullopt)) ShowAndCount(*std::move(delta), show);
   });
   const absl::Duration end = parts_.clock.Monotonic();
   RETURN_IF_ERROR(verified.status());
@@ -249,6 +254,7 @@ DecodeOutcome DecodeLoop::Summary(absl::Status status) const {
   outcome.timings = timings_;
   outcome.steps = durations_;
   outcome.speculation = Summarize(records_, emission_.shown());
+  outcome.counted = shown_steps_.counted();
   outcome.speculation.moves = sequence_.moves();
   outcome.speculation.retries = sequence_.retries();
   outcome.speculation.moving = sequence_.moving();

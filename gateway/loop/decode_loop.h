@@ -70,6 +70,9 @@ struct DecodeParts {
   const Clock& clock;
   TokenBytesFn token_bytes;
   absl::Duration draft_deadline;
+  // Called on Run's thread after tokens were shown, with the sums of the steps that this completed
+  // (see ShownSteps). May be empty.
+  std::function<void(const SpeculationStats&)> on_steps = nullptr;
 };
 
 struct DecodeOutcome {
@@ -80,8 +83,9 @@ struct DecodeOutcome {
   Timings timings;
   StepDurations steps;
   SpeculationStats speculation;
-  std::string drafter;   // address of the one in use at the end; empty: none
-  std::string verifier;  // address of the one in use at the end
+  SpeculationStats counted;  // what on_steps was told, all together; part of speculation
+  std::string drafter;       // address of the one in use at the end; empty: none
+  std::string verifier;      // address of the one in use at the end
 };
 
 // Call order: Run once. Threads: Run one, Cancel any.
@@ -99,6 +103,8 @@ class DecodeLoop {
  private:
   using Show = std::function<void(OutputDelta)>;
 
+  // Calls `show`, then on_steps.
+  void ShowAndCount(OutputDelta delta, const Show& show);
   OpenSequence ToOpen();
   absl::Status Open();
   void FollowVerifier();
@@ -128,6 +134,7 @@ class DecodeLoop {
   std::optional<OutputDelta> unshown_;      // of the step before
 
   std::vector<StepRecord> records_;
+  ShownSteps shown_steps_;
   std::uint32_t cached_prompt_tokens_ = 0;
   Timings timings_;
   StepDurations durations_;

@@ -34,6 +34,31 @@ void SpeculationStats::Add(const SpeculationStats& other) {
   if (other.row_cost.has_value()) row_cost = other.row_cost;
 }
 
+void SpeculationStats::TakeBack(const SpeculationStats& part) {
+  steps -= part.steps;
+  emitted_tokens -= part.emitted_tokens;
+  drafted_steps -= part.drafted_steps;
+  draft_tokens -= part.draft_tokens;
+  accepted_tokens -= part.accepted_tokens;
+  for (std::size_t d = 0; d < part.accepted_per_depth.size(); ++d) {
+    accepted_per_depth[d] -= part.accepted_per_depth[d];
+  }
+  for (std::size_t r = 0; r < fallbacks.size(); ++r) fallbacks[r] -= part.fallbacks[r];
+  paused_steps -= part.paused_steps;
+}
+
+SpeculationStats ShownSteps::Count(std::span<const StepRecord> steps, std::uint32_t shown) {
+  const std::size_t begin = steps_;
+  std::uint32_t tokens = 0;
+  const auto left = static_cast<std::uint32_t>(shown - counted_.emitted_tokens);
+  while (steps_ < steps.size() && tokens + steps[steps_].tokens <= left) {
+    tokens += steps[steps_++].tokens;
+  }
+  const SpeculationStats now = Summarize(steps.subspan(begin, steps_ - begin), tokens);
+  counted_.Add(now);
+  return now;
+}
+
 SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t output_tokens) {
   SpeculationStats stats;
   stats.emitted_tokens = output_tokens;

@@ -51,12 +51,30 @@ struct SpeculationStats {
 
   void Add(const SpeculationStats& other);
 
+  // Takes back the counts of `part`, which was added before. Moves, retries and costs stay.
+  void TakeBack(const SpeculationStats& part);
+
   bool operator==(const SpeculationStats&) const = default;
 };
 
 // The statistics of an output of `output_tokens` tokens. `steps` produced it, in this order; steps
 // after the last output token are left out.
 SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t output_tokens);
+
+// Counts the steps of a request while it runs, each one once all its tokens have been shown.
+class ShownSteps {
+ public:
+  // `steps`: all steps of the request so far, in order. `shown`: its tokens that have been shown so
+  // far. Returns the sums of the steps that are counted now and were not before.
+  SpeculationStats Count(std::span<const StepRecord> steps, std::uint32_t shown);
+
+  // The sums of all steps that were counted.
+  const SpeculationStats& counted() const { return counted_; }
+
+ private:
+  std::size_t steps_ = 0;  // that are counted
+  SpeculationStats counted_;
+};
 
 // How long one step took.
 struct StepTimes {

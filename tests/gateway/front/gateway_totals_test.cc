@@ -61,6 +61,22 @@ TEST(GatewayTotalsTest, CountsTokensAsTheyAreShown) {
   EXPECT_EQ(totals.Snapshot().running, 1);
 }
 
+TEST(GatewayTotalsTest, CountsStepsWhileARequestRunsAndEachOnce) {
+  GatewayTotals totals;
+  totals.Begin();
+  const std::vector<StepRecord> steps = {{.tokens = 3, .drafted = 8, .accepted = 2},
+                                         {.tokens = 1, .paused = true},
+                                         {.tokens = 4, .drafted = 8, .accepted = 3}};
+  DecodeOutcome outcome;
+  outcome.counted = Summarize(std::span(steps).first(2), 4);
+  totals.CountSteps(outcome.counted);
+  EXPECT_EQ(totals.Snapshot().speculation.steps, 2u);
+  EXPECT_EQ(totals.Snapshot().speculation.emitted_tokens, 4u);
+  outcome.speculation = Summarize(steps, 6);
+  totals.End(outcome, 0);
+  EXPECT_EQ(totals.Snapshot().speculation, outcome.speculation);
+}
+
 TEST(GatewayTotalsTest, CountsCallsThatTheirCallersMayNotMake) {
   GatewayTotals totals;
   totals.CountNotAllowed(absl::UnauthenticatedError("no key"));

@@ -71,7 +71,8 @@ class DecodeLoopTest : public ::testing::Test {
             .ledger = ledger_,
             .clock = clock_,
             .token_bytes = [](TokenId id) { return "<" + std::to_string(id) + ">"; },
-            .draft_deadline = absl::Milliseconds(20)};
+            .draft_deadline = absl::Milliseconds(20),
+            .on_steps = on_steps_};
   }
 
   std::vector<TokenId> Tokens() const {
@@ -102,6 +103,7 @@ class DecodeLoopTest : public ::testing::Test {
   bool has_drafter_ = true;
   std::function<void(DecodeLoop&)> on_start_ = [](DecodeLoop&) {};
   std::function<void()> on_show_ = [] {};
+  std::function<void(const SpeculationStats&)> on_steps_;
   doubles::FakeClock clock_;
   OneDrafter drafters_;
   doubles::FakeVerifierDirectory verifiers_{clock_};  // none is up, or the same one
@@ -291,6 +293,19 @@ TEST_F(DecodeLoopTest, TheClientIsShownAStepWhileTheVerifierWorksOnTheNextOne) {
   ASSERT_GE(first_show - calls.begin(), 2);
   EXPECT_THAT(std::vector<std::string>(first_show - 2, first_show + 2),
               ElementsAre("drafter.propose 1", "verifier.verify 1", "show", "answer 1"));
+}
+
+TEST_F(DecodeLoopTest, StepsAreCountedWhileTheRequestRuns) {
+  SpeculationStats counted;
+  on_steps_ = [&](const SpeculationStats& steps) { counted.Add(steps); };
+  // Before step n is answered, the steps before it have been shown and counted.
+  verifier_options_.on_answer = [&](std::uint64_t step) { EXPECT_EQ(counted.steps, step); };
+  const DecodeOutcome outcome = Run({.max_tokens = 20, .node_budget = 8});
+  ASSERT_THAT(outcome.status, IsOk());
+  EXPECT_GT(outcome.speculation.steps, 2u);
+  EXPECT_EQ(counted.steps, outcome.speculation.steps);
+  EXPECT_EQ(counted.accepted_tokens, outcome.speculation.accepted_tokens);
+  EXPECT_EQ(counted, outcome.counted);
 }
 
 TEST_F(DecodeLoopTest, StepDurationsSeparateInsideWireAndRest) {

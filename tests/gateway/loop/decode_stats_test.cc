@@ -53,6 +53,17 @@ TEST(SummarizeTest, LeavesOutStepsBehindTheLastOutputToken) {
   EXPECT_EQ(Summarize(steps, 0), SpeculationStats());
 }
 
+TEST(ShownStepsTest, AStepCountsOnceAllItsTokensHaveBeenShown) {
+  const std::vector<StepRecord> steps = {{.tokens = 2, .drafted = 3, .accepted = 1},
+                                         {.tokens = 3, .drafted = 3, .accepted = 2}};
+  ShownSteps shown;
+  EXPECT_EQ(shown.Count(std::span(steps).first(1), 1), SpeculationStats());
+  EXPECT_EQ(shown.Count(std::span(steps).first(1), 2), Summarize(std::span(steps).first(1), 2));
+  EXPECT_EQ(shown.Count(steps, 4), SpeculationStats());
+  EXPECT_EQ(shown.Count(steps, 5), Summarize(std::span(steps).last(1), 3));
+  EXPECT_EQ(shown.counted(), Summarize(steps, 5));
+}
+
 TEST(SpeculationStatsTest, AddsUp) {
   SpeculationStats sum = Summarize(std::vector<StepRecord>{{.tokens = 1, .drafted = 2}}, 1);
   sum.fallbacks[0] = 3;
