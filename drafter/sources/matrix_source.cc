@@ -8,12 +8,12 @@ namespace {
 
 // Of each rank: how often the candidate came true for a small trained model at temperature 0.6. The
 // last three go on falling. Then of a token that is not in the row.
-constexpr std::array<double, kRankClasses + 1> kPrior = {0.35, 0.11,  0.06,  0.045, 0.04,  0.03,
-                                                         0.02, 0.015, 0.008, 0.004, 0.002, 0.0001};
+constexpr std::array<double, kRankClasses + 1> kMatrixPrior = {
+    0.35, 0.11, 0.06, 0.045, 0.04, 0.03, 0.02, 0.015, 0.008, 0.004, 0.002, 0.0001};
 
 }  // namespace
 
-double MatrixSource::Prior(std::uint8_t token_class) const { return kPrior[token_class]; }
+double MatrixSource::Prior(std::uint8_t token_class) const { return kMatrixPrior[token_class]; }
 
 void MatrixSource::Candidates(const DraftPath& path, SourceAnswer* answer) const {
   std::array<TokenId, kMaxK> row;

@@ -7,12 +7,12 @@ namespace recycling::drafter {
 namespace {
 
 // Of each rank, then of a token that is not in the row.
-constexpr std::array<double, kRankClasses + 1> kPrior = {0.03, 0.03, 0.02,  0.02,  0.02,  0.015,
-                                                         0.01, 0.01, 0.005, 0.003, 0.002, 0.0001};
+constexpr std::array<double, kRankClasses + 1> kRecentPrior = {
+    0.03, 0.03, 0.02, 0.02, 0.02, 0.015, 0.01, 0.01, 0.005, 0.003, 0.002, 0.0001};
 
 }  // namespace
 
-double RecentSource::Prior(std::uint8_t token_class) const { return kPrior[token_class]; }
+double RecentSource::Prior(std::uint8_t token_class) const { return kRecentPrior[token_class]; }
 
 void RecentSource::Candidates(const DraftPath& path, SourceAnswer* answer) const {
   answer->other_class = kNotInRow;
