@@ -161,7 +161,7 @@ class Bench {
 
 // The request of every run. bench fixes the seed and the number of tokens where the flags do not,
 // so that two runs can be compared.
-absl::StatusOr<gateway::v1::GenerateRequest> BuildRequest() {
+absl::StatusOr<gateway::v1::GenerateRequest> BenchRequest() {
   ASSIGN_OR_RETURN(gateway::v1::GenerateRequest request, RequestFromFlags());
   if (request.input_case() != gateway::v1::GenerateRequest::INPUT_NOT_SET) {
     return absl::InvalidArgumentError("--request: got a prompt, expected those of --prompts alone");
