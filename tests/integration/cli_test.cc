@@ -332,7 +332,8 @@ TEST_F(CliTest, WrongFlagsExitTwoAndSayWhich) {
        "--request: got a prompt"},
       {{"matrix", "info", "--scope=request"},
        "--scope: cannot take \"request\"; expected tenant, shared"},
-      {{"key", "new", "--role=boss"}, "--role: cannot take \"boss\"; expected inference, peer, admin"},
+      {{"key", "new", "--role=boss"},
+       "--role: cannot take \"boss\"; expected inference, peer, admin"},
   };
   for (const auto& [arguments, message] : cases) {
     const ProcessResult result = Run(arguments, "prompt");
