@@ -70,14 +70,18 @@ class GatewayServerImpl final : public GatewayServer {
         channels_(options_.channel),
         drafters_(
             {.targets = options_.drafters, .poll_targets = Follow(options_.drafters_file, 0)},
-            [this](const std::string& address) { return GreetDrafter(address); }, resolver_, clock_,
-            options_.drafters_per_tenant),
+            [this](const std::string& address) {
+              return Explained(GreetDrafter(address), address);
+            },
+            resolver_, clock_, options_.drafters_per_tenant),
         verifiers_(
             {.targets = options_.verifiers,
              .on_ready = [this](bool ready) { VerifiersChanged(ready); },
              .poll_targets = Follow(options_.verifiers_file, 1)},
-            [this](const std::string& address) { return GreetVerifier(address); }, resolver_,
-            clock_),
+            [this](const std::string& address) {
+              return Explained(GreetVerifier(address), address);
+            },
+            resolver_, clock_),
         runner_({.max_requests = options_.max_requests,
                  .draft_deadline = options_.draft_deadline,
                  .defaults = options_.defaults,
@@ -124,6 +128,13 @@ class GatewayServerImpl final : public GatewayServer {
     if (model == nullptr) return absl::UnavailableError("no verifier has been ready yet");
     return GrpcDrafterClient::Connect(channels_.Get(address), address, model->info.model,
                                       model->info.k, options_.handshake_timeout);
+  }
+
+  template <typename Client>
+  absl::StatusOr<std::shared_ptr<Client>> Explained(absl::StatusOr<std::shared_ptr<Client>> greeted,
+                                                    const std::string& address) const {
+    if (greeted.ok() || !options_.explain) return greeted;
+    return options_.explain(greeted.status(), address);
   }
 
   void VerifiersChanged(bool ready) {

@@ -31,6 +31,9 @@ struct GatewayOptions {
   // that is wrong is logged and changes nothing. Empty: no file.
   std::string verifiers_file, drafters_file;
   ChannelFactory channel = PeerChannels({});
+  // Gets the error of a peer that could not be greeted, and returns one that says more where it
+  // can. Called on the threads that greet. Empty: errors stay as they are.
+  std::function<absl::Status(const absl::Status& status, const std::string& address)> explain;
 
   int max_requests = 64;                       // that run at once, 1 to 4096; a thread each
   AdmissionOptions admission;                  // max_queue 0 to 65536

@@ -62,6 +62,7 @@ absl::Status Run() {
   peers.insert(peers.end(), options.drafters.begin(), options.drafters.end());
   const auto certificate = std::make_shared<CertificateExpiry>();
   ASSIGN_OR_RETURN(options.channel, PeerChannelsFromFlags(peers, certificate));
+  options.explain = ExplainPeerFromFlags;
   options.drafters_per_tenant = absl::GetFlag(FLAGS_drafters_per_tenant);
   ASSIGN_OR_RETURN(const auto gateway, CreateGateway(options));
   ASSIGN_OR_RETURN(const auto server, StartService(std::move(server_options), gateway->service(),

@@ -6,6 +6,7 @@
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "common/base/status_macros.h"
+#include "common/net/server_probe.h"
 #include "common/net/target.h"
 #include "common/net/tls_credentials.h"
 #include "common/program/tls_flags.h"
@@ -60,6 +61,11 @@ absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(
                                    "--peer_tls_ca"));
   }
   return PeerChannels(options);
+}
+
+absl::Status ExplainPeerFromFlags(const absl::Status& status, const std::string& address) {
+  return ExplainUnavailable(status, address, !absl::GetFlag(FLAGS_peer_tls_ca).empty(),
+                            "--peer_tls_ca");
 }
 
 }  // namespace recycling::gateway

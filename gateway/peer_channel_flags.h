@@ -3,6 +3,7 @@
 #define RECYCLING_GATEWAY_PEER_CHANNEL_FLAGS_H_
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -21,6 +22,9 @@ FlagGroup PeerChannelFlags();
 // null, is told when the certificate of --peer_tls_cert expires. Call once in a process.
 absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(
     const std::vector<PeerTarget>& peers, std::shared_ptr<CertificateExpiry> certificate = nullptr);
+
+// For a peer that could not be greeted: as ExplainUnavailable, with --peer_tls_ca.
+absl::Status ExplainPeerFromFlags(const absl::Status& status, const std::string& address);
 
 }  // namespace recycling::gateway
 

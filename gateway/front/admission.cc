@@ -28,20 +28,9 @@ void Admission::Arrive(Ticket ticket, const Arrival& arrival, absl::Duration now
     return Refuse(ticket, RefusalReason::kDraining,
                   TryAgain(absl::UnavailableError("the gateway is draining"), kUsualPause));
   }
-  const auto [entry, is_new] = tenants_.try_emplace(arrival.tenant);
-  Tenant& tenant = entry->second;
-  tenant.limits = arrival.limits;
-  if (is_new) {
-    tenant.tokens = Burst(tenant.limits);
-    tenant.refilled = now;
-  }
-  if (!TakeToken(tenant, now)) {
-    const double missing = 1 - tenant.tokens;
-    return Refuse(ticket, RefusalReason::kRate,
-                  TryAgain(absl::ResourceExhaustedError(
-                               absl::StrCat("requests of tenant ", arrival.tenant,
-                                            ": got more than ", tenant.limits.rate, " a second")),
-                           absl::Seconds(missing / tenant.limits.rate)));
+  Tenant& tenant = Known(arrival.tenant, arrival.limits, now);
+  if (auto refusal = TakeRate(arrival.tenant, tenant, now); refusal.has_value()) {
+    return Refuse(ticket, refusal->reason, std::move(refusal->status));
   }
   const absl::Duration latest = now + options_.queue_timeout;
   const bool own = arrival.deadline <= latest;
@@ -55,6 +44,50 @@ void Admission::Arrive(Ticket ticket, const Arrival& arrival, absl::Duration now
   tenant.queue.push_back(ticket);
   tenant.bytes += arrival.bytes;
   waiting_bytes_ += arrival.bytes;
+}
+
+Admission::Tenant& Admission::Known(const std::string& name, const TenantLimits& limits,
+                                    absl::Duration now) {
+  const auto [entry, is_new] = tenants_.try_emplace(name);
+  Tenant& tenant = entry->second;
+  tenant.limits = limits;
+  if (is_new) {
+    tenant.tokens = Burst(limits);
+    tenant.refilled = now;
+  }
+  return tenant;
+}
+
+std::optional<Refusal> Admission::TakeRate(const std::string& name, Tenant& tenant,
+                                           absl::Duration now) {
+  if (TakeToken(tenant, now)) return std::nullopt;
+  const double missing = 1 - tenant.tokens;
+  return Refusal{.reason = RefusalReason::kRate,
+                 .status = TryAgain(absl::ResourceExhaustedError(absl::StrCat(
+                                        "requests of tenant ", name, ": got more than ",
+                                        tenant.limits.rate, " a second")),
+                                    absl::Seconds(missing / tenant.limits.rate))};
+}
+
+std::optional<Refusal> Admission::EnterShort(const std::string& name, const TenantLimits& limits,
+                                             absl::Duration now) {
+  Tenant& tenant = Known(name, limits, now);
+  if (limits.concurrency > 0 && tenant.short_calls >= limits.concurrency) {
+    return Refusal{
+        .reason = RefusalReason::kQueueFull,
+        .status = TryAgain(absl::ResourceExhaustedError(absl::StrCat(
+                               "short calls of tenant ", name, ": got one more than the ",
+                               limits.concurrency, " that it may make at a time")),
+                           kShortestPause)};
+  }
+  if (auto refusal = TakeRate(name, tenant, now); refusal.has_value()) return refusal;
+  ++tenant.short_calls;
+  return std::nullopt;
+}
+
+void Admission::ExitShort(const std::string& name, absl::Duration now) {
+  --tenants_.at(name).short_calls;
+  Forget(now);
 }
 
 bool Admission::TakeToken(Tenant& tenant, absl::Duration now) {
@@ -191,7 +224,7 @@ void Admission::Refuse(Ticket ticket, RefusalReason reason, absl::Status status)
 void Admission::Forget(absl::Duration now) {
   std::erase_if(tenants_, [&](const auto& entry) {
     const Tenant& tenant = entry.second;
-    if (!tenant.queue.empty() || tenant.running > 0) return false;
+    if (!tenant.queue.empty() || tenant.running > 0 || tenant.short_calls > 0) return false;
     const double missing = Burst(tenant.limits) - tenant.tokens;
     return tenant.limits.rate <= 0 ||
            tenant.limits.rate * absl::ToDoubleSeconds(now - tenant.refilled) >= missing;

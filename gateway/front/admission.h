@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -78,6 +79,15 @@ class Admission {
   // A request that was started has ended.
   void Finish(Ticket ticket, absl::Duration now);
 
+  // Begins a short call of a tenant, one that asks no verifier, or says why it is refused. It takes
+  // one of the tenant's requests per second. Of a tenant's short calls, at most as many run at a
+  // time as its concurrency says. A short call has no ticket and never waits.
+  std::optional<Refusal> EnterShort(const std::string& tenant, const TenantLimits& limits,
+                                    absl::Duration now);
+
+  // A short call that began has ended.
+  void ExitShort(const std::string& tenant, absl::Duration now);
+
   // Refuses the requests that wait and all that come from now on as Unavailable.
   void Drain() { draining_ = true; }
 
@@ -100,6 +110,7 @@ class Admission {
     std::deque<Ticket> queue;
     std::uint64_t bytes = 0;  // of the queue
     int running = 0;
+    int short_calls = 0;
     double tokens = 0;        // requests that may come at once
     absl::Duration refilled;  // when `tokens` was computed
   };
@@ -115,6 +126,8 @@ class Admission {
     absl::Duration since;
   };
 
+  Tenant& Known(const std::string& name, const TenantLimits& limits, absl::Duration now);
+  std::optional<Refusal> TakeRate(const std::string& name, Tenant& tenant, absl::Duration now);
   bool TakeToken(Tenant& tenant, absl::Duration now);
   void Remove(Ticket ticket);
   void Refuse(Ticket ticket, RefusalReason reason, absl::Status status);

@@ -55,6 +55,20 @@ void RequestQueue::Finish(Ticket ticket) {
   Update([&](Admission& admission, absl::Duration now) { admission.Finish(ticket, now); });
 }
 
+absl::StatusOr<std::unique_ptr<RequestQueue::ShortCall>> RequestQueue::BeginShort(
+    const std::string& tenant, const TenantLimits& limits) {
+  MutexLock lock(mutex_);
+  const auto refusal = admission_.EnterShort(tenant, limits, clock_.Monotonic());
+  if (!refusal.has_value()) return std::make_unique<ShortCall>(*this, tenant);
+  ++counts_.refused[static_cast<std::size_t>(refusal->reason)];
+  return refusal->status;
+}
+
+RequestQueue::ShortCall::~ShortCall() {
+  MutexLock lock(queue_.mutex_);
+  queue_.admission_.ExitShort(tenant_, queue_.clock_.Monotonic());
+}
+
 void RequestQueue::Drain() {
   Update([](Admission& admission, absl::Duration) { admission.Drain(); });
 }

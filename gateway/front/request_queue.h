@@ -7,7 +7,11 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
+#include <string>
+#include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
@@ -46,6 +50,25 @@ class RequestQueue {
 
   // A request that was started has ended. Once for each.
   void Finish(Ticket ticket);
+
+  // A short call of a tenant (see Admission), from its beginning until this is destroyed.
+  class ShortCall {
+   public:
+    ShortCall(RequestQueue& queue, std::string tenant)
+        : queue_(queue), tenant_(std::move(tenant)) {}
+    ~ShortCall();
+    ShortCall(const ShortCall&) = delete;
+    ShortCall& operator=(const ShortCall&) = delete;
+
+   private:
+    RequestQueue& queue_;
+    const std::string tenant_;
+  };
+
+  // Begins a short call, which must end before the queue is destroyed. ResourceExhausted, with a
+  // retry delay, if the tenant's limits do not allow it now.
+  absl::StatusOr<std::unique_ptr<ShortCall>> BeginShort(const std::string& tenant,
+                                                        const TenantLimits& limits);
 
   // Refuses the requests that wait and all that come from now on; those that run go on.
   void Drain();

@@ -178,6 +178,11 @@ void RequestRunner::RunNotAllowed(const IncomingRequest& request, const absl::St
   sink.End(why);
 }
 
+absl::StatusOr<std::unique_ptr<RequestQueue::ShortCall>> RequestRunner::BeginShort(
+    const RequestCaller& caller) {
+  return queue_.BeginShort(caller.tenant, caller.limits.value_or(options_.tenant_limits));
+}
+
 absl::StatusOr<std::shared_ptr<const ServedModel>> RequestRunner::Model() const {
   if (auto model = model_.Get(); model != nullptr) return model;
   auto picked = verifiers_.Pick({});

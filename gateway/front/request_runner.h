@@ -99,6 +99,10 @@ class RequestRunner {
   // PermissionDenied.
   void CountNotAllowed(const absl::Status& why) { totals_.CountNotAllowed(why); }
 
+  // Begins a call that needs no verifier; its result must be destroyed before the runner. Errors as
+  // RequestQueue::BeginShort.
+  absl::StatusOr<std::unique_ptr<RequestQueue::ShortCall>> BeginShort(const RequestCaller& caller);
+
   // The model that is served. Unavailable before the first verifier has been ready.
   absl::StatusOr<std::shared_ptr<const ServedModel>> Model() const;
 

@@ -26,6 +26,9 @@ namespace {
 // bounds keep each call short and its memory small.
 constexpr std::size_t kMostTextBytes = 1 << 20;
 constexpr int kMostIds = 1 << 16;
+// A unary request stays in memory until its answer is read, with the fields that are not known
+// here. Real requests are far smaller, apart from texts.
+constexpr std::size_t kMostOtherBytes = 1 << 20;
 
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {
   const auto deadline = context.deadline();
@@ -59,10 +62,36 @@ IncomingRequest IncomingOf(const grpc::CallbackServerContext& context,
               }};
 }
 
+absl::Status CheckRequestBytes(std::size_t got, std::size_t most) {
+  if (got <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("request: got ", got, " bytes, expected at most ", most));
+}
+
+// Ends a Tokenize or Detokenize call. It counts as its tenant's until gRPC is done with it, so also
+// as long as the client does not read the answer.
+class ShortReply final : public grpc::ServerUnaryReactor {
+ public:
+  ShortReply(std::unique_ptr<RequestQueue::ShortCall> call, const absl::Status& status)
+      : call_(std::move(call)) {
+    Finish(ToGrpcStatus(status));
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  const std::unique_ptr<RequestQueue::ShortCall> call_;
+};
+
 grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context, const absl::Status& status) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(ToGrpcStatus(status));
   return reactor;
+}
+
+RequestCaller RunnersCaller(const Caller& caller) {
+  RequestCaller known{.tenant = caller.tenant, .limits = {}};
+  if (caller.limited) known.limits = caller.limits;
+  return known;
 }
 
 }  // namespace
@@ -82,6 +111,12 @@ absl::StatusOr<Caller> GatewayService::Identify(const grpc::CallbackServerContex
   return caller;
 }
 
+absl::StatusOr<std::unique_ptr<RequestQueue::ShortCall>> GatewayService::BeginShort(
+    const grpc::CallbackServerContext& context) {
+  ASSIGN_OR_RETURN(const Caller caller, Identify(context, Access::kAny));
+  return runner_.BeginShort(RunnersCaller(caller));
+}
+
 grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
   const auto writer = StreamWriter::Create(context, clock_);
@@ -92,17 +127,18 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
     runner_.RunNotAllowed(incoming, caller.status(), *sink);
     return writer.get();
   }
-  RequestCaller known{.tenant = caller->tenant, .limits = {}};
-  if (caller->limited) known.limits = caller->limits;
-  runner_.Run(std::move(incoming), known, sink);
+  runner_.Run(std::move(incoming), RunnersCaller(*caller), sink);
   return writer.get();
 }
 
 grpc::ServerUnaryReactor* GatewayService::GetModel(grpc::CallbackServerContext* context,
-                                                   const v1::GetModelRequest*,
+                                                   const v1::GetModelRequest* request,
                                                    v1::GetModelResponse* response) {
   if (const auto caller = Identify(*context, Access::kAny); !caller.ok()) {
     return Reply(context, caller.status());
+  }
+  if (const auto size = CheckRequestBytes(request->ByteSizeLong(), kMostOtherBytes); !size.ok()) {
+    return Reply(context, size);
   }
   const auto model = runner_.Model();
   if (!model.ok()) return Reply(context, model.status());
@@ -120,8 +156,10 @@ grpc::ServerUnaryReactor* GatewayService::GetModel(grpc::CallbackServerContext* 
 grpc::ServerUnaryReactor* GatewayService::Tokenize(grpc::CallbackServerContext* context,
                                                    const grpc::ByteBuffer* request,
                                                    grpc::ByteBuffer* response) {
+  auto call = BeginShort(*context);
+  if (!call.ok()) return Reply(context, call.status());
   const auto answer = [&]() -> absl::StatusOr<v1::TokenizeResponse> {
-    RETURN_IF_ERROR(Identify(*context, Access::kAny).status());
+    RETURN_IF_ERROR(CheckRequestBytes(request->Length(), kMostTextBytes + kMostOtherBytes));
     ASSIGN_OR_RETURN(const v1::TokenizeRequest proto, Parse<v1::TokenizeRequest>(*request));
     if (proto.text().size() > kMostTextBytes) {
       return absl::InvalidArgumentError(absl::StrCat("text: got ", proto.text().size(),
@@ -135,17 +173,19 @@ grpc::ServerUnaryReactor* GatewayService::Tokenize(grpc::CallbackServerContext* 
     message.mutable_ids()->Add(ids.begin(), ids.end());
     return message;
   }();
-  if (!answer.ok()) return Reply(context, answer.status());
+  if (!answer.ok()) return new ShortReply(*std::move(call), answer.status());
   const grpc::Slice slice(answer->SerializeAsString());
   *response = grpc::ByteBuffer(&slice, 1);
-  return Reply(context, absl::OkStatus());
+  return new ShortReply(*std::move(call), absl::OkStatus());
 }
 
 grpc::ServerUnaryReactor* GatewayService::Detokenize(grpc::CallbackServerContext* context,
                                                      const v1::DetokenizeRequest* request,
                                                      v1::DetokenizeResponse* response) {
+  auto call = BeginShort(*context);
+  if (!call.ok()) return Reply(context, call.status());
   const auto text = [&]() -> absl::StatusOr<std::string> {
-    RETURN_IF_ERROR(Identify(*context, Access::kAny).status());
+    RETURN_IF_ERROR(CheckRequestBytes(request->ByteSizeLong(), kMostOtherBytes));
     if (request->ids_size() > kMostIds) {
       return absl::InvalidArgumentError(
           absl::StrCat("ids: got ", request->ids_size(), ", expected at most ", kMostIds));
@@ -154,9 +194,9 @@ grpc::ServerUnaryReactor* GatewayService::Detokenize(grpc::CallbackServerContext
     const std::vector<TokenId> ids(request->ids().begin(), request->ids().end());
     return model->tokenizer->Decode(ids, request->render_control());
   }();
-  if (!text.ok()) return Reply(context, text.status());
+  if (!text.ok()) return new ShortReply(*std::move(call), text.status());
   response->set_text(ReplaceInvalidUtf8(*text));
-  return Reply(context, absl::OkStatus());
+  return new ShortReply(*std::move(call), absl::OkStatus());
 }
 
 grpc::ServerUnaryReactor* GatewayService::GetStats(grpc::CallbackServerContext* context,

@@ -62,6 +62,10 @@ class GatewayService final : public GatewayServiceBase {
  private:
   // The caller of a method other than Generate; counts one that may not call it.
   absl::StatusOr<Caller> Identify(const grpc::CallbackServerContext& context, Access access);
+  // Begins a Tokenize or Detokenize call, if its caller may make it and the tenant's limits allow
+  // it.
+  absl::StatusOr<std::unique_ptr<RequestQueue::ShortCall>> BeginShort(
+      const grpc::CallbackServerContext& context);
   v1::GetStatsResponse Stats() const;
 
   const GatewayServiceOptions options_;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/retry_delay.h"
+#include "tests/common/rpc/raw_client.h"
 #include "tests/contract/gateway_service_fixture.h"
 #include "tests/doubles/fake_clock.h"
 
@@ -319,6 +320,77 @@ TEST_F(GatewayAdmissionTest, ARequestThatRunsBeyondTheGraceEndsAsUnavailable) {
   client.join();
   drain.join();
   EXPECT_EQ(verifiers_[0]->fake().open_sequences(), 0);
+}
+
+// Tokenize and Detokenize calls, which ask no verifier.
+class ShortCallsTest : public GatewayAdmissionTest {
+ protected:
+  absl::Status Tokenize() {
+    grpc::ClientContext context;
+    v1::TokenizeResponse response;
+    return FromGrpcStatus(
+        stub_->Tokenize(&context, ParseProto<v1::TokenizeRequest>("text: 'x'"), &response));
+  }
+  absl::Status Detokenize() {
+    grpc::ClientContext context;
+    v1::DetokenizeResponse response;
+    return FromGrpcStatus(stub_->Detokenize(&context, ids_, &response));
+  }
+
+  const v1::DetokenizeRequest ids_ = ParseProto<v1::DetokenizeRequest>("ids: [5, 6]");
+};
+
+TEST_F(ShortCallsTest, CountAgainstTheTenantsRate) {
+  options_.tenant_limits = {.rate = 0.001, .burst = 3};
+  AddVerifier();
+  Start();
+  EXPECT_THAT(Tokenize(), IsOk());
+  EXPECT_THAT(Detokenize(), IsOk());
+  EXPECT_THAT(Tokenize(), IsOk());
+  const absl::Status refused = Detokenize();
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted,
+                                HasSubstr("tenant default: got more than 0.001 a second")));
+  EXPECT_TRUE(RetryDelay(refused).has_value());
+  EXPECT_THAT(Tokenize(), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(Generate("prompt: 'x'").status, StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(Refusals(v1::REFUSAL_REASON_RATE), 3u);
+}
+
+TEST_F(ShortCallsTest, CountAsTheTenantsUntilTheirAnswersAreRead) {
+  options_.tenant_limits = {.concurrency = 2};
+  listen_ = {"127.0.0.1:0"};
+  AddVerifier();
+  Start();
+  {
+    RawClient unread(server_->addresses()[0]);
+    unread.SayHelloWithWindowZero();
+    std::uint64_t unread_bytes = 0;
+    for (int i = 0; i < 2; ++i) {
+      unread.Call("/recycling.gateway.v1.GatewayService/Detokenize", ids_.SerializeAsString());
+      while (server_->call_counts().unread == unread_bytes) {
+      }
+      unread_bytes = server_->call_counts().unread;
+    }
+    const absl::Status refused = Detokenize();
+    EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted,
+                                  HasSubstr("one more than the 2 that it may make")));
+  }
+  while (!Tokenize().ok()) {  // until the server has seen that the client is gone
+  }
+}
+
+TEST_F(ShortCallsTest, AreRefusedWhereFieldsThatAreNotKnownMakeThemLarge) {
+  max_message_bytes_ = 4 << 20;
+  AddVerifier();
+  Start();
+  grpc::ClientContext context;
+  v1::GetModelRequest large;
+  // Field 1000, of 2 MiB.
+  large.GetReflection()->MutableUnknownFields(&large)->AddLengthDelimited(
+      1000, std::string(2 << 20, 'x'));
+  v1::GetModelResponse model;
+  EXPECT_THAT(FromGrpcStatus(stub_->GetModel(&context, large, &model)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("request: got 20971")));
 }
 
 }  // namespace

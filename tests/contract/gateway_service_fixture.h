@@ -166,8 +166,8 @@ class GatewayServiceTest : public ::testing::Test {
     auto gateway = CreateGateway(options_);
     ASSERT_THAT(gateway, IsOk());
     gateway_ = *std::move(gateway);
-    server_ =
-        *RpcServer::Start({.max_message_bytes = max_message_bytes_}, {gateway_->service()}, {});
+    server_ = *RpcServer::Start({.listen = listen_, .max_message_bytes = max_message_bytes_},
+                                {gateway_->service()}, {});
     stub_ = v1::GatewayService::NewStub(server_->InProcessChannel());
     if (!wait_until_ready) return;
     AwaitStats([this](const v1::GetStatsResponse& stats) {
@@ -225,6 +225,7 @@ class GatewayServiceTest : public ::testing::Test {
   std::function<void(grpc::ClientContext*)> as_admin_;  // adds what an administrator's call needs
   absl::Duration draft_deadline_ = absl::Seconds(10);   // so that no draft is late
   int max_message_bytes_ = 1 << 16;
+  std::vector<std::string> listen_;  // beside the channel in process
   std::vector<std::unique_ptr<FakeVerifierService>> verifiers_;
   std::vector<std::unique_ptr<FakeDrafterService>> drafters_;
   std::map<std::string, std::unique_ptr<RpcServer>> servers_;

@@ -335,5 +335,44 @@ TEST_F(AdmissionTest, EveryRequestIsStartedOrRefusedOnceAndTheBoundsHold) {
   EXPECT_GT(last_, 1000u);
 }
 
+TEST_F(AdmissionTest, ShortCallsAndRequestsShareTheTenantsRate) {
+  const TenantLimits limits{.rate = 2, .burst = 2};
+  Arrive("a", limits);
+  EXPECT_EQ(queue().EnterShort("a", limits, clock_.Monotonic()), std::nullopt);
+  const auto refusal = queue().EnterShort("a", limits, clock_.Monotonic());
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_EQ(refusal->reason, RefusalReason::kRate);
+  EXPECT_THAT(refusal->status,
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("more than 2 a second")));
+  EXPECT_EQ(RetryDelay(refusal->status), absl::Milliseconds(500));
+  EXPECT_EQ(queue().EnterShort("b", limits, clock_.Monotonic()), std::nullopt);
+  clock_.Advance(absl::Milliseconds(500));
+  EXPECT_EQ(queue().EnterShort("a", limits, clock_.Monotonic()), std::nullopt);
+}
+
+TEST_F(AdmissionTest, RefusesOneShortCallMoreThanTheTenantsConcurrency) {
+  const TenantLimits limits{.concurrency = 2};
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(queue().EnterShort("a", limits, clock_.Monotonic()), std::nullopt);
+  }
+  const auto refusal = queue().EnterShort("a", limits, clock_.Monotonic());
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_EQ(refusal->reason, RefusalReason::kQueueFull);
+  EXPECT_THAT(refusal->status,
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("one more than the 2")));
+  EXPECT_EQ(queue().EnterShort("b", limits, clock_.Monotonic()), std::nullopt);
+  queue().ExitShort("a", clock_.Monotonic());
+  EXPECT_EQ(queue().EnterShort("a", limits, clock_.Monotonic()), std::nullopt);
+}
+
+TEST_F(AdmissionTest, ForgetsATenantAfterItsLastShortCall) {
+  EXPECT_EQ(queue().EnterShort("a", {}, clock_.Monotonic()), std::nullopt);
+  EXPECT_EQ(queue().EnterShort("a", {}, clock_.Monotonic()), std::nullopt);
+  Take();
+  EXPECT_EQ(queue().tenants(), 1u);
+  for (int i = 0; i < 2; ++i) queue().ExitShort("a", clock_.Monotonic());
+  EXPECT_EQ(queue().tenants(), 0u);
+}
+
 }  // namespace
 }  // namespace recycling::gateway

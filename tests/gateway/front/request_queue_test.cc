@@ -15,6 +15,8 @@ namespace recycling::gateway {
 namespace {
 
 using doubles::FakeClock;
+using doubles::IsOk;
+using doubles::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
@@ -119,6 +121,17 @@ TEST(RequestQueueThreadsTest, EachRequestIsStartedOrRefusedOnce) {
   EXPECT_LE(most, kCapacity);
   EXPECT_EQ(queue.Counts().running, 0);
   EXPECT_EQ(queue.Counts().waiting, 0);
+}
+
+TEST_F(RequestQueueTest, AShortCallHoldsItsPlaceUntilItIsDestroyed) {
+  const TenantLimits limits{.concurrency = 1};
+  auto first = queue_.BeginShort("a", limits);
+  EXPECT_THAT(first.status(), IsOk());
+  EXPECT_THAT(queue_.BeginShort("a", limits).status(),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(queue_.Counts().refused[static_cast<std::size_t>(RefusalReason::kQueueFull)], 1u);
+  first->reset();
+  EXPECT_THAT(queue_.BeginShort("a", limits).status(), IsOk());
 }
 
 }  // namespace
