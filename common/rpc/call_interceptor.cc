@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/rpc/cancel_call.h"
 #include "common/rpc/status_grpc.h"
 
 namespace recycling {
@@ -28,12 +29,7 @@ class HeldCall {
   HeldCall(const HeldCall&) = delete;
   HeldCall& operator=(const HeldCall&) = delete;
 
-  // The client gets the status at once: it does not wait behind messages that are not read.
-  void Cancel(const absl::Status& why) const {
-    const grpc::Status status = ToGrpcStatus(why);
-    grpc_call_cancel_with_status(call_, static_cast<grpc_status_code>(status.error_code()),
-                                 status.error_message().c_str(), nullptr);
-  }
+  void Cancel(const absl::Status& why) const { CancelCall(call_, why); }
 
  private:
   grpc_call* const call_;

@@ -23,9 +23,9 @@ std::vector<OpenOutputs::Output> OpenOutputs::Open() const {
   return outputs_;
 }
 
-bool OpenOutputs::Drop(const Output& output, const UnreadOutput& unread,
-                       std::string_view reason) const {
-  if (!output.sink->Drop()) return false;
+bool OpenOutputs::Drop(const Output& output, const UnreadOutput& unread, std::string_view reason,
+                       const absl::Status& why) const {
+  if (!output.sink->Drop(why)) return false;
   LogDroppedOutput(*output.request, unread, reason, clock_.Monotonic());
   return true;
 }
@@ -35,8 +35,11 @@ int OpenOutputs::Check() {
   std::vector<UnreadOutput> unread;
   for (const Output& output : outputs) unread.push_back(output.sink->Unread());
   const auto slow = SlowReaders(unread, limits_, clock_.Monotonic());
+  const absl::Status why = absl::ResourceExhaustedError(
+      "the client did not read its output in time, or left too much of it unread");
   std::uint64_t dropped = 0;
-  for (const std::size_t i : slow) dropped += Drop(outputs[i], unread[i], "slow_reader") ? 1 : 0;
+  for (const std::size_t i : slow)
+    dropped += Drop(outputs[i], unread[i], "slow_reader", why) ? 1 : 0;
   MutexLock lock(mutex_);
   dropped_ += dropped;
   return static_cast<int>(outputs.size());
@@ -47,7 +50,9 @@ void OpenOutputs::InterruptAll(const absl::Status& why) {
 }
 
 void OpenOutputs::DropAll() {
-  for (const Output& output : Open()) Drop(output, output.sink->Unread(), "draining");
+  const absl::Status why = absl::UnavailableError(
+      "the gateway is draining, and the client did not read its output in time");
+  for (const Output& output : Open()) Drop(output, output.sink->Unread(), "draining", why);
 }
 
 OutputCounts OpenOutputs::Counts() const {

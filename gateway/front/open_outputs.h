@@ -56,7 +56,8 @@ class OpenOutputs {
 
   // Those that are not done; forgets the others.
   std::vector<Output> Open() const;
-  bool Drop(const Output& output, const UnreadOutput& unread, std::string_view reason) const;
+  bool Drop(const Output& output, const UnreadOutput& unread, std::string_view reason,
+            const absl::Status& why) const;
 
   const ReaderLimits limits_;
   const Clock& clock_;

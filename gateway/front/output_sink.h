@@ -48,9 +48,9 @@ class OutputSink {
   // What the client has not taken yet.
   virtual UnreadOutput Unread() const = 0;
 
-  // Throws away what the client has not taken and ends its call as Cancelled. Returns false if that
+  // Throws away what the client has not taken and ends its call with `why`. Returns false if that
   // was done before or the client has taken everything.
-  virtual bool Drop() = 0;
+  virtual bool Drop(const absl::Status& why) = 0;
 
   // The client has taken everything or is gone; nothing more will happen.
   virtual bool done() const = 0;

@@ -1,6 +1,8 @@
 #include "gateway/front/slow_readers.h"
 
 #include <algorithm>
+#include <map>
+#include <string_view>
 
 namespace recycling::gateway {
 
@@ -9,6 +11,7 @@ std::vector<std::size_t> SlowReaders(std::span<const UnreadOutput> outputs,
   std::vector<std::size_t> slow, others;
   int ended = 0;
   std::uint64_t bytes = 0;
+  std::map<std::string_view, std::uint64_t> connections;  // their bytes
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const UnreadOutput& output = outputs[i];
     if (output.bytes == 0) continue;
@@ -19,6 +22,7 @@ std::vector<std::size_t> SlowReaders(std::span<const UnreadOutput> outputs,
     }
     others.push_back(i);
     bytes += output.bytes;
+    connections[output.connection] += output.bytes;
     if (output.ended) ++ended;
   }
   std::stable_sort(others.begin(), others.end(), [&](std::size_t a, std::size_t b) {
@@ -26,9 +30,12 @@ std::vector<std::size_t> SlowReaders(std::span<const UnreadOutput> outputs,
   });
   for (const std::size_t i : others) {
     const bool too_many = ended > limits.max_outputs && outputs[i].ended;
-    if (!too_many && bytes <= limits.max_bytes) continue;
+    std::uint64_t& of_connection = connections[outputs[i].connection];
+    const bool too_large = bytes > limits.max_bytes || of_connection > limits.max_connection_bytes;
+    if (!too_many && !too_large) continue;
     slow.push_back(i);
     bytes -= outputs[i].bytes;
+    of_connection -= outputs[i].bytes;
     if (outputs[i].ended) --ended;
   }
   return slow;

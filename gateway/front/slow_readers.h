@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -18,7 +19,8 @@ struct ReaderLimits {
   absl::Duration timeout = absl::Seconds(30);
   // Outputs that have ended and are not read to the end: several for each request that may run.
   int max_outputs = 256;
-  std::uint64_t max_bytes = 256ull << 20;  // of all messages that wait together
+  std::uint64_t max_bytes = 256ull << 20;            // of all messages that wait together
+  std::uint64_t max_connection_bytes = 32ull << 20;  // of those that wait on one connection
 };
 
 // One stream's messages that wait to be taken. Times are Clock::Monotonic().
@@ -27,11 +29,12 @@ struct UnreadOutput {
   absl::Duration since;     // the first message waits since then; if any
   bool ended = false;       // nothing more comes
   absl::Duration end;       // when, if it has ended
+  std::string connection;   // equal for all outputs of one connection
 };
 
 // Indices of the outputs to cancel at `now`: first those that have exceeded the timeout; then, as
 // long as a bound is exceeded, those whose first message has waited longest (for max_outputs, of
-// those that have ended).
+// those that have ended; for max_connection_bytes, of those on that connection).
 std::vector<std::size_t> SlowReaders(std::span<const UnreadOutput> outputs,
                                      const ReaderLimits& limits, absl::Duration now);
 

@@ -22,7 +22,7 @@ class GenerateSink final : public OutputSink {
 
   void OnGone(std::function<void()> gone) override { writer_->OnGone(std::move(gone)); }
   UnreadOutput Unread() const override { return writer_->Unread(); }
-  bool Drop() override { return writer_->Drop(); }
+  bool Drop(const absl::Status& why) override { return writer_->Drop(why); }
   bool done() const override { return writer_->done(); }
 
  private:

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/retry_delay.h"
+#include "common/rpc/cancel_call.h"
 #include "common/rpc/status_grpc.h"
 
 namespace recycling::gateway {
@@ -59,13 +60,14 @@ void StreamWriter::OnGone(std::function<void()> gone) {
   if (is_gone && gone) gone();
 }
 
-bool StreamWriter::Drop() {
+bool StreamWriter::Drop(const absl::Status& why) {
   {
     MutexLock lock(mutex_);
     if (dropped_ || finished_) return false;
     dropping_ = dropped_ = true;
   }
-  context_->TryCancel();  // without the lock: OnCancel needs it, and may be called from here
+  CancelCall(context_->c_call(),
+             why);  // without the lock: OnCancel needs it, and may be called from here
   MutexLock lock(mutex_);
   dropping_ = false;
   Next();
@@ -74,7 +76,11 @@ bool StreamWriter::Drop() {
 
 UnreadOutput StreamWriter::Unread() const {
   MutexLock lock(mutex_);
-  return {.bytes = bytes_, .since = since_, .ended = end_.has_value(), .end = ended_at_};
+  return {.bytes = bytes_,
+          .since = since_,
+          .ended = end_.has_value(),
+          .end = ended_at_,
+          .connection = connection_};
 }
 
 bool StreamWriter::done() const {

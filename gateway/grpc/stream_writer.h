@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "common/base/clock.h"
@@ -37,9 +38,9 @@ class StreamWriter final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   // has happened. It replaces the function given before; null: none.
   void OnGone(std::function<void()> gone);
 
-  // Cancels the call and drops what is not written yet; the client sees Cancelled. Returns false if
-  // that was done before or everything is written.
-  bool Drop();
+  // Ends the call with `why` at once and drops what is not written yet. Returns false if that was
+  // done before or everything is written.
+  bool Drop(const absl::Status& why);
 
   // What the client has not taken yet.
   UnreadOutput Unread() const;
@@ -54,13 +55,14 @@ class StreamWriter final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
 
  private:
   StreamWriter(grpc::CallbackServerContext* context, const Clock& clock)
-      : context_(context), clock_(clock) {}
+      : context_(context), clock_(clock), connection_(context->peer()) {}
   void Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Pop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Clear() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   grpc::CallbackServerContext* const context_;  // the call's, until Finish
   const Clock& clock_;
+  const std::string connection_;
 
   mutable Mutex mutex_;
   std::shared_ptr<StreamWriter> self_ ABSL_GUARDED_BY(mutex_);  // until done

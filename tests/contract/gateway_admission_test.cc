@@ -250,7 +250,8 @@ TEST_F(GatewayAdmissionTest, AnOutputThatNobodyReadsFreesItsSlotAndIsDroppedInTh
                       absl::StrCat("unread_bytes=", stats.unread_bytes()), "seconds=30.000"}),
       SizeIs(1))
       << log;
-  EXPECT_THAT(unread->End(), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(unread->End(),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("did not read its output")));
 }
 
 TEST_F(GatewayAdmissionTest, AnOutputThatIsReadLateButInTimeIsWhole) {
@@ -272,8 +273,17 @@ TEST_F(GatewayAdmissionTest, UnreadOutputsAreBoundedInNumber) {
   AwaitStats([](const auto& stats) { return stats.unread_outputs() == 1; });
   const auto second = Begin();
   AwaitStats([this](const auto&) { return Refusals(v1::REFUSAL_REASON_SLOW_READER) == 1; });
-  EXPECT_THAT(first->End(), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(first->End(), StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_THAT(second->End(), IsOk());
+}
+
+TEST_F(GatewayAdmissionTest, UnreadOutputsOfOneConnectionAreBoundedInBytes) {
+  options_.readers.max_connection_bytes = 1;
+  AddVerifier();
+  Start();
+  const auto unread = Begin();
+  AwaitStats([this](const auto&) { return Refusals(v1::REFUSAL_REASON_SLOW_READER) == 1; });
+  EXPECT_THAT(unread->End(), StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
 TEST_F(GatewayAdmissionTest, DrainingLetsRunningRequestsEndAndRefusesAllOthers) {

@@ -61,7 +61,7 @@ class MemorySink final : public OutputSink {
     MutexLock lock(mutex_);
     return {.bytes = unread_, .since = since_, .ended = status_.has_value(), .end = end_at_};
   }
-  bool Drop() override {
+  bool Drop(const absl::Status&) override {
     MutexLock lock(mutex_);
     if (dropped_ || (status_.has_value() && unread_ == 0)) return false;
     dropped_ = true;

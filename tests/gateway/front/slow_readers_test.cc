@@ -47,6 +47,16 @@ TEST(SlowReadersTest, OfTooManyBytesTheStalestOutputsAreDroppedEndedOrNot) {
               ElementsAre(1));
 }
 
+TEST(SlowReadersTest, OfTooManyBytesOnOneConnectionItsStalestOutputsAreDropped) {
+  const ReaderLimits limits = {.timeout = absl::Seconds(1000), .max_connection_bytes = 100};
+  std::vector<UnreadOutput> outputs = {Running(90, 1), Running(60, 4), Ended(30, 3, 9),
+                                       Running(20, 5)};
+  outputs[0].connection = "another";
+  EXPECT_THAT(SlowReaders(outputs, limits, absl::Seconds(10)), ElementsAre(2));
+  outputs[2].bytes = 20;
+  EXPECT_THAT(SlowReaders(outputs, limits, absl::Seconds(10)), IsEmpty());
+}
+
 TEST(SlowReadersTest, DroppingTimedOutOutputsMakesRoomForTheOthers) {
   const ReaderLimits limits = {.timeout = absl::Seconds(10), .max_outputs = 1};
   const std::vector<UnreadOutput> outputs = {Ended(1, 95, 95), Ended(1, 90, 90)};
