@@ -125,16 +125,6 @@ pids=("$generate" "${pids[@]}")
 wait "$generate"
 pids=("${services[@]}")
 
-# number NAME: the number of that name among what the gateway counted.
-number() {
-  "$bin/recycling" stats --gateway="$gateway" --json | grep -o "\"$1\":[0-9]*" | head -n 1 | cut -d: -f2 || true
-}
-paused=$(number paused_steps)
-steps=$(number steps)
-if [ "${paused:-0}" -gt $((${steps:-0} / 2)) ]; then
-  echo "drafts do not pay here: drafting was paused in $paused of $steps steps, which costs no token" >&2
-fi
-
 if $keep_running; then
   cat <<EOF
 
