@@ -12,9 +12,10 @@
 
 namespace recycling::bench {
 
-// The kernels that run on this machine, the portable one first.
+// The exact arithmetic, and the kernels that run on this machine, the portable one first.
+inline constexpr char kExact[] = "exact";
 inline std::vector<std::string> Kernels() {
-  std::vector<std::string> names;
+  std::vector<std::string> names = {kExact};
   for (const auto set : verifier::SupportedInstructionSets()) names.emplace_back(Name(set));
   return names;
 }
@@ -22,8 +23,10 @@ inline std::vector<std::string> Kernels() {
 // Sets the kernel of `options`; an empty name leaves the machine's best. InvalidArgument for one
 // that this machine does not have.
 inline absl::Status ChooseKernel(const std::string& name, verifier::TransformerOptions& options) {
+  const bool exact = name == kExact;
+  if (exact) options.arithmetic = verifier::Arithmetic::kExact;
   ASSIGN_OR_RETURN(options.instruction_set,
-                   verifier::ChooseInstructionSet(name.empty() ? "auto" : name));
+                   verifier::ChooseInstructionSet(name.empty() || exact ? "auto" : name));
   return absl::OkStatus();
 }
 

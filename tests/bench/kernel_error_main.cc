@@ -146,7 +146,7 @@ absl::StatusOr<std::shared_ptr<const verifier::Model>> OutlierModel(TensorType t
   return verifier::Model::FromFile(std::move(file), "outliers");
 }
 
-// Against the portable kernel, by tensor type.
+// Against the exact arithmetic, by tensor type.
 absl::StatusOr<std::map<std::string, Worst>> OutlierErrors(const std::string& kernel) {
   constexpr int kPrompts = 4;
   constexpr std::size_t kTokens = 64;
@@ -158,7 +158,7 @@ absl::StatusOr<std::map<std::string, Worst>> OutlierErrors(const std::string& ke
     for (unsigned prompt = 0; prompt < kPrompts; ++prompt) {
       std::vector<TokenId> ids(kTokens);
       for (unsigned i = 0; i < kTokens; ++i) ids[i] = (17 + 131 * prompt + 97 * i * (i + 1)) % 512;
-      ASSIGN_OR_RETURN(const auto expected, Logits(model, "portable", ids));
+      ASSIGN_OR_RETURN(const auto expected, Logits(model, kExact, ids));
       ASSIGN_OR_RETURN(const auto got, Logits(model, kernel, ids));
       Add(errors[std::string(verifier::InfoOf(type).name)], RelativeError(got, expected));
     }
@@ -188,9 +188,10 @@ int main(int argc, char** argv) {
   const std::vector<std::string> arguments = recycling::ParseProgramFlags(
       argc, argv,
       {.name = "bench_kernel_error",
-       .summary = "Compares the logits of every kernel of this machine with goldens, and with the "
-                  "portable kernel's on random models whose activations have outliers. The error "
-                  "is the largest difference as a part of the largest logit of a prompt.",
+       .summary =
+           "Compares the logits of every kernel of this machine with goldens, and with those "
+           "of the exact arithmetic on random models whose activations have outliers. The error "
+           "is the largest difference as a part of the largest logit of a prompt.",
        .examples = "  bench_kernel_error --goldens shared/goldens --models shared/models\n"});
   if (!arguments.empty()) {
     std::cerr << "bench_kernel_error: got \"" << arguments[0] << "\", expected flags only\n";

@@ -42,9 +42,9 @@ std::string Grow(const std::string& small, const Growth& growth) {
 std::vector<float> Logits(const std::string& bytes) {
   const std::vector<TokenId> ids = {1, 270, 280, 3, 290, 301, 262, 17, 270, 311, 5, 266};
   const auto model = *verifier::Model::FromFile(Parse(bytes), "grown");
-  // Other kernels round activations, which differ in size between the two models.
+  // The fast arithmetic rounds activations, which differ in size between the two models.
   const auto transformer = *verifier::Transformer::Create(
-      model, {.threads = 2, .instruction_set = verifier::InstructionSet::kPortable});
+      model, {.threads = 2, .arithmetic = verifier::Arithmetic::kExact});
   const auto cache = *verifier::KvCache::Create(model->config(), verifier::KvType::kF32, 64, 1);
   const auto sequence = *cache->Open();
   std::vector<std::int32_t> parents(ids.size());

@@ -38,7 +38,7 @@ OWN_PROMPTS = os.path.join(ROOT, "tests", "bench", "prompts.jsonl")
 SECTIONS = ["rows", "decode", "prefill", "overhead", "perplexity", "errors"]
 SAMPLED, GREEDY = (0.6, 0.95), (0, 1)
 ROWS = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 80, 81, 96]
-ONLY_PORTABLE = "this build has only the portable kernel on this machine"
+ONLY_EXACT = "nothing but the exact arithmetic was measured"
 REFERENCE_MAT = 2.70  # of the method's authors on their benchmark: no text of ours can flatter it
 
 
@@ -60,10 +60,10 @@ def all_rows():
         row("overhead_unix", "gateway + drafter + wire a step, p50, Unix sockets", 300, 120, True, unit="us", form=".0f"),
         row("overhead_tcp", "the same, TCP", 400, 200, True, unit="us", form=".0f"),
         row("default_model", "recycled over plain, default model, through the services", 1.0, 1.3, False),
-        row("perplexity", "perplexity on held-out text against the portable kernel", 0.1, 0.01, True, unit="%",
+        row("perplexity", "perplexity on held-out text against the exact arithmetic", 0.1, 0.01, True, unit="%",
             form=".4f"),
         row("error_goldens", "worst relative logit error on the goldens", None, 1e-3, True, unit="", form=".1e"),
-        row("error_outliers", "the same on models with planted activation outliers, against the portable kernel", None,
+        row("error_outliers", "the same on models with planted activation outliers, against the exact arithmetic", None,
             1e-3, True, unit="", form=".1e"),
     ])
 
@@ -333,7 +333,7 @@ def measure_overhead(run):
 
 def perplexity(run, model, kernel):
     out = run.programs.run("recycling-inspect", model, "perplexity", f"--threads={run.a.threads}",
-                           "--context_length=256", *([f"--kernel={kernel}"] if kernel else []),
+                           "--context_length=256", "--arithmetic=exact" if kernel == "exact" else f"--kernel={kernel}",
                            stdin=os.path.join(run.folder, "heldout.txt"))
     words = out.split()
     return float(words[1]), int(words[words.index("tokens,") - 1])
@@ -346,17 +346,17 @@ def measure_perplexity(run):
         values = {}
         for kernel in kernels:
             say(f"perplexity, {name}, {kernel}")
-            values[kernel], tokens = perplexity(run, model, kernel if len(kernels) > 1 else "")
+            values[kernel], tokens = perplexity(run, model, kernel)
         for kernel, value in values.items():
-            change = 100 * abs(value / values["portable"] - 1)
+            change = 100 * abs(value / values["exact"] - 1)
             cells.append([name, kernel, tokens, f"{value:.4f}", f"{change:.4f} %"])
-            if name == "grown Q8_0" and kernel != "portable" and (worst is None or change > worst[0]):
+            if name == "grown Q8_0" and kernel != "exact" and (worst is None or change > worst[0]):
                 worst = (change, kernel, tokens)
     run.details.append(("Perplexity of held-out text", ["model", "kernel", "tokens", "perplexity", "change"], cells))
     if worst:
         run.set("perplexity", measured([worst[0]]), f"kernel {worst[1]}, the worst, {worst[2]} tokens, window 256")
     else:
-        run.leave("perplexity", ONLY_PORTABLE)
+        run.leave("perplexity", ONLY_EXACT)
 
 
 def measure_errors(run):
@@ -379,10 +379,10 @@ def measure_errors(run):
                             [[kernel, *(f"{errors[part][model]['error']:.1e}" for model in models)]
                              for kernel, errors in found.items()]))
         worst = {kernel: max(e["error"] for e in errors[part].values()) for kernel, errors in found.items()}
-        if part == "outliers":  # the portable kernel is what the others are compared with
-            del worst["portable"]
+        if part == "outliers":  # the exact arithmetic is what the others are compared with
+            del worst["exact"]
         if not worst:
-            run.leave(key, ONLY_PORTABLE)
+            run.leave(key, ONLY_EXACT)
             continue
         kernel = max(worst, key=worst.get)
         run.set(key, measured([worst[kernel]]), f"kernel {kernel}, the worst; all kernels below")

@@ -118,7 +118,7 @@ TEST(VerifierServerTest, TreesThreadsChunksAndOtherSequencesDoNotChangeAToken) {
 
 TEST(VerifierServerTest, ASequenceMovesBetweenVerifiersOfOneNumericsId) {
   Served first({.threads = 1});
-  Served second({.threads = 2, .prefill_chunk = 5});
+  Served second({.threads = 2, .prefill_chunk = 5, .kernel = "portable"});
   EXPECT_EQ(first.Handshake().numerics_id(), second.Handshake().numerics_id());
   std::mt19937 random(29);
   const v1::DecodeRequest request = RandomRequest(random);

@@ -23,7 +23,7 @@ namespace {
 
 // Raise it with every change that may change the bits of a logit for the same file, kernel and
 // key-value type.
-constexpr int kArithmeticVersion = 3;
+constexpr int kArithmeticVersion = 4;
 
 // What a pass computes on its way. All but the logits is reserved once for the largest pass; logits
 // grow when a pass wants more of them than any before.
@@ -74,13 +74,13 @@ class CpuTransformer final : public Transformer {
                                                                : model_->config().context_length,
                  .layout = KvLayout::Of(model_->config(), options.kv_type)}),
         pool_(std::move(pool)),
-        instruction_set_(options.instruction_set),
-        matmul_kernel_(options.matmul_kernel != nullptr ? *options.matmul_kernel
-                                                        : MatMulKernel::For(instruction_set_)),
-        kernels_(VectorKernelsFor(instruction_set_)),
+        matmul_kernel_(options.matmul_kernel != nullptr
+                           ? *options.matmul_kernel
+                           : MatMulKernel::For(options.instruction_set, options.arithmetic)),
+        kernels_(VectorKernelsFor(options.instruction_set)),
         gate_times_(GateTimesOf(model_->config().architecture.activation, kernels_)),
         matmul_(matmul_kernel_, *pool_),
-        attention_(model_->config(), *pool_, instruction_set_),
+        attention_(model_->config(), *pool_, options.instruction_set),
         rope_(model_->config(), model_->weights().rope_factors, kernels_) {}
 
   // Packs the weights and takes the memory of a pass.
@@ -131,7 +131,6 @@ class CpuTransformer final : public Transformer {
   const std::shared_ptr<const Model> model_;
   const StepLimits limits_;
   const std::unique_ptr<ThreadPool> pool_;
-  const InstructionSet instruction_set_;
   const MatMulKernel& matmul_kernel_;
   const VectorKernels& kernels_;
   const MatMul::GateTimes gate_times_;
@@ -285,12 +284,9 @@ absl::Status CpuTransformer::Commit(int segment, std::span<const int> path) {
 }
 
 std::string CpuTransformer::numerics_id() const {
-  // Of attention, the AVX2 and AVX-512 builds give equal bits; see vector_kernels.h.
-  const char* attention = instruction_set_ == InstructionSet::kPortable ? "two roundings" : "fma";
-  std::string decides =
-      absl::StrCat("recycling ", kArithmeticVersion, " ", std::string(matmul_kernel_.arithmetic()),
-                   " ", attention, " ", limits_.layout.type == KvType::kF32 ? "f32" : "f16", " ",
-                   model_->file_digest(), " ");
+  std::string decides = absl::StrCat(
+      "recycling ", kArithmeticVersion, " ", std::string(matmul_kernel_.arithmetic()), " ",
+      limits_.layout.type == KvType::kF32 ? "f32" : "f16", " ", model_->file_digest(), " ");
   const std::vector<double>& frequencies = rope_.frequencies();
   decides.append(reinterpret_cast<const char*>(frequencies.data()),
                  frequencies.size() * sizeof(double));

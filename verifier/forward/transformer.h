@@ -28,7 +28,8 @@ struct TransformerOptions {
   KvType kv_type = KvType::kF32;
   // Chooses the kernels. This machine must support it.
   InstructionSet instruction_set = BestInstructionSet();
-  // For tests: the kernel of the projections. Null: the kernel of `instruction_set`.
+  Arithmetic arithmetic = Arithmetic::kFast;
+  // For tests: the kernel of the projections. Null: that of `instruction_set` and `arithmetic`.
   const MatMulKernel* matmul_kernel = nullptr;
   PackingProgress packing_progress;  // may be null
   // Most tokens of a sequence. 0: the context length the model was trained for. It may be larger;

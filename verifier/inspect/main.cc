@@ -56,11 +56,14 @@ absl::StatusOr<std::unique_ptr<Transformer>> LoadTransformer(const std::string& 
   const int threads = absl::GetFlag(FLAGS_threads);
   ASSIGN_OR_RETURN(const InstructionSet instruction_set,
                    ChooseInstructionSet(absl::GetFlag(FLAGS_kernel)));
+  ASSIGN_OR_RETURN(const Arithmetic arithmetic,
+                   ArithmeticFromName(absl::GetFlag(FLAGS_arithmetic)));
   ASSIGN_OR_RETURN(auto model, Model::Load(path));
   return Transformer::Create(std::move(model),
                              {.threads = threads != 0 ? threads : std::min(cores, 1024),
                               .kv_type = kv_type,
                               .instruction_set = instruction_set,
+                              .arithmetic = arithmetic,
                               .context_length = absl::GetFlag(FLAGS_context_length)});
 }
 
@@ -172,7 +175,7 @@ int main(int argc, char** argv) {
        .flags = {recycling::GroupOf("tokenize", FLAGS_special, FLAGS_parse_control),
                  recycling::GroupOf("logits", FLAGS_ids, FLAGS_out, FLAGS_greedy),
                  recycling::GroupOf("logits and perplexity", FLAGS_context_length, FLAGS_kv_type,
-                                    FLAGS_threads, FLAGS_kernel)},
+                                    FLAGS_threads, FLAGS_arithmetic, FLAGS_kernel)},
        .defaults = {{"kv_type", "f32"}}});
   std::ios::sync_with_stdio(false);
   const absl::Status status = recycling::verifier::Run(words);

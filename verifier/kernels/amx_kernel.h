@@ -1,26 +1,19 @@
-// The loops over panels of int8 tiles (amx_layout.h). One source for each instruction set includes
-// this file after its target pragma. Everything here is in an unnamed namespace and compiled for
-// that set.
+// The products of packed_format.h on tiles of signed bytes (AMX). Included by one source for each
+// way to multiply tiles, after its target pragma: everything here is in an unnamed namespace.
 //
-// The weights of a chunk are expanded once to tiles of bytes. These 32 KiB stay in the first-level
-// cache while they are multiplied with all rows, 16 at a time; parts of the next weights are
-// fetched meanwhile. A tile of activations is multiplied with the tiles of both halves of the
-// outputs while it is in a register. One row is computed like a tile of 16 rows and so has the same
-// bits.
+// A block of bytes in memory is a tile: 8 rows of 4 columns x 16 outputs, the other 16 outputs in
+// between. Other formats are unpacked to such blocks, a chunk at a time. A tile of 16 rows of
+// activations is multiplied with it; the integer sums go through memory to vectors, which scale
+// and add them. Products run two steps ahead of the vectors, through a ring of four tiles, so that
+// both work at once. All row tiles pass over a chunk while the next one is fetched.
 //
-// Tiles: multiplies tiles. An object configures the tiles of the thread that made it, until it is
-// destroyed.
-//   Zero<T>()  Load<T>(from)  Store<T>(to)   tile register T, 16 rows of 64 bytes without a gap
-//   AddProducts<C, A, B>()                   C += A x B, signed bytes
-// Steps: the work that does not use tiles.
-//   Factors LoadFactors(from)                of 16 outputs
-//   ExpandBytes(line, factors, to)           a line of p to a line of W1 at `to` and one of W0 at
-//                                            to + kTileBytes
-//   ExpandNibbles(line, factors, to)         likewise two lines, the second 64 bytes further
-//   LargestMagnitudeBits(values)             of 64 floats
-//   Quantize(values, inverse, to)            64 floats to A1 at `to` and A0 at to + kTileBytes
-//   AddChunk(products, scales, row_scales, rows, sums)
-//     products: [half][sums of W1 A1, the other sums][16 rows][16]; sums [rows, 32] of the header
+// Tiles: how tiles are multiplied. Configured as long as it lives, for the thread that made it.
+//   explicit Tiles(int columns)               columns of a product, 16 or 32
+//   Zero<T>()
+//   LoadInputs<T>(from)                       16 rows of `columns` bytes, 32 apart
+//   LoadWeights<T>(from)                      columns / 4 rows of 64 bytes, kRowBytes apart
+//   AddProducts<C, A, B>()                    C += A x B, signed bytes
+//   Store<T>(to)                              16 rows of 16 sums, without a gap
 #ifndef RECYCLING_VERIFIER_KERNELS_AMX_KERNEL_H_
 #define RECYCLING_VERIFIER_KERNELS_AMX_KERNEL_H_
 
@@ -28,218 +21,302 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
-#include "verifier/kernels/amx_layout.h"
+#include "verifier/kernels/panel_kernel.h"
 
 namespace recycling::verifier {
 namespace {
 
-// Expands blocks of packed weights to tiles.
-template <class Steps, TensorType kType>
-struct AmxBlocks {
-  static constexpr bool kExpanded = PanelFormat(kType) == InputFormat::kFloat;
-  static constexpr std::size_t kColumns = AmxBlockColumns(kType);
-  static constexpr std::size_t kBytes = AmxBlockBytes(kType);
+#define RECYCLING_INLINE __attribute__((always_inline))
 
-  // `to` is the block's first line in a tile.
-  static void Expand(const std::byte* block, std::byte* to) {
-    const std::byte* line = block + kAmxFactorBytes;
-    for (std::size_t half = 0; half < 2; ++half, to += kAmxHalfBytes) {
-      const auto factors = Steps::LoadFactors(block + half * kAmxFactorBytes / 2);
-      if constexpr (kType == TensorType::kQ4_0) {
-        for (std::size_t i = 0; i < kColumns / 8; ++i, line += 64) {
-          Steps::ExpandNibbles(line, factors, to + i * 128);
-        }
-      } else {
-        for (std::size_t i = 0; i < kColumns / 4; ++i, line += 64) {
-          Steps::ExpandBytes(line, factors, to + i * 64);
-        }
-      }
-    }
-  }
+constexpr std::size_t kTileRows = 16;
+constexpr std::size_t kTileOutputs = 16;
+constexpr std::size_t kTileSums = kTileRows * kTileOutputs;
+
+// Prepared integers of a tile of 16 rows and a chunk of columns:
+//   bytes  [8 blocks][16 rows][32]   a, zero past the last row
+//   float  [8][16]                   2^e
+//   float  [8][parts][16]            t 2^e
+//   float  [16]                      s
+template <int kParts>
+struct TileRecord {
+  static constexpr std::size_t kPowers = kTileRows * kChunkColumns;
+  static constexpr std::size_t kScaledSums = kPowers + 4 * kChunkBlocks * kTileRows;
+  static constexpr std::size_t kScales = kScaledSums + 4 * kChunkBlocks * kParts * kTileRows;
+  static constexpr std::size_t kBytes = kScales + 4 * kTileRows;
 };
 
-// Prefetches `bytes` in `parts` equal parts; each call of Fetch prefetches one.
-class AmxAhead {
- public:
-  AmxAhead(const std::byte* at, std::size_t bytes, std::size_t parts)
-      : at_(at), left_(bytes / 64), lines_((left_ + parts - 1) / parts) {}
-  void Fetch() {
-    const std::size_t lines = std::min(lines_, left_);
-    for (std::size_t i = 0; i < lines; ++i) __builtin_prefetch(at_ + 64 * i, 0, 2);
-    at_ += 64 * lines;
-    left_ -= lines;
-  }
-
- private:
-  const std::byte* at_;
-  std::size_t left_;
-  std::size_t lines_;
+// What a chunk of weights is to the loops: bytes of block b at values + b * block_bytes, in rows of
+// kRowBytes; scales and minima [8][parts][32].
+struct TileChunk {
+  const std::byte* values;
+  std::size_t block_bytes;
+  const float* scales;
+  const float* minima;
 };
 
-// Prepared inputs: tiles [row tile][64 columns][A1, A0], then scales f32 [row tile][chunk][16].
-template <class Tiles, class Steps>
+template <class Tiles, class Isa>
 class AmxKernel final : public MatMulKernel {
  public:
   std::string_view name() const override { return Tiles::kName; }
-  std::string_view arithmetic() const override { return kAmxArithmetic; }
+  std::string_view arithmetic() const override { return kPanelArithmetic; }
   bool packs() const override { return true; }
-  PackedMatrix Layout(const Matrix& w) const override { return AmxLayout(w); }
+  PackedMatrix Layout(const Matrix& w) const override { return PanelLayout(w); }
   void PackPanel(const Matrix& w, std::size_t panel, std::byte* out) const override {
-    PackAmxPanel(w, panel, out);
+    verifier::PackPanel(w, panel, out);
   }
-  InputFormat FormatFor(TensorType) const override { return InputFormat::kInteger; }
+  InputFormat FormatFor(TensorType type) const override { return PanelFormat(type); }
 
   std::size_t InputBytes(InputFormat format, std::size_t rows, std::size_t columns) const override {
-    if (format == InputFormat::kFloat) return 0;
-    return RowTiles(rows) *
-           (AmxTiles(columns) * 2 * kTileBytes + AmxChunks(columns) * kTileRows * sizeof(float));
+    if (format == InputFormat::kFloat) return floats_.InputBytes(format, rows, columns);
+    const std::size_t record =
+        format == InputFormat::kIntegers32 ? TileRecord<1>::kBytes : TileRecord<2>::kBytes;
+    return RowTiles(rows) * Chunks(columns) * record;
   }
 
-  void PrepareRow(InputFormat, const float* values, std::size_t columns, std::size_t row,
+  void PrepareRow(InputFormat format, const float* values, std::size_t columns, std::size_t row,
                   std::size_t rows, std::byte* inputs) const override {
-    const std::size_t tiles = AmxTiles(columns);
-    std::byte* to = inputs + row / kTileRows * tiles * 2 * kTileBytes + row % kTileRows * 64;
-    std::byte* scales = inputs + RowTiles(rows) * tiles * 2 * kTileBytes;
-    for (std::size_t chunk = 0; chunk < AmxChunks(columns); ++chunk) {
-      alignas(64) float block[kAmxChunkColumns];
-      const std::size_t first = chunk * kAmxChunkColumns;
-      const std::size_t count = std::min(kAmxChunkColumns, columns - first);
-      const std::size_t padded = AmxTiles(count) * kTileColumns;
-      std::memcpy(block, values + first, count * sizeof(float));
-      std::fill(block + count, block + padded, 0.0F);
-      std::uint32_t largest = 0;
-      for (std::size_t c = 0; c < padded; c += kTileColumns) {
-        largest = std::max(largest, Steps::LargestMagnitudeBits(block + c));
-      }
-      const InputScale scale = ScaleOf(largest, kAmxLevels);
-      for (std::size_t c = 0; c < padded; c += kTileColumns, to += 2 * kTileBytes) {
-        Steps::Quantize(block + c, scale.inverse, to);
-      }
-      const std::size_t place =
-          (row / kTileRows * AmxChunks(columns) + chunk) * kTileRows + row % kTileRows;
-      std::memcpy(scales + place * sizeof(float), &scale.scale, sizeof(float));
+    switch (format) {
+      case InputFormat::kFloat:
+        return floats_.PrepareRow(format, values, columns, row, rows, inputs);
+      case InputFormat::kIntegers32:
+        return Prepare<1>(values, columns, row, rows, inputs);
+      case InputFormat::kIntegers16:
+        return Prepare<2>(values, columns, row, rows, inputs);
     }
   }
 
-  std::size_t ScratchBytes(std::size_t rows, std::size_t) const override {
-    return kExpandedBytes + kProductBytes + rows * kPanelOutputs * sizeof(float);
+  std::size_t ScratchBytes(std::size_t rows, std::size_t columns) const override {
+    return std::max(kScratch + RowTiles(rows) * kTileRows * kPanelOutputs * sizeof(float),
+                    floats_.ScratchBytes(rows, columns));
   }
 
   void Multiply(const PackedMatrix& w, std::size_t begin, std::size_t end, const std::byte* inputs,
                 std::size_t rows, bool add, float* out, std::byte* scratch) const override {
-    const Task task = {w,
-                       inputs,
-                       rows,
-                       scratch,
-                       reinterpret_cast<std::int32_t*>(scratch + kExpandedBytes),
-                       reinterpret_cast<float*>(scratch + kExpandedBytes + kProductBytes)};
-    Tiles tiles;
-    for (std::size_t panel = begin; panel < end; ++panel) {
-      std::memset(task.sums, 0, rows * kPanelOutputs * sizeof(float));
-      const std::byte* data = w.data + panel * w.panel_bytes;
-      switch (w.type) {
-        case TensorType::kQ8_0:
-          AddPanel<AmxBlocks<Steps, TensorType::kQ8_0>>(tiles, task, data);
-          break;
-        case TensorType::kQ4_0:
-          AddPanel<AmxBlocks<Steps, TensorType::kQ4_0>>(tiles, task, data);
-          break;
-        case TensorType::kQ6_K:
-          AddPanel<AmxBlocks<Steps, TensorType::kQ6_K>>(tiles, task, data);
-          break;
-        case TensorType::kF16:
-        case TensorType::kBF16:
-        case TensorType::kF32:  // packed in the same way
-          AddPanel<AmxBlocks<Steps, TensorType::kF32>>(tiles, task, data);
-          break;
-      }
-      StoreSums(task.sums, rows, w.rows, panel, add, out);
+    if (PanelFormat(w.type) == InputFormat::kFloat) {
+      return floats_.Multiply(w, begin, end, inputs, rows, add, out, scratch);
     }
+    auto* sums = reinterpret_cast<float*>(scratch + kScratch);
+    WithFormat(w.type, [&]<class W>() {
+      Tiles tiles(static_cast<int>(W::kScaleColumns));
+      for (std::size_t panel = begin; panel < end; ++panel) {
+        std::memset(sums, 0, RowTiles(rows) * kTileRows * kPanelOutputs * sizeof(float));
+        AddPanel<W>(tiles, w.data + panel * w.panel_bytes, w, inputs, rows, scratch, sums);
+        StoreSums(sums, rows, w.rows, panel, add, out);
+      }
+    });
   }
 
  private:
-  static constexpr std::size_t kExpandedBytes = kAmxChunkTiles * kAmxGroupBytes;
-  static constexpr std::size_t kProductBytes = 4 * kTileBytes;
-
-  struct Task {
-    const PackedMatrix& w;
-    const std::byte* inputs;
-    std::size_t rows;
-    std::byte* expanded;     // [64 columns][half][W1, W0] tiles
-    std::int32_t* products;  // of one row tile
-    float* sums;             // [rows, 32]
-  };
+  static constexpr std::size_t kFloats = 4 * kPanelOutputs * kChunkBlocks * 2;  // of scales
+  static constexpr std::size_t kRing = 4 * kTileSums * sizeof(std::int32_t);
+  static constexpr std::size_t kScratch = kRing + kChunkBlocks * kByteValues + 2 * kFloats;
 
   static std::size_t RowTiles(std::size_t rows) { return (rows + kTileRows - 1) / kTileRows; }
 
-  template <class Blocks>
-  static void AddPanel(Tiles& tiles, const Task& task, const std::byte* data) {
-    const std::size_t all = AmxTiles(task.w.columns);
-    const std::size_t chunks = AmxChunks(task.w.columns);
-    const std::size_t row_tiles = RowTiles(task.rows);
-    const auto* row_scales =
-        reinterpret_cast<const float*>(task.inputs + row_tiles * all * 2 * kTileBytes);
-    for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
-      const std::size_t first = chunk * kAmxChunkTiles;
-      const std::size_t count = std::min(kAmxChunkTiles, all - first);
-      const std::size_t blocks = Blocks::kExpanded ? 0 : count * kTileColumns / Blocks::kColumns;
-      const auto* scales = reinterpret_cast<const float*>(data);
-      const std::byte* weights = data + kAmxScaleBytes;
-      const std::size_t bytes =
-          kAmxScaleBytes + count * kTileColumns / Blocks::kColumns * Blocks::kBytes;
-      data += bytes;
-      AmxAhead ahead(data, bytes, blocks + row_tiles * count);
-      if constexpr (!Blocks::kExpanded) {
-        for (std::size_t b = 0; b < blocks; ++b) {
-          ahead.Fetch();
-          const std::size_t column = b * Blocks::kColumns;
-          Blocks::Expand(weights + b * Blocks::kBytes, task.expanded +
-                                                           column / kTileColumns * kAmxGroupBytes +
-                                                           column % kTileColumns / 4 * 64);
-        }
-        weights = task.expanded;
+  // `rows` of the pass; those that are missing in the last tile are zero, which its first row
+  // sees to.
+  template <int kParts>
+  static void Prepare(const float* values, std::size_t columns, std::size_t row, std::size_t rows,
+                      std::byte* inputs) {
+    using At = TileRecord<kParts>;
+    const std::size_t tile = row / kTileRows;
+    const std::size_t in_tile = row % kTileRows;
+    const std::size_t missing = in_tile == 0 ? kTileRows - std::min(kTileRows, rows - row) : 0;
+    for (std::size_t c = 0; c < columns; c += kChunkColumns) {
+      std::byte* record = inputs + (c / kChunkColumns * RowTiles(rows) + tile) * At::kBytes;
+      const auto put = [&](std::size_t at, std::size_t i, float value) {
+        std::memcpy(record + at + (i * kTileRows + in_tile) * 4, &value, 4);
+      };
+      const std::size_t blocks = std::min(kChunkBlocks, (columns - c) / kBlockColumns);
+      if (missing > 0) ClearRows<kParts>(record, blocks, kTileRows - missing);
+      RoundChunk<Isa>(
+          values + c, blocks,
+          [&](std::size_t b, const std::int8_t* a, int exponent) {
+            std::memcpy(record + (b * kTileRows + in_tile) * kBlockColumns, a, kBlockColumns);
+            put(At::kPowers, b, PowerOfTwo(exponent));
+            for (int part = 0; part < kParts; ++part) {
+              put(At::kScaledSums, b * kParts + static_cast<std::size_t>(part),
+                  static_cast<float>(SumOf(a, part, kParts) * (1 << exponent)));
+            }
+          },
+          [&](float scale) { put(At::kScales, 0, scale); });
+    }
+  }
+
+  template <int kParts>
+  static void ClearRows(std::byte* record, std::size_t blocks, std::size_t first) {
+    using At = TileRecord<kParts>;
+    const auto clear = [&](std::size_t at, std::size_t count, std::size_t width) {
+      for (std::size_t i = 0; i < count; ++i) {
+        std::memset(record + at + (i * kTileRows + first) * width, 0, (kTileRows - first) * width);
       }
-      for (std::size_t tile = 0; tile < row_tiles; ++tile) {
-        const std::byte* input = task.inputs + (tile * all + first) * 2 * kTileBytes;
-        MultiplyTile(tiles, weights, input, count, ahead, task.products);
-        Steps::AddChunk(task.products, scales, row_scales + (tile * chunks + chunk) * kTileRows,
-                        std::min(kTileRows, task.rows - tile * kTileRows),
-                        task.sums + tile * kTileRows * kPanelOutputs);
+    };
+    clear(0, blocks, kBlockColumns);
+    clear(At::kPowers, blocks, 4);
+    clear(At::kScaledSums, blocks * kParts, 4);
+    clear(At::kScales, 1, 4);
+  }
+
+  template <class W>
+  static void AddPanel(Tiles& tiles, const std::byte* data, const PackedMatrix& w,
+                       const std::byte* inputs, std::size_t rows, std::byte* scratch, float* sums) {
+    constexpr int kParts = kPartsOf<W>;
+    constexpr std::size_t kChunkBytes = W::kHeaderBytes + kChunkBlocks * W::kBlockBytes;
+    const std::size_t all = Blocks(w.columns);
+    const std::size_t row_tiles = RowTiles(rows);
+    for (std::size_t chunk = 0; chunk * kChunkBlocks < all; ++chunk, data += kChunkBytes) {
+      const std::size_t blocks = std::min(kChunkBlocks, all - chunk * kChunkBlocks);
+      const TileChunk weights = Unpack<W>(data, blocks, scratch + kRing);
+      const std::byte* ahead = data + kChunkBytes;
+      const std::size_t lines = kChunkBytes / 64 / row_tiles + 1;
+      for (std::size_t tile = 0; tile < row_tiles; ++tile, ahead += lines * 64) {
+        const std::byte* record = inputs + (chunk * row_tiles + tile) * TileRecord<kParts>::kBytes;
+        const std::size_t tile_rows = std::min(kTileRows, rows - tile * kTileRows);
+        // Two rows at a time keep the number of builds of the loop small.
+        WithPairs((tile_rows + 1) / 2, [&]<int kPairs>() {
+          AddTile<kParts, W::kHasMinimum, 2 * kPairs>(tiles, weights, blocks, record, ahead, lines,
+                                                      reinterpret_cast<std::int32_t*>(scratch),
+                                                      sums + tile * kTileRows * kPanelOutputs);
+        });
       }
     }
   }
 
-  // `count` x 64 columns of 16 rows and 32 outputs. Registers 0 to 3 hold the sums of the products
-  // as they are stored, 4 and 5 the inputs' A1 and A0, 6 and 7 weights.
-  static void MultiplyTile(Tiles& tiles, const std::byte* weights, const std::byte* input,
-                           std::size_t count, AmxAhead& ahead, std::int32_t* products) {
-    tiles.template Zero<0>();
-    tiles.template Zero<1>();
-    tiles.template Zero<2>();
-    tiles.template Zero<3>();
-    for (std::size_t k = 0; k < count; ++k, input += 2 * kTileBytes, weights += kAmxGroupBytes) {
-      ahead.Fetch();
-      tiles.template Load<4>(input);
-      tiles.template Load<5>(input + kTileBytes);
-      tiles.template Load<6>(weights);
-      tiles.template Load<7>(weights + kTileBytes);
-      tiles.template AddProducts<0, 4, 6>();
-      tiles.template AddProducts<1, 5, 6>();
-      tiles.template Load<6>(weights + kAmxHalfBytes);
-      tiles.template AddProducts<2, 4, 6>();
-      tiles.template AddProducts<1, 4, 7>();
-      tiles.template AddProducts<3, 5, 6>();
-      tiles.template Load<7>(weights + kAmxHalfBytes + kTileBytes);
-      tiles.template AddProducts<3, 4, 7>();
+  template <typename F>
+  static void WithPairs(std::size_t pairs, F run) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      (void)((pairs == I + 1 && (run.template operator()<static_cast<int>(I + 1)>(), true)) || ...);
     }
-    constexpr std::size_t kValues = kTileBytes / sizeof(std::int32_t);
-    tiles.template Store<0>(products);
-    tiles.template Store<1>(products + kValues);
-    tiles.template Store<2>(products + 2 * kValues);
-    tiles.template Store<3>(products + 3 * kValues);
+    (std::make_index_sequence<kTileRows / 2>());
   }
+
+  // Bytes in memory are used where they are; everything else goes to `to`.
+  template <class W>
+  static TileChunk Unpack(const std::byte* chunk, std::size_t blocks, std::byte* to) {
+    constexpr int kParts = kPartsOf<W>;
+    constexpr bool kInPlace = W::kType == TensorType::kQ8_0;
+    auto* scales = reinterpret_cast<float*>(to + kChunkBlocks * kByteValues);
+    float* minima = scales + kFloats / sizeof(float);
+    const std::byte* block = chunk + W::kHeaderBytes;
+    for (std::size_t b = 0; b < blocks; ++b, block += W::kBlockBytes) {
+      Unroll<kPanelOutputs / Isa::kOutputs>([&](auto v) RECYCLING_INLINE {
+        if constexpr (!kInPlace) {
+          Unroll<8>([&](auto k) RECYCLING_INLINE {
+            auto values = W::template Values<Isa, k>(block, v);
+            if constexpr (W::kOffset != 0 && W::kOffset != 128) {
+              values = Isa::Subtract(values, W::kOffset);
+            }
+            Isa::StoreBytes(
+                to + b * kByteValues + k * kRowBytes + static_cast<std::size_t>(v) * Isa::kBytes,
+                values);
+          });
+        }
+        Unroll<kParts>([&](auto part) RECYCLING_INLINE {
+          const std::size_t place =
+              (b * kParts + part) * kPanelOutputs + static_cast<std::size_t>(v) * Isa::kOutputs;
+          Isa::Store(scales + place, W::template Scale<Isa>(chunk, block, part, v));
+          if constexpr (W::kHasMinimum) {
+            Isa::Store(minima + place, W::template Minimum<Isa>(chunk, block, part, v));
+          }
+        });
+      });
+    }
+    if constexpr (kInPlace) return {chunk + kHalves, W::kBlockBytes, scales, minima};
+    return {to, kByteValues, scales, minima};
+  }
+
+  // The product of step j (block j / kParts) of half `half` of the outputs, and the store of the
+  // step before. Registers: sums 0 to 3, inputs 4 and 5, weights 6 and 7.
+  template <int kParts, int j>
+  RECYCLING_INLINE static void Issue(Tiles& tiles, const TileChunk& w, const std::byte* record,
+                                     int half, std::int32_t* ring) {
+    constexpr int kA = 4 + j % 2;
+    constexpr int kB = 6 + j % 2;
+    constexpr std::size_t kBlock = j / kParts;
+    constexpr std::size_t kPart = j % kParts;
+    constexpr std::size_t kColumns = kBlockColumns / kParts;
+    tiles.template LoadInputs<kA>(record + kBlock * kTileRows * kBlockColumns + kPart * kColumns);
+    tiles.template LoadWeights<kB>(w.values + kBlock * w.block_bytes +
+                                   kPart * (kColumns / 4) * kRowBytes + half * 64);
+    tiles.template Zero<j % 4>();
+    tiles.template AddProducts<j % 4, kA, kB>();
+    if constexpr (j > 0) tiles.template Store<(j - 1) % 4>(ring + (j - 1) % 4 * kTileSums);
+  }
+
+  template <int kParts, bool kMinima, int kRows>
+  __attribute__((noinline)) static void AddTile(Tiles& tiles, const TileChunk& w,
+                                                std::size_t blocks, const std::byte* record,
+                                                const std::byte* ahead, std::size_t lines,
+                                                std::int32_t* ring, float* sums) {
+    using At = TileRecord<kParts>;
+    using Float = typename Isa::Float;
+    constexpr int kVectors = static_cast<int>(kTileOutputs / Isa::kOutputs);
+    constexpr int kSteps = static_cast<int>(kChunkBlocks) * kParts;
+    const int steps = static_cast<int>(blocks) * kParts;
+    for (int half = 0; half < 2; ++half) {
+      Float f[kRows][kVectors];
+      Unroll<kRows>([&](auto r) RECYCLING_INLINE {
+        Unroll<kVectors>([&](auto v) RECYCLING_INLINE { f[r][v] = Isa::ZeroFloat(); });
+      });
+      Issue<kParts, 0>(tiles, w, record, half, ring);
+      if (steps > 1) Issue<kParts, 1>(tiles, w, record, half, ring);
+      Unroll<kSteps>([&](auto j) RECYCLING_INLINE {
+        if (j >= steps) return;
+        if constexpr (j + 2 < kSteps) {
+          if (j + 2 < steps) Issue<kParts, j + 2>(tiles, w, record, half, ring);
+        }
+        // The step after the last has no product that would store the last one.
+        if (j + 1 == steps) tiles.template Store<j % 4>(ring + j % 4 * kTileSums);
+        if constexpr (j % 2 == 0) {
+          if (lines > 0) {
+            __builtin_prefetch(ahead, 0, 2);
+            ahead += 64;
+            --lines;
+          }
+        }
+        const std::int32_t* product = ring + j % 4 * kTileSums;
+        const float* scale = w.scales + j * kPanelOutputs + half * kTileOutputs;
+        const std::byte* powers = record + At::kPowers + j / kParts * kTileRows * 4;
+        Float d[kVectors];
+        Unroll<kVectors>([&](auto v)
+                             RECYCLING_INLINE { d[v] = Isa::Load(scale + v * Isa::kOutputs); });
+        Unroll<kRows>([&](auto r) RECYCLING_INLINE {
+          const Float power = Isa::BroadcastFloat(powers + r * 4);
+          Unroll<kVectors>([&](auto v) RECYCLING_INLINE {
+            const auto i = Isa::LoadInt(product + r * kTileOutputs + v * Isa::kOutputs);
+            f[r][v] = Isa::Fma(Isa::ToFloat(i), Isa::Mul(d[v], power), f[r][v]);
+          });
+        });
+        if constexpr (kMinima) {
+          const float* minimum = w.minima + j * kPanelOutputs + half * kTileOutputs;
+          const std::byte* scaled = record + At::kScaledSums + j * kTileRows * 4;
+          Float m[kVectors];
+          Unroll<kVectors>([&](auto v)
+                               RECYCLING_INLINE { m[v] = Isa::Load(minimum + v * Isa::kOutputs); });
+          Unroll<kRows>([&](auto r) RECYCLING_INLINE {
+            const Float t = Isa::BroadcastFloat(scaled + r * 4);
+            Unroll<kVectors>([&](auto v)
+                                 RECYCLING_INLINE { f[r][v] = Isa::MinusFma(t, m[v], f[r][v]); });
+          });
+        }
+      });
+      Unroll<kRows>([&](auto r) RECYCLING_INLINE {
+        const Float s = Isa::BroadcastFloat(record + At::kScales + r * 4);
+        Unroll<kVectors>([&](auto v) RECYCLING_INLINE {
+          float* sum = sums + r * kPanelOutputs + static_cast<std::size_t>(half) * kTileOutputs +
+                       v * Isa::kOutputs;
+          Isa::Store(sum, Isa::Fma(f[r][v], s, Isa::Load(sum)));
+        });
+      });
+    }
+  }
+
+  const PanelKernel<Isa> floats_;  // F32, F16 and BF16 have no tiles
 };
+
+#undef RECYCLING_INLINE
 
 }  // namespace
 }  // namespace recycling::verifier

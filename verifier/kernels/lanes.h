@@ -1,6 +1,6 @@
 // Sixteen floats side by side, in the registers of the instruction set that the including source
 // file is compiled for. Each lane does IEEE arithmetic, so code written with Lanes gives the same
-// bits in every build. The exception is Madd, which is fused if the instruction set can fuse it.
+// bits in every build.
 //
 // Only for the sources of vector_kernels. Everything here has internal linkage, so that the linker
 // never takes code for one instruction set in place of code for another.
@@ -23,8 +23,6 @@ namespace {
 constexpr std::size_t kLanes = 16;
 
 #if defined(__AVX512F__)
-
-constexpr bool kMaddIsFused = true;
 
 struct Lanes {
   __m512 v;
@@ -65,8 +63,6 @@ inline Lanes Max(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline Lanes Min(Lanes a, Lanes b) { return {_mm512_min_ps(a.v, b.v)}; }
 
 #elif defined(__AVX2__)
-
-constexpr bool kMaddIsFused = true;
 
 struct Lanes {
   __m256 low;
@@ -134,8 +130,6 @@ inline Lanes Min(Lanes a, Lanes b) {
 }
 
 #else
-
-constexpr bool kMaddIsFused = false;
 
 struct Lanes {
   using Four = float __attribute__((vector_size(16)));
@@ -207,8 +201,13 @@ inline Lanes operator+(const Lanes& a, const Lanes& b) { RECYCLING_EACH_FOUR(a.v
 inline Lanes operator-(const Lanes& a, const Lanes& b) { RECYCLING_EACH_FOUR(a.v[i] - b.v[i]); }
 inline Lanes operator*(const Lanes& a, const Lanes& b) { RECYCLING_EACH_FOUR(a.v[i] * b.v[i]); }
 inline Lanes operator/(const Lanes& a, const Lanes& b) { RECYCLING_EACH_FOUR(a.v[i] / b.v[i]); }
+// A call for each lane if the compiler's baseline has no such instruction.
 inline Lanes Madd(const Lanes& a, const Lanes& b, const Lanes& c) {
-  RECYCLING_EACH_FOUR(a.v[i] * b.v[i] + c.v[i]);
+  Lanes lanes;
+  for (int i = 0; i < 4; ++i) {
+    for (int j = 0; j < 4; ++j) lanes.v[i][j] = __builtin_fmaf(a.v[i][j], b.v[i][j], c.v[i][j]);
+  }
+  return lanes;
 }
 inline Lanes Max(const Lanes& a, const Lanes& b) {
   RECYCLING_EACH_FOUR(Select(a.v[i] > b.v[i], a.v[i], b.v[i]));

@@ -10,7 +10,8 @@ namespace {
 constexpr std::size_t kAlignment = 64;
 std::size_t Align(std::size_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
 
-constexpr InputFormat kFormats[] = {InputFormat::kFloat, InputFormat::kInteger};
+constexpr InputFormat kFormats[] = {InputFormat::kFloat, InputFormat::kIntegers32,
+                                    InputFormat::kIntegers16};
 std::size_t IndexOf(InputFormat format) { return static_cast<std::size_t>(format); }
 
 // Bytes of weights in a task. Large enough for the processor to read ahead within a task, small

@@ -1,11 +1,22 @@
 #include "verifier/kernels/matmul_kernel.h"
 
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "verifier/kernels/exact_kernel.h"
 #include "verifier/kernels/panel_kernels.h"
-#include "verifier/kernels/portable_kernel.h"
 
 namespace recycling::verifier {
 
-const MatMulKernel& MatMulKernel::For(InstructionSet set) {
+absl::StatusOr<Arithmetic> ArithmeticFromName(std::string_view name) {
+  if (name == "fast") return Arithmetic::kFast;
+  if (name == "exact") return Arithmetic::kExact;
+  return absl::InvalidArgumentError(
+      absl::StrCat("arithmetic: got \"", std::string(name), "\", expected fast or exact"));
+}
+
+const MatMulKernel& MatMulKernel::For(InstructionSet set, Arithmetic arithmetic) {
+  if (arithmetic == Arithmetic::kExact) return ExactKernel();
   switch (set) {
     case InstructionSet::kPortable:
       return PortableKernel();
@@ -17,7 +28,7 @@ const MatMulKernel& MatMulKernel::For(InstructionSet set) {
     case InstructionSet::kAvx512Vnni:
       return Avx512VnniKernel();
     case InstructionSet::kAmx:
-      return AmxTileKernel();
+      return AmxKernelByRows();
 #endif
     default:
       return PortableKernel();

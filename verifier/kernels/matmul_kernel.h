@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <string_view>
 
+#include "absl/status/statusor.h"
 #include "verifier/kernels/cpu.h"
 #include "verifier/kernels/matrix.h"
 
@@ -29,15 +30,29 @@ struct PackedMatrix {
 
 // How rows of activations are prepared. It depends on the type of the weights they are multiplied
 // with.
-enum class InputFormat { kFloat, kInteger };
-inline constexpr std::size_t kInputFormats = 2;
+enum class InputFormat {
+  kFloat,
+  kIntegers32,  // for weights whose scales belong to 32 columns each
+  kIntegers16,  // for weights whose scales belong to 16 columns each
+};
+inline constexpr std::size_t kInputFormats = 3;
+
+// Which numbers are multiplied.
+//   kFast   Weights and their scales as in the file, activations rounded to 8 bits
+//           (packed_format.h). All kernels of all machines give the same bits.
+//   kExact  Weights and activations as floats, summed in the order of dot.h. Slow; what the others
+//           are compared with.
+enum class Arithmetic { kFast, kExact };
+
+// The arithmetic of the name "fast" or "exact". InvalidArgument for another name.
+absl::StatusOr<Arithmetic> ArithmeticFromName(std::string_view name);
 
 // Stateless. Threads: any.
 class MatMulKernel {
  public:
-  // The best kernel that `set` allows. It lives as long as the program. This machine must support
-  // `set`.
-  static const MatMulKernel& For(InstructionSet set);
+  // The best kernel that `set` allows; with exact arithmetic there is only one. It lives as long as
+  // the program. This machine must support `set`.
+  static const MatMulKernel& For(InstructionSet set, Arithmetic arithmetic = Arithmetic::kFast);
 
   virtual ~MatMulKernel() = default;
 

@@ -1,10 +1,9 @@
-// The loops over packed panels, for any vector width. One source for each instruction set includes
-// this file after its target pragma. Everything here is in an unnamed namespace and compiled for
-// that set.
+// The loops over packed panels, for any vector width. Included by one source for each instruction
+// set, after its target pragma: everything here is in an unnamed namespace and compiled for it.
 //
-// A tile of rows is multiplied with two vectors of outputs at a time; the sums are in registers. If
-// there are few rows, the packed weights are read directly. If there are more, a chunk of blocks at
-// a time is unpacked to 16 bits and used for all rows while it is in the first-level cache.
+// A tile of rows is multiplied with two vectors of outputs at a time, sums in registers. One tile
+// of rows reads the packed weights directly. More tiles share weights that were unpacked to bytes,
+// a chunk at a time, so that a chunk stays in the first-level cache while all rows pass over it.
 #ifndef RECYCLING_VERIFIER_KERNELS_PANEL_KERNEL_H_
 #define RECYCLING_VERIFIER_KERNELS_PANEL_KERNEL_H_
 
@@ -15,12 +14,14 @@
 #include <cstring>
 #include <utility>
 
+#include "verifier/kernels/formats/formats.h"
+#include "verifier/kernels/packed_rows.h"
 #include "verifier/kernels/panel_layout.h"
 
 namespace recycling::verifier {
 namespace {
 
-// Lambdas in the loops are always inlined, so that sums stay in registers.
+// Lambdas in the loops are inlined before anything else, so that sums live in registers.
 #define RECYCLING_INLINE __attribute__((always_inline))
 
 template <int N, typename F>
@@ -31,80 +32,92 @@ RECYCLING_INLINE inline void Unroll(F f) {
   (std::make_integer_sequence<int, N>());
 }
 
-constexpr std::size_t kChunkBlocks = 4;  // input blocks whose weights are unpacked together
-constexpr std::size_t kPrefetchBytes =
-    2048;  // distance from the multiplied weights to the fetched ones
-
-// Packed formats. kBytes and kColumns are those of a block; Scales gives the scales of outputs
-// [o, o + lanes); Pair gives their column pair `pair` as 16-bit integers. kOdd: the pair is odd.
-template <class Isa, std::size_t kScaleBytes, std::size_t kColumnCount>
-struct Int8Weights {
-  static constexpr std::size_t kColumns = kColumnCount;
-  static constexpr std::size_t kBytes = kScaleBytes * kPanelOutputs + kColumns * kPanelOutputs;
-
-  static typename Isa::Float Scales(const std::byte* block, std::size_t o) {
-    if constexpr (kScaleBytes == 2) {
-      return Isa::LoadHalves(block + 2 * o);
-    } else {
-      return Isa::LoadFloats(block + 4 * o);
-    }
+// Prepared integers of a tile of R rows: for each chunk a record of
+//   bytes  [8 blocks][8 groups of 4 columns][R][4]   a
+//   int32  [8][parts][R]                             -t, of the columns that share a scale
+//   int32  [8][R]                                    e
+//   float  [8][parts][R]                             t 2^e
+//   float  [R]                                       s
+// where parts is 1 or 2, the number of scales in a block. Letters: packed_format.h.
+template <int kParts>
+struct Record {
+  static constexpr std::size_t Bytes(std::size_t rows) {
+    return rows * (kChunkColumns + 4 * kChunkBlocks * (2 * kParts + 1) + 4);
   }
-  template <bool kOdd>
-  static typename Isa::Int Pair(const std::byte* block, std::size_t pair, std::size_t o) {
-    return Isa::WidenBytes(block + kScaleBytes * kPanelOutputs + pair * 64 + 2 * o);
-  }
+  Record(const std::byte* at, std::size_t rows)
+      : values(at),
+        minus_sums(at + kChunkColumns * rows),
+        shifts(minus_sums + 4 * kChunkBlocks * kParts * rows),
+        scaled_sums(shifts + 4 * kChunkBlocks * rows),
+        scales(scaled_sums + 4 * kChunkBlocks * kParts * rows) {}
+  const std::byte* values;
+  const std::byte* minus_sums;
+  const std::byte* shifts;
+  const std::byte* scaled_sums;
+  const std::byte* scales;
 };
 
-template <class Isa>
-struct Q4Weights {
-  static constexpr std::size_t kColumns = 32;
-  static constexpr std::size_t kBytes = 64 + 512;
+template <class W>
+inline constexpr int kPartsOf = static_cast<int>(kBlockColumns / W::kScaleColumns);
 
-  static typename Isa::Float Scales(const std::byte* block, std::size_t o) {
-    return Isa::LoadHalves(block + 2 * o);
-  }
-  template <bool kOdd>
-  static typename Isa::Int Pair(const std::byte* block, std::size_t pair, std::size_t o) {
-    return Isa::template WidenNibbles<kOdd>(block + 64 + pair / 2 * 64 + 2 * o);
-  }
-};
+// A chunk of any format, unpacked: blocks of [values, bytes][scales][minima].
+template <class Isa, int kParts, bool kMinima, bool kWide>
+struct Unpacked {
+  static constexpr std::size_t kScaleColumns = kBlockColumns / kParts;
+  static constexpr bool kHasMinimum = kMinima;
+  static constexpr int kOffset = kWide ? 128 : 0;  // which of the narrow ones is in the Task
+  static constexpr std::size_t kHeaderBytes = 0;
+  static constexpr std::size_t kFloats = 4 * kPanelOutputs;
+  static constexpr std::size_t kBlockBytes = kByteValues + kParts * kFloats * (kMinima ? 2 : 1);
 
-// The format to which all others are unpacked.
-template <class Isa, std::size_t kColumnCount>
-struct UnpackedWeights {
-  static constexpr std::size_t kColumns = kColumnCount;
-  static constexpr std::size_t kBytes = 4 * kPanelOutputs + 2 * kColumns * kPanelOutputs;
+  template <class, int k>
+  static typename Isa::Bytes Values(const std::byte* block, int v) {
+    return ByteRow<Isa>(block, k, v);
+  }
+  template <class>
+  static typename Isa::Float Scale(const std::byte*, const std::byte* block, int part, int v) {
+    return Isa::LoadFloats(block + At(part, v));
+  }
+  template <class>
+  static typename Isa::Float Minimum(const std::byte*, const std::byte* block, int part, int v) {
+    return Isa::LoadFloats(block + kParts * kFloats + At(part, v));
+  }
 
-  static typename Isa::Float Scales(const std::byte* block, std::size_t o) {
-    return Isa::LoadFloats(block + 4 * o);
-  }
-  template <bool kOdd>
-  static typename Isa::Int Pair(const std::byte* block, std::size_t pair, std::size_t o) {
-    return Isa::LoadInts(block + At(pair, o));
-  }
   template <class W>
-  static void Unpack(const std::byte* from, std::byte* to) {
-    for (std::size_t o = 0; o < kPanelOutputs; o += Isa::kLanes) {
-      Isa::StoreFloats(to + 4 * o, W::Scales(from, o));
-      for (std::size_t pair = 0; pair < kColumns / 2; pair += 2) {
-        Isa::StoreInts(to + At(pair, o), W::template Pair<false>(from, pair, o));
-        Isa::StoreInts(to + At(pair + 1, o), W::template Pair<true>(from, pair + 1, o));
-      }
+  static void Unpack(const std::byte* chunk, std::size_t blocks, std::byte* to) {
+    const std::byte* block = chunk + W::kHeaderBytes;
+    for (std::size_t b = 0; b < blocks; ++b, block += W::kBlockBytes, to += kBlockBytes) {
+      Unroll<kPanelOutputs / Isa::kOutputs>([&](auto v) RECYCLING_INLINE {
+        Unroll<8>([&](auto k) RECYCLING_INLINE {
+          Isa::StoreBytes(to + k * kRowBytes + static_cast<std::size_t>(v) * Isa::kBytes,
+                          W::template Values<Isa, k>(block, v));
+        });
+        Unroll<kParts>([&](auto part) RECYCLING_INLINE {
+          Isa::StoreFloats(to + At(part, v), W::template Scale<Isa>(chunk, block, part, v));
+          if constexpr (kMinima) {
+            Isa::StoreFloats(to + kParts * kFloats + At(part, v),
+                             W::template Minimum<Isa>(chunk, block, part, v));
+          }
+        });
+      });
     }
   }
 
  private:
-  static constexpr std::size_t At(std::size_t pair, std::size_t o) {
-    return 4 * kPanelOutputs + pair * 4 * kPanelOutputs + 4 * o;
+  static constexpr std::size_t At(int part, int v) {
+    return kByteValues + static_cast<std::size_t>(part) * kFloats +
+           static_cast<std::size_t>(v) * 4 * Isa::kOutputs;
   }
 };
+
+constexpr std::size_t kFloatFetch = 2048;  // bytes ahead of what is multiplied
 
 enum class FloatFormat { kF32, kF16, kBF16 };
 
 template <class Isa, FloatFormat kFormat>
 struct FloatWeights {
   static constexpr std::size_t kValueBytes = kFormat == FloatFormat::kF32 ? 4 : 2;
-  static constexpr std::size_t kBytes = kInputBlock * kPanelOutputs * kValueBytes;
+  static constexpr std::size_t kBytes = kBlockColumns * kPanelOutputs * kValueBytes;
 
   static typename Isa::Float Load(const std::byte* block, std::size_t column, std::size_t o) {
     const std::byte* at = block + (column * kPanelOutputs + o) * kValueBytes;
@@ -114,82 +127,125 @@ struct FloatWeights {
   }
 };
 
-// Keeps the compiler from loading weights early into registers that the sums need.
-inline void Fence() { asm volatile("" ::: "memory"); }
-
-inline void Prefetch(const std::byte* at, std::size_t bytes) {
-  for (std::size_t b = 0; b < bytes; b += 64) __builtin_prefetch(at + b, 0, 2);
-}
-
-// Weights to fetch while others are multiplied.
+// What is to be fetched while something else is multiplied: one or two lines whenever asked.
 struct Ahead {
   const std::byte* at = nullptr;
-  std::size_t bytes_per_block = 0;
+  std::size_t second = 0;  // distance of the second line; 0: there is none
+  std::size_t step = 0;  // distance of what is fetched next; 0: the same line again, which is free
+
+  RECYCLING_INLINE void Fetch() {
+    __builtin_prefetch(at, 0, 3);
+    __builtin_prefetch(at + second, 0, 3);
+    at += step;
+  }
 };
 
-// Adds `blocks` input blocks to sums [R, 32]. `w` begins at the first block; a [blocks, R, 32] and
-// scales [blocks, R] belong to this tile of rows.
-template <class Isa, class W, int R>
-void AddIntegerBlocks(const std::byte* w, std::size_t blocks, const std::int16_t* a,
-                      const float* scales, Ahead ahead, float* sums) {
+// Adds a chunk of `blocks` blocks to sums [R, kPanelOutputs]. `offset_shift`: log2 of the offset of
+// the unpacked values, for formats without minima. kStream: the weights come from memory, and what
+// is a chunk further is fetched beside each load.
+template <class Isa, class W, int R, bool kStream>
+__attribute__((noinline)) void AddIntegerChunk(const std::byte* chunk, std::size_t blocks,
+                                               const std::byte* inputs, int offset_shift,
+                                               Ahead ahead, float* sums) {
   using Int = typename Isa::Int;
   using Float = typename Isa::Float;
-  constexpr std::size_t kLanes = Isa::kLanes;
-  for (std::size_t b = 0; b < blocks; ++b, a += R * kInputBlock, scales += R) {
-    Prefetch(ahead.at, ahead.bytes_per_block);
-    ahead.at += ahead.bytes_per_block;
-    for (std::size_t part = 0; part < kInputBlock / W::kColumns; ++part, w += W::kBytes) {
-      const std::int16_t* columns = a + part * W::kColumns;
-      for (std::size_t o = 0; o < kPanelOutputs; o += 2 * kLanes) {
+  using Bytes = typename Isa::Bytes;
+  constexpr int kParts = kPartsOf<W>;
+  constexpr bool kWide = W::kOffset == 128;
+  constexpr bool kOffsets = !W::kHasMinimum && !(kWide && Isa::kSignedBytes);
+  constexpr std::size_t kChunkBytes = W::kHeaderBytes + kChunkBlocks * W::kBlockBytes;
+  constexpr std::size_t kRow = 4;  // bytes of a row's number in a record
+  const Record<kParts> record(inputs, R);
+  const Int shift = Isa::SplatInt(offset_shift);
+  for (int group = 0; group < static_cast<int>(kPanelOutputs / Isa::kOutputs); group += 2) {
+    Float f[R][2];
+    Unroll<R>([&](auto r) RECYCLING_INLINE { f[r][0] = f[r][1] = Isa::ZeroFloat(); });
+    const std::byte* block = chunk + W::kHeaderBytes;
+    const std::byte* values = record.values;
+    for (std::size_t b = 0; b < blocks; ++b, block += W::kBlockBytes) {
+      Unroll<kParts>([&](auto part) RECYCLING_INLINE {
+        const std::size_t place = (b * kParts + part) * R * kRow;
         Int acc[R][2];
-        Unroll<R>([&](auto r) RECYCLING_INLINE { acc[r][0] = acc[r][1] = Isa::Zero(); });
-        const auto add_pair = [&]<bool kOdd>(std::size_t pair) RECYCLING_INLINE {
-          const Int w0 = W::template Pair<kOdd>(w, pair, o);
-          const Int w1 = W::template Pair<kOdd>(w, pair, o + kLanes);
-          Unroll<R>([&](auto r) RECYCLING_INLINE {
-            const Int x = Isa::BroadcastPair(columns + r * kInputBlock + 2 * pair);
-            acc[r][0] = Isa::AddProducts(acc[r][0], w0, x);
-            acc[r][1] = Isa::AddProducts(acc[r][1], w1, x);
-          });
-        };
-        for (std::size_t pair = 0; pair < W::kColumns / 2; pair += 2) {
-          add_pair.template operator()<false>(pair);
-          add_pair.template operator()<true>(pair + 1);
-        }
-        Fence();
-        const Float d0 = W::Scales(w, o);
-        const Float d1 = W::Scales(w, o + kLanes);
         Unroll<R>([&](auto r) RECYCLING_INLINE {
-          const Float s = Isa::Broadcast(scales[r]);
-          float* sum = sums + r * kPanelOutputs + o;
-          Isa::Store(sum, Isa::Fma(Isa::ToFloat(acc[r][0]), Isa::Mul(d0, s), Isa::Load(sum)));
-          sum += kLanes;
-          Isa::Store(sum, Isa::Fma(Isa::ToFloat(acc[r][1]), Isa::Mul(d1, s), Isa::Load(sum)));
+          if constexpr (kOffsets) {
+            acc[r][0] = acc[r][1] =
+                Isa::ShiftLeftBy(Isa::BroadcastInt(record.minus_sums + place + r * kRow), shift);
+          } else {
+            acc[r][0] = acc[r][1] = Isa::ZeroInt();
+          }
         });
-      }
+        Unroll<8 / kParts>([&](auto i) RECYCLING_INLINE {
+          constexpr int k = part * (8 / kParts) + i;
+          Bytes w[2];
+          Unroll<2>([&](auto v)
+                        RECYCLING_INLINE { w[v] = W::template Values<Isa, k>(block, group + v); });
+          if constexpr (kStream) {
+            __builtin_prefetch(block + k * (W::kBlockBytes / 8) + kChunkBytes, 0, 3);
+            if constexpr (W::kBlockBytes > 8 * 64) {
+              __builtin_prefetch(block + k * (W::kBlockBytes / 8) + 64 + kChunkBytes, 0, 3);
+            }
+          } else {
+            ahead.Fetch();
+          }
+          Unroll<R>([&](auto r) RECYCLING_INLINE {
+            const Bytes x = Isa::BroadcastBytes(values + (k * R + r) * 4);
+            acc[r][0] = Isa::template Dot<kWide>(acc[r][0], w[0], x);
+            acc[r][1] = Isa::template Dot<kWide>(acc[r][1], w[1], x);
+          });
+        });
+        Float d[2];
+        Unroll<2>([&](auto v) RECYCLING_INLINE {
+          d[v] = W::template Scale<Isa>(chunk, block, part, group + v);
+        });
+        Unroll<R>([&](auto r) RECYCLING_INLINE {
+          const Int e = Isa::BroadcastInt(record.shifts + (b * R + r) * kRow);
+          Unroll<2>([&](auto v) RECYCLING_INLINE {
+            f[r][v] = Isa::Fma(Isa::ToFloat(Isa::ShiftLeftBy(acc[r][v], e)), d[v], f[r][v]);
+          });
+        });
+        if constexpr (W::kHasMinimum) {
+          Float m[2];
+          Unroll<2>([&](auto v) RECYCLING_INLINE {
+            m[v] = W::template Minimum<Isa>(chunk, block, part, group + v);
+          });
+          Unroll<R>([&](auto r) RECYCLING_INLINE {
+            const Float t = Isa::BroadcastFloat(record.scaled_sums + place + r * kRow);
+            Unroll<2>([&](auto v) RECYCLING_INLINE { f[r][v] = Isa::MinusFma(t, m[v], f[r][v]); });
+          });
+        }
+      });
+      values += R * kBlockColumns;
     }
+    Unroll<R>([&](auto r) RECYCLING_INLINE {
+      const Float s = Isa::BroadcastFloat(record.scales + r * kRow);
+      Unroll<2>([&](auto v) RECYCLING_INLINE {
+        float* sum = sums + r * kPanelOutputs + static_cast<std::size_t>(group + v) * Isa::kOutputs;
+        Isa::Store(sum, Isa::Fma(f[r][v], s, Isa::Load(sum)));
+      });
+    });
   }
 }
 
 template <class Isa, class W, int R>
-void AddFloatBlocks(const std::byte* w, std::size_t blocks, const float* x, Ahead ahead,
+void AddFloatBlocks(const std::byte* w, std::size_t blocks, const float* x, std::size_t fetch_ahead,
                     float* sums) {
   using Float = typename Isa::Float;
-  constexpr std::size_t kLanes = Isa::kLanes;
-  for (std::size_t b = 0; b < blocks; ++b, x += R * kInputBlock, w += W::kBytes) {
-    Prefetch(ahead.at, ahead.bytes_per_block);
-    ahead.at += ahead.bytes_per_block;
+  constexpr std::size_t kLanes = Isa::kOutputs;
+  for (std::size_t b = 0; b < blocks; ++b, x += R * kBlockColumns, w += W::kBytes) {
+    for (std::size_t at = 0; at < fetch_ahead; at += 64) {
+      __builtin_prefetch(w + kFloatFetch + at, 0, 2);
+    }
     for (std::size_t o = 0; o < kPanelOutputs; o += 2 * kLanes) {
       Float acc[R][2];
       Unroll<R>([&](auto r) RECYCLING_INLINE {
         acc[r][0] = Isa::Load(sums + r * kPanelOutputs + o);
         acc[r][1] = Isa::Load(sums + r * kPanelOutputs + o + kLanes);
       });
-      for (std::size_t c = 0; c < kInputBlock; ++c) {
+      for (std::size_t c = 0; c < kBlockColumns; ++c) {
         const Float w0 = W::Load(w, c, o);
         const Float w1 = W::Load(w, c, o + kLanes);
         Unroll<R>([&](auto r) RECYCLING_INLINE {
-          const Float value = Isa::Broadcast(x[r * kInputBlock + c]);
+          const Float value = Isa::Splat(x[r * kBlockColumns + c]);
           acc[r][0] = Isa::Fma(w0, value, acc[r][0]);
           acc[r][1] = Isa::Fma(w1, value, acc[r][1]);
         });
@@ -202,6 +258,31 @@ void AddFloatBlocks(const std::byte* w, std::size_t blocks, const float* x, Ahea
   }
 }
 
+// Rounds a chunk of a row: calls block(b, a [32], e) for each of its blocks, then scale(s).
+template <class Isa, typename Block, typename Scale>
+void RoundChunk(const float* values, std::size_t blocks, Block block, Scale scale) {
+  std::uint32_t largest[kChunkBlocks] = {};
+  for (std::size_t b = 0; b < blocks; ++b) {
+    largest[b] = Isa::LargestMagnitudeBits(values + b * kBlockColumns);
+  }
+  const ChunkScale chunk = ScaleOf(*std::max_element(largest, largest + blocks));
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const int shift = ShiftOf(largest[b], chunk);
+    alignas(64) std::int8_t a[kBlockColumns];
+    Isa::Quantize(values + b * kBlockColumns, chunk.inverse * PowerOfTwo(shift), a);
+    block(b, a, kLargestShift - shift);
+  }
+  scale(chunk.scale);
+}
+
+// The sum of part `part` of `parts` of a block.
+inline int SumOf(const std::int8_t* a, int part, int parts) {
+  const int columns = static_cast<int>(kBlockColumns) / parts;
+  int sum = 0;
+  for (int i = part * columns; i < (part + 1) * columns; ++i) sum += a[i];
+  return sum;
+}
+
 // Rows in tiles of nearly equal size, at most Isa::kRowTile.
 template <class Isa>
 class Tiles {
@@ -212,7 +293,7 @@ class Tiles {
         larger_(rows % count_) {}
 
   std::size_t count() const { return count_; }
-  // The first larger_ tiles have one row more than the others.
+  // The first larger_ tiles have a row more.
   std::size_t First(std::size_t tile) const { return tile * size_ + std::min(tile, larger_); }
   std::size_t Rows(std::size_t tile) const { return size_ + (tile < larger_ ? 1 : 0); }
   std::size_t TileOf(std::size_t row) const {
@@ -226,8 +307,7 @@ class Tiles {
   std::size_t larger_;
 };
 
-// Prepared inputs: first the values of all tiles, [blocks, R, 32] for a tile of R rows, then the
-// scales of all tiles, [blocks, R] each.
+// Prepared inputs, a tile of R rows after the other: floats [blocks, R, 32], or a Record a chunk.
 template <class Isa>
 class PanelKernel final : public MatMulKernel {
  public:
@@ -241,33 +321,27 @@ class PanelKernel final : public MatMulKernel {
   InputFormat FormatFor(TensorType type) const override { return PanelFormat(type); }
 
   std::size_t InputBytes(InputFormat format, std::size_t rows, std::size_t columns) const override {
-    const std::size_t blocks = InputBlocks(columns);
-    const std::size_t bytes = format == InputFormat::kFloat
-                                  ? rows * blocks * kInputBlock * sizeof(float)
-                                  : rows * blocks * (2 * kInputBlock + sizeof(float));
+    const std::size_t bytes =
+        format == InputFormat::kFloat
+            ? rows * Blocks(columns) * kBlockColumns * sizeof(float)
+            : Chunks(columns) * (format == InputFormat::kIntegers32 ? Record<1>::Bytes(rows)
+                                                                    : Record<2>::Bytes(rows));
     return (bytes + 63) / 64 * 64;
   }
 
   void PrepareRow(InputFormat format, const float* values, std::size_t columns, std::size_t row,
                   std::size_t rows, std::byte* inputs) const override {
-    const std::size_t blocks = InputBlocks(columns);
     const Tiles<Isa> tiles(rows);
     const std::size_t tile = tiles.TileOf(row);
     const std::size_t first = tiles.First(tile);
-    const std::size_t tile_rows = tiles.Rows(tile);
-    for (std::size_t b = 0; b < blocks; ++b) {
-      alignas(64) float block[kInputBlock] = {};
-      const std::size_t count = std::min(kInputBlock, columns - b * kInputBlock);
-      std::memcpy(block, values + b * kInputBlock, count * sizeof(float));
-      const std::size_t place = first * blocks + b * tile_rows + row - first;  // in blocks
-      if (format == InputFormat::kFloat) {
-        std::memcpy(inputs + place * sizeof(block), block, sizeof(block));
-      } else {
-        const InputScale scale = ScaleOf(Isa::LargestMagnitudeBits(block));
-        Isa::Quantize(block, scale.inverse, inputs + place * 2 * kInputBlock);
-        std::memcpy(inputs + rows * blocks * 2 * kInputBlock + place * sizeof(float), &scale.scale,
-                    sizeof(float));
-      }
+    const Place place = {first, row - first, tiles.Rows(tile)};
+    switch (format) {
+      case InputFormat::kFloat:
+        return PrepareFloats(values, columns, place, inputs);
+      case InputFormat::kIntegers32:
+        return PrepareIntegers<1>(values, columns, place, inputs);
+      case InputFormat::kIntegers16:
+        return PrepareIntegers<2>(values, columns, place, inputs);
     }
   }
 
@@ -283,15 +357,6 @@ class PanelKernel final : public MatMulKernel {
       std::memset(task.sums, 0, rows * kPanelOutputs * sizeof(float));
       const std::byte* data = w.data + panel * w.panel_bytes;
       switch (w.type) {
-        case TensorType::kQ8_0:
-          AddIntegers<Int8Weights<Isa, 2, 32>>(task, data);
-          break;
-        case TensorType::kQ4_0:
-          AddIntegers<Q4Weights<Isa>>(task, data);
-          break;
-        case TensorType::kQ6_K:
-          AddIntegers<Int8Weights<Isa, 4, 16>>(task, data);
-          break;
         case TensorType::kF16:
           AddFloats<FloatWeights<Isa, FloatFormat::kF16>>(task, data);
           break;
@@ -301,6 +366,9 @@ class PanelKernel final : public MatMulKernel {
         case TensorType::kF32:
           AddFloats<FloatWeights<Isa, FloatFormat::kF32>>(task, data);
           break;
+        default:
+          WithFormat(w.type, [&]<class W>() { AddIntegers<W>(task, data); });
+          break;
       }
       StoreSums(task.sums, rows, w.rows, panel, add, out);
     }
@@ -309,7 +377,7 @@ class PanelKernel final : public MatMulKernel {
  private:
   static constexpr std::size_t kRowTile = Isa::kRowTile;
   static constexpr std::size_t kUnpackedBytes =
-      (kChunkBlocks * 2 * UnpackedWeights<Isa, 16>::kBytes + 63) / 64 * 64;
+      kChunkBlocks * Unpacked<Isa, 2, true, false>::kBlockBytes;
 
   struct Task {
     const PackedMatrix& w;
@@ -318,9 +386,52 @@ class PanelKernel final : public MatMulKernel {
     std::byte* unpacked;
     float* sums;  // [rows, 32]
   };
+  struct Place {
+    std::size_t first;  // row of the tile
+    std::size_t row;    // in the tile
+    std::size_t tile_rows;
+  };
 
-  static std::size_t InputBlocks(std::size_t columns) {
-    return (columns + kInputBlock - 1) / kInputBlock;
+  static void PrepareFloats(const float* values, std::size_t columns, const Place& place,
+                            std::byte* inputs) {
+    auto* to = reinterpret_cast<float*>(inputs) + place.first * Blocks(columns) * kBlockColumns;
+    for (std::size_t c = 0; c < columns; c += kBlockColumns) {
+      float* block = to + (c / kBlockColumns * place.tile_rows + place.row) * kBlockColumns;
+      const std::size_t count = std::min(kBlockColumns, columns - c);
+      std::memcpy(block, values + c, count * sizeof(float));
+      std::fill(block + count, block + kBlockColumns, 0.0F);
+    }
+  }
+
+  template <int kParts>
+  static void PrepareIntegers(const float* values, std::size_t columns, const Place& place,
+                              std::byte* inputs) {
+    const std::size_t rows = place.tile_rows;
+    std::byte* to = inputs + place.first * Chunks(columns) * Record<kParts>::Bytes(1);
+    for (std::size_t c = 0; c < columns; c += kChunkColumns, to += Record<kParts>::Bytes(rows)) {
+      const Record<kParts> record(to, rows);
+      const auto put = [&](const std::byte* at, std::size_t i, auto value) {
+        std::memcpy(to + (at - to) + (i * rows + place.row) * 4, &value, 4);
+      };
+      const std::size_t blocks = std::min(kChunkBlocks, (columns - c) / kBlockColumns);
+      RoundChunk<Isa>(
+          values + c, blocks,
+          [&](std::size_t b, const std::int8_t* a, int exponent) {
+            for (std::size_t k = 0; k < 8; ++k) {
+              std::uint32_t four;
+              std::memcpy(&four, a + 4 * k, 4);
+              put(record.values, b * 8 + k, four);
+            }
+            put(record.shifts, b, exponent);
+            for (int part = 0; part < kParts; ++part) {
+              const int sum = SumOf(a, part, kParts);
+              const std::size_t place_of = b * kParts + static_cast<std::size_t>(part);
+              put(record.minus_sums, place_of, -sum);
+              put(record.scaled_sums, place_of, static_cast<float>(sum * (1 << exponent)));
+            }
+          },
+          [&](float scale) { put(record.scales, 0, scale); });
+    }
   }
 
   // Calls run<R>() for R = `rows`, 1 to kRowTile.
@@ -334,56 +445,64 @@ class PanelKernel final : public MatMulKernel {
 
   template <class W>
   static void AddIntegers(const Task& task, const std::byte* data) {
-    using Unpacked = UnpackedWeights<Isa, W::kColumns>;
-    constexpr std::size_t kParts = kInputBlock / W::kColumns;  // of an input block
-    const std::size_t blocks = InputBlocks(task.w.columns);
-    const auto* values = reinterpret_cast<const std::int16_t*>(task.inputs);
-    const auto* scales = reinterpret_cast<const float*>(values + task.rows * blocks * kInputBlock);
-    if (task.rows <= kRowTile) {
-      const Ahead ahead = {data + kPrefetchBytes, kParts * W::kBytes};
-      WithRows(task.rows, [&]<int R>() {
-        AddIntegerBlocks<Isa, W, R>(data, blocks, values, scales, ahead, task.sums);
-      });
-      return;
-    }
+    constexpr int kParts = kPartsOf<W>;
+    constexpr std::size_t kChunkBytes = W::kHeaderBytes + kChunkBlocks * W::kBlockBytes;
+    const std::size_t blocks = Blocks(task.w.columns);
+    const std::size_t chunks = Chunks(task.w.columns);
     const Tiles<Isa> tiles(task.rows);
-    for (std::size_t b = 0; b < blocks; b += kChunkBlocks) {
-      const std::size_t count = std::min(kChunkBlocks, blocks - b);
-      for (std::size_t i = 0; i < count * kParts; ++i) {
-        Unpacked::template Unpack<W>(data + i * W::kBytes, task.unpacked + i * Unpacked::kBytes);
-      }
-      data += count * kParts * W::kBytes;
-      // Parts of the next chunk are fetched while this one is multiplied.
-      Ahead ahead = {data, (kParts * W::kBytes / tiles.count() + 63) / 64 * 64};
-      for (std::size_t tile = 0; tile < tiles.count(); ++tile) {
-        const std::size_t first = tiles.First(tile);
-        const std::size_t tile_rows = tiles.Rows(tile);
-        const std::size_t place = first * blocks + b * tile_rows;
-        WithRows(tile_rows, [&]<int R>() {
-          AddIntegerBlocks<Isa, Unpacked, R>(task.unpacked, count, values + place * kInputBlock,
-                                             scales + place, ahead,
-                                             task.sums + first * kPanelOutputs);
+    for (std::size_t chunk = 0; chunk < chunks; ++chunk, data += kChunkBytes) {
+      const std::size_t count = std::min(kChunkBlocks, blocks - chunk * kChunkBlocks);
+      if (tiles.count() == 1) {
+        WithRows(task.rows, [&]<int R>() {
+          AddIntegerChunk<Isa, W, R, true>(data, count,
+                                           task.inputs + chunk * Record<kParts>::Bytes(R),
+                                           kOffsetShift<W>, {}, task.sums);
         });
-        ahead.at += count * ahead.bytes_per_block;
+        continue;
+      }
+      // The next chunk is fetched line by line while this one is multiplied, an equal part for
+      // each tile.
+      const std::byte* next = data + kChunkBytes;
+      const std::size_t lines = (kChunkBytes / 64 + tiles.count() - 1) / tiles.count();
+      const std::size_t steps = count * 8 * (kPanelOutputs / Isa::kOutputs / 2);
+      const auto multiply = [&]<class Form>(const std::byte* weights) {
+        for (std::size_t tile = 0; tile < tiles.count(); ++tile, next += lines * 64) {
+          const std::size_t first = tiles.First(tile);
+          const std::size_t tile_rows = tiles.Rows(tile);
+          const Ahead ahead = lines > steps ? Ahead{next, 64, 128} : Ahead{next, 0, 64};
+          WithRows(tile_rows, [&]<int R>() {
+            AddIntegerChunk<Isa, Form, R, false>(
+                weights, count,
+                task.inputs + (first * chunks + chunk * tile_rows) * Record<kParts>::Bytes(1),
+                kOffsetShift<W>, ahead, task.sums + first * kPanelOutputs);
+          });
+        }
+      };
+      if constexpr (W::kType == TensorType::kQ8_0) {
+        multiply.template operator()<W>(data);
+      } else {
+        using Form = Unpacked<Isa, kParts, W::kHasMinimum, W::kOffset == 128>;
+        Form::template Unpack<W>(data, count, task.unpacked);
+        multiply.template operator()<Form>(task.unpacked);
       }
     }
   }
 
   template <class W>
   static void AddFloats(const Task& task, const std::byte* data) {
-    const std::size_t blocks = InputBlocks(task.w.columns);
+    const std::size_t blocks = Blocks(task.w.columns);
     const auto* values = reinterpret_cast<const float*>(task.inputs);
     const Tiles<Isa> tiles(task.rows);
-    for (std::size_t b = 0; b < blocks; b += kChunkBlocks, data += kChunkBlocks * W::kBytes) {
-      const std::size_t count = std::min(kChunkBlocks, blocks - b);
+    constexpr std::size_t kGroup = 4;  // blocks that stay in the cache while all rows pass
+    for (std::size_t b = 0; b < blocks; b += kGroup, data += kGroup * W::kBytes) {
+      const std::size_t count = std::min(kGroup, blocks - b);
       for (std::size_t tile = 0; tile < tiles.count(); ++tile) {
         const std::size_t first = tiles.First(tile);
         const std::size_t tile_rows = tiles.Rows(tile);
-        const Ahead ahead = {data + kPrefetchBytes, tile == 0 ? W::kBytes : 0};
         WithRows(tile_rows, [&]<int R>() {
           AddFloatBlocks<Isa, W, R>(data, count,
-                                    values + (first * blocks + b * tile_rows) * kInputBlock, ahead,
-                                    task.sums + first * kPanelOutputs);
+                                    values + (first * blocks + b * tile_rows) * kBlockColumns,
+                                    tile == 0 ? W::kBytes : 0, task.sums + first * kPanelOutputs);
         });
       }
     }

@@ -1,4 +1,5 @@
-// The kernels over packed panels (panel_layout.h, amx_layout.h), one for each instruction set.
+// The kernels of the fast arithmetic, one for each instruction set. They pack weights alike and
+// give the same bits (packed_format.h, panel_layout.h).
 #ifndef RECYCLING_VERIFIER_KERNELS_PANEL_KERNELS_H_
 #define RECYCLING_VERIFIER_KERNELS_PANEL_KERNELS_H_
 
@@ -7,11 +8,14 @@
 namespace recycling::verifier {
 
 // Use one only if the processor has its instructions. They live as long as the program.
+const MatMulKernel& PortableKernel();
 #if defined(__x86_64__)
 const MatMulKernel& Avx2Kernel();
 const MatMulKernel& Avx512Kernel();
 const MatMulKernel& Avx512VnniKernel();
 const MatMulKernel& AmxTileKernel();
+// Few rows with AVX-512 VNNI, more with AMX tiles.
+const MatMulKernel& AmxKernelByRows();
 #endif
 
 }  // namespace recycling::verifier

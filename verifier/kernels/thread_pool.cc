@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::chrono::microseconds kAwake{50};
 
-// The number of processors that this process may run on; at least 1.
+// Processors that this process may run on; at least 1.
 int Processors() {
 #if defined(__linux__)
   cpu_set_t set;
@@ -38,6 +38,7 @@ inline void Pause() {
 absl::StatusOr<std::unique_ptr<ThreadPool>> ThreadPool::Create(int threads) {
   std::unique_ptr<ThreadPool> pool(new ThreadPool(/*waits_awake=*/threads <= Processors()));
   pool->workers_.reserve(static_cast<std::size_t>(threads));
+  pool->shares_ = std::make_unique<Share[]>(static_cast<std::size_t>(threads));
   for (int i = 1; i < threads; ++i) {
     try {
       pool->workers_.emplace_back(
@@ -52,8 +53,8 @@ absl::StatusOr<std::unique_ptr<ThreadPool>> ThreadPool::Create(int threads) {
 }
 
 ThreadPool::~ThreadPool() {
-  untaken_.store(kStop);
-  untaken_.notify_all();
+  loops_.store(kStop);
+  loops_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -64,32 +65,75 @@ void ThreadPool::Run(std::size_t tasks, absl::FunctionRef<void(std::size_t, std:
   }
   run_ = &run;
   unfinished_.store(static_cast<std::uint32_t>(tasks), std::memory_order_relaxed);
-  untaken_.store(static_cast<std::uint32_t>(tasks), std::memory_order_release);
-  untaken_.notify_all();  // makes no system call if no worker sleeps
-  while (const std::uint32_t untaken = untaken_.load(std::memory_order_acquire)) {
-    TryTask(untaken, 0);
+  for (std::size_t worker = 0; worker < threads(); ++worker) {
+    shares_[worker].tasks.store(Tasks(worker * tasks / threads(), (worker + 1) * tasks / threads()),
+                                std::memory_order_release);
   }
+  // Never kStop: the next number after it is skipped.
+  const std::uint32_t loop = loops_.load(std::memory_order_relaxed) + 1;
+  loops_.store(loop == kStop ? 0 : loop, std::memory_order_release);
+  loops_.notify_all();  // makes no system call if no worker sleeps
+  RunTasks(0);
   while (const std::uint32_t unfinished = unfinished_.load(std::memory_order_acquire)) {
     Wait(unfinished_, unfinished);
   }
 }
 
 void ThreadPool::Work(std::size_t worker) {
+  std::uint32_t seen = 0;
   for (;;) {
-    const std::uint32_t untaken = untaken_.load(std::memory_order_acquire);
-    if (untaken == kStop) return;
-    if (untaken == 0) {
-      Wait(untaken_, 0);
+    const std::uint32_t loop = loops_.load(std::memory_order_acquire);
+    if (loop == kStop) return;
+    if (loop == seen) {
+      Wait(loops_, seen);
     } else {
-      TryTask(untaken, worker);
+      seen = loop;
+      RunTasks(worker);
     }
   }
 }
 
-void ThreadPool::TryTask(std::uint32_t untaken, std::size_t worker) {
-  if (!untaken_.compare_exchange_weak(untaken, untaken - 1, std::memory_order_acq_rel)) return;
-  (*run_)(untaken - 1, worker);
+void ThreadPool::RunTasks(std::size_t worker) {
+  while (const auto task = TakeFirst(shares_[worker])) RunTask(*task, worker);
+  for (;;) {
+    Share* longest = nullptr;
+    std::uint32_t most = 0;
+    for (std::size_t other = 0; other < threads(); ++other) {
+      const std::uint32_t left = Left(shares_[other].tasks.load(std::memory_order_relaxed));
+      if (left <= most) continue;
+      most = left;
+      longest = &shares_[other];
+    }
+    if (longest == nullptr) return;
+    if (const auto task = TakeLast(*longest)) RunTask(*task, worker);
+  }
+}
+
+void ThreadPool::RunTask(std::uint32_t task, std::size_t worker) {
+  (*run_)(task, worker);
   if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_all();
+}
+
+std::optional<std::uint32_t> ThreadPool::TakeFirst(Share& share) {
+  std::uint64_t tasks = share.tasks.load(std::memory_order_relaxed);
+  while (Left(tasks) > 0) {
+    if (share.tasks.compare_exchange_weak(tasks, Tasks(First(tasks) + 1, End(tasks)),
+                                          std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      return First(tasks);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint32_t> ThreadPool::TakeLast(Share& share) {
+  std::uint64_t tasks = share.tasks.load(std::memory_order_relaxed);
+  while (Left(tasks) > 0) {
+    if (share.tasks.compare_exchange_weak(tasks, Tasks(First(tasks), End(tasks) - 1),
+                                          std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      return End(tasks) - 1;
+    }
+  }
+  return std::nullopt;
 }
 
 void ThreadPool::Wait(const std::atomic<std::uint32_t>& value, std::uint32_t old) const {

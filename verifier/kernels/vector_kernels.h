@@ -1,9 +1,7 @@
 // The inner loops beside the matrix products. There is one build for each instruction set; the
 // program chooses one at run time.
 //
-// Every function gives the same bits in every build, except scores, attend and merge. These round a
-// product and a sum once in the AVX2 and AVX-512 builds, which agree to the bit, and twice in the
-// portable build.
+// Every function gives the same bits in every build.
 #ifndef RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_H_
 #define RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_H_
 

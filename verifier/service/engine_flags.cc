@@ -10,7 +10,9 @@ ABSL_FLAG(
 ABSL_FLAG(
     std::string, kv_type, "f16",
     "Number format of the cached keys and values: f16, or f32, which takes twice the memory.");
+ABSL_FLAG(std::string, arithmetic, "fast",
+          "Arithmetic of the forward pass. fast: activations are rounded to 8 bits. exact: floats, "
+          "to compare with; slow.");
 ABSL_FLAG(std::string, kernel, "auto",
-          "Kernel of the forward pass: portable, avx2, avx512, avx512-vnni or amx; auto: the best "
-          "that this machine has. Verifiers with different kernels do not take over each other's "
-          "sequences.");
+          "Kernel of the fast arithmetic: portable, avx2, avx512, avx512-vnni or amx; auto: the "
+          "best that this machine has. All kernels give the same tokens.");

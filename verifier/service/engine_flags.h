@@ -10,6 +10,7 @@
 ABSL_DECLARE_FLAG(int, threads);
 ABSL_DECLARE_FLAG(std::uint32_t, context_length);
 ABSL_DECLARE_FLAG(std::string, kv_type);
+ABSL_DECLARE_FLAG(std::string, arithmetic);
 ABSL_DECLARE_FLAG(std::string, kernel);
 
 #endif  // RECYCLING_VERIFIER_SERVICE_ENGINE_FLAGS_H_

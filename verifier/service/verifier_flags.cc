@@ -29,8 +29,8 @@ namespace recycling::verifier {
 
 std::vector<FlagGroup> VerifierFlags() {
   return {GroupOf("Model", FLAGS_model, FLAGS_context_length, FLAGS_kv_type, FLAGS_k),
-          GroupOf("Processor and memory", FLAGS_threads, FLAGS_kernel, FLAGS_max_sequences,
-                  FLAGS_kv_bytes, FLAGS_cost_budget)};
+          GroupOf("Processor and memory", FLAGS_threads, FLAGS_arithmetic, FLAGS_kernel,
+                  FLAGS_max_sequences, FLAGS_kv_bytes, FLAGS_cost_budget)};
 }
 
 absl::StatusOr<VerifierOptions> OptionsFromFlags() {
@@ -45,6 +45,7 @@ absl::StatusOr<VerifierOptions> OptionsFromFlags() {
                          .kv_type = absl::GetFlag(FLAGS_kv_type),
                          .kv_bytes = absl::GetFlag(FLAGS_kv_bytes).bytes,
                          .kernel = absl::GetFlag(FLAGS_kernel),
+                         .arithmetic = absl::GetFlag(FLAGS_arithmetic),
                          .cost_budget = absl::GetFlag(FLAGS_cost_budget)};
 }
 

@@ -111,6 +111,7 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
   RETURN_IF_ERROR(CheckOptions(options));
   ASSIGN_OR_RETURN(const KvType kv_type, KvTypeFromName(options.kv_type));
   ASSIGN_OR_RETURN(const InstructionSet instruction_set, ChooseInstructionSet(options.kernel));
+  ASSIGN_OR_RETURN(const Arithmetic arithmetic, ArithmeticFromName(options.arithmetic));
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, Model::Load(options.model_path));
   // Every open sequence can have its root in one pass.
@@ -122,6 +123,7 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                                   .max_rows = max_rows,
                                   .kv_type = kv_type,
                                   .instruction_set = instruction_set,
+                                  .arithmetic = arithmetic,
                                   .packing_progress = LogPacking(),
                                   .context_length = options.context_length}));
   const std::uint64_t kv_bytes =
@@ -135,9 +137,9 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
   facts.callers = options.callers;
   ASSIGN_OR_RETURN(facts.tokenizer_chunks, SplitTokenizerData(model->tokenizer_data()));
   std::string description = absl::StrCat(
-      model->Description(), ", kernel ", transformer->kernel(), ", up to ", options.max_sequences,
-      " sequences of ", transformer->context_length(), " tokens, ",
-      absl::StrFormat("%.1f", std::ldexp(kv_bytes, -20)), " MiB for keys and values");
+      model->Description(), ", ", options.arithmetic, " arithmetic, kernel ", transformer->kernel(),
+      ", up to ", options.max_sequences, " sequences of ", transformer->context_length(),
+      " tokens, ", absl::StrFormat("%.1f", std::ldexp(kv_bytes, -20)), " MiB for keys and values");
   auto scheduler = std::make_unique<Scheduler>(
       std::move(transformer), std::move(cache),
       SchedulerOptions{.vocab_size = model->identity().vocab_size,

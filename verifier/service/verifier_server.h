@@ -31,7 +31,8 @@ struct VerifierOptions {
   // Bound on the memory of all keys and values, bytes; at least one page (kv_cache.h). 0: as much
   // as max_sequences of context_length need, but at most half of UsableMemory().
   std::uint64_t kv_bytes = 0;
-  std::string kernel = "auto";  // a name of kernels/cpu.h, or "auto": the machine's best
+  std::string kernel = "auto";      // a name of kernels/cpu.h, or "auto": the machine's best
+  std::string arithmetic = "fast";  // "fast" or "exact", see Arithmetic
   std::shared_ptr<const CallerCheck> callers;     // null: no keys
   absl::Duration cost_budget = absl::Seconds(3);  // to measure passes of several sizes at start
   // A Decode stream is ended if its client sends nothing for this long on its turn. 0: never. The

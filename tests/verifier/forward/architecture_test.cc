@@ -205,8 +205,9 @@ class Reference {
 
 // Logits of the last token, with the tokens in passes of `rows` rows.
 std::vector<float> LogitsOf(const std::shared_ptr<const Model>& model, InstructionSet set,
-                            std::size_t rows) {
-  const auto transformer = Transformer::Create(model, {.threads = 2, .instruction_set = set});
+                            std::size_t rows, Arithmetic arithmetic = Arithmetic::kExact) {
+  const auto transformer =
+      Transformer::Create(model, {.threads = 2, .instruction_set = set, .arithmetic = arithmetic});
   EXPECT_TRUE(transformer.ok()) << transformer.status();
   const auto cache = KvCache::Create(model->config(), KvType::kF32, 64, 1);
   const auto kv = *(*cache)->Open();
@@ -242,7 +243,7 @@ double Distance(const std::vector<float>& got, const Vector& expected) {
   return difference / largest;
 }
 
-double Tolerance(InstructionSet set) { return set == InstructionSet::kPortable ? 1e-5 : 2e-3; }
+constexpr double kTolerance = 1e-5;
 
 class ArchitectureTest : public testing::TestWithParam<InstructionSet> {};
 
@@ -258,13 +259,15 @@ TEST_P(ArchitectureTest, AMadeUpOneComputesWhatItsDescriptionSays) {
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_THAT((*model)->Description(), testing::StartsWith("made-up, "));
   const Vector expected = Reference().Logits(kTokens);
-  const std::vector<float> one_by_one = LogitsOf(*model, GetParam(), 1);
-  EXPECT_LT(Distance(one_by_one, expected), Tolerance(GetParam()));
-  for (const std::size_t rows : {2, 3, 7}) {
-    const std::vector<float> together = LogitsOf(*model, GetParam(), rows);
-    ASSERT_EQ(together.size(), one_by_one.size());
-    EXPECT_EQ(std::memcmp(together.data(), one_by_one.data(), together.size() * sizeof(float)), 0)
-        << "in passes of " << rows << " rows";
+  EXPECT_LT(Distance(LogitsOf(*model, GetParam(), 1), expected), kTolerance);
+  for (const Arithmetic arithmetic : {Arithmetic::kExact, Arithmetic::kFast}) {
+    const std::vector<float> one_by_one = LogitsOf(*model, GetParam(), 1, arithmetic);
+    for (const std::size_t rows : {2, 3, 7}) {
+      const std::vector<float> together = LogitsOf(*model, GetParam(), rows, arithmetic);
+      ASSERT_EQ(together.size(), one_by_one.size());
+      EXPECT_EQ(std::memcmp(together.data(), one_by_one.data(), together.size() * sizeof(float)), 0)
+          << "in passes of " << rows << " rows";
+    }
   }
 }
 
@@ -279,7 +282,7 @@ TEST_P(ArchitectureTest, EveryChangeOfTheDescriptionChangesTheLogits) {
   for (const Architecture& changed : {activation, rotation, embedding}) {
     const auto model = Load(changed);
     ASSERT_TRUE(model.ok()) << model.status();
-    EXPECT_GT(Distance(LogitsOf(*model, GetParam(), 7), expected), 5 * Tolerance(GetParam()));
+    EXPECT_GT(Distance(LogitsOf(*model, GetParam(), 7), expected), 5 * kTolerance);
   }
 }
 

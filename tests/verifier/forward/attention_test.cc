@@ -42,8 +42,8 @@ ModelConfig ConfigOf(const Shape& shape) {
 // The arithmetic of one query, one number after the other.
 class Definition {
  public:
-  Definition(bool fused, std::size_t key_length, std::size_t value_length)
-      : fused_(fused), key_length_(key_length), value_length_(value_length) {}
+  Definition(std::size_t key_length, std::size_t value_length)
+      : key_length_(key_length), value_length_(value_length) {}
 
   // `query` is turned already; keys[p] and values[p] belong to position p.
   Floats operator()(Floats query, const std::vector<const float*>& keys,
@@ -61,10 +61,10 @@ class Definition {
       const float b = Exp(state.maximum - largest);
       total.maximum = largest;
       for (std::size_t l = 0; l < 16; ++l) {
-        total.sums[l] = Madd(state.sums[l], b, total.sums[l] * a);
+        total.sums[l] = std::fma(state.sums[l], b, total.sums[l] * a);
       }
       for (std::size_t d = 0; d < value_length_; ++d) {
-        total.out[d] = Madd(state.out[d], b, total.out[d] * a);
+        total.out[d] = std::fma(state.out[d], b, total.out[d] * a);
       }
     }
     for (std::size_t half = 8; half > 0; half /= 2) {
@@ -83,8 +83,6 @@ class Definition {
     Floats out;
   };
 
-  float Madd(float a, float b, float c) const { return fused_ ? std::fma(a, b, c) : a * b + c; }
-
   void AddBlock(const Floats& query, const std::vector<const float*>& keys,
                 const std::vector<const float*>& values, std::size_t begin, std::size_t end,
                 State& state) const {
@@ -92,7 +90,7 @@ class Definition {
     float largest = state.maximum;
     for (std::size_t p = begin; p < end; ++p) {
       float& score = weights[p - begin];
-      for (std::size_t d = 0; d < key_length_; ++d) score = Madd(query[d], keys[p][d], score);
+      for (std::size_t d = 0; d < key_length_; ++d) score = std::fma(query[d], keys[p][d], score);
       largest = std::max(largest, score);
     }
     const float factor = Exp(state.maximum - largest);
@@ -103,12 +101,11 @@ class Definition {
       const float weight = Exp(weights[i] - largest);
       state.sums[i % 16] += weight;
       for (std::size_t d = 0; d < value_length_; ++d) {
-        state.out[d] = Madd(weight, values[begin + i][d], state.out[d]);
+        state.out[d] = std::fma(weight, values[begin + i][d], state.out[d]);
       }
     }
   }
 
-  const bool fused_;
   const std::size_t key_length_;
   const std::size_t value_length_;
 };
@@ -200,8 +197,7 @@ class AttentionTest : public testing::TestWithParam<InstructionSet> {
     }
     own.rounded_keys = own.keys;
     if (type == KvType::kF16) Tokens::Round(own.rounded_keys);
-    const Definition definition(GetParam() != InstructionSet::kPortable, config.key_length,
-                                config.value_length);
+    const Definition definition(config.key_length, config.value_length);
     for (std::size_t s = 0; s < parts.size(); ++s) {
       const StepSegment& segment = step.segments[s];
       for (std::size_t r = segment.first_row; r < segment.first_row + segment.rows; ++r) {

@@ -10,23 +10,38 @@
 #include <filesystem>
 #include <numeric>
 
+#include "absl/strings/str_cat.h"
 #include "tests/verifier/forward/golden_files.h"
 #include "verifier/forward/transformer.h"
 
 namespace recycling::verifier {
 
-// The largest allowed difference of a logit, as a part of the golden's largest logit. The portable
-// kernel computes in floats; the others round activations to 16 bits.
-inline float Tolerance(InstructionSet set) {
-  return set == InstructionSet::kPortable ? 1e-4F : 1e-3F;
+// The largest allowed difference of a logit, as a part of the golden's largest logit. The fast
+// arithmetic rounds activations to 8 bits.
+inline float Tolerance(Arithmetic arithmetic) {
+  return arithmetic == Arithmetic::kExact ? 1e-4F : 6e-2F;
 }
+
+// How a model is computed.
+struct Computation {
+  InstructionSet set = BestInstructionSet();
+  Arithmetic arithmetic = Arithmetic::kFast;
+  const MatMulKernel* kernel = nullptr;  // see TransformerOptions
+
+  std::string Name() const {
+    return absl::StrCat(std::string(kernel != nullptr ? kernel->name() : verifier::Name(set)), ", ",
+                        arithmetic == Arithmetic::kExact ? "exact" : "fast");
+  }
+};
 
 // One sequence of one model.
 class Runner {
  public:
-  Runner(const std::shared_ptr<const Model>& model, InstructionSet set, const MatMulKernel* kernel)
-      : transformer_(*Transformer::Create(
-            model, {.threads = 2, .instruction_set = set, .matmul_kernel = kernel})),
+  Runner(const std::shared_ptr<const Model>& model, const Computation& computation)
+      : transformer_(*Transformer::Create(model, {.threads = 2,
+                                                  .instruction_set = computation.set,
+                                                  .arithmetic = computation.arithmetic,
+                                                  .matmul_kernel = computation.kernel})),
         cache_(*KvCache::Create(model->config(), KvType::kF32, transformer_->context_length(), 1)),
         kv_(*cache_->Open()) {}
 
@@ -74,13 +89,14 @@ inline std::vector<TokenId> Greedy(Runner& runner, int last_row, std::size_t cou
 struct Checked {
   int logits = 0;
   int greedy = 0;
+  float worst = 0;  // largest difference of a logit, as a part of the golden's largest logit
 };
 
-// Checks every golden of `model` and returns how many it has compared. If `kernel` is not null, it
-// runs the projections, and texts are not continued, because it may be slow.
+// Checks every golden of `model` and returns how many it has compared. If `computation` has a
+// kernel of its own, texts are not continued, because it may be slow.
 inline Checked CheckGoldens(const std::vector<Golden>& goldens, const std::filesystem::path& path,
-                            InstructionSet set, const MatMulKernel* kernel = nullptr) {
-  const float tolerance = Tolerance(kernel == nullptr ? set : InstructionSet::kAmx);
+                            const Computation& computation) {
+  const float tolerance = Tolerance(computation.arithmetic);
   const auto model = Model::Load(path.string());
   EXPECT_TRUE(model.ok()) << model.status();
   Checked checked;
@@ -90,16 +106,17 @@ inline Checked CheckGoldens(const std::vector<Golden>& goldens, const std::files
     SCOPED_TRACE(golden.name);
     EXPECT_EQ(golden.logits.size(), golden.ids.size() * vocab);
     if (golden.logits.size() != golden.ids.size() * vocab) continue;
-    Runner runner(*model, set, kernel);
+    Runner runner(*model, computation);
     runner.Append(golden.ids);
     const float scale = std::accumulate(
         golden.logits.begin(), golden.logits.end(), 0.0F,
         [](float largest, float logit) { return std::max(largest, std::fabs(logit)); });
     const float difference = LargestDifference(runner, golden, vocab) / scale;
     EXPECT_LE(difference, tolerance);
+    if (!(difference <= checked.worst)) checked.worst = difference;  // also if it is NaN
     ++checked.logits;
     // Each of the two logits may be wrong by the tolerance, so a smaller gap proves nothing.
-    if (kernel != nullptr || golden.margin <= 2 * tolerance * scale) continue;
+    if (computation.kernel != nullptr || golden.margin <= 2 * tolerance * scale) continue;
     EXPECT_EQ(Greedy(runner, static_cast<int>(golden.ids.size()) - 1, golden.greedy.size()),
               golden.greedy);
     ++checked.greedy;

@@ -1,6 +1,10 @@
 // Compares the reference models of the shared folder with their goldens.
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <string>
+#include <vector>
+
 #include "tests/verifier/forward/golden_check.h"
 #include "tests/verifier/kernels/software_amx.h"
 
@@ -9,38 +13,64 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void CheckAll(const fs::path& shared, InstructionSet set, const MatMulKernel* kernel = nullptr) {
-  SCOPED_TRACE(std::string(kernel == nullptr ? Name(set) : kernel->name()));
-  Checked checked;
+struct Reference {
+  std::string name;
+  fs::path model;
+  fs::path goldens;
+};
+
+// The models of the shared folder: those of every architecture feature, and those of every number
+// format. Empty without that folder.
+std::vector<Reference> References() {
+  const char* env = std::getenv("RECYCLING_SHARED");
+  const fs::path shared = env != nullptr ? fs::path(env) : SourceDir() / "../shared";
+  if (env == nullptr && !fs::exists(shared)) return {};
+  std::vector<Reference> references;
   for (const char* name :
        {"llama-gqa.f32", "llama-gqa.F16", "llama-gqa.BF16", "llama-gqa.Q8_0", "llama-gqa.Q4_0",
         "llama-tied.f32", "llama-ropefac.f32", "stories260k.f32"}) {
-    const auto goldens = ReadGoldens(shared / "goldens", std::string(name) + ".");
-    const Checked one =
-        CheckGoldens(goldens, shared / "models" / (std::string(name) + ".gguf"), set, kernel);
-    checked.logits += one.logits;
-    checked.greedy += one.greedy;
+    references.push_back(
+        {name, shared / "models" / (std::string(name) + ".gguf"), shared / "goldens"});
   }
-  // There are 8 models with 4 prompts each. Some greedy ids are not compared, because their gap is
-  // too small.
-  EXPECT_EQ(checked.logits, 32);
-  if (kernel != nullptr) {
-    EXPECT_EQ(checked.greedy, 0);
-  } else if (set == InstructionSet::kPortable) {
-    EXPECT_EQ(checked.greedy, 30);
-  } else {
-    EXPECT_GE(checked.greedy, 10);
+  for (const char* format :
+       {"Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "IQ4_NL", "IQ4_XS"}) {
+    const std::string name = absl::StrCat("llama-gqa.", format);
+    references.push_back(
+        {name, shared / "models/formats" / (name + ".gguf"), shared / "goldens/formats"});
   }
+  return references;
 }
 
-TEST(GoldenTest, ReferenceModelsComputeTheReferenceLogits) {
-  const char* env = std::getenv("RECYCLING_SHARED");
-  const fs::path shared = env != nullptr ? fs::path(env) : SourceDir() / "../shared";
-  if (env == nullptr && !fs::exists(shared)) {
-    GTEST_SKIP() << "no reference files: " << shared << " does not exist";
+Checked CheckAll(const std::vector<Reference>& references, const Computation& computation) {
+  SCOPED_TRACE(computation.Name());
+  Checked all;
+  for (const Reference& reference : references) {
+    const auto goldens = ReadGoldens(reference.goldens, reference.name + ".");
+    EXPECT_EQ(goldens.size(), 4U) << reference.name;
+    const Checked one = CheckGoldens(goldens, reference.model, computation);
+    std::printf("%s, %s: largest difference %.2g of the largest logit\n",
+                computation.Name().c_str(), reference.name.c_str(), one.worst);
+    all.logits += one.logits;
+    all.greedy += one.greedy;
   }
-  for (const InstructionSet set : SupportedInstructionSets()) CheckAll(shared, set);
-  CheckAll(shared, InstructionSet::kPortable, &PlainAmxKernel());
+  return all;
+}
+
+TEST(GoldenTest, ReferenceModelsComputeTheReferenceLogitsExactly) {
+  const std::vector<Reference> references = References();
+  if (references.empty()) GTEST_SKIP() << "no reference files: the shared folder does not exist";
+  const Checked checked = CheckAll(references, {.arithmetic = Arithmetic::kExact});
+  // There are 18 models with 4 prompts each. Some greedy ids are not compared, because their gap is
+  // too small.
+  EXPECT_EQ(checked.logits, 72);
+  EXPECT_GE(checked.greedy, 60);
+}
+
+TEST(GoldenTest, ReferenceModelsComeCloseInTheFastArithmetic) {
+  const std::vector<Reference> references = References();
+  if (references.empty()) GTEST_SKIP() << "no reference files: the shared folder does not exist";
+  // Every kernel gives the same bits, so one is enough.
+  EXPECT_EQ(CheckAll(references, {}).logits, 72);
 }
 
 }  // namespace

@@ -479,6 +479,10 @@ TEST(TransformerTest, NumericsIdChangesWithWhatDecidesBitsOnly) {
   const std::string base = id(model, {});
   EXPECT_EQ(base.size(), 64u);
   EXPECT_EQ(id(model, {.threads = 3, .max_rows = 7, .context_length = 99}), base);
+  for (const InstructionSet set : SupportedInstructionSets()) {
+    EXPECT_EQ(id(model, {.instruction_set = set}), base) << Name(set);
+  }
+  EXPECT_NE(id(model, {.arithmetic = Arithmetic::kExact}), base);
   EXPECT_NE(id(model, {.kv_type = KvType::kF16}), base);
   EXPECT_NE(id(LoadTiny({.seed = 2}), {}), base);
 }

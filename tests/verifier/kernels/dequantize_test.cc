@@ -8,13 +8,14 @@
 #include <random>
 #include <vector>
 
+#include "tests/verifier/kernels/file_weights.h"
+
 namespace recycling::verifier {
 namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
 int Byte(const Bytes& row, std::size_t at) { return row[at]; }
-int SignedByte(const Bytes& row, std::size_t at) { return row[at] < 128 ? row[at] : row[at] - 256; }
 
 // Converts half precision by its definition.
 double Half(const Bytes& row, std::size_t at) {
@@ -43,28 +44,17 @@ double Reference(TensorType type, const Bytes& row, std::size_t c) {
       std::memcpy(&value, single, 4);
       return double{value};
     }
-    case TensorType::kQ8_0: {
-      const std::size_t block = c / 32 * 34;
-      return Half(row, block) * SignedByte(row, block + 2 + c % 32);
-    }
-    case TensorType::kQ4_0: {
-      const std::size_t block = c / 32 * 18;
-      const int pair = Byte(row, block + 2 + c % 16);
-      return Half(row, block) * ((c % 32 < 16 ? pair % 16 : pair / 16) - 8);
-    }
-    case TensorType::kQ6_K: {
-      const std::size_t block = c / 256 * 210;
-      const std::size_t half = c % 256 / 128;
-      const std::size_t quarter = c % 128 / 32;
-      const std::size_t lane = c % 32;
-      const int pair = Byte(row, block + 64 * half + 32 * (quarter % 2) + lane);
-      const int low = quarter < 2 ? pair % 16 : pair / 16;
-      const int high = Byte(row, block + 128 + 32 * half + lane) >> (2 * quarter) & 3;
-      const int scale = SignedByte(row, block + 192 + c % 256 / 16);
-      return Half(row, block + 208) * scale * (low + 16 * high - 32);
+    default: {
+      const TensorTypeInfo& info = InfoOf(type);
+      const Matrix matrix = {.type = type,
+                             .rows = 1,
+                             .columns = row.size() / info.block_bytes * info.block_values,
+                             .row_bytes = row.size(),
+                             .data = reinterpret_cast<const std::byte*>(row.data())};
+      const Weight weight = WeightAt(matrix, 0, c);
+      return double{weight.d} * weight.q - double{weight.m};
     }
   }
-  return NAN;
 }
 
 class DequantizeTest : public testing::TestWithParam<TensorType> {};
@@ -79,7 +69,7 @@ TEST_P(DequantizeTest, RandomBytesGiveWhatTheFormatSays) {
     std::vector<float> got(kColumns);
     DequantizeRow(GetParam(), reinterpret_cast<const std::byte*>(row.data()), kColumns, got.data());
     for (std::size_t c = 0; c < kColumns; ++c) {
-      // Scales have 11 bits and quants at most 13: every product is exact in single precision.
+      // Products of scales and integers are exact in single precision.
       const auto expected = static_cast<float>(Reference(GetParam(), row, c));
       if (std::isnan(expected)) {
         ASSERT_TRUE(std::isnan(got[c])) << "column " << c;
@@ -92,7 +82,11 @@ TEST_P(DequantizeTest, RandomBytesGiveWhatTheFormatSays) {
 
 INSTANTIATE_TEST_SUITE_P(Types, DequantizeTest,
                          testing::Values(TensorType::kF32, TensorType::kF16, TensorType::kBF16,
-                                         TensorType::kQ8_0, TensorType::kQ4_0, TensorType::kQ6_K),
+                                         TensorType::kQ8_0, TensorType::kQ4_0, TensorType::kQ4_1,
+                                         TensorType::kQ5_0, TensorType::kQ5_1, TensorType::kQ2_K,
+                                         TensorType::kQ3_K, TensorType::kQ4_K, TensorType::kQ5_K,
+                                         TensorType::kQ6_K, TensorType::kIQ4_NL,
+                                         TensorType::kIQ4_XS),
                          [](const auto& type) { return std::string(InfoOf(type.param).name); });
 
 }  // namespace

@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "tests/verifier/kernels/file_weights.h"
 #include "tests/verifier/kernels/software_amx.h"
 #include "tests/verifier/kernels/trapped_tiles.h"
-#include "verifier/kernels/amx_layout.h"
 #include "verifier/kernels/buffer.h"
 #include "verifier/kernels/dequantize.h"
 #include "verifier/kernels/float_math.h"
@@ -23,8 +23,38 @@
 namespace recycling::verifier {
 namespace {
 
-constexpr TensorType kTypes[] = {TensorType::kF32,  TensorType::kF16,  TensorType::kBF16,
-                                 TensorType::kQ8_0, TensorType::kQ4_0, TensorType::kQ6_K};
+constexpr TensorType kFloatTypes[] = {TensorType::kF32, TensorType::kF16, TensorType::kBF16};
+constexpr TensorType kIntegerTypes[] = {TensorType::kQ8_0, TensorType::kQ4_0, TensorType::kQ4_1,
+                                        TensorType::kQ5_0, TensorType::kQ5_1, TensorType::kIQ4_NL,
+                                        TensorType::kQ2_K, TensorType::kQ3_K, TensorType::kQ4_K,
+                                        TensorType::kQ5_K, TensorType::kQ6_K, TensorType::kIQ4_XS};
+
+std::vector<TensorType> AllTypes() {
+  std::vector<TensorType> types(std::begin(kFloatTypes), std::end(kFloatTypes));
+  types.insert(types.end(), std::begin(kIntegerTypes), std::end(kIntegerTypes));
+  return types;
+}
+
+bool IsInteger(TensorType type) { return PanelFormat(type) != InputFormat::kFloat; }
+
+// Where the halves of a block are: the scale, and the minimum where there is one.
+std::vector<std::size_t> HalvesOf(TensorType type) {
+  switch (type) {
+    case TensorType::kQ4_1:
+    case TensorType::kQ5_1:
+    case TensorType::kQ4_K:
+    case TensorType::kQ5_K:
+      return {0, 2};
+    case TensorType::kQ2_K:
+      return {80, 82};
+    case TensorType::kQ3_K:
+      return {108};
+    case TensorType::kQ6_K:
+      return {208};
+    default:
+      return {0};
+  }
+}
 
 // A random matrix in the file's format.
 struct TestMatrix {
@@ -40,28 +70,18 @@ struct TestMatrix {
       std::memcpy(&bytes[at], &half, 2);
     };
     for (std::size_t at = 0; at < bytes.size(); at += info.block_bytes) {
-      switch (type) {
-        case TensorType::kF32: {
-          const float value = number(random);
-          std::memcpy(&bytes[at], &value, 4);
-          break;
-        }
-        case TensorType::kF16:
-          put_half(at, number(random));
-          break;
-        case TensorType::kBF16: {
-          const auto bits = std::bit_cast<std::uint32_t>(number(random));
-          const auto high = static_cast<std::uint16_t>(bits >> 16);
-          std::memcpy(&bytes[at], &high, 2);
-          break;
-        }
-        case TensorType::kQ8_0:
-        case TensorType::kQ4_0:
-          put_half(at, number(random) / 16);
-          break;
-        case TensorType::kQ6_K:
-          put_half(at + 208, number(random) / 512);
-          break;
+      const float value = number(random);
+      const auto bits = std::bit_cast<std::uint32_t>(value);
+      if (type == TensorType::kF32) {
+        std::memcpy(&bytes[at], &bits, 4);
+      } else if (type == TensorType::kBF16) {
+        const auto high = static_cast<std::uint16_t>(bits >> 16);
+        std::memcpy(&bytes[at], &high, 2);
+      } else if (type == TensorType::kF16) {
+        put_half(at, value);
+      } else {
+        const float scale = info.block_values == 32 ? 1.0F / 16 : 1.0F / 512;
+        for (const std::size_t half : HalvesOf(type)) put_half(at + half, number(random) * scale);
       }
     }
     matrix = {.type = type,
@@ -75,36 +95,22 @@ struct TestMatrix {
   Matrix matrix;
 };
 
-// A matrix in which every weight has the largest magnitude of its type with a scale of `scale`.
-void SetAll(TestMatrix& w, float scale) {
-  const std::size_t block_bytes = InfoOf(w.matrix.type).block_bytes;
+// Every bit of every integer set or cleared, with a scale of `scale`; the largest magnitudes.
+void SetAll(TestMatrix& w, float scale, bool set) {
+  const TensorType type = w.matrix.type;
+  const std::size_t block_bytes = InfoOf(type).block_bytes;
   const std::uint16_t half = FloatToHalf(scale);
   for (std::size_t at = 0; at < w.bytes.size(); at += block_bytes) {
     std::byte* block = &w.bytes[at];
-    switch (w.matrix.type) {
-      case TensorType::kF32:
-        std::memcpy(block, &scale, 4);
-        break;
-      case TensorType::kF16:
-        std::memcpy(block, &half, 2);
-        break;
-      case TensorType::kBF16: {
-        const auto high = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(scale) >> 16);
-        std::memcpy(block, &high, 2);
-        break;
-      }
-      case TensorType::kQ8_0:
-      case TensorType::kQ4_0: {
-        const bool bytes = w.matrix.type == TensorType::kQ8_0;
-        std::memset(block, bytes ? 0x80 : 0, block_bytes);  // -128, -8
-        std::memcpy(block, &half, 2);
-        break;
-      }
-      case TensorType::kQ6_K:
-        std::memset(block, 0, 192);  // -32
-        std::memset(block + 192, 0x80, 16);
-        std::memcpy(block + 208, &half, 2);
-        break;
+    if (type == TensorType::kF32) {
+      std::memcpy(block, &scale, 4);
+    } else if (type == TensorType::kBF16) {
+      const auto high = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(scale) >> 16);
+      std::memcpy(block, &high, 2);
+    } else {
+      const int fill = type == TensorType::kQ8_0 ? (set ? 0x7f : 0x80) : (set ? 0xff : 0);
+      std::memset(block, fill, block_bytes);
+      for (const std::size_t at_half : HalvesOf(type)) std::memcpy(block + at_half, &half, 2);
     }
   }
 }
@@ -149,127 +155,95 @@ bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-// Column c of a row of integers: value, scale, and 1, 16 or 4 (amx_layout.h).
-struct Integer {
-  int q;
-  float d;
-  int u;
-};
-
-Integer IntegerAt(const Matrix& w, std::size_t o, std::size_t c) {
-  if (w.type == TensorType::kQ6_K) {
-    std::int8_t values[256];
-    float scales[16];
-    UnpackQ6_K(w.Row(o) + c / 256 * 210, values, scales);
-    return {values[c % 256], scales[c % 256 / 16], 4};
-  }
-  const std::byte* block = w.Row(o) + c / 32 * InfoOf(w.type).block_bytes;
-  std::uint16_t half;
-  std::memcpy(&half, block, 2);
-  const float d = HalfToFloat(half);
-  if (w.type == TensorType::kQ8_0) return {static_cast<std::int8_t>(block[2 + c % 32]), d, 1};
-  const int byte = std::to_integer<int>(block[2 + c % 16]);
-  return {(c % 32 < 16 ? byte & 15 : byte >> 4) - 8, d, 16};
+bool HasMinimum(TensorType type) {
+  return type == TensorType::kQ4_1 || type == TensorType::kQ5_1 || type == TensorType::kQ2_K ||
+         type == TensorType::kQ4_K || type == TensorType::kQ5_K;
 }
 
-// The arithmetic of panel_layout.h, one product at a time, on the bytes of the file.
+// A row of activations as packed_format.h rounds it.
+struct Rounded {
+  std::vector<int> a;    // [columns]
+  std::vector<int> e;    // [columns / 32]
+  std::vector<float> s;  // [chunks]
+};
+
+Rounded RoundRow(const float* x, std::size_t columns) {
+  Rounded row;
+  for (std::size_t first = 0; first < columns; first += 256) {
+    const std::size_t end = std::min(first + 256, columns);
+    float largest = 0;
+    for (std::size_t c = first; c < end; ++c) largest = std::max(largest, std::fabs(x[c]));
+    row.s.push_back(largest < 0x1p-100F ? 0.0F : largest / 127.0F * 0x1p-10F);
+    for (std::size_t b = first; b < end; b += 32) {
+      float block_largest = 0;
+      for (std::size_t c = b; c < b + 32; ++c) {
+        block_largest = std::max(block_largest, std::fabs(x[c]));
+      }
+      int k = 10;
+      while (k > 0 && block_largest * std::exp2f(static_cast<float>(k)) > largest) --k;
+      row.e.push_back(10 - k);
+      for (std::size_t c = b; c < b + 32; ++c) {
+        const float factor = 127.0F / largest * std::exp2f(static_cast<float>(k));
+        row.a.push_back(largest < 0x1p-100F ? 0 : static_cast<int>(std::nearbyintf(x[c] * factor)));
+      }
+    }
+  }
+  return row;
+}
+
+// The arithmetic of packed_format.h and panel_layout.h, one product at a time.
 float PanelProduct(const Matrix& w, std::size_t o, const float* x) {
-  std::vector<float> weights(w.columns);
-  DequantizeRow(w.type, w.Row(o), w.columns, weights.data());
   float sum = 0;
-  if (PanelFormat(w.type) == InputFormat::kFloat) {
+  if (!IsInteger(w.type)) {
+    std::vector<float> weights(w.columns);
+    DequantizeRow(w.type, w.Row(o), w.columns, weights.data());
     for (std::size_t c = 0; c < w.columns; ++c) sum = std::fma(weights[c], x[c], sum);
     return sum;
   }
-  for (std::size_t b = 0; b < w.columns / 32; ++b) {
-    float largest = 0;
-    for (std::size_t c = 0; c < 32; ++c) largest = std::max(largest, std::fabs(x[32 * b + c]));
-    const float s = largest / 32767.0F;
-    const float inverse = largest == 0 ? 0 : 32767.0F / largest;
-    const std::size_t step = BlockColumns(w.type);
-    for (std::size_t part = 0; part < 32; part += step) {
-      std::int32_t exact = 0;
-      float d = 0;
-      for (std::size_t c = part; c < part + step; ++c) {
-        const std::size_t column = 32 * b + c;
-        const Integer i = IntegerAt(w, o, column);
-        d = i.d;
-        exact += i.q * static_cast<std::int32_t>(std::nearbyintf(x[column] * inverse));
+  const Rounded row = RoundRow(x, w.columns);
+  const std::size_t step = PanelFormat(w.type) == InputFormat::kIntegers16 ? 16 : 32;
+  for (std::size_t first = 0; first < w.columns; first += 256) {
+    float f = 0;
+    for (std::size_t c = first; c < std::min(first + 256, w.columns); c += step) {
+      std::int64_t i = 0;
+      std::int64_t t = 0;
+      for (std::size_t j = c; j < c + step; ++j) {
+        i += WeightAt(w, o, j).q * row.a[j];
+        t += row.a[j];
       }
-      sum = std::fma(static_cast<float>(exact), d * s, sum);
+      const Weight weight = WeightAt(w, o, c);
+      const std::int64_t power = std::int64_t{1} << row.e[c / 32];
+      EXPECT_LT(std::abs(i * power), std::int64_t{1} << 30);
+      f = std::fma(static_cast<float>(i * power), weight.d, f);
+      if (HasMinimum(w.type)) f = std::fma(static_cast<float>(t * power), -weight.m, f);
     }
+    sum = std::fma(f, row.s[first / 256], sum);
   }
   return sum;
 }
 
-// The arithmetic of amx_layout.h, in the same way.
-float AmxProduct(const Matrix& w, std::size_t o, const float* x) {
-  const bool integers = PanelFormat(w.type) == InputFormat::kInteger;
-  std::vector<float> weights(w.columns);
-  DequantizeRow(w.type, w.Row(o), w.columns, weights.data());
-  float sum = 0;
-  for (std::size_t first = 0; first < w.columns; first += 512) {
-    const std::size_t end = std::min(first + 512, w.columns);
-    float largest_scale = 0;
-    float largest_input = 0;
-    for (std::size_t c = first; c < end; ++c) {
-      const Integer i = integers ? IntegerAt(w, o, c) : Integer{1, weights[c], 1};
-      largest_scale = std::max(largest_scale, std::fabs(i.d / static_cast<float>(i.u)));
-      largest_input = std::max(largest_input, std::fabs(x[c]));
-    }
-    const float to_factor = 32512 / largest_scale;
-    const float to_input = 32512 / largest_input;
-    std::int64_t sums[2][2] = {};  // [high or low part of the weight][of the input]
-    for (std::size_t c = first; c < end; ++c) {
-      const Integer i = integers ? IntegerAt(w, o, c) : Integer{1, weights[c], 1};
-      const auto factor =
-          static_cast<int>(std::nearbyint(i.d / static_cast<float>(i.u) * to_factor));
-      const int weight =
-          integers ? static_cast<int>(std::floor(i.q * i.u * factor / 128.0 + 0.5)) : factor;
-      const auto input = static_cast<int>(std::nearbyint(x[c] * to_input));
-      const int w0 = static_cast<std::int8_t>(weight & 255);
-      const int a0 = static_cast<std::int8_t>(input & 255);
-      const int w1 = (weight - w0) / 256;
-      const int a1 = (input - a0) / 256;
-      EXPECT_LE(std::abs(w1), 127);
-      EXPECT_LE(std::abs(a1), 127);
-      sums[0][0] += w1 * a1;
-      sums[0][1] += w1 * a0;
-      sums[1][0] += w0 * a1;
-    }
-    const std::int64_t all = 256 * sums[0][0] + sums[0][1] + sums[1][0];
-    EXPECT_EQ(all, static_cast<std::int32_t>(all));
-    const float scale = largest_scale / 32512 * (integers ? 128.0F : 1.0F) * 256;
-    sum = std::fma(static_cast<float>(all), scale * (largest_input / 32512), sum);
-  }
-  return sum;
-}
-
-// How far each arithmetic may be from the exact product. The error comes from rounded activations
-// and weights and from rounded sums.
-double PossibleError(const MatMulKernel& kernel, const float* weights, const float* x,
-                     std::size_t columns) {
-  const bool amx = kernel.arithmetic() == kAmxArithmetic;
-  const std::size_t chunk = amx ? 512 : 32;
+// How far the fast arithmetic may be from the exact product: rounded activations, and what floats
+// lose in sums.
+double PossibleError(TensorType type, const float* weights, const float* x, std::size_t columns) {
   double error = 0;
-  for (std::size_t first = 0; first < columns; first += chunk) {
-    const std::size_t end = std::min(first + chunk, columns);
-    float most_w = 0;
-    float most_x = 0;
+  for (std::size_t first = 0; first < columns; first += 256) {
+    const std::size_t end = std::min(first + 256, columns);
+    float chunk_largest = 0;
     for (std::size_t c = first; c < end; ++c) {
-      most_w = std::max(most_w, std::fabs(weights[c]));
-      most_x = std::max(most_x, std::fabs(x[c]));
+      chunk_largest = std::max(chunk_largest, std::fabs(x[c]));
     }
-    const double w_step = amx ? most_w / 32512 : 0;
-    const double x_step = most_x / (amx ? 32512 : 32767);
-    for (std::size_t c = first; c < end; ++c) {
-      error += std::fabs(double{weights[c]} * x[c]) * 1e-5;
-      // A weight of a block with a smaller scale is rounded twice.
-      error += std::fabs(weights[c]) * x_step * 0.501 + std::fabs(x[c]) * w_step * 2.01;
-      error += w_step * x_step * 128 * 128;
+    for (std::size_t b = first; b < end; b += 32) {
+      float largest = 0;
+      for (std::size_t c = b; c < b + 32; ++c) largest = std::max(largest, std::fabs(x[c]));
+      // A power of two is at most twice too large, and at least 2^-10 of the chunk's.
+      const double step = std::max(2.0 * largest, chunk_largest * 0x1p-10) / 127;
+      for (std::size_t c = b; c < b + 32; ++c) {
+        error += std::fabs(double{weights[c]} * x[c]) * 1e-5;
+        if (IsInteger(type)) error += std::fabs(weights[c]) * step * 0.501;
+      }
     }
   }
-  return error;
+  return error + 1e-5;
 }
 
 struct NamedKernel {
@@ -283,15 +257,17 @@ void PrintTo(const NamedKernel& named, std::ostream* out) { *out << named.name; 
 // Every kernel that this machine supports and the AMX kernel with tiles in software; with AVX-512
 // also the AMX kernel with trapped instructions.
 std::vector<NamedKernel> AllKernels() {
-  std::vector<NamedKernel> kernels;
+  std::vector<NamedKernel> kernels = {{"portable", &PortableKernel()}};
   for (const InstructionSet set : SupportedInstructionSets()) {
+    if (set == InstructionSet::kPortable || set == InstructionSet::kAmx) continue;
     std::string name(Name(set));
     std::erase(name, '-');
     kernels.push_back({name, &MatMulKernel::For(set)});
   }
   kernels.push_back({"amxinsoftware", &PlainAmxKernel()});
 #if defined(__x86_64__)
-  if (Supports(InstructionSet::kAvx512)) {
+  if (Supports(InstructionSet::kAmx)) kernels.push_back({"amx", &AmxTileKernel()});
+  if (Supports(InstructionSet::kAvx512Vnni)) {
     kernels.push_back({"amxwithavx512", &Avx512AmxKernel()});
     if (!Supports(InstructionSet::kAmx) && TrapTiles()) {
       kernels.push_back({"amxtrapped", &AmxTileKernel(), /*slow=*/true});
@@ -307,36 +283,33 @@ class MatMulKernelTest : public testing::TestWithParam<NamedKernel> {
 };
 
 TEST_P(MatMulKernelTest, ComputesTheDocumentedArithmeticToTheBit) {
-  if (!kernel().packs()) return;  // the next test checks the portable kernel
-  const bool amx = kernel().arithmetic() == kAmxArithmetic;
-  ASSERT_TRUE(amx || kernel().arithmetic() == kPanelArithmetic);
-  for (const TensorType type : kTypes) {
-    const std::size_t columns = type == TensorType::kQ6_K ? 768 : 1120;
-    const TestMatrix w(type, 75, columns, 1);
-    const std::size_t rows = 14;
-    const std::vector<float> input = RandomInput(rows, columns, 2);
-    std::vector<float> expected(rows * w.matrix.rows);
-    for (std::size_t r = 0; r < rows; ++r) {
-      for (std::size_t o = 0; o < w.matrix.rows; ++o) {
-        expected[r * w.matrix.rows + o] =
-            (amx ? AmxProduct : PanelProduct)(w.matrix, o, &input[r * columns]);
+  for (const TensorType type : AllTypes()) {
+    for (const std::size_t columns : {32, 64, 576, 896, 1024}) {
+      if (columns % InfoOf(type).block_values != 0) continue;
+      const TestMatrix w(type, 75, columns, 1);
+      const std::size_t rows = 14;
+      const std::vector<float> input = RandomInput(rows, columns, 2);
+      std::vector<float> expected(rows * w.matrix.rows);
+      for (std::size_t r = 0; r < rows; ++r) {
+        for (std::size_t o = 0; o < w.matrix.rows; ++o) {
+          expected[r * w.matrix.rows + o] = PanelProduct(w.matrix, o, &input[r * columns]);
+        }
       }
+      EXPECT_TRUE(SameBits(Product(kernel(), w.matrix, input, rows), expected))
+          << InfoOf(type).name << ", " << columns << " columns";
     }
-    EXPECT_TRUE(SameBits(Product(kernel(), w.matrix, input, rows), expected)) << InfoOf(type).name;
   }
 }
 
 // Every weight and every input has its largest magnitude, once with equal and once with alternating
 // signs.
 TEST_P(MatMulKernelTest, TheLargestSumsDoNotOverflow) {
-  if (!kernel().packs()) return;
-  const bool amx = kernel().arithmetic() == kAmxArithmetic;
   const std::size_t columns = 1024;
-  for (const TensorType type : kTypes) {
-    for (const float sign : {1.0F, -1.0F}) {
+  for (const TensorType type : AllTypes()) {
+    for (const bool set : {false, true}) {
       for (const std::size_t period : {1, 2, 512}) {
         TestMatrix w(type, 33, columns, 15);
-        SetAll(w, sign);
+        SetAll(w, set ? 1.0F : -1.0F, set);
         std::vector<float> input(2 * columns);
         for (std::size_t c = 0; c < columns; ++c) {
           input[c] = c / period % 2 == 0 ? 3.0F : -3.0F;
@@ -345,8 +318,7 @@ TEST_P(MatMulKernelTest, TheLargestSumsDoNotOverflow) {
         const std::vector<float> out = Product(kernel(), w.matrix, input, 2);
         for (const std::size_t o : {0, 32}) {
           for (std::size_t r = 0; r < 2; ++r) {
-            const float expected =
-                (amx ? AmxProduct : PanelProduct)(w.matrix, o, &input[r * columns]);
+            const float expected = PanelProduct(w.matrix, o, &input[r * columns]);
             EXPECT_EQ(out[r * 33 + o], expected) << InfoOf(type).name;
             EXPECT_TRUE(std::isfinite(expected));
           }
@@ -357,7 +329,7 @@ TEST_P(MatMulKernelTest, TheLargestSumsDoNotOverflow) {
 }
 
 TEST_P(MatMulKernelTest, IsCloseToExactProducts) {
-  for (const TensorType type : kTypes) {
+  for (const TensorType type : AllTypes()) {
     const std::size_t columns = 768;
     const TestMatrix w(type, 40, columns, 3);
     const std::vector<float> input = RandomInput(3, columns, 4);
@@ -369,7 +341,7 @@ TEST_P(MatMulKernelTest, IsCloseToExactProducts) {
         const float* x = &input[r * columns];
         double exact = 0;
         for (std::size_t c = 0; c < columns; ++c) exact += double{weights[c]} * x[c];
-        const double error = PossibleError(kernel(), weights.data(), x, columns);
+        const double error = PossibleError(type, weights.data(), x, columns);
         EXPECT_NEAR(out[r * w.matrix.rows + o], exact, error) << InfoOf(type).name;
       }
     }
@@ -377,9 +349,9 @@ TEST_P(MatMulKernelTest, IsCloseToExactProducts) {
 }
 
 TEST_P(MatMulKernelTest, TheBitsOfARowDoNotDependOnOtherRows) {
-  for (const TensorType type : kTypes) {
-    if (GetParam().slow && type != TensorType::kQ8_0) continue;
-    const std::size_t columns = type == TensorType::kQ6_K ? 768 : 608;
+  for (const TensorType type : AllTypes()) {
+    if (GetParam().slow && type != TensorType::kQ8_0 && type != TensorType::kQ2_K) continue;
+    const std::size_t columns = InfoOf(type).block_values == 256 ? 768 : 608;
     const TestMatrix w(type, 130, columns, 5);
     const std::vector<float> input = RandomInput(97, columns, 6);
     std::vector<float> alone;
@@ -420,7 +392,7 @@ TEST_P(MatMulKernelTest, AcceptsColumnsThatAreNotAMultipleOfABlock) {
 }
 
 TEST_P(MatMulKernelTest, InputsThatAreNotFiniteGiveOutputsThatAreNotFinite) {
-  for (const TensorType type : kTypes) {
+  for (const TensorType type : AllTypes()) {
     const std::size_t columns = 256;
     const TestMatrix w(type, 32, columns, 11);
     for (const float bad :

@@ -4,29 +4,32 @@
 
 #include <immintrin.h>
 
-// Included before the pragma, as in verifier/kernels/amx.cc.
+// Before the pragma, as in verifier/kernels/amx.cc.
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
-#include "verifier/kernels/amx_layout.h"
+#include "verifier/kernels/panel_layout.h"
 
 #if defined(__clang__)
-#pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#pragma clang attribute push(                                                               \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c"))), \
+    apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")
 #endif
 
 #include "tests/verifier/kernels/software_tiles.h"
 #include "verifier/kernels/amx_kernel.h"
-#include "verifier/kernels/amx_steps_avx512.h"
+#include "verifier/kernels/isa_avx512.h"
 
 namespace recycling::verifier {
 
 const MatMulKernel& Avx512AmxKernel() {
-  static const AmxKernel<SoftwareTiles, Avx512Steps> kernel;
+  static const AmxKernel<SoftwareTiles, Avx512<false>> kernel;
   return kernel;
 }
 

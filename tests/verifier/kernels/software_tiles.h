@@ -1,5 +1,4 @@
-// Eight tile registers of 16 rows x 64 bytes in memory, as the processor's manual describes them.
-// Everything has internal linkage; see amx_kernel.h.
+// Tiles in memory, as AmxKernel wants them. Included like it.
 #ifndef RECYCLING_TESTS_VERIFIER_KERNELS_SOFTWARE_TILES_H_
 #define RECYCLING_TESTS_VERIFIER_KERNELS_SOFTWARE_TILES_H_
 
@@ -8,6 +7,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "verifier/kernels/panel_layout.h"
+
 namespace recycling::verifier {
 namespace {
 
@@ -15,41 +16,48 @@ class SoftwareTiles {
  public:
   static constexpr std::string_view kName = "amx in software";
 
+  explicit SoftwareTiles(int columns) : columns_(static_cast<std::size_t>(columns)) {}
+
   template <int kTile>
   void Zero() {
     std::memset(tiles_[kTile], 0, sizeof(tiles_[kTile]));
   }
   template <int kTile>
-  void Load(const std::byte* from) {
-    std::memcpy(tiles_[kTile], from, sizeof(tiles_[kTile]));
+  void LoadInputs(const std::byte* from) {
+    Load(kTile, from, 16, columns_, kBlockColumns);
+  }
+  template <int kTile>
+  void LoadWeights(const std::byte* from) {
+    Load(kTile, from, columns_ / 4, 64, kRowBytes);
   }
   template <int kTile>
   void Store(std::int32_t* to) {
     std::memcpy(to, tiles_[kTile], sizeof(tiles_[kTile]));
   }
-  // C[m][n] += sum over k of A[m][k] B[k / 4][4 n + k % 4]. A float holds a
-  // sum of 64 products of bytes exactly, and compilers vectorize floats well.
   template <int kC, int kA, int kB>
   void AddProducts() {
-    float b[64][16];
-    for (int k = 0; k < 64; ++k) {
-      for (int n = 0; n < 16; ++n) b[k][n] = tiles_[kB][k / 4][4 * n + k % 4];
-    }
-    for (int m = 0; m < 16; ++m) {
-      float sums[16] = {};
-      for (int k = 0; k < 64; ++k) {
-        const float a = tiles_[kA][m][k];
-        for (int n = 0; n < 16; ++n) sums[n] += a * b[k][n];
+    for (std::size_t row = 0; row < 16; ++row) {
+      std::int32_t sums[16];
+      std::memcpy(sums, tiles_[kC][row], sizeof(sums));
+      for (std::size_t i = 0; i < columns_; ++i) {
+        for (std::size_t o = 0; o < 16; ++o) {
+          sums[o] += tiles_[kA][row][i] * tiles_[kB][i / 4][4 * o + i % 4];
+        }
       }
-      std::int32_t c[16];
-      std::memcpy(c, tiles_[kC][m], sizeof(c));
-      for (int n = 0; n < 16; ++n) c[n] += static_cast<std::int32_t>(sums[n]);
-      std::memcpy(tiles_[kC][m], c, sizeof(c));
+      std::memcpy(tiles_[kC][row], sums, sizeof(sums));
     }
   }
 
  private:
-  alignas(64) std::int8_t tiles_[8][16][64];
+  void Load(int tile, const std::byte* from, std::size_t rows, std::size_t bytes,
+            std::size_t stride) {
+    for (std::size_t row = 0; row < rows; ++row) {
+      std::memcpy(tiles_[tile][row], from + row * stride, bytes);
+    }
+  }
+
+  const std::size_t columns_;
+  std::int8_t tiles_[8][16][64] = {};
 };
 
 }  // namespace

@@ -116,8 +116,8 @@ TEST(ModelTest, NamesWhatItDoesNotSupport) {
   EXPECT_THAT(std::string(LoadWriter(bias).status().message()), HasSubstr("blk.0.attn_q.bias"));
   EXPECT_EQ(LoadWriter(bias).status().code(), unimplemented);
   GgufWriter type = doubles::TinyModelWriter({.tied = true});
-  type.Tensor("output.weight", {32, 320}, 3, std::string(320 * 20, '\0'));
-  EXPECT_THAT(std::string(LoadWriter(type).status().message()), HasSubstr("type Q4_1"));
+  type.Tensor("output.weight", {32, 320}, 9, std::string(320 * 36, '\0'));
+  EXPECT_THAT(std::string(LoadWriter(type).status().message()), HasSubstr("type Q8_1"));
   EXPECT_EQ(LoadWriter(type).status().code(), unimplemented);
 }
 

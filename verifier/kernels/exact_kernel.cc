@@ -1,4 +1,4 @@
-#include "verifier/kernels/portable_kernel.h"
+#include "verifier/kernels/exact_kernel.h"
 
 #include <algorithm>
 #include <cstring>
@@ -13,9 +13,9 @@ namespace {
 constexpr std::size_t kBlock = 4;  // outputs that share the loads of an input row
 constexpr std::size_t kPanel = 16 * kBlock;
 
-class PortableMatMulKernel final : public MatMulKernel {
+class ExactMatMulKernel final : public MatMulKernel {
  public:
-  std::string_view name() const override { return "portable"; }
+  std::string_view name() const override { return "exact"; }
   std::string_view arithmetic() const override { return "float lanes of 8, 1"; }
 
   PackedMatrix Layout(const Matrix& w) const override {
@@ -74,8 +74,8 @@ class PortableMatMulKernel final : public MatMulKernel {
 
 }  // namespace
 
-const MatMulKernel& PortableKernel() {
-  static const PortableMatMulKernel kernel;
+const MatMulKernel& ExactKernel() {
+  static const ExactMatMulKernel kernel;
   return kernel;
 }
 

@@ -1,0 +1,39 @@
+// Q4_0: 32 columns, d (q - 8). In the file: half d, 16 bytes; their low halves are columns 0 to 15.
+// In memory: halves d, nibbles q; 4.5 bits a weight.
+#ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_Q4_0_H_
+#define RECYCLING_VERIFIER_KERNELS_FORMATS_Q4_0_H_
+
+#include "verifier/kernels/packed_rows.h"
+
+namespace recycling::verifier {
+
+struct Q4_0 {
+  static constexpr TensorType kType = TensorType::kQ4_0;
+  static constexpr std::size_t kScaleColumns = 32;
+  static constexpr int kOffset = 8;
+  static constexpr bool kHasMinimum = false;
+  static constexpr std::size_t kHeaderBytes = 0;
+  static constexpr std::size_t kValues = kHalves;
+  static constexpr std::size_t kBlockBytes = kValues + kNibbleValues;
+
+  static void Pack(const std::byte* from, std::size_t o, std::byte* block) {
+    PutHalf(block, o, from);
+    for (std::size_t c = 0; c < 32; ++c) {
+      const auto pair = std::to_integer<unsigned>(from[2 + c % 16]);
+      PutNibble(block + kValues, o, c, c < 16 ? pair & 15U : pair >> 4);
+    }
+  }
+
+  template <class Isa, int k>
+  static typename Isa::Bytes Values(const std::byte* block, int v) {
+    return NibbleRow<Isa, k>(block + kValues, v);
+  }
+  template <class Isa>
+  static typename Isa::Float Scale(const std::byte*, const std::byte* block, int, int v) {
+    return HalfRow<Isa>(block, v);
+  }
+};
+
+}  // namespace recycling::verifier
+
+#endif  // RECYCLING_VERIFIER_KERNELS_FORMATS_Q4_0_H_
