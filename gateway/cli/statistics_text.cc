@@ -14,10 +14,11 @@ namespace {
 
 double Seconds(std::uint64_t micros) { return static_cast<double>(micros) / 1e6; }
 
-// " (a row costs 11 % of a pass, 0.06 tokens gained)"; of this what is known.
+// " (a row costs 11 % of a pass, 0.06 tokens gained)"; of this what is known. A row that costs less
+// than half a percent is no reason, and not named.
 std::string RowText(const gateway::v1::SpeculationStats& stats, const Totals& totals) {
   std::vector<std::string> known;
-  if (stats.has_row_cost()) {
+  if (stats.row_cost() >= 0.005) {
     known.push_back(absl::StrFormat("a row costs %.0f %% of a pass", 100 * stats.row_cost()));
   }
   if (stats.draft_tokens() > 0) {

@@ -38,6 +38,11 @@ TEST(FinalTextTest, SaysInOneSentenceThatDraftingDoesNotPay) {
             "overhead     p50 91 us, p99 92 us of 1 steps that waited for a draft\n");
 }
 
+TEST(FinalTextTest, NamesNoRowCostThatRoundsToNothing) {
+  EXPECT_EQ(Lines("drafting", "speculation { steps: 30 paused_steps: 30 row_cost: 0.004 }"),
+            "drafting     paused in 30 of 30 steps, it does not pay here\n");
+}
+
 TEST(FinalTextTest, SaysWhatDraftsGainedBeforeThePause) {
   EXPECT_EQ(
       Lines("drafting",
