@@ -1,5 +1,6 @@
-// The products of packed_format.h on tiles of signed bytes (AMX). Included by one source for each
-// way to multiply tiles, after its target pragma: everything here is in an unnamed namespace.
+// The products of packed_format.h on tiles of signed bytes (AMX). One source for each way to
+// multiply tiles includes this file after its target pragma. Everything here is in an unnamed
+// namespace and compiled for that source.
 //
 // A block of bytes in memory is a tile: 8 rows of 4 columns x 16 outputs, the other 16 outputs in
 // between. Other formats are unpacked to such blocks, a chunk at a time. A tile of 16 rows of
@@ -115,8 +116,8 @@ class AmxKernel final : public MatMulKernel {
 
   static std::size_t RowTiles(std::size_t rows) { return (rows + kTileRows - 1) / kTileRows; }
 
-  // `rows` of the pass; those that are missing in the last tile are zero, which its first row
-  // sees to.
+  // Prepares row `row` of the `rows` of the pass. The first row of a tile also clears the rows that
+  // the last tile has beyond those of the pass.
   template <int kParts>
   static void Prepare(const float* values, std::size_t columns, std::size_t row, std::size_t rows,
                       std::byte* inputs) {

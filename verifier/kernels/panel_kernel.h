@@ -65,7 +65,7 @@ template <class Isa, int kParts, bool kMinima, bool kWide>
 struct Unpacked {
   static constexpr std::size_t kScaleColumns = kBlockColumns / kParts;
   static constexpr bool kHasMinimum = kMinima;
-  static constexpr int kOffset = kWide ? 128 : 0;  // which of the narrow ones is in the Task
+  static constexpr int kOffset = kWide ? 128 : 0;  // the caller knows those of narrow formats
   static constexpr std::size_t kHeaderBytes = 0;
   static constexpr std::size_t kFloats = 4 * kPanelOutputs;
   static constexpr std::size_t kBlockBytes = kByteValues + kParts * kFloats * (kMinima ? 2 : 1);
