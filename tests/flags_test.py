@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The flags of the product's programs: how many there are, and that the help of a program describes each.
+"""Checks that the product's programs do not have too many flags, and that the help of a program describes each flag.
 
 Usage: flags_test.py SOURCE_FOLDER PROGRAM...
 """
@@ -19,7 +19,7 @@ PROGRAMS = [sys.argv.pop(1) for _ in sys.argv[1:]]
 
 
 def defined():
-    """The names in all definitions; one that two programs define counts twice."""
+    """The names of all defined flags. A flag that two programs define is listed twice."""
     names = []
     for room in ROOMS:
         for path in sorted((SOURCE / room).rglob("*.cc")):
@@ -35,17 +35,17 @@ def help_of(program, what):
 
 
 class FlagsTest(unittest.TestCase):
-    def test_there_are_not_too_many(self):
+    def test_number_of_flags_is_bounded(self):
         self.assertLessEqual(len(defined()), MOST_FLAGS)
 
-    def test_help_all_of_some_program_describes_each(self):
+    def test_each_flag_is_described_by_some_program(self):
         described = set()
         for program in PROGRAMS:
             described |= set(re.findall(r"^  --(\w+)", help_of(program, "all"), re.MULTILINE))
         self.assertEqual(set(defined()) - described, set())
 
-    def test_what_deployments_set_are_flags(self):
-        # A variable that sets no flag would be ignored without a word.
+    def test_deployments_set_only_existing_flags(self):
+        # A program ignores a variable whose flag does not exist, and does not warn.
         not_flags = {"api_key", "model_full_path"}
         for folder in ["kubernetes", "containers", "systemd"]:
             for path in sorted((SOURCE / "deploy" / folder).iterdir()):

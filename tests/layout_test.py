@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Includes go downwards only.
+"""Checks that no file includes a header of a higher layer.
 
-Each room is parted into folders, its floors. A file may include files of its own floor, of floors below it, and of rooms
-that its room stands on. The generated headers of protos may be included where PROTO_FLOORS says. A file in a room's own
-folder (main.cc) is the room's top floor.
+A room is a top-level folder. Its folders are its floors, in a fixed order from the bottom up. A file may include files
+of its own floor, of lower floors of its room, and of the rooms that BELOW lists for its room. Only files on the floors
+in PROTO_FLOORS may include generated headers; they and all files of common may include gRPC. A file directly in a
+room's folder (main.cc) is above all floors and may include everything that a floor may.
 """
 
 import pathlib
@@ -21,14 +22,14 @@ FLOORS = {
 }
 # The rooms below each room.
 BELOW = {"common": [], "drafter": ["common"], "verifier": ["common"], "gateway": ["common"]}
-# Where generated messages and gRPC may be seen.
+# The floors that may include generated messages and gRPC.
 PROTO_FLOORS = {"common/rpc", "drafter/service", "verifier/service", "gateway/grpc", "gateway/cli"}
 
 INCLUDE = re.compile(r"""^\s*#\s*include\s+[<"]([^>"]+)[>"]""", re.MULTILINE)
 
 
 def floor_of(path):
-    """Room and floor of a path like "common/base/log.h"; the floor is None in the room's own folder."""
+    """The room and the floor of a path like "common/base/log.h". The floor of a file like "gateway/main.cc" is None."""
     parts = path.split("/")
     return parts[0], parts[1] if len(parts) > 2 else None
 
@@ -38,31 +39,31 @@ def height(room, floor):
 
 
 def fault_of(source, included):
-    """What is wrong with `source` including `included`, paths from the root; None if nothing is."""
+    """Why `source` may not include `included`, or None if it may. Both are paths from the root."""
     room, floor = floor_of(source)
     if included.startswith(("recycling/", "grpcpp/", "grpc/")):
         allowed = floor is None or f"{room}/{floor}" in PROTO_FLOORS
         generated = included.startswith("recycling/")
         if not allowed and (generated or room != "common"):
-            return "messages and gRPC are for the floors that talk to other programs"
+            return "only floors in PROTO_FLOORS may include messages and gRPC"
         return None
     other, other_floor = floor_of(included)
     if other not in FLOORS:
         return None  # a library's header
     if other != room:
-        return None if other in BELOW[room] else f"{room} does not stand on {other}"
+        return None if other in BELOW[room] else f"{room} may not include {other}"
     if height(room, other_floor) > height(room, floor):
-        return "the include goes upwards"
+        return "the included floor is higher"
     return None
 
 
 def faults(root):
-    """One line for each include that does not go downwards, and for each folder that is no floor."""
+    """One line for each forbidden include, and one for each folder that is not a known floor."""
     found = []
     for room, floors in FLOORS.items():
         for folder in sorted(p for p in (root / room).iterdir() if p.is_dir()):
             if folder.name not in floors:
-                found.append(f"{room}/{folder.name}: is no floor of {room}")
+                found.append(f"{room}/{folder.name}: is not a floor of {room}")
         for path in sorted((root / room).rglob("*")):
             source = path.relative_to(root).as_posix()
             if path.suffix not in (".h", ".cc") or (floor_of(source)[1] not in [None, *floors]):
@@ -75,11 +76,11 @@ def faults(root):
 
 
 class LayoutTest(unittest.TestCase):
-    def test_includes_go_downwards(self):
+    def test_no_file_includes_a_higher_layer(self):
         root = pathlib.Path(__file__).resolve().parent.parent
         self.assertEqual(faults(root), [])
 
-    def test_finds_what_goes_upwards(self):
+    def test_finds_forbidden_includes(self):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
             for room, floors in FLOORS.items():
@@ -96,12 +97,12 @@ class LayoutTest(unittest.TestCase):
                 faults(root),
                 [
                     "common/base/c.h: includes recycling/common/v1/common.pb.h: "
-                    "messages and gRPC are for the floors that talk to other programs",
+                    "only floors in PROTO_FLOORS may include messages and gRPC",
                     "drafter/store/e.cc: includes grpcpp/grpcpp.h: "
-                    "messages and gRPC are for the floors that talk to other programs",
-                    "drafter/tree/b.h: includes gateway/loop/decode_loop.h: drafter does not stand on gateway",
-                    "verifier/kernels/a.cc: includes verifier/model/weights.h: the include goes upwards",
-                    "gateway/attic: is no floor of gateway",
+                    "only floors in PROTO_FLOORS may include messages and gRPC",
+                    "drafter/tree/b.h: includes gateway/loop/decode_loop.h: drafter may not include gateway",
+                    "verifier/kernels/a.cc: includes verifier/model/weights.h: the included floor is higher",
+                    "gateway/attic: is not a floor of gateway",
                 ],
             )
 

@@ -1,5 +1,5 @@
-// The main function of every test: a skipped test fails the run unless expected_skips.txt lists it
-// and what it needs is really absent.
+// The main function of every test program. A skipped test fails the run, unless expected_skips.txt
+// lists the test and the need that it names there is absent.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -42,7 +42,7 @@ class SkipWatcher : public testing::EmptyTestEventListener {
       if (need == "shared" && recycling::doubles::SharedFolder().empty()) return;
     }
     ++unexpected_;
-    std::fprintf(stderr, "%s: skipped, which tests/expected_skips.txt does not allow here\n",
+    std::fprintf(stderr, "%s: skipped, but tests/expected_skips.txt does not allow that here\n",
                  name.c_str());
   }
 
