@@ -1,5 +1,5 @@
-// Adds a made-up architecture by its description alone, and compares what the forward pass computes
-// with the formulas, written out in double precision.
+// Defines a made-up architecture by its description and loads a model of it. Compares the logits of
+// the forward pass with logits from the formulas in double precision.
 #include "verifier/model/architecture.h"
 
 #include <gmock/gmock.h>
@@ -36,7 +36,7 @@ constexpr double kEpsilon = 1e-5;
 
 const std::vector<TokenId> kTokens = {5, 300, 17, 17, 4, 261, 80};
 
-// Adds a vector of numbers that differ from each other, about `middle`.
+// Adds a vector of different numbers near `middle`.
 void AddVector(doubles::GgufWriter& writer, const std::string& name, std::size_t size,
                float middle) {
   std::string data;
@@ -46,7 +46,7 @@ void AddVector(doubles::GgufWriter& writer, const std::string& name, std::size_t
   writer.Tensor(name, {size}, 0, data);
 }
 
-// The bytes of a file of the made-up architecture.
+// The bytes of a model file of the made-up architecture.
 const std::string& FileBytes() {
   static const std::string* const bytes = [] {
     doubles::GgufWriter writer = doubles::TinyModelWriter(kSpec);
@@ -74,7 +74,8 @@ absl::StatusOr<std::shared_ptr<const Model>> Load(const Architecture& descriptio
   return Model::FromFile(ParseFile(), "made-up", {&description, 1});
 }
 
-// The made-up architecture, one position after the other, straight from the file's F32 tensors.
+// Computes the made-up architecture in double precision from the F32 tensors of the file, one
+// position at a time.
 class Reference {
  public:
   Reference() : file_(ParseFile()) {}
@@ -146,7 +147,7 @@ class Reference {
     for (std::size_t i = 0; i < x.size(); ++i) x[i] += added[i];
   }
 
-  // Turns the halves of each head.
+  // Rotates each head by its position (RoPE). Pairs element i with element i + d / 2.
   static void Rotate(std::size_t position, Vector& heads) {
     const std::size_t d = kSpec.key_length;
     for (std::size_t head = 0; head < heads.size(); head += d) {
@@ -203,7 +204,7 @@ class Reference {
   std::vector<std::vector<Vector>> values_;  // [layers][positions]
 };
 
-// Logits of the last token, with the tokens in passes of `rows` rows.
+// Runs kTokens in passes of `rows` rows and returns the logits of the last token.
 std::vector<float> LogitsOf(const std::shared_ptr<const Model>& model, InstructionSet set,
                             std::size_t rows, Arithmetic arithmetic = Arithmetic::kExact) {
   const auto transformer =
@@ -231,7 +232,7 @@ std::vector<float> LogitsOf(const std::shared_ptr<const Model>& model, Instructi
   return {logits.begin(), logits.end()};
 }
 
-// The largest difference, as a part of the largest logit.
+// The largest difference, divided by the largest logit.
 double Distance(const std::vector<float>& got, const Vector& expected) {
   EXPECT_EQ(got.size(), expected.size());
   double largest = 0;
@@ -254,7 +255,7 @@ INSTANTIATE_TEST_SUITE_P(Sets, ArchitectureTest, testing::ValuesIn(SupportedInst
                            return name;
                          });
 
-TEST_P(ArchitectureTest, AMadeUpOneComputesWhatItsDescriptionSays) {
+TEST_P(ArchitectureTest, LogitsFollowTheDescription) {
   const auto model = Load(kMadeUp);
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_THAT((*model)->Description(), testing::StartsWith("made-up, "));
@@ -271,7 +272,7 @@ TEST_P(ArchitectureTest, AMadeUpOneComputesWhatItsDescriptionSays) {
   }
 }
 
-TEST_P(ArchitectureTest, EveryChangeOfTheDescriptionChangesTheLogits) {
+TEST_P(ArchitectureTest, ADifferentDescriptionGivesDifferentLogits) {
   const Vector expected = Reference().Logits(kTokens);
   Architecture activation = kMadeUp;
   activation.activation = Activation::kSilu;

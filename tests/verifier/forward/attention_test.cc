@@ -39,13 +39,13 @@ ModelConfig ConfigOf(const Shape& shape) {
   return config;
 }
 
-// The arithmetic of one query, one number after the other.
+// Attention of one query in scalar code.
 class Definition {
  public:
   Definition(std::size_t key_length, std::size_t value_length)
       : key_length_(key_length), value_length_(value_length) {}
 
-  // `query` is turned already; keys[p] and values[p] belong to position p.
+  // RoPE is already applied to `query` and `keys`. keys[p] and values[p] belong to position p.
   Floats operator()(Floats query, const std::vector<const float*>& keys,
                     const std::vector<const float*>& values) const {
     const float scale = 1.0F / std::sqrt(static_cast<float>(key_length_));
@@ -110,7 +110,8 @@ class Definition {
   const std::size_t value_length_;
 };
 
-// Keys and values of tokens, heads side by side, as they are and as the cache rounds them.
+// Keys and values of tokens, [tokens][heads][length]. The rounded ones have the precision of the
+// cache.
 struct Tokens {
   Tokens(std::size_t count, const ModelConfig& config, KvType type, std::mt19937& random)
       : keys(Random(count * config.kv_heads * config.key_length, random)),
@@ -131,7 +132,7 @@ struct Tokens {
   Floats keys;
   Floats values;
   Floats rounded_values;
-  Floats rounded_keys;  // turned by their positions
+  Floats rounded_keys;  // after RoPE
 };
 
 struct Sequence {
@@ -302,7 +303,7 @@ TEST_P(AttentionTest, TreesAndChainsEqualTheDefinitionAtAnyPrefix) {
   }
 }
 
-// There are more rows than those for which the prefix is read together.
+// A chunk has more rows than attention computes in one read of the prefix.
 TEST_P(AttentionTest, LongChunksEqualTheDefinition) {
   Check(kGrouped, KvType::kF16, 2, {{37, Chain(150)}});
   Check(kWide, KvType::kF32, 2, {{70, Chain(80)}});
@@ -313,7 +314,8 @@ TEST_P(AttentionTest, SequencesInOnePassDoNotMix) {
   Check(kWide, KvType::kF32, 2, {{3, Chain(50)}, {90, Tree(60)}});
 }
 
-// Chunks of a long prefix run in parallel, one after the other, and across the end of the prefix.
+// Several tasks compute the chunks of a long prefix, with one thread and with four. The last chunk
+// can hold the end of the prefix and the first new rows.
 TEST_P(AttentionTest, LongPrefixesEqualTheDefinitionForAnyCutIntoTasks) {
   for (const int threads : {1, 4}) {
     Check({1, 2, 16, 16}, KvType::kF16, threads, {{9000, Tree(9)}});

@@ -16,13 +16,13 @@
 
 namespace recycling::verifier {
 
-// The largest allowed difference of a logit, as a part of the golden's largest logit. The fast
-// arithmetic rounds activations to 8 bits.
+// The largest allowed difference of a logit, divided by the golden's largest logit. It is larger
+// for the fast arithmetic, which rounds activations to 8 bits.
 inline float Tolerance(Arithmetic arithmetic) {
   return arithmetic == Arithmetic::kExact ? 1e-4F : 6e-2F;
 }
 
-// How a model is computed.
+// The kernels and the arithmetic that compute a model.
 struct Computation {
   InstructionSet set = BestInstructionSet();
   Arithmetic arithmetic = Arithmetic::kFast;
@@ -89,11 +89,11 @@ inline std::vector<TokenId> Greedy(Runner& runner, int last_row, std::size_t cou
 struct Checked {
   int logits = 0;
   int greedy = 0;
-  float worst = 0;  // largest difference of a logit, as a part of the golden's largest logit
+  float worst = 0;  // largest difference of a logit, divided by the golden's largest logit
 };
 
-// Checks every golden of `model` and returns how many it has compared. If `computation` has a
-// kernel of its own, texts are not continued, because it may be slow.
+// Compares the model file at `path` with `goldens` and returns the numbers of comparisons. If
+// computation.kernel is set, it compares no greedy ids, because that kernel may be slow.
 inline Checked CheckGoldens(const std::vector<Golden>& goldens, const std::filesystem::path& path,
                             const Computation& computation) {
   const float tolerance = Tolerance(computation.arithmetic);
@@ -115,7 +115,8 @@ inline Checked CheckGoldens(const std::vector<Golden>& goldens, const std::files
     EXPECT_LE(difference, tolerance);
     if (!(difference <= checked.worst)) checked.worst = difference;  // also if it is NaN
     ++checked.logits;
-    // Each of the two logits may be wrong by the tolerance, so a smaller gap proves nothing.
+    // The first and the second logit may each differ by the tolerance. With a smaller gap they may
+    // change places.
     if (computation.kernel != nullptr || golden.margin <= 2 * tolerance * scale) continue;
     EXPECT_EQ(Greedy(runner, static_cast<int>(golden.ids.size()) - 1, golden.greedy.size()),
               golden.greedy);

@@ -1,7 +1,6 @@
 // Logits and greedy ids that another program computed for a model file:
-//   NAME.json        prompt ids, the greedy ids that follow, and the smallest gap between the
-//   logits of
-//                    the first and the second choice
+//   NAME.json        the prompt ids, the greedy ids that follow them, and the smallest gap between
+//                    the largest and the second largest logit at those greedy ids
 //   NAME.logits.f32  little-endian float32 [prompt ids, vocabulary]
 #ifndef RECYCLING_TESTS_VERIFIER_FORWARD_GOLDEN_FILES_H_
 #define RECYCLING_TESTS_VERIFIER_FORWARD_GOLDEN_FILES_H_
@@ -22,15 +21,15 @@ namespace recycling::verifier {
 struct Golden {
   std::string name;
   std::vector<TokenId> ids;     // of the prompt
-  std::vector<TokenId> greedy;  // that follow
-  float margin = 0;             // smallest gap between first and second choice among them
-  std::vector<float> logits;    // [ids, vocab]
+  std::vector<TokenId> greedy;  // after the prompt
+  float margin = 0;  // smallest gap between the largest and the second largest logit at `greedy`
+  std::vector<float> logits;  // [ids, vocab]
 };
 
 inline std::vector<Golden> ReadGoldens(const std::filesystem::path& folder,
                                        const std::string& prefix) {
   std::vector<Golden> goldens;
-  std::error_code none;  // without the folder there are no goldens
+  std::error_code none;  // if there is no folder, there are no goldens
   for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
     const std::filesystem::path path = entry.path();
     if (path.extension() != ".json" || path.filename().string().rfind(prefix, 0) != 0) continue;

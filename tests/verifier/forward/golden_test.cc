@@ -19,8 +19,8 @@ struct Reference {
   fs::path goldens;
 };
 
-// The models of the shared folder: those of every architecture feature, and those of every number
-// format. Empty without that folder.
+// The reference models of the shared folder. They cover the architecture features and the number
+// formats. Empty if the folder does not exist.
 std::vector<Reference> References() {
   const char* env = std::getenv("RECYCLING_SHARED");
   const fs::path shared = env != nullptr ? fs::path(env) : SourceDir() / "../shared";
@@ -56,7 +56,7 @@ Checked CheckAll(const std::vector<Reference>& references, const Computation& co
   return all;
 }
 
-TEST(GoldenTest, ReferenceModelsComputeTheReferenceLogitsExactly) {
+TEST(GoldenTest, ReferenceModelsMatchTheGoldensInExactArithmetic) {
   const std::vector<Reference> references = References();
   if (references.empty()) GTEST_SKIP() << "no reference files: the shared folder does not exist";
   const Checked checked = CheckAll(references, {.arithmetic = Arithmetic::kExact});
@@ -66,7 +66,7 @@ TEST(GoldenTest, ReferenceModelsComputeTheReferenceLogitsExactly) {
   EXPECT_GE(checked.greedy, 60);
 }
 
-TEST(GoldenTest, ReferenceModelsComeCloseInTheFastArithmetic) {
+TEST(GoldenTest, ReferenceModelsAreNearTheGoldensInFastArithmetic) {
   const std::vector<Reference> references = References();
   if (references.empty()) GTEST_SKIP() << "no reference files: the shared folder does not exist";
   // Every kernel gives the same bits, so one is enough.

@@ -13,14 +13,15 @@
 
 namespace recycling::verifier {
 
-// A valid tree of at most max_nodes nodes beside the root; the root is the last token of `so_far`.
-// `truth` are the tokens that plain decoding gives after so_far. Half of the children whose
-// parents' paths agree with `truth` have the token that follows there; all others are random.
+// Returns a valid tree of at most max_nodes nodes and a root. The root is the last token of
+// `so_far`. `truth` are the tokens that plain decoding gives after `so_far`. If the path to a node
+// agrees with `truth`, about half of the node's children get the next token of `truth`. All other
+// tokens are random.
 inline DraftTree RandomTree(const std::vector<TokenId>& so_far, const std::vector<TokenId>& truth,
                             std::uint32_t vocab_size, std::size_t max_nodes, std::mt19937& random) {
   DraftTree tree = DraftTree::Root(static_cast<std::uint32_t>(so_far.size()), so_far.back());
-  // The number of tokens of `truth` on the path of each node; truth.size() if the path disagrees
-  // with it.
+  // For each node, how many tokens of `truth` its path has; truth.size() if the path disagrees with
+  // `truth`.
   std::vector<std::size_t> true_tokens = {0};
   for (std::size_t parent = 0; parent < tree.tokens.size(); ++parent) {
     const std::size_t depth = true_tokens[parent];

@@ -1,5 +1,5 @@
-// Compares bits: the logits of a row are those of one token at a time, whatever else is in the
-// pass.
+// Checks that the logits of a row have the same bits as in passes of one token. The other rows of
+// the pass must not change them.
 #include "verifier/forward/transformer.h"
 
 #include <gmock/gmock.h>
@@ -45,7 +45,7 @@ struct Engine {
   }
 
   std::unique_ptr<KvSequence> Open() { return *cache->Open(); }
-  // Opens a sequence with the kept pages of `tokens`.
+  // Opens a sequence that reuses the cached pages of `tokens`.
   std::unique_ptr<KvSequence> Open(std::span<const TokenId> tokens) {
     return *cache->Open(
         {.tokens = tokens, .max_reused = static_cast<std::uint32_t>(tokens.size())});
@@ -106,8 +106,8 @@ struct Case {
 
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
-// The results to compare with: one row a pass, one thread, one token after the other from position
-// 0, each committed. Results are kept by their token path.
+// Computes the expected logits with one thread: every pass has one row, and every row is committed.
+// Caches the logits by their tokens.
 class Plain {
  public:
   Plain(std::shared_ptr<const Model> model, const Case& c)
@@ -188,7 +188,7 @@ std::vector<TokenId> Join(std::vector<TokenId> tokens, const Tree& tree,
 
 class BitsTest : public testing::TestWithParam<Case> {};
 
-TEST_P(BitsTest, AnyMixOfTreesEqualsOneTokenAtATime) {
+TEST_P(BitsTest, TreesInOnePassGiveTheLogitsOfOneTokenAtATime) {
   const auto model = LoadTiny(GetParam().spec);
   ASSERT_NE(model, nullptr);
   const std::uint32_t vocab = model->config().vocab_size;
@@ -231,7 +231,7 @@ TEST_P(BitsTest, AnyMixOfTreesEqualsOneTokenAtATime) {
   }
 }
 
-TEST_P(BitsTest, CommittedPathsContinueAsAFreshRun) {
+TEST_P(BitsTest, RowsAfterCommittedPathsEqualAFreshRun) {
   const auto model = LoadTiny(GetParam().spec);
   ASSERT_NE(model, nullptr);
   const std::uint32_t vocab = model->config().vocab_size;
@@ -251,7 +251,7 @@ TEST_P(BitsTest, CommittedPathsContinueAsAFreshRun) {
     const std::vector<int> path = tree.Path(random.Number(0, tree.size() - 1));
     ASSERT_TRUE(engine.transformer->Commit(0, path).ok());
     tokens = Join(tokens, tree, path);
-    if (step % 4 == 3) {  // forgets some positions
+    if (step % 4 == 3) {  // drop some positions
       tokens.resize(tokens.size() - static_cast<std::size_t>(random.Number(1, 8)));
       ASSERT_TRUE(kv->Truncate(static_cast<std::uint32_t>(tokens.size())).ok());
     }
@@ -259,9 +259,9 @@ TEST_P(BitsTest, CommittedPathsContinueAsAFreshRun) {
   }
 }
 
-// Sequences use pages of other sequences, which still run. Chunks end anywhere, and two sequences
-// with the same prompt share a pass.
-TEST_P(BitsTest, ReusedPagesContinueAsAFreshRun) {
+// Sequences reuse the pages of other open sequences. Prefill chunks have random sizes. All
+// sequences share each pass.
+TEST_P(BitsTest, RowsAfterReusedPagesEqualAFreshRun) {
   const auto model = LoadTiny(GetParam().spec);
   ASSERT_NE(model, nullptr);
   const std::uint32_t vocab = model->config().vocab_size;
@@ -271,7 +271,7 @@ TEST_P(BitsTest, ReusedPagesContinueAsAFreshRun) {
     Engine engine(
         model,
         {.threads = threads, .kv_type = GetParam().kv_type, .instruction_set = GetParam().set});
-    // All prompts begin with the same two pages and a few tokens more.
+    // All prompts but one begin with the same two pages and nine tokens.
     const std::vector<TokenId> common = random.Tokens(2 * kKvBlockRows + 9, vocab);
     std::vector<std::unique_ptr<KvSequence>> kv;
     std::vector<std::vector<TokenId>> prompts;
@@ -279,7 +279,7 @@ TEST_P(BitsTest, ReusedPagesContinueAsAFreshRun) {
       std::vector<TokenId>& prompt = prompts.emplace_back(common);
       const auto own = random.Tokens(random.Number(0, 60), vocab);
       prompt.insert(prompt.end(), own.begin(), own.end());
-      if (s == 2) prompt.resize(2 * kKvBlockRows);  // all of it is found
+      if (s == 2) prompt.resize(2 * kKvBlockRows);  // the cache has all its pages
       kv.push_back(engine.Open(prompt));
       ASSERT_EQ(kv.back()->length(), s == 0 ? 0 : 2 * kKvBlockRows);
       Prefill(engine, *kv.back(), std::span(prompt).subspan(kv.back()->length()), random);
@@ -307,7 +307,7 @@ TEST_P(BitsTest, ReusedPagesContinueAsAFreshRun) {
         ASSERT_TRUE(engine.transformer->Commit(static_cast<int>(s), path).ok());
       }
     }
-    // One sequence opens again with what it has generated.
+    // Open a sequence with the prompt and the generated tokens of a closed one.
     kv[3]->Keep(prompts[3]);
     kv.clear();
     const auto back = engine.Open(prompts[3]);
@@ -356,7 +356,7 @@ std::vector<Case> Cases() {
 INSTANTIATE_TEST_SUITE_P(Models, BitsTest, testing::ValuesIn(Cases()),
                          [](const auto& c) { return c.param.name; });
 
-TEST(TransformerTest, RefusesSegmentsThatAreNotWhatTheyShouldBe) {
+TEST(TransformerTest, RefusesMalformedSegments) {
   const auto model = LoadTiny({});
   Engine engine(model, {.max_rows = 4, .context_length = 8});
   const auto kv = engine.Open();
@@ -405,7 +405,7 @@ TEST(TransformerTest, RefusesPositionsBeyondTheContext) {
   EXPECT_TRUE(engine.transformer->Forward({&wide, 1}, nullptr).ok());
 }
 
-TEST(TransformerTest, CommitTakesOnlyPathsAndOnlyOnce) {
+TEST(TransformerTest, CommitAcceptsOnePathFromTheRootAndOnlyOnce) {
   const auto model = LoadTiny({});
   Engine engine(model, {});
   const auto kv = engine.Open();
@@ -461,7 +461,7 @@ TEST(TransformerTest, RefusesOptionsOutOfRange) {
   }
 }
 
-TEST(TransformerTest, AThreadThatTheSystemRefusesIsAnError) {
+TEST(TransformerTest, FailsIfTheSystemRefusesAThread) {
   const auto model = LoadTiny({});
   const NoNewThreads no_new_threads;
   ASSERT_TRUE(no_new_threads.works());
@@ -471,7 +471,7 @@ TEST(TransformerTest, AThreadThatTheSystemRefusesIsAnError) {
               HasSubstr("threads: got 1 from the system, expected 2"));
 }
 
-TEST(TransformerTest, NumericsIdChangesWithWhatDecidesBitsOnly) {
+TEST(TransformerTest, NumericsIdDependsOnlyOnTheModelTheArithmeticAndTheKvType) {
   const auto model = LoadTiny({});
   const auto id = [](std::shared_ptr<const Model> m, const TransformerOptions& options) {
     return (*Transformer::Create(std::move(m), options))->numerics_id();

@@ -29,7 +29,7 @@ class InspectTest : public testing::Test {
     return *GgufFile::Parse(std::as_bytes(std::span<const char>(bytes)));
   }
 
-  // Logits of each of `ids`, one at a time.
+  // The logits after each of `ids`, computed one token at a time.
   std::vector<float> PlainLogits(const std::vector<TokenId>& ids) {
     const auto cache = *KvCache::Create(model_->config(), KvType::kF32, 100, 1);
     const auto kv = *cache->Open();
@@ -70,7 +70,7 @@ TEST_F(InspectTest, InfoSaysWhyAFileCannotBeServed) {
   EXPECT_THAT(out.str(), HasSubstr("can be served: no, architecture \"gpt2\""));
 }
 
-TEST_F(InspectTest, LinesConvertToIdsAndBack) {
+TEST_F(InspectTest, ConvertsLinesToIdsAndBack) {
   const std::string texts = "the man\n\n tea\n";
   std::istringstream in(texts);
   std::ostringstream ids;
@@ -83,7 +83,7 @@ TEST_F(InspectTest, LinesConvertToIdsAndBack) {
   EXPECT_EQ(out.str(), texts);
 }
 
-TEST_F(InspectTest, ErrorsNameTheNumberOfTheLine) {
+TEST_F(InspectTest, ErrorsGiveTheLineNumber) {
   std::ostringstream out;
   std::istringstream text("fine\n\xff\n");
   const absl::Status encoded = Tokenize(*tokenizer_, {}, text, out);
@@ -96,7 +96,7 @@ TEST_F(InspectTest, ErrorsNameTheNumberOfTheLine) {
   }
 }
 
-TEST_F(InspectTest, LogitsAreThoseOfPlainDecoding) {
+TEST_F(InspectTest, WriteLogitsEqualsPlainDecoding) {
   std::vector<TokenId> ids;
   for (TokenId i = 0; i < 90; ++i) ids.push_back(i * 7 % 320);
   std::ostringstream out;
@@ -113,7 +113,7 @@ TEST_F(InspectTest, LogitsAreThoseOfPlainDecoding) {
   }
 }
 
-TEST_F(InspectTest, LogitsRefuseWhatDoesNotFitTheContext) {
+TEST_F(InspectTest, WriteLogitsRefusesTooManyTokens) {
   std::ostringstream out;
   const std::vector<TokenId> ids(99, 1);
   EXPECT_TRUE(WriteLogits(*transformer_, KvType::kF32, ids, 2, out).ok());
@@ -121,7 +121,7 @@ TEST_F(InspectTest, LogitsRefuseWhatDoesNotFitTheContext) {
   EXPECT_FALSE(WriteLogits(*transformer_, KvType::kF32, {}, 1, out).ok());
 }
 
-// The sum of -log softmax over `scored`, by its definition.
+// The sum of -log softmax over `scored`.
 double NatsOf(const std::vector<float>& logits, const std::vector<TokenId>& scored) {
   double nats = 0;
   for (std::size_t i = 0; i < scored.size(); ++i) {

@@ -17,7 +17,7 @@ using Bytes = std::vector<std::uint8_t>;
 
 int Byte(const Bytes& row, std::size_t at) { return row[at]; }
 
-// Converts half precision by its definition.
+// The half-precision number at byte `at`.
 double Half(const Bytes& row, std::size_t at) {
   const int bits = Byte(row, at) + 256 * Byte(row, at + 1);
   const int exponent = bits / 1024 % 32;
@@ -28,7 +28,7 @@ double Half(const Bytes& row, std::size_t at) {
          (exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25));
 }
 
-// The number in column c of a row, by the definition of the format.
+// The number in column c of a row, decoded as the format defines it.
 double Reference(TensorType type, const Bytes& row, std::size_t c) {
   switch (type) {
     case TensorType::kF32: {
@@ -59,7 +59,7 @@ double Reference(TensorType type, const Bytes& row, std::size_t c) {
 
 class DequantizeTest : public testing::TestWithParam<TensorType> {};
 
-TEST_P(DequantizeTest, RandomBytesGiveWhatTheFormatSays) {
+TEST_P(DequantizeTest, RandomBytesGiveTheNumbersThatTheFormatDefines) {
   constexpr std::size_t kColumns = 768;
   const TensorTypeInfo& info = InfoOf(GetParam());
   std::mt19937 random(5);

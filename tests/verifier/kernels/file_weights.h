@@ -1,4 +1,4 @@
-// What model files say of integer weights, written down a second time for tests.
+// Reads integer weights from the bytes of a model file. This second implementation is for tests.
 #ifndef RECYCLING_TESTS_VERIFIER_KERNELS_FILE_WEIGHTS_H_
 #define RECYCLING_TESTS_VERIFIER_KERNELS_FILE_WEIGHTS_H_
 
@@ -12,7 +12,7 @@
 
 namespace recycling::verifier {
 
-// The weight d q - m of a block of integers, read from the bytes of the file.
+// The weight d * q - m: q is the integer, d is the scale and m is the minimum of its block.
 struct Weight {
   int q = 0;
   float d = 0;

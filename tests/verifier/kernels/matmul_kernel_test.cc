@@ -37,7 +37,8 @@ std::vector<TensorType> AllTypes() {
 
 bool IsInteger(TensorType type) { return PanelFormat(type) != InputFormat::kFloat; }
 
-// Where the halves of a block are: the scale, and the minimum where there is one.
+// The byte offsets of the half-precision numbers in a block: the scale, and the minimum if the type
+// has one.
 std::vector<std::size_t> HalvesOf(TensorType type) {
   switch (type) {
     case TensorType::kQ4_1:
@@ -95,7 +96,8 @@ struct TestMatrix {
   Matrix matrix;
 };
 
-// Every bit of every integer set or cleared, with a scale of `scale`; the largest magnitudes.
+// Gives every weight its largest magnitude: sets or clears all bits of the integers, with the scale
+// `scale`.
 void SetAll(TestMatrix& w, float scale, bool set) {
   const TensorType type = w.matrix.type;
   const std::size_t block_bytes = InfoOf(type).block_bytes;
@@ -191,7 +193,7 @@ Rounded RoundRow(const float* x, std::size_t columns) {
   return row;
 }
 
-// The arithmetic of packed_format.h and panel_layout.h, one product at a time.
+// Computes one output with the arithmetic of packed_format.h and panel_layout.h in scalar code.
 float PanelProduct(const Matrix& w, std::size_t o, const float* x) {
   float sum = 0;
   if (!IsInteger(w.type)) {
@@ -222,8 +224,8 @@ float PanelProduct(const Matrix& w, std::size_t o, const float* x) {
   return sum;
 }
 
-// How far the fast arithmetic may be from the exact product: rounded activations, and what floats
-// lose in sums.
+// The largest error of the fast arithmetic. It comes from rounded activations and from rounded
+// float sums.
 double PossibleError(TensorType type, const float* weights, const float* x, std::size_t columns) {
   double error = 0;
   for (std::size_t first = 0; first < columns; first += 256) {
@@ -235,7 +237,8 @@ double PossibleError(TensorType type, const float* weights, const float* x, std:
     for (std::size_t b = first; b < end; b += 32) {
       float largest = 0;
       for (std::size_t c = b; c < b + 32; ++c) largest = std::max(largest, std::fabs(x[c]));
-      // A power of two is at most twice too large, and at least 2^-10 of the chunk's.
+      // The step of a block is a power of two times the step of its chunk. It is at most twice as
+      // large as the block needs, but at least 2^-10 of the chunk's step.
       const double step = std::max(2.0 * largest, chunk_largest * 0x1p-10) / 127;
       for (std::size_t c = b; c < b + 32; ++c) {
         error += std::fabs(double{weights[c]} * x[c]) * 1e-5;
@@ -254,8 +257,8 @@ struct NamedKernel {
 
 void PrintTo(const NamedKernel& named, std::ostream* out) { *out << named.name; }
 
-// Every kernel that this machine supports and the AMX kernel with tiles in software; with AVX-512
-// also the AMX kernel with trapped instructions.
+// Every kernel that this machine supports, and the AMX kernel with its tiles in memory. A machine
+// with AVX-512 VNNI but without AMX also runs the real AMX kernel, whose instructions it emulates.
 std::vector<NamedKernel> AllKernels() {
   std::vector<NamedKernel> kernels = {{"portable", &PortableKernel()}};
   for (const InstructionSet set : SupportedInstructionSets()) {
@@ -410,7 +413,7 @@ TEST_P(MatMulKernelTest, InputsThatAreNotFiniteGiveOutputsThatAreNotFinite) {
   }
 }
 
-TEST_P(MatMulKernelTest, ZeroAndTinyInputsAreFine) {
+TEST_P(MatMulKernelTest, ZeroAndTinyInputsGiveTinyOutputs) {
   const TestMatrix w(TensorType::kQ8_0, 32, 64, 13);
   for (const float value : {0.0F, -0.0F, 1e-40F, std::numeric_limits<float>::denorm_min()}) {
     const std::vector<float> out = Product(kernel(), w.matrix, std::vector<float>(64, value), 1);

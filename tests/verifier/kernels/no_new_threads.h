@@ -7,8 +7,8 @@
 
 namespace recycling::verifier {
 
-// While it lives, the system refuses every new thread of this process, because the default stack of
-// a thread is larger than the address space. Needs glibc.
+// While an object of this class exists, this process cannot start threads: their default stack is
+// larger than the address space. Needs glibc.
 class NoNewThreads {
  public:
   NoNewThreads() {
@@ -26,7 +26,7 @@ class NoNewThreads {
   NoNewThreads(const NoNewThreads&) = delete;
   NoNewThreads& operator=(const NoNewThreads&) = delete;
 
-  // False if the C library did not take the stack size; threads are not refused then.
+  // False if the C library refused the stack size. Then the process can still start threads.
   bool works() const { return works_; }
 
  private:

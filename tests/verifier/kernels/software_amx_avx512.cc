@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-// Before the pragma, as in verifier/kernels/amx.cc.
+// These headers come before the pragma, as in verifier/kernels/amx.cc.
 #include <algorithm>
 #include <array>
 #include <cstring>

@@ -1,4 +1,5 @@
-// Tiles in memory, as AmxKernel wants them. Included like it.
+// AMX tiles in memory, with the interface that AmxKernel needs. A source includes this header after
+// its target pragma, like amx_kernel.h.
 #ifndef RECYCLING_TESTS_VERIFIER_KERNELS_SOFTWARE_TILES_H_
 #define RECYCLING_TESTS_VERIFIER_KERNELS_SOFTWARE_TILES_H_
 

@@ -33,9 +33,9 @@ TEST(ThreadPoolTest, RunsEveryTaskOnceAndReturnsAfterTheLast) {
   }
 }
 
-// Runs many short loops with pauses between them, in which workers fall asleep. So loops begin
-// while workers are awake, while they fall asleep and while they sleep.
-TEST(ThreadPoolTest, WorkersThatFallAsleepMissNoLoop) {
+// Runs many short loops with pauses of different lengths between them. So a loop begins while
+// workers spin, while they begin to sleep or while they sleep.
+TEST(ThreadPoolTest, WorkersThatSleepMissNoLoop) {
   for (const int threads : {2, 3, 16}) {
     const auto created = ThreadPool::Create(threads);
     ASSERT_TRUE(created.ok()) << created.status();
@@ -56,14 +56,14 @@ TEST(ThreadPoolTest, WorkersThatFallAsleepMissNoLoop) {
   }
 }
 
-TEST(ThreadPoolTest, AThreadThatTheSystemRefusesIsAnError) {
+TEST(ThreadPoolTest, FailsIfTheSystemRefusesAThread) {
   const NoNewThreads no_new_threads;
   ASSERT_TRUE(no_new_threads.works());
   const absl::Status refused = ThreadPool::Create(4).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(refused.message()),
               testing::HasSubstr("threads: got 1 from the system, expected 4"));
-  EXPECT_TRUE(ThreadPool::Create(1).ok()) << "needs no new thread";
+  EXPECT_TRUE(ThreadPool::Create(1).ok()) << "a pool of one thread starts no thread";
 }
 
 }  // namespace

@@ -19,19 +19,20 @@ struct TileState {
 };
 thread_local TileState state;
 
-// The parts of a VEX instruction of three prefix bytes.
+// The parts of an instruction with a three-byte VEX prefix.
 struct Instruction {
   int opcode;
   int prefix;  // 0: none, 1: 66, 2: F3, 3: F2
   int v;       // the third register
   int mode, reg, rm;
-  // The address of a memory operand, and its part from the index register.
+  // `address` is the address of the memory operand. `index` is the part of it that comes from the
+  // index register.
   std::uint64_t address = 0;
   std::uint64_t index = 0;
   std::uint64_t length = 0;
 };
 
-// The registers in the order of their numbers in instructions.
+// The value of the general register that an instruction calls `number`.
 std::uint64_t Register(const ucontext_t& context, int number) {
   constexpr int kPlaces[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
                              REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
@@ -39,7 +40,7 @@ std::uint64_t Register(const ucontext_t& context, int number) {
   return static_cast<std::uint64_t>(context.uc_mcontext.gregs[kPlaces[number]]);
 }
 
-// Decodes an instruction. False if it is no VEX instruction of the map that has the tile
+// Decodes the next instruction. False if it has no VEX prefix, or not the opcode map of the tile
 // instructions.
 bool Decode(const ucontext_t& context, Instruction& i) {
   const auto start = static_cast<std::uint64_t>(context.uc_mcontext.gregs[REG_RIP]);
@@ -110,7 +111,8 @@ bool AddProducts(int c, int a, int b) {
   return true;
 }
 
-// Executes an instruction. False if it is none of the tile instructions or is not allowed.
+// Executes a tile instruction. False for any other instruction, and for one that the processor
+// would refuse.
 bool Run(const Instruction& i) {
   if (i.opcode == 0x49 && i.prefix == 0 && i.reg == 0) {
     if (i.mode != 3) return Configure(reinterpret_cast<const std::uint8_t*>(i.address));
@@ -145,7 +147,7 @@ void Handle(int, siginfo_t*, void* data) {
   if (Decode(context, instruction) && Run(instruction)) {
     context.uc_mcontext.gregs[REG_RIP] += static_cast<greg_t>(instruction.length);
   } else {
-    signal(SIGILL, SIG_DFL);  // the instruction then ends the process
+    signal(SIGILL, SIG_DFL);  // the instruction runs again and ends the process
   }
 }
 

@@ -1,14 +1,14 @@
-// Runs AMX instructions on a Linux machine without AMX. Each of them raises SIGILL; the handler
-// does what the processor's manual says and continues after the instruction.
+// Emulates AMX instructions on a Linux machine without AMX. Each of them raises SIGILL. The signal
+// handler executes the instruction in software and continues after it.
 #ifndef RECYCLING_TESTS_VERIFIER_KERNELS_TRAPPED_TILES_H_
 #define RECYCLING_TESTS_VERIFIER_KERNELS_TRAPPED_TILES_H_
 
 namespace recycling::verifier {
 
-// From now on LDTILECFG, TILERELEASE, TILEZERO, TILELOADD, TILESTORED and TDPBSSD work in the whole
-// process; each thread has its own tiles. What the processor would refuse, for example the use of
-// tiles that are not configured, still ends the process. So does every other unknown instruction.
-// Returns false if this is not possible on this machine.
+// Installs the signal handler. After that, LDTILECFG, TILERELEASE, TILEZERO, TILELOADD, TILESTORED
+// and TDPBSSD work in the whole process, and each thread has its own tiles. An instruction that the
+// processor would refuse, for example one that uses tiles before LDTILECFG, still ends the process.
+// So does every other unknown instruction. Returns false if this machine cannot do it.
 bool TrapTiles();
 
 }  // namespace recycling::verifier

@@ -1,4 +1,4 @@
-// Compares every build of the kernels with one scalar definition, to the bit.
+// Compares the kernels of every instruction set with scalar code. All bits must be equal.
 #include "verifier/kernels/vector_kernels.h"
 
 #include <gtest/gtest.h>
@@ -69,7 +69,7 @@ TEST_P(VectorKernelsTest, RmsNormAddsSquaresToSixteenLanes) {
   }
 }
 
-TEST_P(VectorKernelsTest, SiluIsTheScalarOneWhereverItWrites) {
+TEST_P(VectorKernelsTest, SiluEqualsScalarCodeAndMayOverwriteEitherInput) {
   for (const std::size_t n : kSizes) {
     Floats gate = Random(n, 30);
     gate[0] = n % 2 == 0 ? 1000.0F : -1000.0F;
@@ -94,7 +94,7 @@ TEST_P(VectorKernelsTest, SiluKeepsNaN) {
   EXPECT_TRUE(std::isnan(x[1]));
 }
 
-TEST_P(VectorKernelsTest, GeluIsTheScalarOneAndNearTheTanhForm) {
+TEST_P(VectorKernelsTest, GeluEqualsScalarCodeAndIsNearTheTanhForm) {
   for (const std::size_t n : kSizes) {
     Floats gate = Random(n, 3);
     gate[0] = n % 2 == 0 ? 1000.0F : -1000.0F;
@@ -114,7 +114,7 @@ TEST_P(VectorKernelsTest, GeluIsTheScalarOneAndNearTheTanhForm) {
   }
 }
 
-TEST_P(VectorKernelsTest, TurnsPairsOfNeighboursAndOfHalves) {
+TEST_P(VectorKernelsTest, RotatesPairsOfNeighboursAndOfHalves) {
   for (const std::size_t n : kSizes) {
     if (n % 2 != 0) continue;
     const std::size_t half = n / 2;
@@ -145,7 +145,7 @@ TEST_P(VectorKernelsTest, TurnsPairsOfNeighboursAndOfHalves) {
   }
 }
 
-TEST_P(VectorKernelsTest, ScansFindTheNextAboveAndNaN) {
+TEST_P(VectorKernelsTest, NextAboveFindsTheNextLargerNumberOrNaN) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   for (const std::size_t n : kSizes) {
     Floats x = Random(n);
@@ -160,7 +160,7 @@ TEST_P(VectorKernelsTest, ScansFindTheNextAboveAndNaN) {
   }
 }
 
-TEST_P(VectorKernelsTest, WeightsAndTheLargestAreTheScalarOnes) {
+TEST_P(VectorKernelsTest, WeightsAndLargestEqualScalarCode) {
   for (const std::size_t n : kSizes) {
     std::vector<double> x(n);
     for (double& v : x) v = Random(1, 200)[0];

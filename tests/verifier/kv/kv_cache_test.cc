@@ -41,8 +41,8 @@ std::vector<TokenId> Pages(const std::vector<TokenId>& pages) {
   return tokens;
 }
 
-// A key is the token, and a value is the sum of all tokens up to it. So a row depends on everything
-// before it, as in a model.
+// Appends the next `count` tokens of `all`. The key is the token, and the value is the sum of all
+// tokens up to it. So a row depends on all tokens before it, as in a model.
 absl::Status Append(KvSequence& sequence, std::span<const TokenId> all, std::size_t count) {
   const std::uint32_t begin = sequence.length();
   KvRows rows;
@@ -58,7 +58,7 @@ absl::Status Append(KvSequence& sequence, std::span<const TokenId> all, std::siz
   return sequence.Append(rows, order);
 }
 
-// True if the sequence holds the rows that appending `all` has written.
+// True if the sequence holds the rows that Append writes for `all`.
 bool Holds(const KvSequence& sequence, std::span<const TokenId> all) {
   TokenId sum = 0;
   for (std::uint32_t p = 0; p < sequence.length(); ++p) {
@@ -217,7 +217,7 @@ TEST(KvCacheTest, ASequenceWritesNoPageThatAnotherReads) {
   EXPECT_TRUE(Holds(*right, right_tokens));
 }
 
-TEST(KvCacheTest, TruncateGivesBackItsOwnPagesAndRefusesKeptOnes) {
+TEST(KvCacheTest, TruncateReturnsPagesButRefusesToDropKeptOnes) {
   const auto cache = NewCache(4);
   const std::vector<TokenId> tokens = Pages({1, 2, 3, 4});
   const auto sequence = OpenWith(*cache, tokens, "", 4 * kPage);
@@ -268,14 +268,15 @@ TEST(KvCacheTest, FindsPagesThatOthersKeptAfterOpen) {
   first->Keep(tokens);
   ASSERT_THAT(Append(*second, tokens, kPage), IsOk());
   EXPECT_NE(first->kept_prefix(), second->kept_prefix());
-  EXPECT_EQ(second->FindMore(tokens, kContext), kPage);  // replaces its own page as well
+  // FindMore also replaces the page that `second` computed.
+  EXPECT_EQ(second->FindMore(tokens, kContext), kPage);
   EXPECT_EQ(first->kept_prefix(), second->kept_prefix());
   EXPECT_TRUE(Holds(*second, tokens));
   EXPECT_EQ(cache->usage().promised_bytes, 0u);
   EXPECT_EQ(cache->usage().held_bytes, 4 * kPageBytes);
 }
 
-TEST(KvCacheTest, AKeptPageReplacesAPageThatWasBegun) {
+TEST(KvCacheTest, AKeptPageReplacesAnUnfinishedPage) {
   const auto cache = NewCache(8);
   const std::vector<TokenId> tokens = Pages({1, 2});
   const auto first = OpenWith(*cache, tokens, "", 2 * kPage);
@@ -296,9 +297,9 @@ TEST(KvCacheTest, DropsLeastRecentlyUsedPagesFirstAndTheEndOfAPrefixBeforeItsSta
   Remember(*cache, Pages({1, 2}));
   Remember(*cache, Pages({3, 4}));
   Remember(*cache, Pages({5, 6}));
-  OpenWith(*cache, Pages({1, 2}), "", 2 * kPage);  // uses it
+  OpenWith(*cache, Pages({1, 2}), "", 2 * kPage);  // uses these pages last
   EXPECT_EQ(cache->usage().cached_bytes, 6 * kPageBytes);
-  const auto found = [&](TokenId first) {  // needs no room
+  const auto found = [&](TokenId first) {  // this evicts no page
     return OpenWith(*cache, Pages({first, first + 1}), "", 2 * kPage)->length();
   };
   { const auto one = *cache->Open({.max_positions = 1}); }
@@ -307,7 +308,7 @@ TEST(KvCacheTest, DropsLeastRecentlyUsedPagesFirstAndTheEndOfAPrefixBeforeItsSta
   EXPECT_EQ(found(1), 2 * kPage);
   EXPECT_EQ(found(5), 2 * kPage);
   EXPECT_EQ(found(3), kPage);  // its last page was dropped
-  // The pages that the new sequence has found are not dropped to make room for it.
+  // The cache does not evict pages that the new sequence reuses to make room for that sequence.
   EXPECT_EQ(OpenWith(*cache, Pages({5, 6}), "", 6 * kPage)->length(), 2 * kPage);
   EXPECT_EQ(cache->usage().cached_bytes, 2 * kPageBytes);
   EXPECT_EQ(found(1), 0u);
@@ -321,11 +322,11 @@ TEST(KvCacheTest, AnOpenThatFailsDropsNothing) {
               StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_EQ(cache->usage().cached_bytes, 2 * kPageBytes);
   EXPECT_EQ(cache->usage().evicted_pages, 0u);
-  EXPECT_EQ(cache->usage().queried_tokens, 2 * kPage);  // of the sequence that opened with tokens
+  EXPECT_EQ(cache->usage().queried_tokens, 2 * kPage);  // from Remember, which opened with tokens
 }
 
-// Promised, held and kept pages always stay within the bound, every append succeeds, and every
-// sequence holds exactly its own tokens.
+// Promised, held and kept pages stay within the bound. Every append succeeds. Every sequence holds
+// only its own tokens.
 TEST(KvCacheTest, RandomUseStaysWithinTheBoundAndKeepsEveryPromise) {
   std::mt19937 random(5);
   const auto number = [&random](unsigned low, unsigned high) {
@@ -393,14 +394,15 @@ TEST(KvCacheTest, RandomUseStaysWithinTheBoundAndKeepsEveryPromise) {
     found += cache->usage().found_tokens;
     evicted += cache->usage().evicted_pages;
   }
-  // Otherwise the test has tried too little.
+  // Check that the random operations covered all cases.
   EXPECT_GT(opened, 500);
   EXPECT_GT(refused, 100);
   EXPECT_GT(found, 100 * kPage);
   EXPECT_GT(evicted, 100u);
 }
 
-// One thread fills sequences, as passes do, while others open, read and close sequences.
+// One thread fills a sequence, as passes do. Other threads open, read and close sequences
+// meanwhile.
 TEST(KvCacheTest, SequencesOpenAndCloseOnAnyThreadWhileOneIsFilled) {
   const auto cache = NewCache(12, 8);
   const std::vector<TokenId> tokens = Pages({1, 2, 3, 4});

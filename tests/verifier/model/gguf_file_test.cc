@@ -39,7 +39,7 @@ std::string Head(std::uint64_t tensors, std::uint64_t values) {
   return "GGUF" + GgufBytes(3U) + GgufBytes(tensors) + GgufBytes(values);
 }
 
-// A file of one value.
+// A file with one metadata value.
 std::string OneValue(std::uint32_t type, const std::string& bytes) {
   return Head(0, 1) + GgufText("k") + GgufBytes(type) + bytes;
 }
@@ -130,7 +130,7 @@ TEST(GgufFileTest, EveryTruncationIsRefused) {
   }
 }
 
-TEST(GgufFileTest, RefusesForeignFiles) {
+TEST(GgufFileTest, RefusesOtherFileFormats) {
   ExpectRefused("", "magic");
   ExpectRefused("GGML" + Head(0, 0).substr(4), "magic: got \"GGML\"");
   ExpectRefused("GGUF" + GgufBytes(2U) + Head(0, 0).substr(8), "version: got 2, expected 3");
@@ -156,7 +156,7 @@ TEST(GgufFileTest, RefusesWrongValueTypes) {
   ExpectRefused(OneValue(7, std::string(1, '\2')), "got boolean 2");
 }
 
-TEST(GgufFileTest, ArraysNestToABoundedDepth) {
+TEST(GgufFileTest, RefusesArraysThatNestTooDeep) {
   const std::string level = GgufBytes(9U) + GgufBytes(std::uint64_t{1});
   const std::string innermost = GgufBytes(4U) + GgufBytes(std::uint64_t{1}) + GgufBytes(5U);
   const std::string three = OneValue(9, level + level + level + innermost);

@@ -15,13 +15,12 @@ using doubles::TinyModelSpec;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-// The file of a tiny model, in which a test overwrites values or renames keys, so that they are
-// absent.
+// The file of a tiny model. A test overwrites its values, or renames a key to make it absent.
 class EditedModel {
  public:
   explicit EditedModel(const TinyModelSpec& spec = {}) : bytes_(doubles::TinyModelBytes(spec)) {}
 
-  // Replaces the first occurrence of a string, with its length in front, by one of the same length.
+  // Replaces the first GGUF string `from` by `to`, which has the same length.
   EditedModel& Rename(const std::string& from, const std::string& to) {
     const std::size_t at = bytes_.find(doubles::GgufText(from));
     EXPECT_NE(at, std::string::npos) << from;
@@ -98,7 +97,7 @@ TEST(ModelTest, AbsentKeysHaveTheirDefaults) {
                   .ok());
 }
 
-TEST(ModelTest, NamesWhatItDoesNotSupport) {
+TEST(ModelTest, ErrorsNameTheUnsupportedFeature) {
   const auto unimplemented = absl::StatusCode::kUnimplemented;
   EditedModel().Rename("llama", "qwen2").ExpectRefused("\"qwen2\"", unimplemented);
   GgufWriter yarn = doubles::TinyModelWriter({});
@@ -121,7 +120,7 @@ TEST(ModelTest, NamesWhatItDoesNotSupport) {
   EXPECT_EQ(LoadWriter(type).status().code(), unimplemented);
 }
 
-TEST(ModelTest, UnknownKeysAndScalingNoneAreFine) {
+TEST(ModelTest, AcceptsUnknownKeysAndNoScaling) {
   GgufWriter writer = doubles::TinyModelWriter({});
   writer.String("llama.rope.scaling.type", "none");
   writer.Uint32("llama.expert_count", 0);
@@ -148,7 +147,7 @@ TEST(ModelTest, RefusesAbsentAndImpossibleValues) {
       .ExpectRefused("layer_norm_rms_epsilon");
 }
 
-TEST(ModelTest, RefusesAVocabularyWhoseIdsAreOutsideIt) {
+TEST(ModelTest, RefusesSpecialIdsOutsideTheVocabulary) {
   EditedModel().Set("tokenizer.ggml.eos_token_id", 100000000U).ExpectRefused("100000000");
   EditedModel().Set("tokenizer.ggml.bos_token_id", ~0U - 1).ExpectRefused("4294967294");
 }

@@ -57,7 +57,7 @@ TEST(ReadTokenizerDataTest, BytePairDefaults) {
 TEST(ReadTokenizerDataTest, Llama3VocabulariesAddBosUnlessTheFileSaysOtherwise) {
   GgufWriter writer = Vocabulary("gpt2");
   writer.String("tokenizer.ggml.pre", "llama-bpe");
-  EXPECT_FALSE(Read(writer)->add_bos) << "there is no id to add";
+  EXPECT_FALSE(Read(writer)->add_bos) << "the file has no BOS id";
   writer.Uint32("tokenizer.ggml.bos_token_id", 1);
   EXPECT_TRUE(Read(writer)->add_bos);
   writer.Bool("tokenizer.ggml.add_bos_token", false);
@@ -89,7 +89,7 @@ TEST(ReadTokenizerDataTest, ReadsEveryField) {
   EXPECT_TRUE(data->add_space_prefix);
 }
 
-TEST(ReadTokenizerDataTest, RefusesWhatItCannotRead) {
+TEST(ReadTokenizerDataTest, RefusesAbsentAndInvalidValues) {
   const auto expect = [](const GgufWriter& writer, const std::string& message) {
     const absl::Status status = Read(writer).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;

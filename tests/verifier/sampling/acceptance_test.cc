@@ -31,7 +31,8 @@ DraftTree Tree(std::initializer_list<std::pair<TokenId, std::int32_t>> nodes) {
   return tree;
 }
 
-// A model that chooses `choices[node]` at each node. Asking for another node is an error.
+// Accept() runs AcceptPath with a model that prefers choices[node] at each node. The test fails if
+// AcceptPath reads the logits of another node.
 class AcceptPathTest : public ::testing::Test {
  protected:
   absl::StatusOr<AcceptedPath> Accept(const DraftTree& tree, std::map<int, TokenId> choices,
@@ -56,7 +57,7 @@ class AcceptPathTest : public ::testing::Test {
   SamplerScratch scratch_;
 };
 
-TEST_F(AcceptPathTest, PlainStepGivesTheBonusAlone) {
+TEST_F(AcceptPathTest, APlainStepGivesOneToken) {
   const auto accepted = Accept(DraftTree::Root(3, 1), {{0, 7}});
   ASSERT_THAT(accepted, IsOk());
   EXPECT_THAT(accepted->tokens, ElementsAre(7));
@@ -64,7 +65,7 @@ TEST_F(AcceptPathTest, PlainStepGivesTheBonusAlone) {
   EXPECT_FALSE(accepted->stopped);
 }
 
-TEST_F(AcceptPathTest, AcceptsAsDeepAsTheModelAgrees) {
+TEST_F(AcceptPathTest, AcceptsThePathOnWhichTheModelAgrees) {
   const DraftTree tree = Tree({{1, -1}, {2, 0}, {3, 0}, {5, 1}, {5, 2}, {6, 2}, {8, 4}, {8, 5}});
   auto accepted = Accept(tree, {{0, 3}, {2, 6}, {5, 8}, {7, 0}});
   ASSERT_THAT(accepted, IsOk());
@@ -98,7 +99,7 @@ TEST_F(AcceptPathTest, NothingFollowsAnEndOfSequenceInsideTheTree) {
   EXPECT_FALSE(accepted->stopped);
 }
 
-TEST_F(AcceptPathTest, StopTokenIdsStopLikeEndOfSequence) {
+TEST_F(AcceptPathTest, AStopTokenEndsTheOutputLikeEndOfSequence) {
   SamplingOptions options;
   options.stop_token_ids = {2};
   const auto accepted = Accept(Tree({{1, -1}, {2, 0}, {3, 1}}), {{0, 2}}, options);
@@ -108,8 +109,9 @@ TEST_F(AcceptPathTest, StopTokenIdsStopLikeEndOfSequence) {
   EXPECT_TRUE(accepted->stopped);
 }
 
-TEST_F(AcceptPathTest, PenaltiesSeeTheNodesOwnPath) {
-  // The model always chooses token 2. Once the token is on the path, its logit of 1 falls below 0.
+TEST_F(AcceptPathTest, PenaltiesCountTheTokensOnThePathToTheNode) {
+  // The model prefers token 2. When the token is on the path, the penalty moves its logit from 1
+  // below 0.
   SamplingOptions options;
   options.presence_penalty = 2;
   const DraftTree tree = Tree({{1, -1}, {2, 0}, {2, 1}});
@@ -123,9 +125,9 @@ TEST_F(AcceptPathTest, PenaltiesSeeTheNodesOwnPath) {
   EXPECT_THAT(accepted->tokens, ElementsAre(0));
 }
 
-TEST_F(AcceptPathTest, MinTokensCountsTheNodesOwnPath) {
+TEST_F(AcceptPathTest, MinTokensCountsTheTokensOnThePathToTheNode) {
   SamplingOptions options;
-  options.min_tokens = 3;  // one token is emitted already
+  options.min_tokens = 3;  // one token was emitted before
   const DraftTree tree = Tree({{1, -1}, {0, 0}, {0, 1}});
   const auto accepted = Accept(tree, {{0, kEos}, {1, kEos}, {2, kEos}}, options);
   ASSERT_THAT(accepted, IsOk());
@@ -140,7 +142,7 @@ TEST_F(AcceptPathTest, SamplingIsKeyedByAbsolutePosition) {
   const std::vector<float> flat(kVocab, 0);
   const auto rules = *SamplingRules::Create(options, {}, kVocab);
   const auto logits = [&](int) -> std::span<const float> { return flat; };
-  // Plain steps from the same position give what one deep tree gives.
+  // Plain steps give the same tokens as one deep tree from the same position.
   std::vector<TokenId> plain = generated_;
   while (plain.size() < 6) {
     const auto base = static_cast<std::uint32_t>(prompt_.size() + plain.size());
@@ -155,7 +157,7 @@ TEST_F(AcceptPathTest, SamplingIsKeyedByAbsolutePosition) {
   EXPECT_THAT(accepted->tokens, ElementsAre(plain[1], plain[2], plain[3], plain[4]));
 }
 
-TEST_F(AcceptPathTest, LogitsThatAreNotFiniteAreInternal) {
+TEST_F(AcceptPathTest, LogitsThatAreNotFiniteAreAnInternalError) {
   const auto rules = *SamplingRules::Create({}, {}, kVocab);
   std::vector<float> row(kVocab, std::numeric_limits<float>::quiet_NaN());
   const auto logits = [&](int) -> std::span<const float> { return row; };

@@ -46,8 +46,7 @@ TEST(PhiloxTest, UniformDependsOnEveryWordOfSeedAndPosition) {
 constexpr std::uint32_t kVocab = 50;
 const std::vector<TokenId> kEos = {48, 49};
 
-// A slow implementation of the specification: it sorts everything and applies one filter after the
-// other.
+// A slow and simple sampler. It sorts all tokens and applies the filters one by one.
 TokenId Reference(const std::vector<float>& logits, const TokenHistory& history,
                   const SamplingOptions& options, std::uint64_t position) {
   std::map<TokenId, int> in_output;
@@ -135,7 +134,7 @@ class ReferenceTest : public SamplerTest,
                       public ::testing::WithParamInterface<
                           std::pair<const char*, void (*)(SamplingOptions&, std::mt19937&)>> {};
 
-TEST_P(ReferenceTest, EqualsTheSlowReference) {
+TEST_P(ReferenceTest, ChoosesTheTokensOfTheSlowReference) {
   std::mt19937 random(5);
   std::normal_distribution<float> normal(0, 2);
   const auto tokens = [&](std::size_t count) {
@@ -227,7 +226,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return test.param.first; });
 
 TEST_F(SamplerTest, LargeVocabulariesEqualTheSlowReference) {
-  // There are more candidates than one step of the lazy order sorts.
+  // The sampler sorts candidates lazily, in steps. Here it needs more than one step.
   std::mt19937 random(9);
   std::vector<float> logits(3000);
   for (float& logit : logits) logit = static_cast<float>(random() % 100) / 50;
@@ -278,7 +277,7 @@ TEST_F(SamplerTest, ScratchDoesNotChangeAChoice) {
     const auto fresh = Choose(logits, options, position, {generated, generated, {}});
     ASSERT_THAT(used, IsOk());
     EXPECT_EQ(*used, *fresh);
-    // A larger and a smaller vocabulary use the same memory in between.
+    // Between the choices, a larger or a smaller vocabulary uses the same scratch memory.
     ASSERT_THAT(Choose(std::vector<float>(position % 2 == 0 ? 3 : 90, 1.0f), options, position),
                 IsOk());
   }
@@ -334,7 +333,7 @@ TEST_F(SamplerTest, TinyTopPAndFullMinPKeepTheMostProbable) {
   EXPECT_THAT(chosen, ElementsAre(2, 3));
 }
 
-TEST_F(SamplerTest, LogitsThatAreNotFiniteAreInternal) {
+TEST_F(SamplerTest, LogitsThatAreNotFiniteAreAnInternalError) {
   for (const float bad :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
         -std::numeric_limits<float>::infinity()}) {
@@ -365,7 +364,7 @@ TEST(SamplingRulesTest, RefusesOptionsOutOfRangeAndAMissingSeed) {
               StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
-TEST(SamplingRulesTest, IgnoreEosStillMasksItBeforeMinTokens) {
+TEST(SamplingRulesTest, MinTokensMasksEosEvenWithIgnoreEos) {
   SamplingOptions options;
   options.ignore_eos = true;
   options.stop_token_ids = {5};

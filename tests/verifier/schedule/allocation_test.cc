@@ -1,5 +1,5 @@
-// Counts the heap allocations of a step after all memory has reached its size. It is a program of
-// its own, because it replaces operator new.
+// Counts the heap allocations of a step after the first steps have allocated all buffers. This test
+// is a separate program, because it replaces operator new.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -80,9 +80,9 @@ TEST_F(AllocationTest, ForwardAndCommitAllocateNothing) {
   EXPECT_EQ(most, 0);
 }
 
-// The allocations that remain are the vectors of the answer (tokens, accepted nodes, candidates),
-// the plain root with which a tree is compared, and the tree's check. Their number does not depend
-// on the rows.
+// A step allocates only the vectors of its answer (tokens, accepted nodes, candidates), a root for
+// the comparison with the tree, and the memory of the tree check. The number of allocations does
+// not depend on the number of rows.
 TEST_F(AllocationTest, AStepAllocatesItsAnswerOnly) {
   constexpr long kAnswer = 14;
   const SchedulerOptions options = {.vocab_size = model_->config().vocab_size, .k = 8};
@@ -113,7 +113,8 @@ TEST_F(AllocationTest, AStepAllocatesItsAnswerOnly) {
     ASSERT_TRUE(runner.Forward({&part, 1}, nullptr).ok());
     const auto result = runner.FinishStep(0);
     ASSERT_TRUE(result.ok()) << result.status();
-    if (i > 2) most = std::max(most, allocations - before);  // all sizes have occurred before
+    // The first three steps had all tree sizes.
+    if (i > 2) most = std::max(most, allocations - before);
   }
   EXPECT_LE(most, kAnswer);
 }

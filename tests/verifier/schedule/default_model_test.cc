@@ -1,5 +1,5 @@
-// The project's own goldens: logits of the default model, computed by deploy/model/reference.py in
-// float64.
+// Compares the default model with the project's own goldens. deploy/model/reference.py computed
+// them in float64.
 #include <gtest/gtest.h>
 
 #include "tests/verifier/forward/golden_check.h"

@@ -1,4 +1,4 @@
-// A model without arithmetic: the logits of a row are a hash of every token on its path, so that a
+// A model without arithmetic. The logits of a row come from a hash of all tokens on its path. So a
 // wrong path, prefix or row gives other tokens.
 #ifndef RECYCLING_TESTS_VERIFIER_SCHEDULE_FAKE_TRANSFORMER_H_
 #define RECYCLING_TESTS_VERIFIER_SCHEDULE_FAKE_TRANSFORMER_H_
@@ -18,7 +18,7 @@
 
 namespace recycling::verifier {
 
-// A cache whose rows hold one number for the key: the token.
+// A cache whose rows hold one number as key and value: the token.
 inline std::unique_ptr<KvCache> FakeKvCache(std::uint32_t context_length, int slots,
                                             std::uint64_t max_bytes = 0) {
   ModelConfig config;
@@ -87,8 +87,8 @@ class FakeTransformer final : public Transformer {
   std::string kernel() const override { return "fake"; }
   std::string numerics_id() const override { return "fake"; }
 
-  std::atomic<bool> poisoned = false;  // logits are NaN
-  // The logits of every row with this token are NaN.
+  std::atomic<bool> poisoned = false;  // every row gets a NaN logit
+  // Every row with this token gets a NaN logit.
   std::atomic<TokenId> poisoned_token = std::numeric_limits<TokenId>::max();
 
  private:

@@ -15,7 +15,7 @@ struct Opened {
   std::shared_future<absl::StatusOr<OpenResult>> result;
 };
 
-// Returns the errors of Scheduler::Open. Later errors are in the result.
+// Returns an error if Scheduler::Open returns one. Opened::result gets later errors.
 inline absl::StatusOr<Opened> OpenLater(Scheduler& scheduler, SequenceOptions options) {
   auto promise = std::make_shared<std::promise<absl::StatusOr<OpenResult>>>();
   auto sequence = scheduler.Open(std::move(options),

@@ -7,7 +7,8 @@ namespace {
 
 constexpr absl::Duration kPass = absl::Milliseconds(1);
 
-// Passes of several sequences, and the mean of one of them.
+// Records passes of several sequences. mean_ belongs to one of them, which the helpers call "the
+// sequence".
 class OtherLoadTest : public ::testing::Test {
  protected:
   // A pass without the sequence, with `rows` rows, that emitted `tokens` tokens.
@@ -37,13 +38,13 @@ TEST_F(OtherLoadTest, ALoneSequenceHasNoOthers) {
   Expect(0, 0, absl::ZeroDuration());
 }
 
-TEST_F(OtherLoadTest, PassesBeforeItsFirstOneDoNotCount) {
+TEST_F(OtherLoadTest, PassesBeforeTheFirstOfTheSequenceDoNotCount) {
   Others(100, 70);
   Shared(4, 5);
   Expect(4, 5, absl::ZeroDuration());
 }
 
-TEST_F(OtherLoadTest, CountsOtherSequencesInItsPassesAndPassesInBetween) {
+TEST_F(OtherLoadTest, CountsOtherSequencesInSharedPassesAndInPassesBetween) {
   for (int i = 0; i < 100; ++i) {
     Shared(4, 5);
     Others(8, 3);

@@ -9,7 +9,7 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-// The microseconds at the point of `rows`, which must exist.
+// The cost in microseconds at `rows`, which must be a measured point.
 std::uint32_t At(const PassCosts& costs, std::uint32_t rows) {
   for (const PassCost& cost : costs.Snapshot()) {
     if (cost.rows == rows) return cost.micros;

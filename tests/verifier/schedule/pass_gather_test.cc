@@ -6,11 +6,12 @@ namespace recycling::verifier {
 namespace {
 
 absl::Duration Us(double micros) { return absl::Microseconds(micros); }
-constexpr absl::Duration kPlain = absl::Microseconds(1000);  // so a pass waits at most 500
+// The cost of a pass of one row. A pass waits at most half as long, 500 us.
+constexpr absl::Duration kPlain = absl::Microseconds(1000);
 
 class PassGatherTest : public ::testing::Test {
  protected:
-  // Steps of `id` arrive `took` after an answer, a few times. The last answer is at now_.
+  // 20 times, a step of `id` arrives `took` after an answer. The last one arrives at now_.
   void Learn(const int& id, absl::Duration took) {
     for (int i = 0; i < 20; ++i) {
       gather_.Answered(&id, now_);
@@ -28,7 +29,7 @@ class PassGatherTest : public ::testing::Test {
 TEST_F(PassGatherTest, WithoutExpectedStepsThereIsNoWait) {
   EXPECT_EQ(Wait(), Us(0));
   Learn(a_, Us(100));
-  EXPECT_EQ(Wait(), Us(0)) << "it is here";
+  EXPECT_EQ(Wait(), Us(0)) << "the step has arrived";
   EXPECT_EQ(gather_.Expected(now_), 0);
 }
 
@@ -38,7 +39,7 @@ TEST_F(PassGatherTest, WaitsForAStepThatIsDueSoon) {
   gather_.Answered(&a_, now_);
   EXPECT_EQ(Wait(), Us(125));
   gather_.Answered(&b_, now_);
-  EXPECT_EQ(Wait(), Us(250)) << "the later one";
+  EXPECT_EQ(Wait(), Us(250)) << "the pass waits for the later step";
   EXPECT_EQ(gather_.Expected(now_), 2);
   gather_.Arrived(&b_, now_);
   EXPECT_EQ(Wait(), Us(125));
@@ -50,7 +51,8 @@ TEST_F(PassGatherTest, DoesNotWaitForAStepThatIsDueTooLate) {
   Learn(a_, Us(401));
   gather_.Answered(&a_, now_);
   EXPECT_EQ(Wait(), Us(0));
-  EXPECT_EQ(gather_.Expected(now_), 1) << "but its step leaves no room for a long prompt";
+  EXPECT_EQ(gather_.Expected(now_), 1)
+      << "the step still counts, so that a prompt chunk stays short";
   Learn(b_, Us(399));
   gather_.Answered(&b_, now_);
   EXPECT_EQ(Wait(), Us(1.25 * 399));

@@ -57,25 +57,26 @@ TEST(PassPlanTest, RootsComeBeforeAllDraftRows) {
               ElementsAre(2, 2, 2, 2));
   EXPECT_THAT(Plan({Step(17), Step(1), Step(1), Step(1)}, {.max_rows = 4, .prefill_chunk = 4}),
               ElementsAre(1, 1, 1, 1));
-  // If there is no room for all roots, the jobs that arrived first have theirs in the pass.
+  // If the roots of all jobs do not fit, the jobs that arrived first get their roots into the pass.
   EXPECT_THAT(Plan({Step(9), Step(9), Step(9)}, {.max_rows = 2, .prefill_chunk = 2}),
               ElementsAre(1, 1, 0));
 }
 
-TEST(PassPlanTest, ATreeGetsTheRowsThatAnotherTreeLeaves) {
+TEST(PassPlanTest, ATreeGetsTheRowsThatAnotherTreeDoesNotNeed) {
   EXPECT_THAT(Plan({Step(3), Step(81), Step(81)}, {.max_rows = 63, .prefill_chunk = 8}),
               ElementsAre(3, 30, 30));
 }
 
-TEST(PassPlanTest, PromptsMakeAPassLongerByAtMostTheirShare) {
+TEST(PassPlanTest, PromptsGetAtMostTheirShareOfThePassTime) {
   // A pass of one row takes 1000 us; ten more rows take another 1000 us.
   EXPECT_THAT(Plan({Step(1), Prefill(1000)}, kWide), ElementsAre(1, 10));
   EXPECT_THAT(Plan({Prefill(1000), Step(21)}, kWide), ElementsAre(30, 21));
   EXPECT_THAT(Plan({Step(1), Prefill(4)}, kWide), ElementsAre(1, 4));
 }
 
-TEST(PassPlanTest, StepsThatWillSoonWaitCountAsWaiting) {
-  // The pass may take twice as long as one row, and twice as long as eleven rows.
+TEST(PassPlanTest, ExpectedStepsCountAsWaitingSteps) {
+  // With one expected step the pass may take twice as long as one row, with eleven twice as long as
+  // eleven rows.
   EXPECT_THAT(Plan({Prefill(1000)}, {.max_rows = 256, .prefill_chunk = 128, .steps_soon = 1}),
               ElementsAre(11));
   EXPECT_THAT(Plan({Prefill(1000)}, {.max_rows = 256, .prefill_chunk = 128, .steps_soon = 11}),
@@ -126,9 +127,8 @@ TEST(PassPlanTest, TenantsSharePrefills) {
               ElementsAre(8, 2, 10));
 }
 
-// Over many passes of a full queue each tenant gets its share, however many jobs it sends and in
-// whatever order.
-TEST(PassPlanTest, OverManyPassesSharesAreEqual) {
+// The number and the order of a tenant's jobs do not change its share of the rows.
+TEST(PassPlanTest, TenantsGetEqualSharesOverManyPasses) {
   std::mt19937 random(5);
   const std::vector<std::string> names = {"a", "b", "c"};
   std::map<std::string_view, int> got;

@@ -30,7 +30,7 @@ constexpr TokenId kEos = 31;
 
 class PassRunnerTest : public ::testing::Test {
  protected:
-  // A sequence of `prompt` that is not prefilled yet.
+  // Returns a sequence with `prompt`, before its prefill.
   std::unique_ptr<SequenceState> NewSequence(const std::vector<TokenId>& prompt,
                                              const SamplingOptions& sampling = IgnoreEos()) {
     auto state = std::make_unique<SequenceState>();
@@ -69,7 +69,8 @@ class PassRunnerTest : public ::testing::Test {
     return result;
   }
 
-  // Emits `count` more tokens. With `trees` null it makes plain steps.
+  // Decodes until `count` more tokens are emitted, and returns them. If `trees` is null, every step
+  // is plain.
   using Trees = std::function<DraftTree(const std::vector<TokenId>& so_far)>;
   std::vector<TokenId> Generate(SequenceState& state, std::size_t count, const Trees& trees) {
     const std::size_t before = state.tokens.size();
@@ -148,7 +149,7 @@ TEST_F(PassRunnerTest, ComputesLogitsOfTheLastPrefilledRowsOnly) {
   }
 }
 
-TEST_F(PassRunnerTest, AnyTreesGiveTheTokensOfPlainSteps) {
+TEST_F(PassRunnerTest, AllTreesGiveTheTokensOfPlainSteps) {
   std::mt19937 random(17);
   int accepted_much = 0;
   for (int round = 0; round < 60; ++round) {
@@ -173,10 +174,10 @@ TEST_F(PassRunnerTest, AnyTreesGiveTheTokensOfPlainSteps) {
     EXPECT_EQ(Generate(*state, 30, trees), plain) << "round " << round;
     accepted_much += pass_rows_.size() < 25;
   }
-  EXPECT_GT(accepted_much, 30) << "drafts were hardly accepted; the test proves little";
+  EXPECT_GT(accepted_much, 30) << "too few drafts were accepted to test acceptance";
 }
 
-TEST_F(PassRunnerTest, AMovedSequenceContinuesAsBefore) {
+TEST_F(PassRunnerTest, AMovedSequenceGivesTheSameTokens) {
   SamplingOptions sampling = IgnoreEos();
   sampling.temperature = 1;
   sampling.seed = 3;
@@ -188,7 +189,7 @@ TEST_F(PassRunnerTest, AMovedSequenceContinuesAsBefore) {
   EXPECT_EQ(Generate(*moved, 12, nullptr), std::vector<TokenId>(whole.begin() + 8, whole.end()));
 }
 
-TEST_F(PassRunnerTest, CandidatesAndLogprobsAreOfTheRowsOfThePass) {
+TEST_F(PassRunnerTest, CandidatesAndLogprobsBelongToTheRowsOfThePass) {
   const std::vector<TokenId> truth = PlainTokens({1, 2}, 3);
   SamplingOptions sampling = IgnoreEos();
   sampling.top_logprobs = 2;
@@ -202,7 +203,7 @@ TEST_F(PassRunnerTest, CandidatesAndLogprobsAreOfTheRowsOfThePass) {
   EXPECT_EQ(result->rows, 4);
   EXPECT_EQ(result->candidates.k, 4u);
   ASSERT_THAT(result->candidates.ids, SizeIs(16));
-  // In greedy decoding the first candidate of each accepted row is the emitted and most probable
+  // Greedy decoding emits the first candidate of each accepted row, which is the most probable
   // token.
   ASSERT_THAT(result->logprobs, SizeIs(3));
   for (std::size_t row = 0; row < 3; ++row) {
@@ -222,7 +223,7 @@ TEST_F(PassRunnerTest, AStaleTreeIsIgnored) {
   EXPECT_EQ(result->rows, 1);
 }
 
-TEST_F(PassRunnerTest, WrongStepsAreRefusedAndLeaveTheSequenceAsItWas) {
+TEST_F(PassRunnerTest, RefusedStepsDoNotChangeTheSequence) {
   const std::vector<TokenId> truth = PlainTokens({1, 2}, 3);
   const auto state = Open({1, 2});
   const auto expect = [&](VerifyStep step, absl::StatusCode code, const std::string& message) {
@@ -246,7 +247,7 @@ TEST_F(PassRunnerTest, WrongStepsAreRefusedAndLeaveTheSequenceAsItWas) {
   EXPECT_EQ(Generate(*state, 3, nullptr), truth);
 }
 
-TEST_F(PassRunnerTest, TheOutputEndsAtTheStopTokenAndStaysEnded) {
+TEST_F(PassRunnerTest, NoStepFollowsAStopToken) {
   const std::vector<TokenId> truth = PlainTokens({1, 2}, 3);
   SamplingOptions sampling;
   sampling.stop_token_ids = {truth[1]};
@@ -259,7 +260,7 @@ TEST_F(PassRunnerTest, TheOutputEndsAtTheStopTokenAndStaysEnded) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("has ended")));
 }
 
-TEST_F(PassRunnerTest, TheContextIsFilledUpToItsLastToken) {
+TEST_F(PassRunnerTest, ASequenceCanFillTheWholeContext) {
   const std::vector<TokenId> prompt(kContext - 3, 1);
   const std::vector<TokenId> truth = PlainTokens(prompt, 3);
   const auto state = Open(prompt);

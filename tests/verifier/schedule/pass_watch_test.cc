@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 
 constexpr absl::Duration kMoment = absl::Milliseconds(100);
 
-// Expects that the running pass counts as hanging from `most` after `began` on, and not before.
+// Expects that the running pass counts as hanging later than `most` after `began`, and not before.
 void ExpectMost(const PassWatch& watch, absl::Duration began, absl::Duration most) {
   EXPECT_THAT(watch.Check(began), IsOk());
   EXPECT_THAT(watch.Check(began + most), IsOk());
@@ -59,9 +59,9 @@ TEST(PassWatchTest, LongPassesRaiseTheLimitUpToABound) {
   watch.Ended(absl::Seconds(25));
   watch.Began(absl::Seconds(30), absl::Seconds(1));
   ExpectMost(watch, absl::Seconds(30), absl::Seconds(75));
-  watch.Next(absl::Seconds(100));  // 70 seconds
+  watch.Next(absl::Seconds(100));  // this pass took 70 seconds
   ExpectMost(watch, absl::Seconds(100), absl::Seconds(210));
-  watch.Ended(absl::Hours(2));  // it took nearly two hours
+  watch.Ended(absl::Hours(2));  // this pass took nearly two hours
   watch.Began(absl::Hours(3), absl::Seconds(1));
   ExpectMost(watch, absl::Hours(3), 3 * PassWatch::kMostLearnt);
 }

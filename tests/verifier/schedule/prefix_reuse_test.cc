@@ -1,4 +1,4 @@
-// How the scheduler uses the cache: what it finds, keeps, promises and counts.
+// Tests how the scheduler reuses cached pages, keeps pages, promises pages and counts tokens.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,7 +27,8 @@ class PrefixReuseTest : public ::testing::Test {
  protected:
   PrefixReuseTest() { Start(0); }
 
-  // `pages` is the bound of the cache. 0: as much as the slots may need.
+  // `pages` is the bound of the cache in pages. With 0 the cache has room for the whole context of
+  // every slot.
   void Start(int pages, FakeTransformer::Hook hook = nullptr) {
     auto cache = FakeKvCache(kContext, 4, static_cast<std::uint64_t>(pages) * kPageBytes);
     scheduler_ = std::make_unique<Scheduler>(
@@ -115,7 +116,7 @@ TEST_F(PrefixReuseTest, TheRootIsNeverCached) {
   }
 }
 
-TEST_F(PrefixReuseTest, TheNextTurnAndAMovedSequenceFindGeneratedTokens) {
+TEST_F(PrefixReuseTest, TheNextTurnAndAMovedSequenceReuseGeneratedTokens) {
   const SequenceOptions prompt = Prompt(100);
   const Outcome first = Run(prompt, 120);  // 219 positions
   SequenceOptions turn = prompt;
@@ -129,7 +130,7 @@ TEST_F(PrefixReuseTest, TheNextTurnAndAMovedSequenceFindGeneratedTokens) {
   EXPECT_EQ(moved.tokens, std::vector<TokenId>(first.tokens.begin() + 80, first.tokens.end()));
 }
 
-TEST_F(PrefixReuseTest, RowsWhoseCandidatesAreWantedAreComputed) {
+TEST_F(PrefixReuseTest, RowsWithRequestedCandidatesAreComputedAgain) {
   SequenceOptions options = Prompt(201);
   options.learn_last = 50;
   const Outcome first = Run(options, 1);
@@ -143,7 +144,7 @@ TEST_F(PrefixReuseTest, RowsWhoseCandidatesAreWantedAreComputed) {
   EXPECT_EQ(all.opened.prompt_candidates.ids.size(), 200u * 4);
 }
 
-TEST_F(PrefixReuseTest, TenantsDoNotShare) {
+TEST_F(PrefixReuseTest, TenantsDoNotSharePages) {
   SequenceOptions options = Prompt(201);
   options.tenant = "a";
   Run(options, 1);
@@ -154,7 +155,7 @@ TEST_F(PrefixReuseTest, TenantsDoNotShare) {
   EXPECT_EQ(Run(options, 1).opened.cached_tokens, 192u);
 }
 
-// Prompts that arrive together are prefilled once; the others find each chunk in the cache.
+// One of several equal prompts is prefilled. The others reuse each of its chunks from the cache.
 TEST_F(PrefixReuseTest, PromptsThatArriveTogetherArePrefilledOnce) {
   std::promise<void> go;
   const std::shared_future<void> gate = go.get_future().share();
@@ -162,7 +163,7 @@ TEST_F(PrefixReuseTest, PromptsThatArriveTogetherArePrefilledOnce) {
     gate.wait();
     return absl::OkStatus();
   });
-  // The pass of the first prompt waits until all have arrived.
+  // The first pass waits until all prompts have arrived.
   std::vector<Opened> opened;
   for (int i = 0; i < 4; ++i) opened.push_back(*OpenLater(Prompt(501)));
   go.set_value();
@@ -174,7 +175,7 @@ TEST_F(PrefixReuseTest, PromptsThatArriveTogetherArePrefilledOnce) {
   int rows = 0;
   for (const int pass : pass_rows_) rows += pass;
   EXPECT_EQ(rows + static_cast<int>(cached), 4 * 500);
-  EXPECT_EQ(rows, 500 + 3 * 52);  // each computes its last page, which is not full
+  EXPECT_EQ(rows, 500 + 3 * 52);  // each sequence computes its last page, which is not full
   const absl::StatusOr<StepResult> first = Step(*opened[0].sequence, 501);
   ASSERT_THAT(first, IsOk());
   for (const Opened& one : opened) {
@@ -209,7 +210,7 @@ TEST_F(PrefixReuseTest, TokensGeneratedElsewhereCountForMaxTokens) {
   Start(4);
   SequenceOptions options = Prompt(201);
   options.generated_ids.assign(50, 1);
-  options.sampling.max_tokens = 55;  // 256 tokens in all: four pages
+  options.sampling.max_tokens = 55;  // 256 tokens in total, which is four pages
   const auto moved = OpenLater(options);
   ASSERT_THAT(moved, IsOk());
   EXPECT_THAT(moved->result.get(), IsOk());
@@ -218,14 +219,14 @@ TEST_F(PrefixReuseTest, TokensGeneratedElsewhereCountForMaxTokens) {
 TEST_F(PrefixReuseTest, OpenPromisesAllPositionsOrRefuses) {
   Start(6);
   SequenceOptions options = Prompt(201);
-  options.sampling.max_tokens = 55;  // 256 tokens: four pages
+  options.sampling.max_tokens = 55;  // 256 tokens in total, which is four pages
   const auto first = OpenLater(options);
   ASSERT_THAT(first, IsOk());
   ASSERT_THAT(first->result.get(), IsOk());
   EXPECT_EQ(scheduler_->load().kv_bytes_used, 4 * kPageBytes);
   EXPECT_EQ(scheduler_->load().kv_bytes_bound, 6 * kPageBytes);
   EXPECT_THAT(
-      OpenLater(Prompt(2)),  // no max_tokens: the context
+      OpenLater(Prompt(2)),  // without max_tokens the sequence needs the whole context
       StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("need 5120 bytes, expected at most 3072")));
   options = Prompt(300, 1);
   options.sampling.max_tokens = 1;

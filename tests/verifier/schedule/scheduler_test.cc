@@ -125,7 +125,7 @@ TEST_F(SchedulerTest, AOneTokenPromptNeedsNoPass) {
   EXPECT_THAT(pass_rows_, ElementsAre(1));
 }
 
-TEST_F(SchedulerTest, OpenRefusesWhatIsOutOfRange) {
+TEST_F(SchedulerTest, OpenRefusesOptionsOutOfRange) {
   Start();
   const auto expect = [&](const SequenceOptions& options, const std::string& message) {
     EXPECT_THAT(OpenLater(options).status(),
@@ -158,8 +158,8 @@ TEST_F(SchedulerTest, SlotsAreBoundedAndReturned) {
   EXPECT_THAT(Verify(*third, {.base = 1}), IsOk());
 }
 
-// Holds the first pass, and the next pass after each HoldNext, until the test opens the gate. So a
-// test decides what waits for the pass after it.
+// Holds a pass until the test calls Open(): the first pass, and the next pass after each call of
+// HoldNext(). So a test can decide which operations wait for the following pass.
 class Gate {
  public:
   explicit Gate(bool hold_first = true) : hold_(hold_first) {}
@@ -236,7 +236,7 @@ TEST_F(SchedulerTest, CancelInAPassEndsItAndFreesTheSlot) {
   auto opened = OpenLater(Prompt({1, 2, 3}));
   ASSERT_THAT(opened, IsOk());
   gate.WaitUntilHeld();
-  opened->sequence->Cancel();  // the gate stays closed; only the cancellation ends the pass
+  opened->sequence->Cancel();  // the gate stays closed, so only this call can end the pass
   EXPECT_THAT(opened->result.get(), StatusIs(absl::StatusCode::kCancelled));
   EXPECT_EQ(scheduler_->load().open_sequences, 0u);
   EXPECT_THAT(Verify(*Open(Prompt({4})), {.base = 1}), IsOk());
@@ -289,8 +289,8 @@ TEST_F(SchedulerTest, DestroyingTheSchedulerAnswersEveryOperation) {
   ASSERT_THAT(running, IsOk());
   gate.WaitUntilHeld();
   std::promise<absl::StatusCode> waiting;
-  // The callbacks destroy the sequences, as the streams of a service do before its scheduler is
-  // destroyed.
+  // The callbacks destroy the sequences. The streams of a service do the same before the service
+  // destroys its scheduler.
   std::unique_ptr<Sequence> second;
   auto opened = scheduler_->Open(Prompt({1, 2}), [&](absl::StatusOr<OpenResult> result) {
     second.reset();
@@ -316,7 +316,7 @@ TEST_F(SchedulerTest, AFailedPrefillFreesTheSlot) {
               StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
-// Three open sequences whose steps share one pass, because they wait for a pass that is held.
+// Opens three sequences. Their steps share one pass, because all of them wait until the gate opens.
 class SharedPassTest : public SchedulerTest {
  protected:
   void OpenThree(FakeTransformer::Hook hook = nullptr, int max_rows = 257,
@@ -336,7 +336,7 @@ class SharedPassTest : public SchedulerTest {
     gate_.WaitUntilHeld();
   }
 
-  // The steps of the sequences, which wait for the pass that is held.
+  // Sends one step of each sequence. The steps wait until the gate opens.
   std::vector<std::shared_future<absl::StatusOr<StepResult>>> VerifyAll(
       const std::vector<VerifyStep>& steps = {{.base = 2}, {.base = 2}, {.base = 2}}) {
     std::vector<std::shared_future<absl::StatusOr<StepResult>>> results;
@@ -346,7 +346,7 @@ class SharedPassTest : public SchedulerTest {
     return results;
   }
 
-  // What sequence `i` emits if it is alone.
+  // The tokens that sequence `i` emits if it runs alone.
   static std::vector<TokenId> Truth(TokenId i, std::size_t count) {
     std::vector<TokenId> tokens = {4 + i, 20 + i};
     while (tokens.size() < count + 2) {
@@ -380,7 +380,7 @@ TEST_F(SharedPassTest, StepsThatWaitTogetherShareAPass) {
   EXPECT_EQ(counts.waiting, 0u);
 }
 
-TEST_F(SharedPassTest, OnlyTheSequenceOfAnErrorHearsOfIt) {
+TEST_F(SharedPassTest, OnlyTheSequenceWithNanLogitsGetsTheError) {
   OpenThree();
   transformer_->poisoned_token = 21;  // the root of sequence 1
   const auto results = VerifyAll();
@@ -393,11 +393,11 @@ TEST_F(SharedPassTest, OnlyTheSequenceOfAnErrorHearsOfIt) {
   EXPECT_THAT(gate_.passes.back(), SizeIs(3));
   transformer_->poisoned_token = kVocab;
   const auto again = Verify(*sequences_[1], {.base = 2});
-  ASSERT_THAT(again, IsOk()) << "the sequence is what it was";
+  ASSERT_THAT(again, IsOk()) << "the error must not change the sequence";
   EXPECT_EQ(again->tokens, Truth(1, 1));
 }
 
-TEST_F(SharedPassTest, AMalformedTreeIsInNoPass) {
+TEST_F(SharedPassTest, ARefusedTreeIsNotInThePass) {
   OpenThree();
   const auto results =
       VerifyAll({{.base = 2}, {.base = 2, .tree = Chain({5, 21}, {kVocab})}, {.base = 2}});
@@ -408,7 +408,7 @@ TEST_F(SharedPassTest, AMalformedTreeIsInNoPass) {
   EXPECT_THAT(gate_.passes.back(), SizeIs(2));
 }
 
-TEST_F(SharedPassTest, ATreeIsCutToWhatTheCacheHasPromised) {
+TEST_F(SharedPassTest, ATreeIsCutToThePositionsThatTheCachePromised) {
   OpenThree(nullptr, 257, /*cache_context=*/3);
   const auto results =
       VerifyAll({{.base = 2, .tree = Chain({4, 20}, Truth(0, 2))}, {.base = 2}, {.base = 2}});
@@ -420,7 +420,7 @@ TEST_F(SharedPassTest, ATreeIsCutToWhatTheCacheHasPromised) {
   EXPECT_THAT(gate_.passes.back(), SizeIs(3));
 }
 
-TEST_F(SharedPassTest, AfterAFailedPassEachSequenceHasAPassOfItsOwn) {
+TEST_F(SharedPassTest, AfterAFailedPassEachSequenceGetsItsOwnPass) {
   OpenThree([](std::span<const Segment> segments, const std::atomic<bool>*) {
     for (const Segment& segment : segments) {
       if (segment.tokens[0] == 22) return absl::ResourceExhaustedError("no memory for the pass");
@@ -444,7 +444,8 @@ TEST_F(SharedPassTest, CancellingOneSequenceDoesNotCancelTheOthers) {
   gate_.Open();
   gate_.WaitUntilHeld();
   sequences_[1]->Cancel();
-  EXPECT_EQ(scheduler_->load().open_sequences, 4u) << "the pass still reads its cache";
+  EXPECT_EQ(scheduler_->load().open_sequences, 4u)
+      << "the pass still reads the cancelled sequence's cache";
   gate_.Open();
   EXPECT_THAT(results[1].get(), StatusIs(absl::StatusCode::kCancelled));
   EXPECT_THAT(results[0].get(), IsOk());
@@ -495,12 +496,12 @@ TEST_F(SharedPassTest, APromptAndStepsShareAPass) {
   EXPECT_THAT(results[0].get(), IsOk());
   EXPECT_THAT(results[1].get(), IsOk());
   EXPECT_THAT(prompt->result.get(), IsOk());
-  // The first pass has two roots and the first chunk, the second has the rest.
+  // The first pass has two roots and the first chunk. The second pass has the rest of the prompt.
   EXPECT_THAT(std::vector<int>(pass_rows_.end() - 2, pass_rows_.end()), ElementsAre(6, 4));
 }
 
-// A sequence that was just answered will soon ask again. A long prompt must not delay it by a whole
-// chunk.
+// A sequence sends its next step soon after an answer. A whole chunk of a long prompt must not
+// delay that step.
 TEST_F(SchedulerTest, AStepThatIsExpectedSoonDoesNotWaitForALongPass) {
   Start(3);
   const auto sequence = Open(Prompt({5}));
@@ -508,7 +509,7 @@ TEST_F(SchedulerTest, AStepThatIsExpectedSoonDoesNotWaitForALongPass) {
   costs.Set(1, absl::Microseconds(100));
   costs.Set(101, absl::Microseconds(9100));
   scheduler_->SetPassCosts(costs);
-  // Its next step arrives later than a pass would wait for it.
+  // The next step of the sequence arrives too late for a pass to wait for it.
   clock_.Advance(absl::Milliseconds(1));
   for (std::uint32_t base = 1; base < 4; ++base) {
     ASSERT_THAT(Verify(*sequence, {.base = base}), IsOk());
@@ -518,7 +519,7 @@ TEST_F(SchedulerTest, AStepThatIsExpectedSoonDoesNotWaitForALongPass) {
   ASSERT_THAT(expected, IsOk());
   ASSERT_THAT(expected->result.get(), IsOk());
   EXPECT_THAT(std::vector<int>(pass_rows_.begin() + 3, pass_rows_.end()), ElementsAre(2, 2, 2, 2));
-  // After a long time it is no longer expected.
+  // After a second without a step, the scheduler expects no step.
   clock_.Advance(absl::Seconds(1));
   pass_rows_.clear();
   const auto alone = OpenLater(Prompt(std::vector<TokenId>(9, 1)));

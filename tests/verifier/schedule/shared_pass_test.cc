@@ -1,5 +1,5 @@
-// Sequences join, leave, are cancelled, prefill and draft in shared passes of the real forward
-// pass. Each of them gives, bit for bit, what it gives alone and without drafts.
+// Many sequences share passes of the real model. They start, end, are cancelled, prefill and draft.
+// Each sequence must give the same bits as alone and without drafts.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -23,12 +23,12 @@ using doubles::IsOk;
 
 constexpr std::uint32_t kK = 4;
 
-// What a sequence gave, token by token.
+// The output of a sequence.
 struct Output {
   Candidates prompt_candidates;
   std::vector<TokenId> tokens;
   std::vector<TokenLogprob> logprobs;
-  std::vector<TokenId> candidates;  // of the row that gave each token
+  std::vector<TokenId> candidates;  // [tokens][kK], from the row that gave the token
 };
 
 void ExpectEqualBits(const Output& got, const Output& expected, const std::string& where) {
@@ -61,7 +61,8 @@ class MixedPassTest : public ::testing::Test {
     vocab_ = model_->config().vocab_size;
   }
 
-  // Few rows and small chunks, so that trees are cut and prompts take many passes.
+  // The scheduler has few rows and small chunks. So it must cut trees, and a prompt needs many
+  // passes.
   std::unique_ptr<Scheduler> NewScheduler(InstructionSet set) {
     auto transformer = *Transformer::Create(
         model_, {.threads = 2, .max_rows = 24, .kv_type = KvType::kF16, .instruction_set = set});
@@ -98,7 +99,8 @@ class MixedPassTest : public ::testing::Test {
     return options;
   }
 
-  // Decodes `count` tokens. With `truth`, the tokens to expect, it uses random trees.
+  // Decodes `count` tokens. `truth` are the expected tokens: if it is not null, most steps have
+  // random trees.
   Output Decode(Scheduler& scheduler, const SequenceOptions& options, std::size_t count,
                 const std::vector<TokenId>* truth, unsigned seed) const {
     Output output;
@@ -147,7 +149,7 @@ class MixedPassTest : public ::testing::Test {
         continue;
       }
       if (random() % 2 == 0) {
-        sequence->reset();  // while it waits or is in a pass
+        sequence->reset();  // its prefill waits or runs
         done->get_future().wait();
         continue;
       }
@@ -170,7 +172,7 @@ class MixedPassTest : public ::testing::Test {
 
 void MixedPassTest::CheckMix(InstructionSet set) {
   constexpr std::size_t kSequences = 6;
-  constexpr std::size_t kRounds = 3;  // of each thread, so that sequences leave and join
+  constexpr std::size_t kRounds = 3;  // sequences per thread, one after the other
   constexpr std::size_t kTokens = 40;
   std::mt19937 random(23);
   std::vector<SequenceOptions> options;
@@ -178,7 +180,7 @@ void MixedPassTest::CheckMix(InstructionSet set) {
   for (std::size_t i = 0; i < kSequences * kRounds; ++i) {
     options.push_back(RandomOptions(random));
     const auto scheduler = NewScheduler(set);
-    // Trees at the end of a sequence need a few tokens more.
+    // The trees of the last steps need expected tokens after the first kTokens.
     alone.push_back(Decode(*scheduler, options.back(), kTokens + 12, nullptr, 0));
     ASSERT_EQ(scheduler->counts().shares, scheduler->counts().passes);
   }
@@ -210,7 +212,7 @@ void MixedPassTest::CheckMix(InstructionSet set) {
     stop = true;
   }
   const SchedulerCounts counts = scheduler->counts();
-  EXPECT_GT(counts.shares, counts.passes) << "no pass was shared; the test proves little";
+  EXPECT_GT(counts.shares, counts.passes) << "no sequences shared a pass";
   EXPECT_GT(counts.draft_rows, 100u);
   EXPECT_GT(counts.cut_rows, 0u);
   EXPECT_EQ(counts.waiting, 0u);

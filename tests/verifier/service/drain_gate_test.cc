@@ -20,7 +20,7 @@ TEST(DrainGateTest, WithoutCallsReturnsAtOnceAndRefusesNewOnes) {
   EXPECT_THAT(gate.Enter(&gate, nullptr), StatusIs(absl::StatusCode::kUnavailable));
 }
 
-TEST(DrainGateTest, WaitsForTheCallsUnderWay) {
+TEST(DrainGateTest, WaitsForRunningCalls) {
   DrainGate gate;
   int a, b;
   bool cancelled = false;
@@ -37,7 +37,7 @@ TEST(DrainGateTest, WaitsForTheCallsUnderWay) {
   EXPECT_FALSE(cancelled);
 }
 
-TEST(DrainGateTest, CancelsCallsThatAreLeftAfterTheGrace) {
+TEST(DrainGateTest, CancelsCallsThatStillRunAfterTheGracePeriod) {
   DrainGate gate;
   std::promise<void> cancelled;
   ASSERT_THAT(gate.Enter(&gate, [&] { cancelled.set_value(); }), IsOk());

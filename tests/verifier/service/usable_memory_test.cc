@@ -23,7 +23,7 @@ class UsableMemoryTest : public testing::Test {
       testing::TempDir() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
 };
 
-TEST_F(UsableMemoryTest, IsTheMachinesWithoutLimits) {
+TEST_F(UsableMemoryTest, WithoutLimitsItIsTheMemoryOfTheMachine) {
   const std::uint64_t machine = UsableMemory(root_);
   EXPECT_GT(machine, 1u << 20);
   Write("/proc/self/cgroup", "0::/a");
@@ -32,7 +32,7 @@ TEST_F(UsableMemoryTest, IsTheMachinesWithoutLimits) {
   EXPECT_EQ(UsableMemory(root_), machine);
 }
 
-TEST_F(UsableMemoryTest, IsTheLowestLimitFromTheProcessUp) {
+TEST_F(UsableMemoryTest, IsTheLowestLimitOfTheCgroupAndItsParents) {
   Write("/proc/self/cgroup", "1:name=other:/x\n0::/a/b/c");
   Write("/sys/fs/cgroup/a/b/c/memory.max", "300000");
   EXPECT_EQ(UsableMemory(root_), 300000u);
@@ -44,7 +44,7 @@ TEST_F(UsableMemoryTest, IsTheLowestLimitFromTheProcessUp) {
   EXPECT_EQ(UsableMemory(root_), 100000u);
 }
 
-TEST_F(UsableMemoryTest, ReadsTheOlderLimit) {
+TEST_F(UsableMemoryTest, ReadsTheLimitOfCgroupVersionOne) {
   Write("/proc/self/cgroup", "4:memory:/docker/x");
   Write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "400000");
   EXPECT_EQ(UsableMemory(root_), 400000u);

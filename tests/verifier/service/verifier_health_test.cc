@@ -10,7 +10,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-TEST(VerifierHealthTest, TellsHowItIsAndThenEveryChange) {
+TEST(VerifierHealthTest, ReportsTheStateAndThenEveryChange) {
   absl::Status passes;
   VerifierHealth health([&] { return passes; });
   std::vector<bool> told;
@@ -26,7 +26,7 @@ TEST(VerifierHealthTest, TellsHowItIsAndThenEveryChange) {
   EXPECT_THAT(told, ElementsAre(true, false, true));
 }
 
-TEST(VerifierHealthTest, WhoAsksLaterHearsHowItIs) {
+TEST(VerifierHealthTest, ALateListenerGetsTheCurrentState) {
   absl::Status passes = absl::UnavailableError("no pass has ended");
   VerifierHealth health([&] { return passes; });
   health.Look();
