@@ -1,4 +1,5 @@
-// recycling-drafter: parses flags, starts the drafter, serves until a signal, saves the matrices.
+// The program recycling-drafter: parses flags, starts the drafter, serves until a stop signal
+// comes, and saves the matrices.
 #include <string>
 #include <utility>
 
@@ -21,7 +22,7 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(const auto drafter, CreateDrafter(options));
   ASSIGN_OR_RETURN(RpcServerOptions server_options, ServerOptionsFromFlags());
   server_options.max_threads += drafter->max_threads();
-  // A gateway has one connection and a stream on it for each request.
+  // A gateway uses one connection for all its requests, with one stream for each request.
   server_options.limits.max_streams += drafter->max_threads();
   ASSIGN_OR_RETURN(const auto server, StartService(std::move(server_options), drafter->service(),
                                                    kDrafterServiceName));

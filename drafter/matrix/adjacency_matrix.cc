@@ -5,9 +5,9 @@
 namespace recycling::drafter {
 namespace {
 
-// A row's state: bit 0 is set while the row is written. Bits 1 to 7 hold the number of its ids (0:
-// it is cold). The other bits count its writes, so that a reader notices every write between its
-// two loads of the state.
+// The state of a row. Bit 0 is set while a writer stores the row. Bits 1 to 7 hold the number of
+// ids; 0 means that the row is cold. The other bits count the writes. A reader loads the state
+// twice, so it notices every write in between.
 constexpr std::uint64_t kWriting = 1;
 constexpr int kCountShift = 1;
 constexpr std::uint64_t kCountMask = 0x7f;
@@ -30,10 +30,10 @@ std::uint64_t AdjacencyMatrix::MemoryBytes(std::uint32_t vocab_size, std::uint32
   return std::uint64_t{vocab_size} * (sizeof(State) + k * sizeof(TokenId));
 }
 
-// The two loads of the state enclose the loads of the ids. No later load moves before an acquire
-// load. If an id comes from a write in progress, then that write's change of the state is visible
-// too, because the ids are stored with release; so the second load of the state differs from the
-// first.
+// A reader loads the state before and after it loads the ids. No later load moves before an acquire
+// load. If the reader loads an id of a write in progress, it also sees how that write changed the
+// state, because the writer stores ids with release. So the second state differs from the first,
+// and the reader tries again.
 std::uint32_t AdjacencyMatrix::ReadRow(TokenId token, std::span<TokenId> row) const {
   if (token >= vocab_size_) return 0;
   const std::atomic<State>& state = states_[token];

@@ -1,10 +1,10 @@
-// The adjacency matrix: row t holds up to k candidates for the token after t, the most probable
-// first, as the model gave them the last time.
-// Invariants:
+// The adjacency matrix. Row t holds up to k candidates for the token after t, the most probable
+// first. They are the candidates that the model gave most recently after t. Invariants:
 //  1. A row is cold (never written), or it holds 1 to k distinct ids, all less than vocab_size.
 //  2. A reader sees the whole row of one write, never a mixture of two.
-//  3. Reading and writing allocate nothing and take no lock. A reader reads a row again if somebody
-//     wrote it meanwhile. A writer waits while another writer stores the same row.
+//  3. Reading and writing allocate nothing and take no lock. If a writer changes a row during a
+//     read, the reader reads the row again. A writer waits while another writer stores the same
+//     row.
 #ifndef RECYCLING_DRAFTER_MATRIX_ADJACENCY_MATRIX_H_
 #define RECYCLING_DRAFTER_MATRIX_ADJACENCY_MATRIX_H_
 
@@ -24,13 +24,14 @@ inline constexpr std::uint32_t kMaxK = 64;
 // Threads: all methods may be called from any thread at any time.
 class AdjacencyMatrix {
  public:
-  // Every row is cold. vocab_size >= 1, k in [1, kMaxK]. Takes MemoryBytes(vocab_size, k).
+  // All rows are cold at first. Requires vocab_size >= 1 and k in [1, kMaxK]. Allocates
+  // MemoryBytes(vocab_size, k) bytes.
   AdjacencyMatrix(std::uint32_t vocab_size, std::uint32_t k);
 
   AdjacencyMatrix(const AdjacencyMatrix&) = delete;
   AdjacencyMatrix& operator=(const AdjacencyMatrix&) = delete;
 
-  // 8 + 4k bytes a row: 1.28 MB at vocabulary 32 000 and k = 8.
+  // The bytes that a matrix takes: 8 + 4k for each row, so 1.28 MB for 32 000 tokens and k = 8.
   static std::uint64_t MemoryBytes(std::uint32_t vocab_size, std::uint32_t k);
 
   std::uint32_t vocab_size() const { return vocab_size_; }
@@ -44,7 +45,7 @@ class AdjacencyMatrix {
   // True if the row of `token` was never written, or `token` is outside the vocabulary.
   bool IsCold(TokenId token) const;
 
-  // True for 1 to k distinct ids and a token, all less than vocab_size.
+  // True if `ids` holds 1 to k distinct ids, and if these ids and `token` are less than vocab_size.
   static bool IsValidRow(TokenId token, std::span<const TokenId> ids, std::uint32_t vocab_size,
                          std::uint32_t k);
 
@@ -53,15 +54,15 @@ class AdjacencyMatrix {
 
   // The number of rows that are not cold.
   std::uint32_t rows_filled() const { return rows_filled_.load(std::memory_order_relaxed); }
-  // The number of writes so far. A matrix that was restored from a snapshot goes on from the
+  // The number of row writes so far. A matrix that was restored from a snapshot begins with the
   // snapshot's number.
   std::uint64_t row_updates() const { return row_updates_.load(std::memory_order_relaxed); }
-  // For restoring a snapshot, before the matrix is shared.
+  // Only for restoring a snapshot. The caller calls it before other threads see the matrix.
   void set_row_updates(std::uint64_t updates) { row_updates_.store(updates); }
 
  private:
-  // Of one row, in one word: the number of writes so far, the number of its ids, and whether it is
-  // being written.
+  // The state of one row in one word: the number of writes so far, the number of ids, and whether a
+  // writer is storing the row now.
   using State = std::uint64_t;
 
   const std::uint32_t vocab_size_;
