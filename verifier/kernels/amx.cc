@@ -5,8 +5,8 @@
 #include <immintrin.h>
 
 #include "verifier/kernels/panel_layout.h"
-// Everything the loops include is included before the pragma, so that nothing shared with other
-// sources is compiled for this instruction set.
+// All headers that the loops need come before the pragma, so that code shared with other sources is
+// not compiled for this instruction set.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -27,7 +27,8 @@
 namespace recycling::verifier {
 namespace {
 
-// What LDTILECFG reads. Registers 0 to 3 hold sums, 4 and 5 inputs, 6 and 7 weights.
+// The operand of LDTILECFG. Tile registers 0 to 3 hold sums, 4 and 5 hold inputs, 6 and 7 hold
+// weights.
 struct alignas(64) TileConfig {
   explicit constexpr TileConfig(int columns) {
     for (int t = 0; t < 8; ++t) {
@@ -45,9 +46,10 @@ static_assert(sizeof(TileConfig) == 64);
 constexpr TileConfig kOf32Columns(32);
 constexpr TileConfig kOf16Columns(16);
 
-// Written out because the intrinsics of GCC 12 do not say that they read and write memory and take
-// no template's number for a register. Tiles are given back after each call, so that a thread that
-// waits or attends has no 8 KiB of them to be saved.
+// Uses assembly, because the AMX intrinsics of GCC 12 do not tell the compiler that they read and
+// write memory, and do not accept a template parameter as a register number. The destructor
+// releases the tiles, so that the operating system need not save their 8 KiB when the thread does
+// other work.
 class HardwareTiles {
  public:
   static constexpr std::string_view kName = "amx";
@@ -93,7 +95,7 @@ class HardwareTiles {
 // Chooses between two kernels of the same arithmetic by the number of rows.
 class KernelByRows final : public MatMulKernel {
  public:
-  // `few` takes passes of up to `most_of_few` rows.
+  // Inputs of up to `most_of_few` rows use `few`; larger inputs use `many`.
   KernelByRows(const MatMulKernel& few, std::size_t most_of_few, const MatMulKernel& many)
       : few_(few), most_of_few_(most_of_few), many_(many) {}
 
@@ -138,8 +140,8 @@ const MatMulKernel& AmxTileKernel() {
 }
 
 const MatMulKernel& AmxKernelByRows() {
-  // A tile of 16 rows takes as long for fewer rows. Vectors are faster up to about 6 rows for
-  // weights of 4 bits, and as fast for 1 row for weights of 8 bits.
+  // A tile product takes the same time for 1 row as for 16. With 4-bit weights, vectors are faster
+  // up to about 6 rows. With 8-bit weights, they are only as fast as tiles, and only for 1 row.
   constexpr std::size_t kFewRows = 4;
   static const KernelByRows kernel(Avx512VnniKernel(), kFewRows, AmxTileKernel());
   return kernel;

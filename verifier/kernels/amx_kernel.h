@@ -1,14 +1,17 @@
-// The products of packed_format.h on tiles of signed bytes (AMX). One source for each way to
-// multiply tiles includes this file after its target pragma. Everything here is in an unnamed
-// namespace and compiled for that source.
+// Computes the products of packed_format.h with AMX tiles of signed bytes. Each source that has a
+// Tiles class includes this file after its target pragma. Everything here is in an unnamed
+// namespace, so each of these sources compiles its own copy.
 //
-// A block of bytes in memory is a tile: 8 rows of 4 columns x 16 outputs, the other 16 outputs in
-// between. Other formats are unpacked to such blocks, a chunk at a time. A tile of 16 rows of
-// activations is multiplied with it; the integer sums go through memory to vectors, which scale
-// and add them. Products run two steps ahead of the vectors, through a ring of four tiles, so that
-// both work at once. All row tiles pass over a chunk while the next one is fetched.
+// A block of Q8_0 weights in memory holds two tiles side by side, one for each half of the 32
+// outputs. A tile has 8 rows of 4 columns x 16 outputs. Other formats are first unpacked to such
+// blocks, a chunk at a time. The kernel multiplies a tile of 16 rows of activations with a tile of
+// weights and stores the integer sums to memory. Vector code loads the sums, scales and adds them.
+// The tile products run two steps before the vector code, through a ring of four tiles of sums, so
+// that both run at the same time. All tiles of rows use a chunk of weights while the next chunk is
+// prefetched.
 //
-// Tiles: how tiles are multiplied. Configured as long as it lives, for the thread that made it.
+// Tiles, a template parameter, is the way to multiply tiles. While a Tiles object exists, the tile
+// registers of the thread that constructed it are configured.
 //   explicit Tiles(int columns)               columns of a product, 16 or 32
 //   Zero<T>()
 //   LoadInputs<T>(from)                       16 rows of `columns` bytes, 32 apart
@@ -35,7 +38,8 @@ constexpr std::size_t kTileRows = 16;
 constexpr std::size_t kTileOutputs = 16;
 constexpr std::size_t kTileSums = kTileRows * kTileOutputs;
 
-// Prepared integers of a tile of 16 rows and a chunk of columns:
+// The prepared activations of a tile of 16 rows, for one chunk of columns. Letters:
+// packed_format.h.
 //   bytes  [8 blocks][16 rows][32]   a, zero past the last row
 //   float  [8][16]                   2^e
 //   float  [8][parts][16]            t 2^e
@@ -48,8 +52,8 @@ struct TileRecord {
   static constexpr std::size_t kBytes = kScales + 4 * kTileRows;
 };
 
-// What a chunk of weights is to the loops: bytes of block b at values + b * block_bytes, in rows of
-// kRowBytes; scales and minima [8][parts][32].
+// A chunk of weights, unpacked for the loops. The bytes of block b begin at values + b *
+// block_bytes, in rows of kRowBytes. Scales and minima are [8][parts][32].
 struct TileChunk {
   const std::byte* values;
   std::size_t block_bytes;
@@ -110,14 +114,15 @@ class AmxKernel final : public MatMulKernel {
   }
 
  private:
-  static constexpr std::size_t kFloats = 4 * kPanelOutputs * kChunkBlocks * 2;  // of scales
+  static constexpr std::size_t kFloats =
+      4 * kPanelOutputs * kChunkBlocks * 2;  // bytes of a chunk's scales
   static constexpr std::size_t kRing = 4 * kTileSums * sizeof(std::int32_t);
   static constexpr std::size_t kScratch = kRing + kChunkBlocks * kByteValues + 2 * kFloats;
 
   static std::size_t RowTiles(std::size_t rows) { return (rows + kTileRows - 1) / kTileRows; }
 
-  // Prepares row `row` of the `rows` of the pass. The first row of a tile also clears the rows that
-  // the last tile has beyond those of the pass.
+  // Prepares row `row` of the `rows` rows of the pass. The call for the first row of a tile also
+  // clears the tile's rows past the last row of the pass.
   template <int kParts>
   static void Prepare(const float* values, std::size_t columns, std::size_t row, std::size_t rows,
                       std::byte* inputs) {
@@ -175,7 +180,7 @@ class AmxKernel final : public MatMulKernel {
       for (std::size_t tile = 0; tile < row_tiles; ++tile, ahead += lines * 64) {
         const std::byte* record = inputs + (chunk * row_tiles + tile) * TileRecord<kParts>::kBytes;
         const std::size_t tile_rows = std::min(kTileRows, rows - tile * kTileRows);
-        // Two rows at a time keep the number of builds of the loop small.
+        // The loop is compiled for even numbers of rows only, to keep the code small.
         WithPairs((tile_rows + 1) / 2, [&]<int kPairs>() {
           AddTile<kParts, W::kHasMinimum, 2 * kPairs>(tiles, weights, blocks, record, ahead, lines,
                                                       reinterpret_cast<std::int32_t*>(scratch),
@@ -193,7 +198,8 @@ class AmxKernel final : public MatMulKernel {
     (std::make_index_sequence<kTileRows / 2>());
   }
 
-  // Bytes in memory are used where they are; everything else goes to `to`.
+  // The bytes of Q8_0 are used in place. Values of other formats are unpacked to `to`. Scales and
+  // minima of all formats go to `to`.
   template <class W>
   static TileChunk Unpack(const std::byte* chunk, std::size_t blocks, std::byte* to) {
     constexpr int kParts = kPartsOf<W>;
@@ -228,8 +234,8 @@ class AmxKernel final : public MatMulKernel {
     return {to, kByteValues, scales, minima};
   }
 
-  // The product of step j (block j / kParts) of half `half` of the outputs, and the store of the
-  // step before. Registers: sums 0 to 3, inputs 4 and 5, weights 6 and 7.
+  // Issues the tile product of step j, for block j / kParts and half `half` of the outputs, and
+  // stores the sums of step j - 1. Registers: sums 0 to 3, inputs 4 and 5, weights 6 and 7.
   template <int kParts, int j>
   RECYCLING_INLINE static void Issue(Tiles& tiles, const TileChunk& w, const std::byte* record,
                                      int half, std::int32_t* ring) {
@@ -268,7 +274,7 @@ class AmxKernel final : public MatMulKernel {
         if constexpr (j + 2 < kSteps) {
           if (j + 2 < steps) Issue<kParts, j + 2>(tiles, w, record, half, ring);
         }
-        // The step after the last has no product that would store the last one.
+        // Issue stores the sums of the step before. No Issue follows the last step.
         if (j + 1 == steps) tiles.template Store<j % 4>(ring + j % 4 * kTileSums);
         if constexpr (j % 2 == 0) {
           if (lines > 0) {
@@ -314,7 +320,7 @@ class AmxKernel final : public MatMulKernel {
     }
   }
 
-  const PanelKernel<Isa> floats_;  // F32, F16 and BF16 have no tiles
+  const PanelKernel<Isa> floats_;  // for F32, F16 and BF16, which do not use tiles
 };
 
 #undef RECYCLING_INLINE

@@ -1,11 +1,13 @@
-// Views of memory as Eigen arrays, so that code over rows of numbers reads like its formula. A view
-// owns nothing; the memory must outlive it.
+// Views of memory as Eigen arrays, so that code for rows of numbers looks like its formula. A view
+// does not own the memory, which must outlive the view.
 //
-// Use them for copies and element-wise expressions, which give the same bits however they are
-// compiled. Do not use Eigen's sums and products of matrices: they add in an order of their own.
+// Use them for copies and element-wise expressions, which give the same bits with every compiler
+// and option. Do not use Eigen's sums and matrix products, because Eigen chooses the order of their
+// additions.
 //
-// Not for the sources of vector_kernels: they are compiled for instruction sets that the machine
-// may not have, and the linker could take their copy of an Eigen function for all others.
+// The sources of vector_kernels must not include this file. They are compiled for instruction sets
+// that the machine may not have, and the linker could use their copy of an Eigen function in the
+// whole program.
 #ifndef RECYCLING_VERIFIER_KERNELS_ARRAY_VIEWS_H_
 #define RECYCLING_VERIFIER_KERNELS_ARRAY_VIEWS_H_
 
@@ -14,10 +16,10 @@
 
 namespace recycling::verifier {
 
-// Eigen counts in signed numbers.
+// Eigen's sizes are signed.
 inline Eigen::Index AsIndex(std::size_t n) { return static_cast<Eigen::Index>(n); }
 
-// Numbers that lie side by side.
+// One row of adjacent numbers.
 template <typename Number>
 using RowView = Eigen::Map<Eigen::Array<Number, 1, Eigen::Dynamic>>;
 template <typename Number>
@@ -32,7 +34,7 @@ ConstRowView<Number> AsRow(const Number* data, std::size_t size) {
   return {data, AsIndex(size)};
 }
 
-// Rows one after the other, the first numbers of two rows `stride` apart.
+// Rows of numbers. The first numbers of neighbouring rows are `stride` numbers apart.
 template <typename Number>
 using RowsView = Eigen::Map<Eigen::Array<Number, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>,
                             Eigen::Unaligned, Eigen::OuterStride<>>;

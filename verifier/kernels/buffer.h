@@ -12,15 +12,16 @@
 
 namespace recycling::verifier {
 
-// Owns memory for numbers. Reserve returns an error if the system has no memory. Starts empty.
+// Owns memory for numbers. A new buffer is empty.
 template <typename T>
 class Buffer {
   static_assert(std::is_trivial_v<T>);
 
  public:
   // Makes room for at least `count` values, at an address that is a multiple of 64. If the buffer
-  // grows, its contents are lost and not initialized. ResourceExhausted, with `what`, if the system
-  // has no memory; the buffer is then as it was.
+  // grows, its old contents are lost and the new ones are not initialized. Returns
+  // ResourceExhausted, with `what` in the message, if the system has no memory; the buffer is then
+  // unchanged.
   absl::Status Reserve(std::size_t count, const char* what) {
     if (count <= size_) return absl::OkStatus();
     constexpr std::size_t kAlignment = 64;

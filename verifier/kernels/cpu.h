@@ -19,8 +19,9 @@ enum class InstructionSet {
   kAmx,         // AMX tiles with int8 and bf16
 };
 
-// True if the processor has the instructions and the operating system saves their registers. AMX
-// also needs the operating system's permission, for which the first call asks. Threads: any.
+// Returns true if the processor has the instructions and the operating system saves their
+// registers. AMX also needs a permission of the operating system, which the first call requests.
+// Threads: any.
 bool Supports(InstructionSet set);
 
 // The highest supported level.
@@ -32,11 +33,11 @@ std::vector<InstructionSet> SupportedInstructionSets();
 // "portable", "avx2", "avx512", "avx512-vnni", "amx".
 std::string_view Name(InstructionSet set);
 
-// The level of that name, supported or not.
+// The level with that name, even if this machine does not support it. Nullopt for an unknown name.
 std::optional<InstructionSet> InstructionSetFromName(std::string_view name);
 
-// The level of that name; "auto" is the highest supported one. InvalidArgument for an unknown name,
-// FailedPrecondition for a level that this machine does not support.
+// The level with that name; "auto" is the highest supported level. Returns InvalidArgument for an
+// unknown name and FailedPrecondition for a level that this machine does not support.
 absl::StatusOr<InstructionSet> ChooseInstructionSet(std::string_view name);
 
 }  // namespace recycling::verifier

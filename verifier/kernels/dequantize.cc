@@ -17,13 +17,14 @@ float Half(const std::byte* at) {
 }
 int Unsigned(std::byte b) { return std::to_integer<int>(b); }
 int Signed(std::byte b) { return static_cast<std::int8_t>(b); }
-// Column c of 32 in 16 bytes: the low half of each byte, then the high half.
+// Returns 4-bit value c of 32 values in 16 bytes. The low halves of the bytes hold values 0 to 15,
+// the high halves hold values 16 to 31.
 int Nibble(const std::byte* bytes, std::size_t c) {
   return Unsigned(bytes[c % 16]) >> (c < 16 ? 0 : 4) & 15;
 }
 int HighBit(const std::byte* bits, std::size_t c) { return Unsigned(bits[c / 8]) >> c % 8 & 1; }
 
-// Each writes the numbers of one block.
+// Each of the following functions unpacks one block to floats.
 void Q8_0Block(const std::byte* block, float* __restrict out) {
   const float d = Half(block);
   for (int i = 0; i < 32; ++i) out[i] = d * static_cast<float>(Signed(block[2 + i]));
@@ -78,7 +79,8 @@ void IQ4_XSBlock(const std::byte* block, float* __restrict out) {
   }
 }
 
-// Q4_K and Q5_K: the latter has 32 bytes of high bits before the low ones.
+// Unpacks a block of Q4_K, or of Q5_K if `five`. Q5_K has 32 bytes of high bits before the low
+// ones.
 void FourOrFiveBitBlock(const std::byte* block, bool five, float* __restrict out) {
   const float d = Half(block);
   const float e = Half(block + 2);

@@ -8,9 +8,10 @@
 
 namespace recycling::verifier {
 
-// out[c] = the number that `row` holds at column c, [columns]; columns is a whole number of the
-// type's blocks. `row` may have any alignment. What each block looks like in a file is said in
-// formats/. A number d q - m is rounded as d q, then d q - m, with products of scales first.
+// Unpacks a row to floats: out[c] is the number at column c of `row`, for c in [0, columns).
+// `columns` must be a multiple of the type's block size. `row` may have any alignment. The files in
+// formats/ describe the blocks. A number d q - m is computed in three steps, each rounded: the
+// products that give d and m, then d q, then the difference.
 void DequantizeRow(TensorType type, const std::byte* row, std::size_t columns, float* out);
 
 }  // namespace recycling::verifier

@@ -1,5 +1,5 @@
-// The order in which the portable kernel sums products over columns. With it the bits of a row do
-// not depend on how many rows or outputs are computed together.
+// Sums of products over columns, added in a fixed order. The exact kernel uses them. Because of the
+// order, the bits of a row do not depend on how many rows or outputs are computed together.
 #ifndef RECYCLING_VERIFIER_KERNELS_DOT_H_
 #define RECYCLING_VERIFIER_KERNELS_DOT_H_
 
@@ -8,7 +8,7 @@
 
 namespace recycling::verifier {
 
-// Four floats. GCC and clang compile each operation to the instructions that the machine has.
+// Four floats. GCC and clang compile each operation to instructions of the target machine.
 using Float4 = float __attribute__((vector_size(16)));
 
 inline Float4 LoadFloat4(const float* at) {
@@ -17,9 +17,10 @@ inline Float4 LoadFloat4(const float* at) {
   return v;
 }
 
-// out[i * out_stride] = sum over c of w[i * w_stride + c] x[c], i in [0, kOutputs), c in [0, n).
-// Column c is added to lane c mod 8, columns ascending; at the end lanes l and l + 4 are added,
-// then (0 + 2) + (1 + 3). kOutputs does not change a bit; several outputs share the loads of x.
+// For each i in [0, kOutputs): out[i * out_stride] = sum over c in [0, n) of w[i * w_stride + c]
+// x[c]. Column c is added to lane c mod 8, in ascending order of columns. At the end lane l + 4 is
+// added to lane l, and the result is (0 + 2) + (1 + 3). kOutputs has no effect on the bits; several
+// outputs share the loads of x.
 template <int kOutputs>
 inline void Dots(const float* w, std::size_t w_stride, const float* x, std::size_t n, float* out,
                  std::size_t out_stride) {

@@ -1,5 +1,6 @@
-// The kernel that others are compared with. It reads weights in the mapped file, unpacks them to
-// floats and sums in the order of dot.h, with the compiler's baseline instructions.
+// The reference kernel. The tests compare the other kernels with it. It reads the weights in the
+// mapped file, unpacks them to floats and adds the products in the order of dot.h. It uses only the
+// compiler's baseline instructions.
 #ifndef RECYCLING_VERIFIER_KERNELS_EXACT_KERNEL_H_
 #define RECYCLING_VERIFIER_KERNELS_EXACT_KERNEL_H_
 
@@ -7,7 +8,7 @@
 
 namespace recycling::verifier {
 
-// Lives as long as the program.
+// The kernel lives as long as the program.
 const MatMulKernel& ExactKernel();
 
 }  // namespace recycling::verifier

@@ -1,6 +1,6 @@
 // Elementary functions in plain IEEE arithmetic. They give the same bits on every machine and with
-// every compiler; those of the C library differ between processors. They need -ffp-contract=off.
-// They are always inlined, because sources for other instruction sets use them.
+// every compiler; the functions of the C library do not. They need -ffp-contract=off. Functions
+// that sources for other instruction sets use are always inlined.
 #ifndef RECYCLING_VERIFIER_KERNELS_FLOAT_MATH_H_
 #define RECYCLING_VERIFIER_KERNELS_FLOAT_MATH_H_
 
@@ -9,8 +9,8 @@
 
 namespace recycling::verifier {
 
-// Half precision to single precision, exact, also for infinities. A NaN becomes quiet and keeps its
-// other bits. Equal to the processors' own conversions.
+// Converts half precision to single precision. The result is exact, also for infinities. A NaN
+// becomes quiet and keeps its other bits. The bits are those of the processor's own conversion.
 [[gnu::always_inline]] inline float HalfToFloat(std::uint16_t half) {
   const std::uint32_t sign = (half & 0x8000U) << 16;
   const std::uint32_t magnitude = (half & 0x7fffU) << 13;
@@ -21,8 +21,9 @@ namespace recycling::verifier {
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) | special | quiet | sign);
 }
 
-// Single precision to half precision, to nearest, ties to even. A number that is too large becomes
-// infinite. A NaN becomes quiet and keeps its upper bits. Equal to the processors' own conversions.
+// Converts single precision to half precision, to the nearest number, ties to even. A number that
+// is too large becomes infinite. A NaN becomes quiet and keeps its upper bits. The bits are those
+// of the processor's own conversion.
 [[gnu::always_inline]] inline std::uint16_t FloatToHalf(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = (bits >> 16) & 0x8000U;
@@ -42,8 +43,8 @@ inline float Bfloat16ToFloat(std::uint16_t value) {
   return std::bit_cast<float>(std::uint32_t{value} << 16);
 }
 
-// e^x within 2 units in the last place for x in [-87, 88]. Below and above it gives the values at
-// the ends. NaN gives NaN.
+// e^x within 2 units in the last place for x in [-87, 88]. A smaller x gives e^-87 and a larger x
+// gives e^88. NaN gives NaN.
 [[gnu::always_inline]] inline float Exp(float x) {
   x = x < -87.0F ? -87.0F : x;
   x = x > 88.0F ? 88.0F : x;
@@ -64,9 +65,10 @@ inline float Bfloat16ToFloat(std::uint16_t value) {
   return p * std::bit_cast<float>(scale);
 }
 
-// e^x for x <= 0 within 2 units in the last place; 0 below -708. e^0 is 1 exactly.
+// e^x for x <= 0 within 2 units in the last place. The result is 0 for x below -708 and exactly 1
+// for x = 0.
 [[gnu::always_inline]] inline double ExpNonPositive(double x) {
-  // The result is selected at the end. A branch would keep loops from being vectorized.
+  // The result is selected at the end, because the compiler does not vectorize loops with a branch.
   const bool counts = x >= -708.0;
   x = counts ? x : 0.0;
   // x = n ln 2 + r with |r| <= ln 2 / 2, as above; n times the first part of ln 2 is exact.

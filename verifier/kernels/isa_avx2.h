@@ -1,5 +1,5 @@
-// Vectors of AVX2, as packed_format.h wants an Isa. Included after a target pragma: everything here
-// is in an unnamed namespace and compiled for it.
+// The Isa of packed_format.h for AVX2. A source includes this file after its target pragma.
+// Everything here is in an unnamed namespace, so it is compiled for that target only.
 #ifndef RECYCLING_VERIFIER_KERNELS_ISA_AVX2_H_
 #define RECYCLING_VERIFIER_KERNELS_ISA_AVX2_H_
 
@@ -45,7 +45,7 @@ struct Avx2 {
   static Bytes SpreadBits(const std::byte* at) {
     int bits;
     std::memcpy(&bits, at, sizeof(bits));
-    // Byte i gets the byte of the bits that has bit i, and of it bit i % 8.
+    // Copies byte i / 8 of the bits to byte i, and then tests bit i % 8 of it.
     const Bytes spread = _mm256_shuffle_epi8(
         _mm256_set1_epi32(bits),
         _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
@@ -68,10 +68,12 @@ struct Avx2 {
     return _mm256_set1_epi32(value);
   }
   static Int ShiftLeftBy(Int value, Int counts) { return _mm256_sllv_epi32(value, counts); }
-  // Adds products of four neighbouring bytes of w and x. kWide: w has all eight bits.
+  // Adds the products of four neighbouring bytes of w and x to each sum. If kWide, w is signed and
+  // uses all eight bits.
   template <bool kWide>
   static Int Dot(Int sum, Bytes w, Bytes x) {
-    // Wide: |w| times x with w's sign. At most 2 x 128 x 127, which fits.
+    // If kWide, |w| is multiplied with x that has taken w's sign. Two products are at most 2 x 128
+    // x 127, which fits into 16 bits.
     const Int pairs = kWide ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w))
                             : _mm256_maddubs_epi16(w, x);
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
@@ -112,7 +114,7 @@ struct Avx2 {
   // c - a b, rounded once.
   static Float MinusFma(Float a, Float b, Float c) { return _mm256_fnmadd_ps(a, b, c); }
 
-  // Of 32 floats.
+  // The bits of the largest magnitude of 32 floats.
   static std::uint32_t LargestMagnitudeBits(const float* block) {
     const Int mask = _mm256_set1_epi32(0x7fffffff);
     Int largest = _mm256_setzero_si256();
@@ -124,14 +126,15 @@ struct Avx2 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), largest);
     return *std::max_element(lanes, lanes + 8);
   }
-  // Rounds 32 floats times `factor`, ties to even. A factor of 0 gives 0 for what is finite; what
-  // is not has a scale that is not a number, and its bytes do not matter but are in [-127, 127].
+  // Multiplies 32 floats by `factor` and rounds them, ties to even. If `factor` is 0, finite floats
+  // give 0. A float that is not finite gives some byte in [-127, 127]. That byte has no effect,
+  // because the scale is then not a number.
   static void Quantize(const float* block, float factor, std::int8_t* out) {
     const Float by = _mm256_set1_ps(factor);
     const auto eight = [&](int i) {
       return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(block + i), by));
     };
-    // Packs within halves of 128 bits, which the permutation puts in order.
+    // The pack instructions work within 128-bit lanes; the permutation restores the order.
     const Int low = _mm256_packs_epi32(eight(0), eight(8));
     const Int high = _mm256_packs_epi32(eight(16), eight(24));
     const Int bytes = _mm256_max_epi8(_mm256_packs_epi16(low, high), _mm256_set1_epi8(-127));

@@ -1,5 +1,5 @@
-// Vectors of AVX-512, as packed_format.h wants an Isa. Included after a target pragma: everything
-// here is in an unnamed namespace and compiled for it.
+// The Isa of packed_format.h for AVX-512. A source includes this file after its target pragma.
+// Everything here is in an unnamed namespace, so it is compiled for that target only.
 #ifndef RECYCLING_VERIFIER_KERNELS_ISA_AVX512_H_
 #define RECYCLING_VERIFIER_KERNELS_ISA_AVX512_H_
 
@@ -13,7 +13,7 @@
 namespace recycling::verifier {
 namespace {
 
-// kVnni: products of unsigned and signed bytes in one instruction.
+// kVnni: multiplies unsigned with signed bytes and adds the products in one instruction.
 template <bool kVnni>
 struct Avx512 {
   using Bytes = __m512i;
@@ -65,17 +65,19 @@ struct Avx512 {
   }
   static Int LoadInt(const std::int32_t* at) { return _mm512_loadu_si512(at); }
   static Int ShiftLeftBy(Int value, Int counts) { return _mm512_sllv_epi32(value, counts); }
-  // Adds products of four neighbouring bytes of w and x. kWide: w has all eight bits.
+  // Adds the products of four neighbouring bytes of w and x to each sum. If kWide, w uses all eight
+  // bits.
   template <bool kWide>
   static Int Dot(Int sum, Bytes w, Bytes x) {
     if constexpr (kVnni) {
-      // Written out because GCC 12 moves the sums of the intrinsic through memory.
+      // Uses assembly, because GCC 12 stores and reloads the sums around the intrinsic.
       asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(x));
       return sum;
     }
     Int pairs;
     if constexpr (kWide) {
-      // |w| times x with w's sign: at most 2 x 128 x 127, which fits.
+      // Multiplies |w| with x that has taken w's sign. Two products are at most 2 x 128 x 127,
+      // which fits into 16 bits.
       const Bytes signed_x =
           _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x);
       pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(w), signed_x);
@@ -117,15 +119,16 @@ struct Avx512 {
   // c - a b, rounded once.
   static Float MinusFma(Float a, Float b, Float c) { return _mm512_fnmadd_ps(a, b, c); }
 
-  // Of 32 floats.
+  // The bits of the largest magnitude of 32 floats.
   static std::uint32_t LargestMagnitudeBits(const float* block) {
     const Int mask = _mm512_set1_epi32(0x7fffffff);
     const Int a = _mm512_and_si512(_mm512_loadu_si512(block), mask);
     const Int b = _mm512_and_si512(_mm512_loadu_si512(block + 16), mask);
     return _mm512_reduce_max_epu32(_mm512_max_epu32(a, b));
   }
-  // Rounds 32 floats times `factor`, ties to even. A factor of 0 gives 0 for what is finite; what
-  // is not has a scale that is not a number, and its bytes do not matter but are in [-127, 127].
+  // Multiplies 32 floats by `factor` and rounds them, ties to even. If `factor` is 0, finite floats
+  // give 0. A float that is not finite gives some byte in [-127, 127]. That byte has no effect,
+  // because the scale is then not a number.
   static void Quantize(const float* block, float factor, std::int8_t* out) {
     const Float by = _mm512_set1_ps(factor);
     const auto half = [&](const float* at) {

@@ -1,4 +1,4 @@
-// Vectors in plain C++, as packed_format.h wants an Isa.
+// The Isa of packed_format.h in plain C++.
 #ifndef RECYCLING_VERIFIER_KERNELS_ISA_PORTABLE_H_
 #define RECYCLING_VERIFIER_KERNELS_ISA_PORTABLE_H_
 
@@ -17,8 +17,8 @@
 namespace recycling::verifier {
 namespace {
 
-// Eight outputs in plain C++, for any machine. Slow: a fused multiply-add is a call where the
-// compiler's baseline has none.
+// Vectors of eight outputs, for any machine. They are slow: if the compiler's baseline has no fused
+// multiply-add, each one is a function call.
 struct Portable {
   static constexpr std::size_t kOutputs = 8;
   static constexpr std::size_t kBytes = 32;

@@ -2,8 +2,8 @@
 // file is compiled for. Each lane does IEEE arithmetic, so code written with Lanes gives the same
 // bits in every build.
 //
-// Only for the sources of vector_kernels. Everything here has internal linkage, so that the linker
-// never takes code for one instruction set in place of code for another.
+// Only the sources of vector_kernels may include this file. Everything here has internal linkage,
+// so that the linker never uses code for one instruction set in place of code for another.
 #ifndef RECYCLING_VERIFIER_KERNELS_LANES_H_
 #define RECYCLING_VERIFIER_KERNELS_LANES_H_
 
@@ -39,16 +39,16 @@ struct Lanes {
   }
   // Lanes 2i and 2i + 1 change places.
   Lanes SwapPairs() const { return {_mm512_permute_ps(v, 0xb1)}; }
-  // 2^n of lanes that hold n + 1.5 * 2^23, n in [-127, 128].
+  // Gives 2^n for each lane that holds n + 1.5 * 2^23, with n in [-127, 128].
   Lanes PowerOfTwo() const {
     return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32(_mm512_castps_si512(v), 23),
                                                  _mm512_set1_epi32(0x3f800000)))};
   }
-  // The first `count` lanes, the others 0.
+  // Keeps the first `count` lanes and sets the others to 0.
   Lanes First(std::size_t count) const {
     return {_mm512_maskz_mov_ps(static_cast<__mmask16>((1U << count) - 1), v)};
   }
-  // Bit l is set unless lane l is less than or equal to lane l of x; so it is set if one is NaN.
+  // Bit l is set if lane l is greater than lane l of x or if one of them is NaN.
   std::uint32_t NotAtMost(Lanes x) const { return _mm512_cmp_ps_mask(v, x.v, _CMP_NLE_UQ); }
 };
 
@@ -58,7 +58,7 @@ inline Lanes operator*(Lanes a, Lanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline Lanes operator/(Lanes a, Lanes b) { return {_mm512_div_ps(a.v, b.v)}; }
 // a * b + c, rounded once.
 inline Lanes Madd(Lanes a, Lanes b, Lanes c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
-// a > b ? a : b, a < b ? a : b; so b if one is NaN.
+// Max is a > b ? a : b, and Min is a < b ? a : b. Both give b if a or b is NaN.
 inline Lanes Max(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline Lanes Min(Lanes a, Lanes b) { return {_mm512_min_ps(a.v, b.v)}; }
 
@@ -201,7 +201,7 @@ inline Lanes operator+(const Lanes& a, const Lanes& b) { RECYCLING_EACH_FOUR(a.v
 inline Lanes operator-(const Lanes& a, const Lanes& b) { RECYCLING_EACH_FOUR(a.v[i] - b.v[i]); }
 inline Lanes operator*(const Lanes& a, const Lanes& b) { RECYCLING_EACH_FOUR(a.v[i] * b.v[i]); }
 inline Lanes operator/(const Lanes& a, const Lanes& b) { RECYCLING_EACH_FOUR(a.v[i] / b.v[i]); }
-// A call for each lane if the compiler's baseline has no such instruction.
+// Calls fmaf for each lane if the compiler's baseline has no fused multiply-add.
 inline Lanes Madd(const Lanes& a, const Lanes& b, const Lanes& c) {
   Lanes lanes;
   for (int i = 0; i < 4; ++i) {
@@ -219,7 +219,7 @@ inline Lanes Min(const Lanes& a, const Lanes& b) {
 
 #endif
 
-// The first `count` floats at `at`, `fill` in the other lanes.
+// Loads the first `count` floats at `at`, and sets the other lanes to `fill`.
 inline Lanes LoadFirst(const float* at, std::size_t count, float fill) {
   float floats[kLanes];
   for (std::size_t i = 0; i < kLanes; ++i) floats[i] = fill;
@@ -232,7 +232,7 @@ inline void StoreFirst(const Lanes& x, float* at, std::size_t count) {
   std::memcpy(at, floats, count * sizeof(float));
 }
 
-// Lanes l and l + 8 are added, then l and l + 4, l and l + 2, 0 and 1.
+// The sum of the lanes: adds lane l + 8 to lane l, then l + 4 to l, then l + 2 to l, then 1 to 0.
 inline float Sum(const Lanes& x) {
   float l[kLanes];
   x.Store(l);
@@ -251,7 +251,7 @@ inline float Largest(const Lanes& x) {
   return l[0];
 }
 
-// Exp of float_math.h, bit for bit.
+// Gives the same bits as Exp of float_math.h.
 inline Lanes Exp(const Lanes& x_in) {
   const auto c = [](float x) { return Lanes::Splat(x); };
   const Lanes x = Min(c(88.0F), Max(c(-87.0F), x_in));

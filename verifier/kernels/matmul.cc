@@ -14,8 +14,9 @@ constexpr InputFormat kFormats[] = {InputFormat::kFloat, InputFormat::kIntegers3
                                     InputFormat::kIntegers16};
 std::size_t IndexOf(InputFormat format) { return static_cast<std::size_t>(format); }
 
-// Bytes of weights in a task. Large enough for the processor to read ahead within a task, small
-// enough for all threads to end at about the same time.
+// The most bytes of weights in a task, unless a panel is larger. A task is large enough for the
+// processor to read ahead within it, and small enough for all threads to end at about the same
+// time.
 constexpr std::size_t kTaskBytes = 96 * 1024;
 constexpr std::size_t kTasksPerThread = 6;
 

@@ -12,21 +12,22 @@
 
 namespace recycling::verifier {
 
-// Multiplies packed weights with the rows of one input at a time, on the threads of a pool. The
-// bits do not depend on which thread computes what. Not thread-safe.
+// Multiplies packed weights with the rows of one input at a time, on the threads of a pool. Any
+// thread may compute any output; the bits do not depend on it. Not thread-safe.
 class MatMul {
  public:
-  // All must outlive it.
+  // `kernel` and `pool` must outlive this object.
   MatMul(const MatMulKernel& kernel, ThreadPool& pool) : kernel_(kernel), pool_(pool) {}
 
   // Reserves memory for inputs of up to `rows` rows and `columns` columns. ResourceExhausted if the
   // system has no memory.
   absl::Status Reserve(std::size_t rows, std::size_t columns);
 
-  // Returns a row of the input, [columns] floats. It may compute the row in `scratch` [columns].
+  // A function that returns a row of the input, [columns] floats. It may compute the row in
+  // `scratch` [columns].
   using Row = absl::FunctionRef<const float*(std::size_t row, float* scratch)>;
-  // Prepares the input of the products that follow; `weights` are the weights of all of them. Calls
-  // `row` once for each row, on several threads.
+  // Prepares the input for the products that follow. `weights` lists the weights of all these
+  // products. Calls `row` once for each row, on several threads.
   void SetInput(std::size_t rows, std::initializer_list<const PackedMatrix*> weights, Row row);
 
   struct Product {
@@ -35,13 +36,13 @@ class MatMul {
   };
   // out[r, o] = sum over c of w[o, c] in[r, c], for each product.
   void Multiply(std::initializer_list<Product> products);
-  // out += the product.
+  // Adds the product to `out`.
   void MultiplyAdd(const PackedMatrix& weights, float* out);
   // out[i] = activation(gate[i]) * up[i], i in [0, n); out may be gate. For example
   // VectorKernels::silu_times.
   using GateTimes = void (*)(const float* gate, const float* up, std::size_t n, float* out);
-  // gate_out = activation(gate product) * up product, by `gate_times`. The two products have equal
-  // shape; that of up is left in up_out.
+  // Multiplies the input with `gate` and with `up`, which have the same shape, and stores the
+  // second product in up_out. Then sets gate_out to gate_times of the two products.
   void MultiplyGated(const PackedMatrix& gate, const PackedMatrix& up, GateTimes gate_times,
                      float* gate_out, float* up_out);
 

@@ -1,7 +1,7 @@
 // How a matrix of weights is stored and multiplied with rows of activations.
 //
-// A kernel fixes the bits of every product: out[r, o] depends on row r of the inputs and row o of
-// the weights only, not on the rows and outputs that are computed with it. Kernels with equal
+// A kernel fixes the bits of every product: out[r, o] depends only on row r of the inputs and row o
+// of the weights. Other rows and outputs of the same call have no effect on it. Kernels with equal
 // arithmetic() give equal bits.
 #ifndef RECYCLING_VERIFIER_KERNELS_MATMUL_KERNEL_H_
 #define RECYCLING_VERIFIER_KERNELS_MATMUL_KERNEL_H_
@@ -17,7 +17,7 @@ namespace recycling::verifier {
 
 // A matrix as a kernel stores it: panels of outputs, one after the other.
 struct PackedMatrix {
-  TensorType type = TensorType::kF32;  // of the file
+  TensorType type = TensorType::kF32;  // in the model file
   std::size_t rows = 0;                // outputs
   std::size_t columns = 0;
   std::size_t panel_outputs = 0;
@@ -28,8 +28,8 @@ struct PackedMatrix {
   std::size_t bytes() const { return panels() * panel_bytes; }
 };
 
-// How rows of activations are prepared. It depends on the type of the weights they are multiplied
-// with.
+// How the rows of activations are prepared. The format depends on the type of the weights that are
+// multiplied with the rows.
 enum class InputFormat {
   kFloat,
   kIntegers32,  // for weights whose scales belong to 32 columns each
@@ -40,8 +40,8 @@ inline constexpr std::size_t kInputFormats = 3;
 // Which numbers are multiplied.
 //   kFast   Weights and their scales as in the file, activations rounded to 8 bits
 //           (packed_format.h). All kernels of all machines give the same bits.
-//   kExact  Weights and activations as floats, summed in the order of dot.h. Slow; what the others
-//           are compared with.
+//   kExact  Weights and activations as floats, summed in the order of dot.h. Slow; the tests
+//           compare the other kernels with it.
 enum class Arithmetic { kFast, kExact };
 
 // The arithmetic of the name "fast" or "exact". InvalidArgument for another name.
@@ -61,26 +61,27 @@ class MatMulKernel {
   // Name and version of the arithmetic.
   virtual std::string_view arithmetic() const = 0;
 
-  // False: the kernel uses matrices in the mapped file, and PackPanel is not called.
+  // Whether the kernel needs packed weights. If not, it reads the matrices in the mapped file, and
+  // PackPanel is not called.
   virtual bool packs() const = 0;
   // The layout of `w`; its data is null if the kernel packs.
   virtual PackedMatrix Layout(const Matrix& w) const = 0;
-  // Writes panel `panel` to `out` [panel_bytes]; outputs past the last are zero.
+  // Packs panel `panel` into `out` [panel_bytes]. Outputs past the last row of `w` are zero.
   virtual void PackPanel(const Matrix& w, std::size_t panel, std::byte* out) const = 0;
 
   virtual InputFormat FormatFor(TensorType type) const = 0;
   // Bytes of `rows` prepared rows, a multiple of 64.
   virtual std::size_t InputBytes(InputFormat format, std::size_t rows,
                                  std::size_t columns) const = 0;
-  // Writes row `row` of `rows` of a prepared input. Different threads may write different rows at
-  // the same time. If a number of a row is not finite, no product of the row is finite.
+  // Prepares row `row` of an input that has `rows` rows. Different threads may prepare different
+  // rows at the same time. If a number of a row is not finite, no product of the row is finite.
   virtual void PrepareRow(InputFormat format, const float* values, std::size_t columns,
                           std::size_t row, std::size_t rows, std::byte* inputs) const = 0;
 
   // Bytes of scratch memory that a call of Multiply needs for up to `rows` rows.
   virtual std::size_t ScratchBytes(std::size_t rows, std::size_t columns) const = 0;
-  // out[r, o] = sum over c of w[o, c] x[r, c], or += with `add`, for all prepared rows and the
-  // outputs of panels [begin, end). out [rows, w.rows].
+  // Computes out[r, o] = sum over c of w[o, c] x[r, c] for all prepared rows r and all outputs o of
+  // panels [begin, end). If `add`, it adds the sum to out[r, o] instead. `out` is [rows, w.rows].
   virtual void Multiply(const PackedMatrix& w, std::size_t begin, std::size_t end,
                         const std::byte* inputs, std::size_t rows, bool add, float* out,
                         std::byte* scratch) const = 0;

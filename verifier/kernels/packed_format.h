@@ -1,8 +1,8 @@
 // How integer weights lie in memory, and what the fast arithmetic computes from them.
 //
-// A matrix is packed into panels of 32 outputs. A panel has chunks of 256 columns, a chunk has
-// blocks of 32 columns; the last chunk of a row may have fewer blocks. A chunk is
-// [header][block 0][block 1] ..., so that a pass reads one ascending stream.
+// A matrix is packed into panels of 32 outputs. A panel has chunks of 256 columns, and a chunk has
+// blocks of 32 columns. The last chunk of a panel may have fewer blocks. A chunk is a header
+// and then its blocks, so that a pass reads memory in ascending order.
 //
 // The arithmetic, for one row x and one output. Each weight of the file is d q - m, with a small
 // integer q, and with a scale d and a minimum m that 16 or 32 neighbouring columns share.
@@ -10,13 +10,14 @@
 //   k_b = the largest integer in [0, 10] with 2^k_b (largest |x| of block b) <= M
 //   a   = round to even (x (127 / M) 2^k_b)           in [-127, 127]
 //   e_b = 10 - k_b,  s = (M / 127) 2^-10
-// and with i the exact integer sum of q a over the columns that share a scale, and t that of a:
-//   F   = fma(float(i 2^e_b), d, F), then, for formats with minima, F = fma(float(t 2^e_b), -m, F);
-//         columns ascending, from 0, anew for each chunk
-//   sum = fma(F, s, sum); chunks ascending, from 0
-// Both conversions to float are exact. M below 2^-100 counts as 0: then s = 0 and a = 0. If M is
-// not finite, s is not a number. So a sum is a function of the columns alone: every instruction
-// set, every number of rows and every number of threads gives the same bits.
+// Let i be the exact integer sum of q a over the columns that share a scale, and t the sum of a
+// over the same columns. In each chunk F starts at 0, and the columns are added in ascending order:
+//   F   = fma(float(i 2^e_b), d, F), then, for formats with minima, F = fma(float(t 2^e_b), -m, F)
+// The output starts at 0, and the chunks are added in ascending order:
+//   sum = fma(F, s, sum)
+// Both conversions to float are exact. If M is below 2^-100, it counts as 0: then s = 0 and a = 0.
+// If M is not finite, s is not a number. So a sum depends only on the numbers in the columns: every
+// instruction set, every number of rows and every number of threads gives the same bits.
 #ifndef RECYCLING_VERIFIER_KERNELS_PACKED_FORMAT_H_
 #define RECYCLING_VERIFIER_KERNELS_PACKED_FORMAT_H_
 
@@ -29,30 +30,31 @@
 namespace recycling::verifier {
 
 inline constexpr std::size_t kPanelOutputs = 32;
-inline constexpr std::size_t kBlockColumns = 32;   // share a power of two of activations
-inline constexpr std::size_t kChunkColumns = 256;  // share a scale of activations
+inline constexpr std::size_t kBlockColumns = 32;   // of activations, with one power of two
+inline constexpr std::size_t kChunkColumns = 256;  // of activations, with one scale
 inline constexpr std::size_t kChunkBlocks = kChunkColumns / kBlockColumns;
 inline constexpr int kLargestShift = 10;
 
 // A packed format is a struct in formats/ with these members:
-//   kType                  of the file
+//   kType                  the type in the model file
 //   kScaleColumns          columns that share a scale, 16 or 32
-//   kOffset                Values() gives q + kOffset, an unsigned byte; 128: any q of 8 bits
+//   kOffset                Values() gives q + kOffset as an unsigned byte; 128 if q uses all 8 bits
 //   kHasMinimum
 //   kHeaderBytes           of a chunk; a multiple of 64
 //   kBlockBytes            a multiple of 64
-//   Pack(from, o, chunk)   one block of the file, of output o of the panel, into a chunk that was
-//                          zero; `chunk` is moved so that its block 0 is the first of the file's
+//   Pack(from, o, chunk)   packs one block of the file, for output o of the panel, into memory that
+//                          was zero. Block 0 of `chunk` is the place of the file's first 32 columns
 //   Values<Isa, k>(block, v)           columns [4 k, 4 k + 4) of vector v of outputs
-//   Scale<Isa>(header, block, part, v) d of columns [part kScaleColumns, ...) of a block
-//   Minimum<Isa>(...)                  m, likewise; only with kHasMinimum
+//   Scale<Isa>(header, block, part, v) d of the columns of part `part` of a block
+//   Minimum<Isa>(header, block, part, v)  m of these columns; only with kHasMinimum
 //
-// An Isa is what a source compiles the loops for: vectors of kOutputs outputs (Float, Int), and of
-// 4 kOutputs bytes (Bytes), four columns of each output.
+// An Isa has the vector operations of one instruction set. A Float or an Int holds one number for
+// each of kOutputs outputs. A Bytes holds 4 kOutputs bytes, four columns of each output.
 
-// Values of 8, 4, 2 and 1 bits in a block. A row of values is 4 columns of all outputs of a panel:
-// output o, column c stands at 4 o + c % 4. Narrower values share a byte with those of the next
-// rows, the first row in the lowest bits.
+// Values of 8, 4, 2 and 1 bits in a block. A row of values is 4 columns of all outputs of a panel.
+// The value of output o and column c is at place 4 o + c % 4 of its row. Two rows of 4-bit values,
+// or four rows of 2-bit values, share their bytes; the first row has the lowest bits. In a row of
+// 1-bit values, the place is the index of the bit.
 inline constexpr std::size_t kRowBytes = 4 * kPanelOutputs;
 inline constexpr std::size_t kByteValues = kRowBytes * kBlockColumns / 4;  // bytes of a block
 inline constexpr std::size_t kNibbleValues = kByteValues / 2;
@@ -61,7 +63,7 @@ inline constexpr std::size_t kOneBitValues = kByteValues / 8;
 
 constexpr std::size_t PlaceInRow(std::size_t o, std::size_t c) { return 4 * o + c % 4; }
 
-// Sets value c, in [0, 32), of output o. `values` is zero there before.
+// Sets the value of column c, in [0, 32), of output o. The place must be zero before the call.
 inline void PutByte(std::byte* values, std::size_t o, std::size_t c, unsigned value) {
   values[c / 4 * kRowBytes + PlaceInRow(o, c)] = static_cast<std::byte>(value);
 }
@@ -82,12 +84,12 @@ inline std::uint16_t LoadU16(const std::byte* at) {
   return value;
 }
 
-// The scale, of 16 bits, of output o in a row of them.
+// Copies the float16 at `from` to place o of a row of float16 numbers.
 inline void PutHalf(std::byte* halves, std::size_t o, const std::byte* from) {
   std::memcpy(halves + 2 * o, from, 2);
 }
 
-inline constexpr std::size_t kHalves = 2 * kPanelOutputs;  // bytes
+inline constexpr std::size_t kHalves = 2 * kPanelOutputs;  // bytes of a row of float16 numbers
 
 }  // namespace recycling::verifier
 

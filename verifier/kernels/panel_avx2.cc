@@ -5,8 +5,8 @@
 #include <immintrin.h>
 
 #include "verifier/kernels/panel_layout.h"
-// Everything the loops include is included before the pragma, so that nothing shared with other
-// sources is compiled for this instruction set.
+// All headers that the loops need come before the pragma, so that code shared with other sources is
+// not compiled for this instruction set.
 #include <algorithm>
 #include <array>
 #include <cstring>

@@ -1,9 +1,11 @@
-// The loops over packed panels, for any vector width. Included by one source for each instruction
-// set, after its target pragma: everything here is in an unnamed namespace and compiled for it.
+// The loops over packed panels, for any vector width. One source for each instruction set includes
+// this file after its target pragma. Everything here is in an unnamed namespace, so each of these
+// sources compiles its own copy.
 //
-// A tile of rows is multiplied with two vectors of outputs at a time, sums in registers. One tile
-// of rows reads the packed weights directly. More tiles share weights that were unpacked to bytes,
-// a chunk at a time, so that a chunk stays in the first-level cache while all rows pass over it.
+// The loops multiply a tile of rows with two vectors of outputs at a time and keep the sums in
+// registers. If all rows fit into one tile, they read the packed weights directly. Otherwise they
+// unpack the weights to bytes, a chunk at a time, and the chunk stays in the first-level cache
+// while all tiles use it.
 #ifndef RECYCLING_VERIFIER_KERNELS_PANEL_KERNEL_H_
 #define RECYCLING_VERIFIER_KERNELS_PANEL_KERNEL_H_
 
@@ -21,7 +23,7 @@
 namespace recycling::verifier {
 namespace {
 
-// Lambdas in the loops are inlined before anything else, so that sums live in registers.
+// Makes the compiler inline the lambdas of the loops, so that it keeps the sums in registers.
 #define RECYCLING_INLINE __attribute__((always_inline))
 
 template <int N, typename F>
@@ -32,7 +34,7 @@ RECYCLING_INLINE inline void Unroll(F f) {
   (std::make_integer_sequence<int, N>());
 }
 
-// Prepared integers of a tile of R rows: for each chunk a record of
+// The prepared activations of a tile of R rows. Each chunk of columns has a record with
 //   bytes  [8 blocks][8 groups of 4 columns][R][4]   a
 //   int32  [8][parts][R]                             -t, of the columns that share a scale
 //   int32  [8][R]                                    e
@@ -60,12 +62,12 @@ struct Record {
 template <class W>
 inline constexpr int kPartsOf = static_cast<int>(kBlockColumns / W::kScaleColumns);
 
-// A chunk of any format, unpacked: blocks of [values, bytes][scales][minima].
+// An unpacked chunk of any format. A block is [values as bytes][scales][minima].
 template <class Isa, int kParts, bool kMinima, bool kWide>
 struct Unpacked {
   static constexpr std::size_t kScaleColumns = kBlockColumns / kParts;
   static constexpr bool kHasMinimum = kMinima;
-  static constexpr int kOffset = kWide ? 128 : 0;  // the caller knows those of narrow formats
+  static constexpr int kOffset = kWide ? 128 : 0;  // AddIntegerChunk gets narrow formats' offset
   static constexpr std::size_t kHeaderBytes = 0;
   static constexpr std::size_t kFloats = 4 * kPanelOutputs;
   static constexpr std::size_t kBlockBytes = kByteValues + kParts * kFloats * (kMinima ? 2 : 1);
@@ -110,7 +112,7 @@ struct Unpacked {
   }
 };
 
-constexpr std::size_t kFloatFetch = 2048;  // bytes ahead of what is multiplied
+constexpr std::size_t kFloatFetch = 2048;  // bytes from the multiplied to the prefetched weights
 
 enum class FloatFormat { kF32, kF16, kBF16 };
 
@@ -127,11 +129,12 @@ struct FloatWeights {
   }
 };
 
-// What is to be fetched while something else is multiplied: one or two lines whenever asked.
+// Memory to prefetch while other memory is multiplied. Each call of Fetch prefetches one or two
+// cache lines.
 struct Ahead {
   const std::byte* at = nullptr;
-  std::size_t second = 0;  // distance of the second line; 0: there is none
-  std::size_t step = 0;  // distance of what is fetched next; 0: the same line again, which is free
+  std::size_t second = 0;  // bytes to the second line; 0: there is none
+  std::size_t step = 0;    // bytes to the next fetch; 0: fetches the same line again, at no cost
 
   RECYCLING_INLINE void Fetch() {
     __builtin_prefetch(at, 0, 3);
@@ -140,9 +143,9 @@ struct Ahead {
   }
 };
 
-// Adds a chunk of `blocks` blocks to sums [R, kPanelOutputs]. `offset_shift`: log2 of the offset of
-// the unpacked values, for formats without minima. kStream: the weights come from memory, and what
-// is a chunk further is fetched beside each load.
+// Adds a chunk of `blocks` blocks to sums [R, kPanelOutputs]. `offset_shift` is log2 of the offset
+// of the values, for formats without minima. If kStream, the weights come from memory, and each
+// load also prefetches the weights one chunk further. If not, `ahead` is prefetched.
 template <class Isa, class W, int R, bool kStream>
 __attribute__((noinline)) void AddIntegerChunk(const std::byte* chunk, std::size_t blocks,
                                                const std::byte* inputs, int offset_shift,
@@ -275,7 +278,7 @@ void RoundChunk(const float* values, std::size_t blocks, Block block, Scale scal
   scale(chunk.scale);
 }
 
-// The sum of part `part` of `parts` of a block.
+// The sum of the activations in part `part` of a block that has `parts` parts.
 inline int SumOf(const std::int8_t* a, int part, int parts) {
   const int columns = static_cast<int>(kBlockColumns) / parts;
   int sum = 0;
@@ -283,7 +286,7 @@ inline int SumOf(const std::int8_t* a, int part, int parts) {
   return sum;
 }
 
-// Rows in tiles of nearly equal size, at most Isa::kRowTile.
+// Divides rows into tiles of nearly equal size, with at most Isa::kRowTile rows.
 template <class Isa>
 class Tiles {
  public:
@@ -293,7 +296,7 @@ class Tiles {
         larger_(rows % count_) {}
 
   std::size_t count() const { return count_; }
-  // The first larger_ tiles have a row more.
+  // The first larger_ tiles have one more row than the others.
   std::size_t First(std::size_t tile) const { return tile * size_ + std::min(tile, larger_); }
   std::size_t Rows(std::size_t tile) const { return size_ + (tile < larger_ ? 1 : 0); }
   std::size_t TileOf(std::size_t row) const {
@@ -307,7 +310,8 @@ class Tiles {
   std::size_t larger_;
 };
 
-// Prepared inputs, a tile of R rows after the other: floats [blocks, R, 32], or a Record a chunk.
+// Prepared inputs are stored tile after tile. A tile of R rows is floats [blocks, R, 32], or one
+// Record for each chunk.
 template <class Isa>
 class PanelKernel final : public MatMulKernel {
  public:
@@ -387,7 +391,7 @@ class PanelKernel final : public MatMulKernel {
     float* sums;  // [rows, 32]
   };
   struct Place {
-    std::size_t first;  // row of the tile
+    std::size_t first;  // first row of the tile
     std::size_t row;    // in the tile
     std::size_t tile_rows;
   };
@@ -460,8 +464,8 @@ class PanelKernel final : public MatMulKernel {
         });
         continue;
       }
-      // The next chunk is fetched line by line while this one is multiplied, an equal part for
-      // each tile.
+      // While each tile multiplies this chunk, it prefetches an equal part of the next chunk, line
+      // by line.
       const std::byte* next = data + kChunkBytes;
       const std::size_t lines = (kChunkBytes / 64 + tiles.count() - 1) / tiles.count();
       const std::size_t steps = count * 8 * (kPanelOutputs / Isa::kOutputs / 2);

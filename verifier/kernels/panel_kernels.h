@@ -1,5 +1,5 @@
-// The kernels of the fast arithmetic, one for each instruction set. They pack weights alike and
-// give the same bits (packed_format.h, panel_layout.h).
+// The kernels of the fast arithmetic, one for each instruction set. They pack weights in the same
+// way and give the same bits (packed_format.h, panel_layout.h).
 #ifndef RECYCLING_VERIFIER_KERNELS_PANEL_KERNELS_H_
 #define RECYCLING_VERIFIER_KERNELS_PANEL_KERNELS_H_
 
@@ -7,14 +7,15 @@
 
 namespace recycling::verifier {
 
-// Use one only if the processor has its instructions. They live as long as the program.
+// Call a function only if the processor has the instructions of its kernel. The kernels live as
+// long as the program.
 const MatMulKernel& PortableKernel();
 #if defined(__x86_64__)
 const MatMulKernel& Avx2Kernel();
 const MatMulKernel& Avx512Kernel();
 const MatMulKernel& Avx512VnniKernel();
 const MatMulKernel& AmxTileKernel();
-// Few rows with AVX-512 VNNI, more with AMX tiles.
+// Multiplies few rows with AVX-512 VNNI, and more rows with AMX tiles.
 const MatMulKernel& AmxKernelByRows();
 #endif
 

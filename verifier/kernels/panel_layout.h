@@ -1,7 +1,8 @@
 // Panels of packed weights of every type, and how rows of activations are prepared for them.
-// packed_format.h says what integer weights look like and what is computed. Float weights stand in
-// blocks of 32 columns, [column][output]; with them
-//   sum = fma(w, x, sum), columns ascending, from 0.
+// packed_format.h describes integer weights and their arithmetic. Float weights are stored in
+// blocks of 32 columns, [column][output]. Their sum starts at 0, and the columns are added in
+// ascending order:
+//   sum = fma(w, x, sum)
 #ifndef RECYCLING_VERIFIER_KERNELS_PANEL_LAYOUT_H_
 #define RECYCLING_VERIFIER_KERNELS_PANEL_LAYOUT_H_
 
@@ -24,7 +25,7 @@ constexpr std::size_t Chunks(std::size_t columns) {
   return (columns + kChunkColumns - 1) / kChunkColumns;
 }
 
-// Which numbers of a row the weights of a type need.
+// The format of activations that weights of `type` need.
 InputFormat PanelFormat(TensorType type);
 
 PackedMatrix PanelLayout(const Matrix& w);
@@ -42,7 +43,7 @@ inline constexpr int kOffsetShift = W::kOffset == 0
 
 // How a chunk of a row is rounded. Letters: packed_format.h.
 struct ChunkScale {
-  std::uint32_t largest_bits = 0;  // of M, 0 if it counts as 0
+  std::uint32_t largest_bits = 0;  // bits of M; 0 if M counts as 0
   float inverse = 0;               // 127 / M; 0 if M counts as 0 or is not finite
   float scale = 0;                 // s
 };

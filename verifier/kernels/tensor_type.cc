@@ -11,7 +11,7 @@ constexpr TensorTypeInfo Known(std::uint32_t number, std::string_view name, std:
   return {static_cast<TensorType>(number), name, values, bytes, supported};
 }
 
-// Also has formats that are not computed with, because their sizes say where tensors end.
+// Also lists types that no kernel supports, because their block sizes tell where a tensor ends.
 constexpr TensorTypeInfo kTypes[] = {
     Known(0, "F32", 1, 4, true),
     Known(1, "F16", 1, 2, true),

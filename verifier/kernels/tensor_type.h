@@ -7,7 +7,7 @@
 
 namespace recycling::verifier {
 
-// The types that are computed with. Their values are those of the file format. A file may hold
+// The types that the kernels support. Their values are those of the file format. A file may hold
 // other types; see FindTensorType.
 enum class TensorType : std::uint32_t {
   kF32 = 0,
@@ -35,10 +35,10 @@ struct TensorTypeInfo {
   bool supported;  // listed in TensorType
 };
 
-// What is known of a type number of the file format. Null if nothing is known.
+// The name and block size of a type number of the file format. Null for an unknown number.
 const TensorTypeInfo* FindTensorType(std::uint32_t number);
 
-// What is known of a type that is computed with.
+// The name and block size of a supported type.
 const TensorTypeInfo& InfoOf(TensorType type);
 
 }  // namespace recycling::verifier

@@ -24,7 +24,8 @@ int Processors() {
   return known == 0 ? 1 : static_cast<int>(known);
 }
 
-// Tells the processor that this thread waits, so that its core's other thread runs faster.
+// Tells the processor that this thread waits, so that the other hardware thread of the core runs
+// faster.
 inline void Pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -69,7 +70,7 @@ void ThreadPool::Run(std::size_t tasks, absl::FunctionRef<void(std::size_t, std:
     shares_[worker].tasks.store(Tasks(worker * tasks / threads(), (worker + 1) * tasks / threads()),
                                 std::memory_order_release);
   }
-  // Never kStop: the next number after it is skipped.
+  // Skips kStop, which would stop the workers.
   const std::uint32_t loop = loops_.load(std::memory_order_relaxed) + 1;
   loops_.store(loop == kStop ? 0 : loop, std::memory_order_release);
   loops_.notify_all();  // makes no system call if no worker sleeps

@@ -15,13 +15,15 @@
 namespace recycling::verifier {
 
 // Threads that share the tasks of a loop. Any thread may run any task, so the result of a task must
-// not depend on the thread. Between loops that follow each other closely, as in a pass, workers
-// stay awake. A worker that finds no task for about 50 us sleeps. If there are more threads than
-// processors, workers sleep at once. Not thread-safe: one caller at a time.
+// not depend on the thread. A worker that waits for a loop stays awake for about 50 us and then
+// sleeps, so workers stay awake between the loops of a pass. If there are more threads than
+// processors, a waiting worker sleeps at once. Not thread-safe: only one thread at a time may call
+// Run.
 class ThreadPool {
  public:
   // Starts threads - 1 workers; the caller of Run is the last thread. Requires threads >= 1.
-  // ResourceExhausted, with the number of threads that could be had, if the system refuses one.
+  // Returns ResourceExhausted if the system refuses a thread; the message has the number of threads
+  // that it gave.
   static absl::StatusOr<std::unique_ptr<ThreadPool>> Create(int threads);
 
   // Stops the workers and waits for them. No Run may be under way.
@@ -29,11 +31,12 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // Calls run(task, worker) once for every task in [0, tasks), tasks less than 2^32 - 1; workers
-  // are in [0, threads()) and run one task at a time. Returns when all are done. Each worker begins
-  // with a share of neighbouring tasks of its own, in ascending order, the same share in each loop
-  // of as many tasks; so memory that it reads, or wrote in an earlier loop, is one long run. A
-  // worker without tasks takes the last one of the longest share.
+  // Calls run(task, worker) once for every task in [0, tasks) and returns when all tasks are done.
+  // `tasks` must be less than 2^32 - 1. `worker` is in [0, threads()); a worker runs one task at a
+  // time. Each worker first runs its own share of neighbouring tasks, in ascending order. Loops
+  // with the same number of tasks have the same shares, so a worker reads and writes long runs of
+  // memory, and often memory that it wrote in an earlier loop. A worker whose share is empty takes
+  // the last task of the longest share.
   void Run(std::size_t tasks, absl::FunctionRef<void(std::size_t task, std::size_t worker)> run);
 
   std::size_t threads() const { return workers_.size() + 1; }
@@ -56,23 +59,23 @@ class ThreadPool {
     std::atomic<std::uint64_t> tasks{0};
   };
 
-  // What a worker does until the pool stops.
+  // The loop of a worker thread. Returns when the pool stops.
   void Work(std::size_t worker);
-  // Runs tasks of the loop under way, if there is one, until nobody has any to give.
+  // Runs tasks of the current loop until no share has a task left.
   void RunTasks(std::size_t worker);
   void RunTask(std::uint32_t task, std::size_t worker);
   static std::optional<std::uint32_t> TakeFirst(Share& share);
   static std::optional<std::uint32_t> TakeLast(Share& share);
-  // Returns soon after `value` has become other than `old`. If it becomes `old` again at once, Wait
-  // may miss that and go on waiting.
+  // Waits until `value` differs from `old`. If `value` changes and becomes `old` again at once,
+  // Wait may miss the change and continue to wait.
   void Wait(const std::atomic<std::uint32_t>& value, std::uint32_t old) const;
 
-  // The loop under way. Run sets it and then publishes it with the shares; a thread reads it after
-  // it has taken a task. Run waits for taken tasks only, never for a worker that still sleeps. Such
-  // a worker may wake up in a later loop, and take part in that.
+  // The function of the current loop. Run sets it before it publishes the shares; a thread reads it
+  // after it has taken a task. Run waits until all tasks are done, but not until every worker has
+  // woken up. A worker may wake up in a later loop and take part in that one.
   const absl::FunctionRef<void(std::size_t, std::size_t)>* run_ = nullptr;
   std::unique_ptr<Share[]> shares_;                          // [threads]
-  alignas(kCacheLine) std::atomic<std::uint32_t> loops_{0};  // counts Run, or kStop
+  alignas(kCacheLine) std::atomic<std::uint32_t> loops_{0};  // number of the loop, or kStop
   alignas(kCacheLine) std::atomic<std::uint32_t> unfinished_{0};
   alignas(kCacheLine) const bool waits_awake_;
   std::vector<std::thread> workers_;

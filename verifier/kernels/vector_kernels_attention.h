@@ -8,8 +8,8 @@
 namespace recycling::verifier {
 namespace {
 
-// A tile of kTileQueries x kTileVectors sums stays in registers. Its shape does not change a bit:
-// every sum adds its own terms in ascending order.
+// A tile of kTileQueries x kTileVectors sums stays in registers. Its shape has no effect on the
+// bits: every sum adds its own terms in ascending order.
 #if defined(__AVX512F__)
 constexpr int kTileQueries = 6;
 constexpr int kTileVectors = 4;

@@ -1,5 +1,7 @@
-// IQ4_NL: 32 columns, d v[q] with a table v of 16 values. In the file: half d, 16 bytes of q; their
-// low halves are columns 0 to 15. In memory: halves d, nibbles q; 4.5 bits a weight.
+// IQ4_NL: blocks of 32 columns. A weight is d v[q], with a table v of 16 values.
+//   file    float16 d, then 16 bytes of q. The low nibbles are columns 0 to 15, the high nibbles 16
+//           to 31.
+//   memory  A block is float16 d, then q as nibbles. 4.5 bits a weight.
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_IQ4_NL_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_IQ4_NL_H_
 

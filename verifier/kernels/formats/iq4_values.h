@@ -5,7 +5,7 @@
 
 namespace recycling::verifier {
 
-// What the 16 integers of IQ4_NL and IQ4_XS stand for.
+// The values that the 16 numbers q of IQ4_NL and IQ4_XS stand for.
 alignas(16) inline constexpr std::int8_t kIq4Values[16] = {
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 

@@ -1,7 +1,10 @@
-// IQ4_XS: 256 columns, d (l - 32) v[q] with 8 scales l of 6 bits and the table v of IQ4_NL. In the
-// file: half d, 16 high bits of l (two for each), 4 bytes of low bits of l, 128 bytes of q; each 16
-// bytes are 32 columns, their low halves the first 16. In memory: halves d in the header; in a
-// block bytes l - 32, nibbles q; 4.56 bits a weight.
+// IQ4_XS: blocks of 256 columns. A weight is d (l - 32) v[q], with 8 scales l of 6 bits and the
+// table v of IQ4_NL.
+//   file    float16 d; 16 bits with the high two bits of each l; 4 bytes with the low four bits of
+//           each l; 128 bytes of q. Each 16 bytes of q are 32 columns: the low nibbles are the
+//           first 16.
+//   memory  The header is float16 d. A block is l - 32 as bytes, then q as nibbles. 4.56 bits a
+//           weight.
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_IQ4_XS_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_IQ4_XS_H_
 
@@ -16,7 +19,7 @@ struct IQ4_XS {
   static constexpr int kOffset = 128;
   static constexpr bool kHasMinimum = false;
   static constexpr std::size_t kHeaderBytes = kHalves;
-  static constexpr std::size_t kValues = 64;  // half of which the scales take
+  static constexpr std::size_t kValues = 64;  // 32 bytes of scales, padded to 64
   static constexpr std::size_t kBlockBytes = kValues + kNibbleValues;
 
   static void Pack(const std::byte* from, std::size_t o, std::byte* chunk) {

@@ -1,8 +1,10 @@
-// Q2_K: 256 columns in blocks of 16, d s q - e m, with scales s and minima m of 4 bits. In the
-// file: 16 bytes, s in the low and m in the high half; 64 bytes of q; half d, half e. Eight runs of
-// 32 columns: run r stands at bit 2 (r % 4) of bytes 32 (r / 4) to 32 (r / 4) + 31. In memory:
-// halves d and e in the header; in a block bytes s [2], bytes m [2], two bits q; 3.13 bits a
-// weight.
+// Q2_K: blocks of 256 columns. A weight is d s q - e m, with a scale s and a minimum m of 4 bits
+// for each 16 columns.
+//   file    16 bytes with s in the low nibble and m in the high nibble; 64 bytes of q; float16 d;
+//           float16 e. The columns are eight runs of 32. Run r is at bit 2 (r % 4) of bytes 32 (r /
+//           4) to 32 (r / 4) + 31 of q.
+//   memory  The header is float16 d and float16 e. A block is two s and two m as bytes, then q as
+//           two-bit values. 3.13 bits a weight.
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_Q2_K_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_Q2_K_H_
 

@@ -1,10 +1,13 @@
-// Q3_K: 256 columns in blocks of 16, d (s - 32) (q - 4), with scales s of 6 bits. In the file: 32
-// bytes of high bits (bit r of byte c is column c of run r), 64 bytes of low two bits, 12 bytes of
-// s, half d; eight runs of 32 columns: run r has its low bits at bit 2 (r % 4) of bytes 32 (r / 4)
-// to 32 (r / 4) + 31. Of the 12 bytes, byte i < 8 has the low four bits of scales i (low half) and
-// i + 8 (high half); byte 8 + i has the high two bits of scales i, i + 4, i + 8, i + 12, from the
-// lowest. In memory: halves d in the header; in a block bytes s - 32 [2], low two bits, high bits;
-// 3.56 bits a weight.
+// Q3_K: blocks of 256 columns. A weight is d (s - 32) (q - 4), with a scale s of 6 bits for each 16
+// columns.
+//   file    32 bytes of high bits of q; 64 bytes of low two bits of q; 12 bytes of s; float16 d.
+//           The columns are eight runs of 32. The high bit of column c of run r is bit r of byte c.
+//           The low bits of run r are at bit 2 (r % 4) of bytes 32 (r / 4) to 32 (r / 4) + 31. Byte
+//           i < 8 of s has the low four bits of scale i (low nibble) and of scale i + 8 (high
+//           nibble). Byte 8 + i has the high two bits of scales i, i + 4, i + 8 and i + 12, from
+//           the lowest bits up.
+//   memory  The header is float16 d. A block is two s - 32 as bytes, then the low two bits of q,
+//           then its high bits. 3.56 bits a weight.
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_Q3_K_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_Q3_K_H_
 

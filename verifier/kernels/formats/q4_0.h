@@ -1,5 +1,7 @@
-// Q4_0: 32 columns, d (q - 8). In the file: half d, 16 bytes; their low halves are columns 0 to 15.
-// In memory: halves d, nibbles q; 4.5 bits a weight.
+// Q4_0: blocks of 32 columns. A weight is d (q - 8).
+//   file    float16 d, then 16 bytes of q. The low nibbles are columns 0 to 15, the high nibbles 16
+//           to 31.
+//   memory  A block is float16 d, then q as nibbles. 4.5 bits a weight.
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_Q4_0_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_Q4_0_H_
 

@@ -1,5 +1,7 @@
-// Q4_1: 32 columns, d q + m. In the file: half d, half m, 16 bytes; their low halves are columns 0
-// to 15. In memory: halves d, halves m, nibbles q; 5 bits a weight.
+// Q4_1: blocks of 32 columns. A weight is d q + m.
+//   file    float16 d, float16 m, then 16 bytes of q. The low nibbles are columns 0 to 15, the high
+//           nibbles 16 to 31.
+//   memory  A block is float16 d and float16 m, then q as nibbles. 5 bits a weight.
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_Q4_1_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_Q4_1_H_
 
@@ -33,7 +35,7 @@ struct Q4_1 {
   static typename Isa::Float Scale(const std::byte*, const std::byte* block, int, int v) {
     return HalfRow<Isa>(block, v);
   }
-  // The file has what is added, not what is taken off.
+  // Negated, because the kernels subtract the minimum but the format adds m.
   template <class Isa>
   static typename Isa::Float Minimum(const std::byte*, const std::byte* block, int, int v) {
     return Isa::Negate(HalfRow<Isa>(block + kHalves, v));

@@ -1,7 +1,9 @@
-// Q4_K: 256 columns in blocks of 32, d s q - e m, with scales s and minima m of 6 bits. In the
-// file: half d, half e, 12 bytes of s and m (six_bits.h), 128 bytes of q; each 32 bytes are two
-// blocks, their low halves the first. In memory: halves d and e in the header; in a block bytes s,
-// bytes m, nibbles q; 4.63 bits a weight.
+// Q4_K: blocks of 256 columns. A weight is d s q - e m, with a scale s and a minimum m of 6 bits
+// for each 32 columns.
+//   file    float16 d, float16 e, 12 bytes of s and m (six_bits.h), 128 bytes of q. Each 32 bytes
+//           of q are 64 columns: the low nibbles are the first 32.
+//   memory  The header is float16 d and float16 e. A block is s and m as bytes, then q as nibbles.
+//           4.63 bits a weight.
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_Q4_K_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_Q4_K_H_
 

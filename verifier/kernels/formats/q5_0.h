@@ -1,5 +1,8 @@
-// Q5_0: 32 columns, d (q - 16). In the file: half d, the 32 high bits of q, 16 bytes of low bits;
-// their low halves are columns 0 to 15. In memory: halves d, nibbles, high bits; 5.5 bits a weight.
+// Q5_0: blocks of 32 columns. A weight is d (q - 16).
+//   file    float16 d, 32 high bits of q, then 16 bytes of low bits. The low nibbles are columns 0
+//           to 15, the high nibbles 16 to 31.
+//   memory  A block is float16 d, then the low four bits of q as nibbles, then its high bits. 5.5
+//           bits a weight.
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_Q5_0_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_Q5_0_H_
 

@@ -1,6 +1,8 @@
-// Q5_1: 32 columns, d q + m. In the file: half d, half m, the 32 high bits of q, 16 bytes of low
-// bits; their low halves are columns 0 to 15. In memory: halves d, halves m, nibbles, high bits; 6
-// bits a weight.
+// Q5_1: blocks of 32 columns. A weight is d q + m.
+//   file    float16 d, float16 m, 32 high bits of q, then 16 bytes of low bits. The low nibbles are
+//           columns 0 to 15, the high nibbles 16 to 31.
+//   memory  A block is float16 d and float16 m, then the low four bits of q as nibbles, then its
+//           high bits. 6 bits a weight.
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_Q5_1_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_Q5_1_H_
 
@@ -37,7 +39,7 @@ struct Q5_1 {
   static typename Isa::Float Scale(const std::byte*, const std::byte* block, int, int v) {
     return HalfRow<Isa>(block, v);
   }
-  // The file has what is added, not what is taken off.
+  // Negated, because the kernels subtract the minimum but the format adds m.
   template <class Isa>
   static typename Isa::Float Minimum(const std::byte*, const std::byte* block, int, int v) {
     return Isa::Negate(HalfRow<Isa>(block + kHalves, v));

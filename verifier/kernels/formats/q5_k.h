@@ -1,8 +1,10 @@
-// Q5_K: 256 columns in blocks of 32, d s q - e m, with scales s and minima m of 6 bits. In the
-// file: half d, half e, 12 bytes of s and m (six_bits.h), 32 bytes of high bits (bit b of byte c is
-// column c of block b), 128 bytes of low bits; each 32 bytes are two blocks, their low halves the
-// first. In memory: halves d and e in the header; in a block bytes s, bytes m, nibbles, high
-// bits; 5.63 bits a weight.
+// Q5_K: blocks of 256 columns. A weight is d s q - e m, with a scale s and a minimum m of 6 bits
+// for each 32 columns.
+//   file    float16 d, float16 e, 12 bytes of s and m (six_bits.h), 32 bytes of high bits of q, 128
+//           bytes of low bits. Bit b of high byte c belongs to column c of run b of 32 columns.
+//           Each 32 bytes of low bits are 64 columns: the low nibbles are the first 32.
+//   memory  The header is float16 d and float16 e. A block is s and m as bytes, then the low four
+//           bits of q as nibbles, then its high bits. 5.63 bits a weight.
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_Q5_K_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_Q5_K_H_
 

@@ -1,8 +1,12 @@
-// Q6_K: 256 columns in blocks of 16, d s (q - 32), with signed scales s of 8 bits. In the file: 128
-// bytes of low four bits, 64 bytes of high two bits, int8 s[16], half d; two halves of 128 columns,
-// each four runs of 32: runs 0 and 1 in the low halves of 64 bytes, runs 2 and 3 in the high ones;
-// run i has its high bits at bit 2 i of 32 bytes. In memory: halves d in the header; in a block
-// bytes s [2], nibbles, high two bits; 6.56 bits a weight.
+// Q6_K: blocks of 256 columns. A weight is d s (q - 32), with a signed scale s of 8 bits for each
+// 16 columns.
+//   file    128 bytes of low four bits of q, 64 bytes of high two bits, int8 s[16], float16 d. The
+//           first half of the low and of the high bytes is columns 0 to 127, which are four runs of
+//           32; the second half is the other 128 columns. In a half, runs 0 and 1 are the low
+//           nibbles of the 64 low bytes, and runs 2 and 3 are their high nibbles. Run i has its
+//           high bits at bit 2 i of the 32 high bytes.
+//   memory  The header is float16 d. A block is two s as bytes, then the low four bits of q as
+//           nibbles, then its high two bits. 6.56 bits a weight.
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_Q6_K_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_Q6_K_H_
 

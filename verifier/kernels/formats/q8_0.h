@@ -1,5 +1,6 @@
-// Q8_0: 32 columns, d q. In the file: half d, int8 q[32]. In memory: halves d, bytes q; 8.5 bits a
-// weight.
+// Q8_0: blocks of 32 columns. A weight is d q.
+//   file    float16 d, then int8 q[32].
+//   memory  A block is float16 d, then q as bytes. 8.5 bits a weight.
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_Q8_0_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_Q8_0_H_
 
@@ -22,7 +23,8 @@ struct Q8_0 {
     }
   }
 
-  // In memory the bytes are as in the file, which is what instructions for signed bytes take.
+  // The bytes in memory are signed, as in the file. Instructions for signed bytes use them
+  // unchanged.
   template <class Isa, int k>
   static typename Isa::Bytes Values(const std::byte* block, int v) {
     return Isa::FromSignedBytes(ByteRow<Isa>(block + kHalves, k, v));

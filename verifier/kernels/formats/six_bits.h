@@ -10,9 +10,11 @@ struct ScaleAndMinimum {
   std::byte minimum;
 };
 
-// The scale and the minimum of block b, in [0, 8), of the 12 bytes in which Q4_K and Q5_K keep
-// eight of each, 6 bits wide. Blocks 0 to 3: the low six bits of byte b and of byte b + 4. Blocks 4
-// to 7: the low and the high four bits of byte b + 4, below the high two bits of bytes b - 4 and b.
+// Returns the scale and the minimum of block b, in [0, 8). Q4_K and Q5_K store eight of each, 6
+// bits wide, in 12 bytes. For blocks 0 to 3 the scale is the low six bits of byte b and the minimum
+// those of byte b + 4. For blocks 4 to 7 byte b + 4 has the low four bits of the scale in its low
+// nibble and those of the minimum in its high nibble. The high two bits of byte b - 4 are those of
+// the scale, and the high two bits of byte b are those of the minimum.
 inline ScaleAndMinimum SixBits(const std::byte* bytes, std::size_t b) {
   constexpr std::byte kLow6{63};
   constexpr std::byte kLow4{15};
