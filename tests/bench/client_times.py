@@ -1,10 +1,10 @@
-"""What concurrent clients of a server wait for: the same figures as `recycling bench --concurrency` gives."""
+"""Computes how long concurrent clients wait for tokens: the same figures as `recycling bench --concurrency`."""
 import dataclasses
 import math
 
 
 def quantile(values, q):
-    """The value that a share `q` of all is at most, linear between the two nearest; 0 of none."""
+    """The `q`-quantile of `values`, interpolated between the two nearest values. 0 if there are none."""
     if not values:
         return 0.0
     values = sorted(values)
@@ -16,7 +16,7 @@ def quantile(values, q):
 
 @dataclasses.dataclass
 class Round:
-    """Requests of one round, times in microseconds."""
+    """The requests of one round. All times are in microseconds."""
     requests: int = 0
     tokens: int = 0
     wall_micros: float = 0
@@ -24,7 +24,7 @@ class Round:
     inter_token: list = dataclasses.field(default_factory=list)
 
     def add(self, arrivals, tokens):
-        """A request: when its messages came, one token each, and how many tokens it had by the server's count."""
+        """Adds a request. `arrivals` are the times of its messages, one token each; `tokens` is the server's count."""
         self.requests += 1
         self.tokens += tokens
         self.first_token += arrivals[:1]

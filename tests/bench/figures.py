@@ -1,4 +1,4 @@
-"""Figures of the performance table: medians with intervals, rows, Markdown. No processes, no files."""
+"""Computes the figures of the performance table and formats them. Starts no processes and opens no files."""
 import dataclasses
 import math
 import statistics
@@ -19,9 +19,11 @@ class Measured:
 
 
 def measured(values):
-    """The median of `values`, and the narrowest pair of order statistics, as far from one end as from the other,
-    between which the true median lies with at least 95 % confidence; of fewer than six values (94 % and less) the
-    smallest and the largest."""
+    """The median of `values` with an interval.
+
+    The interval is the narrowest symmetric pair of order statistics that contains the true median with a confidence of
+    at least 95 %. For fewer than six values no pair reaches 95 %; then it is the smallest and the largest value.
+    """
     values = sorted(values)
     if not values:
         raise ValueError("no values: expected at least one")
@@ -32,15 +34,15 @@ def measured(values):
 
 
 def ratios(numerators, denominators):
-    """Round by round, so that a slow round spoils one ratio and not two medians."""
+    """The median of the ratios of each round. So a slow round changes one ratio and not two medians."""
     if len(numerators) != len(denominators):
-        raise ValueError(f"got {len(numerators)} and {len(denominators)} rounds, expected as many")
+        raise ValueError(f"got {len(numerators)} and {len(denominators)} rounds, expected equally many")
     return measured([a / b for a, b in zip(numerators, denominators)])
 
 
 @dataclasses.dataclass
 class Row:
-    """A line of the table. `must` and `aim` are bounds of the measured value; `atmost` says which side is good."""
+    """A row of the table. `must` and `aim` are bounds of the median: upper bounds if `atmost`, else lower bounds."""
     key: str
     what: str
     must: float | None
@@ -77,7 +79,7 @@ class Row:
 
 
 def markdown(header, rows):
-    """A Markdown table; cells may be anything."""
+    """A Markdown table. Cells may be any values."""
     def line(cells):
         return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
     return "\n".join([line(header), line(["---"] * len(header)), *map(line, rows)]) + "\n"

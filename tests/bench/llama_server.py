@@ -1,4 +1,4 @@
-"""llama.cpp's server under concurrent clients."""
+"""Runs llama.cpp's server and concurrent clients for it."""
 import concurrent.futures
 import http.client
 import itertools
@@ -13,7 +13,7 @@ from client_times import Round
 
 
 class LlamaServer:
-    """A running llama-server with a slot for each client; ends with `with`."""
+    """A running llama-server with a slot for each client. It stops at the end of a `with` block."""
 
     def __init__(self, peer, model, threads, clients, context, log):
         with socket.socket() as probe:
@@ -58,7 +58,7 @@ def available(peer):
 
 
 def run_round(port, prompts, tokens, sampling, seed, clients):
-    """Every prompt once, more often if there are fewer than twice the clients; a Round."""
+    """Sends every prompt once, or more often until there are two requests for each client. Returns a Round."""
     count = max(len(prompts), 2 * clients)
     wanted = list(itertools.islice(itertools.cycle(prompts), count))
     result = Round()
@@ -71,7 +71,7 @@ def run_round(port, prompts, tokens, sampling, seed, clients):
 
 
 def complete(port, prompt, tokens, sampling, seed):
-    """([microseconds from the request to each message with text], tokens)."""
+    """Sends one request. Returns ([microseconds until each message with text], number of tokens)."""
     temperature, top_p = sampling
     body = {"prompt": prompt, "n_predict": tokens, "temperature": temperature, "top_p": top_p, "top_k": 0, "min_p": 0,
             "repeat_penalty": 1, "samplers": ["temperature", "top_p"], "ignore_eos": True, "seed": seed, "stream": True,

@@ -1,4 +1,4 @@
-"""The engines that are measured beside ours, found through environment variables."""
+"""Runs the engines that ours is compared with. Environment variables name their folders."""
 import json
 import os
 import re
@@ -25,7 +25,7 @@ class Peer:
         return os.access(self.path(program), os.X_OK)
 
     def run(self, program, *arguments, cwd=None):
-        """(stdout, stderr); nothing comes from stdin."""
+        """Runs a program without input and returns (stdout, stderr)."""
         command = [self.path(program), *map(str, arguments)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
                               cwd=cwd, check=False)
@@ -34,7 +34,7 @@ class Peer:
         return done.stdout, done.stderr
 
     def version(self, model):
-        """What its bench program says of itself, or of its build."""
+        """The build of the engine as its llama-bench reports it, or why it is unknown."""
         try:
             entry = self.bench(model, [1], 1)[0]
             return f"build {entry['build_number']} ({entry['build_commit']})"
@@ -42,7 +42,7 @@ class Peer:
             return f"version unknown ({str(error).splitlines()[0]})"
 
     def bench(self, model, prompts, threads):
-        """llama-bench's entries for one pass over each number of `prompts` rows."""
+        """The entries that llama-bench reports for prompts of these lengths, one pass each."""
         out, _ = self.run("llama-bench", "-m", model, "-t", threads, "-n", 0, "-r", 1, "-o", "json",
                           "-p", ",".join(map(str, prompts)))
         return json.loads(out[out.index("["):])
@@ -52,7 +52,7 @@ class Peer:
         return {entry["n_prompt"]: entry["avg_ns"] / 1000 for entry in self.bench(model, prompts, threads)}
 
     def decode(self, program, model, prompt, tokens, threads, sampling, seed, cwd):
-        """Tokens per second of llama-cli or llama-lookup behind a prompt, the prompt's own time not counted."""
+        """Tokens per second of llama-cli or llama-lookup after a prompt, without the time of the prompt itself."""
         temperature, top_p = sampling
         arguments = ["-m", model, "-p", prompt, "-n", tokens, "-t", threads, "-c", 1024, "--no-escape",
                      "--temp", temperature, "--top-p", top_p, "--top-k", 0, "--min-p", 0, "--repeat-penalty", 1,
@@ -80,7 +80,7 @@ def find(quick):
 
 
 def parse_cli(text):
-    """Tokens per second of "eval time = 1234.5 ms / 127 runs"; not of "prompt eval time"."""
+    """Tokens per second from a line like "eval time = 1234.5 ms / 127 runs", but not from "prompt eval time"."""
     match = re.search(r"(?<!prompt )eval time =\s*([\d.]+) ms /\s*(\d+) runs", text)
     if not match:
         raise PeerError(f"llama-cli: expected an eval time, got {text[-500:]!r}")
@@ -88,7 +88,7 @@ def parse_cli(text):
 
 
 def parse_lookup(text):
-    """Tokens per second of "decoded  129 tokens in    4.567 seconds"."""
+    """Tokens per second from a line like "decoded  129 tokens in    4.567 seconds"."""
     match = re.search(r"decoded\s+(\d+) tokens in\s+([\d.]+) seconds", text)
     if not match:
         raise PeerError(f"llama-lookup: expected a decoding speed, got {text[-500:]!r}")

@@ -1,4 +1,4 @@
-"""The project's own programs: one-shot ones, and the three services as processes."""
+"""Runs the project's own programs: tools that end by themselves, and the three services."""
 import itertools
 import json
 import os
@@ -15,7 +15,7 @@ class ProgramError(Exception):
 
 
 class Programs:
-    """Of a build folder."""
+    """The programs of a build folder."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -24,7 +24,7 @@ class Programs:
         return os.path.join(self.folder, program)
 
     def run(self, program, *arguments, stdin=os.devnull):
-        """Its stdout; it reads the file `stdin`."""
+        """Runs a program with the file `stdin` as its standard input, and returns its standard output."""
         command = [self.path(program), *map(str, arguments)]
         with open(stdin, "rb") as file:
             done = subprocess.run(command, stdin=file, capture_output=True, text=True, errors="replace", check=False)
@@ -37,7 +37,7 @@ class Programs:
 
 
 class Service:
-    """A running program that listens; ends with `with`."""
+    """A running program that listens. It stops at the end of a `with` block."""
 
     def __init__(self, programs, program, folder, name, wire, flags):
         port_file = os.path.join(folder, name + ".port")
@@ -75,8 +75,11 @@ class Service:
 
 
 class Cluster:
-    """Three processes on Unix sockets or TCP. Drafter and gateway start with Fresh, so that what one round learnt
-    does not help the next, which decodes the same prompts."""
+    """The three services on Unix sockets or TCP.
+
+    fresh() starts a new drafter and a new gateway. Otherwise a round would gain from what an earlier round learnt,
+    because all rounds decode the same prompts.
+    """
 
     def __init__(self, programs, folder, wire, model, threads, kernel, gateway_flags=(), verifier_flags=()):
         self.programs, self.folder, self.wire, self.gateway_flags = programs, folder, wire, gateway_flags
@@ -105,7 +108,7 @@ class Cluster:
         return len(stats["peers"]) == 2 and all(peer["ready"] for peer in stats["peers"])
 
     def bench(self, prompts, tokens, sampling, seed, speculation):
-        """[{"plain": run, "recycled": run}] for each prompt of the file; runs are the JSON of `recycling bench`."""
+        """[{"plain": run, "recycled": run}], one pair for each prompt. A run is JSON of `recycling bench`."""
         temperature, top_p = sampling
         out = self.programs.run(
             "recycling", "bench", f"--gateway={self.gateway.address}", f"--prompts={prompts}", "--json",
@@ -118,7 +121,7 @@ class Cluster:
         return list(pairs.values())
 
     def concurrent(self, prompts, limit, tokens, sampling, seed, speculation, concurrency):
-        """{"plain": round, "recycled": round} of so many clients at once; rounds are the JSON of `recycling bench`."""
+        """{"plain": round, "recycled": round} of `concurrency` clients. A round is JSON of `recycling bench`."""
         temperature, top_p = sampling
         first = os.path.join(self.folder, "first_prompts.jsonl")
         with open(prompts, encoding="utf-8") as lines, open(first, "w", encoding="utf-8") as file:
@@ -154,7 +157,7 @@ class Cluster:
 
 
 def tokens_per_second(runs):
-    """Of several runs together."""
+    """Tokens per second of several runs together."""
     return sum(run["usage"]["completion_tokens"] for run in runs) * 1e6 / sum(
         run["timings"]["decode_micros"] for run in runs)
 

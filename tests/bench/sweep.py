@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Measures many clients at once and prints Markdown: tokens per second of all together, time to the first token, and
-time between tokens, at growing concurrency; drafting off, automatic and fixed, beside llama.cpp's server.
+"""Measures many clients at once and prints Markdown: tokens per second of all clients together, time to the first
+token, and time between tokens. It measures several numbers of clients, with drafting off, automatic and fixed, and with
+llama.cpp's server.
 
-Rounds as in table.py: in each everything runs in turn, a figure is the median over rounds. Drafter and gateway start
-anew for each measurement; automatic and fixed drafting each run beside their own plain half, and ratios are taken within.
+The script measures in rounds, as table.py does. In each round all programs run in turn. A figure is the median over
+rounds. Drafter and gateway start anew for each measurement. Automatic and fixed drafting each run as a pair with a run
+without drafting, and a ratio compares the two runs of a pair.
 
   cmake --preset release && cmake --build --preset release --target bench_table
   RECYCLING_LLAMA_CPP=~/llama.cpp/build/bin tests/bench/sweep.py --small small.f16.gguf --models /tmp/models \\
@@ -30,7 +32,7 @@ COLUMNS = [("tokens/s", lambda one: one["tokens_per_second"], ".1f"),
 
 
 class Sweep:
-    """Of one model: rounds as they come, by (concurrency, mode)."""
+    """The measurements of one model, by (concurrency, mode)."""
 
     def __init__(self, name, path):
         self.name, self.path = name, path
@@ -47,7 +49,10 @@ class Sweep:
             pair["recycled"]["tokens_per_second"] / pair["plain"]["tokens_per_second"])
 
     def against_llama(self, concurrency, mode):
-        """Round by round; plain rounds are two to each of llama.cpp's, of which the mean counts."""
+        """Our tokens per second over llama.cpp's, round by round; None without both.
+
+        A mode may have several measurements for one of llama.cpp's. Then their mean counts.
+        """
         theirs = [one["tokens_per_second"] for one in self.rounds.get((concurrency, LLAMA), [])]
         ours = [one["tokens_per_second"] for one in self.rounds.get((concurrency, mode), [])]
         if not theirs or not ours or len(ours) % len(theirs):
@@ -57,7 +62,7 @@ class Sweep:
         return figures.ratios(ours, theirs)
 
     def cells(self):
-        """A line for each concurrency and mode."""
+        """One line of the table for each concurrency and mode."""
         lines = []
         for concurrency in sorted({concurrency for concurrency, _ in self.rounds}):
             for mode in (PLAIN, AUTO, FIXED, LLAMA):
@@ -108,11 +113,12 @@ def parse(argv):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--concurrency", default="1,2,4,8,16,32", help="clients at once (default: %(default)s)")
     p.add_argument("--on", default="default,grown", help="models: the default one, the grown one (default: %(default)s)")
-    p.add_argument("--drafting", default="auto,fixed", help="each beside drafting off (default: %(default)s)")
+    p.add_argument("--drafting", default="auto,fixed",
+                   help="drafting modes; each is compared with drafting off (default: %(default)s)")
     p.add_argument("--temperature", type=float, default=0.6, help="with top_p 0.95; 0: greedy (default: %(default)s)")
     p.add_argument("--context", type=int, default=1024,
-                   help="tokens of prompt and output that a slot of llama.cpp's has (default: %(default)s)")
-    p.add_argument("--json", help="file for everything as measured")
+                   help="room of a slot of llama.cpp's server, in tokens of prompt and output (default: %(default)s)")
+    p.add_argument("--json", help="file for all measurements")
     p.add_argument("--report", help="file for the Markdown (default: standard output)")
     own, rest = p.parse_known_args(argv)
     a = table.parse([*rest, *(["--report", own.report] if own.report else [])])
@@ -131,7 +137,7 @@ def parse(argv):
 
 
 def find_server(run):
-    """llama.cpp if it has a server; else why not is said in the conditions."""
+    """llama.cpp if it has a server. If not, returns None and notes the reason for the conditions."""
     peer = run.peers.get("llama.cpp")
     if peer is None or llama_server.available(peer):
         return peer
@@ -145,8 +151,8 @@ def main(argv):
         run = table.Run(a, folder)
         peer = find_server(run)
         header = table.conditions(run)
-        header.append("clients: of ours, threads of one C++ program; of llama.cpp's server, threads of this script, one "
-                      "HTTP connection a request; both on the machine that is measured")
+        header.append("clients: ours are threads of one C++ program; those of llama.cpp's server are threads of this "
+                      "script, with one HTTP connection for each request; all run on the machine that is measured")
         paths = {"default": table.DEFAULT_MODEL, "grown": run.models["q8_0"]}
         sweeps = [Sweep(name, paths[name]) for name in a.on]
         for sweep in sweeps:

@@ -1,4 +1,4 @@
-"""Tests of the sweep: its arithmetic, its client of llama.cpp's server, and a quick run without that."""
+"""Tests of the sweep: its arithmetic, its client for llama.cpp's server, and a quick run of our services alone."""
 import http.server
 import json
 import os
@@ -29,10 +29,10 @@ class TimesTest(unittest.TestCase):
         self.assertEqual(client_times.quantile([4, 1, 2, 3], 0.5), 2.5)
         self.assertEqual(client_times.quantile([0, 100], 0.99), 99)
 
-    def test_a_round_adds_requests_up(self):
+    def test_a_round_sums_its_requests(self):
         one = client_times.Round(wall_micros=2e6)
         one.add([100, 130, 150], 3)
-        one.add([50, 60], 3)  # a token whose text was held back
+        one.add([50, 60], 3)  # 3 tokens in 2 messages: the server held back the text of one
         one.add([], 0)
         self.assertEqual(one.first_token, [100, 50])
         self.assertEqual(one.inter_token, [30, 20, 10])
@@ -50,7 +50,7 @@ class SweepTest(unittest.TestCase):
             s.add(4, "llama.cpp", one_round(recycled / 2))
         self.assertEqual(s.ratios[4, "auto"], [2, 0.5])
         self.assertEqual(s.against_llama(4, "auto"), figures.Measured(2, 2, 2, 2))
-        # Plain ran twice a round; 10 / 10 and 100 / 25.
+        # Plain ran twice in each round. The ratios of the two rounds are 10 / 10 and 100 / 25.
         self.assertEqual(s.against_llama(4, "off"), figures.Measured(2.5, 1, 4, 2))
         self.assertIsNone(s.against_llama(8, "auto"))
 
@@ -105,20 +105,20 @@ class LlamaServerTest(unittest.TestCase):
         self.assertEqual((body["n_predict"], body["temperature"], body["top_p"], body["seed"], body["ignore_eos"]),
                          (4, 0.6, 0.95, 7, True))
 
-    def test_few_prompts_are_gone_through_again(self):
+    def test_repeats_prompts_until_each_client_has_two_requests(self):
         one = llama_server.run_round(self.port, ["x", "y", "z"], 4, (0, 1), 0, 4)
         self.assertEqual((one.requests, one.tokens), (8, 32))
         self.assertGreater(one.wall_micros, 0)
         self.assertEqual(sorted(body["prompt"] for body in self.server.bodies), ["x"] * 3 + ["y"] * 3 + ["z"] * 2)
 
-    def test_errors_and_cut_streams_are_said(self):
+    def test_raises_on_errors_and_on_streams_that_end_early(self):
         for prompt in ("refuse", "cut"):
             with self.assertRaises(peers.PeerError):
                 llama_server.complete(self.port, prompt, 4, (0, 1), 0)
 
 
 class QuickRunTest(unittest.TestCase):
-    """Our side alone, with the programs of RECYCLING_BIN_DIR."""
+    """Runs the sweep with our services only, with the programs of RECYCLING_BIN_DIR."""
 
     def test_every_line_is_measured(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Measures what the performance table says and prints it as Markdown.
+"""Measures the rows of the performance table and prints the table as Markdown.
 
-Everything runs in rounds, and in each round everything that is compared runs in turn (A B A B), so that a machine that
-becomes slower favours nobody. A figure is the median over rounds with its interval; a ratio is taken within a round.
+The script measures in rounds. In each round all programs that it compares run in turn (A B A B). So if the machine
+becomes slower, all of them become slower. A figure is the median over rounds with its interval. A ratio compares two
+values of the same round.
 
-Decoding is measured on a grown model: a small trained one, enlarged without changing what it computes, so that text
-and acceptance are real and the cost is a large model's.
+Decoding is measured on a grown model. This is a small trained model, enlarged so that it still computes the same
+function. So its text and its acceptance are real, and its passes cost as much as those of a large model.
 
-Engines to compare with are found through environment variables, folders of their programs:
+The script compares with other engines. These environment variables name the folders of their programs:
   RECYCLING_LLAMA_CPP     llama-bench, llama-cli, llama-lookup
   RECYCLING_IK_LLAMA_CPP  llama-bench
-Rows that need one say so where it is absent.
+If an engine is absent, the rows that need it say so.
 
   cmake --preset release && cmake --build --preset release
   RECYCLING_LLAMA_CPP=~/llama.cpp/build/bin tests/bench/table.py --small small.f16.gguf --models /tmp/models \\
@@ -39,17 +40,17 @@ SECTIONS = ["rows", "decode", "prefill", "overhead", "perplexity", "errors"]
 SAMPLED, GREEDY = (0.6, 0.95), (0, 1)
 ROWS = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 80, 81, 96]
 ONLY_EXACT = "nothing but the exact arithmetic was measured"
-REFERENCE_MAT = 2.70  # of the method's authors on their benchmark: no text of ours can flatter it
+REFERENCE_MAT = 2.70  # published by the authors of the method, so it does not depend on our prompts
 
 
 def all_rows():
-    """Every row of the table, not measured yet."""
+    """All rows of the table, still without values."""
     def row(key, what, must, aim, atmost, **rest):
         return key, Row(key, what, must, aim, atmost, **rest)
     return dict([
         row("row_cost_amx", "T(80) / T(1), AMX", 1.7, 1.2, True),
         row("row_cost_vnni", "T(80) / T(1), AVX-512 VNNI without AMX", 5, 3, True),
-        row("floor", "T(1) against the memory floor", 1.3, 1.1, True),
+        row("floor", "T(1) / time of only reading the weights", 1.3, 1.1, True),
         row("method", "2.70 x T(1) / (T(80) + all else)", 1.5, 2.2, False),
         row("decode_sampled", "decoding, three processes, against llama.cpp plain, by the run's MAT, temperature 0.6",
             0.65, 0.95, False, unit="x MAT"),
@@ -57,7 +58,8 @@ def all_rows():
         row("decode_q4_0", "Q4_0, by MAT, temperature 0.6, against llama.cpp plain", 0.45, 0.75, False, unit="x MAT"),
         row("prefill", "prefill of 512 tokens against the best of llama.cpp and ik_llama.cpp", 3.5, 8, False),
         row("plain", "plain decoding against llama.cpp plain", 1.0, 1.15, False),
-        row("overhead_unix", "gateway + drafter + wire a step, p50, Unix sockets", 300, 120, True, unit="us", form=".0f"),
+        row("overhead_unix", "time of a step in gateway, drafter and wire, p50, Unix sockets", 300, 120, True, unit="us",
+            form=".0f"),
         row("overhead_tcp", "the same, TCP", 400, 200, True, unit="us", form=".0f"),
         row("default_model", "recycled over plain, default model, through the services", 1.0, 1.3, False),
         row("perplexity", "perplexity on held-out text against the exact arithmetic", 0.1, 0.01, True, unit="%",
@@ -69,7 +71,7 @@ def all_rows():
 
 
 class Run:
-    """One run of the script: settings, what is found on the machine, and the rows as they fill."""
+    """One run of the script: its settings, the programs that it found, and the rows with their values."""
 
     def __init__(self, arguments, folder):
         self.a = arguments
@@ -78,8 +80,8 @@ class Run:
         self.peers, self.absent = peers.find(arguments.quick)
         self.rows = all_rows()
         self.details = []    # (title, header, cells)
-        self.raw = {}        # everything as measured
-        self.step_overhead = None  # microseconds, p50, of the grown model's drafted steps
+        self.raw = {}        # every single measurement
+        self.step_overhead = None  # microseconds outside the verifier, p50 of the grown model's drafted steps
         with open(arguments.prompts, encoding="utf-8") as lines:
             self.prompts = [json.loads(line) for line in lines if line.strip()][:arguments.limit or None]
         self.models = {kind: self._grow(kind) for kind in ("q8_0", "q4_0")}
@@ -97,7 +99,7 @@ class Run:
         return path
 
     def cluster(self, name, wire, model):
-        """The three processes. A quick run may meet a slow machine, where drafts that are late would be none."""
+        """The three processes. A quick run has a long draft deadline, so that no draft is late on a slow machine."""
         flags = ["--draft_deadline_ms=60000"] if self.a.quick else []
         return services.Cluster(self.programs, os.path.join(self.folder, name), wire, model, self.a.threads,
                                 self.a.kernels[0], flags)
@@ -124,7 +126,7 @@ def say(text):
 
 
 def measure_rows(run):
-    """T(r) of every kernel asked for beside T(r) of the peers, on the grown Q8_0 and Q4_0 models."""
+    """Measures T(r) of each kernel in --kernels and of the other engines, on the grown Q8_0 and Q4_0 models."""
     a = run.a
     for kind, model in run.models.items():
         costs = {kernel: {r: [] for r in a.rows} for kernel in a.kernels}
@@ -165,7 +167,7 @@ def fill_row_cost(run, got, cost, read):
     else:
         for row in ("row_cost_amx", "row_cost_vnni"):
             run.leave(row, f"kernel {got['kernel']}: {ratios(cost[largest], cost[1]).text()} x at {largest} rows")
-    if run.rows["floor"].value is None:  # the first kernel is the one the other rows are about
+    if run.rows["floor"].value is None:  # all other rows use the first kernel too
         speed = got["weight_bytes"] / measured(read).median / 1000
         run.set("floor", ratios(cost[1], read),
                 f"kernel {got['kernel']}: {got['weight_bytes'] / 1e6:.0f} MB of weights a pass, read at {speed:.1f} GB/s")
@@ -173,11 +175,11 @@ def fill_row_cost(run, got, cost, read):
 
 
 def fill_method(run):
-    """After decoding, which knows what else a step costs."""
+    """Sets the row "method". Runs after the decoding section, which measures the overhead of a step."""
     if "method" not in run.raw:
         return
     if run.step_overhead is None:
-        run.leave("method", "what else a step costs was not measured: no step was drafted")
+        run.leave("method", "the overhead of a step was not measured, because no step was drafted")
         return
     t1, t80 = run.raw["method"]["t1"], run.raw["method"]["t80"]
     run.set("method", measured([REFERENCE_MAT * one / (eighty + run.step_overhead) for one, eighty in zip(t1, t80)]),
@@ -192,7 +194,10 @@ def one_prompt_file(run, prompt):
 
 
 def decode_rounds(run, cluster, model, sampling, rivals, speculation, prompts=None):
-    """{who: [tokens per second of a round]} with "mat", and the recycled runs. Prompts go to all in turn."""
+    """Returns {who: [tokens per second of each round]}, with the MAT of each round as "mat", and all recycled runs.
+
+    Each prompt runs on all engines in turn.
+    """
     prompts = prompts or run.prompts
     speeds = {who: [] for who in ("plain", "recycled", "mat", *rivals)}
     recycled_runs = []
@@ -213,20 +218,20 @@ def decode_rounds(run, cluster, model, sampling, rivals, speculation, prompts=No
         for mode, runs in ours.items():
             speeds[mode].append(tokens_per_second(runs))
         speeds["mat"].append(mean_accepted_tokens(ours["recycled"]))
-        for rival in rivals:  # as long for each prompt: the mean time of a token
+        for rival in rivals:  # all prompts have equally many tokens, so this is from the mean time of a token
             speeds[rival].append(1e6 * len(prompts) / micros[rival])
         recycled_runs += ours["recycled"]
     return speeds, recycled_runs
 
 
 def median_overhead(runs):
-    """Microseconds a drafted step takes beyond the verifier: p50 of each request, then their median."""
+    """Microseconds that a drafted step spends outside the verifier: the median over requests of their p50."""
     values = [r["steps"]["drafted_overhead"]["p50_micros"] for r in runs if r["steps"]["drafted_overhead"]["count"]]
     return measured(values) if values else None
 
 
 def measure_decode(run):
-    """Decoding through the three processes beside llama.cpp on the grown models."""
+    """Measures decoding on the grown models, with our three processes and with llama.cpp."""
     has_peer = "llama.cpp" in run.peers
     cases = [("q8_0", SAMPLED, ["llama-cli"]), ("q8_0", GREEDY, ["llama-cli", "llama-lookup"]),
              ("q4_0", SAMPLED, ["llama-cli"])]
@@ -253,7 +258,7 @@ def measure_decode(run):
 
 
 def measure_step_overhead(run, cluster):
-    """What a step of the whole tree costs beside its pass; the first prompt says enough."""
+    """Measures the time of a step outside the verifier, with the whole tree drafted. One prompt is enough for this."""
     speeds, runs = decode_rounds(run, cluster, run.models["q8_0"], SAMPLED, [], "fixed", run.prompts[:1])
     run.raw["decode_q8_0_fixed"] = speeds
     if overhead := median_overhead(runs):
@@ -265,7 +270,7 @@ def fill_decode(run, kind, sampling, speeds):
     note = f"MAT {measured(speeds['mat']).median:.2f}"
     if sampling == GREEDY:
         best = [max(pair) for pair in zip(speeds["llama-cli"], speeds["llama-lookup"])]
-        run.set("decode_greedy", ratios(ours, best), note + "; small models repeat themselves, which flatters")
+        run.set("decode_greedy", ratios(ours, best), note + "; small models repeat themselves, which raises MAT")
         return
     by_mat = [mat * peer for mat, peer in zip(speeds["mat"], speeds["llama-cli"])]
     run.set("decode_sampled" if kind == "q8_0" else "decode_q4_0", ratios(ours, by_mat), note)
@@ -274,7 +279,7 @@ def fill_decode(run, kind, sampling, speeds):
 
 
 def token_ids(run, model, count):
-    """Ids of held-out text."""
+    """The first `count` token ids of the held-out text."""
     path = os.path.join(run.folder, "heldout.txt")
     out = run.programs.run("recycling-inspect", model, "tokenize", stdin=path)
     ids = [i for line in out.splitlines() for i in json.loads(line)]
@@ -284,7 +289,7 @@ def token_ids(run, model, count):
 
 
 def measure_prefill(run):
-    """A prompt of 512 tokens through the three processes beside the peers' own programs."""
+    """Measures the prefill of one long prompt, with our three processes and with the other engines' own programs."""
     model, count = run.models["q8_0"], run.a.prefill
     ids = token_ids(run, model, count)
     ours, theirs = [], {name: [] for name in run.peers}
@@ -308,7 +313,7 @@ def measure_prefill(run):
 
 
 def measure_overhead(run):
-    """What a step takes beyond the verifier, and recycled over plain, on the default model."""
+    """Measures the time of a step outside the verifier, and recycled over plain speed, on the default model."""
     cells = []
     for wire in ("unix", "tcp"):
         with run.cluster(wire, wire, DEFAULT_MODEL) as cluster:
@@ -379,7 +384,7 @@ def measure_errors(run):
                             [[kernel, *(f"{errors[part][model]['error']:.1e}" for model in models)]
                              for kernel, errors in found.items()]))
         worst = {kernel: max(e["error"] for e in errors[part].values()) for kernel, errors in found.items()}
-        if part == "outliers":  # the exact arithmetic is what the others are compared with
+        if part == "outliers":  # the others are compared with the exact arithmetic
             del worst["exact"]
         if not worst:
             run.leave(key, ONLY_EXACT)
@@ -416,24 +421,26 @@ def sha256(path):
 def conditions(run):
     a = run.a
     lines = [f"processor: {processor()}", f"threads: {a.threads}, here and in the peers",
-             f"rounds: {a.repeats}, everything in turn; a value is the median (its interval)",
-             f"load of the machine before: {os.getloadavg()[0]:.1f}",
+             f"rounds: {a.repeats}; in each round all programs run in turn; a value is the median over rounds (and its "
+             "interval)",
+             f"load average of the machine before the run: {os.getloadavg()[0]:.1f}",
              "programs: " + run.programs.run("recycling", "--version").splitlines()[0]]
     for kind, path in run.models.items():
         lines.append(f"grown {kind.upper()} model: {os.path.basename(path)}, SHA-256 {sha256(path)}..., of "
-                     f"{os.path.basename(a.small)}, SHA-256 {sha256(a.small)}...; it computes what the small one does")
+                     f"{os.path.basename(a.small)}, SHA-256 {sha256(a.small)}...; it computes the same function as the small "
+                     "model")
     lines.append(f"default model: {os.path.basename(DEFAULT_MODEL)}, SHA-256 {sha256(DEFAULT_MODEL)}...")
     lines.append(f"prompts: {len(run.prompts)} of {os.path.basename(a.prompts)}, {a.tokens} tokens each")
     for name, peer in run.peers.items():
         lines.append(f"{name}: {peer.version(run.models['q8_0'])}")
     lines += [why if why.startswith(name) else f"{name}: {why}" for name, why in run.absent.items()]
     if a.quick:
-        lines.append("a quick run: it shows that everything works, its figures mean nothing")
+        lines.append("a quick run: it only shows that the programs work; its figures mean nothing")
     return lines
 
 
 def write_heldout(run):
-    """Text that is scored: the beginning of --heldout, else the prompts."""
+    """Writes the text to score: the beginning of --heldout, or the prompts if there is no --heldout."""
     text = "\n\n".join(prompt["prompt"] for prompt in run.prompts)
     if run.a.heldout:
         with open(run.a.heldout, encoding="utf-8") as file:
@@ -457,23 +464,26 @@ def parse(argv):
     p.add_argument("--small", default=shared_small, help="trained model to grow (default: %(default)s)")
     p.add_argument("--size", default="22,30,10,5120",
                    help="layers, heads, key-value heads and feed-forward size to grow to (default: %(default)s)")
-    p.add_argument("--models", help="folder that keeps grown models from run to run (default: grown anew)")
+    p.add_argument("--models", help="folder that keeps grown models for the next run (default: grow them in each run)")
     p.add_argument("--prompts", default=shared_prompts, help="JSON lines with a prompt each (default: %(default)s)")
-    p.add_argument("--limit", type=int, default=0, help="take only the first this many prompts; 0: all")
+    p.add_argument("--limit", type=int, default=0, help="use only so many of the first prompts; 0: all")
     p.add_argument("--heldout", help="text for perplexity and prefill (default: the prompts)")
-    p.add_argument("--heldout-characters", type=int, default=20000, help="so much of it (default: %(default)s)")
-    p.add_argument("--kernels", default="", help="kernels of the passes, the first one also of everything else "
+    p.add_argument("--heldout-characters", type=int, default=20000,
+                   help="use only so many of its first characters (default: %(default)s)")
+    p.add_argument("--kernels", default="", help="kernels to measure passes with; all other measurements use the first "
                    "(default: the best of the machine)")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--repeats", type=int, default=5, help="rounds (default: %(default)s)")
-    p.add_argument("--tokens", type=int, default=128, help="of each decoding (default: %(default)s)")
+    p.add_argument("--tokens", type=int, default=128, help="new tokens for each prompt (default: %(default)s)")
     p.add_argument("--context", type=int, default=256, help="positions before a measured pass (default: %(default)s)")
     p.add_argument("--prefill", type=int, default=512, help="tokens of the long prompt (default: %(default)s)")
-    p.add_argument("--speculation", default="auto", choices=["auto", "fixed"], help="what recycled decoding drafts")
+    p.add_argument("--speculation", default="auto", choices=["auto", "fixed"],
+                   help="drafting mode of recycled decoding (default: %(default)s)")
     p.add_argument("--only", default=",".join(SECTIONS), help="sections to measure (default: %(default)s)")
-    p.add_argument("--quick", action="store_true", help="seconds, no peers, the default model: does it work?")
+    p.add_argument("--quick", action="store_true",
+                   help="check in seconds that everything works, with the default model and without other engines")
     p.add_argument("--report", help="file for the Markdown (default: standard output)")
-    p.add_argument("--json", help="file for everything as measured")
+    p.add_argument("--json", help="file for all measurements")
     a = p.parse_args(argv)
     a.kernels, a.only = a.kernels.split(","), a.only.split(",")
     if unknown := set(a.only) - set(SECTIONS):
@@ -489,7 +499,7 @@ def parse(argv):
 
 
 def write_results(a, text, data):
-    """The text to --report or standard output, the data to --json."""
+    """Writes the text to --report or standard output, and the data to --json."""
     if a.json:
         with open(a.json, "w", encoding="utf-8") as out:
             json.dump(data, out, indent=1)

@@ -1,4 +1,4 @@
-"""Tests of the performance table: its arithmetic, what it reads from peers, and a quick run of everything."""
+"""Tests of the performance table: its arithmetic, how it parses the output of other engines, and a quick run."""
 import json
 import os
 import subprocess
@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class MeasuredTest(unittest.TestCase):
-    def test_median_with_all_values_of_few_rounds(self):
+    def test_interval_of_few_rounds_is_smallest_and_largest_value(self):
         self.assertEqual(figures.measured([5, 1, 3, 2, 4]), figures.Measured(3, 1, 5, 5))
 
     def test_interval_holds_the_median_with_95_percent(self):
@@ -57,7 +57,7 @@ class RowTest(unittest.TestCase):
 
 
 class PeerTest(unittest.TestCase):
-    def test_reads_decoding_speed_not_the_prompts(self):
+    def test_reads_speed_of_decoding_and_not_of_the_prompt(self):
         text = ("llama_perf_context_print: prompt eval time =      80.00 ms /    16 tokens (    5.00 ms per token)\n"
                 "llama_perf_context_print:        eval time =    2540.00 ms /   127 runs   (   20.00 ms per token)\n")
         self.assertAlmostEqual(peers.parse_cli(text), 50)
@@ -83,7 +83,7 @@ class PeerTest(unittest.TestCase):
 
 
 class QuickRunTest(unittest.TestCase):
-    """Everything but the peers, with the programs of RECYCLING_BIN_DIR."""
+    """Runs everything except the other engines, with the programs of RECYCLING_BIN_DIR."""
 
     @classmethod
     def setUpClass(cls):
@@ -99,7 +99,7 @@ class QuickRunTest(unittest.TestCase):
             with open(out, encoding="utf-8") as file:
                 cls.json = json.load(file)
 
-    def test_every_row_is_there_once(self):
+    def test_table_has_every_row_once(self):
         keys = list(table.all_rows())
         self.assertEqual([row["key"] for row in self.json["rows"]], keys)
         for row in table.all_rows().values():
