@@ -1,5 +1,6 @@
-// A drafter as the gateway sees it. Its drafts are advice, and may be absent, late, stale or wrong.
-// The real implementation speaks gRPC (grpc_drafter_client.h); tests use a mock or a fake.
+// A drafter as the gateway sees it. A draft may be absent, late, stale or wrong, so the gateway
+// checks each one and can work without it. The real implementation speaks gRPC
+// (grpc_drafter_client.h); tests use a mock or a fake.
 #ifndef RECYCLING_GATEWAY_CLIENTS_DRAFTER_CLIENT_H_
 #define RECYCLING_GATEWAY_CLIENTS_DRAFTER_CLIENT_H_
 
@@ -19,23 +20,23 @@ namespace recycling::gateway {
 
 enum class MatrixScope { kRequest, kTenant, kShared };
 
-// What a verified step, or a prompt, teaches a drafter.
+// The data of one verified step, or of a prompt, from which a drafter learns.
 struct Observation {
-  std::vector<TokenId> tokens;     // of each row, root first
+  std::vector<TokenId> tokens;     // one of each row, root first
   Candidates candidates;           // of each row
   std::vector<int> accepted_path;  // row indices, root first; empty for a prompt
-  std::vector<int> parents;  // row index of each row's parent, -1 for the root; of a step only
+  std::vector<int> parents;  // row index of each row's parent, -1 for the root; empty for a prompt
 };
 
-// Most committed tokens that a drafter is told when a session opens.
+// The gateway sends at most this many committed tokens when it opens a session.
 inline constexpr std::size_t kMostCommittedTokens = 1 << 18;
 
-// What a drafter hears when a session opens.
+// The data that the gateway sends when it opens a session.
 struct OpenDrafting {
   std::string tenant;
   MatrixScope scope = MatrixScope::kTenant;
-  // All tokens that are committed now, the prompt first, the next root last. Of more than
-  // kMostCommittedTokens the last ones are sent.
+  // All committed tokens: the prompt first, the next root last. If there are more than
+  // kMostCommittedTokens, only the last ones are sent.
   std::vector<TokenId> committed;
 };
 
@@ -51,12 +52,12 @@ struct StepCost {
 struct Proposal {
   std::uint32_t base = 0;  // committed tokens, root included
   TokenId root = 0;
-  int max_nodes = 0;  // beside the root
+  int max_nodes = 0;  // not counting the root
   int max_depth = 0;
-  // As in the proto: nodes ascending from 0, micros at least 1 and not descending, at most 64
-  // entries. Empty: the costs are not known, or should not matter.
+  // At most 64 entries. `nodes` begins at 0 and ascends; `micros` is at least 1 and never descends.
+  // Empty if the costs are not known or must not be used.
   std::vector<StepCost> step_costs;
-  double other_tokens = 0;  // that other sequences get in the time of a step; 0 to 1e9
+  double other_tokens = 0;  // tokens of other sequences during one step; 0 to 1e9
 };
 
 struct DraftStep {
@@ -68,7 +69,7 @@ struct DraftStep {
 
 struct DraftAnswer {
   DraftTree tree;         // as the drafter sent it: not checked
-  absl::Duration inside;  // the time inside the drafter, by its own measure
+  absl::Duration inside;  // time inside the drafter, as the drafter measured it
 };
 
 // The session of one request at one drafter. The destructor closes the stream. Threads: one call at
@@ -77,14 +78,14 @@ class DrafterSession {
  public:
   virtual ~DrafterSession() = default;
 
-  // Sends without waiting. Never fails: a message that cannot be sent is lost, because learning is
-  // best effort.
+  // Sends without waiting. Reports no error: if the message cannot be sent, it is lost.
   virtual void Send(DraftStep step) = 0;
 
   // Waits at most `timeout` for the answer to step `step`, and drops answers to earlier steps. The
-  // caller must validate the tree. DeadlineExceeded if the answer is late, FailedPrecondition if
-  // the drafter serves another model, Unavailable if it is gone, any other code as the drafter
-  // answered. After an error other than DeadlineExceeded the session cannot be used any more.
+  // caller must validate the tree. Returns DeadlineExceeded if the answer is late,
+  // FailedPrecondition if the drafter serves another model, Unavailable if the drafter is lost. Any
+  // other code is the drafter's own. After an error other than DeadlineExceeded the session cannot
+  // be used any more.
   virtual absl::StatusOr<DraftAnswer> Receive(std::uint64_t step, absl::Duration timeout) = 0;
 };
 
@@ -93,7 +94,8 @@ class DrafterClient {
  public:
   virtual ~DrafterClient() = default;
 
-  // Never blocks; Receive returns the error if this fails. The drafter gets `origin` for its logs.
+  // Never blocks. If the session cannot be opened, Receive returns the error. The gateway sends
+  // `origin` for the drafter's logs.
   virtual std::unique_ptr<DrafterSession> NewSession(OpenDrafting open, absl::Time deadline,
                                                      const CallOrigin& origin) = 0;
 

@@ -15,18 +15,19 @@ class DrafterDirectory {
  public:
   virtual ~DrafterDirectory() = default;
 
-  // The drafter of `tenant` now. It counts as used until the pointer is gone. Unavailable if none
-  // is ready. FailedPrecondition if none is ready and one serves another model, and if `scope` is
-  // kShared and no drafter that is ready allows that.
+  // Returns the drafter that `tenant` uses now. The drafter counts as in use until the pointer is
+  // destroyed. Returns Unavailable if no drafter is ready. Returns FailedPrecondition if no drafter
+  // is ready and one of them serves another model, or if `scope` is kShared and no ready drafter
+  // allows that scope.
   virtual absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string& tenant,
                                                               MatrixScope scope) = 0;
 
-  // A session at the drafter of this address ended with this error, which the drafter or its
-  // connection gave.
+  // The caller reports that its session at the drafter `address` ended with `error`. The error must
+  // come from the drafter or from its connection.
   virtual void Report(const std::string& address, const absl::Status& error) = 0;
 
-  // An answer of the drafter of this address was good (OK), or late or not to be used. Returns
-  // whether to go on with this drafter.
+  // The caller reports whether an answer of the drafter `address` was usable: OK, or an error if it
+  // was late or malformed. Returns whether the caller may go on with this drafter.
   virtual bool Judge(const std::string& address, const absl::Status& answer) = 0;
 };
 

@@ -6,7 +6,7 @@
 namespace recycling::gateway {
 namespace {
 
-// The error for an answer whose field `what` is `got` where `expected` was expected.
+// The error for an answer whose field `what` has the value `got` instead of `expected`.
 template <typename Got, typename Expected>
 absl::Status Breach(const char* what, Got got, Expected expected) {
   return absl::InternalError(
@@ -14,7 +14,7 @@ absl::Status Breach(const char* what, Got got, Expected expected) {
 }
 
 // The number of rows that were verified. The caller must check that it is at least 1 and at most
-// what was asked for.
+// the number of rows in the tree.
 int VerifiedRows(const VerifyStep& asked, const StepVerified& verified) {
   if (!asked.tree.has_value() || verified.draft_ignored) return 1;
   return 1 + verified.verified_nodes.value_or(asked.tree->drafted());

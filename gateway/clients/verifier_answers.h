@@ -1,5 +1,6 @@
-// Checks a verifier's answers before the loop uses them. A verifier is trusted to choose tokens,
-// and with nothing else. Each function returns OK, or Internal saying what, got, expected.
+// Checks a verifier's answers before the loop uses them. The gateway trusts a verifier's choice of
+// tokens, and nothing else. Each function returns OK, or Internal with the name, the value and the
+// expected value of the wrong field.
 #ifndef RECYCLING_GATEWAY_CLIENTS_VERIFIER_ANSWERS_H_
 #define RECYCLING_GATEWAY_CLIENTS_VERIFIER_ANSWERS_H_
 
@@ -10,17 +11,18 @@
 
 namespace recycling::gateway {
 
-// Checks `opened`, the answer to `open`: base is the number of its tokens, and the candidates are
-// whole rows, no more of them than tokens were prefilled.
+// Checks `opened`, the answer to `open`. `base` must be the number of tokens in `open`. The
+// candidates must be whole rows, and there must not be more rows than prefilled tokens or than
+// `learn_last`.
 absl::Status CheckOpened(const OpenSequence& open, const SequenceOpened& opened);
 
 // Checks `verified`, the answer to `asked`:
-//  - step and base are equal;
+//  - step and base are those of `asked`;
 //  - there is at least one token, and every token is in the vocabulary;
-//  - there is one accepted node fewer than tokens, and the accepted nodes are a path from the root
-//    whose tokens were emitted;
-//  - there are candidates of every row of the pass, or none;
-//  - there is a log-probability of every token, or none unless `want_logprobs`.
+//  - there is one accepted node fewer than there are tokens; the accepted nodes are a path from the
+//    root, and their tokens are the first of `verified.tokens`;
+//  - there are candidates of every verified row, or no candidates;
+//  - there is a log-probability of every token; without `want_logprobs` there may also be none.
 absl::Status CheckVerified(const VerifyStep& asked, const StepVerified& verified,
                            std::uint32_t vocab_size, bool want_logprobs);
 

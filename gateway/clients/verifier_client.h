@@ -28,15 +28,16 @@ struct PassCost {
   bool operator==(const PassCost&) const = default;
 };
 
-// How much a verifier does for other sequences beside one sequence. The values are means over the
-// last passes of that sequence, finite and not negative; all are 0 for a sequence that is alone.
+// The work that a verifier does for other sequences while it serves one sequence. Each value is a
+// mean over the last passes of this sequence, finite and at least 0. All values are 0 if the
+// sequence is alone.
 struct OtherLoad {
-  double rows = 0;    // of other sequences' steps in a pass of this sequence
-  double tokens = 0;  // that others get from the end of one of its passes to the end of the next
-  absl::Duration passes;  // time of others' passes between two of its passes
+  double rows = 0;        // of other sequences in a pass of this sequence
+  double tokens = 0;      // of others, from the end of one of its passes to the end of the next
+  absl::Duration passes;  // total time of others' passes between two of its passes
 };
 
-// What a verifier tells about itself in the handshake.
+// The data about a verifier that it sends in the handshake.
 struct VerifierInfo {
   ModelIdentity model;
   std::uint32_t context_length = 0;
@@ -49,8 +50,8 @@ struct VerifierInfo {
   std::string model_description;
   std::vector<TokenId> eos_token_ids;
   bool draining = false;             // takes no new sequences; running ones may go on for a while
-  std::uint32_t open_sequences = 0;  // of all gateways, at the time of the handshake
-  std::uint32_t page_tokens = 0;     // in a page of its key-value cache; 0: not said
+  std::uint32_t open_sequences = 0;  // those of all gateways at the handshake
+  std::uint32_t page_tokens = 0;     // in a page of its KV cache; 0: not known
   std::vector<PassCost> pass_costs;  // as in SequenceOpened
 };
 
@@ -58,7 +59,8 @@ struct OpenSequence {
   std::vector<TokenId> prompt_ids;     // at least one
   std::vector<TokenId> generated_ids;  // emitted before the sequence moved here
   SamplingOptions sampling;            // with a seed if temperature > 0
-  // The answer has candidates of this many last tokens that are prefilled; UINT32_MAX: of all.
+  // The answer has candidates of the last `learn_last` prefilled tokens; UINT32_MAX: of all of
+  // them.
   std::uint32_t learn_last = 0;
   bool want_candidates = true;
   std::string tenant;  // at most 128 bytes
@@ -68,7 +70,7 @@ struct SequenceOpened {
   std::uint32_t base = 0;        // committed tokens, root included
   Candidates prompt_candidates;  // rows [base - 1 - rows, base - 1)
   std::uint32_t cached_tokens = 0;
-  // Rows ascending from at least 1, durations above 0 and not descending; empty: not known.
+  // `rows` is at least 1 and ascends; `duration` is above 0 and never descends. Empty if not known.
   std::vector<PassCost> pass_costs;
 };
 
@@ -81,15 +83,15 @@ struct VerifyStep {
 struct StepVerified {
   std::uint64_t step = 0;
   std::uint32_t base = 0;
-  std::vector<TokenId> tokens;         // accepted draft tokens and the bonus; at least one
+  std::vector<TokenId> tokens;         // the accepted draft tokens, then the bonus token
   std::vector<int> accepted_nodes;     // one fewer than tokens
-  Candidates candidates;               // of every verified row, root first; empty unless wanted
+  Candidates candidates;               // of every verified row, root first; empty if not asked for
   std::vector<TokenLogprob> logprobs;  // as many as tokens, or none
   bool draft_ignored = false;
-  // This many first nodes of the tree, beside the root, were verified; absent: all of them.
+  // Number of the tree's nodes, without the root, that were verified: the first ones. Absent: all.
   std::optional<int> verified_nodes;
   absl::Duration forward;
-  absl::Duration queue;              // waiting for its turn
+  absl::Duration queue;              // time that the step waited for its pass
   absl::Duration inside;             // queue, forward and sampling together
   std::vector<PassCost> pass_costs;  // as in SequenceOpened
   OtherLoad others;
@@ -107,12 +109,12 @@ class VerifierSession {
   // that breaks the protocol is Internal. After an error the session cannot be used any more.
   virtual absl::StatusOr<SequenceOpened> Open(const OpenSequence& open) = 0;
 
-  // Sends `step`, then calls `meanwhile` once on this thread, then waits for the answer. So what
-  // `meanwhile` does overlaps with the verifier's work.
+  // Sends `step`, then calls `meanwhile` once on this thread, then waits for the answer. So
+  // `meanwhile` runs while the verifier works.
   virtual absl::StatusOr<StepVerified> VerifyWhile(const VerifyStep& step,
                                                    absl::FunctionRef<void()> meanwhile) = 0;
 
-  // The same, with nothing to do meanwhile.
+  // As VerifyWhile, without `meanwhile`.
   absl::StatusOr<StepVerified> Verify(const VerifyStep& step) {
     return VerifyWhile(step, [] {});
   }
@@ -126,8 +128,8 @@ class VerifierClient {
  public:
   virtual ~VerifierClient() = default;
 
-  // Never blocks for long; Open returns the error if this fails. `deadline` bounds the whole
-  // session. The verifier gets `origin` for its logs.
+  // Never blocks for long. If the session cannot be opened, Open returns the error. `deadline`
+  // bounds the whole session. The gateway sends `origin` for the verifier's logs.
   virtual std::unique_ptr<VerifierSession> NewSession(absl::Time deadline,
                                                       const CallOrigin& origin) = 0;
 

@@ -14,10 +14,10 @@
 
 namespace recycling::gateway {
 
-// What a sequence wants of a verifier.
+// The properties of a sequence by which Pick chooses its verifier.
 struct VerifierWish {
   std::string tenant;
-  std::span<const TokenId> prompt;     // verifiers that hold its beginning are preferred
+  std::span<const TokenId> prompt;     // Pick prefers verifiers that hold its beginning
   std::span<const std::string> avoid;  // addresses that must not be picked
 };
 
@@ -26,13 +26,13 @@ class VerifierDirectory {
  public:
   virtual ~VerifierDirectory() = default;
 
-  // A verifier that takes new sequences now; never blocks. It counts as used until the pointer is
-  // gone. Unavailable saying why if there is none.
+  // Returns a verifier that takes new sequences now. Never blocks. The verifier counts as in use
+  // until the pointer is destroyed. Returns Unavailable with the reason if there is none.
   virtual absl::StatusOr<std::shared_ptr<VerifierClient>> Pick(const VerifierWish& wish) = 0;
 
-  // Reports what happened to a sequence at the verifier of this address: OK if it was opened there,
-  // else the error with which it was lost. `since` (Clock::Monotonic()) is when it was opened
-  // there, or when the attempt to open it began. Never blocks.
+  // The caller reports what happened to its sequence at the verifier `address`: OK if the verifier
+  // opened it, else the error that ended it there. `since` (Clock::Monotonic()) is when the caller
+  // began to open the sequence there. Never blocks.
   virtual void Report(const std::string& address, const absl::Status& outcome,
                       absl::Duration since) = 0;
 

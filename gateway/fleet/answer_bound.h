@@ -11,16 +11,17 @@ namespace recycling::gateway {
 //
 //   bound = max(kLeast, kTimes F, kTimesLongest min(E, kMostLearnt)) + kSlack (own + others) F / r
 //
-//   F       what the largest pass takes that the verifier has told a cost of; r: rows of that pass
-//   E       by how much the latest answer so far came later than the last term explains
+//   F       duration of the largest pass whose cost the verifier has reported
+//   r       rows of that pass
+//   E       longest wait for an answer so far, minus the last term for that answer; at least 0
 //   own     rows that the call asks for: the tokens of a prompt, or the root and nodes of a tree
-//   others  rows that the verifier may have to compute for others first
+//   others  rows of other calls that the verifier may compute first
 //
-// The first term is the rule by which a verifier finds out that one of its passes hangs
-// (verifier/schedule/pass_watch.h). The last term is the measured cost of the rows. kSlack is there
-// because prompts share passes with the steps of others, which leave them at least half of the
-// time, and because far into a long context a row costs more than was measured. Until the verifier
-// has told a cost, F is 0 and a row counts as kUnmeasuredRow. Threads: one.
+// A verifier uses the same first term to find out that one of its passes hangs
+// (verifier/schedule/pass_watch.h). The last term is the measured cost of the rows. kSlack allows
+// for two things: a prompt shares passes with steps of other sequences, which may take up to half
+// of the time; and a row far into a long context costs more than a measured one. Until the verifier
+// has reported a cost, F is 0 and F / r is kUnmeasuredRow. Threads: one.
 class AnswerBound {
  public:
   static constexpr absl::Duration kLeast = absl::Seconds(30);
@@ -30,11 +31,12 @@ class AnswerBound {
   static constexpr int kSlack = 4;
   static constexpr absl::Duration kUnmeasuredRow = absl::Milliseconds(100);
 
-  // The verifier has told what a pass of `rows` rows takes, which counts as at most kMostLearnt. A
-  // pass of 0 rows is ignored.
+  // The caller reports that a pass of `rows` rows takes `takes`, by the verifier's own account.
+  // More than kMostLearnt counts as kMostLearnt. A pass of 0 rows is ignored.
   void SetFullPass(std::uint32_t rows, absl::Duration takes);
 
-  // A call for `own` rows, behind `others`, was answered after `waited`.
+  // The caller reports that a call for `own` rows, behind `others` rows, was answered after
+  // `waited`.
   void Answered(std::uint64_t own, std::uint64_t others, absl::Duration waited);
 
   absl::Duration Get(std::uint64_t own, std::uint64_t others) const;

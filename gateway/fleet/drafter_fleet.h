@@ -15,17 +15,18 @@
 
 namespace recycling::gateway {
 
-// The drafters of a gateway. Threads: any, but Start once.
+// The drafters of a gateway. Threads: any. Call Start once.
 class DrafterFleet final : public DrafterDirectory {
  public:
-  // `per_tenant` drafters, at least 1, share the requests of one tenant. Sets the breaker's
-  // options: more work must fail than at a verifier, because a request asks for many drafts, and
-  // one that is late costs little. `resolver` and `clock` must outlive this.
+  // `per_tenant` drafters, at least 1, share the requests of one tenant. The constructor sets the
+  // options of the breaker: a drafter must fail more often than a verifier before it is ejected,
+  // because a request asks for many drafts and a late draft costs little. `resolver` and `clock`
+  // must outlive this.
   DrafterFleet(PeerPoolOptions options, PeerPool<DrafterClient>::Greet greet, Resolver& resolver,
                const Clock& clock, int per_tenant);
 
   void Start() { pool_.Start(); }
-  // Every drafter is greeted now.
+  // Makes a handshake with every drafter due now.
   void Nudge() { pool_.Nudge(); }
 
   absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string& tenant,

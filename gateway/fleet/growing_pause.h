@@ -7,8 +7,8 @@
 
 namespace recycling::gateway {
 
-// The pause after a failure that follows `before` (0 or more) failures in a row: `first`, doubled
-// `before` times, but at most `longest`.
+// Returns the pause after a failure: `first`, doubled once for each of the `before` failures in a
+// row before it (at least 0), but at most `longest`.
 inline absl::Duration GrowingPause(absl::Duration first, absl::Duration longest, int before) {
   return std::min(longest, first * (1 << std::min(before, 20)));
 }

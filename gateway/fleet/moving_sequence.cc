@@ -15,7 +15,8 @@ namespace {
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 constexpr absl::Duration kLongestPause = absl::Seconds(2);
-// A change of the pool just before Await is not noticed, so no Await is longer than this.
+// Await does not notice a change of the pool just before the call, so each call waits at most this
+// long.
 constexpr absl::Duration kLongestAwait = absl::Milliseconds(250);
 // The search ends this long before the deadline. That is too short for a prefill, but enough to
 // return an error that says why.
@@ -140,7 +141,7 @@ absl::StatusOr<SequenceOpened> MovingSequence::OpenAt(
   if (verifier_ != client) verifier_ = client;
   step_ = 0;
   since_ = since;
-  open_.learn_last = 0;  // the prompt was learnt from at the first verifier
+  open_.learn_last = 0;  // the first verifier has sent the prompt's candidates
   leave_pause_ = absl::ZeroDuration();
   leave_at_ = absl::ZeroDuration();
   return opened;
@@ -182,7 +183,8 @@ absl::Status MovingSequence::Judge(const absl::Status& error) {
       absl::IsInternal(error) ? absl::StatusCode::kInternal : absl::StatusCode::kUnavailable;
   const bool in_a_row = lost_in_a_row_ > parts_.rules.max_moves;
   return absl::Status(
-      code, absl::StrCat("not moved on: lost ", in_a_row ? lost_in_a_row_ : lost_, " verifiers",
+      code, absl::StrCat("the sequence does not move again: it lost ",
+                         in_a_row ? lost_in_a_row_ : lost_, " verifiers",
                          in_a_row ? " in a row without a token" : "", "; ", error.message()));
 }
 
@@ -226,7 +228,8 @@ absl::StatusOr<std::shared_ptr<VerifierClient>> MovingSequence::FindNext(
     if (paid) {
       auto picked = PickOther(failed_);
       if (!picked.ok()) {
-        // No other verifier: try those where it failed before. The pool gives only ready ones.
+        // There is no other verifier, so try those where it failed before. Pick returns only ready
+        // ones.
         failed_.clear();
         picked = PickOther(failed_);
       }
@@ -245,7 +248,7 @@ absl::StatusOr<std::shared_ptr<VerifierClient>> MovingSequence::FindNext(
                                              why.message(), "; lost with: ", error.message()));
 }
 
-// Asks each verifier once, then all of them again after growing pauses. A full verifier has not
+// Tries each verifier once, then all of them again after growing pauses. A full verifier has not
 // failed, so this takes nothing from the retry budget.
 absl::StatusOr<std::shared_ptr<VerifierClient>> MovingSequence::FindRoom(
     const absl::Status& error) {

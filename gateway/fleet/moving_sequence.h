@@ -1,21 +1,22 @@
 // One sequence that moves between verifiers. It leaves a verifier that is lost, breaks the
-// protocol, is full or drains: it is opened at another verifier of equal numerics id, with the
-// prompt and the emitted tokens in separate fields, and the call that failed is made there again.
-// So the caller sees one sequence, with the tokens, positions and penalties that it would have had
-// without moves.
+// protocol, is full or drains. It opens at another verifier of equal numerics id, with the prompt
+// and the emitted tokens in separate fields, and repeats the failed call there. The caller sees one
+// sequence, with the same tokens, positions and penalties as without moves.
 //
 //  1. A sequence moves only to verifiers that have the model and numerics id of the first one.
 //  2. An error of the request itself (InvalidArgument, OutOfRange, DeadlineExceeded, a Cancel) is
 //     returned and causes no move.
 //  3. A sequence that has lost more than max_moves verifiers in a row without a token between them,
-//     or more than kMostMoves in all, does not move again: it may be the cause of their failure.
-//  4. Each retry takes from a budget that all sequences share. Retries wait with growing pauses: 0,
-//     50 ms, and so on doubling up to 2 s. The pauses start again after each token.
+//     or more than kMostMoves in all, does not move again, because the request may be the cause of
+//     the failures.
+//  4. Each retry takes one unit of a budget that all sequences share. The first retry is made at
+//     once, the second after 50 ms, and each later pause is twice as long, up to 2 s. The pauses
+//     start again after each token.
 //  5. While no verifier can take the sequence, it waits until shortly before its deadline, or for
-//     `patience` without a deadline. Then it is Unavailable. If the verifiers are full, a new
-//     sequence waits at most `room_patience`. Then it is ResourceExhausted, with a retry delay.
+//     `patience` without a deadline. Then it ends as Unavailable. If the verifiers are full, a new
+//     sequence waits at most `room_patience`. Then it ends as ResourceExhausted with a retry delay.
 //  6. A sequence leaves a draining verifier between two steps, and only after another verifier has
-//     opened it. If no other one does, it stays.
+//     opened it. If no other verifier opens it, it stays.
 #ifndef RECYCLING_GATEWAY_FLEET_MOVING_SEQUENCE_H_
 #define RECYCLING_GATEWAY_FLEET_MOVING_SEQUENCE_H_
 
@@ -40,14 +41,14 @@
 namespace recycling::gateway {
 
 struct MoveRules {
-  // In a row without a token between them; 0 or more. Few, because the request may be what kills
-  // the verifiers.
+  // Most moves in a row without a token between them; at least 0. The default is small, because the
+  // request itself may crash the verifiers.
   int max_moves = 3;
-  absl::Duration patience = absl::Minutes(1);  // longest search of a sequence without a deadline
-  absl::Duration room_patience;                // longest wait for room of a sequence without tokens
+  absl::Duration patience = absl::Minutes(1);  // longest search without a deadline
+  absl::Duration room_patience;                // longest wait of a new sequence for room
 };
 
-// What moving a sequence needs. The objects referred to must outlive the sequence.
+// The objects that a MovingSequence uses. They must outlive it.
 struct MoveParts {
   VerifierDirectory& verifiers;
   RetryBudget& budget;
@@ -62,21 +63,21 @@ struct SequenceRequest {
   CallOrigin origin;  // for the verifiers' logs
 };
 
-// Call order: Open Verify* Close. Threads: Cancel any, the others one.
+// Call order: Open Verify* Close. Threads: any for Cancel, one for the others.
 class MovingSequence {
  public:
   // The most verifiers that one sequence may lose, whatever max_moves allows.
   static constexpr int kMostMoves = 32;
 
-  // Begins at `first`.
+  // The sequence begins at the verifier `first`.
   MovingSequence(SequenceRequest request, std::shared_ptr<VerifierClient> first, MoveParts parts);
 
-  // As in VerifierSession, but with moves. Answers are checked (verifier_answers.h).
+  // As VerifierSession::Open, but moves if that fails. Checks the answers (verifier_answers.h).
   absl::StatusOr<SequenceOpened> Open();
 
-  // Verifies a step at the committed tokens. `tree`, which may be absent, is reset if it could not
-  // be sent because the sequence has moved to a verifier that takes only smaller trees. `meanwhile`
-  // is called on this thread each time a step was sent (see VerifierSession::VerifyWhile).
+  // Verifies a step after the committed tokens. `tree` may be absent. If the sequence has moved to
+  // a verifier that takes only smaller trees, the tree is not sent, and `tree` is reset. This
+  // thread calls `meanwhile` each time it has sent the step (see VerifierSession::VerifyWhile).
   absl::StatusOr<StepVerified> Verify(
       std::optional<DraftTree>* tree, absl::FunctionRef<void()> meanwhile = [] {});
 
@@ -89,23 +90,23 @@ class MovingSequence {
   // The number of committed tokens, prompt included, and the last of them.
   std::uint32_t base() const;
   TokenId root() const;
-  // All of them; [base()].
+  // All committed tokens; [base()].
   std::vector<TokenId> Committed() const;
 
   // The verifier where the sequence is, or was last.
   const VerifierClient& verifier() const { return *verifier_; }
 
-  // Moves to another verifier, or to the same one again.
+  // How often the sequence, once open, was opened again: at another verifier or at the same one.
   std::uint64_t moves() const { return moves_; }
-  // Attempts to open the sequence after the first one, moves included.
+  // Attempts to open the sequence, without the first attempt. Moves are included.
   std::uint64_t retries() const { return retries_; }
-  // Time spent on them, waiting included.
+  // Time spent on moves and retries, waiting included.
   absl::Duration moving() const { return moving_; }
 
  private:
   // Opens the sequence at `client`. On success this is the sequence's verifier.
   absl::StatusOr<SequenceOpened> OpenAt(const std::shared_ptr<VerifierClient>& client);
-  // Opens the sequence elsewhere after `error`, with which it was lost or not opened.
+  // Opens the sequence again after it was lost, or could not be opened, because of `error`.
   absl::StatusOr<SequenceOpened> Reopen(absl::Status error);
   // OK if another verifier should be tried after `error`; else the status that ends the sequence.
   absl::Status Judge(const absl::Status& error);
@@ -126,17 +127,17 @@ class MovingSequence {
   const std::string tenant_;
   const absl::Time deadline_;
   const CallOrigin origin_;
-  const VerifierInfo like_;  // of the first
+  const VerifierInfo like_;  // of the first verifier
   OpenSequence open_;        // its generated_ids are the tokens so far
 
   std::shared_ptr<VerifierClient> verifier_;
-  std::uint64_t step_ = 0;  // the next one of this stream
+  std::uint64_t step_ = 0;  // number of the next step of this stream
   absl::Duration since_;    // when the stream was opened, Clock::Monotonic()
 
   int lost_in_a_row_ = 0;  // since the last token
   int lost_ = 0;
-  int tries_ = 0;                    // attempts to open it that failed since the last token
-  std::vector<std::string> failed_;  // where they failed
+  int tries_ = 0;                             // failed attempts to open it since the last token
+  std::vector<std::string> failed_;           // addresses of these attempts
   std::optional<absl::Duration> full_since_;  // when a new sequence first met a full verifier
   int full_rounds_ = 0;                       // rounds in which all verifiers were full
   absl::Duration leave_at_;                   // earliest next attempt to leave a draining verifier
@@ -150,7 +151,7 @@ class MovingSequence {
   // Held to replace a session, and by Cancel to use one.
   Mutex session_mutex_;
   std::unique_ptr<VerifierSession> session_;
-  // Opens the sequence elsewhere while session_ still holds it.
+  // The session in which the sequence is being opened elsewhere, while session_ still holds it.
   std::unique_ptr<VerifierSession> next_;
 };
 

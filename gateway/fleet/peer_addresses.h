@@ -1,4 +1,4 @@
-// Where the peers of a list are now: the addresses it gives, and those behind its names.
+// Turns a list of peers into addresses: those in the list, and those to which its names resolve.
 #ifndef RECYCLING_GATEWAY_FLEET_PEER_ADDRESSES_H_
 #define RECYCLING_GATEWAY_FLEET_PEER_ADDRESSES_H_
 
@@ -15,20 +15,20 @@
 
 namespace recycling::gateway {
 
-// A name that cannot be resolved keeps the addresses it had. Reads no clock and resolves nothing
-// itself: `now` is Clock::Monotonic(). Threads: any.
+// A name that cannot be resolved keeps the addresses it had. This class reads no clock and resolves
+// no names; its caller does. `now` is Clock::Monotonic(). Threads: any.
 class PeerAddresses {
  public:
   // A name is resolved again `refresh` after a success and `retry` after a failure.
   PeerAddresses(std::vector<PeerTarget> targets, absl::Duration refresh, absl::Duration retry)
       : refresh_(refresh), retry_(retry), targets_(std::move(targets)) {}
 
-  // Replaces the list. What is known of names that stay is kept.
+  // Replaces the list. Names that stay in the list keep their addresses.
   void SetTargets(std::vector<PeerTarget> targets);
 
   // The names to resolve now. A name is not returned again before its Resolved call.
   std::vector<std::string> TakeDue(absl::Duration now);
-  // What resolving `name` gave. Ignored for a name that has left the list.
+  // The caller reports the result of resolving `name`. Ignored if the name has left the list.
   void Resolved(const std::string& name, absl::StatusOr<std::vector<std::string>> addresses,
                 absl::Duration now);
 

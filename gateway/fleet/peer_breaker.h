@@ -10,15 +10,15 @@
 namespace recycling::gateway {
 
 struct BreakerOptions {
-  int in_a_row = 3;           // so many failures without a success between open it; at least 1
-  int window = 20;            // the failure rate is taken over so many outcomes; at least 1
-  double failure_rate = 0.5;  // this share of failures in a full window opens it; above 0, to 1
-  absl::Duration first = absl::Seconds(5);    // open the first time; doubles every time
-  absl::Duration longest = absl::Minutes(5);  // at most this
+  int in_a_row = 3;                           // this many failures in a row open it; at least 1
+  int window = 20;                            // outcomes that failure_rate counts; at least 1
+  double failure_rate = 0.5;                  // share of a full window that opens it; (0, 1]
+  absl::Duration first = absl::Seconds(5);    // time that it is open at first; then it doubles
+  absl::Duration longest = absl::Minutes(5);  // longest time that it is open
 };
 
-// Decides whether a peer that answers handshakes also gets work, by how its work went (a circuit
-// breaker).
+// A circuit breaker: decides whether a peer that answers handshakes gets work. It decides by the
+// outcomes of the peer's earlier work.
 //
 //   closed --in_a_row failures, or failure_rate of the window--> open
 //      ^                                                          |  its time is over
@@ -26,24 +26,24 @@ struct BreakerOptions {
 //      +------- success ------- half-open (one at a time) --------+
 //                                  | failure: open, twice as long
 //
-// Once it has been closed for `longest`, the next time it opens for `first` again. It reads no
-// clock: `now` and `since` are Clock::Monotonic(). Threads: one.
+// If it was closed for at least `longest`, it opens for `first` the next time. It reads no clock:
+// `now` and `since` are Clock::Monotonic(). Threads: one.
 class PeerBreaker {
  public:
   explicit PeerBreaker(BreakerOptions options = {}) : options_(options) {}
 
-  // Whether the peer may get work now. When half-open: true only until Begin.
+  // Whether the peer may get work now. When half-open, it is true only until Begin is called.
   bool admits(absl::Duration now) const;
 
-  // The peer gets work. When half-open, this work is the probe: admits() is false until the probe
-  // ends, or for as long as the peer was ejected last.
+  // The peer gets work. When half-open, this work is the probe: admits() is then false until the
+  // probe ends, but at most for as long as the last ejection.
   void Begin(absl::Duration now);
 
   // Work ended well.
   void Succeeded(absl::Duration now);
 
   // Work that began at `since` failed. Does not count if `since` is before the last failure that
-  // counted: a peer that dies with many sequences fails once.
+  // counted: a peer that crashes with many sequences counts as one failure.
   void Failed(absl::Duration since, absl::Duration now);
 
   // Work ended in a way that says nothing about the peer. When half-open, the next work is the

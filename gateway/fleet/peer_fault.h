@@ -5,17 +5,17 @@
 
 namespace recycling::gateway {
 
-// Whether `outcome`, with which a call to a peer ended, counts against the peer.
+// Returns whether a call to a peer that ended with `outcome` counts as a failure of the peer.
 //
 //   the peer's fault    Unavailable, DeadlineExceeded, Internal, Unknown, DataLoss, Aborted,
-//                       Cancelled (nobody here has cancelled), Unimplemented, FailedPrecondition
-//                       (it is not the peer of the handshake)
-//   not the peer's      OK, and what one request or tenant asks for and may not have:
+//                       Cancelled (the gateway has not cancelled), Unimplemented,
+//                       FailedPrecondition (another peer than in the handshake answers)
+//   not the peer's      OK, and refusals that depend on the request or its tenant:
 //                       InvalidArgument, OutOfRange, NotFound, AlreadyExists, PermissionDenied,
 //                       Unauthenticated, ResourceExhausted
 //
-// So no tenant can have a peer ejected for all the others by requests that the peer must refuse.
-// The caller must leave out calls that ended because the request's own deadline has passed.
+// So a tenant whose requests a peer must refuse cannot get this peer ejected for other tenants. The
+// caller must leave out calls that ended because the request's own deadline has passed.
 bool IsPeersFault(const absl::Status& outcome);
 
 }  // namespace recycling::gateway

@@ -69,7 +69,7 @@ void PeerKeeper::Run(std::function<void()> task) {
     options_.run(std::move(task));
     return;
   }
-  // Where the system has no thread left the task is deferred: then it runs here.
+  // If the system has no thread left, std::async defers the task, and this thread runs it.
   auto running = std::async(std::launch::async | std::launch::deferred, std::move(task));
   if (running.wait_for(std::chrono::seconds(0)) == std::future_status::deferred) running.wait();
   running_.push_back(std::move(running));

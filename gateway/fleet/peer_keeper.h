@@ -1,6 +1,6 @@
 // Keeps a PeerTable up to date: follows the list of peers, resolves names, and greets peers that
-// are due. Greetings and resolutions run at the same time, each on a thread of its own, so that a
-// peer or a name server that does not answer holds up nobody else.
+// are due (a greeting is a handshake). Greetings and resolutions run at the same time, each on its
+// own thread. So a peer or a name server that does not answer delays no other peer.
 #ifndef RECYCLING_GATEWAY_FLEET_PEER_KEEPER_H_
 #define RECYCLING_GATEWAY_FLEET_PEER_KEEPER_H_
 
@@ -33,23 +33,24 @@ struct PeerPoolOptions {
   absl::Duration resolve = absl::Seconds(10);  // between resolutions of a name
   PeerTableOptions table;
 
-  // Whether any peer is ready, when that has changed.
+  // Called with true when a peer is ready after none was, and with false when none is ready any
+  // more.
   std::function<void(bool)> on_ready;
-  // The list of peers, if it is another one than before. Empty: `targets` holds for good.
+  // Returns the list of peers if it has changed. If the function is empty, `targets` never changes.
   std::function<std::optional<std::vector<PeerTarget>>()> poll_targets;
   // Called at least every `table.refresh`.
   std::function<void()> on_tick;
-  // When the peer answered work last, Clock::Monotonic().
+  // Returns when the peer last answered work, Clock::Monotonic().
   std::function<absl::Duration(const std::string& address)> heard;
-  // The peer was found gone, or has not answered for too long: `error` says why. May be called
-  // again for the same peer.
+  // Called when a greeting finds that the peer is gone or has not answered for too long. `error`
+  // says why. May be called again for the same peer.
   std::function<void(const std::string& address, const absl::Status& error)> on_lost;
-  // The peer is no longer in the list. It may still be alive and work.
+  // Called when the peer is no longer in the list. The peer may still run and work.
   std::function<void(const std::string& address)> on_removed;
-  // A pick may now have another result.
+  // Called when a pick may have another result than before.
   std::function<void()> on_change;
 
-  // Runs a greeting or a resolution. Empty: on a thread of its own. Tests run it at once.
+  // Runs a greeting or a resolution. If empty, each task gets its own thread. Tests run it at once.
   std::function<void(std::function<void()> task)> run;
 };
 
@@ -61,7 +62,7 @@ class PeerKeeper {
     std::shared_ptr<void> client;
     absl::Status admitted;  // see PeerTable::Greeted
   };
-  // Does a handshake with the peer at an address; an error says why the peer is not ready. Blocks
+  // Makes a handshake with the peer at `address`. An error says why the peer is not ready. Blocks
   // for a bounded time. Called by several threads at once, for different peers.
   using Greet = std::function<absl::StatusOr<Greeted>(const std::string& address)>;
 
@@ -77,10 +78,11 @@ class PeerKeeper {
   // Calls Tick on a thread of its own, whenever something is due or has changed.
   void Start();
 
-  // Begins whatever is due. Returns how long nothing will be due.
+  // Begins the greetings and resolutions that are due. Returns the time until something is due
+  // again.
   absl::Duration Tick();
 
-  // Every peer is greeted now.
+  // Makes a greeting of every peer due now.
   void Nudge();
 
   // See PeerPool.
@@ -109,7 +111,7 @@ class PeerKeeper {
   PeerTable table_;
 
   // Used by Tick alone.
-  bool any_ready_ = false;  // as told to on_ready
+  bool any_ready_ = false;  // the last value given to on_ready
   std::list<std::future<void>> running_;
 
   Mutex mutex_;

@@ -65,7 +65,7 @@ std::optional<std::vector<PeerTarget>> PeerListFile::Poll() {
   if (!targets.ok()) {
     if (last_error_ != targets.status().message()) {
       last_error_ = std::string(targets.status().message());
-      Log(LogLevel::kWarning, "peer list is wrong, the last one stays in use",
+      Log(LogLevel::kWarning, "the peer list is wrong; the gateway keeps the last valid list",
           {{"error", last_error_}});
     }
     return std::nullopt;

@@ -20,7 +20,7 @@ absl::StatusOr<std::vector<PeerTarget>> ParsePeerListText(std::string_view text)
 // A file that lists the peers and may be replaced at any time. Threads: one.
 class PeerListFile {
  public:
-  // The file must list `at_least` peers, in at most 1 MiB.
+  // The file must list at least `at_least` peers and have at most 1 MiB.
   PeerListFile(std::string path, std::size_t at_least)
       : path_(std::move(path)), at_least_(at_least) {}
 
@@ -28,8 +28,8 @@ class PeerListFile {
   // is too large or lists too few peers. Errors name the file.
   absl::StatusOr<std::vector<PeerTarget>> Read();
 
-  // The new list, if the file's text has changed since the last call of Read or Poll. A text that
-  // is wrong, or cannot be read, is logged once and gives no list.
+  // Returns the new list if the file's text has changed since the last call of Read or Poll. If the
+  // text is wrong or cannot be read, logs that once and returns nothing.
   std::optional<std::vector<PeerTarget>> Poll();
 
  private:
@@ -38,8 +38,8 @@ class PeerListFile {
 
   const std::string path_;
   const std::size_t at_least_;
-  std::string text_;        // the last one that was read
-  std::string last_error_;  // the last one that was logged
+  std::string text_;        // the text that was read last
+  std::string last_error_;  // the error that was logged last
 };
 
 }  // namespace recycling::gateway

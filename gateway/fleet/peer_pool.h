@@ -23,18 +23,18 @@
 
 namespace recycling::gateway {
 
-// The peers of one role, as clients of one type. peer_table.h says when a peer is ready,
-// peer_keeper.h how that is found out. Threads: any, except Start and Tick: call Start once, and
-// Tick only without Start.
+// The peers of one role. Each peer that is ready has a client of type Client. peer_table.h says
+// when a peer is ready; peer_keeper.h finds that out. Threads: any, except Start and Tick: call
+// Start once, and Tick only without Start.
 template <typename Client>
 class PeerPool {
  public:
-  // Does a handshake with the peer at an address. Returns a client that is ready for work, or why
-  // there is none. Blocks for a bounded time. Called by several threads at once, for different
-  // peers.
+  // Makes a handshake with the peer at `address`. Returns a client that is ready for work, or an
+  // error that says why there is none. Blocks for a bounded time. Called by several threads at
+  // once, for different peers.
   using Greet = std::function<absl::StatusOr<std::shared_ptr<Client>>(const std::string& address)>;
 
-  // Whether a peer that was greeted takes new work: OK, or why not.
+  // Returns OK if a peer that answered a handshake takes new work, else an error that says why not.
   using Admits = std::function<absl::Status(const Client& client)>;
 
   // `resolver` and `clock` must outlive the pool. Without `admits` every peer takes work.
@@ -50,23 +50,25 @@ class PeerPool {
             },
             resolver, clock) {}
 
-  // Greets peers on threads of its own from now on.
+  // From now on the pool makes handshakes with its peers, on its own threads.
   void Start() { keeper_.Start(); }
-  // Begins whatever is due. Returns how long nothing will be due.
+  // See PeerKeeper::Tick.
   absl::Duration Tick() { return keeper_.Tick(); }
-  // Every peer is greeted now.
+  // Makes a handshake with every peer due now.
   void Nudge() { keeper_.Nudge(); }
 
-  // A call at `address` that began at `since` (Clock::Monotonic()) ended with `outcome`, a status
-  // that the peer or its connection gave. Unavailable makes the peer unready; after any error a
-  // handshake decides soon. Only errors by the peer's fault (peer_fault.h) count towards ejection.
+  // The caller reports that a call at `address`, which began at `since` (Clock::Monotonic()), ended
+  // with `outcome`. The status must come from the peer or its connection. Unavailable makes the
+  // peer unready. After any error a handshake soon decides whether the peer is ready. Only errors
+  // by the peer's fault (peer_fault.h) count towards ejection.
   void Report(const std::string& address, const absl::Status& outcome,
               absl::Duration since = absl::InfiniteDuration()) {
     keeper_.Report(address, outcome, since);
   }
 
-  // An answer of the peer was good (OK), or late or wrong, which is always the peer's fault. It
-  // casts no doubt on the connection. Returns whether more may be asked of the peer.
+  // The caller reports whether an answer of the peer was usable (OK), or late or wrong (an error).
+  // Such an error always counts as the peer's fault, but does not cause a handshake. Returns
+  // whether the caller may ask the peer again.
   bool Judge(const std::string& address, const absl::Status& answer) {
     return keeper_.Judge(address, answer);
   }
@@ -74,9 +76,10 @@ class PeerPool {
   using Choose = std::function<std::optional<std::size_t>(std::span<const ReadyPeer>,
                                                           std::span<const Client* const>)>;
 
-  // The client that `choose` picks among the peers that are ready and take work. It counts as
-  // running until the pointer is gone (which may be after the pool). If there is none: the error of
-  // the first peer that was refused as FailedPrecondition, else Unavailable saying why.
+  // Returns the client that `choose` picks among the peers that are ready and take work. A request
+  // counts as running at this peer until the pointer is destroyed, which may be after the pool is
+  // destroyed. If there is no such peer, returns the error of the first peer that was refused as
+  // FailedPrecondition, else Unavailable with the reason.
   absl::StatusOr<std::shared_ptr<Client>> PickFrom(const Choose& choose) {
     ASSIGN_OR_RETURN(std::shared_ptr<void> picked,
                      keeper_.table().Pick([&choose](std::span<const ReadyPeer> ready,
@@ -103,10 +106,10 @@ class PeerPool {
         [&see](const void* client) { see(*static_cast<const Client*>(client)); });
   }
 
-  // Times a peer was ejected since the start, those that have left the list included.
+  // Ejections since the start, also of peers that have left the list.
   std::uint64_t ejections() const { return keeper_.table().ejections(); }
 
-  // Of every peer, and of every name that cannot be resolved.
+  // The status of every peer, and of every name that cannot be resolved.
   std::vector<PeerStatus> Statuses() const { return keeper_.Statuses(); }
 
  private:

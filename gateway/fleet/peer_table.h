@@ -1,12 +1,13 @@
-// What is known of the peers of one role: which of them are ready, and how many requests use each.
-//  1. A peer is ready from a greeting that succeeded until a greeting fails or work finds the peer
-//     gone. A greeting is a handshake.
-//  2. A ready peer is greeted again every `refresh`; another one after growing pauses. A peer has
-//     one greeting at a time.
+// The state of the peers of one role: which of them are ready, and how many requests use each.
+//  1. A greeting is a handshake. A peer becomes ready when a greeting succeeds. It becomes unready
+//     when a greeting fails, or when its work ends because it is gone.
+//  2. A ready peer is greeted again every `refresh`, an unready one after growing pauses. A peer
+//     has one greeting at a time.
 //  3. One greeting that times out does not make a peer unready; two in a row do, unless the peer
 //     has answered work since the second one began.
 //  4. A peer that answers greetings but fails at work by its own fault is ejected for a growing
-//     time (peer_breaker.h). Then it gets one piece of work, and all work again if that succeeds.
+//     time (peer_breaker.h). Then it gets one piece of work. If that succeeds, it gets all work
+//     again.
 #ifndef RECYCLING_GATEWAY_FLEET_PEER_TABLE_H_
 #define RECYCLING_GATEWAY_FLEET_PEER_TABLE_H_
 
@@ -36,49 +37,50 @@ struct PeerTableOptions {
   absl::Duration first_retry = absl::Milliseconds(100);  // doubles after every failure
   absl::Duration longest_retry = absl::Seconds(2);
   BreakerOptions breaker;
-  // Whether an ejected peer is picked when no other peer will do.
+  // Whether an ejected peer may be picked when no other peer can be.
   bool use_ejected = false;
 };
 
-// The state of one peer, for people.
+// The state of one peer, as GetStats shows it.
 struct PeerStatus {
   std::string address;
   bool ready = false;
   std::string detail;  // why the peer is not ready, or why it is ejected
   int running = 0;     // requests that use it now
   bool ejected = false;
-  std::uint64_t failures = 0;   // of its work, by its own fault; since the start
+  std::uint64_t failures = 0;   // of its work by its own fault, since the start
   std::uint64_t ejections = 0;  // since the start
 };
 
 // A greeting that has begun.
 struct PeerGreeting {
   std::string address;
-  std::uint64_t peer = 0;  // tells the peer from a later one at the same address
+  std::uint64_t peer = 0;  // distinguishes the peer from a later one at this address
   absl::Duration since;    // Clock::Monotonic()
 };
 
-// Whether an event made a peer ready or unready. Neither, if nothing has changed.
+// Whether an event made a peer ready or unready. Both flags are false if nothing has changed.
 struct PeerChange {
   bool became_ready = false;
   bool became_unready = false;
-  absl::Status why;     // of becoming unready
+  absl::Status why;     // why the peer became unready
   int ready_peers = 0;  // after the change
 };
 
-// A client is held as void: PeerPool knows its type. Threads: any.
+// The table holds clients as void pointers; PeerPool knows their type. Threads: any.
 class PeerTable {
  public:
   // `clock` must outlive this.
   PeerTable(PeerTableOptions options, const Clock& clock) : options_(options), clock_(clock) {}
 
-  // Adds and removes peers so that `addresses` is what there is. Returns the addresses removed.
+  // Adds and removes peers so that there is one for each of `addresses`. Returns the removed
+  // addresses.
   std::vector<std::string> SetAddresses(const std::vector<std::string>& addresses);
 
-  // Begins a greeting of every peer that is due; each must end in Greeted or NotGreeted. Of a peer
-  // that is removed meanwhile these ignore the result.
+  // Begins a greeting of every peer that is due. The caller must end each one with Greeted or
+  // NotGreeted. These ignore the result if the peer was removed meanwhile.
   std::vector<PeerGreeting> TakeDue();
-  // How long no greeting is due; at most `refresh`.
+  // The time until the next greeting is due; at most `refresh`.
   absl::Duration UntilDue() const;
   // Makes every peer due. A peer that is being greeted is greeted once more.
   void GreetAll();
@@ -91,28 +93,27 @@ class PeerTable {
     PeerChange change;
     bool gone = false;  // false if the peer was merely slow once
   };
-  // The peer did not answer as it should. `heard` is when it last answered work.
+  // The greeting failed with `error`. `heard` is when the peer last answered work.
   NotGreetedResult NotGreeted(const PeerGreeting& greeting, const absl::Status& error,
                               absl::Duration heard);
 
   struct NotedResult {
     PeerChange change;
     bool ejected_now = false;
-    bool may_go_on = false;  // whether more may be asked of the peer: it is known and not ejected
+    bool may_go_on = false;  // whether the peer may be asked again: it is known and not ejected
     bool greet_now = false;  // whether the peer became due
   };
-  // Work at `address` that began at `since` ended with `outcome`; `is_fault`: by the peer's fault.
-  // With `doubt` a peer that is gone (Unavailable) is not ready any more, and after any error a
-  // greeting decides soon.
+  // The caller reports that work at `address`, which began at `since`, ended with `outcome`.
+  // `is_fault`: the peer is at fault. `doubt`: Unavailable makes the peer unready, and any error
+  // makes a greeting due at once.
   NotedResult Note(const std::string& address, const absl::Status& outcome, bool is_fault,
                    absl::Duration since, bool doubt);
 
   // Chooses an index among peers that are ready and take work; absent: none of them.
   using Choose = std::function<std::optional<std::size_t>(std::span<const ReadyPeer>,
                                                           std::span<const void* const>)>;
-  // The client that `choose`, called under the lock, chooses. It counts as running until the
-  // pointer is gone, which may be after the table. If there is none: the error of the first peer
-  // that was refused as FailedPrecondition, else Unavailable saying why.
+  // Returns the client that `choose` chooses; `choose` is called under the lock. The rest as
+  // PeerPool::PickFrom.
   absl::StatusOr<std::shared_ptr<void>> Pick(const Choose& choose);
 
   // Calls `see`, under the lock, with the client of every peer that is ready and takes work.
@@ -121,7 +122,7 @@ class PeerTable {
   bool AnyReady() const;
   std::vector<PeerStatus> Statuses() const;
 
-  // Ejections since the start, those of peers that have been removed included.
+  // Ejections since the start, also of peers that have been removed.
   std::uint64_t ejections() const { return ejections_; }
 
  private:
@@ -132,14 +133,14 @@ class PeerTable {
 
     std::uint64_t id = 0;
     std::shared_ptr<void> client;                                    // null: not ready
-    absl::Status error = absl::UnavailableError("not greeted yet");  // or why it takes no work
+    absl::Status error = absl::UnavailableError("not greeted yet");  // why it is not ready
     PeerBreaker breaker;
-    absl::Status failure;         // the last one of its work
+    absl::Status failure;         // the last failure of its work
     int running_at_greeting = 0;  // at the last greeting that succeeded
     std::shared_ptr<std::atomic<int>> running = std::make_shared<std::atomic<int>>(0);
     int failures = 0;           // greetings that failed in a row
     std::uint64_t refused = 0;  // greetings that ended with FailedPrecondition
-    bool greeting = false;      // one is under way
+    bool greeting = false;      // whether a greeting runs
     absl::Duration due;         // of the next greeting
   };
 

@@ -1,4 +1,4 @@
-// Where peers are: how flags and files write it, and how names are resolved.
+// The addresses of peers: how flags and files write them, and how names are resolved.
 #ifndef RECYCLING_GATEWAY_FLEET_PEER_TARGET_H_
 #define RECYCLING_GATEWAY_FLEET_PEER_TARGET_H_
 
@@ -13,15 +13,15 @@ namespace recycling::gateway {
 // One entry of a peer list.
 struct PeerTarget {
   std::string address;   // "host:port" or "unix:/path"; for a name "name:port"
-  bool is_name = false;  // the name stands for all the addresses that it resolves to
+  bool is_name = false;  // a name stands for all addresses to which it resolves
 
   bool operator==(const PeerTarget&) const = default;
 };
 
 // Reads a comma-separated list of entries: "host:port" (one peer; see host_port.h), "unix:/path"
 // (one peer), "dns:///name:port" (one peer for each address of the name). Spaces around entries and
-// empty entries are ignored, so "" is the empty list. InvalidArgument naming the entry, if it has
-// none of these forms or is listed twice.
+// empty entries are ignored, so "" is the empty list. Returns InvalidArgument with the entry if an
+// entry has none of these forms or is listed twice.
 absl::StatusOr<std::vector<PeerTarget>> ParsePeerList(std::string_view list);
 
 // Threads: any.
@@ -29,8 +29,9 @@ class Resolver {
  public:
   virtual ~Resolver() = default;
 
-  // The addresses "ip:port" of "name:port", distinct and ascending. May block for seconds.
-  // Unavailable or NotFound if the name has none, InvalidArgument if it is not a name and a port.
+  // The addresses "ip:port" of "name:port", distinct and ascending. May block for seconds. Returns
+  // Unavailable or NotFound if the name has none, and InvalidArgument if `name_port` is not a name
+  // and a port.
   virtual absl::StatusOr<std::vector<std::string>> Resolve(const std::string& name_port) = 0;
 };
 

@@ -5,7 +5,7 @@
 namespace recycling::gateway {
 namespace {
 
-// The finalizer of MurmurHash3 over a running state.
+// Mixes `value` into the hash `state`, with the finalizer of MurmurHash3.
 std::uint64_t Mix(std::uint64_t state, std::uint64_t value) {
   std::uint64_t hash = (state ^ value) * 0x9e3779b97f4a7c15u;
   hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccdu;
@@ -35,7 +35,8 @@ void PrefixRoutes::Record(std::string_view tenant, std::span<const TokenId> prom
                           std::uint32_t page_tokens, const std::string& address) {
   const std::vector<std::uint64_t> hashes = PageHashes(tenant, prompt, page_tokens);
   MutexLock lock(mutex_);
-  // From the last page to the first, so that the end of a prompt is dropped before its beginning.
+  // Goes from the last page to the first, so that the end of a prompt is dropped before its
+  // beginning.
   for (auto hash = hashes.rbegin(); hash != hashes.rend(); ++hash) {
     if (const auto found = places_.find(*hash); found != places_.end()) {
       entries_.splice(entries_.begin(), entries_, found->second);

@@ -17,23 +17,23 @@
 
 namespace recycling::gateway {
 
-// Remembers which verifiers were given a prompt lately and so may still hold its keys and values.
-// A prompt is cut into the pages in which verifiers keep keys and values; a page is remembered as a
-// hash of the tenant and of all tokens up to the end of the page. The answer is a guess: a verifier
+// Remembers which verifiers got a prompt lately, because these may still hold its keys and values.
+// The prompt is cut into pages, as in the verifiers' KV cache. Each page is remembered as a hash of
+// the tenant and of all tokens up to the end of the page. The answer of Held is a guess: a verifier
 // may have dropped the page, and hashes may collide. A wrong guess costs a prefill. Holds at most
 // `capacity` pages and drops the least recently used one first. Threads: any.
 //
 // `page_tokens` is the number of tokens in a page, as the verifier says in its handshake. Any
-// number is allowed: nothing is recorded or found if it is 0 or larger than the prompt, and at most
-// kPages pages of a prompt are looked at.
+// number is allowed. If it is 0 or larger than the prompt, nothing is recorded or found. Only the
+// first kPages pages of a prompt are used.
 class PrefixRoutes {
  public:
-  static constexpr std::size_t kHolders = 4;   // verifiers remembered for a page, the latest ones
+  static constexpr std::size_t kHolders = 4;   // latest verifiers remembered for a page
   static constexpr std::size_t kPages = 1024;  // most pages of a prompt
 
   explicit PrefixRoutes(std::size_t capacity = 1 << 16) : capacity_(capacity) {}
 
-  // The verifier at `address` was given this prompt.
+  // Records that the verifier at `address` gets this prompt.
   void Record(std::string_view tenant, std::span<const TokenId> prompt, std::uint32_t page_tokens,
               const std::string& address);
 
@@ -43,7 +43,7 @@ class PrefixRoutes {
                                             std::span<const TokenId> prompt,
                                             std::uint32_t page_tokens);
 
-  // The verifier at `address` has lost all it held.
+  // Records that the verifier at `address` holds nothing any more.
   void Forget(const std::string& address);
 
   std::size_t pages() const;

@@ -8,8 +8,8 @@ namespace recycling::gateway {
 
 struct RetryBudgetOptions {
   double burst = 64;         // retries at once, at least 1
-  double per_request = 0.2;  // retries that each request adds, 0 and more
-  double per_second = 1;     // retries that each second adds, above 0, so that nobody starves
+  double per_request = 0.2;  // retries that each request adds, at least 0
+  double per_second = 1;  // retries that each second adds, above 0, so that no retry waits for ever
 };
 
 // Bounds how much load retries add to the peers. It is a token bucket: it is full at first, each

@@ -1,4 +1,4 @@
-// Which peer a request goes to. Pure functions of the state of the peers; they return an index.
+// Chooses the peer for a request. The functions are pure, and return an index into `peers`.
 #ifndef RECYCLING_GATEWAY_FLEET_SELECTION_H_
 #define RECYCLING_GATEWAY_FLEET_SELECTION_H_
 
@@ -19,26 +19,27 @@ struct ReadyPeer {
   int running_at_greeting = 0;  // the same number at its last handshake
 
   // Used for verifiers only.
-  int elsewhere = 0;                           // its sequences of other gateways
+  int elsewhere = 0;                           // sequences of other gateways at this verifier
   int room = std::numeric_limits<int>::max();  // sequences that it can hold in all
   std::uint32_t held = 0;  // tokens of the prompt's beginning that it may have in its cache
 
   int load() const { return running + elsewhere; }
 };
 
-// The verifier that a sequence goes to. Candidates are the peers whose address is not in `avoid`,
-// and of these the ones with room, if any has room. Of the candidates the one that holds the
-// longest beginning of the prompt is chosen. But if its load exceeds the least load by more than 2
-// and by more than a quarter, it is left out. Ties go to the smaller load, then to the first in
-// order. Absent without candidates.
+// Returns the verifier for a sequence. The candidates are the peers whose address is not in
+// `avoid`. If a candidate has room, those without room are left out. A candidate is also left out
+// if its load exceeds the least load by more than 2 and by more than a quarter. Of the rest, the
+// one that holds the longest beginning of the prompt is chosen; if several hold equally much, the
+// one with the smallest load, then the first in order. Returns nothing if there is no candidate.
 std::optional<std::size_t> PickVerifier(std::span<const std::string> avoid,
                                         std::span<const ReadyPeer> peers);
 
-// The drafter of `key`, by rendezvous hashing (highest random weight): each pair of key and address
-// has a fixed weight, and the address with the highest weight wins. So every gateway picks the
-// same, and when a peer comes or goes, only its own keys move. With a spread above 1 the least
-// loaded of the `spread` highest wins, ties by weight. A spread below 1 counts as 1. Absent without
-// peers.
+// Returns the drafter for `key`, by rendezvous hashing (highest random weight): each pair of key
+// and address has a fixed weight, and the address with the highest weight wins. So all gateways
+// pick the same drafter. When a peer is added or removed, only its own keys move. If `spread` is
+// above 1, the least loaded of the `spread` peers with the highest weights wins; of equally loaded
+// ones, the one with the higher weight. A spread below 1 counts as 1. Returns nothing if there are
+// no peers.
 std::optional<std::size_t> PickByKey(std::string_view key, std::span<const ReadyPeer> peers,
                                      int spread);
 

@@ -13,8 +13,9 @@
 
 namespace recycling::gateway {
 
-// OK if a sequence may run on either of the two: model identity, numerics id, context length and k
-// are equal. Otherwise FailedPrecondition saying what, got, expected.
+// Returns OK if a sequence may run on both verifiers: model identity, numerics id, context length
+// and k are equal. Otherwise returns FailedPrecondition with the name, the value and the expected
+// value of the field that differs.
 absl::Status CheckSameVerifier(const VerifierInfo& got, const VerifierInfo& expected);
 
 struct ServedModel {
@@ -25,9 +26,10 @@ struct ServedModel {
 // Threads: any. Calls of Admit do not wait for each other.
 class ModelReference {
  public:
-  // Without a model: fetches the tokenizer's data, and serves `info` with that tokenizer from now
-  // on, unless another call of Admit was first. With a model: returns CheckSameVerifier against it.
-  // An error of `fetch`, or of making the tokenizer, leaves no model.
+  // The first call that succeeds fetches the tokenizer's data with `fetch`, and sets the model:
+  // `info` with this tokenizer. A call that finds a model, also one that another call has set
+  // meanwhile, returns CheckSameVerifier(info, that model). If `fetch` fails or the tokenizer
+  // cannot be made, the call returns the error and sets no model.
   absl::Status Admit(const VerifierInfo& info,
                      const std::function<absl::StatusOr<TokenizerData>()>& fetch);
 

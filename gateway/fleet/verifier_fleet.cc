@@ -36,7 +36,7 @@ PeerPoolOptions VerifierFleet::Wire(PeerPoolOptions options) {
   options.on_removed = [this](const std::string& address) {
     Watch(address)->SetLeaving(true);
     MutexLock lock(mutex_);
-    watches_.erase(address);  // its sequences keep it
+    watches_.erase(address);  // running sequences still have it
   };
   options.on_change = [this] { Wake(); };
   options.on_tick = [this] { Tick(); };
@@ -56,7 +56,7 @@ void VerifierFleet::Tick() {
   std::vector<std::shared_ptr<VerifierWatch>> watches;
   {
     MutexLock lock(mutex_);
-    // Nobody uses the watch: its peer is not ready, or was removed while it was greeted.
+    // If only the map has the watch, its peer is not ready or was removed during a handshake.
     std::erase_if(watches_, [](const auto& entry) { return entry.second.use_count() == 1; });
     for (const auto& [address, watch] : watches_) watches.push_back(watch);
   }

@@ -21,13 +21,13 @@
 
 namespace recycling::gateway {
 
-// The verifiers of a gateway: a pool of them, with a watch over the sequences at each
-// (watched_verifier.h), and what is known of the prompts that each holds. Threads: any, but Start
-// once.
+// The verifiers of a gateway. There is a pool of them, a watch over the sequences at each of them
+// (watched_verifier.h), and a record of the prompts that each of them got (prefix_routes.h).
+// Threads: any. Call Start once.
 class VerifierFleet final : public VerifierDirectory {
  public:
-  // Sets every function of `options` that a pool calls, except on_ready, poll_targets and run.
-  // `resolver` and `clock` must outlive this and every client that it gives.
+  // The constructor sets all functions of `options` except on_ready, poll_targets and run.
+  // `resolver` and `clock` must outlive this and every client that Pick returns.
   VerifierFleet(PeerPoolOptions options, PeerPool<VerifierClient>::Greet greet, Resolver& resolver,
                 const Clock& clock);
 
@@ -48,8 +48,8 @@ class VerifierFleet final : public VerifierDirectory {
   std::vector<PeerStatus> Statuses() const { return pool_.Statuses(); }
 
  private:
-  // How many tokens of a prompt a verifier may hold: by the size of the verifier's pages, which is
-  // nearly always the same for all verifiers, and by address.
+  // The number of tokens of a prompt that a verifier may hold. The first key is the verifier's page
+  // size, which is nearly always the same for all verifiers. The second key is its address.
   using Held = std::map<std::uint32_t, std::map<std::string, std::uint32_t>>;
 
   Held HeldBy(const VerifierWish& wish);

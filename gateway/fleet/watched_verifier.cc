@@ -36,7 +36,7 @@ class WatchedSession final : public VerifierSession {
   }
   void Cancel() override { inner_->Cancel(); }
 
-  // Call under the lock of the watch, which keeps this from being destroyed.
+  // The caller must hold the lock of the watch. The lock keeps this object from being destroyed.
   void GiveUp(const absl::Status& why) {
     {
       MutexLock lock(mutex_);

@@ -1,5 +1,6 @@
-// A verifier whose running sequences are watched: they can be told from outside that it is lost or
-// should be left, and a sequence that waits too long for an answer gives the verifier up.
+// A verifier whose running sequences are watched. Its owner can tell them that the verifier is
+// lost, or that they should leave it. A sequence that waits too long for an answer gives the
+// verifier up.
 #ifndef RECYCLING_GATEWAY_FLEET_WATCHED_VERIFIER_H_
 #define RECYCLING_GATEWAY_FLEET_WATCHED_VERIFIER_H_
 
@@ -22,33 +23,33 @@ namespace recycling::gateway {
 
 class WatchedSession;
 
-// The sequences of this gateway at one address, whichever client they began with. Times are
-// Clock::Monotonic(). Threads: any.
+// The sequences of this gateway at one address, also those that began with an earlier client. Times
+// are Clock::Monotonic(). Threads: any.
 class VerifierWatch {
  public:
-  // A sequence is given up no sooner than this after it was first found to wait too long. So a
-  // gateway that was itself stopped for a while has time to read the answers that have come.
+  // The watch gives a sequence up only after it has found it late for this long. So a gateway that
+  // was itself stopped for a while has time to read the answers that have arrived.
   static constexpr absl::Duration kSecondLook = absl::Seconds(1);
 
-  // Every sequence that runs there ends with Unavailable saying `why`, at once, even if its
-  // verifier never answers. Those that begin later are not affected.
+  // Ends every sequence that runs there at once, with Unavailable and the message of `why`, even if
+  // the verifier never answers. Sequences that begin later are not affected.
   void GiveUp(const absl::Status& why);
 
   // The verifier has answered a handshake with `info`.
   void Greeted(const VerifierInfo& info);
 
-  // The sequences whose answer takes longer than AnswerBound says end with Unavailable, as by
-  // GiveUp; the others go on. Rows of others are counted as follows. For this gateway's own calls:
-  // the rows they wait for, now or when this call began, whichever is more. For each sequence of
-  // other gateways: as many rows as this call has, because a verifier shares its passes fairly.
-  // Call it every few seconds.
+  // Ends each sequence whose answer takes longer than AnswerBound allows, as GiveUp does.
+  // AnswerBound's rows of others are the sum of two numbers. The first is the most rows that the
+  // gateway's other calls have waited for since this call began. The second is this call's rows
+  // times the number of sequences of other gateways, because a verifier shares its passes fairly.
+  // The caller must call this every few seconds.
   void GiveUpLate(absl::Duration now);
 
   // See VerifierClient::leaving().
   void SetLeaving(bool leaving) { leaving_ = leaving; }
   bool leaving() const { return leaving_; }
 
-  // When a sequence was last answered: a sign of life beside handshakes.
+  // When the verifier last answered a sequence. This shows, as a handshake does, that it works.
   absl::Duration heard() const { return absl::Nanoseconds(heard_nanos_.load()); }
 
  private:
@@ -69,7 +70,7 @@ class VerifierWatch {
   std::uint64_t OtherRows(const Waiting& call) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::atomic<bool> leaving_ = false;
-  std::atomic<std::int64_t> heard_nanos_ = -1;  // -1: before every handshake
+  std::atomic<std::int64_t> heard_nanos_ = -1;  // -1: earlier than any handshake
   Mutex mutex_;
   // Every session, with its call if it waits for an answer.
   std::map<WatchedSession*, std::optional<Waiting>> sessions_ ABSL_GUARDED_BY(mutex_);
