@@ -47,8 +47,8 @@ int main(int argc, char** argv) {
   return recycling::RunService(
       argc, argv,
       {.name = "recycling-drafter",
-       .summary = "Guesses the next tokens from what followed each token before: holds adjacency "
-                  "matrices, proposes draft trees and learns from every verified step.",
+       .summary = "Proposes draft trees from adjacency matrices, which hold the latest candidates "
+                  "after each token, and learns from every verified step.",
        .examples = "recycling-drafter\n"
                    "recycling-drafter --listen unix:/run/recycling/drafter\n"
                    "recycling-drafter --snapshot_dir /var/lib/recycling\n",

@@ -17,8 +17,8 @@
 namespace recycling::drafter {
 namespace {
 
-// Reads a message, answers it if it asks for a tree, and reads the next one, until the stream ends.
-// So at most one answer waits for the client.
+// Handles the messages of one stream in order. It reads the next message only after it has written
+// the answer to the last one. So at most one answer waits for the client.
 class DraftStream final : public IdleStream {
  public:
   using Stream = grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>;
@@ -39,7 +39,7 @@ class DraftStream final : public IdleStream {
     return status;
   }
 
-  // A read or write that waits for the client returns when the call is cancelled.
+  // TryCancel ends a Read or Write that waits for the client.
   void EndIfIdle(absl::Duration since, const absl::Status& why) override {
     MutexLock lock(mutex_);
     if (ended_ || heard_ > since) return;
@@ -88,12 +88,12 @@ class DraftStream final : public IdleStream {
   SessionLog log_;
 
   Mutex mutex_;
-  absl::Duration heard_ ABSL_GUARDED_BY(mutex_);  // when the client was heard last
-  absl::Status idle_ ABSL_GUARDED_BY(mutex_);     // why the stream was cancelled; OK: it was not
+  absl::Duration heard_ ABSL_GUARDED_BY(mutex_);  // when the client's last message came
+  absl::Status idle_ ABSL_GUARDED_BY(mutex_);     // why the stream was cancelled; OK if it was not
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// Drafts from all sources, and learns into `memory`.
+// Makes a drafter that uses all sources and writes what it learns to `memory`.
 SequenceDrafter MakeDrafter(ScopeMemory* memory, std::vector<TokenId> committed) {
   CandidateSources sources = MakeSources(&memory->matrix);
   auto estimator = std::make_unique<CountingEstimator>(sources, &memory->acceptance);

@@ -1,4 +1,5 @@
-// A session of the drafter: what a Draft stream and the calls without a stream have in common.
+// The drafter's session of one request. A Draft stream uses it for many steps; the calls Propose
+// and Observe use it for one step.
 #ifndef RECYCLING_DRAFTER_SERVICE_DRAFT_SESSION_H_
 #define RECYCLING_DRAFTER_SERVICE_DRAFT_SESSION_H_
 
@@ -17,11 +18,13 @@
 
 namespace recycling::drafter {
 
-// One request's session. It holds the request's matrix. Threads: calls one at a time.
+// While it exists, it holds the matrix of the request. Threads: the caller makes one call at a
+// time.
 class DraftSession {
  public:
-  // It counts as a handshake. InvalidArgument, FailedPrecondition and ResourceExhausted as
-  // MatrixStore::Bind and Use, and CommittedFromProto.
+  // Opens a session. If `state` has no model yet, it takes the model and k of `open`, as in a
+  // handshake. Returns the errors of MatrixKeyFromProto, CommittedFromProto, MatrixStore::Bind and
+  // MatrixStore::Use.
   static absl::StatusOr<std::unique_ptr<DraftSession>> Open(const v1::OpenSession& open,
                                                             DrafterState* state);
   ~DraftSession() { --state_->open_sessions; }
@@ -29,8 +32,9 @@ class DraftSession {
   DraftSession(const DraftSession&) = delete;
   DraftSession& operator=(const DraftSession&) = delete;
 
-  // Checks the whole step first, so that nothing is learnt of one that is InvalidArgument. Then
-  // learns and proposes. True if the step asked for a proposal; then `response` holds it.
+  // Checks the whole step, learns from it, and makes the proposal if the step asks for one. Returns
+  // true if it did; then `response` holds the proposal. If the step is malformed, returns
+  // InvalidArgument and learns nothing.
   absl::StatusOr<bool> Step(const v1::DraftStep& step, v1::DraftResponse* response);
 
  private:
@@ -48,7 +52,8 @@ class DraftSession {
   SequenceDrafter drafter_;
 };
 
-// Serves one stream until it ends, or until it was idle for too long (DrafterState::streams).
+// Serves one stream until it ends, or until DrafterState::streams cancels it because the client was
+// silent for too long. Blocks the calling thread.
 absl::Status RunDraftStream(DrafterState* state, grpc::ServerContext* context,
                             grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream);
 

@@ -23,7 +23,8 @@ std::vector<std::int32_t> ChainParents(std::size_t rows) {
   return parents;
 }
 
-// The message has the parents of all rows but the root. The result has -1 for the root before them.
+// `proto` holds the parents of all rows except the root. The result begins with -1, the parent of
+// the root.
 absl::StatusOr<std::vector<std::int32_t>> ParentsFromProto(
     const google::protobuf::RepeatedField<std::uint32_t>& proto) {
   std::vector<std::int32_t> parents = {-1};
@@ -31,14 +32,14 @@ absl::StatusOr<std::vector<std::int32_t>> ParentsFromProto(
   for (const std::uint32_t parent : proto) {
     if (parent > static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max())) {
       return absl::InvalidArgumentError(
-          absl::StrCat("parents: got ", parent, ", expected the index of a row before"));
+          absl::StrCat("parents: got ", parent, ", expected the index of an earlier row"));
     }
     parents.push_back(static_cast<std::int32_t>(parent));
   }
   return parents;
 }
 
-// What both kinds of observations have. The accepted path stays empty.
+// Converts the fields that both observation messages have: tokens and candidates.
 template <typename Proto>
 absl::StatusOr<Observation> RowsFromProto(const Proto& proto, const MatrixBinding& binding) {
   Observation observation;
@@ -122,7 +123,8 @@ absl::StatusOr<Observation> PromptFromProto(const v1::PromptObservation& proto,
 absl::StatusOr<Proposal> ProposalFromProto(const v1::Proposal& proto, const TreeTemplate& shape,
                                            std::uint32_t vocab_size) {
   if (proto.base() == 0) {
-    return absl::InvalidArgumentError("proposal: got base 0, expected at least 1, the root");
+    return absl::InvalidArgumentError(
+        "proposal: got base 0, expected at least 1, because the root is committed");
   }
   if (proto.root() >= vocab_size) {
     return absl::InvalidArgumentError(

@@ -1,5 +1,6 @@
-// Converts the messages of recycling.drafter.v1 to the drafter's own types, and checks them: the
-// results may be used without further checks. Every error says what, got, expected.
+// Converts the messages of recycling.drafter.v1 to the drafter's own types and checks them. The
+// drafter uses the results without further checks, except where a comment says so. Every error
+// names the field, the value it got, and the values it expected.
 #ifndef RECYCLING_DRAFTER_SERVICE_DRAFTER_CONVERT_H_
 #define RECYCLING_DRAFTER_SERVICE_DRAFTER_CONVERT_H_
 
@@ -17,45 +18,48 @@
 
 namespace recycling::drafter {
 
-// The tree that the gateway asks for, within the drafter's own limits.
+// The gateway's request for a tree. max_nodes and max_depth are already limited to what this
+// drafter allows.
 struct Proposal {
   std::uint32_t base = 0;
   TokenId root = 0;
   int max_nodes = 0;
   int max_depth = 0;
-  std::optional<StepCosts> costs;  // absent: not known
-  double other_tokens = 0;         // that other sequences get in the time of a step
+  std::optional<StepCosts> costs;  // absent: the gateway does not know them
+  double other_tokens = 0;         // tokens that other sequences get during one step
 };
 
-// UNSPECIFIED means TENANT. InvalidArgument for an unknown scope. The tenant is not checked.
+// UNSPECIFIED means TENANT. Returns InvalidArgument for an unknown scope. Does not check the
+// tenant; MatrixStore does.
 absl::StatusOr<MatrixKey> MatrixKeyFromProto(common::v1::MatrixScope scope,
                                              const std::string& tenant);
 
-// For SaveMatrix and LoadMatrix: InvalidArgument also for REQUEST, and for SHARED with a tenant.
+// The same for SaveMatrix and LoadMatrix. Also returns InvalidArgument for REQUEST, and for SHARED
+// with a tenant.
 absl::StatusOr<MatrixKey> StoredKeyFromProto(common::v1::MatrixScope scope,
                                              const std::string& tenant);
 
-// The most committed tokens that OpenSession may carry.
+// OpenSession may carry at most this many committed tokens.
 inline constexpr int kMaxCommittedIds = 1 << 18;
 
-// The committed tokens that OpenSession carries. InvalidArgument for more than kMaxCommittedIds, or
-// for an id outside the vocabulary.
+// The committed tokens of `open`. Returns InvalidArgument if there are more than kMaxCommittedIds,
+// or if an id is outside the vocabulary.
 absl::StatusOr<std::vector<TokenId>> CommittedFromProto(const v1::OpenSession& open);
 
-// The result is not checked; MatrixStore::Bind does that.
+// Does not check the result; MatrixStore::Bind does.
 MatrixBinding BindingFromProto(const common::v1::ModelIdentity& model, std::uint32_t k);
 
-// Observations for the model and k of `binding`, checked by ValidateObservation. InvalidArgument.
-// The parents of a prompt's rows are those of a chain. So are those of a step that carries no
-// parents and whose rows were all accepted.
+// Returns an observation that is valid for the model and k of `binding` (ValidateObservation), or
+// InvalidArgument. The rows of a prompt form a chain: the parent of each row is the row before it.
+// The rows of a step also form a chain if the message has no parents and all rows were accepted.
 absl::StatusOr<Observation> ObservationFromProto(const v1::Observation& proto,
                                                  const MatrixBinding& binding);
 absl::StatusOr<Observation> PromptFromProto(const v1::PromptObservation& proto,
                                             const MatrixBinding& binding);
 
-// InvalidArgument for a base of 0, a root outside the vocabulary, step costs that StepCosts::Create
-// refuses, or other tokens that are not in [0, 1e9]. max_nodes is cut to that of the template,
-// max_depth to kMaxTemplateDepth.
+// Returns InvalidArgument if the base is 0, if the root is outside the vocabulary, if
+// StepCosts::Create refuses the step costs, or if other_tokens is not in [0, 1e9]. Limits max_nodes
+// to the number of nodes of the template, and max_depth to kMaxTemplateDepth.
 absl::StatusOr<Proposal> ProposalFromProto(const v1::Proposal& proto, const TreeTemplate& shape,
                                            std::uint32_t vocab_size);
 

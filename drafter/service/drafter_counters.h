@@ -10,14 +10,14 @@
 
 namespace recycling::drafter {
 
-// Sums over all sessions since start. Threads: any.
+// Sums over all sessions since the drafter started. Threads: any.
 class DrafterCounters {
  public:
   struct Snapshot {
     std::uint64_t sessions = 0;      // opened
-    std::uint64_t rows_learnt = 0;   // of observations and prompts
+    std::uint64_t rows_learnt = 0;   // rows of observations and prompts
     std::uint64_t draft_tokens = 0;  // nodes of drafts, without the roots
-    DurationHistogram drafts;        // how long each took, with the learning before it
+    DurationHistogram drafts;        // how long each draft took, including the learning before it
   };
 
   void Opened() { sessions_.fetch_add(1, std::memory_order_relaxed); }

@@ -5,23 +5,26 @@
 
 #include "absl/flags/flag.h"
 
-ABSL_FLAG(std::string, drafter_id, "drafter",
-          "Name of this drafter. No other drafter may have it; the names of its snapshots begin "
-          "with it. 1 to 48 of the characters [A-Za-z0-9_-].");
+ABSL_FLAG(
+    std::string, drafter_id, "drafter",
+    "Name of this drafter, 1 to 48 of the characters [A-Za-z0-9_-]. No other drafter may have "
+    "the same name. The file names of its snapshots begin with it.");
 ABSL_FLAG(std::string, tree_template, "",
-          "File with the tree that is proposed while the cost of a step is not known, and for "
-          "requests with --speculation=fixed; drafter/README.md has its format. Empty: the paper's "
-          "tree of 80 nodes.");
-ABSL_FLAG(std::uint64_t, max_matrix_bytes, std::uint64_t{256} << 20,
-          "The most memory that all matrices together take, bytes. A matrix takes 8 + 4k bytes for "
-          "each token of the vocabulary. For room, the least recently used matrix is dropped.");
+          "File with the template tree. The drafter proposes this tree while the cost of a step is "
+          "not known, and for requests with --speculation=fixed. drafter/tree/README.md describes "
+          "the format. Empty: the paper's tree of 80 nodes.");
+ABSL_FLAG(
+    std::uint64_t, max_matrix_bytes, std::uint64_t{256} << 20,
+    "Memory limit for all matrices together, bytes. A matrix takes 8 + 4k bytes for each token "
+    "of the vocabulary. If a new matrix does not fit, the drafter drops the least recently "
+    "used matrix that no session holds.");
 ABSL_FLAG(bool, allow_shared, false,
           "Allow requests to use one matrix for all tenants. The drafter may then propose to one "
-          "tenant what another one has written.");
+          "tenant tokens that it learnt from another tenant.");
 ABSL_FLAG(std::string, snapshot_dir, "",
-          "Directory from which matrices are loaded at start, and to which those that learnt are "
-          "saved every 5 minutes and on shutdown. It must exist. Empty: matrices are lost on "
-          "shutdown.");
+          "Directory for saved matrices. The drafter loads them at start, and saves the matrices "
+          "that changed every 5 minutes and on shutdown. The directory must exist. Empty: matrices "
+          "are lost on shutdown.");
 
 namespace recycling::drafter {
 

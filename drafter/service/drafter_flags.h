@@ -1,4 +1,4 @@
-// The flags of a drafter, for the programs that run one.
+// The command line flags of the programs that run a drafter.
 #ifndef RECYCLING_DRAFTER_SERVICE_DRAFTER_FLAGS_H_
 #define RECYCLING_DRAFTER_SERVICE_DRAFTER_FLAGS_H_
 
@@ -9,10 +9,10 @@
 
 namespace recycling::drafter {
 
-// The groups of flags, for --help.
+// The flags in groups, for the output of --help.
 std::vector<FlagGroup> DrafterFlags();
 
-// CreateDrafter checks the values.
+// Reads the flags. Does not check the values; CreateDrafter does.
 DrafterOptions OptionsFromFlags();
 
 }  // namespace recycling::drafter

@@ -9,13 +9,14 @@ void AddDrafterMetrics(const DrafterCounters::Snapshot& counters, std::uint32_t 
                        const MatrixStore& store, MetricSet* metrics) {
   metrics->Gauge("recycling_drafter_sessions_active", "Sessions open now.", open_sessions);
   metrics->Counter("recycling_drafter_sessions_total", "Sessions opened.", counters.sessions);
-  metrics->Durations("recycling_drafter_draft_seconds",
-                     "Time to make a draft, with the learning of what came with its request.",
-                     counters.drafts, kStepBounds);
+  metrics->Durations(
+      "recycling_drafter_draft_seconds",
+      "Time to make a draft, including the time to learn the step that came with its request.",
+      counters.drafts, kStepBounds);
   metrics->Counter("recycling_drafter_draft_tokens_total", "Tokens drafted.",
                    counters.draft_tokens);
   metrics->Counter("recycling_drafter_matrix_updates_total",
-                   "Rows of steps and prompts that were learnt.", counters.rows_learnt);
+                   "Rows of steps and prompts that the drafter has learnt.", counters.rows_learnt);
 
   constexpr std::array<const char*, 3> kScopes = {"request", "tenant", "shared"};
   std::array<double, 3> matrices = {};
@@ -31,10 +32,10 @@ void AddDrafterMetrics(const DrafterCounters::Snapshot& counters, std::uint32_t 
     metrics->Gauge("recycling_drafter_matrix_rows_filled",
                    "Rows of these matrices that are not cold.", rows[scope], labels);
   }
-  metrics->Gauge("recycling_drafter_matrix_bytes", "Memory of all matrices.",
+  metrics->Gauge("recycling_drafter_matrix_bytes", "Memory of all matrices, bytes.",
                  static_cast<double>(store.bytes()));
   metrics->Gauge("recycling_drafter_matrix_bytes_limit",
-                 "The most memory that all matrices may take.",
+                 "Memory limit for all matrices together, bytes.",
                  static_cast<double>(store.options().max_bytes));
 }
 

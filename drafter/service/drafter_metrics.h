@@ -7,7 +7,8 @@
 
 namespace recycling::drafter {
 
-// deploy/monitoring/README.md lists the names and their meanings. No metric names a tenant.
+// Adds the drafter's metrics to `metrics`. deploy/monitoring/README.md lists their names and
+// meanings. No metric contains the name of a tenant.
 void AddDrafterMetrics(const DrafterCounters::Snapshot& counters, std::uint32_t open_sessions,
                        const MatrixStore& store, MetricSet* metrics);
 

@@ -16,7 +16,8 @@
 namespace recycling::drafter {
 namespace {
 
-// A Draft or LoadMatrix stream whose client sends nothing for longer is cancelled.
+// If the client of a Draft or LoadMatrix stream sends nothing for this long, the stream is
+// cancelled.
 constexpr absl::Duration kIdleTimeout = absl::Minutes(5);
 
 class Server final : public DrafterServer {
@@ -62,7 +63,7 @@ class Server final : public DrafterServer {
   std::unique_ptr<SnapshotDir> dir_;      // null: matrices are not saved
   std::unique_ptr<SnapshotSaver> saver_;  // null: matrices are not saved
   std::unique_ptr<GrpcDrafterService> service_;
-  std::optional<Ticker> idle_sweeper_;  // last: it uses the service
+  std::optional<Ticker> idle_sweeper_;  // the last member, because it uses service_
 };
 
 absl::Status ValidateOptions(const DrafterOptions& options) {

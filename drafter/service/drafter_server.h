@@ -1,5 +1,5 @@
-// A whole drafter, put together from options. recycling-drafter uses it, and so does the program
-// that runs all services in one process.
+// Makes a whole drafter from options. The program recycling-drafter uses it, and so does the
+// program that runs all services in one process.
 #ifndef RECYCLING_DRAFTER_SERVICE_DRAFTER_SERVER_H_
 #define RECYCLING_DRAFTER_SERVICE_DRAFTER_SERVER_H_
 
@@ -17,18 +17,20 @@
 
 namespace recycling::drafter {
 
-// The service's full name. Its health is reported under this name.
+// The full name of the gRPC service. Health checks ask for this name.
 inline constexpr char kDrafterServiceName[] = "recycling.drafter.v1.DrafterService";
 
 struct DrafterOptions {
-  std::string drafter_id = "drafter";  // 1 to 48 of [A-Za-z0-9_-]
-  // File of the tree that is proposed if a proposal carries no costs; empty: the paper's tree.
+  std::string drafter_id = "drafter";  // 1 to 48 characters of [A-Za-z0-9_-]
+  // File with the template tree, which the drafter uses if a proposal carries no costs. Empty: the
+  // paper's tree of 80 nodes.
   std::string template_file;
-  std::uint64_t max_matrix_bytes = std::uint64_t{256} << 20;  // of all matrices together
+  std::uint64_t max_matrix_bytes = std::uint64_t{256} << 20;  // limit for all matrices together
   bool allow_shared = false;                                  // the shared scope may be used
-  std::shared_ptr<const CallerCheck> callers;                 // null: calls need no key
+  std::shared_ptr<const CallerCheck> callers;                 // null: callers need no API key
   std::string snapshot_dir;  // must exist; empty: matrices are not saved
-  // How often matrices that learnt are saved, so that a crash loses little; 0: on shutdown only.
+  // How often the drafter saves the matrices that changed. 0: only on shutdown, so a crash loses
+  // everything that it learnt.
   absl::Duration snapshot_interval = absl::Minutes(5);
 };
 
@@ -37,24 +39,26 @@ class DrafterServer {
  public:
   virtual ~DrafterServer() = default;
 
-  // The caller registers it with a server, and shuts that server down before this is destroyed.
+  // The caller registers this service with a server. It shuts that server down before it destroys
+  // this object.
   virtual grpc::Service* service() = 0;
 
-  // The most threads that service() holds at once: one for each open Draft stream. The caller adds
-  // them to RpcServerOptions.max_threads of that server.
+  // service() uses at most this many threads at once: one for each open Draft stream. The caller
+  // adds this number to RpcServerOptions.max_threads of the server.
   virtual int max_threads() const = 0;
 
   // Adds the metrics of drafter_metrics.h.
   virtual void AddMetrics(MetricSet* metrics) const = 0;
 
-  // Writes every matrix that learnt since it was last written. Waits for the disk. The caller calls
-  // it after the server's shutdown, so that nothing learnt is lost. OK if matrices are not saved.
+  // Writes every matrix that changed since the last save to the disk. Blocks until the disk has
+  // them. The caller calls it after the server has shut down, so that the files hold everything
+  // that was learnt. Does nothing and returns OK if there is no snapshot directory.
   virtual absl::Status SaveSnapshots() = 0;
 };
 
-// Loads the template and the snapshots. InvalidArgument for options out of range, the errors of
-// TreeTemplate::Load, and those of a snapshot directory that cannot be read. A bad snapshot is no
-// error (snapshot_dir.h).
+// Loads the template and the snapshots. Returns InvalidArgument if an option is out of range, the
+// errors of TreeTemplate::Load, and an error if the snapshot directory cannot be read. A damaged
+// snapshot is not an error (see snapshot_dir.h).
 absl::StatusOr<std::unique_ptr<DrafterServer>> CreateDrafter(const DrafterOptions& options);
 
 }  // namespace recycling::drafter

@@ -32,7 +32,7 @@ absl::Status CheckHandshake(const v1::HandshakeRequest& request, MatrixStore* st
   return store->Bind(BindingFromProto(request.model(), request.k()));
 }
 
-// A call without a stream is a session of one step.
+// Serves a call without a stream: opens a session, runs one step, and closes the session.
 absl::Status RunOneStep(const v1::OpenSession& open, const v1::DraftStep& step, DrafterState* state,
                         v1::DraftResponse* response) {
   if (open.scope() == common::v1::MATRIX_SCOPE_REQUEST) {
@@ -69,7 +69,8 @@ grpc::ServerUnaryReactor* GrpcDrafterService::Handshake(grpc::CallbackServerCont
     response->set_shared_scope_allowed(state_.store->options().allow_shared);
     response->set_tree_template(state_.shape.name());
   }
-  if (first || !status.ok()) {  // not every one: gateways send handshakes every few seconds
+  // Gateways send handshakes every few seconds, so log only the first one and those that fail.
+  if (first || !status.ok()) {
     Log(status.ok() ? LogLevel::kInfo : LogLevel::kWarning, "handshake",
         {{"peer", context->peer()},
          {"model", request->model().model_id()},

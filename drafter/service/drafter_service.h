@@ -1,6 +1,6 @@
-// recycling.drafter.v1.DrafterService: converts requests, calls the drafter, converts the answers.
-// Nothing here waits for a disk. Each Draft stream has a thread of its own that reads the socket,
-// so that a step wakes one thread only. The other calls are callbacks.
+// The gRPC service recycling.drafter.v1.DrafterService. It converts requests, calls the drafter,
+// and converts the answers. No gRPC thread waits for a disk. Each Draft stream has its own thread,
+// which reads the socket, so a step wakes only one thread. The other calls use gRPC's callback API.
 #ifndef RECYCLING_DRAFTER_SERVICE_DRAFTER_SERVICE_H_
 #define RECYCLING_DRAFTER_SERVICE_DRAFTER_SERVICE_H_
 
@@ -23,12 +23,13 @@
 
 namespace recycling::drafter {
 
-// Bounds the bytes of all snapshots that are being sent or received. Threads: any.
+// Limits the memory of all snapshots that are being sent or received. Threads: any.
 class TransferBudget {
  public:
   explicit TransferBudget(std::uint64_t max_bytes) : max_bytes_(max_bytes) {}
 
-  // False if there is not enough left; then nothing is taken.
+  // Takes `bytes` from the budget and returns true. Returns false and takes nothing if fewer are
+  // left.
   bool Take(std::uint64_t bytes);
   void Give(std::uint64_t bytes) { used_ -= bytes; }
 
@@ -37,10 +38,11 @@ class TransferBudget {
   std::atomic<std::uint64_t> used_{0};
 };
 
-// The most Draft streams that are open at once. Each has a thread.
+// At most this many Draft streams are open at once. Each one has a thread.
 inline constexpr int kMostDraftStreams = 4096;
 
-// What all calls share. Everything that is pointed to outlives the service.
+// The state that all calls share. The owner keeps the objects behind these pointers until the
+// service is destroyed.
 struct DrafterState {
   DrafterState(std::string id, TreeTemplate tree, MatrixStore* matrices, SnapshotSaver* snapshots,
                absl::Duration stream_idle_timeout, const Clock& clock)
@@ -58,26 +60,28 @@ struct DrafterState {
   std::atomic<std::uint32_t> open_sessions{0};
   DrafterCounters counters;
   TransferBudget transfers;
-  IdleStreams streams;  // of Draft and LoadMatrix
+  IdleStreams streams;  // the open Draft and LoadMatrix streams
 };
 
-// All calls but Draft are callbacks.
+// All calls except Draft use the callback API.
 using DrafterCalls = v1::DrafterService::WithCallbackMethod_Handshake<
     v1::DrafterService::WithCallbackMethod_Propose<v1::DrafterService::WithCallbackMethod_Observe<
         v1::DrafterService::WithCallbackMethod_GetMatrixInfo<
             v1::DrafterService::WithCallbackMethod_SaveMatrix<
                 v1::DrafterService::WithCallbackMethod_LoadMatrix<v1::DrafterService::Service>>>>>>;
 
-// With `callers`, calls for drafting need a caller of role peer, who is believed when it names a
-// tenant, and calls for matrices one of role admin (Unauthenticated, PermissionDenied). The other
-// errors come from matrix_store.h, snapshot.h and drafter_convert.h: InvalidArgument for a
-// malformed message, of which nothing is learnt; FailedPrecondition for another model or k, and for
-// a scope that is not allowed; NotFound, DataLoss and ResourceExhausted as these files say.
-// Threads: any.
+// If there are `callers`, the drafting calls (Handshake, Draft, Propose, Observe) need an API key
+// of role peer. The service trusts the tenant that a peer names. The matrix calls (GetMatrixInfo,
+// SaveMatrix, LoadMatrix) need a key of role admin. Calls without such a key fail with
+// Unauthenticated or PermissionDenied. A malformed message fails with InvalidArgument, and the
+// drafter learns nothing from it. Another model or k, and a scope that is not allowed, fail with
+// FailedPrecondition. The headers matrix_store.h, snapshot.h and drafter_convert.h document the
+// other errors. Threads: any.
 class GrpcDrafterService final : public DrafterCalls {
  public:
-  // A Draft or LoadMatrix stream whose client sends nothing for longer than `stream_idle_timeout`
-  // is cancelled by EndIdleStreams; 0: never. `clock` must outlive this.
+  // If the client of a Draft or LoadMatrix stream sends nothing for longer than
+  // `stream_idle_timeout`, EndIdleStreams cancels the stream. 0 means never. `store`, `saver` and
+  // `clock` must outlive this. `saver` may be null: then matrices are not saved.
   GrpcDrafterService(std::string drafter_id, TreeTemplate shape, MatrixStore* store,
                      SnapshotSaver* saver, std::shared_ptr<const CallerCheck> callers = nullptr,
                      absl::Duration stream_idle_timeout = absl::ZeroDuration(),
@@ -88,7 +92,7 @@ class GrpcDrafterService final : public DrafterCalls {
   grpc::ServerUnaryReactor* Handshake(grpc::CallbackServerContext* context,
                                       const v1::HandshakeRequest* request,
                                       v1::HandshakeResponse* response) override;
-  // ResourceExhausted if kMostDraftStreams are open.
+  // Fails with ResourceExhausted if kMostDraftStreams streams are already open.
   grpc::Status Draft(
       grpc::ServerContext* context,
       grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream) override;
@@ -108,7 +112,8 @@ class GrpcDrafterService final : public DrafterCalls {
 
   void AddMetrics(MetricSet* metrics) const;
 
-  // Cancels the streams that are idle for too long. The owner calls it from time to time.
+  // Cancels the streams that have been idle for longer than stream_idle_timeout. The owner calls it
+  // periodically.
   void EndIdleStreams() { state_.streams.Sweep(); }
 
  private:

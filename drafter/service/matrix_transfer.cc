@@ -20,10 +20,11 @@ namespace {
 
 absl::Status NoTransferRoom() {
   return absl::ResourceExhaustedError(
-      "snapshots that are being sent or received take all the memory they may, try again later");
+      "the snapshots that are being sent or received use all the memory for transfers, try again "
+      "later");
 }
 
-// Takes bytes from the budget and gives them back at the end.
+// Takes bytes from the budget. The destructor gives them back.
 class TransferLease {
  public:
   explicit TransferLease(TransferBudget* budget) : budget_(budget) {}
@@ -91,7 +92,7 @@ class SaveReactor final : public grpc::ServerWriteReactor<v1::SaveMatrixResponse
 
 class LoadReactor final : public grpc::ServerReadReactor<v1::LoadMatrixRequest>, public IdleStream {
  public:
-  // It lives until OnDone.
+  // Makes a reactor, which exists until OnDone.
   static LoadReactor* Start(DrafterState* state, grpc::CallbackServerContext* context,
                             v1::LoadMatrixResponse* response) {
     std::shared_ptr<LoadReactor> reactor(new LoadReactor(state, context, response));
@@ -124,10 +125,10 @@ class LoadReactor final : public grpc::ServerReadReactor<v1::LoadMatrixRequest>,
 
   void OnDone() override {
     state_->streams.Remove(this);
-    const auto last = std::move(self_);  // a sweep may hold it for a moment longer
+    const auto last = std::move(self_);  // IdleStreams may hold the reactor a moment longer
   }
 
-  // The read that waits for the client ends when the call is cancelled.
+  // TryCancel ends the read that waits for the client.
   void EndIfIdle(absl::Duration since, const absl::Status& why) override {
     MutexLock lock(mutex_);
     if (!reading_ || heard_ > since) return;
@@ -158,8 +159,8 @@ class LoadReactor final : public grpc::ServerReadReactor<v1::LoadMatrixRequest>,
           absl::StrCat("chunk: got ", chunk.size(), " bytes, expected at most ", kMaxChunkBytes));
     }
     if (bytes_.size() + chunk.size() > MaxBytes()) {
-      return absl::ResourceExhaustedError(absl::StrCat("snapshot: got more than ", MaxBytes(),
-                                                       " bytes, the most a matrix here can have"));
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "snapshot: got more than ", MaxBytes(), " bytes, expected at most the size of a matrix"));
     }
     if (!lease_.Take(chunk.size())) return NoTransferRoom();
     bytes_ += chunk;
@@ -201,12 +202,12 @@ class LoadReactor final : public grpc::ServerReadReactor<v1::LoadMatrixRequest>,
   v1::LoadMatrixRequest request_;
   std::optional<MatrixKey> key_;
   std::string bytes_;
-  std::shared_ptr<LoadReactor> self_;  // until OnDone
+  std::shared_ptr<LoadReactor> self_;  // keeps this object until OnDone
 
   Mutex mutex_;
-  absl::Duration heard_ ABSL_GUARDED_BY(mutex_);  // when the client was heard last
-  bool reading_ ABSL_GUARDED_BY(mutex_) = true;   // it is the client's turn
-  absl::Status idle_ ABSL_GUARDED_BY(mutex_);     // why the call was cancelled; OK: it was not
+  absl::Duration heard_ ABSL_GUARDED_BY(mutex_);  // when the client's last message came
+  bool reading_ ABSL_GUARDED_BY(mutex_) = true;   // a read waits for the client
+  absl::Status idle_ ABSL_GUARDED_BY(mutex_);     // why the call was cancelled; OK if it was not
 };
 
 }  // namespace

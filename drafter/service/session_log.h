@@ -11,9 +11,9 @@
 
 namespace recycling::drafter {
 
-// One session's line in the log, at level debug: the tenant, what the session did, how it ended. It
-// costs nothing if that level is not logged. Call order: Opened? (Stepped Answered?)* Ended.
-// Threads: one at a time.
+// Counts the work of one session, and logs one line at its end, at level debug. The line says the
+// tenant, the counts and the final status. If level debug is off, nothing is logged. Call order:
+// Opened? (Stepped Answered?)* Ended. Threads: the caller makes one call at a time.
 class SessionLog {
  public:
   explicit SessionLog(const CallMetadata& metadata);
@@ -24,7 +24,7 @@ class SessionLog {
   void Ended(const absl::Status& status);
 
  private:
-  std::optional<CallOrigin> origin_;  // absent: the level is not logged
+  std::optional<CallOrigin> origin_;  // absent: level debug is off
   std::string tenant_;
   std::uint64_t steps_ = 0;
   std::uint64_t rows_ = 0;

@@ -32,9 +32,9 @@ absl::Status ValidateParents(const Observation& observation) {
   const std::vector<std::uint32_t>& path = observation.accepted_path;
   if (parents.empty()) return absl::OkStatus();
   if (parents.size() != observation.tokens.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("parents: got ", parents.size(),
-                                                   " with the root's, expected ",
-                                                   observation.tokens.size(), ", one a row"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("parents: got ", parents.size(), ", counting that of the root, expected ",
+                     observation.tokens.size(), ", one for each row"));
   }
   for (std::size_t row = 0; row < parents.size(); ++row) {
     const auto first = static_cast<std::int64_t>(row == 0 ? -1 : 0);
@@ -46,9 +46,9 @@ absl::Status ValidateParents(const Observation& observation) {
   }
   for (std::size_t i = 1; i < path.size(); ++i) {
     if (parents[path[i]] != static_cast<std::int32_t>(path[i - 1])) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("parents: got ", parents[path[i]], " for row ", path[i],
-                       " of the accepted path, expected the row before it there, ", path[i - 1]));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "parents: got ", parents[path[i]], " for row ", path[i],
+          " of the accepted path, expected the previous row of the path, ", path[i - 1]));
     }
   }
   return absl::OkStatus();
