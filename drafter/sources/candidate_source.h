@@ -1,5 +1,6 @@
-// A draft source: it says which tokens may follow a place in the sequence, and what speaks for
-// each. A new source is one file in this folder and one line in MakeSources (draft_sources.h).
+// The interface of a draft source. A source names tokens that may follow a position in the
+// sequence, and gives each token a class. A new source is one file in this folder and one line in
+// MakeSources (draft_sources.h).
 #ifndef RECYCLING_DRAFTER_SOURCES_CANDIDATE_SOURCE_H_
 #define RECYCLING_DRAFTER_SOURCES_CANDIDATE_SOURCE_H_
 
@@ -18,9 +19,9 @@
 
 namespace recycling::drafter {
 
-inline constexpr std::size_t kMaxSources = 8;  // that one sequence may have
+inline constexpr std::size_t kMaxSources = 8;  // the limit for one sequence
 
-// A node of a draft tree: the tokens that lead to it.
+// A node of a draft tree, as the tokens that lead to it.
 struct DraftPath {
   // The committed tokens before the root, oldest first and without a gap; empty if not known.
   std::span<const TokenId> committed;
@@ -38,8 +39,8 @@ struct DraftPath {
   }
 };
 
-// What a source says of the children of one node. It says something of every token: a source names
-// some tokens, each with a class of its own, and gives one class to all other tokens.
+// The answer of a source about the possible children of one node. It gives every token a class: the
+// source names some tokens and gives each one a class, and it gives one class to all other tokens.
 struct SourceAnswer {
   struct Named {
     TokenId token;
@@ -48,49 +49,54 @@ struct SourceAnswer {
 
   void Name(TokenId token, std::uint8_t token_class) { named[size++] = {token, token_class}; }
 
-  // The first `size` are filled: distinct tokens of the vocabulary, the most probable first.
+  // The first `size` entries are filled. They hold distinct tokens of the vocabulary, the most
+  // probable first.
   std::array<Named, kMaxK> named;
   std::size_t size = 0;
-  std::uint8_t other_class = 0;  // of every token that is not named
+  std::uint8_t other_class = 0;  // the class of every token that is not named
 };
 
-// What has become certain since the source observed the last time.
+// New knowledge about the sequence since the last call of Observe.
 struct ObservedStep {
-  // Rows that the model has judged, with the candidates after each; null if there are none. Valid
-  // (ValidateObservation). A piece of the prompt has an empty accepted path.
+  // Rows that the verifier has computed, with the model's candidates after each row. Null if there
+  // are none. It is valid (ValidateObservation). A piece of the prompt has an empty accepted path.
   const Observation* rows = nullptr;
-  // The committed tokens that are known, oldest first and without a gap. The last `fresh` are new.
-  // Of a piece of the prompt: that piece alone.
+  // The known committed tokens, oldest first and without a gap. The last `fresh` tokens are new. If
+  // `rows` is a piece of the prompt, this is that piece alone.
   std::span<const TokenId> committed = {};
   std::size_t fresh = 0;
-  // Where row 0 stands in `committed`.
+  // The index of row 0 in `committed`.
   std::size_t root = 0;
 };
 
-// Belongs to one sequence; what it shares with other sequences has its own locking. Threads: calls
-// one at a time.
+// Belongs to one sequence. Memory that it shares with other sequences has its own lock. Threads:
+// the caller makes one call at a time.
 class CandidateSource {
  public:
   virtual ~CandidateSource() = default;
 
-  // What a drafted node that comes from this source says of its origin.
+  // The origin that a drafted node gets if it comes from this source.
   virtual DraftSource origin() const = 0;
 
-  // Classes are the integers in [0, classes()), at most 256. What they mean is up to the source,
-  // for example the rank of the token or the length of a match. An estimator counts them apart.
+  // The number of classes, at most 256. Classes are the integers in [0, classes()). The source
+  // defines their meaning, for example the rank of the token or the length of a match. An estimator
+  // keeps separate counts for each class.
   virtual std::size_t classes() const = 0;
 
-  // How probable a token of this class is before anything was counted; in (0, 1).
+  // The probability, in (0, 1), that the estimator uses for this class before it has counted any
+  // token of it.
   virtual double Prior(std::uint8_t token_class) const = 0;
 
-  // What may follow the node at the end of `path`. `answer` is empty at first.
+  // Names tokens that may follow the node at the end of `path`. The caller passes an empty
+  // `answer`.
   virtual void Candidates(const DraftPath& path, SourceAnswer* answer) const = 0;
 
-  // Learns from a step. The estimator has asked for the candidates along the accepted path before.
+  // Learns from a step. Before this call, the caller asks for the candidates along the accepted
+  // path, so that the estimator can count them.
   virtual void Observe(const ObservedStep& step) = 0;
 };
 
-// At most kMaxSources, in a fixed order.
+// The sources of one sequence: at most kMaxSources, in a fixed order.
 using CandidateSources = std::vector<std::unique_ptr<CandidateSource>>;
 
 }  // namespace recycling::drafter

@@ -4,7 +4,7 @@
 
 namespace recycling::drafter {
 
-// The base is not known from the tokens: they may be the last ones of more.
+// The base stays unknown, because `tokens` may be only the last part of the sequence.
 CommittedTokens::CommittedTokens(std::vector<TokenId> tokens) : tokens_(std::move(tokens)) {}
 
 void CommittedTokens::Append(TokenId token) {

@@ -1,4 +1,4 @@
-// The committed tokens of one sequence, as far as a drafter has been told.
+// The committed tokens of one sequence, as far as the drafter knows them.
 #ifndef RECYCLING_DRAFTER_SOURCES_COMMITTED_TOKENS_H_
 #define RECYCLING_DRAFTER_SOURCES_COMMITTED_TOKENS_H_
 
@@ -12,34 +12,36 @@
 
 namespace recycling::drafter {
 
-// Trim leaves at most so many, and at least half as many.
+// Trim keeps at most this many tokens, and at least half of this many if there are more.
 inline constexpr std::size_t kMaxCommittedTokens = 1 << 18;
 
-// A run of tokens without a gap that ends with the last one known. Threads: calls one at a time.
+// Consecutive committed tokens, up to the last known one. Threads: the caller makes one call at a
+// time.
 class CommittedTokens {
  public:
-  // `tokens`: all of the sequence, or its last kMaxCommittedTokens. Empty: not told.
+  // `tokens`: all committed tokens of the sequence, or the last kMaxCommittedTokens of them. Empty
+  // if the gateway sent none.
   explicit CommittedTokens(std::vector<TokenId> tokens = {});
 
   std::span<const TokenId> tokens() const { return tokens_; }
 
-  // True if the run ends with `token`.
+  // True if the last known token is `token`.
   bool EndsWith(TokenId token) const { return !tokens_.empty() && tokens_.back() == token; }
 
-  // The next token.
+  // Adds the token after the last one.
   void Append(TokenId token);
 
-  // Tokens in between are not known: the run begins again with `token`.
+  // Forgets all tokens and begins again with `token`, because the tokens before it are not known.
   void Restart(TokenId token);
 
-  // Takes the last `count` tokens off; there are more.
+  // Removes the last `count` tokens. Requires more than `count` tokens.
   void DropLast(std::size_t count);
 
   // Forgets the oldest tokens if there are more than kMaxCommittedTokens.
   void Trim();
 
-  // The number of all committed tokens of the sequence, the last of which is the last of the run;
-  // absent if it is not known.
+  // The number of all committed tokens of the sequence up to the last known one. Absent if it is
+  // not known.
   std::optional<std::uint64_t> base() const { return base_; }
   void set_base(std::uint64_t base) { base_ = base; }
 

@@ -1,4 +1,4 @@
-// Which sources a sequence drafts from.
+// Makes the draft sources of a sequence.
 #ifndef RECYCLING_DRAFTER_SOURCES_DRAFT_SOURCES_H_
 #define RECYCLING_DRAFTER_SOURCES_DRAFT_SOURCES_H_
 
@@ -7,8 +7,9 @@
 
 namespace recycling::drafter {
 
-// New sources of one sequence: the matrix, the row that was accepted last, and the history. Where
-// several name a token, a drafted node tells the first one's origin. `matrix` must outlive them.
+// Makes new sources for one sequence: MatrixSource, RecentSource and HistorySource, in this order.
+// If several sources name a token, the drafted node has the origin of the first one. `matrix` must
+// outlive the sources.
 CandidateSources MakeSources(AdjacencyMatrix* matrix);
 
 }  // namespace recycling::drafter

@@ -1,4 +1,4 @@
-// What followed each token the last time in this sequence.
+// Remembers which token most recently followed each token in this sequence.
 #ifndef RECYCLING_DRAFTER_SOURCES_HISTORY_SOURCE_H_
 #define RECYCLING_DRAFTER_SOURCES_HISTORY_SOURCE_H_
 
@@ -10,13 +10,13 @@
 
 namespace recycling::drafter {
 
-// What the sequence's past says of a token as the follower of another one.
+// How often a candidate has followed the token at the end of the path, in this sequence.
 enum class FollowClass : std::uint8_t {
-  // Of a token that is not named:
-  kUnseen,      // nothing has followed yet
-  kOtherOnce,   // something else followed the last time
-  kOtherOften,  // something else followed at least the last two times, the same each time
-  // Of the token that is named:
+  // Classes of a token that is not named:
+  kUnseen,      // no token has followed yet
+  kOtherOnce,   // another token followed the last time
+  kOtherOften,  // one other token followed at least the last two times
+  // Classes of the token that is named:
   kOnce,   // it followed the last time
   kTwice,  // it followed the last two times
   kOften,  // it followed at least the last three times
@@ -26,9 +26,8 @@ inline constexpr std::size_t kFollowClasses = 6;
 // True if a token of this class is the one that followed.
 constexpr bool Followed(FollowClass follow) { return follow >= FollowClass::kOnce; }
 
-// Names the token that followed the last time. It learns from tokens that became certain: what was
-// emitted, and pieces of the prompt. It takes at most some 24 bytes for each token of the
-// vocabulary that the sequence has emitted.
+// Names the token that followed the last time. It learns from committed tokens: emitted tokens and
+// pieces of the prompt. It takes about 24 bytes for each distinct token that it has seen.
 class HistorySource final : public CandidateSource {
  public:
   DraftSource origin() const override { return DraftSource::kSequence; }
@@ -40,7 +39,7 @@ class HistorySource final : public CandidateSource {
  private:
   struct Follower {
     TokenId token = 0;
-    std::uint32_t times = 0;  // in a row, at most 3
+    std::uint32_t times = 0;  // without a change, at most 3
   };
 
   absl::flat_hash_map<TokenId, Follower> followers_;

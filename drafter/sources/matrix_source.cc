@@ -6,8 +6,9 @@
 namespace recycling::drafter {
 namespace {
 
-// Of each rank: how often the candidate came true for a small trained model at temperature 0.6. The
-// last three go on falling. Then of a token that is not in the row.
+// The prior of each rank class, then that of a token that is not in the row. The first eight values
+// are measured: how often a small trained model at temperature 0.6 chose the candidate of this
+// rank. The next three values continue the decrease.
 constexpr std::array<double, kRankClasses + 1> kMatrixPrior = {
     0.35, 0.11, 0.06, 0.045, 0.04, 0.03, 0.02, 0.015, 0.008, 0.004, 0.002, 0.0001};
 

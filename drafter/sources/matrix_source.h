@@ -10,7 +10,7 @@
 
 namespace recycling::drafter {
 
-// Classes: ranks (ranked_row.h). A cold row names nothing.
+// The classes are those of ranked_row.h. If the row is cold, the source names no token.
 class MatrixSource final : public CandidateSource {
  public:
   // `matrix` must outlive this. Sequences may share it.

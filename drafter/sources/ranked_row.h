@@ -1,4 +1,4 @@
-// Candidates that come from a row of the matrix: the class of a token is its rank in the row.
+// Classes of the tokens of a matrix row, by their rank in the row.
 #ifndef RECYCLING_DRAFTER_SOURCES_RANKED_ROW_H_
 #define RECYCLING_DRAFTER_SOURCES_RANKED_ROW_H_
 
@@ -10,12 +10,13 @@
 
 namespace recycling::drafter {
 
-// Ranks 0 to 7 have a class each; 8 to 15, 16 to 31 and 32 to 63 have one together.
+// Each of the ranks 0 to 7 has its own class. The ranks 8 to 15 share one class, and so do 16 to 31
+// and 32 to 63.
 inline constexpr std::uint8_t kRankClasses = 11;
 // The class of a token that is not in the row.
 inline constexpr std::uint8_t kNotInRow = kRankClasses;
 
-// Names the tokens of `row`; the first has rank 0. At most kMaxK tokens, which are distinct.
+// Names the tokens of `row`; the first has rank 0. Requires at most kMaxK distinct tokens.
 inline void NameRow(std::span<const TokenId> row, SourceAnswer* answer) {
   answer->other_class = kNotInRow;
   for (std::uint32_t rank = 0; rank < row.size(); ++rank) {

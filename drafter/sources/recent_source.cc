@@ -6,7 +6,7 @@
 namespace recycling::drafter {
 namespace {
 
-// Of each rank, then of a token that is not in the row.
+// The prior of each rank class, then that of a token that is not in the row.
 constexpr std::array<double, kRankClasses + 1> kRecentPrior = {
     0.03, 0.03, 0.02, 0.02, 0.02, 0.015, 0.01, 0.01, 0.005, 0.003, 0.002, 0.0001};
 

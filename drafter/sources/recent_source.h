@@ -1,4 +1,4 @@
-// What the model last thought of, for tokens of which the matrix knows nothing yet.
+// Proposes the model's latest candidates after tokens whose matrix row is cold.
 #ifndef RECYCLING_DRAFTER_SOURCES_RECENT_SOURCE_H_
 #define RECYCLING_DRAFTER_SOURCES_RECENT_SOURCE_H_
 
@@ -11,8 +11,8 @@
 
 namespace recycling::drafter {
 
-// Names the row of the node that was accepted last, as candidates of any token whose own row is
-// cold. Classes: ranks (ranked_row.h).
+// Names the candidates of the last accepted node, for any token whose own matrix row is cold. The
+// classes are those of ranked_row.h.
 class RecentSource final : public CandidateSource {
  public:
   // `matrix` must outlive this.
@@ -26,7 +26,7 @@ class RecentSource final : public CandidateSource {
 
  private:
   const AdjacencyMatrix* const matrix_;
-  std::vector<TokenId> row_;  // of the node that was accepted last; empty before the first step
+  std::vector<TokenId> row_;  // candidates of the last accepted node; empty before the first step
 };
 
 }  // namespace recycling::drafter

@@ -18,8 +18,8 @@ absl::Status ErrnoStatus(const char* action, const std::string& path) {
   const int error = errno;
   const std::string what = absl::StrCat("cannot ", action, " ", path);
   absl::Status status = absl::ErrnoToStatus(error, what);
-  // To the operator a file size limit, a quota and a full disk mean the same: there is no more
-  // room.
+  // A file size limit, a quota and a full disk all get the same code, because the operator must
+  // make room in each case.
   if (error == EFBIG || error == EDQUOT || error == ENOSPC) {
     return absl::ResourceExhaustedError(status.message());
   }
@@ -53,12 +53,13 @@ absl::Status NotRegular(const std::string& path) {
 
 absl::Status CheckRegular(const FileDescriptor& file, const std::string& path) {
   struct stat facts;
-  if (fstat(file.get(), &facts) != 0) return ErrnoStatus("look at", path);
+  if (fstat(file.get(), &facts) != 0) return ErrnoStatus("get the file type of", path);
   return S_ISREG(facts.st_mode) ? absl::OkStatus() : NotRegular(path);
 }
 
-// Of every open: without it, to open a FIFO waits for its other end. It changes nothing for regular
-// files. A FIFO that nobody reads, and a socket, fail with ENXIO.
+// Flags for every open(). Without O_NONBLOCK, opening a FIFO waits until another process opens the
+// other end. For regular files the flag changes nothing. With it, opening a socket, or a FIFO
+// without a reader, fails with ENXIO.
 constexpr int kDoNotWait = O_NONBLOCK | O_CLOEXEC;
 
 absl::Status WriteAndFlush(const std::string& path, std::string_view bytes) {

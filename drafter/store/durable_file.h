@@ -11,15 +11,17 @@
 
 namespace recycling::drafter {
 
-// Writes `bytes` to `path`.tmp, flushes them to the disk, renames and flushes the directory: when
-// this returns OK, the file survives a loss of power. On error the old file is untouched and the
-// temporary one removed. ResourceExhausted for a full disk or a size limit, PermissionDenied,
-// NotFound for a missing directory, InvalidArgument if `path`.tmp is there already and is no
-// regular file, else what the errno says; the message names the path. One writer a path at a time.
+// Writes `bytes` to `path`.tmp, flushes the file to the disk, renames it to `path`, and flushes the
+// directory. After OK, the file survives a loss of power. On an error before the rename, the old
+// file is unchanged, and the temporary file is removed. Returns ResourceExhausted if the disk is
+// full or a size limit is reached, PermissionDenied, NotFound if the directory is missing,
+// InvalidArgument if `path`.tmp exists and is not a regular file, or the code for another errno.
+// The message names the path. The caller makes sure that each path has only one writer at a time.
 absl::Status WriteFileDurably(const std::string& path, std::string_view bytes);
 
-// The whole file. InvalidArgument if it is no regular file: to read a FIFO or a device may take for
-// ever. ResourceExhausted if it has more than max_bytes; else as above.
+// Returns the whole file. Returns InvalidArgument if it is not a regular file, because reading a
+// FIFO or a device may never end. Returns ResourceExhausted if it has more than max_bytes bytes.
+// Other errors are as above.
 absl::StatusOr<std::string> ReadFile(const std::string& path, std::uint64_t max_bytes);
 
 }  // namespace recycling::drafter

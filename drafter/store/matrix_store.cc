@@ -19,7 +19,7 @@ absl::Status ValidateTenant(const std::string& tenant) {
       absl::StrCat("tenant: got ", tenant.size(), " bytes, expected 1 to ", kMaxTenantBytes));
 }
 
-// The key under which the store keeps a matrix: that of the shared matrix has no tenant.
+// The key under which the store keeps a matrix. For the shared matrix, the tenant is empty.
 MatrixKey Stored(const MatrixKey& key) {
   return key.scope == MatrixScope::kShared ? MatrixKey{MatrixScope::kShared, ""} : key;
 }
@@ -150,8 +150,8 @@ absl::Status MatrixStore::MakeRoom(std::uint64_t bytes) {
   auto entry = entries_.end();
   while (*bytes_ + bytes > options_.max_bytes && entry != entries_.begin()) {
     --entry;
-    // A new holder gets a matrix under mutex_ or from another holder. So a count of 1, which is the
-    // store's own, does not grow here.
+    // A caller gets a matrix only under mutex_ or from another caller that holds it. If the count
+    // is 1, only the store holds the matrix, so the count cannot grow while mutex_ is locked.
     if (entry->memory.use_count() > 1) continue;
     Log(LogLevel::kInfo, "dropped the least recently used matrix",
         {{"tenant", entry->key.tenant},
@@ -161,8 +161,8 @@ absl::Status MatrixStore::MakeRoom(std::uint64_t bytes) {
   }
   if (*bytes_ + bytes <= options_.max_bytes) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat("matrices in use take ", bytes_->load(),
-                                                   " bytes, another ", bytes, " do not fit into ",
-                                                   options_.max_bytes));
+                                                   " bytes, another ", bytes,
+                                                   " bytes do not fit into ", options_.max_bytes));
 }
 
 void MatrixStore::InsertLocked(const MatrixKey& key, std::shared_ptr<ScopeMemory> memory) {

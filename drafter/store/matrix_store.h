@@ -1,10 +1,11 @@
-// The drafter's matrices: which matrix a request reads and writes, for which model, and how much
-// memory all of them take. Each matrix comes with the counts that belong to it (scope_memory.h).
+// Holds the drafter's matrices. It finds the matrix of a request and limits the memory of all
+// matrices. Each matrix comes with its acceptance counts (scope_memory.h).
 // Invariants:
-//  1. All matrices are for one model and one k. The first Bind decides both.
-//  2. All matrices in memory together take at most max_bytes. Those that only sessions hold count.
-//  3. A matrix that somebody holds is never dropped for room. It lives as long as it is held, even
-//     after it was replaced.
+//  1. All matrices are for one model and one k. The first call of Bind decides both.
+//  2. All matrices together take at most max_bytes. Matrices that only sessions hold count too.
+//  3. To make room, the store drops only matrices that no caller holds. A matrix exists as long as
+//  a
+//     caller holds it, even after it was replaced.
 #ifndef RECYCLING_DRAFTER_STORE_MATRIX_STORE_H_
 #define RECYCLING_DRAFTER_STORE_MATRIX_STORE_H_
 
@@ -28,12 +29,12 @@
 namespace recycling::drafter {
 
 enum class MatrixScope {
-  kRequest,  // a fresh matrix, dropped when the request ends
-  kTenant,   // the tenant's
+  kRequest,  // a new matrix, deleted when the request ends
+  kTenant,   // one for each tenant
   kShared,   // one for all tenants; only if the operator allows it
 };
 
-// Names a matrix. The tenant has 1 to 128 bytes. For kShared it is ignored.
+// Identifies a matrix. The tenant has 1 to 128 bytes. For kShared, the store ignores the tenant.
 struct MatrixKey {
   MatrixScope scope = MatrixScope::kTenant;
   std::string tenant;
@@ -49,11 +50,12 @@ struct MatrixBinding {
   bool operator==(const MatrixBinding&) const = default;
 };
 
-// InvalidArgument for an identity out of range or a k that is not in [1, min(kMaxK, vocab_size)].
+// Returns InvalidArgument if the model identity is not valid, or if k is not in [1, min(kMaxK,
+// vocab_size)].
 absl::Status ValidateBinding(const MatrixBinding& binding);
 
 struct MatrixStoreOptions {
-  std::uint64_t max_bytes = std::uint64_t{256} << 20;  // of all matrices together
+  std::uint64_t max_bytes = std::uint64_t{256} << 20;  // limit for all matrices together
   bool allow_shared = false;                           // MatrixScope::kShared may be used
 };
 
@@ -67,37 +69,39 @@ class MatrixStore {
 
   explicit MatrixStore(const MatrixStoreOptions& options) : options_(options) {}
 
-  // The first call decides model and k. Later calls compare. InvalidArgument for an identity or a k
-  // out of range, FailedPrecondition if they differ from what is bound, ResourceExhausted if one
-  // such matrix does not fit into max_bytes.
+  // The first call sets model and k. Later calls compare with them. Returns InvalidArgument as
+  // ValidateBinding does, FailedPrecondition if model or k differ from those of the first call, and
+  // ResourceExhausted if one such matrix does not fit into max_bytes.
   absl::Status Bind(const MatrixBinding& binding);
   std::optional<MatrixBinding> binding() const;
 
-  // InvalidArgument for kRequest or a tenant that does not have 1 to 128 bytes, FailedPrecondition
-  // for kShared if it is not allowed.
+  // Returns InvalidArgument for kRequest, and for a tenant that does not have 1 to 128 bytes.
+  // Returns FailedPrecondition for kShared if the options do not allow it.
   absl::Status ValidateKey(const MatrixKey& key) const;
 
-  // The matrix to read and write. If there is none, and always for kRequest, a new one that is
-  // cold. It becomes the most recently used. Errors of ValidateKey, but kRequest is allowed here;
-  // FailedPrecondition if nothing is bound, ResourceExhausted if matrices in use leave no room.
+  // Returns the matrix of `key` and makes it the most recently used. If there is none, and always
+  // for kRequest, makes a new cold matrix. Returns the errors of ValidateKey, except that kRequest
+  // is allowed here. Returns FailedPrecondition before the first Bind, and ResourceExhausted if the
+  // matrices in use leave no room.
   absl::StatusOr<std::shared_ptr<ScopeMemory>> Use(const MatrixKey& key);
 
-  // The matrix of `key`. It does not become the most recently used. NotFound if there is none;
-  // errors of ValidateKey.
+  // Returns the matrix of `key`. Does not change the order of use. Returns NotFound if there is
+  // none, and the errors of ValidateKey.
   absl::StatusOr<std::shared_ptr<ScopeMemory>> Find(const MatrixKey& key) const;
 
-  // A new cold matrix that belongs to no key yet. Its bytes count. FailedPrecondition and
-  // ResourceExhausted as for Use.
+  // Returns a new cold matrix that belongs to no key yet. Its bytes count toward the limit. Returns
+  // FailedPrecondition and ResourceExhausted as Use does.
   absl::StatusOr<std::shared_ptr<ScopeMemory>> Allocate();
 
-  // `memory`, which comes from Allocate, becomes that of `key` and the most recently used. Sessions
-  // that hold the old one go on with the old one. Errors of ValidateKey.
+  // Stores `memory`, which comes from Allocate, under `key` and makes it the most recently used.
+  // Sessions that hold the old matrix of `key` continue with the old one. Returns the errors of
+  // ValidateKey.
   absl::Status Replace(const MatrixKey& key, std::shared_ptr<ScopeMemory> memory);
 
-  // All matrices: first those of requests, then the others, the most recently used first.
+  // Returns all matrices: first those of kRequest, then the others, the most recently used first.
   std::vector<Entry> List() const;
 
-  // Memory of all matrices, bytes.
+  // The memory of all matrices, in bytes.
   std::uint64_t bytes() const { return bytes_->load(); }
   const MatrixStoreOptions& options() const { return options_; }
 
@@ -111,7 +115,8 @@ class MatrixStore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const MatrixStoreOptions options_;
-  // Shared with the matrices: each subtracts its bytes when its last holder lets it go.
+  // The memory of all matrices, in bytes. The deleter of each matrix shares this counter and
+  // subtracts the bytes of its matrix.
   const std::shared_ptr<std::atomic<std::uint64_t>> bytes_ =
       std::make_shared<std::atomic<std::uint64_t>>(0);
 
@@ -120,7 +125,7 @@ class MatrixStore {
   Entries entries_ ABSL_GUARDED_BY(mutex_);  // most recently used first
   std::map<MatrixKey, Entries::iterator> index_ ABSL_GUARDED_BY(mutex_);
   std::list<std::pair<std::string, std::weak_ptr<ScopeMemory>>> requests_
-      ABSL_GUARDED_BY(mutex_);  // of scope kRequest, with their tenants
+      ABSL_GUARDED_BY(mutex_);  // matrices of kRequest, with their tenants
 };
 
 }  // namespace recycling::drafter

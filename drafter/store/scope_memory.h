@@ -8,14 +8,15 @@
 
 namespace recycling::drafter {
 
-// Everything that is learnt in one matrix scope: a request's, a tenant's, or that of all tenants.
-// Whoever sees the rows of the matrix sees the counts too, and nobody else does. Threads: any.
+// Everything that the drafter learns for one request, one tenant, or all tenants together. The
+// requests that share the matrix share the counts too. Threads: any.
 struct ScopeMemory {
-  // As AdjacencyMatrix.
+  // The parameters are those of AdjacencyMatrix.
   ScopeMemory(std::uint32_t vocab_size, std::uint32_t k) : matrix(vocab_size, k) {}
 
   AdjacencyMatrix matrix;
-  // How often candidates came true. It is not in a snapshot, and a few KB that no bound counts.
+  // How often candidates were accepted. Snapshots do not contain it. It takes a few KB, which do
+  // not count toward the memory limit.
   SharedAcceptance acceptance;
 };
 

@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kMagic = "RCYMATRX";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kDigestBytes = 32;
-constexpr std::size_t kRowsOffset = 20;  // of the number of rows
+constexpr std::size_t kRowsOffset = 20;  // where the number of rows stands, in bytes
 constexpr std::size_t kMinBytes = kMagic.size() + 4 + kDigestBytes;
 
 std::string Checksum(std::string_view bytes) {
@@ -25,7 +25,7 @@ std::string Checksum(std::string_view bytes) {
   return digest;
 }
 
-// Little-endian, whatever the machine.
+// Appends `value` to `out` in little-endian order, on every machine.
 template <typename Unsigned>
 void Put(Unsigned value, std::string* out) {
   for (std::size_t i = 0; i < sizeof(value); ++i) {
@@ -33,8 +33,8 @@ void Put(Unsigned value, std::string* out) {
   }
 }
 
-// Takes fields off the front of a string. A field that is cut off reads as zero; truncated() tells
-// that this happened.
+// Reads fields from the front of a string. If the string ends inside a field, the field reads as
+// zero, and truncated() is true from then on.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : rest_(bytes) {}
@@ -73,8 +73,8 @@ absl::Status Corrupt(const std::string& message) {
   return absl::DataLossError(absl::StrCat("snapshot: ", message));
 }
 
-// Takes one row: its token, and its ids into `ids`. Returns the number of ids as the bytes have it,
-// which may be more than the room in `ids`; the ids beyond are not taken.
+// Reads one row: its token and its ids. Returns the number of ids that the bytes claim. This number
+// may be more than kMaxK; then only the first kMaxK ids are read.
 std::uint32_t TakeRow(Reader* reader, TokenId* token, std::span<TokenId, kMaxK> ids) {
   *token = reader->Take<std::uint32_t>();
   const std::uint32_t count = reader->Take<std::uint32_t>();
@@ -86,7 +86,7 @@ absl::Status CheckRows(std::string_view row_bytes, std::uint32_t rows, std::uint
                        std::uint32_t k) {
   Reader reader(row_bytes);
   std::array<TokenId, kMaxK> ids;
-  std::uint64_t lowest = 0;  // that the next row's token may be
+  std::uint64_t lowest = 0;  // the lowest token that the next row may have
   for (std::uint32_t row = 0; row < rows; ++row) {
     TokenId token = 0;
     const std::uint32_t count = TakeRow(&reader, &token, ids);
@@ -112,7 +112,8 @@ std::string EncodeSnapshot(const ModelIdentity& model, const AdjacencyMatrix& ma
   Put(kVersion, &out);
   Put(matrix.k(), &out);
   Put(matrix.vocab_size(), &out);
-  Put(std::uint32_t{0}, &out);  // the numbers of rows and of row updates, which are filled in below
+  // These two fields are filled in below: the number of rows and the number of row updates.
+  Put(std::uint32_t{0}, &out);
   Put(std::uint64_t{0}, &out);
   out += model.tokenizer_digest;
   Put(static_cast<std::uint32_t>(model.model_id.size()), &out);
@@ -127,8 +128,8 @@ std::string EncodeSnapshot(const ModelIdentity& model, const AdjacencyMatrix& ma
     Put(count, &out);
     for (std::uint32_t i = 0; i < count; ++i) Put(ids[i], &out);
   }
-  // The matrix may learn meanwhile. Each row above was written before the number of updates is read
-  // here, so there are at least as many updates as rows.
+  // Other threads may write rows during this function. Each row above was written before this line
+  // reads the number of updates. So there are at least as many updates as rows.
   std::string counts;
   Put(rows, &counts);
   Put(std::max(matrix.row_updates(), std::uint64_t{rows}), &counts);
@@ -139,7 +140,7 @@ std::string EncodeSnapshot(const ModelIdentity& model, const AdjacencyMatrix& ma
 
 absl::StatusOr<Snapshot> Snapshot::Parse(std::string_view bytes) {
   if (bytes.size() < kMinBytes) return Corrupt(absl::StrCat("got only ", bytes.size(), " bytes"));
-  if (bytes.substr(0, kMagic.size()) != kMagic) return Corrupt("got another kind of file");
+  if (bytes.substr(0, kMagic.size()) != kMagic) return Corrupt("got a file that is not a snapshot");
   const std::string_view body = bytes.substr(0, bytes.size() - kDigestBytes);
   if (Checksum(body) != bytes.substr(body.size())) return Corrupt("the checksum does not match");
 

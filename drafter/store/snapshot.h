@@ -1,5 +1,5 @@
-// One matrix as bytes; README.md has the format. The bytes have a version and a checksum. Equal
-// matrices give equal bytes.
+// Converts a matrix to bytes and back. README.md describes the format, which has a version and a
+// checksum. Equal matrices give equal bytes.
 #ifndef RECYCLING_DRAFTER_STORE_SNAPSHOT_H_
 #define RECYCLING_DRAFTER_STORE_SNAPSHOT_H_
 
@@ -12,26 +12,27 @@
 
 namespace recycling::drafter {
 
-// A snapshot has at most this many bytes in addition to 8 + 4k for each row. A row takes 8 + 4k
-// bytes in memory too.
+// A snapshot has at most 8 + 4k bytes for each row, as many as the matrix takes in memory, plus
+// this many bytes.
 inline constexpr std::uint64_t kMaxSnapshotOverhead = 1024;
 
-// Others may write the matrix meanwhile: each row is as it was at some moment.
+// Returns the snapshot of `matrix`. Other threads may write the matrix during the call. Each row in
+// the snapshot is a whole row that the matrix had at some moment of the call.
 std::string EncodeSnapshot(const ModelIdentity& model, const AdjacencyMatrix& matrix);
 
-// A snapshot that was checked to the last byte: the checksum, the header, that the tokens of the
-// rows ascend, and each row with AdjacencyMatrix::IsValidRow.
+// A snapshot that has passed all checks: the checksum, the header, the ascending order of the rows'
+// tokens, and AdjacencyMatrix::IsValidRow for each row.
 class Snapshot {
  public:
-  // Takes little memory, whatever sizes `bytes` claims. `bytes` must outlive the result. DataLoss
-  // for bytes that EncodeSnapshot would not have written, FailedPrecondition for another version of
-  // the format.
+  // Checks `bytes`, which must outlive the result. Needs little memory, even if `bytes` claims
+  // large sizes. Returns DataLoss if EncodeSnapshot cannot have written `bytes`, and
+  // FailedPrecondition for another version of the format.
   static absl::StatusOr<Snapshot> Parse(std::string_view bytes);
 
   const MatrixBinding& binding() const { return binding_; }
   std::uint32_t rows() const { return rows_; }
 
-  // Writes every row into `matrix`, which is cold and has the vocab_size and k of binding().
+  // Writes every row into `matrix`. Requires a cold matrix with the vocab_size and k of binding().
   void Restore(AdjacencyMatrix* matrix) const;
 
  private:
@@ -43,9 +44,9 @@ class Snapshot {
   std::string_view row_bytes_;
 };
 
-// Binds `store` to the snapshot's model if it is not bound yet and replaces the matrix of `key`; on
-// error nothing is replaced. FailedPrecondition if the store is bound to another model or k, else
-// as MatrixStore::ValidateKey, Bind and Allocate.
+// Binds `store` to the snapshot's model and k, and replaces the matrix of `key`. On error, replaces
+// nothing. Returns FailedPrecondition if the store is bound to another model or k, and the other
+// errors of MatrixStore::ValidateKey, Bind and Allocate.
 absl::Status LoadSnapshot(const Snapshot& snapshot, const MatrixKey& key, MatrixStore* store);
 
 }  // namespace recycling::drafter

@@ -20,13 +20,14 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr absl::string_view kExtension = ".rcm";
-constexpr std::size_t kMaxDrafterIdBytes = 48;  // so that no file name has more than 255 bytes
+constexpr std::size_t kMaxDrafterIdBytes = 48;  // limits file names to 255 bytes
 
 absl::Status ErrorOf(const std::error_code& error, const std::string& what) {
   return absl::ErrnoToStatus(error.value(), what);
 }
 
-// Renames a file to a name that is free. Returns the new name; empty if that failed.
+// Renames a file to a name that does not exist yet. Returns the new name, or "" if it cannot rename
+// the file.
 std::string SetAside(const std::string& path) {
   for (int i = 1; i < 100; ++i) {
     const std::string aside = absl::StrCat(path, ".aside", i == 1 ? "" : absl::StrCat(i));
@@ -52,10 +53,10 @@ void Remove(const fs::path& path) {
   std::error_code error;
   fs::remove(path, error);
   if (error) {
-    Log(LogLevel::kWarning, "cannot delete what an interrupted save left",
+    Log(LogLevel::kWarning, "cannot delete the file of an interrupted save",
         {{"path", path.string()}, {"error", error.message()}});
   } else {
-    Log(LogLevel::kInfo, "deleted what an interrupted save left", {{"path", path.string()}});
+    Log(LogLevel::kInfo, "deleted the file of an interrupted save", {{"path", path.string()}});
   }
 }
 
@@ -87,7 +88,7 @@ std::optional<MatrixKey> ParseSnapshotFileName(const std::string& drafter_id,
     key.scope = MatrixScope::kTenant;
     if (!absl::WebSafeBase64Unescape(encoded, &key.tenant)) return std::nullopt;
   }
-  // Only names that this drafter would write are its own.
+  // Accept only a name that this drafter would write itself.
   if (SnapshotFileName(drafter_id, key) != name) return std::nullopt;
   return key;
 }
@@ -103,7 +104,7 @@ absl::StatusOr<SnapshotDir::LoadResult> SnapshotDir::LoadAll() {
   };
   const MutexLock lock(mutex_);
   std::vector<Found> files;
-  std::vector<fs::path> interrupted;  // saves
+  std::vector<fs::path> interrupted;  // files of interrupted saves
   std::error_code error;
   for (fs::directory_iterator it(directory_, error), end; !error && it != end;
        it.increment(error)) {
@@ -118,7 +119,7 @@ absl::StatusOr<SnapshotDir::LoadResult> SnapshotDir::LoadAll() {
   }
   if (error) return ErrorOf(error, absl::StrCat("snapshot directory ", directory_));
   for (const fs::path& path : interrupted) Remove(path);
-  // Of files with equal times the names decide, so that the order is the same everywhere.
+  // Files with equal times are sorted by name, so that the order is always the same.
   std::sort(files.begin(), files.end(), [](const Found& a, const Found& b) {
     return a.written != b.written ? a.written > b.written : a.name < b.name;
   });
@@ -156,8 +157,7 @@ absl::Status SnapshotDir::LoadOne(const std::string& path, const MatrixKey& key)
   const MatrixBinding& binding = snapshot.binding();
   // Without this check the store would drop a matrix that was just loaded.
   if (AdjacencyMatrix::MemoryBytes(binding.model.vocab_size, binding.k) > room) {
-    return absl::ResourceExhaustedError(
-        "there is no room beside the matrices that were loaded before it");
+    return absl::ResourceExhaustedError("the matrices that were loaded before it leave no room");
   }
   RETURN_IF_ERROR(LoadSnapshot(snapshot, key, store_));
   ASSIGN_OR_RETURN(const std::shared_ptr<ScopeMemory> memory, store_->Find(key));
@@ -168,7 +168,8 @@ absl::Status SnapshotDir::LoadOne(const std::string& path, const MatrixKey& key)
 absl::Status SnapshotDir::SaveAll() {
   const MutexLock lock(mutex_);
   std::erase_if(saved_, [](const auto& saved) { return saved.second.memory.expired(); });
-  std::vector<MatrixKey> keys;  // not the memory itself: what is held cannot be dropped for room
+  // Keep only the keys. A list of the matrices would keep the store from dropping any of them.
+  std::vector<MatrixKey> keys;
   for (const MatrixStore::Entry& entry : store_->List()) keys.push_back(entry.key);
   absl::Status first_error;
   for (const MatrixKey& key : keys) {
@@ -184,7 +185,7 @@ absl::Status SnapshotDir::SaveOne(const MatrixKey& key) {
   const auto found = store_->Find(key);
   if (!found.ok()) return absl::OkStatus();  // dropped since it was listed
   const std::shared_ptr<ScopeMemory>& memory = *found;
-  // This number is read before the rows, so that what is learnt meanwhile is written the next time.
+  // Read this number before the rows. If a row changes during the save, the next save writes it.
   const std::uint64_t updates = memory->matrix.row_updates();
   if (updates == 0) return absl::OkStatus();  // a cold matrix is not worth a file
   const auto saved = saved_.find(key);

@@ -1,4 +1,5 @@
-// A drafter's snapshots on disk: one file for each matrix, named after drafter, scope and tenant.
+// The snapshots of a drafter on disk. Each matrix has one file, whose name contains drafter, scope
+// and tenant.
 #ifndef RECYCLING_DRAFTER_STORE_SNAPSHOT_DIR_H_
 #define RECYCLING_DRAFTER_STORE_SNAPSHOT_DIR_H_
 
@@ -16,15 +17,17 @@
 
 namespace recycling::drafter {
 
-// "<drafter_id>.shared.rcm" or "<drafter_id>.tenant.<tenant>.rcm", the tenant in URL-safe base64
-// without padding. Requires a drafter id of ValidateDrafterId and a key of the store.
+// Returns "<drafter_id>.shared.rcm" or "<drafter_id>.tenant.<tenant>.rcm", with the tenant in
+// URL-safe base64 without padding. Requires an id that passes ValidateDrafterId and a key that
+// passes MatrixStore::ValidateKey.
 std::string SnapshotFileName(const std::string& drafter_id, const MatrixKey& key);
 
-// The inverse; nothing if the name is not a snapshot of this drafter.
+// The inverse of SnapshotFileName. Returns nullopt if `name` is not the name of a snapshot of this
+// drafter.
 std::optional<MatrixKey> ParseSnapshotFileName(const std::string& drafter_id,
                                                const std::string& name);
 
-// InvalidArgument unless it is 1 to 48 of the characters [A-Za-z0-9_-].
+// Returns InvalidArgument unless the id is 1 to 48 of the characters [A-Za-z0-9_-].
 absl::Status ValidateDrafterId(const std::string& drafter_id);
 
 // Threads: all methods may be called from any thread.
@@ -32,24 +35,27 @@ class SnapshotDir {
  public:
   struct LoadResult {
     int loaded = 0;
-    int set_aside = 0;  // corrupt, or of another model
-    int left = 0;       // no room, unreadable, no regular file, or a scope that is not allowed
+    int set_aside = 0;  // files that are corrupt or of another model
+    // Files that do not fit into the memory limit, cannot be read, are not regular files, or have a
+    // scope that is not allowed.
+    int left = 0;
   };
 
   // `directory` must exist. `store` must outlive this.
   SnapshotDir(std::string directory, std::string drafter_id, MatrixStore* store);
 
-  // Loads every snapshot of this drafter, the last written first, so that it decides the model of a
-  // store that has none and stays if there is no room for all. A snapshot that is corrupt or of
-  // another model is renamed to NAME.aside (.aside2, ...) and never deleted; one that cannot be
-  // loaded for another reason, for example because it is no regular file, is left where it is. Both
-  // are logged and are no error. What an interrupted save left (a regular file whose name is that
-  // of a snapshot of this drafter and ".tmp") is deleted. Errors only if the directory cannot be
-  // read.
+  // Loads every snapshot of this drafter, the most recently written first. So this snapshot decides
+  // the model of an unbound store, and it is loaded even if not all snapshots fit. LoadAll renames
+  // a snapshot that is corrupt or of another model to NAME.aside (.aside2, ...) and never deletes
+  // it. It does not touch a snapshot that it cannot load for another reason, for example one that
+  // is not a regular file. It logs both cases and returns no error for them. It deletes the files
+  // of interrupted saves: regular files that have the name of a snapshot of this drafter plus
+  // ".tmp". Returns an error only if the directory cannot be read.
   absl::StatusOr<LoadResult> LoadAll();
 
-  // Writes every matrix, of a tenant or shared, that has learnt since it was written or loaded.
-  // Tries all of them; returns the first error. Waits for the disk.
+  // Writes every tenant matrix and the shared matrix to the disk, if they changed since they were
+  // last saved or loaded. Continues after an error, and returns the first one. Blocks until the
+  // files are on disk.
   absl::Status SaveAll();
 
  private:
@@ -66,7 +72,7 @@ class SnapshotDir {
   const std::string drafter_id_;
   MatrixStore* const store_;
 
-  Mutex mutex_;  // held during a whole load or save, so that each file has one writer at a time
+  Mutex mutex_;  // locked during a whole load or save, so that each file has one writer at a time
   std::map<MatrixKey, Saved> saved_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -1,4 +1,4 @@
-// The thread that writes snapshots, so that no request waits for the disk, except one that asks to.
+// A thread that writes snapshots, so that the threads that serve requests never wait for the disk.
 #ifndef RECYCLING_DRAFTER_STORE_SNAPSHOT_SAVER_H_
 #define RECYCLING_DRAFTER_STORE_SNAPSHOT_SAVER_H_
 
@@ -18,17 +18,19 @@ class SnapshotSaver {
  public:
   using Done = std::function<void(absl::Status)>;
 
-  // Saves every `interval`; 0 or less: only when somebody asks. `dir` must outlive this.
+  // Starts a thread that saves once every `interval`. If `interval` is 0 or less, it saves only
+  // after Request. `dir` must outlive this.
   SnapshotSaver(SnapshotDir* dir, absl::Duration interval);
 
-  // Serves the requests that were made, then stops.
+  // Finishes all requests, then stops the thread.
   ~SnapshotSaver();
 
   SnapshotSaver(const SnapshotSaver&) = delete;
   SnapshotSaver& operator=(const SnapshotSaver&) = delete;
 
-  // Saves all matrices that learnt before this call. Then calls `done`, on the saver's thread, with
-  // the result of SnapshotDir::SaveAll. `done` must not block.
+  // Makes the thread save all changed matrices, including every change before this call. Then the
+  // thread calls `done` with the result of SnapshotDir::SaveAll. Does not wait. `done` must not
+  // block.
   void Request(Done done);
 
  private:
@@ -41,7 +43,7 @@ class SnapshotSaver {
   CondVar wake_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Done> requests_ ABSL_GUARDED_BY(mutex_);
-  std::thread thread_;  // last: runs Run()
+  std::thread thread_;  // the last member, because Run() uses the others
 };
 
 }  // namespace recycling::drafter
