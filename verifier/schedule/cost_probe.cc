@@ -22,7 +22,7 @@ class ProbeSequence {
  public:
   explicit ProbeSequence(Scheduler& scheduler) : scheduler_(scheduler) {}
 
-  // How long a step of `rows` rows takes in the verifier, without its time in the queue.
+  // Runs a step of `rows` rows and returns its time in the verifier, without its time in the queue.
   absl::StatusOr<absl::Duration> Step(int rows) {
     if (sequence_ == nullptr || base_ + 3 > max_tokens()) {
       RETURN_IF_ERROR(Open());
@@ -32,7 +32,7 @@ class ProbeSequence {
       step.tree->tokens.push_back(token);
       step.tree->parents.push_back(0);
     }
-    // Shared with the callback, which may still be inside set_value when get returns.
+    // The callback shares the promise, because it may still be inside set_value when get returns.
     const auto done = std::make_shared<std::promise<absl::StatusOr<StepResult>>>();
     RETURN_IF_ERROR(sequence_->Verify(std::move(step), [done](absl::StatusOr<StepResult> result) {
       done->set_value(std::move(result));
@@ -44,7 +44,7 @@ class ProbeSequence {
   }
 
  private:
-  // One page, so that the sequence fits into the smallest cache.
+  // At most one page, so that the sequence fits into the smallest cache.
   std::uint32_t max_tokens() const {
     return std::min(scheduler_.transformer().context_length(),
                     static_cast<std::uint32_t>(kKvBlockRows));
@@ -76,7 +76,7 @@ std::vector<int> Sizes(int most_rows) {
   std::vector<int> sizes;
   for (int rows = 1; rows < most_rows; rows *= 2) sizes.push_back(rows);
   sizes.push_back(most_rows);
-  // Kernels that work in tiles of 16 rows get slower after each full tile.
+  // Kernels that work in tiles of 16 rows take longer as soon as a new tile begins.
   for (const int rows : {81, 17, 33, 48, 49, 65, 80, 24, 96, 12}) {
     if (rows < most_rows && std::find(sizes.begin(), sizes.end(), rows) == sizes.end()) {
       sizes.push_back(rows);
@@ -91,7 +91,8 @@ absl::Status MeasurePassCosts(Scheduler& scheduler, absl::Duration budget, const
   if (scheduler.transformer().context_length() < 8) return absl::OkStatus();
   const absl::Duration begin = clock.Monotonic();
   const SchedulerOptions& options = scheduler.options();
-  // All nodes are children of the root, whose tokens must differ, so the vocabulary is a limit.
+  // All nodes are children of the root. Children of one node must have different tokens, so the
+  // vocabulary limits their number.
   const std::vector<int> sizes =
       Sizes(std::min(options.max_tree_nodes,
                      static_cast<int>(std::min<std::uint32_t>(options.vocab_size, 1u << 16))) +

@@ -1,4 +1,4 @@
-// Measures what a sequence's passes do for other sequences. Reads no clock.
+// Measures how much of a sequence's passes is for other sequences. The caller gives the times.
 #ifndef RECYCLING_VERIFIER_SCHEDULE_OTHER_LOAD_H_
 #define RECYCLING_VERIFIER_SCHEDULE_OTHER_LOAD_H_
 
@@ -7,10 +7,10 @@
 
 namespace recycling::verifier {
 
-// What the steps of one or more passes did. Rows of prompts and their time do not count.
+// The work of the steps of one or more passes. Rows of prompts and their time do not count.
 struct StepWork {
   int rows = 0;
-  double tokens = 0;  // emitted
+  double tokens = 0;  // emitted by the steps
   absl::Duration took;
 
   void Add(const StepWork& other) {
@@ -20,19 +20,19 @@ struct StepWork {
   }
 };
 
-// Running means of one sequence. The newest pass weighs at least 1/8, so that the means change
-// within a few steps when other sequences come or go. Not thread-safe.
+// Running means for one sequence. The newest pass has a weight of at least 1/8, so that the means
+// follow within a few steps when other sequences come or go. Not thread-safe.
 class OtherLoadMean {
  public:
-  // Adds a pass in which the sequence had `rows` rows and emitted `tokens` tokens. `all` is the sum
-  // of all passes of the verifier up to this one, this one included.
+  // Adds `pass`, in which the sequence had `rows` rows and emitted `tokens` tokens. `all` is the
+  // sum of all passes of the verifier, up to and including this one.
   void Add(const StepWork& pass, int rows, double tokens, const StepWork& all);
 
   const OtherLoad& value() const { return mean_; }
 
  private:
   OtherLoad mean_;
-  int passes_ = 0;  // counted to 8
+  int passes_ = 0;  // number of passes added, at most 8
   double tokens_before_ = 0;
   absl::Duration took_before_;
 };

@@ -17,7 +17,7 @@ void PageClaims::Add(const SequenceState& state) {
 
 bool PageClaims::MayFill(const SequenceState& state) const {
   if (state.kv->kept_length() + kPage > state.reusable())
-    return true;  // it may not reuse this page
+    return true;  // the sequence may not reuse this page
   return fillers_.at(NextPage(state)) == &state;
 }
 

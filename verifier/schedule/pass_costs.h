@@ -15,41 +15,44 @@ struct PassCost {
   std::uint32_t micros = 0;
 };
 
-// What a pass costs by its number of rows: a curve through a few points, linear between them. Every
-// pass that runs corrects it:
-//  1. A pass of any size moves the whole curve by 1/8 of its error, because a machine that slows
-//     down, or a longer context, makes all passes slower by about the same factor.
-//  2. The point nearest to the pass moves by up to 1/32 of the error more, so that the shape of the
-//     curve changes slowly.
-//  3. One pass counts as at most 1.5 times too slow or too fast, so that one disturbed pass changes
-//     little.
+// The time of a pass as a function of its number of rows: a curve through a few points, linear
+// between them. Each recorded pass corrects the curve:
+// 1. A pass of any size moves the whole curve by 1/8 of its error, because a machine that slows
+//    down, or a longer context, makes all passes slower by about the same factor.
+// 2. The point nearest to the pass moves by up to 1/32 of the error more, so that the shape of the
+//    curve changes slowly.
+// 3. The error of one pass is limited to a factor of 1.5, so that one disturbed pass changes
+//    little.
 // Not thread-safe.
 class PassCosts {
  public:
   static constexpr std::size_t kMostPoints = 48;
 
-  // Sets the point at `rows` to a careful measurement. Requires rows >= 1.
+  // Sets the point at `rows` to a measured time. Requires rows >= 1.
   void Set(int rows, absl::Duration duration);
 
-  // Corrects the curve by a pass that ran. The pass becomes a point of its own if the nearest point
-  // differs by more than a fourth in rows and there are fewer than kMostPoints. Requires rows >= 1.
+  // Corrects the curve with the time of a pass. If the nearest point differs by more than a fourth
+  // in rows, and there are fewer than kMostPoints points, the pass becomes a new point. Requires
+  // rows >= 1.
   void Record(int rows, absl::Duration duration);
 
-  // True if nothing was measured yet.
+  // True if there is no point yet.
   bool empty() const { return points_.empty(); }
 
-  // What a pass of `rows` rows costs. Beyond the last point the line through the last two points
-  // goes on; before the first point its cost holds. Zero without points. Requires rows >= 1.
+  // The time of a pass of `rows` rows. After the last point, the line through the last two points
+  // continues. Before the first point, the time is that of the first point. Zero if there are no
+  // points. Requires rows >= 1.
   absl::Duration At(int rows) const;
 
-  // The curve's points, rows ascending, micros at least 1 and not descending.
+  // The points of the curve in ascending order of rows. micros is at least 1 and does not decrease
+  // from point to point.
   std::vector<PassCost> Snapshot() const;
 
  private:
   struct Point {
     int rows = 0;
     double log_micros = 0;
-    int passes = 0;  // counted to 32
+    int passes = 0;  // number of passes, at most 32
   };
 
   std::size_t Nearest(int rows) const;

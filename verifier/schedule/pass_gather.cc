@@ -5,9 +5,9 @@
 namespace recycling::verifier {
 namespace {
 
-// Times scatter around their mean. A pass waits a little longer than the mean, so that most steps
-// that are a little late are still in it. A step that is later than kOverdue times the mean is not
-// expected any more.
+// The time until a sequence's next step varies around its mean. A pass waits for kMargin times the
+// mean, so that it includes most steps that are a little late. A step that is later than kOverdue
+// times the mean is not expected any more.
 constexpr double kMargin = 1.25;
 constexpr double kOverdue = 2;
 

@@ -1,11 +1,11 @@
-// Decides whether a pass waits a short time for sequences that were just answered. Reads no clock:
-// callers say what time it is.
+// Decides whether a pass waits a short time for sequences that were just answered. Callers give the
+// current time.
 //
-// A sequence asks for its next step one round trip after its answer. If a pass started as soon as
-// one step waits, it would leave out the sequences whose steps are still on their way. The next
-// pass would have those and leave out the others. The two groups would take turns, and the weights
-// would be read once for each group. A pass that waits for the missing steps reads the weights once
-// for all.
+// A client sends the next step of a sequence one round trip after the answer. Suppose that a pass
+// started as soon as one step waits. Then it would leave out the sequences whose steps are still on
+// their way; the next pass would run these and leave out the others. Two groups of sequences would
+// take turns, and each group would read all weights. A pass that waits for the missing steps reads
+// the weights once for all sequences.
 #ifndef RECYCLING_VERIFIER_SCHEDULE_PASS_GATHER_H_
 #define RECYCLING_VERIFIER_SCHEDULE_PASS_GATHER_H_
 
@@ -18,7 +18,7 @@ namespace recycling::verifier {
 // Not thread-safe.
 class PassGather {
  public:
-  // Identifies a sequence; the pointer is never followed.
+  // Identifies a sequence. PassGather never dereferences the pointer.
   using Id = const void*;
 
   // The longest wait, as a share of the duration of a pass of one row.
@@ -26,26 +26,26 @@ class PassGather {
 
   // A step of `id` was answered, and another one is expected.
   void Answered(Id id, absl::Duration now);
-  // The expected step of `id` has arrived. Updates how long the sequence usually takes.
+  // The expected step of `id` has arrived. Updates the usual time of the sequence.
   void Arrived(Id id, absl::Duration now);
   // No more steps of `id` will come.
   void Left(Id id) { sequences_.erase(id); }
 
-  // The number of sequences whose next step is expected soon: those that were answered no longer
-  // ago than twice their usual time.
+  // The number of sequences whose next step is expected soon. These are the sequences whose last
+  // answer is at most twice their usual time ago.
   int Expected(absl::Duration now) const;
 
-  // When to start a pass that could have started at `ready`. It waits for all sequences whose steps
-  // are due by `ready` + kShare x `plain`, where `plain` is the duration of a pass of one row.
-  // Returns `ready` if no step is due by then.
+  // Returns when to start a pass that could have started at `ready`. The pass waits for all
+  // sequences whose steps are due by `ready` + kShare * `plain`, where `plain` is the duration of a
+  // pass of one row. Returns `ready` if no step is due by then.
   absl::Duration StartAt(absl::Duration ready, absl::Duration now, absl::Duration plain) const;
 
  private:
-  // How long a sequence takes from an answer to its next step: a running mean. The newest time
-  // weighs at least 1/8 and counts as at most four times the mean.
+  // A running mean of the time from an answer to the next step. The newest time has a weight of at
+  // least 1/8, and it is limited to four times the mean.
   struct Mean {
     absl::Duration value;
-    int count = 0;  // of times, up to 8
+    int count = 0;  // number of times added, at most 8
 
     void Add(absl::Duration took);
   };

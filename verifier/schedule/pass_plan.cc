@@ -12,7 +12,7 @@
 namespace recycling::verifier {
 namespace {
 
-// Adds up to `capacity` rows to `rows` by rule 4, until each job has at most `most` rows.
+// Adds up to `capacity` rows to `rows` by rule 4 of PlanPass, until each job has `most` rows.
 void HandOut(std::span<const PassJob> jobs, std::span<const int> most, int capacity,
              std::vector<int>& rows) {
   int wanted = 0;
@@ -50,7 +50,7 @@ void HandOut(std::span<const PassJob> jobs, std::span<const int> most, int capac
   }
 }
 
-// Most prefill rows of a pass that has `used` other rows.
+// The most prefill rows that a pass with `used` other rows may have.
 int PrefillRows(int used, const PassLimits& limits, const PassCosts& costs) {
   const int decoding = used > 0 ? used : limits.steps_soon;
   if (decoding == 0) return limits.prefill_chunk;

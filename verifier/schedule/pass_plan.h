@@ -1,4 +1,4 @@
-// Decides what goes into the next pass. A pure function.
+// Decides which rows go into the next pass. A pure function.
 #ifndef RECYCLING_VERIFIER_SCHEDULE_PASS_PLAN_H_
 #define RECYCLING_VERIFIER_SCHEDULE_PASS_PLAN_H_
 
@@ -29,18 +29,19 @@ inline constexpr double kPrefillShare = 1.0;
 // The limit on prefill rows in that case if no pass was measured yet.
 inline constexpr int kUnmeasuredPrefillRows = 16;
 
-// How many rows of each job go into the next pass, 0: none. `jobs` are in order of arrival.
-//  1. The root of every waiting step gets a row. If prefills wait too, one row is kept for them.
-//  2. Draft rows follow: the first nodes of each tree in breadth-first order, so that the parent of
-//     a node in the pass is in the pass too. If prefills wait, a fourth of the pass is kept for
-//     them.
-//  3. Prefill rows follow, at most prefill_chunk of them. If a step waits or is expected soon, they
-//     are at most as many as kPrefillShare allows, but at least one. So a prompt delays a step by a
-//     bounded time, and steps leave as much time to prompts.
-//  4. If there are fewer rows than jobs want, the rows are given out one by one. Each goes to the
-//     tenant with the fewest rows in this pass, and to that tenant's jobs in turn. Among equal
-//     tenants the one whose job arrived first comes first.
-// The rows are at most max_rows in all, and at least one if there is a job.
+// Returns how many rows of each job go into the next pass; 0 means none. `jobs` are in order of
+// arrival.
+// 1. The root of every waiting step gets a row. If prefills wait too, one row is kept for them.
+// 2. Draft rows follow: the first nodes of each tree in breadth-first order, so that the parent of
+//    a node in the pass is in the pass too. If prefills wait, a fourth of the pass is kept for
+//    them.
+// 3. Prefill rows follow, at most prefill_chunk of them. If a step waits or is expected soon,
+//    kPrefillShare limits them, but there is at least one. So a prompt delays a step by a bounded
+//    time, and prompts get about half of the time.
+// 4. If the jobs want more rows than there are, the rows are assigned one by one. Each goes to the
+//    tenant with the fewest rows in this pass, and to that tenant's jobs in turn. Among tenants
+//    with equally many rows, the tenant whose job arrived first comes first.
+// The result is at most max_rows rows in all, and at least one if there is a job.
 std::vector<int> PlanPass(std::span<const PassJob> jobs, const PassLimits& limits,
                           const PassCosts& costs);
 

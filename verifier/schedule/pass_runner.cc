@@ -27,8 +27,8 @@ absl::StatusOr<CheckedStep> CheckStep(const SequenceState& state, VerifyStep ste
                                       std::uint32_t context_length) {
   const std::uint32_t base = state.base();
   if (step.base != base) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("base: got ", step.base, ", expected ", base, ", the committed tokens"));
+    return absl::FailedPreconditionError(absl::StrCat("base: got ", step.base, ", expected ", base,
+                                                      ", the number of committed tokens"));
   }
   if (state.ended) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -36,9 +36,8 @@ absl::StatusOr<CheckedStep> CheckStep(const SequenceState& state, VerifyStep ste
   }
   const std::uint32_t max_tokens = std::min(context_length, state.kv->max_positions());
   if (base >= max_tokens) {
-    return absl::OutOfRangeError(
-        absl::StrCat("context: got ", base, " tokens, expected less than ", max_tokens,
-                     ", the context length or the prompt and max_tokens, to choose another one"));
+    return absl::OutOfRangeError(absl::StrCat("context: got ", base, " tokens, expected less than ",
+                                              max_tokens, ", the limit on prompt and output"));
   }
   const TokenId root = state.tokens.back();
   if (!step.tree.has_value()) return CheckedStep{DraftTree::Root(base, root)};
@@ -48,7 +47,7 @@ absl::StatusOr<CheckedStep> CheckStep(const SequenceState& state, VerifyStep ste
     return absl::InvalidArgumentError(absl::StrCat("draft tree: got root ", step.tree->tokens[0],
                                                    ", expected the last committed token, ", root));
   }
-  // A node at depth d emits token number base + d + 1 of the sequence.
+  // A node at depth d gives token number base + d + 1 of the sequence.
   const int drafted = step.tree->drafted();
   const auto max_depth = std::min(max_tokens - base - 1, static_cast<std::uint32_t>(drafted));
   return CheckedStep{CutTree(*std::move(step.tree), drafted, static_cast<int>(max_depth))};
@@ -74,7 +73,7 @@ absl::Status PassRunner::Forward(std::span<const PassPart> parts,
     if (part.tree != nullptr) {
       segment.tokens = part.tree->tokens;
       segment.parents = part.tree->parents;
-      // Any node may be accepted, so the logits of all of them are computed.
+      // Any node may be accepted, so the pass computes the logits of all nodes.
       segment.logit_rows = std::span(rows_).first(segment.tokens.size());
     } else {
       const std::uint32_t begin = state.kv->length();
@@ -155,7 +154,8 @@ absl::Status PassRunner::Commit(std::size_t part, std::span<const int> path) {
   return transformer_.Commit(static_cast<int>(part), path);
 }
 
-// Shares the rows between the threads if there is a single part. Else the parts are shared already.
+// If the pass has a single part, its rows are shared between the threads. If not, each thread has
+// its own part already.
 void PassRunner::AppendTopK(const Placed& placed, Candidates& candidates) const {
   if (placed.logits == 0) return;
   candidates.k = options_.k;

@@ -1,4 +1,5 @@
-// Runs one pass at a time over rows of any number of sequences: chunks of prompts and draft trees.
+// Runs one pass at a time over rows of any number of sequences. The rows are chunks of prompts and
+// draft trees.
 #ifndef RECYCLING_VERIFIER_SCHEDULE_PASS_RUNNER_H_
 #define RECYCLING_VERIFIER_SCHEDULE_PASS_RUNNER_H_
 
@@ -25,20 +26,20 @@
 
 namespace recycling::verifier {
 
-// A sequence between passes. Once prefilled, n committed tokens have n - 1 positions in the cache;
-// the last token is the root of the next step. Threads: any thread may use `cancelled`. `busy` and
-// `others` need the scheduler's lock. All other fields belong to the thread that works on the
-// operation under way; if there is none, they need the scheduler's lock.
+// The state of a sequence between passes. After the prefill, n committed tokens have n - 1
+// positions in the cache; the last token is the root of the next step. Threads: any thread may use
+// `cancelled`. `busy` and `others` need the scheduler's lock. All other fields belong to the thread
+// that works on the current operation; if there is none, they need the scheduler's lock.
 struct SequenceState {
   std::uint32_t base() const { return static_cast<std::uint32_t>(tokens.size()); }
   bool prefilled() const { return kv->length() + 1 >= base(); }
-  // Rows that are not prefilled yet. The root is never prefilled.
+  // The number of rows that are not prefilled yet. The root is never prefilled.
   int unfilled() const { return prefilled() ? 0 : static_cast<int>(base() - 1 - kv->length()); }
   TokenHistory history() const;
-  // The number of first positions whose keys and values may come from the cache: all but the root's
-  // and those of rows whose candidates are wanted.
+  // The number of leading positions whose keys and values may come from the cache. These are all
+  // positions but the root and those whose candidates are wanted.
   std::uint32_t reusable() const { return base() - 1 - std::min(learn_last, base() - 1); }
-  // Gives the slot back. Full pages are kept for reuse by the same tenant.
+  // Frees the slot. The cache keeps full pages for reuse by the same tenant.
   void Close();
 
   SamplingRules rules;
@@ -47,7 +48,7 @@ struct SequenceState {
   std::string tenant;
   std::size_t prompt_size = 0;
   std::vector<TokenId> tokens;     // committed: prompt and generated; at least one
-  std::unique_ptr<KvSequence> kv;  // null once the slot is given back
+  std::unique_ptr<KvSequence> kv;  // null after Close
   bool ended = false;              // a stop token was emitted
   std::atomic<bool> cancelled = false;
   bool busy = false;  // an operation waits or is under way
@@ -60,8 +61,8 @@ struct CheckedStep {
   bool draft_ignored = false;
 };
 
-// Checks a step; the errors are those of Sequence::Verify. Cuts the nodes that could not be emitted
-// within the context, or within the positions that the cache has promised.
+// Checks a step; the errors are those of Sequence::Verify. Cuts nodes whose tokens would not fit
+// into the context, or into the positions that the cache has reserved for the sequence.
 absl::StatusOr<CheckedStep> CheckStep(const SequenceState& state, VerifyStep step,
                                       const SchedulerOptions& options,
                                       std::uint32_t context_length);
@@ -70,32 +71,34 @@ absl::StatusOr<CheckedStep> CheckStep(const SequenceState& state, VerifyStep ste
 struct PassPart {
   SequenceState* state = nullptr;
   const DraftTree* tree = nullptr;  // from CheckStep, perhaps cut; null: a chunk of the prompt
-  int chunk_rows = 0;               // of the chunk, 1 to state->unfilled()
+  int chunk_rows = 0;               // rows of the chunk, 1 to state->unfilled()
 };
 
 // Call order: Forward, then FinishChunk or FinishStep at most once for each part. Threads: inside
-// ForEachPart, different parts may be finished at the same time; else not thread-safe.
+// ForEachPart, several threads may finish different parts at the same time. All other calls are not
+// thread-safe.
 class PassRunner {
  public:
-  // All must outlive the runner.
+  // `transformer` and `options` must outlive the runner.
   PassRunner(Transformer& transformer, const SchedulerOptions& options)
       : transformer_(transformer), options_(options) {}
 
-  // Runs one pass over all parts. Their sequences must differ, and the parts must live until they
-  // are finished. Returns the errors of Transformer::Forward; every sequence is then as it was.
+  // Runs one pass over all parts. The parts must have different sequences and must live until they
+  // are finished. On an error of Transformer::Forward, which it returns, every sequence is
+  // unchanged.
   absl::Status Forward(std::span<const PassPart> parts, const std::atomic<bool>* cancelled);
 
-  // Calls run(part) once for each part, on the threads that run passes. A single part runs on the
-  // calling thread.
+  // Calls run(part) once for each part, on the threads that run passes. If there is one part, it
+  // runs on the calling thread.
   void ForEachPart(absl::FunctionRef<void(std::size_t part)> run);
 
-  // Commits the chunk, keeps its full pages for reuse and adds candidates to `result`. Returns the
-  // errors of Transformer::Commit; the sequence is then as it was.
+  // Commits the chunk, keeps its full pages for reuse and adds candidates to `result`. On an error
+  // of Transformer::Commit, which it returns, the sequence is unchanged.
   absl::Status FinishChunk(std::size_t part, OpenResult& result);
 
   // Chooses the tokens, commits the accepted path and fills in the result, except timings,
-  // draft_ignored and others. Returns the errors of ChooseToken and Transformer::Commit; the
-  // sequence is then as it was.
+  // draft_ignored and others. On an error of ChooseToken or Transformer::Commit, which it returns,
+  // the sequence is unchanged.
   absl::StatusOr<StepResult> FinishStep(std::size_t part);
 
  private:
@@ -117,7 +120,7 @@ class PassRunner {
 
   Transformer& transformer_;
   const SchedulerOptions& options_;
-  // The pass.
+  // The current pass.
   std::vector<Placed> placed_;
   std::vector<Segment> segments_;
   std::vector<int> rows_;              // 0, 1, 2 and so on

@@ -24,7 +24,7 @@ struct Scheduler::Job {
   std::shared_ptr<SequenceState> state;
   absl::Duration waiting_since;
 
-  bool opens = false;  // else this is a verify step
+  bool opens = false;  // if not, this is a verify step
 
   OpenDone open_done;
   OpenResult opened;
@@ -33,7 +33,7 @@ struct Scheduler::Job {
   StepDone step_done;
   absl::StatusOr<CheckedStep> step;
   StepTimings step_timings;
-  int tokens = 0;  // that the pass emitted for the sequence
+  int tokens = 0;  // tokens that the pass emitted for the sequence
 };
 
 struct Scheduler::Pass {
@@ -66,7 +66,7 @@ absl::Status CheckSequence(const SequenceOptions& options, std::uint32_t vocab_s
   return CheckTokens("generated_ids", options.generated_ids, vocab_size);
 }
 
-// What the sequence asks of the cache: its tokens, how many of them may be reused, and room for all
+// The sequence's request to the cache: its tokens, how many of them may be reused, and room for all
 // tokens that may follow.
 KvRequest KvRequestFor(const SequenceState& state) {
   const std::uint64_t most =
@@ -109,7 +109,8 @@ absl::Status Sequence::Verify(VerifyStep step, StepDone done) {
   auto job = std::make_unique<Scheduler::Job>();
   job->state = state_;
   job->step_done = std::move(done);
-  // Checked here, because all sequences wait for the scheduler's thread.
+  // The step is checked here and not on the scheduler's thread, because that thread works for all
+  // sequences.
   job->step = CheckStep(*state_, std::move(step), scheduler_.options_,
                         scheduler_.transformer_->context_length());
   MutexLock lock(scheduler_.mu_);
@@ -289,7 +290,7 @@ void Scheduler::Run() {
   for (;;) {
     Jobs done;
     Jobs pass;
-    absl::Duration full;  // what a full pass is expected to take
+    absl::Duration full;  // expected time of a full pass
     {
       MutexLock lock(mu_);
       while (queue_.empty() && !stopping_) work_.Wait(mu_);
@@ -336,7 +337,7 @@ void Scheduler::RunPass(std::span<std::unique_ptr<Job>> jobs) {
   } else if (absl::IsCancelled(status) || jobs.size() == 1) {
     for (const auto& job : jobs) Answer(*job, status);
   } else {
-    // One of the sequences caused the error. A pass for each of them shows which one.
+    // One of the sequences caused the error. Running each sequence alone shows which one.
     for (auto& job : jobs) {
       watch_.Next(clock_.Monotonic());
       RunPass({&job, 1});
@@ -347,7 +348,7 @@ void Scheduler::RunPass(std::span<std::unique_ptr<Job>> jobs) {
   for (auto& job : jobs) {
     if (job == nullptr || job->answered()) continue;
     std::erase(running_, job->state);
-    Enqueue(std::move(job));  // more of its prompt is left
+    Enqueue(std::move(job));  // a part of its prompt is left
   }
 }
 
