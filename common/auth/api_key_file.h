@@ -19,18 +19,18 @@ namespace recycling {
 // Threads: any.
 class ApiKeyFile {
  public:
-  // Reads the file. InvalidArgument naming `path` and the fault: the file cannot be read, has more
-  // than 2 MiB, or does not have the format of api_keys.h. `clock` must outlive the result.
+  // Reads the file. InvalidArgument, with `path` and the reason, if the file cannot be read, has
+  // more than 2 MiB, or does not have the format of api_keys.h. `clock` must outlive the result.
   static absl::StatusOr<std::unique_ptr<ApiKeyFile>> Open(const std::string& path,
                                                           const Clock& clock);
 
-  // The keys now. Looks at most once a second whether the file has changed, and reads it again if
-  // it has. A file that is wrong is logged once, and the keys stay as they were. Replace the file
-  // by renaming a complete one.
+  // The keys now. At most once a second it checks whether the file has changed, and reads it again
+  // if so. If the new file is wrong, it logs this once and the keys stay as they were. To replace
+  // the file, write a complete new one and rename it.
   std::shared_ptr<const ApiKeys> Get();
 
  private:
-  // Inode, size, and time of the last change. A new file has another version.
+  // Inode, size and time of the last change. It shows whether the file was replaced.
   using Version = std::tuple<std::uint64_t, std::int64_t, std::int64_t, std::int64_t>;
 
   ApiKeyFile(const std::string& path, const Clock& clock) : path_(path), clock_(clock) {}
@@ -44,7 +44,7 @@ class ApiKeyFile {
   Mutex mutex_;
   std::shared_ptr<const ApiKeys> keys_ ABSL_GUARDED_BY(mutex_);
   Version version_ ABSL_GUARDED_BY(mutex_);
-  bool missing_ ABSL_GUARDED_BY(mutex_) = false;  // at the last look
+  bool missing_ ABSL_GUARDED_BY(mutex_) = false;  // the last check found no file
   absl::Duration looked_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -183,7 +183,7 @@ const ApiKey* ApiKeys::Find(std::string_view key) const {
   if (key.empty() || key.size() > kLongestKey) return nullptr;
   const Hash hash = HashOf(key);
   const ApiKey* found = nullptr;
-  // No early exit: the time must not depend on where the key is in the list.
+  // No early exit: the time must not depend on the position of the key in the list.
   for (const HashedKey& entry : keys_) {
     if (CRYPTO_memcmp(hash.data(), entry.hash.data(), hash.size()) == 0) found = &entry.key;
   }

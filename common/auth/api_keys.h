@@ -48,21 +48,23 @@ struct ApiKey {
   TenantLimits limits;   // meaningful only if `limited`
 };
 
-// The content of such a file. Immutable. Threads: any.
+// The content of a key file. Immutable. Threads: any.
 class ApiKeys {
  public:
   static constexpr std::size_t kMostKeys = 4096;   // lines with a caller
   static constexpr std::size_t kLongestKey = 512;  // bytes
 
-  // InvalidArgument that names the first wrong line; also for a text without any caller, and for
-  // one with more than kMostKeys. The message never shows a word that might be a key.
+  // InvalidArgument that names the first wrong line. Also if the text has no caller or more than
+  // kMostKeys. The message never shows a word that might be a key.
   static absl::StatusOr<ApiKeys> Parse(std::string_view text);
 
-  // The line whose hash is that of `key`; null if there is none. The result lives as long as this.
+  // The line that has the hash of `key`. Null if there is none. The result is valid as long as this
+  // object exists.
   const ApiKey* Find(std::string_view key) const;
 
-  // The first line of the file that has one of `names`, which are the names in a certificate that
-  // the TLS layer has verified; null if there is none. The result lives as long as this.
+  // The first line of the file that has one of `names`. Null if there is none. `names` are the
+  // names in a certificate that the TLS layer has verified. The result is valid as long as this
+  // object exists.
   const ApiKey* FindCertificate(const std::vector<std::string>& names) const;
 
   std::size_t size() const { return keys_.size() + certificates_.size(); }
@@ -87,15 +89,16 @@ class ApiKeys {
   std::vector<Certificate> certificates_;  // in the order of the file
 };
 
-// The limits of a line, "concurrency=4 rate=5 burst=20", by themselves; none for an empty text.
-// InvalidArgument naming the word that is wrong.
+// Reads limits as they stand in a line: "concurrency=4 rate=5 burst=20". An empty text gives no
+// limits. InvalidArgument naming the first wrong word.
 absl::StatusOr<TenantLimits> ParseTenantLimits(std::string_view text);
 
 // A new key: "rk_" and 43 characters that carry 256 random bits. Internal if the system has no
 // random bytes.
 absl::StatusOr<std::string> NewApiKey();
 
-// The line of a file for `key`, without limits. InvalidArgument if `tenant` is not a tenant's name.
+// The line for `key` in a key file, without limits. InvalidArgument if `tenant` is not a valid
+// name.
 absl::StatusOr<std::string> ApiKeyLine(const std::string& tenant, KeyRole role,
                                        std::string_view key);
 

@@ -15,9 +15,9 @@ struct ByteSize {
   std::uint64_t bytes = 0;
 };
 
-// False, with what is wrong in `error`, for other text or 2^64 bytes and more.
+// For other text, or for 2^64 bytes and more, returns False and sets `error` to what is wrong.
 bool AbslParseFlag(absl::string_view text, ByteSize* size, std::string* error);
-// In the largest unit that leaves a whole number.
+// The size in the largest unit in which it is a whole number.
 std::string AbslUnparseFlag(ByteSize size);
 
 }  // namespace recycling

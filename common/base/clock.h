@@ -1,5 +1,4 @@
-// Code that needs a time or a duration takes it from a Clock, so that tests can decide what time
-// it is.
+// Source of time. Code takes the time from a Clock, so that tests can set it.
 #ifndef RECYCLING_COMMON_BASE_CLOCK_H_
 #define RECYCLING_COMMON_BASE_CLOCK_H_
 

@@ -10,9 +10,10 @@
 
 namespace recycling {
 
-// Counts durations by size, in bounded memory. Below 16 us each microsecond has a bucket; above,
-// each doubling up to 2^32 us has 16 (a bucket is at most 1/16 as wide as its values). Longer
-// values count in the last bucket, negative ones as 0. Threads: one.
+// Counts durations by size, in bounded memory. Below 16 us there is one bucket for each
+// microsecond. From there to 2^32 us, each doubling has 16 buckets, so a bucket is at most 1/16 as
+// wide as its values are large. Longer durations count in the last bucket, negative ones as 0.
+// Threads: one.
 class DurationHistogram {
  public:
   // [from, to) microseconds.

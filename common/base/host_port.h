@@ -8,7 +8,7 @@
 namespace recycling {
 
 struct HostPort {
-  std::string host;  // as resolvers take it: an IPv6 address without brackets
+  std::string host;  // for resolvers: an IPv6 address without brackets
   std::string text;  // the host as it was written
   int port = 0;      // 0 to 65535
 
@@ -21,7 +21,7 @@ struct HostPort {
 //   host    = 1 or more of [A-Za-z0-9._-] / "[" IPv6 address [ "%" zone ] "]"
 //   port    = 1 to 5 digits, up to 65535
 //
-// Absent for any other text.
+// Any other text gives nullopt.
 std::optional<HostPort> ParseHostPort(std::string_view address);
 
 // Reads an address to connect to: as above, but with a host and a port of at least 1.

@@ -15,8 +15,9 @@ class LogBudget {
  public:
   LogBudget(int lines, absl::Duration window) : lines_(lines), window_(window) {}
 
-  // Asks for one line at `now`, on any clock that does not go back. If it may be written, returns
-  // how many lines were left out since the last one that was; else nothing.
+  // Asks to write one line at the time `now`, from any clock that does not go back. If the line may
+  // be written, returns how many lines were left out since the last line that was allowed. Else
+  // returns nothing.
   std::optional<std::uint64_t> Take(absl::Duration now);
 
  private:

@@ -1,5 +1,5 @@
-// The figures of a service in the terms of Prometheus, but without its library: parts of a service
-// add their figures when they are asked, and metrics_server.h serves them.
+// The metrics of a service, in the terms of Prometheus but without its library. At each scrape the
+// parts of a service add their numbers, and metrics_server.h serves them.
 #ifndef RECYCLING_COMMON_BASE_METRICS_H_
 #define RECYCLING_COMMON_BASE_METRICS_H_
 
@@ -15,12 +15,12 @@
 
 namespace recycling {
 
-// Names and values. A value comes from a fixed, short list. It is never the name of a request, a
-// tenant or an address, since there may be any number of those.
+// Names and values of labels. A value comes from a fixed, short list. It is never the name of a
+// request, a tenant or an address, because there is no bound on the number of those.
 using MetricLabels = std::vector<std::pair<std::string, std::string>>;
 
-// Bounds of a histogram's buckets: 2^first, 2^(first + 1), ..., 2^last microseconds. They are
-// bounds of DurationHistogram too, so counts are exact.
+// Bounds of a histogram's buckets: 2^first, 2^(first + 1), ..., 2^last microseconds. These are also
+// bounds of buckets in DurationHistogram, so the counts are exact.
 struct DurationBounds {
   int first = 0;
   int last = 0;
@@ -28,8 +28,8 @@ struct DurationBounds {
 inline constexpr DurationBounds kStepBounds{4, 24};      // 16 us to 16.8 s
 inline constexpr DurationBounds kRequestBounds{10, 31};  // 1 ms to 36 min
 
-// The metrics of one moment. A name is one family: its help and type are those of its first sample,
-// and its samples differ in their labels. Threads: one.
+// The metrics at one moment. All samples of one name form a family. Help and type of a family are
+// those of its first sample. Its samples differ in their labels. Threads: one.
 class MetricSet {
  public:
   enum class Type { kCounter, kGauge, kHistogram };
@@ -65,7 +65,8 @@ class MetricSet {
 
   void Gauge(std::string_view name, std::string_view help, double value, MetricLabels labels = {});
 
-  // In seconds; its name ends in "_seconds". `buckets` and their sum as of a DurationHistogram.
+  // A histogram in seconds. Its name ends in "_seconds". `buckets` and `sum_micros` are those of a
+  // DurationHistogram.
   void Durations(std::string_view name, std::string_view help,
                  std::span<const DurationHistogram::Bucket> buckets, std::uint64_t sum_micros,
                  DurationBounds bounds, MetricLabels labels = {});
@@ -82,8 +83,8 @@ class MetricSet {
   std::vector<Family> families_;  // in the order of their first samples
 };
 
-// Adds the figures of one part of a service. Called on threads of the metrics server, on several at
-// once too, as long as that server lives. Must not block for long.
+// Adds the metrics of one part of a service. The metrics server calls it on its own threads, on
+// several at once too, until the server is destroyed. It must not block for long.
 using MetricSource = std::function<void(MetricSet*)>;
 
 }  // namespace recycling

@@ -1,5 +1,5 @@
-// std::mutex and std::condition_variable with clang's thread safety annotations. Used instead of
-// absl::Mutex, because ThreadSanitizer does not see into the distribution's abseil.
+// std::mutex and std::condition_variable with clang's thread safety annotations. The code uses them
+// instead of absl::Mutex, because ThreadSanitizer cannot see into the distribution's abseil.
 #ifndef RECYCLING_COMMON_BASE_MUTEX_H_
 #define RECYCLING_COMMON_BASE_MUTEX_H_
 
@@ -12,7 +12,7 @@
 
 namespace recycling {
 
-// Mark the members that it guards with ABSL_GUARDED_BY(mu_).
+// Mark the members that the mutex guards with ABSL_GUARDED_BY.
 class ABSL_LOCKABLE Mutex {
  public:
   Mutex() = default;
@@ -27,7 +27,7 @@ class ABSL_LOCKABLE Mutex {
   std::mutex mu_;
 };
 
-// Locks `mutex` for its own lifetime.
+// Holds the lock on `mutex` from its construction to its destruction.
 class ABSL_SCOPED_LOCKABLE MutexLock {
  public:
   explicit MutexLock(Mutex& mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) {
@@ -42,7 +42,7 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex& mutex_;
 };
 
-// A wait may end without a notification: wait in a loop that checks the condition.
+// A wait may end without a notification. So wait in a loop that checks the condition.
 class CondVar {
  public:
   // Unlocks `mutex`, waits for a notification, locks it again.
@@ -52,8 +52,8 @@ class CondVar {
     lock.release();
   }
 
-  // The same for at most `timeout`, which may be infinite. Returns false if it passed without a
-  // notification.
+  // The same for at most `timeout`, which may be infinite. Returns false if `timeout` passed
+  // without a notification.
   bool WaitFor(Mutex& mutex, absl::Duration timeout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     constexpr absl::Duration kForever = absl::Hours(24 * 365);  // chrono can add this to now
     std::unique_lock<std::mutex> lock(mutex.mu_, std::adopt_lock);

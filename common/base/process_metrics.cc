@@ -27,7 +27,7 @@ struct MemoryBytes {
   std::uint64_t resident = 0;
 };
 
-// Zeros if the system does not give them.
+// Zeros if the system does not report the sizes.
 MemoryBytes Memory() {
   std::uint64_t pages = 0;
   std::uint64_t resident = 0;

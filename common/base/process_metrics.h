@@ -8,9 +8,9 @@
 
 namespace recycling {
 
-// The figures that Prometheus clients give for every process, under the usual names: CPU time,
-// memory, file descriptors, start; and recycling_build_info with the labels service and version.
-// Figures that the system does not give are left out. Threads: any.
+// Adds the metrics that Prometheus clients give for every process, under the usual names: CPU time,
+// memory, file descriptors, start. Also adds recycling_build_info with the labels service and
+// version. Leaves out metrics that the system does not report. Threads: any.
 void AddProcessMetrics(std::string_view service, MetricSet* metrics);
 
 // Resident memory in bytes; 0 if the system does not give it. Threads: any.

@@ -1,4 +1,4 @@
-// Lets an absl::Status say when to try again. Over gRPC the delay travels as google.rpc.RetryInfo
+// A retry delay in an absl::Status. Over gRPC the delay travels as google.rpc.RetryInfo
 // (status_grpc.h).
 #ifndef RECYCLING_COMMON_BASE_RETRY_DELAY_H_
 #define RECYCLING_COMMON_BASE_RETRY_DELAY_H_
@@ -10,8 +10,8 @@
 
 namespace recycling {
 
-// Returns `status`, which is not OK, with the delay after which to try again. A delay below 0
-// counts as 0, one above a day as a day. Nanoseconds are kept.
+// Returns `status` with the delay after which to try again. Requires that `status` is not OK. A
+// delay below 0 counts as 0, one above 24 hours as 24 hours. Nanoseconds are kept.
 absl::Status WithRetryDelay(absl::Status status, absl::Duration delay);
 
 // The delay that WithRetryDelay added; nothing if there is none.

@@ -13,15 +13,16 @@ namespace recycling {
 // Threads: any.
 class Ticker {
  public:
-  // Calls `tick` on a thread of its own: at once, then each time the duration that it returned has
-  // passed (infinite: never), and after every Nudge. The destructor waits for a call that runs.
+  // Calls `tick` on a thread of its own: at once, then after each Nudge, and each time the duration
+  // that the last call returned has passed (infinite: never). The destructor waits for a call that
+  // is running.
   explicit Ticker(std::function<absl::Duration()> tick);
   ~Ticker();
 
   Ticker(const Ticker&) = delete;
   Ticker& operator=(const Ticker&) = delete;
 
-  void Nudge();  // has `tick` called soon
+  void Nudge();  // makes the thread call `tick` soon
 
  private:
   void Run();

@@ -10,8 +10,8 @@
 
 namespace recycling {
 
-// OK if every id is one of a vocabulary of `vocab_size` tokens, else InvalidArgument "<name>: got
-// token id <id>, expected less than <vocab_size>" for the first that is not.
+// OK if every id is less than `vocab_size`. Else InvalidArgument "<name>: got token id <id>,
+// expected less than <vocab_size>" for the first id that is not.
 absl::Status CheckTokens(std::string_view name, std::span<const TokenId> ids,
                          std::uint32_t vocab_size);
 

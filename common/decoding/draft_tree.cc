@@ -79,7 +79,7 @@ std::vector<int> NodeDepths(const DraftTree& tree) {
 }
 
 DraftTree CutTree(DraftTree tree, int max_nodes, int max_depth) {
-  // In breadth-first order the nodes to remove stand behind all those that stay.
+  // In breadth-first order all nodes to remove come after the nodes that stay.
   const std::vector<int> depths = NodeDepths(tree);
   std::size_t keep = 1;
   while (keep < depths.size() && depths[keep] <= max_depth &&

@@ -20,7 +20,7 @@ namespace recycling {
 enum class DraftSource : std::uint8_t {
   kUnspecified = 0,
   kMatrix = 1,    // the parent's row of the adjacency matrix
-  kSequence = 2,  // what followed the parent's token earlier in the same sequence
+  kSequence = 2,  // the token that followed the parent's token earlier in the sequence
   kRecent = 3,    // the row of the last accepted token, because the parent's row is empty
 };
 
@@ -33,8 +33,8 @@ struct Candidates {
 };
 
 struct DraftTree {
-  // Committed tokens this tree continues, root included. The node at depth d sits at absolute
-  // position base - 1 + d.
+  // Number of committed tokens that this tree continues, root included. A node at depth d has the
+  // absolute position base - 1 + d.
   std::uint32_t base = 0;
   std::vector<TokenId> tokens;        // [n]; tokens[0] is the root, the last committed token
   std::vector<std::int32_t> parents;  // [n]; parents[0] == -1
@@ -51,15 +51,15 @@ struct DraftTree {
   bool operator==(const DraftTree&) const = default;
 };
 
-// OK if the invariants above hold and the tree has at most max_nodes nodes beside the root; else
-// InvalidArgument saying what, got, expected. O(n log n).
+// OK if the invariants above hold and the tree has at most max_nodes nodes beside the root. Else
+// InvalidArgument that says what was wrong, what came and what was expected. O(n log n).
 absl::Status ValidateTree(const DraftTree& tree, std::uint32_t vocab_size, int max_nodes);
 
-// Depth of every node, the root's is 0. [n]. Requires a valid tree.
+// Depth of every node, [n]. The root's depth is 0. Requires a valid tree.
 std::vector<int> NodeDepths(const DraftTree& tree);
 
-// Removes the nodes deeper than max_depth. Of the rest it keeps the root and the first max_nodes
-// others. A parent stays if its child does, so a valid tree stays valid.
+// Removes the nodes deeper than max_depth. Of the other nodes it keeps the root and the first
+// max_nodes after it. The parent of a kept node is kept too, so a valid tree stays valid.
 DraftTree CutTree(DraftTree tree, int max_nodes, int max_depth);
 
 }  // namespace recycling

@@ -8,8 +8,9 @@
 
 namespace recycling {
 
-// What two services compare before they work together. With equal identities, a text has the same
-// token ids on both sides, and an adjacency matrix the same rows.
+// Two services compare their identities before they work together. If the identities are equal, a
+// text has the same token ids on both sides, and the rows of an adjacency matrix belong to the same
+// tokens.
 struct ModelIdentity {
   std::string model_id;          // 1 to 256 bytes
   std::uint32_t vocab_size = 0;  // [1, 2^24]
@@ -21,8 +22,8 @@ struct ModelIdentity {
 // OK if every field is in its range; else InvalidArgument.
 absl::Status ValidateModelIdentity(const ModelIdentity& identity);
 
-// OK if equal; else FailedPrecondition naming the first field that differs, what was got and what
-// was expected.
+// OK if the identities are equal. Else FailedPrecondition that names the first field that differs,
+// the value that came and the value that was expected.
 absl::Status CheckSameModel(const ModelIdentity& got, const ModelIdentity& expected);
 
 }  // namespace recycling

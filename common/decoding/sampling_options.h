@@ -33,11 +33,11 @@ struct SamplingOptions {
   bool operator==(const SamplingOptions&) const = default;
 };
 
-// OK if every field is in its range, no number is NaN and every id is in [0, vocab_size); else
-// InvalidArgument naming field, value and range.
+// OK if every field is in its range, no number is NaN and every id is in [0, vocab_size). Else
+// InvalidArgument that names field, value and range.
 absl::Status ValidateSamplingOptions(const SamplingOptions& options, std::uint32_t vocab_size);
 
-// Log-probability of an emitted token under the model's raw logits, natural logarithm.
+// Natural logarithm of an emitted token's probability, computed from the model's raw logits.
 struct TokenLogprob {
   TokenId token = 0;
   float logprob = 0;

@@ -1,4 +1,4 @@
-// Addresses to listen on: how they are written, what they lead to, and who reaches that.
+// Addresses to listen on: how to resolve them, and whether only this machine can reach them.
 #ifndef RECYCLING_COMMON_NET_LISTEN_ADDRESS_H_
 #define RECYCLING_COMMON_NET_LISTEN_ADDRESS_H_
 
@@ -17,15 +17,16 @@ struct FreeAddresses {
 };
 using AddressList = std::unique_ptr<addrinfo, FreeAddresses>;
 
-// What a socket that listens there is to be bound to, at least one; an empty host, 0.0.0.0 and ::
-// are every interface, of IPv4 and IPv6. Unavailable with the resolver's reason and nothing else.
+// Resolves `address` to the addresses that a listening socket must be bound to, at least one. An
+// empty host, 0.0.0.0 and :: mean every interface, of IPv4 and IPv6. On failure Unavailable; its
+// message is the resolver's reason alone.
 absl::StatusOr<AddressList> Resolve(const HostPort& address);
 
-// Whether all of them are 127.x.y.z or ::1.
+// Whether all addresses of the list are 127.x.y.z or ::1.
 bool AllLoopback(const addrinfo* list);
 
-// Whether "unix:/path" or "host:port" is reached from this machine alone. False for what is neither
-// or leads nowhere.
+// Whether only this machine can reach "unix:/path" or "host:port". False for other text and for a
+// host that does not resolve.
 bool ListensOnThisMachine(const std::string& address);
 
 }  // namespace recycling

@@ -50,7 +50,7 @@ std::string PathOf(const std::string& unix_address) {
   return path.starts_with("//") ? path.substr(2) : path;
 }
 
-// OK if a new socket can be made at `path`. A socket file that nobody listens on is removed.
+// OK if a new socket can be made at `path`. Removes a socket file on which no process listens.
 absl::Status PrepareUnixPath(const std::string& address, const sockaddr_un& name) {
   struct stat info;
   if (lstat(name.sun_path, &info) != 0) return absl::OkStatus();
@@ -119,7 +119,8 @@ bool OutOfDescriptors(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-// Whether the error concerns the one connection that waited; see accept(2). The next may be fine.
+// Whether the error concerns only the connection to be accepted; see accept(2). The next connection
+// may be fine.
 bool OfOneConnection(int error) {
   switch (error) {
     case EINTR:
@@ -177,8 +178,8 @@ absl::Status Listener::AddUnix(const std::string& address) {
   path.copy(name.sun_path, sizeof(name.sun_path) - 1);
   RETURN_IF_ERROR(PrepareUnixPath(address, name));
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  // Who may write to a socket file may connect to it. The file gets the socket's mode, reduced by
-  // the umask.
+  // A process may connect if it may write to the socket file. The file gets the socket's mode,
+  // reduced by the umask.
   if (fd < 0 || fchmod(fd, 0770) != 0 ||
       bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof(name)) != 0) {
     const int error = errno;
@@ -221,8 +222,8 @@ absl::Status Listener::AddHostPort(const std::string& address) {
   }
 }
 
-// Binds all addresses that a name resolves to at one port, which it returns. For a wildcard, one
-// socket serves both IPv6 and IPv4, where the machine has IPv6.
+// Binds all addresses of a name to the same port, and returns the port. For a wildcard, one socket
+// serves both IPv6 and IPv4 if the machine has IPv6.
 absl::StatusOr<int> Listener::BindAll(const std::string& address, const addrinfo* found, int port) {
   bool bound = false;
   int error = 0;
@@ -239,7 +240,7 @@ absl::StatusOr<int> Listener::BindAll(const std::string& address, const addrinfo
       const int fd = ListenAt(generic, entry->ai_addrlen, wildcard, user_timeout_);
       if (fd < 0) {
         error = errno;
-        // On a machine without IPv6 names may still resolve to IPv6 addresses.
+        // On a machine without IPv6, a name may still resolve to IPv6 addresses.
         if (error == EAFNOSUPPORT || error == EADDRNOTAVAIL) continue;
         return CannotBind(address, error);
       }
@@ -347,7 +348,7 @@ bool Listener::HasRoom() {
 void Listener::Refuse(int connection, const char* why) {
   {
     MutexLock lock(mutex_);
-    ++refused_;  // before close(), so that a client that sees it finds it counted
+    ++refused_;  // before close(), so that the count is up to date when the client notices
     if (absl::Now() - complained_ >= kComplainInterval) {
       complained_ = absl::Now();
       Log(LogLevel::kWarning, "connection refused",

@@ -1,5 +1,6 @@
-// Listening sockets that accept a bounded number of connections. gRPC 1.51 has no such bound, and
-// its own listener never accepts again after the process has run out of descriptors.
+// Listening sockets that accept a bounded number of connections. gRPC 1.51 has no such bound. Its
+// own listener accepts no more connections once the process has run out of descriptors, even if
+// some are free again.
 #ifndef RECYCLING_COMMON_NET_LISTENER_H_
 #define RECYCLING_COMMON_NET_LISTENER_H_
 
@@ -22,32 +23,33 @@ struct addrinfo;
 namespace recycling {
 
 struct ListenerOptions {
-  // "host:port" (port 0 picks a free one; an empty host, 0.0.0.0 and [::] are every interface, of
-  // IPv4 and IPv6) or "unix:/path" (a socket file that nobody listens on is replaced; only owner
-  // and group may connect, as the umask allows; the listener removes the file in the end).
+  // "host:port" or "unix:/path". Port 0 picks a free port. An empty host, 0.0.0.0 and [::] mean
+  // every interface, of IPv4 and IPv6. A socket file on which no process listens is replaced. Only
+  // its owner and group may connect to it, if the umask allows that. Stop removes the file.
   std::vector<std::string> addresses;
   // Refuses to bind anything but loopback addresses and unix sockets.
   bool loopback_only = false;
-  // How many connections may be open, at least 1; one more is closed as soon as it is accepted.
+  // How many connections may be open at once, at least 1. The listener closes any further
+  // connection as soon as it has accepted it.
   int max_connections = 1024;
-  // How long sent bytes may stay unacknowledged before the system ends the connection. Zero, or a
-  // day and more: the system's own time.
+  // How long sent bytes may stay unacknowledged before the system ends the connection. Zero, or 24
+  // hours and more, means the system's default.
   absl::Duration user_timeout = absl::ZeroDuration();
 };
 
 // Threads: any.
 class Listener {
  public:
-  // Takes over a connection. Both descriptors are non-blocking. `listener`, the socket that
-  // accepted it, stays owned by the Listener.
+  // Takes ownership of `connection`. `listener` is the socket that accepted it; the Listener still
+  // owns that socket. Both descriptors are non-blocking.
   using Take = std::function<void(int listener, int connection)>;
 
-  // Binds the addresses; the system queues connections from now on. InvalidArgument for an address
-  // that cannot be parsed, or that is not loopback though it must be; Unavailable for one that
-  // cannot be bound. Errors name the address and the reason.
+  // Binds the addresses. From now on the system queues connections. InvalidArgument for an address
+  // that cannot be parsed, and with `loopback_only` for one that is not loopback. Unavailable for
+  // an address that cannot be bound. Errors name the address and the reason.
   static absl::StatusOr<std::unique_ptr<Listener>> Bind(const ListenerOptions& options);
 
-  // Stops.
+  // Calls Stop.
   ~Listener();
 
   Listener(const Listener&) = delete;
@@ -56,16 +58,16 @@ class Listener {
   // The bound addresses, in the order of the options, with their real ports.
   const std::vector<std::string>& addresses() const { return addresses_; }
 
-  // Begins to accept, on a thread of its own, which calls `take`. While no descriptors are left, it
-  // closes new connections at once; it accepts again as soon as there are some. Call once.
+  // Starts a thread that accepts connections and calls `take` for each. While no descriptors are
+  // left, it closes new connections at once. It goes on as soon as descriptors are free. Call once.
   void Start(Take take);
 
   // Accepts no more and closes the listening sockets. `take` is not called after this returns.
   // Idempotent.
   void Stop();
 
-  // How many connections were closed at once since Start, because the bound was reached or no
-  // descriptors were left.
+  // How many connections the listener closed at once since Start, because the bound was reached or
+  // no descriptors were left.
   std::int64_t refused() const;
 
  private:
@@ -74,8 +76,8 @@ class Listener {
     std::string path;  // of a unix socket's file
     ino_t inode = 0;   // of that file
   };
-  // A connection that was handed to `take`. Its owner closes it without telling us; the inode shows
-  // whether the descriptor is still this connection.
+  // A connection that was handed to `take`. Its new owner closes it without telling the Listener.
+  // The inode shows whether the descriptor still belongs to this connection.
   struct Connection {
     int fd = -1;
     ino_t inode = 0;
@@ -89,7 +91,8 @@ class Listener {
   absl::StatusOr<int> BindAll(const std::string& address, const addrinfo* found, int port);
 
   void Run();
-  // Accepts all connections that wait at `listener`. False if it must pause before it tries again.
+  // Accepts all connections that wait at `listener`. Returns false if the thread must pause before
+  // the next try.
   bool AcceptAll(int listener);
   bool HasRoom();
   void Refuse(int connection, const char* why);
@@ -105,7 +108,7 @@ class Listener {
   std::vector<Connection> connections_;
   absl::Time swept_ = absl::InfinitePast();
   absl::Time complained_ = absl::InfinitePast();
-  int spare_ = -1;  // closed to accept (and close) one connection when no other is left
+  int spare_ = -1;  // reserve: closed to accept and refuse one connection when no other is left
   Take take_;
 
   int stop_ = -1;  // eventfd

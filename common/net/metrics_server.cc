@@ -72,8 +72,8 @@ class Sources final : public prometheus::Collectable {
 
 class PrometheusServer final : public MetricsServer {
  public:
-  // Throws what the library throws.
-  // The library binds `bind`; address() shows `host` in its place.
+  // The library binds `bind`. address() shows `host` in its place. Throws the exceptions of the
+  // library.
   PrometheusServer(const std::string& bind, const std::string& host,
                    std::shared_ptr<Sources> sources)
       : sources_(std::move(sources)),
@@ -91,7 +91,8 @@ class PrometheusServer final : public MetricsServer {
   prometheus::Exposer exposer_;  // last: its threads use everything above
 };
 
-// Letters, digits and the signs of names and addresses. Other signs mean something to the library.
+// Whether `host` has only letters, digits and the characters of names and addresses. Other
+// characters have a special meaning in the library's settings.
 bool IsHost(const std::string& host) {
   return std::all_of(host.begin(), host.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -99,8 +100,8 @@ bool IsHost(const std::string& host) {
   });
 }
 
-// The first address of the list, in digits, since the library would read some names differently.
-// It is an IPv4 address unless the host is written as IPv6.
+// The first address of the list in digits, because the library would resolve some names
+// differently. It is an IPv4 address unless the host is written as IPv6.
 std::string Numeric(const HostPort& address, const addrinfo* list) {
   const int family = address.host.find(':') == std::string::npos ? AF_INET : AF_INET6;
   const addrinfo* chosen = list;

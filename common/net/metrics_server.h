@@ -14,16 +14,16 @@ namespace recycling {
 // Threads: all methods may be called from any thread.
 class MetricsServer {
  public:
-  // Asks all `sources` at each request and serves their metrics on "host:port"; samples of one name
-  // become one family. Port 0 picks a free one; an empty host means every IPv4 interface, a name
-  // its first address. A client that sends or reads slowly is dropped after some seconds.
-  // InvalidArgument for an address of another form, and for one that is not loopback unless
-  // `allow_plaintext`; Unavailable if it cannot be bound.
+  // Serves the metrics of `sources` on "host:port" and asks all of them at each request. Samples of
+  // one name form one family. Port 0 picks a free port. An empty host means every IPv4 interface. A
+  // name means its first address. A client that sends or reads slowly is disconnected after some
+  // seconds. InvalidArgument for a malformed address, and for one that is not loopback unless
+  // `allow_plaintext`. Unavailable if the address cannot be bound.
   static absl::StatusOr<std::unique_ptr<MetricsServer>> Start(const std::string& listen,
                                                               std::vector<MetricSource> sources,
                                                               bool allow_plaintext = false);
 
-  // Waits for the requests that run. No source is called after it.
+  // Waits for running requests. Afterwards no source is called.
   virtual ~MetricsServer() = default;
 
   // The bound address, with its real port.

@@ -23,7 +23,7 @@ namespace {
 constexpr absl::Duration kPatience = absl::Seconds(1);
 constexpr std::size_t kFrameHead = 9;
 
-// A file descriptor; closed with it.
+// Owns a file descriptor and closes it on destruction.
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -39,7 +39,7 @@ class Descriptor {
   const int fd_;
 };
 
-// Waits for `events` until `deadline`. False if they do not come.
+// Waits for `events` until `deadline`. False on a timeout.
 bool Await(int fd, short events, absl::Time deadline) {
   pollfd watched = {.fd = fd, .events = events, .revents = 0};
   const auto left = absl::ToInt64Milliseconds(deadline - absl::Now());
@@ -54,7 +54,7 @@ bool ConnectBy(absl::Time deadline, int fd, const sockaddr* name, socklen_t size
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == 0;
 }
 
-// The first bytes that a client says in TLS.
+// The ClientHello: the first bytes that a TLS client sends.
 std::string TlsHello() {
   const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()),
                                                                   SSL_CTX_free);
@@ -64,7 +64,7 @@ std::string TlsHello() {
   SSL_set_connect_state(tls.get());
   const unsigned char kHttp2[] = {2, 'h', '2'};
   SSL_set_alpn_protos(tls.get(), kHttp2, sizeof(kHttp2));
-  SSL_do_handshake(tls.get());  // ends where it wants an answer
+  SSL_do_handshake(tls.get());  // writes the ClientHello, then stops for want of an answer
   char* bytes = nullptr;
   const auto size = BIO_get_mem_data(said, &bytes);
   return std::string(bytes, static_cast<std::size_t>(size));
@@ -74,7 +74,7 @@ ServerSpeaks Recognize(std::string_view answer) {
   if (answer.size() >= 2 && (answer[0] == 0x15 || answer[0] == 0x16) && answer[1] == 3) {
     return ServerSpeaks::kTls;  // an alert or a handshake, version 3.x
   }
-  // A frame of settings on stream 0 (RFC 9113, 6.5).
+  // A SETTINGS frame on stream 0 (RFC 9113, 6.5).
   if (answer.size() >= kFrameHead && answer[3] == 4 && answer.substr(5, 4) == std::string(4, 0)) {
     return ServerSpeaks::kPlainHttp2;
   }

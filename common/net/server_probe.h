@@ -10,19 +10,19 @@
 namespace recycling {
 
 enum class ServerSpeaks {
-  kUnknown,    // it cannot be reached, does not answer in time, or speaks neither
-  kTls,        //
-  kPlainHttp2  // HTTP/2 without TLS, as gRPC in plaintext does
+  kUnknown,  // the server cannot be reached, does not answer in time, or uses neither
+  kTls,
+  kPlainHttp2  // HTTP/2 without TLS, as in plaintext gRPC
 };
 
-// Connects to `address` ("host:port" or "unix:/path"), says hello in TLS and looks at the first
-// bytes that come back. Returns within `timeout`, not counting the resolver.
+// Connects to `address` ("host:port" or "unix:/path"), sends a TLS ClientHello and looks at the
+// first bytes of the answer. Returns within `timeout`, not counting name resolution.
 ServerSpeaks ProbeServer(const std::string& address, absl::Duration timeout);
 
-// For a call to `address` that has failed with `status`. If that is Unavailable, probes the server
-// within a second: where one side speaks TLS and the other does not, returns Unavailable whose
-// message says so, says what to do with `tls_flag`, and quotes the old message. Else returns
-// `status`. `tls`: whether the channel speaks TLS. `tls_flag`: the client's flag that asks for it.
+// Explains why a call to `address` failed with `status`. If that is Unavailable, probes the server,
+// which takes up to a second. If one side uses TLS and the other does not, returns Unavailable with
+// a message that says so, says what to do with `tls_flag`, and quotes the old message. Else returns
+// `status`. `tls`: whether the channel uses TLS. `tls_flag`: the client's flag that turns TLS on.
 absl::Status ExplainUnavailable(const absl::Status& status, const std::string& address, bool tls,
                                 const std::string& tls_flag);
 

@@ -8,16 +8,16 @@
 
 namespace recycling {
 
-// Whether what is sent to `address` stays on this machine: "unix:/path", or "host:port" whose host
-// is localhost, 127.x.y.z or [::1]. Any other name counts as leaving it, whatever it resolves to.
+// Whether data sent to `address` stays on this machine: "unix:/path", or "host:port" whose host is
+// localhost, 127.x.y.z or [::1]. False for any other name, whatever it resolves to.
 bool StaysOnThisMachine(const std::string& address);
 
 // OK for "host:port" (IPv6 in brackets, port 1 to 65535) and "unix:/path". InvalidArgument naming
 // `what` otherwise.
 absl::Status CheckTarget(const std::string& what, const std::string& address);
 
-// OK if plaintext may go to `address`: it stays on this machine or `allow_plaintext`.
-// InvalidArgument otherwise, naming `what` and the flag that asks for TLS, `tls_flag`.
+// OK if plaintext may go to `address`: it stays on this machine, or `allow_plaintext` is true. Else
+// InvalidArgument that names `what` and the flag that turns TLS on, `tls_flag`.
 absl::Status CheckPlaintext(const std::string& what, const std::string& address,
                             bool allow_plaintext, const std::string& tls_flag);
 

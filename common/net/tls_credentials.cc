@@ -31,9 +31,10 @@ constexpr absl::Duration kLook = absl::Seconds(1);
 constexpr unsigned int kRefreshSeconds = 1;
 
 // Bytes in memory under a path that gRPC can watch as a file. New content replaces the old in one
-// step, with a modification time that is later by whole seconds: gRPC compares these times to see
-// whether two reads belong together. The descriptor is never closed, since gRPC may read the path
-// after everything else here is gone. Threads: one at a time.
+// step. It gets a modification time that is later by at least one whole second, because gRPC
+// compares these times to see whether two reads belong together. The descriptor is never closed,
+// because gRPC may read the path after the other objects here are destroyed. Threads: one at a
+// time.
 class MemoryFile {
  public:
   absl::Status Write(const std::string& bytes) {
@@ -70,7 +71,7 @@ class MemoryFile {
 };
 
 // Gives the content of the files to gRPC, now and whenever it changes. gRPC's own watcher reads
-// copies in memory, so it never sees a certificate with a key that does not fit.
+// copies in memory, so it never reads a certificate together with the key of another.
 class TlsWatch {
  public:
   // `expiry` may be null.
@@ -110,7 +111,7 @@ class TlsWatch {
   TlsWatch(TlsFiles files, std::shared_ptr<CertificateExpiry> expiry)
       : files_(std::move(files)), expiry_(std::move(expiry)), reader_(files_) {}
 
-  // Returns the files whose content is new.
+  // Uses `material` from now on. Returns the files whose content has changed.
   absl::StatusOr<std::vector<std::string>> Take(TlsMaterial material) {
     std::vector<std::string> taken;
     if (!files_.certificate.empty() && material.identity != material_.identity) {
@@ -135,7 +136,7 @@ class TlsWatch {
   }
 
   void Look() {
-    std::string complaint;  // the last one, so that each is logged once
+    std::string complaint;  // the last error, so that each error is logged once
     while (true) {
       {
         MutexLock lock(mutex_);
@@ -157,7 +158,7 @@ class TlsWatch {
   const std::shared_ptr<CertificateExpiry> expiry_;
   std::shared_ptr<grpc::experimental::FileWatcherCertificateProvider> provider_;
 
-  // Used by Start, then by the thread alone.
+  // Start uses these, and after it only the thread does.
   TlsFileReader reader_;
   TlsMaterial material_;  // in use
   MemoryFile identity_;
@@ -169,7 +170,8 @@ class TlsWatch {
   std::thread thread_;
 };
 
-// Trusts a server only if its certificate, which an authority signed, has one of the names.
+// Trusts a server only if its certificate has one of the names. An authority must have signed the
+// certificate.
 class ServerNameCheck final : public grpc::experimental::ExternalCertificateVerifier {
  public:
   explicit ServerNameCheck(std::vector<std::string> allowed) : allowed_(std::move(allowed)) {}

@@ -13,12 +13,12 @@ namespace recycling {
 
 // Paths of PEM files. `certificate` and `key` come together or not at all.
 struct TlsFiles {
-  std::string certificate;  // this side's: the leaf first, then what links it to its authority
+  std::string certificate;  // this side's: the leaf first, then the intermediate certificates
   std::string key;          // of the leaf, not encrypted
   std::string ca;           // authorities that sign the other side's certificates
 };
 
-// What the files hold; empty where no file is named.
+// The content of the files. A member is empty if its file is not named.
 struct TlsMaterial {
   std::string identity;                         // chain, then key, in PEM
   std::string ca;                               // in PEM
@@ -27,10 +27,12 @@ struct TlsMaterial {
   bool operator==(const TlsMaterial&) const = default;
 };
 
-// Reads the files once. InvalidArgument naming the file and what is wrong with it: not readable,
-// above 1 MiB, no certificate or key in PEM in it, a key that is encrypted or is not the
-// certificate's, a certificate that is expired; or a certificate without a key, or a key without a
-// certificate.
+// Reads the files once. InvalidArgument that names the file and what is wrong with it:
+//  1. The file is not readable or has more than 1 MiB.
+//  2. It holds no certificate or key in PEM.
+//  3. The key is encrypted or is not the certificate's.
+//  4. The certificate is expired.
+// InvalidArgument too for a certificate without a key, or a key without a certificate.
 absl::StatusOr<TlsMaterial> ReadTlsFiles(const TlsFiles& files);
 
 // Reads the same files again and again, and parses them only when their bytes have changed.
@@ -39,14 +41,14 @@ class TlsFileReader {
  public:
   explicit TlsFileReader(TlsFiles files) : files_(std::move(files)) {}
 
-  // What the files hold now. Errors as ReadTlsFiles.
+  // The content of the files now. Errors as ReadTlsFiles.
   absl::StatusOr<TlsMaterial> Read();
 
   // How often bytes were parsed.
   int parses() const { return parses_; }
 
  private:
-  // What the files hold, unparsed; empty where no file is named.
+  // The content of the files, unparsed. A member is empty if its file is not named.
   struct Bytes {
     std::string certificate;
     std::string key;
@@ -60,8 +62,8 @@ class TlsFileReader {
 
   const TlsFiles files_;
   int parses_ = 0;
-  std::optional<Bytes> bytes_;                          // those that were parsed last
-  absl::StatusOr<TlsMaterial> parsed_ = TlsMaterial();  // what came of them
+  std::optional<Bytes> bytes_;                          // the bytes that were parsed last
+  absl::StatusOr<TlsMaterial> parsed_ = TlsMaterial();  // the result of parsing `bytes_`
 };
 
 }  // namespace recycling

@@ -1,4 +1,4 @@
-// The flags by which a service says who may call it.
+// Flags that decide which callers may call a service.
 #ifndef RECYCLING_COMMON_PROGRAM_CALLER_FLAGS_H_
 #define RECYCLING_COMMON_PROGRAM_CALLER_FLAGS_H_
 
@@ -14,9 +14,10 @@ namespace recycling {
 
 FlagGroup CallerFlags();
 
-// Checks by the keys of --api_keys; see CallerCheck. Without it all may do everything if every
-// address of `listen`, the service's, is loopback or a unix socket, or with --allow_open_admin;
-// else everything but administration. InvalidArgument naming the file if it is wrong.
+// Checks callers by the keys of --api_keys; see CallerCheck. Without --api_keys every caller may do
+// everything if all addresses in `listen`, the service's, are loopback or unix sockets, or with
+// --allow_open_admin. Otherwise every caller may do everything but administration. InvalidArgument
+// that names the key file if it is wrong.
 absl::StatusOr<std::shared_ptr<const CallerCheck>> CallersFromFlags(
     const std::vector<std::string>& listen, const std::string& process_key = "");
 

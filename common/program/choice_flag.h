@@ -10,8 +10,7 @@
 
 namespace recycling {
 
-// The type of such a flag. `choices` is a constant array of pairs, a name and its value:
-//
+// The type of such a flag. `choices` is a constant array of pairs of a name and its value:
 //   constexpr std::pair<absl::string_view, LogFormat> kFormats[] = {{"text", LogFormat::kText},
 //   ...}; ABSL_FLAG(ChoiceFlag<kFormats>, log_format, LogFormat::kText, "...");
 template <const auto& choices>

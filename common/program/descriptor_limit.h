@@ -1,4 +1,4 @@
-// How many file descriptors this process may have.
+// The limit on the file descriptors of this process.
 #ifndef RECYCLING_COMMON_PROGRAM_DESCRIPTOR_LIMIT_H_
 #define RECYCLING_COMMON_PROGRAM_DESCRIPTOR_LIMIT_H_
 
@@ -6,8 +6,8 @@
 
 namespace recycling {
 
-// Raises the soft limit to `needed` where it is lower and the hard limit allows, else to the hard
-// limit. Returns the soft limit from then on.
+// If the soft limit is lower than `needed`, raises it to `needed`, or to the hard limit if that is
+// lower. Returns the new soft limit.
 std::int64_t RaiseDescriptorLimit(std::int64_t needed);
 
 }  // namespace recycling

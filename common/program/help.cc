@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::size_t kWidth = 100;  // columns
 
-// That the environment sets flags, shown for the first flag of `program`.
+// A sentence that says that environment variables set flags, with the first flag of `program` as
+// the example.
 std::string EnvironmentNote(const ProgramInfo& program) {
   const std::string flag = program.flags.at(0).names.at(0);
   return absl::StrCat("Environment variables set flags as well, for example ",
@@ -30,7 +31,7 @@ std::string FirstSentence(const std::string& text) {
   return end == std::string::npos ? text : text.substr(0, end);
 }
 
-// Wraps `text` at kWidth columns, each line behind `indent`.
+// Wraps `text` at kWidth columns and puts `indent` before each line.
 std::string Wrap(const std::string& text, const std::string& indent) {
   std::string out;
   std::string line = indent;
@@ -52,7 +53,7 @@ std::vector<std::string> Lines(const std::string& text) {
   return lines;
 }
 
-// What stands for the value in "--name VALUE"; empty for a switch.
+// The word that --help shows for the value in "--name VALUE". Empty for a bool.
 std::string ValueKind(const absl::CommandLineFlag& flag) {
   if (flag.IsOfType<bool>()) return "";
   if (flag.IsOfType<absl::Duration>()) return " DURATION";
@@ -74,7 +75,7 @@ std::string DefaultOf(const ProgramInfo& program, const absl::CommandLineFlag& f
   return flag.DefaultValue();
 }
 
-// "--threads NUMBER", and behind it its default.
+// "--threads NUMBER", followed by the default.
 std::string Heading(const ProgramInfo& program, const absl::CommandLineFlag& flag) {
   const std::string value = DefaultOf(program, flag);
   return absl::StrCat("--", flag.Name(), ValueKind(flag),
@@ -109,7 +110,8 @@ std::string Opening(const ProgramInfo& program) {
   return text;
 }
 
-// Text for roff: no line begins a request, no backslash an escape, dashes are copied as dashes.
+// `text` escaped for roff, so that no line is read as a request, no backslash as an escape, and
+// dashes can be copied as dashes.
 std::string Roff(const std::string& text) {
   std::string escaped = absl::StrReplaceAll(text, {{"\\", "\\e"}, {"-", "\\-"}});
   if (!escaped.empty() && (escaped[0] == '.' || escaped[0] == '\'')) escaped.insert(0, "\\&");

@@ -1,4 +1,4 @@
-// What --help says about a program, made from its ProgramInfo and the flags' definitions.
+// The texts of --help, made from a ProgramInfo and the flags' definitions.
 #ifndef RECYCLING_COMMON_PROGRAM_HELP_H_
 #define RECYCLING_COMMON_PROGRAM_HELP_H_
 
@@ -14,11 +14,11 @@ enum class HelpDepth {
   kAll,    // describes every flag
 };
 
-// Summary, examples and the flags by group, each with the kind of its value, default and
+// Summary, examples and flags, in groups. Each flag has the kind of its value, its default and its
 // description.
 std::string HelpText(const ProgramInfo& program, HelpDepth depth);
 
-// The same of a program with commands (at least one): every flag of each command. A group that
+// The same for a program with commands (at least one): every flag of each command. A group that
 // several commands share is described once.
 std::string HelpOfCommands(const ProgramInfo& program, const std::vector<ProgramInfo>& commands);
 

@@ -8,7 +8,7 @@ namespace recycling {
 
 FlagGroup LogFlags();
 
-// Sets level and format as the flags say. Call once they are parsed.
+// Sets level and format of the log from the flags. Call after the flags are parsed.
 void SetLogFromFlags();
 
 }  // namespace recycling

@@ -24,8 +24,8 @@ void MemoryTrimmer::Look() {
 
 MemoryTrimmer TrimmerOfThisProcess() {
 #ifdef __GLIBC__
-  // The end of an arena is given back by free alone, beyond a threshold that large blocks raise to
-  // 64 MiB for each arena unless both are fixed.
+  // free() alone gives back the end of an arena if it exceeds a threshold. Large blocks raise this
+  // threshold to 64 MiB for each arena, unless both thresholds are fixed.
   constexpr int kMiB = 1 << 20;
   mallopt(M_TRIM_THRESHOLD, kMiB);
   mallopt(M_MMAP_THRESHOLD, kMiB);

@@ -6,20 +6,19 @@
 
 namespace recycling {
 
-// Has the allocator give back what was freed, when the process has grown. A large message comes in
-// thousands of small pieces; glibc keeps them when they are freed, for as long as anything that is
-// in use lies between them, so that a service that has met many holds hundreds of MiB of which it
-// uses a few. Threads: one.
+// Makes the allocator give freed memory back when the process has grown. gRPC stores a large
+// message in thousands of small pieces. After they are freed, glibc keeps their memory as long as
+// memory in use lies between them. So a service that got many large messages would hold hundreds of
+// MiB and use a few. Threads: one.
 class MemoryTrimmer {
  public:
-  // Growth that is looked into, bytes.
+  // Growth after which Look trims, bytes.
   static constexpr std::uint64_t kGrowth = std::uint64_t{64} << 20;
 
-  // `resident` says what the process takes, bytes; `trim` gives back.
+  // `resident` returns the resident size of the process in bytes. `trim` gives freed memory back.
   MemoryTrimmer(std::function<std::uint64_t()> resident, std::function<void()> trim);
 
-  // Trims if the process has grown by kGrowth since it was trimmed last, or took its least after
-  // that.
+  // Trims if the resident size is kGrowth larger than its smallest value since the last trim.
   void Look();
 
  private:
@@ -28,8 +27,8 @@ class MemoryTrimmer {
   std::uint64_t least_;
 };
 
-// Of this process, with glibc, whose thresholds it fixes; with other allocators it does nothing.
-// Call before any thread.
+// The trimmer of this process. With glibc it also fixes glibc's thresholds. With another allocator
+// it does nothing. Call before any thread starts.
 MemoryTrimmer TrimmerOfThisProcess();
 
 }  // namespace recycling

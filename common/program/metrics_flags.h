@@ -14,9 +14,9 @@ namespace recycling {
 
 FlagGroup MetricsFlags();
 
-// Serves `sources`, and what is known of the process (process_metrics.h), on --metrics_listen, and
-// logs the bound address; null without that flag. Errors of MetricsServer::Start. What the sources
-// refer to must outlive the server.
+// Serves `sources` and the metrics of the process (process_metrics.h) on --metrics_listen, and logs
+// the bound address. Null without that flag. Errors as MetricsServer::Start. Objects that the
+// sources refer to must outlive the server.
 absl::StatusOr<std::unique_ptr<MetricsServer>> StartMetrics(const std::string& service,
                                                             std::vector<MetricSource> sources);
 

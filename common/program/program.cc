@@ -27,7 +27,7 @@ using Flags = std::map<std::string, absl::CommandLineFlag*>;
   std::exit(kExitUsage);
 }
 
-// `info` with its flags named.
+// `info` with every linked flag in one group, if it names no flags.
 ProgramInfo WithEveryFlag(ProgramInfo info) {
   if (!info.flags.empty()) return info;
   FlagGroup every = {.title = "Flags", .names = {}};
@@ -68,7 +68,7 @@ std::size_t EditDistance(const std::string& a, const std::string& b) {
   return row[b.size()];
 }
 
-// " (did you mean --x?)", or nothing where no flag is near.
+// " (did you mean --x?)", or nothing if no flag has a similar name.
 std::string Suggestion(const std::string& name, const Flags& flags) {
   if (name.size() > 64) return "";
   std::size_t best = std::max<std::size_t>(2, name.size() / 3) + 1;
@@ -87,7 +87,7 @@ void SetFlag(const ProgramInfo& info, absl::CommandLineFlag* flag, const std::st
              const std::string& value) {
   std::string error;
   if (flag->ParseFrom(value, &error)) return;
-  // Abseil repeats the flag's name and value; what is wrong with the value stands behind.
+  // Abseil's error repeats the flag's name and value. The reason stands after the first "; ".
   const std::size_t reason = error.find("; ");
   ExitWithUsageError(info, absl::StrCat(source, ": cannot take \"", value, "\"",
                                         reason == std::string::npos ? "" : error.substr(reason)));
@@ -104,8 +104,8 @@ void SetFromEnvironment(const ProgramInfo& info, const Flags& flags) {
 }
 
 struct Argument {
-  std::string name;                  // as the flag's, underscores
-  std::optional<std::string> value;  // behind '='
+  std::string name;                  // the flag's name, with underscores
+  std::optional<std::string> value;  // the text after '='
 };
 
 Argument SplitArgument(std::string_view text) {
@@ -116,7 +116,7 @@ Argument SplitArgument(std::string_view text) {
   return argument;
 }
 
-// Sets the flag that argv[i] begins; returns how many arguments it took.
+// Sets the flag that starts at argv[i]. Returns the number of arguments that it used, 1 or 2.
 int TakeFlag(const ProgramInfo& info, const Flags& flags, int argc, char** argv, int i) {
   const std::string text = argv[i];
   const auto [name, value] = SplitArgument(std::string_view(text).substr(2));

@@ -1,5 +1,5 @@
-// What every program's main does first: flags, each of which the environment can also set, --help
-// and --version.
+// Every program's main calls this first: it sets flags from the command line and the environment,
+// and serves --help and --version.
 #ifndef RECYCLING_COMMON_PROGRAM_PROGRAM_H_
 #define RECYCLING_COMMON_PROGRAM_PROGRAM_H_
 
@@ -18,7 +18,7 @@ struct ProgramInfo {
   std::string examples;  // a few lines that can be pasted
   // The flags that the program takes, in the order of --help. Empty: every flag linked into it.
   std::vector<FlagGroup> flags = {};
-  // Flags, by name, whose default is another one here than where they are defined.
+  // Defaults, by flag name, that differ in this program from the flag's definition.
   std::vector<std::pair<std::string, std::string>> defaults = {};
 };
 
@@ -30,14 +30,15 @@ enum ExitCode : int {
 };
 
 // Sets flags to the defaults of `info`, then from the environment (RECYCLING_ and the flag's name
-// in capitals; an empty variable counts as not set), then from the command line, which wins. Taken
-// are
+// in capitals; an empty variable counts as not set), then from the command line, which wins. It
+// accepts
 //   --name=value   --name value   --name (a bool's true)   --noname (its false)   --
-// with '-' for '_' as one likes; the last of several wins; everything after "--" is positional.
-// --help (-h), --help=all and --help=man print what help.h says to stdout and exit with 0;
-// --version prints name, version, commit and the versions of gRPC and protobuf and exits with 0. A
-// flag that is not one of the program's, or a value that does not parse, is named on stderr and
-// ends the process with kExitUsage. Returns the positional arguments. Not thread-safe; call once.
+// A name may use '-' instead of '_'. If a flag is given several times, the last one counts. All
+// arguments after "--" are positional. --help (-h), --help=all and --help=man print the texts of
+// help.h to stdout and exit with 0. --version prints name, version, commit and the versions of gRPC
+// and protobuf and exits with 0. An unknown flag, or a value that does not parse, is named on
+// stderr and ends the process with kExitUsage. Returns the positional arguments. Not thread-safe.
+// Call once.
 std::vector<std::string> ParseProgramFlags(int argc, char** argv, const ProgramInfo& info);
 
 // The environment variable that sets `flag`: "RECYCLING_" and its name in capitals.

@@ -35,7 +35,7 @@ ABSL_FLAG(
 namespace recycling {
 namespace {
 
-// Files, peers, health checks, gRPC's own.
+// Descriptors for files, peers, health checks and gRPC itself.
 constexpr int kOtherDescriptors = 256;
 
 absl::StatusOr<ConnectionLimits> LimitsFromFlags() {
@@ -50,7 +50,7 @@ absl::StatusOr<ConnectionLimits> LimitsFromFlags() {
   return limits;
 }
 
-// Connections that each of `servers` may have with the descriptors that there are.
+// The number of connections that each of `servers` may have with the available descriptors.
 absl::StatusOr<int> FitDescriptors(int wanted, int servers) {
   const std::int64_t needed = std::int64_t{wanted} * servers + kOtherDescriptors;
   const std::int64_t limit = RaiseDescriptorLimit(needed);

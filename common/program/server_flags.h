@@ -1,4 +1,4 @@
-// The flags by which every service says how it is reached and how much it takes from connections.
+// Flags that every service has: TLS and the limits of connections.
 #ifndef RECYCLING_COMMON_PROGRAM_SERVER_FLAGS_H_
 #define RECYCLING_COMMON_PROGRAM_SERVER_FLAGS_H_
 
@@ -11,10 +11,10 @@ namespace recycling {
 FlagGroup TlsFlags();
 FlagGroup ConnectionFlags();
 
-// Options of `servers` (at least 1) servers of one process, as the flags of server_flags.cc say:
-// credentials, plaintext and limits; the rest is left as it is. Raises the process's limit of
-// descriptors to what they need; where the system does not give that, fewer connections are
-// allowed, and the log says so. InvalidArgument naming the flag or TLS file that is wrong;
+// Options for `servers` (at least 1) servers of one process. Sets credentials, plaintext and limits
+// from the flags in server_flags.cc and leaves the rest at its defaults. Raises the process's limit
+// of descriptors to the number that the servers need. If the system does not allow that, allows
+// fewer connections and logs a warning. InvalidArgument that names the wrong flag or TLS file.
 // ResourceExhausted if there are too few descriptors for any connection. Call once in a process.
 absl::StatusOr<RpcServerOptions> ServerOptionsFromFlags(int servers = 1);
 

@@ -1,5 +1,4 @@
-// What the mains of the services share: the flags each of them has, and how it starts, stops and
-// fails.
+// Code that the main functions of the services share: common flags, start and stop.
 #ifndef RECYCLING_COMMON_PROGRAM_SERVICE_PROGRAM_H_
 #define RECYCLING_COMMON_PROGRAM_SERVICE_PROGRAM_H_
 
@@ -17,27 +16,28 @@
 
 namespace recycling {
 
-// A service's main: blocks stop signals, parses flags, refuses positional arguments, calls `run`,
-// which serves until a stop signal, and says on stderr why it failed. Meanwhile memory that large
-// messages took is given back (memory_trimmer.h). `info` names the program's own flags, among its
-// defaults that of --listen; the flags that every service has are added to them. Returns
-// kExitUsage for InvalidArgument, kExitFailure for any other error. Call first in main.
+// The main function of a service. Blocks stop signals, parses flags and refuses positional
+// arguments. Then calls `run`, which serves until a stop signal comes. If `run` fails, prints the
+// error on stderr. Meanwhile a thread gives freed memory back (memory_trimmer.h). `info` names the
+// program's own flags and gives a default for --listen; the flags of every service are added.
+// Returns kExitUsage for InvalidArgument, kExitFailure for any other error. Call first in main.
 int RunService(int argc, char** argv, ProgramInfo info, const std::function<absl::Status()>& run);
 
 // The addresses of --listen.
 std::vector<std::string> ListenAddresses();
 
-// Starts an RpcServer on --listen with --health_listen and --port_file; `options`, which come from
-// ServerOptionsFromFlags, say the rest. InvalidArgument without an address; else as
-// RpcServer::Start.
+// Starts an RpcServer on --listen, --health_listen and --port_file. The other `options` come from
+// ServerOptionsFromFlags. InvalidArgument without an address. Other errors as RpcServer::Start.
 absl::StatusOr<std::unique_ptr<RpcServer>> StartService(RpcServerOptions options,
                                                         grpc::Service* service,
                                                         const std::string& health_name);
 
-// Stops in order: the service's health becomes NOT_SERVING; `before_shutdown` (may be null) runs
-// with --drain_grace while calls are still taken, for example to say in handshakes that this drains
-// and to refuse new requests; then new calls are refused, and running ones get --drain_grace,
-// which begins when `before_shutdown` returns, to end.
+// Stops the server in this order:
+//  1. The service's health becomes NOT_SERVING.
+//  2. `before_shutdown`, if not null, runs with --drain_grace as its argument. The server still
+//     accepts calls, so it can, for example, announce the drain in handshakes and refuse new
+//     requests.
+//  3. The server refuses new calls. Running calls have another --drain_grace to end.
 void StopService(RpcServer& server,
                  const std::function<void(absl::Duration grace)>& before_shutdown = nullptr);
 

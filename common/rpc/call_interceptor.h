@@ -1,4 +1,4 @@
-// Tells OpenCalls of every call of a gRPC server, whatever the service and the method.
+// Reports every call of a gRPC server to OpenCalls, whatever the service and the method.
 #ifndef RECYCLING_COMMON_RPC_CALL_INTERCEPTOR_H_
 #define RECYCLING_COMMON_RPC_CALL_INTERCEPTOR_H_
 
@@ -11,8 +11,8 @@
 
 namespace recycling {
 
-// For ServerBuilder. A call that `calls` refuses or ends is cancelled with that status, and none of
-// its later answers is sent. Calls of this process to itself are not bounded: they are left out.
+// Interceptors for grpc::ServerBuilder. A call that `calls` refuses or ends is cancelled with that
+// status, and none of its later answers is sent. In-process calls are not counted or bounded.
 // `calls` must outlive the server.
 std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
 CallInterceptors(OpenCalls& calls);

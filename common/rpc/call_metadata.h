@@ -16,8 +16,8 @@ using CallMetadata = std::multimap<grpc::string_ref, grpc::string_ref>;
 // Adds `origin` to the metadata of a call that has not started.
 void AddOrigin(const CallOrigin& origin, grpc::ClientContext* context);
 
-// The origin of a call, from its `context->client_metadata()`. Its span is a new one in the
-// caller's trace, or in a new trace if the caller sent no trace, an invalid one or several. A
+// The origin of a call, from its `context->client_metadata()`. It has a new span in the caller's
+// trace. If the caller sent no trace, an invalid one or several, the span is in a new trace. A
 // request id that is too long is cut.
 CallOrigin OriginOf(const CallMetadata& metadata);
 

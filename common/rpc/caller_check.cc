@@ -18,7 +18,8 @@ namespace {
 
 constexpr absl::string_view kScheme = "bearer ";
 
-// The key in the one value of `authorization`. Messages never show it.
+// The key in the `authorization` metadata, which must have exactly one value. Messages never show
+// the key.
 absl::StatusOr<std::string> KeyOf(const grpc::ServerContextBase& context) {
   const auto [first, last] = context.client_metadata().equal_range("authorization");
   if (first == last) {
@@ -40,8 +41,7 @@ bool IsSecret(const std::string& key, const std::string& secret) {
          CRYPTO_memcmp(key.data(), secret.data(), key.size()) == 0;
 }
 
-// The subject alternative names of the certificate by which TLS has verified the client; empty
-// without such a certificate.
+// The subject alternative names of the client's certificate, if TLS has verified it. Else empty.
 std::vector<std::string> VerifiedNames(const grpc::ServerContextBase& context) {
   std::vector<std::string> names;
   const auto auth = context.auth_context();
@@ -52,7 +52,7 @@ std::vector<std::string> VerifiedNames(const grpc::ServerContextBase& context) {
   return names;
 }
 
-// The role that a caller must have; absent: any will do.
+// The role that a caller must have. Nothing if any role will do.
 std::optional<KeyRole> RoleFor(Access access) {
   switch (access) {
     case Access::kAny:

@@ -1,5 +1,5 @@
-// Who makes a call: the key in its `authorization: Bearer KEY` metadata says it or, without that
-// metadata, the client's TLS certificate.
+// Finds out who makes a call: from the key in its `authorization: Bearer KEY` metadata or, without
+// that metadata, from the client's TLS certificate.
 #ifndef RECYCLING_COMMON_RPC_CALLER_CHECK_H_
 #define RECYCLING_COMMON_RPC_CALLER_CHECK_H_
 
@@ -18,17 +18,17 @@ namespace recycling {
 enum class Access {
   kAny,        // any role
   kInference,  // only role inference
-  kPeer,       // only role peer: the caller is believed when it names a tenant
+  kPeer,       // only role peer, whose calls name the tenant
   kAdmin       // only role admin
 };
 
 struct Caller {
-  std::string tenant = "default";  // the caller's own
+  std::string tenant = "default";  // the caller's own tenant
   bool limited = false;            // whether the caller's line in the key file gives limits
   TenantLimits limits;             // meaningful only if `limited`
 };
 
-// What every caller may do at a service that has no key file.
+// The calls that a service without a key file allows to every caller.
 enum class WithoutKeys {
   kEverything,
   kAllButAdmin  // calls that need Access::kAdmin get PermissionDenied
@@ -37,18 +37,20 @@ enum class WithoutKeys {
 // Threads: any.
 class CallerCheck {
  public:
-  // A service without a key file: every caller is the tenant "default", and is believed as a peer
-  // when it names another tenant.
+  // For a service without a key file. Every caller is the tenant "default". A call that names
+  // another tenant is believed, as from a peer.
   explicit CallerCheck(WithoutKeys may = WithoutKeys::kEverything) : without_keys_(may) {}
 
-  // `process_key` is a secret of this process: who knows it has role peer. Empty: there is none.
+  // `process_key` is a secret of this process. A caller that sends it has role peer. Empty: there
+  // is no such secret.
   explicit CallerCheck(std::unique_ptr<ApiKeyFile> keys, std::string process_key = "");
 
   bool has_keys() const { return keys_ != nullptr; }
 
-  // The caller. Unauthenticated if the call has neither a known key nor, without `authorization`
-  // metadata, a verified certificate with a known name. PermissionDenied if the caller's role is
-  // not the one that `access` needs, or if nobody may make the call.
+  // Returns the caller. Unauthenticated if the call has no known key and no verified certificate
+  // with a known name. A certificate counts only if the call has no `authorization` metadata.
+  // PermissionDenied if the caller's role is not the one that `access` needs, or if the service
+  // allows the call to nobody.
   absl::StatusOr<Caller> Check(const grpc::ServerContextBase& context, Access access) const;
 
  private:
@@ -57,7 +59,7 @@ class CallerCheck {
   const WithoutKeys without_keys_ = WithoutKeys::kEverything;  // used only without keys_
 };
 
-// OK if `callers` is null or its Check lets the caller in.
+// OK if `callers` is null or if its Check returns a caller. Else the error of Check.
 absl::Status CheckCaller(const std::shared_ptr<const CallerCheck>& callers,
                          const grpc::ServerContextBase& context, Access access);
 

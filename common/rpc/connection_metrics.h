@@ -12,12 +12,12 @@
 
 namespace recycling {
 
-// For all `servers` of a process together: recycling_connections_refused_total, and when the first
-// of their certificates ends. The servers must outlive the source.
+// Metrics of all `servers` of a process together: recycling_connections_refused_total, and the
+// earliest expiry of their certificates. The servers must outlive the source.
 MetricSource ConnectionMetrics(std::vector<const RpcServer*> servers);
 
-// Adds recycling_tls_certificate_expiry_seconds for the certificate that this process shows in the
-// role "server" or "client"; nothing if it has none. Threads: any.
+// Adds recycling_tls_certificate_expiry_seconds for the certificate that this process uses in the
+// role "server" or "client". Adds nothing if `expires` is not set. Threads: any.
 void AddCertificateMetrics(std::string_view role, std::optional<absl::Time> expires,
                            MetricSet* metrics);
 

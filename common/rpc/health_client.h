@@ -13,9 +13,9 @@
 namespace recycling {
 
 // True if `service` (empty: the server itself) is SERVING, false for any other state. NotFound if
-// the server does not know the name; other codes as the RPC ended: Unavailable if the server cannot
-// be reached, DeadlineExceeded, Unimplemented without the service, DataLoss for an answer that is
-// not a message.
+// the server does not know the name. Unavailable if the server cannot be reached. DeadlineExceeded
+// after `timeout`. Unimplemented if the server has no health service. DataLoss if the answer is not
+// a health message.
 absl::StatusOr<bool> CheckHealth(const std::shared_ptr<grpc::Channel>& channel,
                                  const std::string& service, absl::Duration timeout);
 

@@ -16,25 +16,25 @@ class IdleStream {
  public:
   virtual ~IdleStream() = default;
 
-  // Ends the stream with `why` if it has waited for a message of its client since the time `since`
-  // (Clock::Monotonic()) or longer. Called on any thread, without a lock, perhaps after the stream
-  // has ended. Must not block.
+  // Ends the stream with `why` if it has waited for a message of its client since `since`
+  // (Clock::Monotonic()) or longer. May be called on any thread, without a lock, and after the
+  // stream has ended. Must not block.
   virtual void EndIfIdle(absl::Duration since, const absl::Status& why) = 0;
 };
 
-// The open streams of a service. Ends those that have waited too long for their client. Threads:
-// any.
+// The open streams of a service. Ends those whose client has sent nothing for too long although it
+// is its turn. Threads: any.
 class IdleStreams {
  public:
-  // A `timeout` of zero lets streams wait without end. `clock` must outlive this.
+  // A `timeout` of zero: streams may wait without a limit. `clock` must outlive this object.
   IdleStreams(absl::Duration timeout, const Clock& clock) : timeout_(timeout), clock_(clock) {}
 
-  // Does not keep the stream alive.
+  // Does not own the stream.
   void Add(const std::shared_ptr<IdleStream>& stream);
   void Remove(const IdleStream* stream);
 
-  // Ends the streams that have waited for longer than the timeout with DeadlineExceeded. Call it at
-  // regular times.
+  // Ends the streams that have waited for longer than the timeout, with DeadlineExceeded. Call it
+  // regularly.
   void Sweep();
 
   absl::Duration Now() const { return clock_.Monotonic(); }

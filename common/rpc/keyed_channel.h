@@ -13,8 +13,9 @@
 
 namespace recycling {
 
-// As grpc::CreateCustomChannel; every call carries `authorization: Bearer KEY`, unless `key` is
-// empty. The key is sent over plaintext channels too: the caller must know that this is allowed.
+// Like grpc::CreateCustomChannel, but every call carries `authorization: Bearer KEY`, unless `key`
+// is empty. The key is sent over plaintext channels too, so the caller must first check that this
+// is allowed.
 std::shared_ptr<grpc::Channel> CreateKeyedChannel(
     const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
     const grpc::ChannelArguments& arguments, const std::string& key);
@@ -23,8 +24,8 @@ std::shared_ptr<grpc::Channel> CreateKeyedChannel(
 std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> KeyInterceptors(
     const std::string& key);
 
-// The key in the file at `path`, which is the file's only line. If the file cannot be read or holds
-// no key, InvalidArgument naming `what` and the path, but not the content.
+// The key in the file at `path`, whose only line it is. InvalidArgument that names `what` and the
+// path, but not the content, if the file cannot be read or holds no key.
 absl::StatusOr<std::string> ReadKeyFile(const std::string& what, const std::string& path);
 
 // OK if metadata can carry `key`: 1 to 512 bytes of printable ASCII without spaces.

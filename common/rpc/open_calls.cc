@@ -75,7 +75,8 @@ absl::Status OpenCalls::AddUnread(Id id, std::uint64_t bytes) {
   return result;
 }
 
-// OK if `connection` may hold `bytes` more. Ends calls of others that hold more than it does.
+// OK if `connection` may hold `bytes` more. To make room, ends calls of other connections that hold
+// more.
 absl::Status OpenCalls::MakeRoom(const std::string& connection, std::uint64_t bytes) {
   const std::uint64_t own = connections_.at(connection).unread;
   if (own + bytes > limits_.max_unread_per_connection) {
@@ -107,7 +108,7 @@ void OpenCalls::ClearUnread(Id id) {
 }
 
 void OpenCalls::Close(Id id) {
-  EndCall end;  // freed last, without the lock: gRPC may run other calls' ends meanwhile
+  EndCall end;  // destroyed after the lock is released: gRPC may end other calls meanwhile
   MutexLock lock(mutex_);
   const auto found = calls_.find(id);
   end = std::move(found->second.call.end);
@@ -116,7 +117,7 @@ void OpenCalls::Close(Id id) {
   calls_.erase(found);
 }
 
-// A call comes (`by` is 1) or goes (-1). A refused one is not counted.
+// Counts a call that begins (`by` is 1) or is over (-1). A refused call is not counted.
 void OpenCalls::Count(const Call& call, int by) {
   const auto connection = connections_.find(call.call.connection);
   connection->second.known_calls += by;
@@ -160,7 +161,7 @@ CallCounts OpenCalls::Counts() const {
 }
 
 void OpenCalls::End(Call& call, absl::Status why) {
-  Subtract(call);  // what gRPC holds is freed when the call ends, which is soon
+  Subtract(call);  // gRPC frees the call's answers when it ends, which is soon
   call.status = std::move(why);
   ++counts_.ended;
   due_.emplace_back(call.call.end, call.status);

@@ -1,8 +1,8 @@
-// The calls that a server has open, and the answers that their clients have not read yet.
-//  1. A call or an answer beyond a bound is refused with ResourceExhausted.
-//  2. One connection cannot keep the others from being served: when all unread answers together
-//     reach their bound, the connection that holds the most of them loses its calls.
-//  3. Streams that need no key (reflection, health) are few and end after a while.
+// The open calls of a server, and the answers that their clients have not read yet.
+//  1. A call or an answer above a bound is refused with ResourceExhausted.
+//  2. One connection cannot block the others: when all unread answers together reach their bound,
+//     the calls of the connection that holds the most of them are ended.
+//  3. The number of streams that need no key (reflection, health) is bounded, and so is their time.
 #ifndef RECYCLING_COMMON_RPC_OPEN_CALLS_H_
 #define RECYCLING_COMMON_RPC_OPEN_CALLS_H_
 
@@ -23,7 +23,7 @@ namespace recycling {
 // Bounds of one server. All are at least 1.
 struct CallLimits {
   int max_calls = 16384;  // of all connections together
-  // Streams of gRPC's own services: reflection and health. They take no key and may be idle.
+  // Streams of gRPC's own services: reflection and health. They need no key and may be idle.
   int max_public_streams = 64;
   int max_public_streams_per_connection = 8;
   absl::Duration public_stream_timeout = absl::Minutes(10);
@@ -36,15 +36,15 @@ struct CallCounts {
   int calls = 0;
   int public_streams = 0;
   std::uint64_t unread = 0;  // bytes
-  std::uint64_t ended = 0;   // calls refused or ended at a bound, since the start
+  std::uint64_t ended = 0;   // calls that were refused, or ended at a bound, since the start
 };
 
-// Knows no gRPC. Threads: any.
+// Does not use gRPC. Threads: any.
 class OpenCalls {
  public:
   using Id = std::uint64_t;
-  // Ends a call with an error. It is called on the thread of EndDue, without a lock, and perhaps
-  // after the call has ended.
+  // Ends a call with an error. EndDue calls it on its thread, without a lock, perhaps after the
+  // call has ended.
   using EndCall = std::function<void(const absl::Status& why)>;
 
   struct NewCall {
@@ -53,28 +53,31 @@ class OpenCalls {
     EndCall end;
   };
 
-  // `wake` is called, without a lock, whenever EndDue has something to do at once. `clock` must
-  // outlive this.
+  // Calls `wake`, without a lock, whenever EndDue has something to do at once. `clock` must outlive
+  // this object.
   OpenCalls(const CallLimits& limits, const Clock& clock, std::function<void()> wake);
 
-  // A call begins. `call.end` will be called if it is refused here, or later at a bound or timeout.
-  // The Id is valid also for a refused call; status() says which. Close it in any case.
+  // Adds a call that begins. If it is refused here, or later exceeds a bound or its time,
+  // `call.end` is called. The Id is valid for a refused call too; status() tells whether it was
+  // refused. Close it in any case.
   Id Open(NewCall call);
 
-  // OK, or why the call was refused or ended: what it still answers must not be sent.
+  // OK, or why the call was refused or ended. If not OK, its further answers must not be sent.
   absl::Status status(Id id) const;
 
-  // An answer of `bytes` is about to wait for its client. ResourceExhausted if it must not: the
-  // call then ends, and nothing is counted.
+  // Adds an answer of `bytes` that the client has not read yet. ResourceExhausted if a bound would
+  // be exceeded: then the call ends and nothing is counted.
   absl::Status AddUnread(Id id, std::uint64_t bytes);
 
-  // The answers that were added for this call have been read, or cannot be any more.
+  // Removes the answers that were added for this call: they have been read, or the call cannot
+  // deliver them any more.
   void ClearUnread(Id id);
 
-  // The call is over, with what it had unread.
+  // Removes the call and its unread answers.
   void Close(Id id);
 
-  // Ends the calls that have to end. Returns how long nothing is due; infinite if nothing is.
+  // Ends the calls whose time is over or that exceeded a bound. Returns the time until the next
+  // call is due, infinite if there is none.
   absl::Duration EndDue();
 
   CallCounts Counts() const;

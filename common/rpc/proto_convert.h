@@ -1,7 +1,7 @@
 // Converts between the messages of recycling.common.v1 and the types of common/decoding. A
-// FromProto function trusts nothing: its result has the shape that the type's contract promises, or
-// it returns InvalidArgument saying what, got, expected. The Validate functions of the types check
-// ranges that depend on the model (vocabulary, limits).
+// FromProto function checks the form of its input: it returns a value that keeps the contract of
+// the type, or InvalidArgument that says what was wrong, what came and what was expected. The
+// Validate functions of the types check ranges that depend on the model (vocabulary, limits).
 #ifndef RECYCLING_COMMON_RPC_PROTO_CONVERT_H_
 #define RECYCLING_COMMON_RPC_PROTO_CONVERT_H_
 
@@ -36,11 +36,11 @@ void ModelIdentityToProto(const ModelIdentity& identity, common::v1::ModelIdenti
 TokenLogprob TokenLogprobFromProto(const common::v1::TokenLogprob& proto);
 void TokenLogprobToProto(const TokenLogprob& logprob, common::v1::TokenLogprob* proto);
 
-// The longest duration that a peer is believed to have measured.
+// The longest duration that this process accepts from a peer.
 inline constexpr absl::Duration kLongestTold = absl::Hours(24);
 
-// The duration for a peer's number of microseconds, at most kLongestTold. So one answer cannot
-// distort, or overflow, the sums that it enters.
+// Converts a peer's number of microseconds to a duration, at most kLongestTold. The bound prevents
+// that one answer distorts or overflows a sum.
 absl::Duration MicrosFromProto(std::uint64_t micros);
 
 }  // namespace recycling

@@ -5,8 +5,8 @@
 
 namespace recycling {
 
-// What handshakes say and compare. Changes when a party built before the change would misread one
-// built after; see protos/README.md.
+// The version that handshakes send and compare. Raise it for a change after which an older program
+// would misread a newer one; see protos/README.md.
 inline constexpr std::uint32_t kProtocolVersion = 1;
 
 }  // namespace recycling

@@ -1,7 +1,7 @@
-// Converts between absl::Status and grpc::Status; nothing else does. Codes have equal values on
+// Converts between absl::Status and grpc::Status. No other code does. Codes have equal values on
 // both sides. Messages are cut to 1 KiB, so that they fit into HTTP/2 trailers. A retry delay
-// (retry_delay.h) travels as google.rpc.RetryInfo within google.rpc.Status, in
-// `grpc-status-details-bin`; other details do not travel.
+// (retry_delay.h) is sent as google.rpc.RetryInfo within google.rpc.Status, in
+// `grpc-status-details-bin`. Other details are dropped.
 #ifndef RECYCLING_COMMON_RPC_STATUS_GRPC_H_
 #define RECYCLING_COMMON_RPC_STATUS_GRPC_H_
 

@@ -22,7 +22,7 @@ absl::Status TooLarge() {
       absl::StrCat("tokenizer: got more than ", kMaxTokenizerBytes, " bytes"));
 }
 
-// Counts the fields before the message is built, which allocates memory for each of them.
+// Counts the fields before the message is parsed, because parsing allocates memory for each field.
 absl::Status CheckFields(const std::string& bytes) {
   google::protobuf::io::CodedInputStream input(reinterpret_cast<const std::uint8_t*>(bytes.data()),
                                                static_cast<int>(bytes.size()));
@@ -65,7 +65,8 @@ absl::StatusOr<TokenizerData> TokenizerDataFromProto(const verifier::v1::Tokeniz
   data.tokens.assign(proto.tokens().begin(), proto.tokens().end());
   data.scores.assign(proto.scores().begin(), proto.scores().end());
   for (const std::uint32_t type : proto.token_types()) {
-    // A number above 6 becomes 0, which is no type: CheckTokenizerData refuses it below.
+    // A number above 6 becomes 0, which is not a valid type, so CheckTokenizerData refuses it
+    // below.
     data.token_types.push_back(static_cast<TokenType>(type <= 6 ? type : 0));
   }
   data.merges.assign(proto.merges().begin(), proto.merges().end());

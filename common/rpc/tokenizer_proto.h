@@ -15,10 +15,11 @@
 namespace recycling {
 
 inline constexpr std::size_t kTokenizerChunkBytes = std::size_t{1} << 20;
-// All chunks together.
+// The most bytes of all chunks together.
 inline constexpr std::size_t kMaxTokenizerBytes = std::size_t{64} << 20;
-// Fields of the serialized message: nearly all are tokens and merges. An empty token takes two
-// bytes on the wire and dozens in memory, so a bound on bytes alone would not bound the memory.
+// The most fields of the serialized message. Nearly all fields are tokens and merges. An empty
+// token takes two bytes on the wire and dozens in memory, so a bound on bytes alone would not bound
+// the memory.
 inline constexpr std::size_t kMaxTokenizerFields = std::size_t{1} << 22;
 
 void TokenizerDataToProto(const TokenizerData& data, verifier::v1::TokenizerData* proto);
@@ -31,15 +32,15 @@ absl::StatusOr<TokenizerData> TokenizerDataFromProto(const verifier::v1::Tokeniz
 // InvalidArgument if the message exceeds the bounds above.
 absl::StatusOr<std::vector<std::string>> SplitTokenizerData(const TokenizerData& data);
 
-// Joins chunks into the message: Append* Finish. Threads: one.
+// Joins chunks into the message. Call Append for each chunk, then Finish. Threads: one.
 class TokenizerDataJoiner {
  public:
-  // InvalidArgument if the chunk exceeds kTokenizerChunkBytes, or all together kMaxTokenizerBytes;
-  // the chunk is not added then.
+  // InvalidArgument if the chunk exceeds kTokenizerChunkBytes, or if all chunks together exceed
+  // kMaxTokenizerBytes. The chunk is then not added.
   absl::Status Append(std::string_view chunk);
 
-  // Leaves the joiner empty. InvalidArgument if the chunks are no TokenizerData message, or as
-  // TokenizerDataFromProto.
+  // Parses the message and leaves the joiner empty. InvalidArgument if the chunks are no
+  // TokenizerData message. Other errors as TokenizerDataFromProto.
   absl::StatusOr<TokenizerData> Finish();
 
  private:

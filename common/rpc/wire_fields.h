@@ -14,7 +14,7 @@ constexpr std::uint32_t LengthDelimitedTag(int field) {
 }
 
 // Skips the value of the field whose `tag` has just been read. False if the bytes end before the
-// value does, or if the tag is of no kind that proto3 writes (groups included).
+// value does, or if proto3 never writes this kind of tag (for example groups).
 bool SkipField(google::protobuf::io::CodedInputStream* input, std::uint32_t tag);
 
 }  // namespace recycling

@@ -13,9 +13,9 @@ std::uint64_t Join(std::uint32_t high, std::uint32_t low) {
   return (std::uint64_t{high} << 32) | low;
 }
 
-// One run of the merge loop: the pieces as a doubly linked list over their first positions, and a
-// heap of candidates (rank, position of the left piece). A candidate is dropped in its turn if its
-// pair has changed since, which shows in the rank.
+// One run of the merge loop. The pieces are a doubly linked list over their first positions. The
+// candidates are a heap of (rank, position of the left piece). If the pair of a candidate has
+// changed since it was pushed, its rank differs, and it is dropped when it is popped.
 class MergeLoop {
  public:
   MergeLoop(const MergeTable& table, std::vector<Piece>& pieces) : table_(table), pieces_(pieces) {

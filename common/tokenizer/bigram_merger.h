@@ -1,5 +1,5 @@
-// The merge loop that both tokenizer families share. It joins neighbouring pieces, the pair of the
-// lowest rank first and the leftmost of equal ranks, until no pair is left that can be joined.
+// The merge loop of both tokenizer families. It joins neighbouring pieces until no pair can be
+// joined. The pair of the lowest rank comes first; among equal ranks the leftmost.
 #ifndef RECYCLING_COMMON_TOKENIZER_BIGRAM_MERGER_H_
 #define RECYCLING_COMMON_TOKENIZER_BIGRAM_MERGER_H_
 
@@ -19,13 +19,13 @@ struct Merge {
   Piece result;
 };
 
-// The pairs that can be joined. Keys are hashed with a seed of the process, so nobody can make a
-// vocabulary whose keys collide. Threads: const methods from any thread.
+// The pairs that can be joined. The hash of the keys uses a random seed of the process, so nobody
+// can make a vocabulary whose keys collide. Threads: const methods from any thread.
 class MergeTable {
  public:
   void Reserve(std::size_t pairs) { merges_.reserve(pairs); }
 
-  // If the pair has been added before, the merge of the lower rank is kept.
+  // If the pair was added before, the merge with the lower rank stays.
   void Add(Piece left, Piece right, Merge merge);
 
   // Null if the pair cannot be joined. Valid until the next Add.

@@ -1,6 +1,7 @@
 // The "gpt2" family: byte-level BPE. The vocabulary writes each byte as one printable character.
-// A text is cut into words; a word starts as one piece per byte, and the pair with the earliest
-// merge (then the leftmost) is joined, until there is none.
+// The tokenizer cuts a text into words. A word starts as one piece per byte. Then the tokenizer
+// joins pairs until no merge applies. The pair with the earliest merge comes first; among equal
+// merges the leftmost.
 #include <array>
 #include <memory>
 #include <utility>
@@ -22,8 +23,8 @@ using TokenIndex = absl::flat_hash_map<absl::string_view, TokenId>;
 
 absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
-// The character that stands for each byte: the character of that code where it is printable Latin-1
-// and no space, else the next free character from U+0100 on.
+// The character that stands for each byte. If the byte is the code of a printable Latin-1 character
+// other than a space, it is that character. Else it is the next free character from U+0100 on.
 std::array<char32_t, 256> MakeByteCharacters() {
   std::array<char32_t, 256> characters;
   char32_t next = 0x100;
@@ -74,9 +75,10 @@ std::string BytesOf(const TokenizerData& data, TokenId id) {
   return FromByteCharacters(data.tokens[id]);
 }
 
-// Tokens that merges may name, by their text in the data. Of tokens with equal texts, normal ones
-// go first, then the last one. A user-defined token stands for its text as it is, so it takes part
-// only if its characters stand for the same bytes. Views into `data`.
+// Tokens that merges may name, by their text in the data. If several tokens have the same text, the
+// last normal one counts; without a normal one, the first of the others. A user-defined token
+// stands for its text unchanged, so it is included only if its characters stand for the same bytes.
+// The keys are views into `data`.
 TokenIndex IndexTokens(const TokenizerData& data) {
   TokenIndex index;
   index.reserve(data.tokens.size());
@@ -174,7 +176,7 @@ class ByteBpeTokenizer final : public VocabularyTokenizer {
   const PreTokenizer pre_tokenizer_;
   const MergeTable merges_;
   const std::array<Piece, 256> byte_pieces_;
-  TokenIndex words_;  // by bytes; empty unless whole words count. Views into token_bytes().
+  TokenIndex words_;  // by bytes; only for whole_words(). Keys are views into token_bytes().
 };
 
 }  // namespace

@@ -11,13 +11,14 @@
 namespace recycling {
 namespace {
 
-// Each pattern is that of the tokenizer it is named after. There, \s means Unicode's White_Space;
-// ICU's \s lacks U+000B and U+0085, so the property is written out here. ICU's possessive
-// quantifiers overflow its stack on long runs of text, so the patterns use none.
+// Each pattern is that of the tokenizer in its name. In those tokenizers \s means Unicode's
+// White_Space. ICU's \s lacks U+000B and U+0085, so the patterns here name the property. They use
+// no possessive quantifiers, because these overflow ICU's stack on long runs of text.
 #define SPACE "\\p{White_Space}"
 #define NOT_SPACE "\\P{White_Space}"
 
-// Contractions; letters; digits; other signs; space but the last before a word; space.
+// In this order: contractions; letters; digits; other signs; white space up to the last one before
+// a word; white space.
 constexpr char kGpt2[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^" SPACE
                          "\\p{L}\\p{N}]+|" SPACE "+(?!" NOT_SPACE ")|" SPACE "+";
 
@@ -67,9 +68,9 @@ const std::vector<Rules>& KnownRules() {
        {"[\\r\\n]", SPACE "?[" CASED_LETTERS "]+",
         SPACE
         "?[!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3000}-\\x{3002}]+",
-        // Space at the end. The look-behind keeps the search from trying every start of a long run.
-        // It sees the text before the word too, which changes nothing: a word of space alone is
-        // not cut.
+        // White space at the end. The look-behind keeps the search from trying every start of a
+        // long run. It also sees the text before the word. That changes nothing, because a word of
+        // white space alone is not cut.
         "(?<!" SPACE ")" SPACE "+\\z",
         "[\\x{4E00}-\\x{9FA5}\\x{800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+", "\\p{N}+"}},
       {"default", false, {"[\\p{P}\\$\\+<=>\\^~\\|]+", kGpt2, "\\p{N}+", "[0-9][0-9][0-9]"}},

@@ -1,5 +1,5 @@
-// Cuts a text into the words that byte-level BPE merges within. Each known pre-tokenizer is a list
-// of patterns; a later pattern cuts the words that the earlier ones left.
+// Cuts a text into words. Byte-level BPE merges bytes only within a word. Each known pre-tokenizer
+// is a list of patterns. A later pattern cuts the words that the earlier ones left.
 #ifndef RECYCLING_COMMON_TOKENIZER_PRE_TOKENIZER_H_
 #define RECYCLING_COMMON_TOKENIZER_PRE_TOKENIZER_H_
 
@@ -17,13 +17,14 @@ namespace recycling {
 // Threads: immutable.
 class PreTokenizer {
  public:
-  // By the name that model files use: "gpt-2", "llama-bpe", "qwen2", "smollm", "starcoder",
-  // "deepseek-llm", "default"; the empty name means "default". Another name is Unimplemented.
+  // Creates the pre-tokenizer that model files call `name`: "gpt-2", "llama-bpe", "qwen2",
+  // "smollm", "starcoder", "deepseek-llm", "default". The empty name means "default". Unimplemented
+  // for another name.
   static absl::StatusOr<PreTokenizer> Create(std::string_view name);
 
-  // End of each word of `text`, in bytes, ascending; the words cover the text. `text` must be UTF-8
-  // of less than 2^31 bytes. Time linear in text. Errors: ResourceExhausted, Internal (what the
-  // Unicode library reports).
+  // The end of each word of `text`, in bytes, ascending. The words cover the text. `text` must be
+  // UTF-8 of less than 2^31 bytes. Takes time linear in its length. ResourceExhausted or Internal
+  // if ICU reports an error.
   absl::StatusOr<std::vector<std::size_t>> Split(std::string_view text) const;
 
   // Whether a word that is in the vocabulary becomes one token even if merges do not lead to it.

@@ -19,7 +19,8 @@ struct Entry {
   Piece piece;
 };
 
-// The first and the last character of a text as views into it; empty if it is not UTF-8.
+// The first and the last character of a text, as views into the text. Empty if the text is not
+// UTF-8.
 struct Edges {
   std::string_view first;
   std::string_view last;
@@ -42,9 +43,9 @@ bool LessFromBehind(std::string_view a, std::string_view b) {
   return std::lexicographical_compare(a.rbegin(), a.rend(), b.rbegin(), b.rend());
 }
 
-// For each entry, the longest other entry that it starts (ends) with; kNoEntry if there is none.
-// `order` sorts the texts as read from that side: the entries that one starts (ends) with stand
-// before it, each inside the next.
+// For each entry, the longest other entry that is a prefix (suffix) of it; kNoEntry if there is
+// none. `order` must sort the texts as read from that side. Then all prefixes (suffixes) of an
+// entry stand before it, and each contains the one before.
 template <typename Affix>
 std::vector<std::size_t> FindAffixes(const std::vector<Entry>& entries,
                                      const std::vector<std::size_t>& order, Affix is_affix) {
@@ -75,7 +76,7 @@ std::vector<std::uint32_t> RankScores(const TokenizerData& data) {
   return ranks;
 }
 
-// Normal tokens and the loose characters at their edges, sorted by text, each text once.
+// Normal tokens and the single characters at their edges, sorted by text. Each text occurs once.
 std::vector<Entry> CollectEntries(const TokenizerData& data) {
   std::vector<Entry> entries;
   for (TokenId id = 0; id < data.tokens.size(); ++id) {
@@ -86,7 +87,7 @@ std::vector<Entry> CollectEntries(const TokenizerData& data) {
     entries.push_back({edges.first, kLoosePiece + CodePoint(edges.first)});
     entries.push_back({edges.last, kLoosePiece + CodePoint(edges.last)});
   }
-  // Of equal texts the last token comes first, loose characters behind it.
+  // Among equal texts the last token comes first and characters without a token come last.
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     if (const int order = a.text.compare(b.text); order != 0) return order < 0;
     const bool a_loose = a.piece >= kLoosePiece;

@@ -1,4 +1,4 @@
-// The pairs that a vocabulary with scores can join.
+// Finds the pairs that a vocabulary with scores can join.
 #ifndef RECYCLING_COMMON_TOKENIZER_SCORE_MERGES_H_
 #define RECYCLING_COMMON_TOKENIZER_SCORE_MERGES_H_
 
@@ -9,16 +9,17 @@
 namespace recycling {
 
 struct ScoreMerges {
-  // Tokens of one character. A character that is not here is piece kLoosePiece + its code point.
+  // The tokens that are one character. A character without a token is the piece kLoosePiece + its
+  // code point.
   absl::flat_hash_map<char32_t, Piece> characters;
-  // Every way to write a normal token as two pieces. Ranks follow the scores, highest first; equal
-  // scores have equal ranks. No scores: all are equal.
+  // Every way to write a normal token as two pieces. Ranks follow the scores, highest first. Equal
+  // scores have equal ranks. Without scores all ranks are equal.
   MergeTable merges;
 };
 
-// Only normal tokens take part; of equal texts the last counts. Tokens that are not UTF-8 are left
-// out, since no text can hold them. Memory is linear in the bytes of the vocabulary, and so is
-// time, apart from the sorting.
+// Uses normal tokens only. Among equal texts the last one counts. Leaves out tokens that are not
+// UTF-8, because no text can hold them. Memory is linear in the bytes of the vocabulary, and so is
+// the time, apart from sorting.
 ScoreMerges FindScoreMerges(const TokenizerData& data);
 
 }  // namespace recycling

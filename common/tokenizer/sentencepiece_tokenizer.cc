@@ -1,7 +1,8 @@
-// The "llama" family, as SentencePiece encodes with BPE models. A space is written U+2581. A text,
-// one dummy space before it, starts as one piece per character; of all neighbours whose joint text
-// is a token, the pair with the highest score (then the leftmost) is joined, until there is none.
-// A character that is no token falls back to its bytes' tokens, else to the unknown token.
+// The "llama" family: SentencePiece's encoding with BPE models. A space is written U+2581. The
+// tokenizer puts one dummy space before a text and starts with one piece per character. It joins
+// neighbours whose joint text is a token until there are none. The pair with the highest score
+// comes first; among equal scores the leftmost. A character that is no token becomes the tokens of
+// its bytes. If these are missing, it becomes the unknown token.
 #include <array>
 #include <memory>
 #include <utility>
@@ -19,7 +20,7 @@ namespace recycling {
 namespace {
 
 constexpr char32_t kSpaceMark = U'\u2581';
-constexpr char32_t kReplacement = 0xFFFD;  // for what is not UTF-8; callers have checked
+constexpr char32_t kReplacement = 0xFFFD;  // for invalid UTF-8, which Encode has refused before
 constexpr char kSpaceMarkUtf8[] = "\u2581";
 
 using ByteTokens = std::array<std::optional<TokenId>, 256>;

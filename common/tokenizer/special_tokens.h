@@ -13,9 +13,9 @@
 
 namespace recycling {
 
-// Finds many strings in a text at once. An Aho-Corasick automaton over the reversed strings reads
-// the text from its end, so that at each byte it knows the longest string that starts there.
-// Threads: immutable.
+// Finds many strings in a text at once, with an Aho-Corasick automaton over the reversed strings.
+// It reads the text from its end, so that at each byte it knows the longest string that starts
+// there. Threads: immutable.
 class SpecialTokens {
  public:
   struct Match {
@@ -24,12 +24,13 @@ class SpecialTokens {
     TokenId id;
   };
 
-  // The last of equal texts counts; empty ones are left out. The texts are not kept.
-  // At most 2^32 - 2 bytes in all.
+  // Among equal texts the last one counts. Empty texts are left out. The object keeps no views of
+  // the texts. At most 2^32 - 2 bytes in all.
   explicit SpecialTokens(const std::vector<std::pair<std::string_view, TokenId>>& tokens);
 
-  // Matches in order, without overlaps: the leftmost first, the longest of those that start there.
-  // Time and memory linear in text, whatever the strings are. Text below 2^32 bytes.
+  // The matches from left to right, without overlaps. If several strings start at one byte, the
+  // longest matches. Takes time and memory linear in the text, whatever the strings are. `text`
+  // must have less than 2^32 bytes.
   std::vector<Match> Find(std::string_view text) const;
 
  private:

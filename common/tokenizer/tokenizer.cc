@@ -15,8 +15,8 @@
 namespace recycling {
 namespace {
 
-// The canonical form: numbers as 8 little-endian bytes, a text or list with its length before it,
-// an optional id as 0, or 1 and the id.
+// Builds the bytes that TokenizerDigest hashes. A number is 8 little-endian bytes. A text or list
+// is its length, then its content. An optional id is 0, or 1 and then the id.
 class CanonicalForm {
  public:
   void Number(std::uint64_t number) {

@@ -1,5 +1,6 @@
-// Text to token ids and back, as the model file says: SentencePiece-style ("llama": scores, byte
-// fallback, dummy prefix) and byte-level BPE ("gpt2": merges and a pre-tokenizer pattern).
+// Converts text to token ids and back, as the model file says. There are two families:
+// SentencePiece-style ("llama": scores, byte fallback, dummy prefix) and byte-level BPE ("gpt2":
+// merges and a pre-tokenizer pattern).
 #ifndef RECYCLING_COMMON_TOKENIZER_TOKENIZER_H_
 #define RECYCLING_COMMON_TOKENIZER_TOKENIZER_H_
 
@@ -25,7 +26,7 @@ enum class TokenType : std::uint8_t {
   kByte = 6,
 };
 
-// Everything that a tokenizer is made from. Plain data, not yet checked.
+// The data of a tokenizer, not yet checked.
 struct TokenizerData {
   std::string model;  // "llama" or "gpt2"
   std::string pre;    // pre-tokenizer name, for example "llama-bpe"; not read for "llama"
@@ -44,7 +45,7 @@ struct TokenizerData {
   bool operator==(const TokenizerData&) const = default;
 };
 
-// SHA-256 over the data in a canonical form (every field, lengths before contents). 32 bytes.
+// SHA-256, 32 bytes, over every field of the data in the form that README.md describes.
 std::string TokenizerDigest(const TokenizerData& data);
 
 struct EncodeOptions {
@@ -56,28 +57,29 @@ struct EncodeOptions {
 // Threads: immutable after Create; all methods may be called from any thread.
 class Tokenizer {
  public:
-  // Refuses data that it cannot serve: InvalidArgument (what CheckTokenizerData refuses, malformed
-  // or duplicate byte tokens, merges that are malformed or not of the vocabulary), Unimplemented
-  // (an unknown model or pre-tokenizer, by name).
+  // InvalidArgument if CheckTokenizerData refuses the data, if byte tokens are malformed or
+  // duplicate, or if merges are malformed or name texts that are not in the vocabulary.
+  // Unimplemented, with the name, for an unknown model or pre-tokenizer.
   static absl::StatusOr<std::unique_ptr<const Tokenizer>> Create(TokenizerData data);
 
   virtual ~Tokenizer() = default;
 
-  // Ids of `text`. Time n log n in its length at most, whatever text and vocabulary hold.
-  // InvalidArgument if the text is not UTF-8 (saying at which byte), is longer than 1 GiB, or has a
-  // character that the vocabulary has no token for: no bytes and no unknown token. (An unknown
-  // token that is also a control token does not help: text must not become a control token.)
+  // The ids of `text`. Takes time n log n at most for n bytes, whatever text and vocabulary hold.
+  // InvalidArgument if the text is not UTF-8 (the message names the byte), is longer than 1 GiB, or
+  // has a character for which the vocabulary has no token, no byte tokens and no unknown token. An
+  // unknown token that is also a control token is not used, because text must not become a control
+  // token.
   virtual absl::StatusOr<std::vector<TokenId>> Encode(std::string_view text,
                                                       const EncodeOptions& options) const = 0;
 
-  // Text of `ids` as bytes (a token may hold part of a character), without the dummy prefix that
-  // Encode added. Control tokens give no text unless render_control. InvalidArgument if an id is
-  // not in the vocabulary.
+  // The text of `ids` as bytes, because a token may hold part of a character. Without the dummy
+  // prefix that Encode added. Control tokens give no text unless render_control is true.
+  // InvalidArgument if an id is not in the vocabulary.
   virtual absl::StatusOr<std::string> Decode(std::span<const TokenId> ids,
                                              bool render_control) const = 0;
 
-  // Bytes that `id` adds to a running text: Decode without the dummy prefix's removal. Empty for
-  // control and unknown ids.
+  // The bytes that `id` adds to a running text. A dummy prefix is not removed. Empty for control
+  // and unknown tokens.
   virtual std::string TokenBytes(TokenId id) const = 0;
 
   virtual const TokenizerData& data() const = 0;

@@ -27,8 +27,8 @@ class Utf8Reader {
 // Offset of the first byte that is not part of well-formed UTF-8; nothing if there is none.
 std::optional<std::size_t> FindInvalidUtf8(std::string_view text);
 
-// `text` with U+FFFD for what is not well-formed UTF-8: one for each maximal part, as the Unicode
-// standard recommends (chapter 3, "U+FFFD Substitution of Maximal Subparts").
+// `text` with U+FFFD in place of each part that is not well-formed UTF-8: one for each maximal
+// part, as the Unicode standard recommends (chapter 3, "U+FFFD Substitution of Maximal Subparts").
 std::string ReplaceInvalidUtf8(std::string_view text);
 
 // Length in bytes of `text` without the unfinished character at its end, if there is one: at most

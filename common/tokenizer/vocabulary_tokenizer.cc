@@ -11,7 +11,7 @@
 namespace recycling {
 namespace {
 
-// Keeps offsets within 32 bits, here and in the Unicode library.
+// With this bound, offsets fit into 32 bits, here and in ICU.
 constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
 
 absl::Status CheckText(std::string_view text) {

@@ -1,4 +1,5 @@
-// What both tokenizer families share: special tokens in the text, bos and eos, and decoding.
+// The part of both tokenizer families that is the same: special tokens in the text, bos and eos,
+// and decoding.
 #ifndef RECYCLING_COMMON_TOKENIZER_VOCABULARY_TOKENIZER_H_
 #define RECYCLING_COMMON_TOKENIZER_VOCABULARY_TOKENIZER_H_
 
@@ -22,15 +23,16 @@ class VocabularyTokenizer : public Tokenizer {
   const TokenizerData& data() const final { return data_; }
 
  protected:
-  // data: has passed CheckTokenizerData. token_bytes: what TokenBytes returns, one per token.
-  // dummy_prefix: EncodePlain puts a space before its text; Decode takes it off.
+  // `data` has passed CheckTokenizerData. `token_bytes` holds the result of TokenBytes for each
+  // token. `dummy_prefix`: EncodePlain puts a space before its text, and Decode removes it.
   VocabularyTokenizer(TokenizerData data, std::vector<std::string> token_bytes, bool dummy_prefix);
 
   // Appends the ids of a non-empty stretch of UTF-8 without special tokens in it.
   virtual absl::Status EncodePlain(std::string_view text, std::vector<TokenId>& ids) const = 0;
 
-  // For `character`, a text that the vocabulary cannot write: appends the unknown token.
-  // InvalidArgument if there is none, or if it is a control token, which no text may become.
+  // Appends the unknown token for `character`, for which the vocabulary has no token.
+  // InvalidArgument if there is no unknown token, or if it is a control token: no text may become a
+  // control token.
   absl::Status AppendUnknown(std::string_view character, std::vector<TokenId>& ids) const;
 
   const std::vector<std::string>& token_bytes() const { return token_bytes_; }
@@ -44,7 +46,7 @@ class VocabularyTokenizer : public Tokenizer {
   const SpecialTokens user_defined_and_control_;
 };
 
-// Type of a token; normal where the data has no types.
+// The type of a token. kNormal if the data has no types.
 TokenType TypeOf(const TokenizerData& data, TokenId id);
 
 // The two families. `data` has passed CheckTokenizerData and names the model.
