@@ -1,4 +1,4 @@
-// The client program against scripted services, as a user runs it.
+// Runs the client program as a user does, against services that give fixed answers.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -25,7 +25,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using Json = nlohmann::json;
 
-// Writes "Hello wörld" as tokens 1, 2, 3; some prompts make it fail, wait or differ.
+// Answers every prompt with "Hello wörld", tokens 1, 2 and 3. With some prompts it fails, waits, or
+// gives a different text if drafts are on.
 class ScriptedGateway : public gateway::v1::GatewayService::Service {
  public:
   grpc::Status Generate(grpc::ServerContext* context, const gateway::v1::GenerateRequest* request,
@@ -182,7 +183,7 @@ class CliTest : public ::testing::Test {
   doubles::TempDir folder_;
 };
 
-// Every line of `text`, which must all be JSON objects.
+// Parses the lines of `text`. Each must be a JSON object.
 std::vector<Json> Lines(const std::string& text) {
   std::vector<Json> lines;
   std::istringstream in(text);
@@ -262,7 +263,7 @@ TEST_F(CliTest, GenerateJsonHasOneObjectPerLineAndTheStatisticsLast) {
   EXPECT_EQ(lines[3]["speculation"]["fallbacks"], Json({{"timeout", 2}}));
 }
 
-TEST_F(CliTest, ErrorsOfTheGatewayAreOneLineAndExitOne) {
+TEST_F(CliTest, AGatewayErrorPrintsOneLineAndExitsWithOne) {
   ProcessResult result = Run({"generate", "--prompt", "refuse"});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_EQ(result.err, "recycling generate: gateway " + address() +
@@ -276,7 +277,7 @@ TEST_F(CliTest, ErrorsOfTheGatewayAreOneLineAndExitOne) {
   EXPECT_THAT(result.err, HasSubstr("RESOURCE_EXHAUSTED: prompt 1: queue full"));
 }
 
-TEST_F(CliTest, AGatewayThatIsNotThereIsOneLineAndExitOne) {
+TEST_F(CliTest, AnUnreachableGatewayPrintsOneLineAndExitsWithOne) {
   const std::string nowhere = "unix:" + (folder_ / "nowhere");
   for (const char* command : {"generate", "stats", "health"}) {
     const ProcessResult result =
@@ -289,7 +290,7 @@ TEST_F(CliTest, AGatewayThatIsNotThereIsOneLineAndExitOne) {
   }
 }
 
-TEST_F(CliTest, AnInterruptCancelsTheCallAndExits130) {
+TEST_F(CliTest, AnInterruptCancelsTheCallAndExitsWith130) {
   Subprocess process("recycling", AtServer({"generate", "--prompt", "wait"}));
   gateway_.waiting.get_future().wait();
   process.Signal(SIGINT);
@@ -299,13 +300,13 @@ TEST_F(CliTest, AnInterruptCancelsTheCallAndExits130) {
   EXPECT_THAT(result.err, HasSubstr("interrupted"));
 }
 
-TEST_F(CliTest, ATimeoutIsDeadlineExceeded) {
+TEST_F(CliTest, ATimeoutGivesDeadlineExceeded) {
   const ProcessResult result = Run({"generate", "--prompt", "wait", "--timeout", "50ms"});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr("DEADLINE_EXCEEDED"));
 }
 
-TEST_F(CliTest, WrongFlagsExitTwoAndSayWhich) {
+TEST_F(CliTest, WrongFlagsAreNamedAndExitWithTwo) {
   const std::string bad_prompts = WritePrompts("{\"prompt\": \"a\"}\n\n{\"text\": \"b\"}\n");
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{"generat"}, "unknown command \"generat\""},
@@ -364,7 +365,7 @@ TEST_F(CliTest, BenchComparesPlainAndRecycledRuns) {
                                  "a plain", "b plain", "b recycled"));
 }
 
-TEST_F(CliTest, BenchSaysWhereOutputsDifferAndExitsOne) {
+TEST_F(CliTest, BenchSaysWhereOutputsDifferAndExitsWithOne) {
   const std::string prompts = WritePrompts("{\"prompt\": \"a\"}\n{\"prompt\": \"differ\"}\n");
   ProcessResult result = Run({"bench", "--prompts", prompts});
   EXPECT_EQ(result.exit_code, 1);
@@ -395,7 +396,7 @@ TEST_F(CliTest, StatsShowsTotalsAndPeers) {
   EXPECT_EQ(lines[0]["peers"][0]["role"], "drafter");
 }
 
-TEST_F(CliTest, HealthTellsLifeFromReadinessAndExitsOneUnlessAllAreReady) {
+TEST_F(CliTest, HealthShowsAliveAndReadyAndExitsWithOneUnlessAllAreReady) {
   const std::string named = absl::StrCat(" (", kService, ")\n");
   ProcessResult result = Run({"health"});
   EXPECT_EQ(result.exit_code, 0);
@@ -417,7 +418,7 @@ TEST_F(CliTest, HealthTellsLifeFromReadinessAndExitsOneUnlessAllAreReady) {
   EXPECT_THAT(result.out, HasSubstr("alive, not ready: NOT_FOUND"));
 }
 
-TEST_F(CliTest, HealthJsonKeepsItsFieldsAndTellsLifeFromReadiness) {
+TEST_F(CliTest, HealthJsonHasServingAliveAndReady) {
   server_->SetServing(false);
   const std::vector<Json> lines = Lines(Run({"health", "--json"}).out);
   ASSERT_EQ(lines.size(), 1U);
@@ -428,7 +429,7 @@ TEST_F(CliTest, HealthJsonKeepsItsFieldsAndTellsLifeFromReadiness) {
                             {"ready", false}}));
 }
 
-TEST_F(CliTest, ARequestThatWaitsForAVerifierSaysSoAndCanBeInterrupted) {
+TEST_F(CliTest, GenerateSaysThatItWaitsForAVerifierAndCanBeInterrupted) {
   EXPECT_THAT(Run({"generate", "--prompt", "Say hello"}).err, Not(HasSubstr("waiting")));
   server_->SetServing(false);
   Subprocess process("recycling", AtServer({"generate", "--prompt", "wait"}));
@@ -453,7 +454,7 @@ TEST_F(CliTest, MatrixInfoSaveAndLoad) {
   EXPECT_EQ(Lines(loaded.out).at(0)["tenant"], "t");
 }
 
-TEST_F(CliTest, AMatrixThatIsRefusedLeavesTheFileAlone) {
+TEST_F(CliTest, AFailedMatrixCommandDoesNotChangeTheFile) {
   const std::string path = folder_ / "matrix";
   std::ofstream(path) << "old";
   ProcessResult result = Run({"matrix", "save", path, "--tenant", "nobody"});
@@ -469,7 +470,7 @@ TEST_F(CliTest, AMatrixThatIsRefusedLeavesTheFileAlone) {
   EXPECT_THAT(result.err, HasSubstr("No such file"));
 }
 
-TEST_F(CliTest, HelpTeachesEveryCommand) {
+TEST_F(CliTest, HelpDescribesEveryCommandWithExamples) {
   for (const char* command : {"generate", "bench", "stats", "health", "matrix"}) {
     const ProcessResult help = Subprocess("recycling", {"help", command}).Wait();
     EXPECT_EQ(help.exit_code, 0);

@@ -82,7 +82,7 @@ Cluster::~Cluster() {
   for (int i = 0; i < started_; ++i) {
     std::cerr << "--- log of program " << i << "\n"
               << std::ifstream(folder_ / absl::StrCat(i, ".log")).rdbuf();
-    std::cerr.clear();  // an empty log leaves it failed
+    std::cerr.clear();  // writing an empty log sets the fail bit
   }
 }
 
@@ -114,7 +114,8 @@ std::string Cluster::LastLog() const {
 
 std::string Cluster::StartGateway(const std::string& verifier, const std::string& drafter,
                                   std::vector<std::string> flags) {
-  flags.insert(flags.begin(), "--speculation=fixed");  // the last one of a name counts
+  // A later --speculation in `flags` overrides this one.
+  flags.insert(flags.begin(), "--speculation=fixed");
   flags.push_back("--verifiers=" + verifier);
   flags.push_back("--drafters=" + drafter);
   const std::string address = Start("recycling-gateway", std::move(flags));

@@ -33,29 +33,30 @@ struct Output {
   std::string ForPeople() const;
 };
 
-// Calls Generate and reads to the end; `on_delta` (may be null) runs after each delta with their
-// number so far. `context` may carry a deadline or be cancelled.
+// Calls Generate and reads the stream to its end. Calls `on_delta` (if not null) after each delta
+// with the number of deltas so far. The caller may set a deadline in `context` or cancel it.
 Output Generate(const std::shared_ptr<grpc::Channel>& gateway,
                 const gateway::v1::GenerateRequest& request,
                 const std::function<void(int deltas)>& on_delta = nullptr,
                 grpc::ClientContext* context = nullptr);
 
-// If a program does not start or become ready, the test fails and the address is empty. The
-// programs come from RECYCLING_BIN_DIR. All of them end with the Cluster. Use it on the test's main
-// thread.
+// Starts programs of RECYCLING_BIN_DIR; the destructor ends them. If a program does not start or
+// does not become ready, the test fails and the returned address is empty. Use a Cluster only on
+// the main thread of the test.
 class Cluster {
  public:
   Cluster() = default;
   // Prints the logs of all programs if the test failed.
   ~Cluster();
 
-  // Starts a program of the build and waits until it listens. Returns its address. With a port
-  // other than 0 in `listen`, it takes the place of a program that has ended.
+  // Starts a program of the build, waits until it listens and returns its address. To replace a
+  // program that has ended, pass its address as `listen`.
   std::string Start(const std::string& program, std::vector<std::string> flags,
                     const std::string& listen = "127.0.0.1:0");
 
-  // Starts a gateway and waits until it is ready and sees all these peers ready. It drafts at every
-  // step, so that speed decides nothing, unless `flags` say otherwise.
+  // Starts a gateway and waits until it and all these peers are ready. Unless `flags` say
+  // otherwise, the gateway drafts at every step, so the output statistics do not depend on the
+  // speed of the machine.
   std::string StartGateway(const std::string& verifier, const std::string& drafter,
                            std::vector<std::string> flags = {});
 
@@ -65,7 +66,7 @@ class Cluster {
 
   const doubles::TempDir& folder() const { return folder_; }
 
-  // What the program that was started last has logged so far.
+  // The log so far of the program that was started last.
   std::string LastLog() const;
 
  private:
@@ -76,13 +77,13 @@ class Cluster {
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& address);
 
-// Asks again every few milliseconds until `condition` holds; false after a minute.
+// Waits until `condition` holds and checks it every few milliseconds. Returns false after a minute.
 bool Eventually(const std::function<bool()>& condition);
 
 // Whether the gateway sees every peer ready.
 bool AllPeersReady(const std::shared_ptr<grpc::Channel>& gateway);
 
-// Sequences open at the verifier, or -1 if it does not answer.
+// The number of open sequences at the verifier, or -1 if it does not answer.
 int OpenSequences(const std::shared_ptr<grpc::Channel>& verifier);
 
 }  // namespace recycling::integration

@@ -1,4 +1,4 @@
-// Many Draft streams at one drafter.
+// Opens many Draft streams at one drafter.
 #ifndef RECYCLING_TESTS_INTEGRATION_DRAFT_STREAMS_H_
 #define RECYCLING_TESTS_INTEGRATION_DRAFT_STREAMS_H_
 
@@ -12,7 +12,8 @@
 
 namespace recycling::integration {
 
-// Opens `count` streams, asks each for a tree, and returns how many answered while all were open.
+// Opens `count` streams and asks for a tree on each. Returns how many gave a tree while all streams
+// were open.
 inline int StreamsAnsweredAtOnce(drafter::v1::DrafterService::Stub& stub,
                                  const drafter::v1::OpenSession& session, int count) {
   namespace pb = drafter::v1;

@@ -1,4 +1,4 @@
-// Runs recycling-drafter as an operator does: flags, stopping, starting again.
+// Runs recycling-drafter as an operator does: starts it with flags, stops it and starts it again.
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -97,7 +97,7 @@ class DrafterProgramTest : public ::testing::Test {
   std::unique_ptr<v1::DrafterService::Stub> stub_;
 };
 
-TEST_F(DrafterProgramTest, WhatItLearntSurvivesAStop) {
+TEST_F(DrafterProgramTest, TheMatrixSurvivesARestart) {
   std::unique_ptr<Process> drafter = Serve();
   ASSERT_NE(drafter, nullptr);
   Teach();
@@ -123,7 +123,7 @@ TEST_F(DrafterProgramTest, StartsWithoutACorruptSnapshot) {
   EXPECT_TRUE(std::filesystem::exists(folder_ / "drafter.tenant.YQ.rcm.aside"));
 }
 
-TEST_F(DrafterProgramTest, AStopThatCannotSaveFails) {
+TEST_F(DrafterProgramTest, ADrafterThatCannotSaveExitsWithAFailure) {
   const std::unique_ptr<Process> drafter = Serve();
   ASSERT_NE(drafter, nullptr);
   Teach();
@@ -133,7 +133,7 @@ TEST_F(DrafterProgramTest, AStopThatCannotSaveFails) {
   EXPECT_THAT(drafter->Wait(kLong), IsOkAndHolds(kExitFailure));
 }
 
-TEST_F(DrafterProgramTest, ExitCodesTellUsageFromFailure) {
+TEST_F(DrafterProgramTest, UsageErrorsAndFailuresHaveDifferentExitCodes) {
   EXPECT_EQ(ExitCode({"--help"}), kExitOk);
   EXPECT_EQ(ExitCode({"--drafter_id=a/b"}), kExitUsage);
   EXPECT_EQ(ExitCode({"--listen=nowhere"}), kExitUsage);

@@ -2,7 +2,7 @@
 
     examples_test.py python|node
 
-Exits 77, which ctest shows as skipped, if the packages of that client cannot be had; the reason is printed.
+If the packages of the client are missing, prints the reason and exits with 77, which ctest shows as skipped.
 """
 import os
 import pathlib
@@ -27,7 +27,7 @@ def skip(reason):
 
 
 def prepare_python(work):
-    """The client in Python, with the messages' code written by protoc."""
+    """Generates the message classes with protoc. Returns the command of the Python client."""
     for python in (sys.executable, "/usr/bin/python3"):
         if subprocess.run([python, "-c", "import grpc, google.protobuf"], capture_output=True).returncode == 0:
             break
@@ -44,7 +44,7 @@ def prepare_python(work):
 
 
 def prepare_node(work):
-    """The client in Node, with its packages from npm in a copy of its folder."""
+    """Copies the folder of the client and installs its npm packages there. Returns the command of the Node client."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         skip("no node or no npm")
     folder = work / "node"
@@ -63,7 +63,7 @@ class ExampleTest(unittest.TestCase):
         self.work = pathlib.Path(folder.name)
 
     def start(self, name, *flags):
-        """Starts a program of the build. Returns its address once it listens."""
+        """Starts a program of the build, waits until it listens and returns its address."""
         port_file = self.work / f"{name}.port"
         process = subprocess.Popen([BIN / name, "--listen=127.0.0.1:0", f"--port_file={port_file}", *flags],
                                    stderr=subprocess.DEVNULL)
@@ -74,7 +74,7 @@ class ExampleTest(unittest.TestCase):
         return port_file.read_text().split()[0]
 
     def start_gateway(self, latency_ms=0):
-        """A gateway that runs one request at a time and lets none wait."""
+        """Starts a gateway that runs one request at a time and has no queue."""
         verifier = self.start("recycling-fake-verifier", f"--latency_ms={latency_ms}")
         gateway = self.start("recycling-gateway", f"--verifiers={verifier}", "--drafters=", "--max_requests=1",
                              "--max_queue=0", "--draft_deadline_ms=1000")
@@ -108,7 +108,7 @@ class ExampleTest(unittest.TestCase):
     def test_tries_again_when_the_gateway_is_full(self):
         gateway = self.start_gateway(latency_ms=50)
         first = self.client(gateway, "--max_tokens", "4000")
-        self.assertNotEqual(first.stdout.read(1), "")  # it runs, and for minutes
+        self.assertNotEqual(first.stdout.read(1), "")  # this request now runs for minutes
         second = self.client(gateway, "--max_tokens", "2")
         self.assertIn("the gateway is full", second.stderr.readline())
         first.send_signal(signal.SIGKILL)

@@ -1,5 +1,5 @@
-// Streams that outlive their verifiers. A verifier is killed, stopped or asked to stop when the
-// client has seen a chosen delta. The output must equal the one without that.
+// Kills, pauses or drains the verifier of a running request, and changes the lists of peers. The
+// output must equal the output of an undisturbed run.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -41,7 +41,7 @@ class FailoverTest : public testing::Test {
     return cluster_.Start("recycling-verifier", {"--model=" + model_, "--threads=1"}, listen);
   }
 
-  // Sampled, with penalties, log-probabilities and a seed.
+  // A request with sampling, penalties, log-probabilities and a seed.
   static pb::GenerateRequest Request(int max_tokens, bool drafts) {
     auto request = ParseProto<pb::GenerateRequest>(
         "prompt: 'the way of the' sampling { ignore_eos: true temperature: 0.7 top_p: 0.95 seed: 5 "
@@ -59,8 +59,9 @@ class FailoverTest : public testing::Test {
     return "";
   }
 
-  // Runs the request alone, then again, and calls `disturb(address of its verifier)` at a delta. So
-  // many tokens follow that they cannot all be on their way to the client already.
+  // Runs a request twice. In the second run, calls `disturb` with the address of the request's
+  // verifier after the tenth delta. The request is so long that the verifier cannot have sent all
+  // its tokens by then.
   void ExpectSameDespite(const std::function<void(const std::string&)>& disturb, bool drafts) {
     const pb::GenerateRequest request = Request(1500, drafts);
     const Output expected = Generate(gateway_, request);
@@ -92,7 +93,7 @@ TEST_F(FailoverTest, KillingTheVerifierChangesNothing) {
   }
 }
 
-TEST_F(FailoverTest, WithAllVerifiersGoneAStreamWaitsUntilOneIsBack) {
+TEST_F(FailoverTest, WithoutVerifiersAStreamWaitsUntilOneStarts) {
   ExpectSameDespite(
       [&](const std::string&) {
         for (const std::string& address : verifiers_) cluster_.Kill(address);
@@ -101,7 +102,7 @@ TEST_F(FailoverTest, WithAllVerifiersGoneAStreamWaitsUntilOneIsBack) {
       true);
 }
 
-TEST_F(FailoverTest, AVerifierThatHangsIsLeftWithinSeconds) {
+TEST_F(FailoverTest, ASequenceLeavesAHangingVerifier) {
   std::string stopped;
   ExpectSameDespite(
       [&](const std::string& address) {
@@ -114,7 +115,7 @@ TEST_F(FailoverTest, AVerifierThatHangsIsLeftWithinSeconds) {
   EXPECT_TRUE(Eventually([&] { return OpenSequences(Connect(stopped)) == 0; }));
 }
 
-TEST_F(FailoverTest, AVerifierThatIsAskedToStopIsLeftAndEndsWell) {
+TEST_F(FailoverTest, ASequenceLeavesADrainingVerifierWhichExitsWithZero) {
   std::string asked;
   const pb::GenerateRequest request = Request(1500, /*drafts=*/false);
   const Output expected = Generate(gateway_, request);
@@ -128,7 +129,7 @@ TEST_F(FailoverTest, AVerifierThatIsAskedToStopIsLeftAndEndsWell) {
   EXPECT_THAT(cluster_.at(asked).Wait(absl::Minutes(1)), IsOkAndHolds(kExitOk));
 }
 
-// Lists of peers that change while clients are served.
+// Changes the lists of peers while a client sends requests.
 class PeerListTest : public FailoverTest {
  protected:
   PeerListTest()
@@ -141,13 +142,13 @@ class PeerListTest : public FailoverTest {
                                             {"--draft_deadline_ms=60000"}));
   }
 
-  // Replaces the file at once, so that no program reads half of it.
+  // Replaces the file by a rename, so no program reads a half-written file.
   static void Write(const std::string& path, const std::vector<std::string>& peers) {
     std::ofstream(path + ".new") << "# peers\n" << absl::StrJoin(peers, "\n") << "\n";
     ASSERT_EQ(std::rename((path + ".new").c_str(), path.c_str()), 0);
   }
 
-  // The number of ready peers of `role`.
+  // The addresses of the ready peers of `role`, sorted.
   std::vector<std::string> Peers(pb::PeerRole role) {
     grpc::ClientContext context;
     pb::GetStatsResponse stats;
@@ -171,7 +172,7 @@ class PeerListTest : public FailoverTest {
   std::shared_ptr<grpc::Channel> listed_;
 };
 
-TEST_F(PeerListTest, PeersComeAndGoAndNoClientSeesAnything) {
+TEST_F(PeerListTest, NewPeerListsChangeNoOutput) {
   const pb::GenerateRequest request = Request(300, /*drafts=*/true);
   const Output expected = Generate(listed_, request);
   ASSERT_TRUE(expected.status.ok()) << expected.ForPeople();
@@ -186,7 +187,7 @@ TEST_F(PeerListTest, PeersComeAndGoAndNoClientSeesAnything) {
       verifiers.insert(got.final.speculation().verifier());
     }
   });
-  // Waits until a request has begun and ended with these peers.
+  // Runs two requests with these peers.
   const auto serve = [&] {
     for (int i = 0; i < 2; ++i) EXPECT_TRUE(Generate(listed_, request).SameTokens(expected));
   };

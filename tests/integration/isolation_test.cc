@@ -1,5 +1,6 @@
-// Another tenant sees nothing of one tenant's matrix and prompts, through the three services. (It
-// can see load, in times and in the trees that pay. Here every tree is the template.)
+// Checks that a tenant learns nothing about the matrix and the prompts of another tenant through
+// the three services. (It can learn about the load: load changes times and the sizes of adaptive
+// trees. Here every tree is the template.)
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,8 +24,9 @@ using doubles::ParseProto;
 constexpr char kTenant[] = "speculation { matrix_scope: MATRIX_SCOPE_TENANT }";
 constexpr char kShared[] = "speculation { matrix_scope: MATRIX_SCOPE_SHARED }";
 
-// Three services in which all counts are functions of the requests: every tree is the template, no
-// draft is late, and the drafter has learnt from a request before the next one begins.
+// Runs three services whose statistics depend only on the requests: every tree is the template and
+// no draft is late. The caller waits with AwaitLearnt() until the drafter has learnt from a
+// request.
 class Services {
  public:
   Services() {
@@ -35,7 +37,7 @@ class Services {
     const std::string verifier = cluster_.Start(
         "recycling-verifier",
         {"--model=" + TinyModel(cluster_.folder().path()), "--threads=1",
-         "--max_sequences=512"});  // as many rows in a pass: no draft row is cut for want of room
+         "--max_sequences=512"});  // a pass then has room for 512 rows, so no tree is cut
     drafter_ = cluster_.Start("recycling-drafter", {"--allow_shared"});
     gateway_ =
         cluster_.Start("recycling-gateway",
@@ -44,7 +46,8 @@ class Services {
     EXPECT_TRUE(Eventually([&] { return AllPeersReady(As("admin")); }));
   }
 
-  // The answer that `tenant` gets: 80 tokens after its own prompt or after the common one.
+  // Sends a request of `tenant` with the prompt that has the number `prompt`, and returns its 80
+  // tokens.
   Output Ask(const std::string& tenant, const std::string& speculation,
              std::uint32_t prompt) const {
     auto request = ParseProto<pb::GenerateRequest>("sampling { ignore_eos: true } " + speculation);
@@ -58,7 +61,7 @@ class Services {
     return output;
   }
 
-  // Waits until no session is open: then the drafter has learnt everything.
+  // Waits until no session is open. Then the drafter has learnt from all requests.
   void AwaitLearnt() const {
     const auto stub = drafter::v1::DrafterService::NewStub(Connect(drafter_));
     EXPECT_TRUE(Eventually([&] {
@@ -68,7 +71,7 @@ class Services {
     }));
   }
 
-  // The matrix of `tenant`, as saved.
+  // The snapshot of the matrix of `tenant`.
   std::string Matrix(const std::string& tenant) const {
     drafter::v1::SaveMatrixRequest request;
     request.set_scope(common::v1::MATRIX_SCOPE_TENANT);
@@ -106,8 +109,8 @@ std::string Facts(const Output& output) {
   return absl::StrCat(output.text, "\n", final.DebugString());
 }
 
-// The answers to three requests of the second tenant, and its matrix after them. The first tenant
-// works before, between and at the same time, or not at all.
+// Returns the answers to three requests of the second tenant, and its matrix after them. If
+// `with_first`, the first tenant sends requests before each of them and at the same time.
 std::vector<std::string> SecondTenantSees(const std::string& speculation, bool with_first) {
   const Services services;
   std::vector<std::string> seen;
@@ -131,14 +134,15 @@ std::vector<std::string> SecondTenantSees(const std::string& speculation, bool w
   return seen;
 }
 
-TEST(IsolationTest, APrivateMatrixLeavesNoTraceWithAnotherTenant) {
+TEST(IsolationTest, APrivateMatrixDoesNotChangeAnotherTenantsAnswers) {
   const auto alone = SecondTenantSees(kTenant, false);
   EXPECT_EQ(SecondTenantSees(kTenant, true), alone);
-  EXPECT_NE(alone[0], alone[1]) << "a tenant learns from itself, else this shows nothing";
+  EXPECT_NE(alone[0], alone[1]) << "the drafter learnt nothing, so this test compares nothing";
 }
 
-// When tenants share a matrix by choice, the same requests do show. So the comparison can fail.
-TEST(IsolationTest, ASharedMatrixShows) {
+// With a shared matrix the same requests change the answers. So the comparison of the test above
+// can fail.
+TEST(IsolationTest, ASharedMatrixChangesAnotherTenantsAnswers) {
   EXPECT_NE(SecondTenantSees(kShared, true)[0], SecondTenantSees(kShared, false)[0]);
 }
 

@@ -1,4 +1,4 @@
-// The programs with TLS, and what they refuse without it.
+// Runs the programs with TLS. Checks which connections and flags they refuse.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -35,7 +35,8 @@ pb::GenerateRequest Request(int max_tokens) {
   return request;
 }
 
-// Every program has a certificate for its name, and accepts only the names of the others.
+// Every program has a certificate with its own name. The verifier and the drafter accept only the
+// gateway.
 class LockedTest : public ::testing::Test {
  protected:
   TlsFiles Issue(const std::string& name, CertificateAuthority& authority) {
@@ -86,7 +87,7 @@ class LockedTest : public ::testing::Test {
   std::shared_ptr<grpc::Channel> channel_;
 };
 
-TEST_F(LockedTest, AllPartsSpeakMutualTlsAndNobodyElseIsHeard) {
+TEST_F(LockedTest, ServicesUseMutualTlsAndRefuseOtherCallers) {
   StartAll();
   const Output output = Generate(channel_, Request(100));
   ASSERT_TRUE(output.status.ok()) << output.ForPeople();
@@ -100,12 +101,12 @@ TEST_F(LockedTest, AllPartsSpeakMutualTlsAndNobodyElseIsHeard) {
   const ChannelTlsOptions nobody = {.files = {.ca = gateway_files_.ca}, .names = {"verifier"}};
   EXPECT_EQ(OpenSequences(Channel(verifier_, nobody)), -1);
   const ChannelTlsOptions drafter = {.files = drafter_files_, .names = {"verifier"}};
-  EXPECT_EQ(OpenSequences(Channel(verifier_, drafter)), -1) << "its name is not allowed";
+  EXPECT_EQ(OpenSequences(Channel(verifier_, drafter)), -1) << "the verifier must refuse this name";
   const ChannelTlsOptions gateway = {.files = gateway_files_, .names = {"verifier"}};
   EXPECT_EQ(OpenSequences(Channel(verifier_, gateway)), 0);
 }
 
-TEST_F(LockedTest, HealthIsPlaintextOnAPortOfItsOwn) {
+TEST_F(LockedTest, HealthIsServedInPlaintextOnASeparatePort) {
   StartAll();
   const std::string ports = ReadFile(cluster_.folder() / "0.port");
   const std::string health =
@@ -114,7 +115,7 @@ TEST_F(LockedTest, HealthIsPlaintextOnAPortOfItsOwn) {
   EXPECT_EQ(OpenSequences(Connect(health)), -1);
 }
 
-TEST_F(LockedTest, TheClientProgramShowsAndChecksCertificates) {
+TEST_F(LockedTest, TheClientProgramChecksTheGatewaysCertificate) {
   StartAll();
   const auto generate = [this](std::vector<std::string> more) {
     std::vector<std::string> arguments = {"generate", "--gateway",    gateway_, "--prompt",
@@ -128,7 +129,7 @@ TEST_F(LockedTest, TheClientProgramShowsAndChecksCertificates) {
   EXPECT_EQ(generate({}).exit_code, kExitFailure);
 }
 
-TEST_F(LockedTest, ARunningGatewayBelievesPeersOfAnAuthorityThatWasAdded) {
+TEST_F(LockedTest, ARunningGatewayAcceptsPeersOfANewlyAddedAuthority) {
   StartAll();
   CertificateAuthority next("next");
   cluster_.Kill(drafter_);
@@ -140,7 +141,7 @@ TEST_F(LockedTest, ARunningGatewayBelievesPeersOfAnAuthorityThatWasAdded) {
   EXPECT_EQ(Generate(channel_, Request(20)).Fallbacks(), 0u);
 }
 
-TEST_F(LockedTest, BeyondThisMachineNobodyAdministratesWithoutKeysUnlessToldSo) {
+TEST_F(LockedTest, AdminCallsBeyondLoopbackNeedApiKeysOrAFlag) {
   StartAll();
   const auto draft_info = [&](const std::string& address) {
     const auto channel = Channel(address, {.files = gateway_files_, .names = {"drafter"}});
@@ -148,14 +149,14 @@ TEST_F(LockedTest, BeyondThisMachineNobodyAdministratesWithoutKeysUnlessToldSo) 
     drafter::v1::GetMatrixInfoResponse response;
     return drafter::v1::DrafterService::NewStub(channel)->GetMatrixInfo(&context, {}, &response);
   };
-  EXPECT_TRUE(draft_info(drafter_).ok()) << "on loopback";
+  EXPECT_TRUE(draft_info(drafter_).ok()) << "a drafter on loopback must allow admin calls";
   StartDrafter("0.0.0.0:0");
   const grpc::Status refused = draft_info(drafter_);
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_THAT(refused.error_message(),
               AllOf(HasSubstr("--api_keys"), HasSubstr("--allow_open_admin")));
 
-  // The gateway calls no administration of such a drafter.
+  // A gateway makes no admin calls, so it can use this drafter.
   auto flags = Flags("peer_", gateway_files_);
   flags.insert(flags.end(),
                {"--tls_cert=" + gateway_files_.certificate, "--tls_key=" + gateway_files_.key,
@@ -179,7 +180,7 @@ TEST_F(LockedTest, BeyondThisMachineNobodyAdministratesWithoutKeysUnlessToldSo) 
   EXPECT_EQ(drain(open), grpc::StatusCode::OK);
 }
 
-TEST_F(LockedTest, ProgramsSayWhatIsNotLockedAndDoNotStart) {
+TEST_F(LockedTest, ProgramsRefuseUnsafeFlagsAndNameThem) {
   const TlsFiles& files = drafter_files_;
   const std::string key = "--tls_key=" + gateway_files_.key;
   const auto expect = [](const std::string& program, const std::vector<std::string>& arguments,

@@ -1,4 +1,4 @@
-// The log lines of the services about one request, and that they can be joined.
+// Checks the log lines that each service writes about a request, and that they share a trace id.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -44,14 +44,14 @@ class LogsTest : public testing::Test {
     return Generate(gateway_, request, nullptr, &context);
   }
 
-  // The lines with this message and request id in the log of the program that started as `number`;
-  // every line must be an object.
+  // Returns the log lines with this message and request id. `number` tells the program: 0 is the
+  // one that started first. Every line of the log must be a JSON object.
   std::vector<json> Lines(int number, const std::string& message, const std::string& request_id) {
     std::ifstream log(cluster_.folder() / absl::StrCat(number, ".log"));
     std::vector<json> lines;
     for (std::string text; std::getline(log, text);) {
       const json line = json::parse(text, nullptr, /*allow_exceptions=*/false);
-      if (log.eof() && line.is_discarded()) break;  // still being written
+      if (log.eof() && line.is_discarded()) break;  // the program still writes this line
       EXPECT_TRUE(line.is_object()) << text;
       if (!line.is_object() || line.value("message", "") != message) continue;
       if (line.value("request_id", "") == request_id) lines.push_back(line);
@@ -59,7 +59,7 @@ class LogsTest : public testing::Test {
     return lines;
   }
 
-  // Waits for the line of a request and returns it. There must be only one.
+  // Waits for the log line of a request and returns it. The log must have only one such line.
   json Line(int number, const std::string& message, const std::string& request_id) {
     std::vector<json> lines;
     EXPECT_TRUE(Eventually([&] {
@@ -76,8 +76,8 @@ class LogsTest : public testing::Test {
   std::shared_ptr<grpc::Channel> gateway_;
 };
 
-TEST_F(LogsTest, EveryServiceSaysOneLineOfARequestInTheCallersTrace) {
-  // The request is one line, whatever id the client gives it.
+TEST_F(LogsTest, EveryServiceLogsOneLinePerRequestWithTheTraceOfTheCaller) {
+  // A request id with a line break must not start a new log line.
   const std::string id = "first\n{\"message\":\"forged\"} \xc3\xa9";
   const Output output = Ask(id, {absl::StrCat("00-", kTrace, "-", kSpan, "-01")});
   ASSERT_TRUE(output.status.ok()) << output.ForPeople();
@@ -111,7 +111,7 @@ TEST_F(LogsTest, EveryServiceSaysOneLineOfARequestInTheCallersTrace) {
   EXPECT_EQ(verifier["steps"], absl::StrCat(final.speculation().steps()));
 }
 
-TEST_F(LogsTest, ABadTraceIsIgnoredAndANewOneBegun) {
+TEST_F(LogsTest, WithoutAValidTraceTheGatewayBeginsANewOne) {
   const std::string good = absl::StrCat("00-", kTrace, "-", kSpan, "-01");
   ASSERT_TRUE(Ask("absent", {}).status.ok());
   ASSERT_TRUE(Ask("bad", {"00-nonsense"}).status.ok());
@@ -126,7 +126,7 @@ TEST_F(LogsTest, ABadTraceIsIgnoredAndANewOneBegun) {
   }
 }
 
-TEST_F(LogsTest, ARequestThatIsRefusedLeavesItsLineToo) {
+TEST_F(LogsTest, TheGatewayLogsRefusedRequests) {
   gateway_ = Connect(cluster_.StartGateway(
       verifier_, drafter_, {"--log_format=json", "--tenant_limits=rate=0.0001 burst=1"}));
   constexpr int kLimited = kGateway + 1;

@@ -1,5 +1,5 @@
-// The output equals the plain one whatever the drafter does, for any sampling options. Sends random
-// requests through gateways whose drafters are right, wrong, late, stale, broken or silent.
+// Checks that drafts do not change the output, with random sampling options. Sends random requests
+// to gateways whose drafters give good, wrong, stale, malformed or no drafts, or errors.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,14 +18,15 @@ namespace {
 
 namespace pb = gateway::v1;
 
-constexpr std::uint32_t kLongest = 21;  // tokens of an output
+constexpr std::uint32_t kLongest = 21;  // most tokens of an output
 
-// A drafter, its gateway, and why its drafts are not used. UNSPECIFIED: they are used.
+// A gateway with its own drafter. `reason` says why the gateway cannot use the drafts. UNSPECIFIED
+// means that it uses them.
 struct Mode {
   std::string name;
   pb::FallbackReason reason;
   std::string gateway;
-  bool may_draft = false;  // the costs of steps on this machine decide whether it drafts
+  bool may_draft = false;  // the gateway decides by the speed of this machine whether to draft
   std::atomic<std::uint64_t> drafted_steps = 0;
   std::atomic<std::uint64_t> fallbacks = 0;
 };
@@ -78,7 +79,7 @@ class LosslessTest : public testing::Test {
     }
   }
 
-  // Requests [0, count), a few at a time.
+  // Checks requests with the seeds 0 to count - 1, four at a time.
   void CheckAll(std::uint64_t count) {
     plain_.resize(count);
     std::atomic<std::uint64_t> next = 0;
@@ -90,7 +91,7 @@ class LosslessTest : public testing::Test {
     }
     for (auto& worker : workers) worker.join();
 
-    // Each drafter must have done what it is here for.
+    // Each gateway must have drafted, or must have counted the fallbacks of its mode.
     for (const auto& mode : modes_) {
       const bool drafts = mode->reason == pb::FALLBACK_REASON_UNSPECIFIED;
       if (!mode->may_draft) {
@@ -103,7 +104,7 @@ class LosslessTest : public testing::Test {
       for (const Output& output : plain_) texts.insert(output.text);
       return texts.size();
     };
-    EXPECT_GT(distinct(), count / 2) << "the requests are too much alike";
+    EXPECT_GT(distinct(), count / 2) << "too many requests gave the same text";
   }
 
   Cluster cluster_;
@@ -116,7 +117,7 @@ TEST_F(LosslessTest, RandomRequestsOnARandomModel) {
   CheckAll(200);
 }
 
-#ifdef RECYCLING_DEFAULT_MODEL  // a tree that has one
+#ifdef RECYCLING_DEFAULT_MODEL
 TEST_F(LosslessTest, RandomRequestsOnTheDefaultModel) {
   StartAll(RECYCLING_DEFAULT_MODEL);
   // RECYCLING_LOSSLESS_REQUESTS=200 takes minutes.

@@ -1,4 +1,4 @@
-// Compares the metrics of the services with the final messages of all requests.
+// Compares the metrics of the services with the sums over the final messages of all requests.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -56,7 +56,7 @@ struct Sums {
   std::uint64_t steps = 0, drafted_steps = 0, draft_tokens = 0, accepted_tokens = 0, paused = 0;
   std::vector<std::uint64_t> accepted_per_depth;
   std::map<std::string, std::uint64_t> fallbacks;
-  std::map<std::string, pb::DurationHistogram> durations;  // buckets of all requests, one by one
+  std::map<std::string, pb::DurationHistogram> durations;  // has the buckets of every request
   std::uint64_t verify_inside = 0;
 
   void AddDuration(const std::string& name, std::uint64_t micros) {
@@ -112,7 +112,7 @@ struct Sums {
   }
 };
 
-// `name` with `suffix`, and `label` beside the labels it has.
+// The series name + suffix with the labels of `name` and, if not empty, `label`.
 std::string Series(const std::string& name, const std::string& suffix,
                    const std::string& label = "") {
   const std::size_t brace = name.find('{');
@@ -168,21 +168,21 @@ void ExpectReconciled(const Exposition& scrape, const Sums& sums) {
       for (const auto& bucket : histogram.buckets()) {
         if (bucket.to_micros() <= bound) below += bucket.count();
       }
-      // As the library writes numbers: six digits are enough for a power of two times 1e-6.
+      // Write the number as the metrics do. A power of two times 1e-6 needs at most 16 digits.
       std::ostringstream number;
       number.precision(16);
       number << static_cast<double>(bound) / 1e6;
       expect(Series(name, "_bucket", absl::StrCat("le=\"", number.str(), "\"")), below);
     }
   }
-  // The sum over requests, each one rounded to whole microseconds.
+  // Each request's part of the sum is rounded to whole microseconds.
   EXPECT_NEAR(scrape["recycling_verify_inside_seconds_total"] * 1e6,
               static_cast<double>(sums.verify_inside), static_cast<double>(sums.requests));
 }
 
 class MetricsTest : public testing::Test {
  protected:
-  // Its metrics are Scraped(name), by default the program's.
+  // Starts a program with metrics. Scraped(name) reads them; without a name, Scraped(program) does.
   std::string Start(const std::string& program, std::vector<std::string> flags,
                     std::string name = "") {
     if (name.empty()) name = program;
@@ -238,7 +238,7 @@ const std::vector<std::string> kMix = {
     "sampling { max_tokens: 1 }",
 };
 
-TEST_F(MetricsTest, CountersAreTheSumsOfWhatEveryRequestWasTold) {
+TEST_F(MetricsTest, CountersAreTheSumsOverFinalMessages) {
   Sums sums;
   for (const std::string& options : kMix) Run(Request(options), &sums);
   EXPECT_GT(sums.accepted_tokens, 0u);
@@ -253,7 +253,7 @@ TEST_F(MetricsTest, CountersAreTheSumsOfWhatEveryRequestWasTold) {
   const Exposition scrape = Scraped("recycling-gateway");
   EXPECT_EQ(scrape["recycling_request_queue_time_seconds_count"],
             static_cast<double>(sums.requests + 1))
-      << "it began";
+      << "a request that fails at its start also leaves the queue";
   EXPECT_EQ(scrape["recycling_e2e_request_latency_seconds_count"],
             static_cast<double>(sums.requests));
   EXPECT_EQ(scrape["recycling_request_failure_total{code=\"INVALID_ARGUMENT\"}"], 1);
@@ -305,9 +305,10 @@ TEST_F(MetricsTest, ScrapingWhileRequestsRunIsSafeAndCountersOnlyGrow) {
   ExpectReconciled(Scraped("recycling-gateway"), sums);
 }
 
-TEST_F(MetricsTest, VerifierAndDrafterCountWhatTheGatewayAskedOfThem) {
+TEST_F(MetricsTest, VerifierAndDrafterCountTheWorkOfTheGateway) {
   Sums sums;
-  const Exposition before = Scraped("recycling-verifier");  // it has measured what passes cost
+  // The verifier has already run passes at its start, to measure their costs.
+  const Exposition before = Scraped("recycling-verifier");
   for (const std::string& options : kMix) {
     // A stop string may end the output in an earlier step. The final message leaves out the rest.
     if (!absl::StrContains(options, "stop:")) Run(Request(options), &sums);
@@ -326,7 +327,7 @@ TEST_F(MetricsTest, VerifierAndDrafterCountWhatTheGatewayAskedOfThem) {
             static_cast<double>(sums.prompt_tokens - sums.requests));
   EXPECT_GE(grown("recycling_verifier_pass_seconds_count"), static_cast<double>(sums.steps));
 
-  // The last message of a session to the drafter may still be on its way.
+  // The drafter may not have received the last message of a session yet.
   EXPECT_TRUE(Eventually(
       [&] { return Scraped("recycling-drafter")["recycling_drafter_sessions_active"] == 0; }));
   const Exposition drafter = Scraped("recycling-drafter");
@@ -342,7 +343,7 @@ TEST_F(MetricsTest, VerifierAndDrafterCountWhatTheGatewayAskedOfThem) {
   EXPECT_GT(drafter["recycling_drafter_matrix_bytes"], 0);
 }
 
-TEST_F(MetricsTest, APeerThatIsReadyAndFailsAtWorkIsSeenAsEjected) {
+TEST_F(MetricsTest, AReadyPeerWithBadAnswersCountsAsEjected) {
   const Exposition before = Scraped("recycling-gateway");
   for (const char* role : {"verifier", "drafter"}) {
     EXPECT_EQ(before[absl::StrCat("recycling_peers_ejected{role=\"", role, "\"}")], 0);
@@ -363,13 +364,14 @@ TEST_F(MetricsTest, APeerThatIsReadyAndFailsAtWorkIsSeenAsEjected) {
     after = Scraped("misled");
     return after["recycling_peers_ejected{role=\"drafter\"}"] == 1;
   }));
-  EXPECT_EQ(after["recycling_peers_ready{role=\"drafter\"}"], 1) << "it answers handshakes";
+  EXPECT_EQ(after["recycling_peers_ready{role=\"drafter\"}"], 1)
+      << "this drafter answers handshakes";
   EXPECT_GE(after["recycling_peer_ejections_total{role=\"drafter\"}"], 1);
   EXPECT_EQ(after["recycling_peers_ejected{role=\"verifier\"}"], 0);
   EXPECT_EQ(after["recycling_peer_ejections_total{role=\"verifier\"}"], 0);
 }
 
-TEST_F(MetricsTest, ConnectionsBeyondTheBoundAreCounted) {
+TEST_F(MetricsTest, RefusedConnectionsAreCounted) {
   for (const char* name : {"recycling-gateway", "recycling-verifier", "recycling-drafter"}) {
     EXPECT_EQ(Scraped(name)["recycling_connections_refused_total"], 0) << name;
   }
@@ -388,7 +390,7 @@ TEST_F(MetricsTest, ConnectionsBeyondTheBoundAreCounted) {
 
 constexpr char kExpiry[] = "recycling_tls_certificate_expiry_seconds";
 
-// Services whose certificates end at known times.
+// Starts services whose certificates expire at known times.
 class LockedMetricsTest : public MetricsTest {
  protected:
   void StartLocked() {
@@ -419,7 +421,7 @@ class LockedMetricsTest : public MetricsTest {
   TlsFiles drafter_files_, gateway_files_;
 };
 
-TEST_F(LockedMetricsTest, SayWhenTheCertificateInUseEndsAndNothingWithoutOne) {
+TEST_F(LockedMetricsTest, OnlyProgramsWithACertificateExportItsExpiry) {
   for (const auto& [name, address] : metrics_) {
     EXPECT_EQ(Scraped(name).Names().count(kExpiry), 0u) << name;
   }
@@ -431,7 +433,7 @@ TEST_F(LockedMetricsTest, SayWhenTheCertificateInUseEndsAndNothingWithoutOne) {
   EXPECT_EQ(drafter[server], Expiry(drafter_files_));
   EXPECT_EQ(gateway[client], Expiry(gateway_files_));
   EXPECT_EQ(drafter.samples.count(client), 0u);
-  EXPECT_EQ(gateway.samples.count(server), 0u) << "it is served in plaintext";
+  EXPECT_EQ(gateway.samples.count(server), 0u) << "this gateway listens in plaintext";
 }
 
 class MonitoringFilesTest : public LockedMetricsTest {
@@ -443,7 +445,7 @@ class MonitoringFilesTest : public LockedMetricsTest {
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   }
 
-  // What the three services export after a request, and what some do where there is TLS.
+  // Collects the metrics of the three services after a request, and of two services with TLS.
   void ScrapeAll() {
     Sums sums;
     Run(Request(kMix[0]), &sums);
@@ -456,21 +458,23 @@ class MonitoringFilesTest : public LockedMetricsTest {
     }
   }
 
-  // Every metric of a text, and every label = "value" asked of one, must be exported.
+  // Expects that the services export every metric in `text`, and every label="value" that `text`
+  // selects with it.
   void ExpectExported(const std::string& text, const std::string& where) {
     static const std::regex kName("\\b((?:recycling|process)_[a-z0-9_]+)(\\{[^}]*\\})?");
     static const std::regex kMatcher("([a-z_]+)=\"([^\"]*)\"");
     int found = 0;
     for (std::sregex_iterator it(text.begin(), text.end(), kName), end; it != end; ++it, ++found) {
       const std::string name = (*it)[1];
-      EXPECT_TRUE(names_.count(name) > 0) << where << " names " << name;
+      EXPECT_TRUE(names_.count(name) > 0)
+          << where << " uses " << name << ", which no service exports";
       const std::string matchers = (*it)[2];
       for (std::sregex_iterator label(matchers.begin(), matchers.end(), kMatcher); label != end;
            ++label) {
         const bool any = std::any_of(samples_.begin(), samples_.end(), [&](const auto& sample) {
           return sample.starts_with(name + "{") && sample.find(label->str()) != std::string::npos;
         });
-        EXPECT_TRUE(any) << where << " asks for " << it->str();
+        EXPECT_TRUE(any) << where << " uses " << it->str() << ", which no service exports";
       }
     }
     EXPECT_GT(found, 0) << where;
@@ -480,7 +484,7 @@ class MonitoringFilesTest : public LockedMetricsTest {
   std::map<std::string, std::string> types_;
 };
 
-TEST_F(MonitoringFilesTest, DashboardAlertsAndTableNameWhatIsExported) {
+TEST_F(MonitoringFilesTest, DashboardAlertsAndTableUseExportedMetrics) {
   ScrapeAll();
   const auto dashboard =
       nlohmann::json::parse(Read("dashboard.json"), nullptr, /*allow_exceptions=*/false);
@@ -500,7 +504,8 @@ TEST_F(MonitoringFilesTest, DashboardAlertsAndTableNameWhatIsExported) {
   const std::string readme = Read("README.md");
   static const std::regex kRow("\n\\| `([a-z0-9_]+)` \\| ([a-z]+) \\|");
   for (std::sregex_iterator it(readme.begin(), readme.end(), kRow), end; it != end; ++it) {
-    EXPECT_TRUE(table.emplace((*it)[1], (*it)[2]).second) << "twice: " << (*it)[1];
+    EXPECT_TRUE(table.emplace((*it)[1], (*it)[2]).second)
+        << "the table has two rows for " << (*it)[1];
   }
   for (const auto& [family, type] : types_) {
     if (!family.starts_with("recycling_")) continue;
@@ -508,7 +513,7 @@ TEST_F(MonitoringFilesTest, DashboardAlertsAndTableNameWhatIsExported) {
     table.erase(family);
   }
   for (const auto& [family, type] : table) {
-    EXPECT_EQ(types_.count(family), 1u) << family << " is in the table and not exported";
+    EXPECT_EQ(types_.count(family), 1u) << family << " is in the table, but no service exports it";
   }
 }
 

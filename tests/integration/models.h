@@ -10,8 +10,8 @@
 
 namespace recycling::integration {
 
-// Writes a small random model into `folder` and returns its path. Its greedy output does not end
-// soon and each token takes well under a millisecond.
+// Writes a small random model into `folder` and returns its path. Its greedy output is long, and a
+// token takes less than a millisecond.
 inline std::string TinyModel(const std::string& folder) {
   const std::string path = folder + "/tiny.gguf";
   doubles::TinyModelSpec spec;

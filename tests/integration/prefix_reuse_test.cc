@@ -1,4 +1,4 @@
-// What a user sees if a verifier has processed the beginning of the prompt before.
+// Checks usage and output when the cache of the verifier has the beginning of the prompt.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -42,7 +42,7 @@ class PrefixReuseTest : public testing::Test {
   std::shared_ptr<grpc::Channel> gateway_;
 };
 
-TEST_F(PrefixReuseTest, ARepeatedPromptAndANextTurnAreCachedAndGiveTheSameTokens) {
+TEST_F(PrefixReuseTest, ARepeatedPromptAndTheNextTurnUseTheCacheAndGiveTheSameTokens) {
   Start();
   const std::vector<std::uint32_t> prompt = Prompt(200);
   const Output first = Ask(prompt, 100);
@@ -53,7 +53,7 @@ TEST_F(PrefixReuseTest, ARepeatedPromptAndANextTurnAreCachedAndGiveTheSameTokens
     EXPECT_EQ(again.final.usage().cached_prompt_tokens(), 192u);
     EXPECT_TRUE(again.SameTokens(first)) << again.ForPeople() << first.ForPeople();
   }
-  // The next turn begins with the generated text, which the verifier also holds.
+  // The next turn begins with the first prompt and its output. The verifier has pages of both.
   std::vector<std::uint32_t> next = prompt;
   next.insert(next.end(), first.ids.begin(), first.ids.end());
   const Output turn = Ask(next, 50);
@@ -63,7 +63,7 @@ TEST_F(PrefixReuseTest, ARepeatedPromptAndANextTurnAreCachedAndGiveTheSameTokens
   EXPECT_EQ(turn.ids, std::vector<std::uint32_t>(whole.ids.begin() + 100, whole.ids.end()));
 }
 
-TEST_F(PrefixReuseTest, WhatTheVerifierCannotHoldIsRefusedAtOnceAndTheRestIsServed) {
+TEST_F(PrefixReuseTest, ARequestLargerThanTheCacheIsRefusedAndOthersAreServed) {
   Start({"--kv_bytes=" + std::to_string(4 * 64 * 2 * 2 * 16 * 2)});  // four pages of TinyModel
   const Output much = Ask(Prompt(200), 100);
   EXPECT_EQ(much.status.error_code(), grpc::StatusCode::OUT_OF_RANGE) << much.ForPeople();

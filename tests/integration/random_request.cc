@@ -31,7 +31,8 @@ std::string RandomPrompt(Random& random) {
   return prompt;
 }
 
-// Each field has its default in some requests and a random value of its range in others.
+// Sets each field in some requests to a random value of its range. In other requests the field
+// keeps its default.
 void RandomSampling(Random& random, std::uint32_t longest, common::v1::SamplingOptions* sampling) {
   if (Chance(random, 0.7)) sampling->set_temperature(Between(random, 0, 1.5));
   if (Chance(random, 0.4)) sampling->set_top_k(UpTo(random, 50));

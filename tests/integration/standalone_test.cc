@@ -1,4 +1,4 @@
-// All services in one process, with a small model, as a user runs them.
+// Runs recycling-standalone, which has all services in one process, with a small model.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -63,7 +63,7 @@ class StandaloneTest : public ::testing::Test {
   std::unique_ptr<doubles::Process> process_;
 };
 
-TEST_F(StandaloneTest, WritesTheSameTextPlainlyAndRecycledAndKeepsWhatItLearnt) {
+TEST_F(StandaloneTest, DraftsDoNotChangeTheTextAndTheMatrixSurvivesARestart) {
   std::ofstream(folder_ / "prompts") << "{\"prompt\": \"hello the\"}\n{\"prompt\": \"a\"}\n";
   for (const char* temperature : {"0", "1"}) {
     const ProcessResult bench =
@@ -97,7 +97,7 @@ TEST_F(StandaloneTest, WritesTheSameTextPlainlyAndRecycledAndKeepsWhatItLearnt) 
   Stop();
 }
 
-TEST_F(StandaloneTest, ItsDrafterAnswersAHundredStreamsAtOnce) {
+TEST_F(StandaloneTest, TheDrafterAnswersAHundredStreamsAtOnce) {
   ASSERT_EQ(Run({"generate", "--prompt", "hello", "--max_tokens=1"}).exit_code, 0);
   const auto stub = drafter::v1::DrafterService::NewStub(
       grpc::CreateChannel(drafter_, grpc::InsecureChannelCredentials()));
@@ -111,7 +111,7 @@ TEST_F(StandaloneTest, ItsDrafterAnswersAHundredStreamsAtOnce) {
   EXPECT_EQ(integration::StreamsAnsweredAtOnce(*stub, session, 100), 100);
 }
 
-TEST_F(StandaloneTest, RefusesWhatItCannotServe) {
+TEST_F(StandaloneTest, RefusesWrongFlags) {
   const std::vector<std::tuple<std::vector<std::string>, int, std::string>> cases = {
       {{}, 2, "--model: got none"},
       {{"--model", folder_ / "absent"}, 1, "absent"},

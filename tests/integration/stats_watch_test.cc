@@ -1,4 +1,4 @@
-// `recycling stats --watch`, as a user runs it.
+// Runs `recycling stats --watch` as a user does.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -21,9 +21,9 @@ using doubles::Process;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-TEST(StatsWatchTest, GoesOnThroughALostGatewayUntilInterrupted) {
+TEST(StatsWatchTest, RunsUntilInterruptedEvenIfTheGatewayStops) {
   Cluster cluster;
-  // A gateway answers GetStats also without a verifier.
+  // A gateway answers GetStats even if it has no verifier.
   const std::vector<std::string> flags = {"--verifiers=unix:" + (cluster.folder() / "nobody"),
                                           "--drafters="};
   const std::string address = cluster.Start("recycling-gateway", flags);
@@ -50,7 +50,7 @@ TEST(StatsWatchTest, GoesOnThroughALostGatewayUntilInterrupted) {
   at = shown("does not answer: UNAVAILABLE", at + 1);
   EXPECT_EQ(cluster.Start("recycling-gateway", flags, address), address);
   shown("0 running", at);
-  EXPECT_THAT(text(), Not(HasSubstr("\x1b"))) << "this is no terminal";
+  EXPECT_THAT(text(), Not(HasSubstr("\x1b"))) << "the output is a file and not a terminal";
   (*watch)->Signal(SIGINT);
   EXPECT_THAT((*watch)->Wait(absl::Minutes(1)), IsOkAndHolds(kExitInterrupted));
 }

@@ -25,7 +25,7 @@ inline std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
-// Path of a program of the build.
+// The path of a program of the build.
 inline std::string BinaryPath(const std::string& program) {
   const char* folder = std::getenv("RECYCLING_BIN_DIR");
   return std::string(folder == nullptr ? "." : folder) + "/" + program;
@@ -37,7 +37,7 @@ struct ProcessResult {
   std::string err;
 };
 
-// A program of the build with stdin, stdout and stderr in files.
+// Runs a program of the build with files as stdin, stdout and stderr.
 class Subprocess {
  public:
   Subprocess(const std::string& program, std::vector<std::string> arguments,

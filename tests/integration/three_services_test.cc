@@ -1,4 +1,4 @@
-// Verifier, drafter and gateway as processes: what still works when one of them stops.
+// Runs verifier, drafter and gateway as processes. Checks what still works when one of them stops.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -37,7 +37,8 @@ class ThreeServicesTest : public testing::Test {
     verifier_ = cluster_.Start("recycling-verifier", flags);
   }
 
-  // The gateway waits for the drafter, so that speed decides nothing, and not for the verifier.
+  // The gateway waits up to a minute for a draft, so no draft is late. It does not wait for a lost
+  // verifier.
   void StartAll(std::vector<std::string> verifier_flags = {}) {
     StartVerifier(std::move(verifier_flags));
     drafter_ = cluster_.Start("recycling-drafter", {});
@@ -51,7 +52,7 @@ class ThreeServicesTest : public testing::Test {
   std::shared_ptr<grpc::Channel> gateway_;
 };
 
-TEST_F(ThreeServicesTest, OnePromptGivesTextDraftedAndPlain) {
+TEST_F(ThreeServicesTest, DraftedAndPlainDecodingGiveTheSameText) {
   StartAll();
   const Output drafted = Generate(gateway_, Request(100));
   ASSERT_TRUE(drafted.status.ok()) << drafted.ForPeople();
@@ -70,7 +71,7 @@ TEST_F(ThreeServicesTest, OnePromptGivesTextDraftedAndPlain) {
   EXPECT_EQ(plain.final.speculation().mean_accepted_tokens(), 1.0);
 }
 
-TEST_F(ThreeServicesTest, EveryProgramServesAndDialsUnixSocketsWhichGoWithIt) {
+TEST_F(ThreeServicesTest, EveryProgramUsesUnixSocketsAndRemovesItsOwnAtTheEnd) {
   const auto socket = [this](const char* name) { return cluster_.folder() / name; };
   verifier_ = cluster_.Start("recycling-verifier",
                              {"--model=" + TinyModel(cluster_.folder().path()), "--threads=1"},
@@ -94,14 +95,14 @@ TEST_F(ThreeServicesTest, EveryProgramServesAndDialsUnixSocketsWhichGoWithIt) {
     struct stat info = {};
     ASSERT_EQ(lstat(socket(name).c_str(), &info), 0) << name;
     EXPECT_TRUE(S_ISSOCK(info.st_mode)) << name;
-    EXPECT_EQ(info.st_mode & S_IRWXO, 0u) << name << ": others could connect";
+    EXPECT_EQ(info.st_mode & S_IRWXO, 0u) << name << ": other users could connect";
     cluster_.at(address).Signal(SIGTERM);
     EXPECT_THAT(cluster_.at(address).Wait(kLong), IsOkAndHolds(kExitOk)) << name;
-    EXPECT_NE(lstat(socket(name).c_str(), &info), 0) << name << ": left behind";
+    EXPECT_NE(lstat(socket(name).c_str(), &info), 0) << name << " did not remove its socket";
   }
 }
 
-TEST_F(ThreeServicesTest, AnAbsentDrafterCostsNoTokenAndIsCounted) {
+TEST_F(ThreeServicesTest, AnAbsentDrafterChangesNoTokenAndCountsAsFallbacks) {
   StartVerifier();
   drafter_ = cluster_.Start("recycling-drafter", {});
   cluster_.Kill(drafter_);
@@ -123,7 +124,7 @@ TEST_F(ThreeServicesTest, AnAbsentDrafterCostsNoTokenAndIsCounted) {
   EXPECT_EQ(plain.Fallbacks(), 0u);
 }
 
-TEST_F(ThreeServicesTest, KillingTheDrafterWhileItGeneratesChangesNoToken) {
+TEST_F(ThreeServicesTest, KillingTheDrafterDuringARequestChangesNoToken) {
   StartAll();
   const Output plain =
       Generate(gateway_, Request(400, "speculation { mode: SPECULATION_MODE_OFF }"));
@@ -171,7 +172,7 @@ TEST_F(ThreeServicesTest, ADeadlineEndsTheRequestAndFreesTheSlot) {
   EXPECT_TRUE(Generate(gateway_, Request(5)).status.ok());
 }
 
-TEST_F(ThreeServicesTest, SigtermLetsARunningRequestEndInEveryProgram) {
+TEST_F(ThreeServicesTest, AfterSigtermEveryProgramFinishesTheRunningRequest) {
   StartAll();
   const Output output = Generate(gateway_, Request(400), [&](int deltas) {
     if (deltas != 2) return;
@@ -186,7 +187,7 @@ TEST_F(ThreeServicesTest, SigtermLetsARunningRequestEndInEveryProgram) {
   }
 }
 
-TEST_F(ThreeServicesTest, ARestartedVerifierIsPickedUpBetweenRequests) {
+TEST_F(ThreeServicesTest, TheGatewayUsesARestartedVerifier) {
   StartAll();
   const Output before = Generate(gateway_, Request(20));
   ASSERT_TRUE(before.status.ok()) << before.ForPeople();
