@@ -1,7 +1,8 @@
-// What a step costs inside the drafter: the paper's tree of 80 nodes from a full matrix, and
-// learning its 81 rows with an accepted path of three. Roots and rows vary, so that the matrix is
-// read as in service: all over. The same for a tree that is chosen by cost, where all nodes pay.
-// And what a snapshot costs: it is encoded and checked in the reaction.
+// Measures the time of a step inside the drafter. A step builds the paper's tree of 80 nodes from a
+// full matrix, and learns its 81 rows with an accepted path of three nodes. Roots and rows vary, so
+// that the reads are spread over the matrix as in production. BM_BuildAdaptiveTree chooses the tree
+// by cost, with costs at which every node pays. The last two benchmarks encode and parse a
+// snapshot.
 #include <benchmark/benchmark.h>
 
 #include <memory>
@@ -25,7 +26,7 @@ constexpr std::uint32_t kK = 8;
 constexpr std::size_t kSteps = 1024;  // different steps to cycle through
 
 std::vector<TokenId> DistinctIds(std::uint32_t vocab_size, std::mt19937& random) {
-  // Consecutive multiples of an odd step: distinct, and spread over the vocabulary.
+  // Steps of 997 give ids that are distinct and spread over the vocabulary.
   const std::uint32_t first = static_cast<std::uint32_t>(random());
   std::vector<TokenId> ids(kK);
   for (std::uint32_t i = 0; i < kK; ++i) ids[i] = (first % vocab_size + i * 997) % vocab_size;
@@ -72,7 +73,7 @@ SequenceDrafter NewDrafter(ScopeMemory& memory) {
   return SequenceDrafter(std::move(sources), std::move(estimator), {});
 }
 
-// Estimates and tree.
+// Estimates the acceptance of nodes and builds a tree.
 void BM_BuildAdaptiveTree(benchmark::State& state) {
   std::mt19937 random(1);
   const auto memory = FullMemory(static_cast<std::uint32_t>(state.range(0)), random);
@@ -91,7 +92,7 @@ void BM_BuildAdaptiveTree(benchmark::State& state) {
   state.counters["nodes"] = benchmark::Counter(nodes, benchmark::Counter::kAvgIterations);
 }
 
-// A step as all sources learn it: what is counted of it, and what the matrix learns (BM_Learn).
+// All sources learn a step: the estimator counts, and the matrix learns as in BM_Learn.
 void BM_LearnStep(benchmark::State& state) {
   std::mt19937 random(1);
   const auto memory = FullMemory(static_cast<std::uint32_t>(state.range(0)), random);
@@ -113,7 +114,7 @@ void BM_Learn(benchmark::State& state) {
   for (auto unused : state) Learn(observations[step++ % kSteps], &matrix);
 }
 
-// As the service does it: check, learn, build.
+// The work of the service in a step: check, learn, build.
 void BM_Step(benchmark::State& state) {
   std::mt19937 random(1);
   const auto memory = FullMemory(static_cast<std::uint32_t>(state.range(0)), random);

@@ -1,4 +1,4 @@
-// bench_grow_model: writes a larger model that computes what a small one computes.
+// bench_grow_model: writes a larger model that computes the same function as a small one.
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -11,11 +11,12 @@
 #include "common/program/program.h"
 #include "tests/bench/model_grower.h"
 
-ABSL_FLAG(std::uint32_t, layers, 0, "Layers. 0: as many as there are.");
-ABSL_FLAG(std::uint32_t, heads, 0,
-          "Heads; the hidden size grows with them, by the heads' size. 0: as many as there are.");
-ABSL_FLAG(std::uint32_t, kv_heads, 0, "Key-value heads. 0: as many as there are.");
-ABSL_FLAG(std::uint32_t, feed_forward, 0, "Feed-forward neurons. 0: as many as there are.");
+ABSL_FLAG(std::uint32_t, layers, 0, "Layers. 0: as many as in SMALL.");
+ABSL_FLAG(
+    std::uint32_t, heads, 0,
+    "Heads. The hidden size is the number of heads times the head size. 0: as many as in SMALL.");
+ABSL_FLAG(std::uint32_t, kv_heads, 0, "Key-value heads. 0: as many as in SMALL.");
+ABSL_FLAG(std::uint32_t, feed_forward, 0, "Feed-forward neurons. 0: as many as in SMALL.");
 ABSL_FLAG(std::string, type, "q8_0", "Number format of matrices: f32, f16, q8_0 or q4_0.");
 ABSL_FLAG(std::uint64_t, seed, 1, "Seed of the added weights.");
 
@@ -55,8 +56,8 @@ int main(int argc, char** argv) {
   const std::vector<std::string> arguments = recycling::ParseProgramFlags(
       argc, argv,
       {.name = "bench_grow_model",
-       .summary = "Writes a larger model that computes what a small one computes: "
-                  "bench_grow_model SMALL BIG. What is added is random and has no effect.",
+       .summary = "Writes a larger model that computes the same function as a small one: "
+                  "bench_grow_model SMALL BIG. The added weights have no effect on the output.",
        .examples = "  bench_grow_model small.f16.gguf big.q8_0.gguf --layers 22 --heads 30 "
                    "--kv_heads 10 --feed_forward 5120\n"});
   if (arguments.size() != 2) {

@@ -1,4 +1,4 @@
-// Which kernels a benchmark can ask for.
+// The kernels that a benchmark can choose.
 #ifndef RECYCLING_TESTS_BENCH_KERNEL_CHOICE_H_
 #define RECYCLING_TESTS_BENCH_KERNEL_CHOICE_H_
 
@@ -12,7 +12,8 @@
 
 namespace recycling::bench {
 
-// The exact arithmetic, and the kernels that run on this machine, the portable one first.
+// Names of the kernels that run on this machine: kExact stands for the exact arithmetic, and the
+// portable kernel follows.
 inline constexpr char kExact[] = "exact";
 inline std::vector<std::string> Kernels() {
   std::vector<std::string> names = {kExact};
@@ -20,8 +21,8 @@ inline std::vector<std::string> Kernels() {
   return names;
 }
 
-// Sets the kernel of `options`; an empty name leaves the machine's best. InvalidArgument for one
-// that this machine does not have.
+// Sets the kernel of `options` by its name. An empty name chooses the best one of this machine.
+// InvalidArgument if this machine does not support the kernel.
 inline absl::Status ChooseKernel(const std::string& name, verifier::TransformerOptions& options) {
   const bool exact = name == kExact;
   if (exact) options.arithmetic = verifier::Arithmetic::kExact;

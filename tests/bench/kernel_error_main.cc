@@ -1,4 +1,4 @@
-// bench_kernel_error: how far each kernel's logits are from what they should be. One JSON object.
+// bench_kernel_error: measures the error of each kernel's logits. Prints one JSON object.
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -22,13 +22,15 @@
 #include "verifier/kernels/tensor_type.h"
 
 ABSL_FLAG(std::string, goldens, "",
-          "Folder of goldens, NAME.json and NAME.logits.f32; a name begins with its model's and a "
-          "dot. Empty: none.");
-ABSL_FLAG(std::string, models, "",
-          "Folder of the goldens' models, MODEL.gguf, or the file of the one model of all.");
-ABSL_FLAG(bool, outliers, true, "Measure models with outliers too.");
-ABSL_FLAG(bool, amx_in_software, false,
-          "Measure the AMX kernel with tiles in software too: the errors of amx on any machine.");
+          "Folder of goldens: files NAME.json and NAME.logits.f32, where NAME is the name of the "
+          "model, a dot and more text. Empty: none.");
+ABSL_FLAG(
+    std::string, models, "",
+    "Folder with the models of the goldens, MODEL.gguf, or the file of one model for all goldens.");
+ABSL_FLAG(bool, outliers, true, "Also measure random models whose activations have outliers.");
+ABSL_FLAG(
+    bool, amx_in_software, false,
+    "Also measure the AMX kernel with a software version of its tiles. This works on any machine.");
 ABSL_FLAG(bool, list, false, "Only list the kernels of this machine.");
 ABSL_FLAG(int, threads, 2, "Threads of a pass.");
 
@@ -45,7 +47,7 @@ std::vector<std::string> MeasuredKernels() {
   return kernels;
 }
 
-// Of every position of `ids`.
+// The logits of every position of `ids`.
 absl::StatusOr<std::vector<float>> Logits(const std::shared_ptr<const verifier::Model>& model,
                                           const std::string& kernel,
                                           const std::vector<TokenId>& ids) {
@@ -75,19 +77,19 @@ absl::StatusOr<std::vector<float>> Logits(const std::shared_ptr<const verifier::
   return logits;
 }
 
-// Largest difference as a part of the largest expected magnitude.
+// The largest difference, divided by the largest expected magnitude.
 double RelativeError(const std::vector<float>& got, const std::vector<float>& expected) {
   double scale = 0;
   double difference = 0;
   for (std::size_t i = 0; i < expected.size(); ++i) {
     scale = std::max(scale, std::fabs(double{expected[i]}));
     const double one = std::fabs(double{got[i]} - double{expected[i]});
-    if (!(one <= difference)) difference = one;  // NaN too
+    if (!(one <= difference)) difference = one;  // also true for a NaN
   }
   return difference / scale;
 }
 
-// The worst error of a kernel on one model.
+// The largest error of a kernel on one model, over so many prompts.
 struct Worst {
   int prompts = 0;
   double error = 0;
@@ -106,7 +108,7 @@ void Add(Worst& worst, double error) {
   if (!(error <= worst.error)) worst.error = error;
 }
 
-// Against the goldens' logits, by model.
+// The errors against the logits of the goldens, by the name of the model.
 absl::StatusOr<std::map<std::string, Worst>> GoldenErrors(const std::string& kernel) {
   std::map<std::string, Worst> errors;
   const std::filesystem::path models = absl::GetFlag(FLAGS_models);
@@ -127,7 +129,7 @@ absl::StatusOr<std::map<std::string, Worst>> GoldenErrors(const std::string& ker
   return errors;
 }
 
-// A random model in which one of so many inputs of every projection is an outlier.
+// A random model in which one of 64 input channels of every projection is an outlier.
 absl::StatusOr<std::shared_ptr<const verifier::Model>> OutlierModel(TensorType type,
                                                                     std::string& bytes) {
   doubles::TinyModelSpec spec;
@@ -146,7 +148,7 @@ absl::StatusOr<std::shared_ptr<const verifier::Model>> OutlierModel(TensorType t
   return verifier::Model::FromFile(std::move(file), "outliers");
 }
 
-// Against the exact arithmetic, by tensor type.
+// The errors against the exact arithmetic, by tensor type.
 absl::StatusOr<std::map<std::string, Worst>> OutlierErrors(const std::string& kernel) {
   constexpr int kPrompts = 4;
   constexpr std::size_t kTokens = 64;
@@ -189,9 +191,10 @@ int main(int argc, char** argv) {
       argc, argv,
       {.name = "bench_kernel_error",
        .summary =
-           "Compares the logits of every kernel of this machine with goldens, and with those "
-           "of the exact arithmetic on random models whose activations have outliers. The error "
-           "is the largest difference as a part of the largest logit of a prompt.",
+           "Compares the logits of every kernel of this machine with goldens. On random models "
+           "whose activations have outliers, compares them with the logits of the exact "
+           "arithmetic. The error is the largest difference divided by the largest logit of a "
+           "prompt.",
        .examples = "  bench_kernel_error --goldens shared/goldens --models shared/models\n"});
   if (!arguments.empty()) {
     std::cerr << "bench_kernel_error: got \"" << arguments[0] << "\", expected flags only\n";

@@ -50,7 +50,7 @@ void EncodeQ8_0(const float* x, std::string& out) {
   }
 }
 
-// The numbers of a Q4_0 block at a scale, 0 to 15, and their squared error.
+// Sets `numbers` to the block's Q4_0 numbers, 0 to 15, at this scale. Returns the squared error.
 float QuantizeQ4_0(const float* x, float scale, std::array<int, kBlock>& numbers) {
   const float inverse = scale != 0 ? 1 / scale : 0;
   float error = 0;
@@ -69,7 +69,7 @@ void EncodeQ4_0(const float* x, std::string& out) {
   std::array<int, kBlock> best = {};
   std::uint16_t best_half = 0;
   float best_error = std::numeric_limits<float>::infinity();
-  for (int quarters = -36; quarters <= -28; ++quarters) {  // -9 to -7
+  for (int quarters = -36; quarters <= -28; ++quarters) {  // x becomes -9 to -7 at the extreme
     const std::uint16_t half = verifier::FloatToHalf(extreme * 4 / static_cast<float>(quarters));
     const float error = QuantizeQ4_0(x, verifier::HalfToFloat(half), numbers);
     if (!(error < best_error)) continue;
@@ -83,7 +83,7 @@ void EncodeQ4_0(const float* x, std::string& out) {
   }
 }
 
-// Uniform numbers of mean 0, fixed on every platform. (SplitMix64.)
+// Uniform numbers of mean 0, the same on every platform (SplitMix64).
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
@@ -109,7 +109,7 @@ class Random {
   std::uint64_t state_;
 };
 
-// What stands where the trained matrix does not.
+// The values outside the trained matrix.
 enum class Fill { kRandom, kZeroColumns, kZero };
 
 struct Tensor {
@@ -117,9 +117,9 @@ struct Tensor {
   std::size_t rows = 0;
   std::size_t columns = 0;
   TensorType type = TensorType::kF32;
-  const Matrix* trained = nullptr;  // the top left corner, or null
+  const Matrix* trained = nullptr;  // becomes the top left corner of the tensor; may be null
   Fill fill = Fill::kRandom;
-  std::vector<float> vector;  // instead of all that, one row
+  std::vector<float> vector;  // if not empty, the tensor is this one row
 
   std::size_t bytes() const {
     const auto& info = verifier::InfoOf(type);
@@ -127,7 +127,7 @@ struct Tensor {
   }
 };
 
-// One row. `random` goes on from row to row.
+// Writes one row. Call it for the rows in order, because `random` continues from row to row.
 void FillRow(const Tensor& tensor, std::size_t row, Random& random, std::vector<float>& out) {
   if (!tensor.vector.empty()) {
     out = tensor.vector;
@@ -141,7 +141,7 @@ void FillRow(const Tensor& tensor, std::size_t row, Random& random, std::vector<
     if (tensor.fill != Fill::kRandom) return;
   }
   if (tensor.fill == Fill::kZero) return;
-  // Of variance 1 / columns, so that what is computed keeps its size.
+  // Variance 1 / columns, so that outputs are about as large as inputs.
   random.Fill(out.data() + column, tensor.columns - column,
               std::sqrt(3.0F / static_cast<float>(tensor.columns)));
 }
@@ -201,7 +201,7 @@ std::vector<float> GrownNorm(const std::vector<float>& trained, std::size_t size
   return norm;
 }
 
-// Every tensor of the grown model, in the order of a pass.
+// All tensors of the grown model, in the order in which a pass uses them.
 std::vector<Tensor> Plan(const verifier::Weights& w, bool tied, const ModelConfig& c,
                          TensorType type) {
   std::vector<Tensor> plan;
@@ -267,7 +267,7 @@ std::uint32_t FileType(TensorType type) {
   }
 }
 
-// Everything before the tensors' bytes.
+// The part of the file before the tensors' bytes.
 std::string Header(const GgufFile& small, const ModelConfig& c, TensorType type,
                    const std::vector<Tensor>& plan) {
   std::string values;
@@ -294,7 +294,7 @@ std::string Header(const GgufFile& small, const ModelConfig& c, TensorType type,
   uint32("llama.rope.dimension_count", c.rope_dimensions);
   add("llama.attention.layer_norm_rms_epsilon",
       GgufBytes(static_cast<std::uint32_t>(GgufValueType::kFloat32)) + GgufBytes(c.rms_epsilon));
-  written.insert("general.alignment");  // is the default here
+  written.insert("general.alignment");  // the grown file uses the default
   for (const auto& [key, value] : small.values()) {
     if (written.count(key) == 0) add(key, ValueBytes(value));
   }

@@ -2,12 +2,12 @@
 // large model can be measured on real text.
 //
 // How the function stays the same, from hidden size h0 to h:
-//  - added residual channels are always zero: embedding columns, rows of attention output and down
-//    projection are zero. RMSNorm divides by the mean over h instead of h0 channels, so its weights
-//    are multiplied by sqrt(h0 / h) and epsilon by h0 / h;
-//  - added heads and feed-forward neurons compute something, but their output columns are zero;
-//  - added layers compute something, but their attention output and down projection are zero.
-// Every other added weight is random, so that no kernel gains from zeros.
+//  - added residual channels are always zero, because their embedding columns and their rows of the
+//    attention output and of the down projection are zero. RMSNorm divides by the mean over h
+//    instead of h0 channels, so its weights are multiplied by sqrt(h0 / h) and epsilon by h0 / h;
+//  - the outputs of added heads and feed-forward neurons are multiplied by zero columns;
+//  - added layers have zeros as attention output and as down projection.
+// All other added weights are random, so that no kernel is faster because of zeros.
 #ifndef RECYCLING_TESTS_BENCH_MODEL_GROWER_H_
 #define RECYCLING_TESTS_BENCH_MODEL_GROWER_H_
 
@@ -23,11 +23,11 @@
 
 namespace recycling::bench {
 
-// The grown model's size; 0: as it was. Heads keep their size, and so many of them share a
-// key-value head as before.
+// The size of the grown model. 0 keeps the size of the small one. The head size, and the number of
+// heads that share a key-value head, stay the same.
 struct Growth {
   std::uint32_t layers = 0;
-  std::uint32_t heads = 0;  // the hidden size is heads times the heads' size
+  std::uint32_t heads = 0;  // the hidden size is the number of heads times the head size
   std::uint32_t kv_heads = 0;
   std::uint32_t feed_forward = 0;
   verifier::TensorType type = verifier::TensorType::kQ8_0;  // of matrices: F32, F16, Q8_0 or Q4_0
@@ -35,15 +35,16 @@ struct Growth {
 };
 
 // Writes the grown model as a GGUF file. Equal arguments give equal bytes. InvalidArgument if
-// `growth` would shrink something, split a group of heads or leave rows that are not whole blocks
-// of the type; the errors of ReadModelConfig and ReadWeights; DataLoss if `out` fails.
+// `growth` makes a size smaller, changes the number of heads for each key-value head, or gives rows
+// that are not whole blocks of the type. Also returns the errors of ReadModelConfig and
+// ReadWeights, and DataLoss if `out` fails.
 absl::Status GrowModel(const verifier::GgufFile& small, const Growth& growth, std::ostream& out);
 
-// Appends `values` (whole blocks) in the number format of `type`, one of Growth's.
-//   F16   to nearest
-//   Q8_0  scale: the largest magnitude / 127, to nearest half; numbers to nearest
-//   Q4_0  scale: of nine around "the largest number becomes -8", the one with the least squared
-//         error; numbers to nearest
+// Appends `values` (whole blocks) in the number format of `type`, one that Growth allows. Rounds to
+// the nearest number of the format. The scale of a block is
+//   Q8_0  the largest magnitude / 127, rounded to F16
+//   Q4_0  one of nine scales around the one that makes the largest number -8: the scale with the
+//         least squared error
 void EncodeRow(verifier::TensorType type, std::span<const float> values, std::string& out);
 
 }  // namespace recycling::bench

@@ -24,7 +24,7 @@ std::span<const std::byte> Bytes(const std::string& text) {
   return std::as_bytes(std::span<const char>(text));
 }
 
-// Parses bytes that outlive it.
+// `bytes` must outlive the result.
 std::unique_ptr<const GgufFile> Parse(const std::string& bytes) {
   auto file = GgufFile::Parse(Bytes(bytes));
   EXPECT_TRUE(file.ok()) << file.status();
@@ -38,11 +38,11 @@ std::string Grow(const std::string& small, const Growth& growth) {
   return out.str();
 }
 
-// Of every position of a fixed prompt.
+// The logits of every position of a fixed prompt.
 std::vector<float> Logits(const std::string& bytes) {
   const std::vector<TokenId> ids = {1, 270, 280, 3, 290, 301, 262, 17, 270, 311, 5, 266};
   const auto model = *verifier::Model::FromFile(Parse(bytes), "grown");
-  // The fast arithmetic rounds activations, which differ in size between the two models.
+  // Not the fast arithmetic, because it would round the activations of the two models differently.
   const auto transformer = *verifier::Transformer::Create(
       model, {.threads = 2, .arithmetic = verifier::Arithmetic::kExact});
   const auto cache = *verifier::KvCache::Create(model->config(), verifier::KvType::kF32, 64, 1);
@@ -62,7 +62,7 @@ std::vector<float> Logits(const std::string& bytes) {
   return logits;
 }
 
-// As a part of the largest logit.
+// The largest difference, divided by the largest logit.
 float LargestDifference(const std::vector<float>& got, const std::vector<float>& expected) {
   EXPECT_EQ(got.size(), expected.size());
   float scale = 0;
@@ -70,21 +70,21 @@ float LargestDifference(const std::vector<float>& got, const std::vector<float>&
   for (std::size_t i = 0; i < expected.size(); ++i) {
     scale = std::max(scale, std::fabs(expected[i]));
     const float one = std::fabs(got[i] - expected[i]);
-    if (!(one <= difference)) difference = one;  // NaN too
+    if (!(one <= difference)) difference = one;  // also true for a NaN
   }
   return difference / scale;
 }
 
 doubles::TinyModelSpec SmallSpec() {
   doubles::TinyModelSpec spec;
-  spec.feed_forward = 64;  // whole blocks
+  spec.feed_forward = 64;  // a multiple of 32, the values of a block
   return spec;
 }
 
 constexpr Growth kGrowth = {
     .layers = 5, .heads = 12, .kv_heads = 6, .feed_forward = 160, .type = TensorType::kF32};
 
-TEST(ModelGrowerTest, GrownModelsComputeTheSame) {
+TEST(ModelGrowerTest, AGrownModelHasTheLogitsOfTheSmallOne) {
   for (const bool tied : {false, true}) {
     for (const bool rope_factors : {false, true}) {
       SCOPED_TRACE(testing::Message() << "tied " << tied << ", rope factors " << rope_factors);
@@ -99,9 +99,9 @@ TEST(ModelGrowerTest, GrownModelsComputeTheSame) {
   }
 }
 
-// Growing and rounding weights are two things: rounded weights grown give what rounded weights
-// give, and rounding does what the type does.
-TEST(ModelGrowerTest, QuantizedGrownModelsComputeWhatTheQuantizedSmallOnesDo) {
+// Checks two steps apart. The small and the grown model with the same rounding have equal logits.
+// And rounding changes the logits as much as the type explains, not more and not much less.
+TEST(ModelGrowerTest, AQuantizedGrownModelHasTheLogitsOfTheQuantizedSmallOne) {
   const std::string small = doubles::TinyModelBytes(SmallSpec());
   for (const auto& [type, rounding] :
        {std::pair{TensorType::kF16, 2e-3F}, std::pair{TensorType::kQ8_0, 0.1F},
@@ -116,7 +116,7 @@ TEST(ModelGrowerTest, QuantizedGrownModelsComputeWhatTheQuantizedSmallOnesDo) {
   }
 }
 
-TEST(ModelGrowerTest, KeepsTheTokenizerAndSaysItsSize) {
+TEST(ModelGrowerTest, KeepsTheTokenizerAndStatesTheNewSizes) {
   const std::string small = doubles::TinyModelBytes(SmallSpec());
   const std::string grown = Grow(small, kGrowth);
   const auto before = Parse(small);
@@ -138,7 +138,7 @@ TEST(ModelGrowerTest, EqualSeedsGiveEqualBytes) {
   EXPECT_NE(Grow(small, kGrowth), Grow(small, other));
 }
 
-// An added matrix that may hold anything holds no zero row and no equal rows.
+// The weights of an added matrix have the expected variance, and nearly all of them differ.
 TEST(ModelGrowerTest, AddedWeightsAreRandom) {
   const std::string grown = Grow(doubles::TinyModelBytes(SmallSpec()), kGrowth);
   const auto file = Parse(grown);
@@ -153,7 +153,7 @@ TEST(ModelGrowerTest, AddedWeightsAreRandom) {
   EXPECT_LT(weights.end() - std::unique(weights.begin(), weights.end()), 10);
 }
 
-TEST(ModelGrowerTest, RefusesWhatWouldChangeTheFunction) {
+TEST(ModelGrowerTest, RefusesSizesThatWouldChangeTheFunction) {
   const std::string bytes = doubles::TinyModelBytes(SmallSpec());
   const auto small = Parse(bytes);
   const auto error = [&](Growth growth) {
@@ -179,7 +179,7 @@ std::vector<float> RoundTrip(TensorType type, const std::vector<float>& values) 
   return back;
 }
 
-TEST(ModelGrowerTest, EncodesToTheNearestNumberOfABlock) {
+TEST(ModelGrowerTest, EncodesEachValueAsTheNearestNumberOfItsBlock) {
   std::vector<float> values(64);
   for (std::size_t i = 0; i < 32; ++i) values[i] = static_cast<float>(i) - 20.5F;
   const std::vector<float> q8 = RoundTrip(TensorType::kQ8_0, values);

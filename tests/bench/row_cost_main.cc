@@ -1,4 +1,5 @@
-// bench_row_cost: what a pass over r rows costs, beside what memory allows. One JSON object.
+// bench_row_cost: measures the time of a pass over r rows, and the time of only reading the
+// weights. Prints one JSON object.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -28,11 +29,15 @@ ABSL_FLAG(std::string, kv_type, "f32", "Number format of keys and values: f32 or
 ABSL_FLAG(std::vector<std::string>, rows,
           (std::vector<std::string>{"1", "2", "4", "8", "12", "16", "24", "32", "48", "64", "80",
                                     "81", "96"}),
-          "Rows of a pass: one root and a tree of four children a node, all logits.");
-ABSL_FLAG(int, prefill, 512,
-          "Tokens of a prompt from an empty sequence, logits of the last one. 0: not measured.");
-ABSL_FLAG(int, context, 256, "Positions of the sequence that the trees continue.");
-ABSL_FLAG(int, repeats, 7, "Rounds. Each measures everything once, in turn, after one unmeasured.");
+          "Numbers of rows to measure. A pass is a tree with four children for each node; the "
+          "verifier computes the logits of all rows.");
+ABSL_FLAG(
+    int, prefill, 512,
+    "Tokens of a prompt in an empty sequence; the verifier computes the logits of the last one. "
+    "0: not measured.");
+ABSL_FLAG(int, context, 256, "Positions in the sequence before the trees.");
+ABSL_FLAG(int, repeats, 7,
+          "Rounds. Each round measures everything once, in turn. One round before is not counted.");
 
 namespace recycling::bench {
 namespace {
@@ -72,7 +77,7 @@ absl::StatusOr<Options> OptionsFromFlags() {
   return options;
 }
 
-// Microseconds.
+// The time of `run` in microseconds.
 absl::StatusOr<double> Time(const std::function<absl::Status()>& run) {
   const auto start = std::chrono::steady_clock::now();
   RETURN_IF_ERROR(run());
@@ -80,7 +85,7 @@ absl::StatusOr<double> Time(const std::function<absl::Status()>& run) {
   return took.count();
 }
 
-// Bytes of the matrices that a pass of one row reads from first to last.
+// Bytes of the matrices that a pass over one row reads completely.
 std::size_t WeightBytes(const verifier::Weights& w) {
   const auto bytes = [](const verifier::Matrix& m) { return m.rows * m.row_bytes; };
   std::size_t sum = bytes(w.output);
@@ -93,7 +98,7 @@ std::size_t WeightBytes(const verifier::Weights& w) {
   return sum;
 }
 
-// Reads a buffer once from first to last byte, each thread its own part.
+// Reads a whole buffer once. Each thread reads its own part.
 class Reader {
  public:
   explicit Reader(std::unique_ptr<verifier::ThreadPool> pool) : pool_(std::move(pool)) {}
@@ -101,7 +106,8 @@ class Reader {
   absl::Status Reserve(std::size_t bytes) {
     words_ = bytes / sizeof(std::uint64_t);
     RETURN_IF_ERROR(buffer_.Reserve(words_, "reading"));
-    std::fill_n(buffer_.data(), words_, 1);  // no page is the zero page
+    std::fill_n(buffer_.data(), words_,
+                1);  // so that each page has memory of its own, not the shared zero page
     return absl::OkStatus();
   }
 
@@ -116,7 +122,8 @@ class Reader {
     if (std::accumulate(sums.begin(), sums.end(), std::uint64_t{0}) == words_) {
       return absl::OkStatus();
     }
-    return absl::InternalError("memory does not hold what was written");
+    return absl::InternalError(
+        "the buffer that was read does not hold the values that were written");
   }
 
  private:
@@ -125,7 +132,7 @@ class Reader {
   verifier::Buffer<std::uint64_t> buffer_;
 };
 
-// Rows for a pass. Tokens are spread over the vocabulary and other ones in each pass.
+// Rows for a pass. Their tokens are spread over the vocabulary and differ from pass to pass.
 struct Rows {
   Rows(int count, int children, std::uint32_t vocab_size, std::uint32_t start)
       : tokens(static_cast<std::size_t>(count)), parents(tokens.size()) {
@@ -164,7 +171,7 @@ class RowCost {
     return Time([&] { return transformer_.Forward({&segment, 1}, nullptr); });
   }
 
-  // Microseconds from an empty sequence to the last token's logits, all in one pass.
+  // Microseconds of one pass over the whole prompt, in an empty sequence.
   absl::StatusOr<double> Prefill() {
     ASSIGN_OR_RETURN(const auto sequence, cache_->Open());
     return Time([&] { return Append(*sequence, options_.prefill); });
@@ -255,8 +262,8 @@ int main(int argc, char** argv) {
       argc, argv,
       {.name = "bench_row_cost",
        .summary =
-           "Measures what passes over r rows, a long prompt and reading as many bytes as the "
-           "weights have take, in turn: bench_row_cost MODEL. Writes one JSON object with "
+           "Measures in turn the time of passes over r rows, of a long prompt, and of reading as "
+           "many bytes as the weights have: bench_row_cost MODEL. Writes one JSON object with "
            "the microseconds of every round.",
        .examples = "  bench_row_cost model.gguf --threads 2 --rows 1,16,80 --repeats 5\n"});
   if (arguments.size() != 1) {

@@ -58,8 +58,8 @@ def all_rows():
         row("decode_q4_0", "Q4_0, by MAT, temperature 0.6, against llama.cpp plain", 0.45, 0.75, False, unit="x MAT"),
         row("prefill", "prefill of 512 tokens against the best of llama.cpp and ik_llama.cpp", 3.5, 8, False),
         row("plain", "plain decoding against llama.cpp plain", 1.0, 1.15, False),
-        row("overhead_unix", "time of a step in gateway, drafter and wire, p50, Unix sockets", 300, 120, True, unit="us",
-            form=".0f"),
+        row("overhead_unix", "time of a step in gateway, drafter and wire, p50, Unix sockets", 300, 120, True,
+            unit="us", form=".0f"),
         row("overhead_tcp", "the same, TCP", 400, 200, True, unit="us", form=".0f"),
         row("default_model", "recycled over plain, default model, through the services", 1.0, 1.3, False),
         row("perplexity", "perplexity on held-out text against the exact arithmetic", 0.1, 0.01, True, unit="%",
@@ -427,8 +427,8 @@ def conditions(run):
              "programs: " + run.programs.run("recycling", "--version").splitlines()[0]]
     for kind, path in run.models.items():
         lines.append(f"grown {kind.upper()} model: {os.path.basename(path)}, SHA-256 {sha256(path)}..., of "
-                     f"{os.path.basename(a.small)}, SHA-256 {sha256(a.small)}...; it computes the same function as the small "
-                     "model")
+                     f"{os.path.basename(a.small)}, SHA-256 {sha256(a.small)}...; it computes the same function as the "
+                     "small model")
     lines.append(f"default model: {os.path.basename(DEFAULT_MODEL)}, SHA-256 {sha256(DEFAULT_MODEL)}...")
     lines.append(f"prompts: {len(run.prompts)} of {os.path.basename(a.prompts)}, {a.tokens} tokens each")
     for name, peer in run.peers.items():
@@ -472,7 +472,7 @@ def parse(argv):
                    help="use only so many of its first characters (default: %(default)s)")
     p.add_argument("--kernels", default="", help="kernels to measure passes with; all other measurements use the first "
                    "(default: the best of the machine)")
-    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--threads", type=int, default=2, help="threads of each engine (default: %(default)s)")
     p.add_argument("--repeats", type=int, default=5, help="rounds (default: %(default)s)")
     p.add_argument("--tokens", type=int, default=128, help="new tokens for each prompt (default: %(default)s)")
     p.add_argument("--context", type=int, default=256, help="positions before a measured pass (default: %(default)s)")

@@ -1,4 +1,4 @@
-// Kernels of the verifier and what holds them together. Two threads where threads matter.
+// Measures the verifier's thread pool, kernels and sampling.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@
 namespace recycling::verifier {
 namespace {
 
-// From the start of a loop of two empty tasks to its end: what every barrier of a pass costs.
+// A loop of one empty task for each thread. This is the cost of each barrier in a pass.
 void BM_Barrier(benchmark::State& state) {
   const auto pool = ThreadPool::Create(static_cast<int>(state.range(0)));
   if (!pool.ok()) return;
@@ -30,7 +30,7 @@ void BM_Barrier(benchmark::State& state) {
 }
 BENCHMARK(BM_Barrier)->ArgName("threads")->Arg(1)->Arg(2)->Arg(4)->UseRealTime();
 
-// The same with some work in each task, about 2 us: the other thread is needed.
+// The same with about 2 us of work in each task, so that all threads take part.
 void BM_BarrierWithWork(benchmark::State& state) {
   const auto pool = ThreadPool::Create(static_cast<int>(state.range(0)));
   if (!pool.ok()) return;
@@ -43,8 +43,8 @@ void BM_BarrierWithWork(benchmark::State& state) {
 }
 BENCHMARK(BM_BarrierWithWork)->ArgName("threads")->Arg(1)->Arg(2)->Arg(4)->UseRealTime();
 
-// The same after the caller has done something alone for a while, as between the passes' parallel
-// parts: whoever sleeps by then must be woken. Subtract the gap.
+// The same after the caller has worked alone for a while, as between the parallel parts of a pass.
+// Threads that went to sleep meanwhile must be woken. The result includes the time of the gap.
 void BM_BarrierAfterGap(benchmark::State& state) {
   const auto pool = ThreadPool::Create(2);
   if (!pool.ok()) return;
@@ -58,8 +58,8 @@ void BM_BarrierAfterGap(benchmark::State& state) {
 }
 BENCHMARK(BM_BarrierAfterGap)->ArgName("loops")->Arg(100)->Arg(10000)->Arg(30000)->UseRealTime();
 
-// A [5120, 1920] projection, as packed, by one thread, weights in the cache beside it at best. The
-// counter is multiply-adds a second.
+// A [5120, 1920] projection with packed weights, by one thread. At best the cache holds the
+// weights. The counter is multiply-adds per second.
 void BM_MatMul(benchmark::State& state) {
   const auto set = static_cast<InstructionSet>(state.range(0));
   if (!Supports(set)) {
@@ -73,7 +73,7 @@ void BM_MatMul(benchmark::State& state) {
   constexpr std::size_t kColumns = 1920;
   const TensorTypeInfo& info = InfoOf(type);
   const std::size_t row_bytes = kColumns / info.block_values * info.block_bytes;
-  const std::vector<std::byte> file(kOutputs * row_bytes);  // zeros take as long as anything
+  const std::vector<std::byte> file(kOutputs * row_bytes);  // zeros take as long as other values
   const Matrix matrix = {type, kOutputs, kColumns, row_bytes, file.data()};
   PackedMatrix packed = kernel.Layout(matrix);
   Buffer<std::byte> weights, inputs, scratch;
@@ -113,9 +113,9 @@ BENCHMARK(BM_MatMul)
          {1, 8, 16, 80}})
     ->Unit(benchmark::kMicrosecond);
 
-// One layer of the 0.9 B model's attention: a tree of `rows` rows (all children of the root) after
-// `positions` cached ones, F16, two threads. Counters: multiply-adds counted twice, and the bytes
-// of keys and values, each taken once.
+// The attention of one layer of the 0.9 B model. A tree of `rows` rows, all children of the root,
+// follows `positions` cached positions. Keys and values are F16; two threads work. The counter flop
+// counts a multiply-add as two. The counter bytes counts each key and each value once.
 void BM_Attention(benchmark::State& state) {
   const auto set = static_cast<InstructionSet>(state.range(0));
   if (!Supports(set)) {
@@ -198,7 +198,7 @@ std::vector<float> Logits(std::size_t vocab) {
   return logits;
 }
 
-// Candidates of one row.
+// Finds the candidates of one row.
 void BM_TopK(benchmark::State& state) {
   const std::vector<float> logits = Logits(static_cast<std::size_t>(state.range(0)));
   std::vector<TokenId> ids(8);
@@ -209,7 +209,7 @@ void BM_TopK(benchmark::State& state) {
 }
 BENCHMARK(BM_TopK)->ArgName("vocab")->Arg(4096)->Arg(131072);
 
-// One token: greedy (0), or at temperature 0.6 with top_p 0.95 (1).
+// Chooses one token: greedily (sampled = 0), or at temperature 0.6 with top_p 0.95 (sampled = 1).
 void BM_ChooseToken(benchmark::State& state) {
   const auto vocab = static_cast<std::size_t>(state.range(1));
   const std::vector<float> logits = Logits(vocab);
