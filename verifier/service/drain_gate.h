@@ -10,26 +10,27 @@
 
 namespace recycling::verifier {
 
-// Counts the calls that use the verifier. A drain refuses new ones and waits for the others.
+// Counts the calls that use the verifier. Drain refuses new calls and waits for the current ones.
 // Threads: any.
 class DrainGate {
  public:
-  // The call `who` uses the verifier until Leave. Unavailable once draining. `cancel` must make the
-  // call end soon. Drain calls it at most once; it must not call back.
+  // Registers the call `who`, which uses the verifier until Leave. Returns Unavailable after Drain
+  // was called. `cancel` must make the call end soon. Drain calls `cancel` at most once. `cancel`
+  // must not call this object.
   absl::Status Enter(const void* who, std::function<void()> cancel);
 
-  // Ends what Enter began. Does nothing if `who` has not entered.
+  // Removes the call `who`. Does nothing if `who` has not entered.
   void Leave(const void* who);
 
-  // True from the first Drain on, for good.
+  // True after the first call of Drain, and never false again.
   bool draining() const;
 
-  // Refuses new calls from now on. Returns when all calls have left. After `grace` it cancels the
-  // calls that are left and waits at most one second more.
+  // Refuses new calls from now on, and waits until all calls have left. After `grace` it cancels
+  // the calls that have not left, and waits at most one more second.
   void Drain(absl::Duration grace);
 
  private:
-  // Waits until all calls have left, for `at_most`. False if some are left.
+  // Waits at most `at_most` until all calls have left. Returns false if some have not.
   bool AwaitEmpty(absl::Duration at_most) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable Mutex mutex_;

@@ -3,16 +3,15 @@
 #include "absl/flags/flag.h"
 
 ABSL_FLAG(int, threads, 0, "Threads of the forward pass, at most 1024. 0: one for each core.");
-ABSL_FLAG(
-    std::uint32_t, context_length, 0,
-    "Most tokens of a sequence, prompt and output together, at most 1048576. 0: as many as the "
-    "model was trained for.");
+ABSL_FLAG(std::uint32_t, context_length, 0,
+          "The most tokens that a sequence may have, prompt and output together, up to 1048576. 0: "
+          "as many as the model was trained for.");
 ABSL_FLAG(
     std::string, kv_type, "f16",
     "Number format of the cached keys and values: f16, or f32, which takes twice the memory.");
 ABSL_FLAG(std::string, arithmetic, "fast",
-          "Arithmetic of the forward pass. fast: activations are rounded to 8 bits. exact: floats, "
-          "to compare with; slow.");
+          "Arithmetic of the forward pass. fast: activations are rounded to 8 bits. exact: all "
+          "numbers are floats; slow, to compare other results with.");
 ABSL_FLAG(std::string, kernel, "auto",
           "Kernel of the fast arithmetic: portable, avx2, avx512, avx512-vnni or amx; auto: the "
-          "best that this machine has. All kernels give the same tokens.");
+          "best that this machine can run. All kernels give the same tokens.");

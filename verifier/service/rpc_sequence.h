@@ -11,14 +11,14 @@
 
 namespace recycling::verifier {
 
-// The sequence of one RPC. Cancel works before Open, during it and after it. Threads: any thread
-// may call Cancel at any time; the other methods are for one thread at a time.
+// The sequence of one RPC. Cancel works before, during and after Open. Threads: any thread may call
+// Cancel at any time. Only one thread at a time may call the other methods.
 class RpcSequence {
  public:
   explicit RpcSequence(Scheduler& scheduler) : scheduler_(scheduler) {}
 
-  // See Scheduler::Open and Sequence::Verify. If they return an error, `done` is not called. Verify
-  // requires an Open that has succeeded.
+  // See Scheduler::Open and Sequence::Verify. If these methods return an error, they do not call
+  // `done`. Verify requires that Open has succeeded.
   absl::Status Open(SequenceOptions options, OpenDone done) {
     MutexLock lock(mu_);
     ASSIGN_OR_RETURN(sequence_, scheduler_.Open(std::move(options), std::move(done)));
@@ -41,7 +41,7 @@ class RpcSequence {
     if (sequence_ != nullptr) sequence_->Cancel();
   }
 
-  // Gives the slot back. The sequence is not open any more.
+  // Frees the slot. The sequence is then not open.
   void Close() {
     MutexLock lock(mu_);
     sequence_.reset();

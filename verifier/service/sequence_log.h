@@ -11,9 +11,9 @@
 
 namespace recycling::verifier {
 
-// Collects what one sequence did and writes one line of it to the log at level debug: who asked for
-// it, how it ended, what it took. Does nothing if that level is not logged. Call order: Opened?
-// Stepped* Ended. Threads: one at a time.
+// Collects the work of one sequence and writes one log line about it at level debug: who asked for
+// the sequence, how it ended, and how much time it took. Does nothing if that level is not logged.
+// Call order: Opened? Stepped* Ended. Threads: only one thread at a time may use an object.
 class SequenceLog {
  public:
   explicit SequenceLog(const CallMetadata& metadata);
@@ -25,7 +25,7 @@ class SequenceLog {
  private:
   void Add(const StepTimings& timings);
 
-  std::optional<CallOrigin> origin_;  // absent: level debug is not logged
+  std::optional<CallOrigin> origin_;  // absent if level debug is not logged
   std::uint32_t base_ = 0;
   std::uint64_t steps_ = 0;
   std::uint64_t rows_ = 0;

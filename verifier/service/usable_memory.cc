@@ -32,7 +32,7 @@ std::uint64_t UsableMemory(const std::string& root) {
   std::ifstream in(root + "/proc/self/cgroup");
   for (std::string line; std::getline(in, line);) {
     if (!absl::StartsWith(line, "0::/")) continue;
-    // The process's own group and all groups above it.
+    // The group of the process and all groups above it.
     for (std::filesystem::path group = line.substr(4); !group.empty();
          group = group.parent_path()) {
       Lower(groups / group / "memory.max", limit);

@@ -6,9 +6,10 @@
 
 namespace recycling::verifier {
 
-// Bytes of memory that this process may use: the memory of the machine, or the lowest limit of its
-// control group and the groups above it (version 2, or version 1 as a container sees it). Memory
-// that is in use already is not subtracted. `root` is put before /proc and /sys, for tests.
+// The bytes of memory that this process may use: the lowest of the memory of the machine, the limit
+// of the control group of the process, and the limits of the groups above it. Reads control groups
+// of version 2, and of version 1 as a container sees them. Memory that is already in use counts,
+// too. `root` is put before /proc and /sys, for tests.
 std::uint64_t UsableMemory(const std::string& root = "");
 
 }  // namespace recycling::verifier

@@ -13,19 +13,19 @@
 
 namespace recycling::verifier {
 
-// Checks that the caller means this verifier. What `proto` says of the model and the numerics id
-// must be equal to `model` and `numerics_id`; it may say nothing. FailedPrecondition for the first
-// difference, InvalidArgument for an identity out of range.
+// Checks that the caller means this verifier. If `proto` has a model or a numerics id, it must be
+// equal to `model` or `numerics_id`. Returns FailedPrecondition for the first difference and
+// InvalidArgument for an identity out of range.
 absl::Status CheckMeansThisVerifier(const v1::OpenSequence& proto, const ModelIdentity& model,
                                     const std::string& numerics_id);
 
-// InvalidArgument for more tokens than the context length or a tenant of more than 128 bytes.
-// Scheduler::Open checks everything else.
+// Returns InvalidArgument if there are more tokens than the context length, or if the tenant has
+// more than 128 bytes. Scheduler::Open checks everything else.
 absl::StatusOr<SequenceOptions> SequenceOptionsFromProto(const v1::OpenSequence& proto,
                                                          std::uint32_t context_length);
 
-// InvalidArgument for a tree of more than max_tree_nodes nodes or with arrays of unequal lengths.
-// Sequence::Verify checks everything else.
+// Returns InvalidArgument if the tree has more than max_tree_nodes nodes without the root, or if
+// its arrays have different lengths. Sequence::Verify checks everything else.
 absl::StatusOr<VerifyStep> StepFromProto(const v1::VerifyStep& proto, int max_tree_nodes);
 
 void LoadToProto(const Load& load, v1::Load* proto);

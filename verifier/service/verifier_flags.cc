@@ -10,20 +10,17 @@
 
 ABSL_FLAG(std::string, model, "", "GGUF file of the model to serve. Required.");
 ABSL_FLAG(int, max_sequences, 8, "Sequences that may be open at once, 1 to 4096.");
-ABSL_FLAG(
-    std::uint32_t, k, 8,
-    "Most probable next tokens that the verifier tells the drafter of each verified token, 1 to "
-    "64.");
-ABSL_FLAG(
-    recycling::ByteSize, kv_bytes, {},
-    "Most memory for cached keys and values, for example 2GiB: for what open sequences have and "
-    "may still need, and for prefixes kept for reuse. A sequence that may need more than is "
-    "left is refused when it opens. 0: what --max_sequences of --context_length take, at most "
-    "half of the memory that this process may use.");
-ABSL_FLAG(
-    absl::Duration, cost_budget, absl::Seconds(3),
-    "Longest time to spend at start on measuring what passes of several sizes cost. 0: only a "
-    "pass of one row is measured.");
+ABSL_FLAG(std::uint32_t, k, 8,
+          "Candidates: how many of the most probable next tokens the verifier sends for each "
+          "verified token, 1 to 64.");
+ABSL_FLAG(recycling::ByteSize, kv_bytes, {},
+          "The most memory for keys and values, for example 2GiB. Open sequences use it, and "
+          "prefixes that are kept for reuse. If a new sequence may need more memory than is free, "
+          "the verifier refuses it. 0: enough for --max_sequences sequences of --context_length "
+          "tokens, but at most half of the memory that this process may use.");
+ABSL_FLAG(absl::Duration, cost_budget, absl::Seconds(3),
+          "The most time that the verifier may use at start to measure how long passes of several "
+          "sizes take. 0: only a pass of one row is measured.");
 
 namespace recycling::verifier {
 

@@ -10,10 +10,11 @@
 
 namespace recycling::verifier {
 
-// What --help shows.
+// The groups of flags that --help shows.
 std::vector<FlagGroup> VerifierFlags();
 
-// Reads the flags. InvalidArgument without --model; VerifierServer::Create checks the ranges.
+// Reads the flags. Returns InvalidArgument without --model. VerifierServer::Create checks the
+// ranges.
 absl::StatusOr<VerifierOptions> OptionsFromFlags();
 
 }  // namespace recycling::verifier

@@ -18,7 +18,7 @@ void VerifierHealth::Look() {
   if (passes.ok() == healthy_) return;
   healthy_ = passes.ok();
   if (healthy_) {
-    Log(LogLevel::kInfo, "passes end again");
+    Log(LogLevel::kInfo, "no pass hangs any more");
   } else {
     Log(LogLevel::kError, "a pass hangs", {{"status", passes.ToString()}});
   }

@@ -9,18 +9,18 @@
 
 namespace recycling::verifier {
 
-// Reports whether passes end: to one function and in the log. Threads: any.
+// Reports whether a pass hangs, to one function and to the log. Threads: any.
 class VerifierHealth {
  public:
   // `check` returns an error while a pass hangs; see Scheduler::CheckPasses.
   explicit VerifierHealth(std::function<absl::Status()> check) : check_(std::move(check)) {}
 
-  // Calls tell(true) if passes end and tell(false) if one hangs: now, and whenever Look finds a
-  // change. `tell` must not call back. It replaces the function of the last call, which is not
-  // called any more after the return. Null: no function.
+  // Calls tell(false) if a pass hangs and tell(true) if not: once now, and each time that Look
+  // finds a change. `tell` must not call this object. `tell` replaces the function of the previous
+  // call, which is not called any more after this call returns. Null: no function.
   void OnChange(std::function<void(bool)> tell);
 
-  // Checks once. Call it about every second.
+  // Checks once. Call this about every second.
   void Look();
 
  private:

@@ -5,7 +5,7 @@
 namespace recycling::verifier {
 namespace {
 
-// What a pass of `rows` rows costs, in microseconds, by linear interpolation in `costs`.
+// The time of a pass of `rows` rows in microseconds, by linear interpolation in `costs`.
 double MicrosAt(const std::vector<PassCost>& costs, double rows) {
   const PassCost* below = &costs.front();
   for (const PassCost& cost : costs) {
@@ -72,7 +72,8 @@ void AddVerifierMetrics(const Scheduler& scheduler, MetricSet* metrics) {
   if (load.pass_costs.empty()) return;
   for (const int rows : {1, 2, 4, 8, 16, 32, 64}) {
     metrics->Gauge("recycling_verifier_pass_cost_seconds",
-                   "Measured duration of a pass by its number of rows, as gateways are told.",
+                   "Measured duration of a pass by its number of rows, as the verifier reports it "
+                   "to gateways.",
                    MicrosAt(load.pass_costs, rows) / 1e6, {{"rows", absl::StrCat(rows)}});
   }
 }

@@ -63,7 +63,7 @@ std::vector<TokenId> EndOfSequenceIds(const TokenizerData& data) {
   return {ids.begin(), ids.end()};
 }
 
-// Logs the progress of packing in steps of a tenth, from the first second on.
+// Logs the progress of packing for each tenth, beginning one second after the start.
 PackingProgress LogPacking() {
   const absl::Time start = RealClock().Now();
   return [start, next = absl::Seconds(1), tenth = std::size_t{1}](std::size_t done,
@@ -114,7 +114,7 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
   ASSIGN_OR_RETURN(const Arithmetic arithmetic, ArithmeticFromName(options.arithmetic));
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, Model::Load(options.model_path));
-  // Every open sequence can have its root in one pass.
+  // One pass has enough rows for the roots of all open sequences.
   const int max_rows =
       std::max({options.prefill_chunk, options.max_tree_nodes + 1, options.max_sequences});
   ASSIGN_OR_RETURN(

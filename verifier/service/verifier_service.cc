@@ -53,12 +53,14 @@ class TokenizerReactor final : public grpc::ServerWriteReactor<v1::GetTokenizerR
   v1::GetTokenizerResponse response_;
 };
 
-// One stream. At any time exactly one of these is under way: a read, an operation of the scheduler,
-// a write, or the end of the stream. Only OnCancel and EndIfIdle may be called meanwhile.
+// One stream. At any time exactly one of these is in progress: a read, an operation of the
+// scheduler, a write, or the end of the stream. During it only OnCancel and EndIfIdle may be
+// called.
 class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>,
                             public IdleStream {
  public:
-  // Scheduler, model, gate and streams must outlive the call. The reactor lives until OnDone.
+  // `scheduler`, `model`, `gate` and `streams` must outlive the call. The reactor exists until
+  // OnDone.
   static DecodeReactor* Start(Scheduler& scheduler, const ModelIdentity& model, DrainGate& gate,
                               IdleStreams& streams, grpc::CallbackServerContext* context) {
     std::shared_ptr<DecodeReactor> reactor(
@@ -92,7 +94,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
   void OnCancel() override { sequence_.Cancel(); }
   void OnDone() override {
     streams_.Remove(this);
-    const auto last = std::move(self_);  // deletes it, unless IdleStreams still holds it
+    const auto last = std::move(self_);  // deletes this object, unless IdleStreams still holds it
   }
 
   void EndIfIdle(absl::Duration since, const absl::Status& why) override {
@@ -100,7 +102,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
       MutexLock lock(mutex_);
       if (turn_ == Turn::kOurs || turn_since_ > since || ended_) return;
       if (turn_ == Turn::kAnswered) {
-        // A client that has not read its answer until the next sweep would not read a status
+        // If the client has not read its answer until the next sweep, it would not read a status
         // either.
         if (idle_.has_value()) context_.TryCancel();
         idle_ = why;
@@ -108,12 +110,12 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
       }
       ended_ = true;
     }
-    End(why);  // this also ends the read that is under way
+    End(why);  // this also ends the current read
   }
 
  private:
-  // Whose turn it is. kOurs: the verifier's. kAnswered and kReads: the client's; first its answer
-  // is being written, then its next message is awaited.
+  // Who must act next. kOurs: the verifier. kAnswered: the client must receive the answer that is
+  // being written. kReads: the client must send its next message.
   enum class Turn { kOurs, kAnswered, kReads };
 
   DecodeReactor(Scheduler& scheduler, const ModelIdentity& model, DrainGate& gate,
@@ -127,7 +129,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
         log_(context->client_metadata()),
         turn_since_(streams.Now()) {}
 
-  // Needs the lock, so that EndIfIdle runs either before it or after it.
+  // Needs the lock, so that EndIfIdle does not run at the same time.
   void Read() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     turn_ = Turn::kReads;
     StartRead(&request_);
@@ -139,7 +141,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
     StartWrite(&response_);
   }
 
-  // Starts the operation that the request asks for. On an error nothing was started.
+  // Starts the operation of the request. Starts nothing if it returns an error.
   absl::Status Begin() {
     switch (request_.request_case()) {
       case v1::DecodeRequest::kOpen:
@@ -181,7 +183,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
     });
   }
 
-  // Frees the slot before the client hears of the end.
+  // Frees the slot before the client receives the end of the stream.
   void End(const absl::Status& status) {
     sequence_.Close();
     gate_.Leave(this);
@@ -203,15 +205,16 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
   Mutex mutex_;
   Turn turn_ ABSL_GUARDED_BY(mutex_) = Turn::kOurs;
   absl::Duration turn_since_ ABSL_GUARDED_BY(mutex_);
-  bool ended_ ABSL_GUARDED_BY(mutex_) = false;                // by EndIfIdle during a read
-  std::optional<absl::Status> idle_ ABSL_GUARDED_BY(mutex_);  // ends the stream after the write
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;  // EndIfIdle ended the stream during a read
+  std::optional<absl::Status> idle_
+      ABSL_GUARDED_BY(mutex_);  // if set, ends the stream after the write
 };
 
-// One call of Verify: opens a sequence, verifies one step and ends. A drain treats it as it treats
-// a Decode stream.
+// One call of Verify: opens a sequence, verifies one step and ends. Drain handles it like a Decode
+// stream.
 class VerifyReactor final : public grpc::ServerUnaryReactor {
  public:
-  // Everything must outlive the reactor, which deletes itself in OnDone.
+  // All arguments must outlive the reactor, which deletes itself in OnDone.
   VerifyReactor(Scheduler& scheduler, const ModelIdentity& model, DrainGate& gate,
                 const v1::VerifyRequest& request, v1::VerifyResponse& response)
       : scheduler_(scheduler),

@@ -1,5 +1,5 @@
-// The verifier as a gRPC service: converts requests, calls the scheduler, converts the results. No
-// call blocks a thread, because the scheduler's callbacks write the answers.
+// The gRPC service of the verifier. It converts requests, calls the scheduler and converts the
+// results. No call blocks a thread, because the callbacks of the scheduler write the answers.
 #ifndef RECYCLING_VERIFIER_SERVICE_VERIFIER_SERVICE_H_
 #define RECYCLING_VERIFIER_SERVICE_VERIFIER_SERVICE_H_
 
@@ -20,28 +20,28 @@
 
 namespace recycling::verifier {
 
-// What the service knows of the model and the program.
+// Facts about the model and the program.
 struct VerifierFacts {
   ModelIdentity model;
   std::string build;
   std::string model_description;
-  // Every call needs a caller of role peer, who is believed when it names a tenant. Null: anybody
-  // may call.
+  // Checks that a caller has the role peer. The service trusts the tenant names of peers. Null:
+  // anybody may call.
   std::shared_ptr<const CallerCheck> callers = nullptr;
   std::vector<std::string> tokenizer_chunks;  // a serialized TokenizerData, at most 1 MiB each
 };
 
-// Threads: all methods may be called from any thread. Shut the server down before you destroy the
-// service, so that no call is under way.
+// Threads: all methods may be called from any thread. Shut down the server before you destroy the
+// service, so that no call is in progress.
 class VerifierService final : public v1::VerifierService::CallbackService {
  public:
-  // `scheduler` and `clock` must outlive the service. A Decode stream is ended if its client sends
-  // nothing for longer than `stream_idle_timeout` on its turn; 0: never.
+  // `scheduler` and `clock` must outlive the service. The service ends a Decode stream if it waits
+  // for the client and the client sends nothing for longer than `stream_idle_timeout`; 0: never.
   VerifierService(Scheduler& scheduler, VerifierFacts facts,
                   absl::Duration stream_idle_timeout = absl::ZeroDuration(),
                   const Clock& clock = RealClock());
 
-  // While a pass hangs (Scheduler::CheckPasses) handshakes and new sequences are Unavailable.
+  // While a pass hangs (Scheduler::CheckPasses), handshakes and new sequences get Unavailable.
   grpc::ServerUnaryReactor* Handshake(grpc::CallbackServerContext* context,
                                       const v1::HandshakeRequest* request,
                                       v1::HandshakeResponse* response) override;
@@ -53,12 +53,13 @@ class VerifierService final : public v1::VerifierService::CallbackService {
                                    const v1::VerifyRequest* request,
                                    v1::VerifyResponse* response) override;
 
-  // Ends idle streams as DeadlineExceeded and frees what they hold. A stream whose client does not
-  // read its last answer either is cancelled by the next call. Call it about every second.
+  // Ends idle streams with DeadlineExceeded and frees their sequences. If the client of an idle
+  // stream has not read its last answer either, the next call of this method cancels the stream.
+  // Call this about every second.
   void EndIdleStreams() { streams_.Sweep(); }
 
-  // From now on, for good, handshakes say that the verifier drains, and new sequences are
-  // Unavailable. Waits until the open sequences have ended; after `grace` it cancels them.
+  // From now on handshakes say that the verifier drains, and new sequences get Unavailable. Waits
+  // until the open sequences have ended. After `grace` it cancels the rest.
   void Drain(absl::Duration grace) { gate_.Drain(grace); }
 
  private:
