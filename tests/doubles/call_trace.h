@@ -10,7 +10,7 @@
 
 namespace recycling::doubles {
 
-// Calls are words that a test can compare:
+// A test can compare these words, one for each call:
 //   verifier.session  verifier.open  verifier.verify <step>  verifier.cancel  verifier.close
 //   drafter.session   drafter.prompt <step>  drafter.observe <step>  drafter.propose <step>
 //   drafter.close

@@ -10,13 +10,13 @@
 
 namespace recycling::doubles {
 
-// In PEM.
+// A certificate and its key, in PEM.
 struct Identity {
   std::string certificate;
   std::string key;
 };
 
-// An authority with a key of its own. Threads: one at a time.
+// A certificate authority with its own key. Threads: only one thread may use it at a time.
 class CertificateAuthority {
  public:
   explicit CertificateAuthority(const std::string& name);
@@ -34,7 +34,7 @@ class CertificateAuthority {
   std::string certificate_;
 };
 
-// Writes the text to a file. The new file replaces an old one at once.
+// Writes the text to a file. It replaces an old file atomically.
 void ReplaceFile(const std::string& path, const std::string& text);
 
 // Writes FOLDER/NAME.crt, NAME.key and NAME.ca, and returns their paths.

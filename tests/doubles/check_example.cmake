@@ -1,4 +1,4 @@
-# The example that README.md shows is the one that is compiled: example_test.cc less its first line.
+# Checks that README.md shows example_test.cc exactly, without its first line.
 file(READ ${CMAKE_CURRENT_LIST_DIR}/README.md page)
 file(READ ${CMAKE_CURRENT_LIST_DIR}/example_test.cc source)
 string(FIND "${source}" "\n" first_line)
@@ -6,5 +6,5 @@ math(EXPR start "${first_line} + 1")
 string(SUBSTRING "${source}" ${start} -1 code)
 string(FIND "${page}" "```cpp\n${code}```" found)
 if(found EQUAL -1)
-  message(FATAL_ERROR "README.md does not show example_test.cc as it is")
+  message(FATAL_ERROR "README.md does not show the exact text of example_test.cc")
 endif()

@@ -1,4 +1,4 @@
-// The example of README.md: a service of your own that speaks to a verifier, and its test.
+// The example in README.md: a function that calls a verifier, and its test.
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@ using recycling::doubles::ToyModel;
 using recycling::doubles::VerifierFault;
 using ::testing::ElementsAreArray;
 
-// Your code: asks a verifier for `count` tokens, one plain step each.
+// Your code. It asks a verifier for `count` tokens, one token in each plain step.
 grpc::Status Complete(const std::shared_ptr<grpc::Channel>& channel,
                       const std::vector<std::uint32_t>& prompt, int count,
                       std::vector<std::uint32_t>& tokens) {
@@ -47,14 +47,14 @@ class CompleteTest : public testing::Test {
   std::unique_ptr<recycling::RpcServer> server_;
 };
 
-TEST_F(CompleteTest, SaysWhatTheModelSays) {
+TEST_F(CompleteTest, GetsTheTokensOfTheModel) {
   FakeVerifierService verifier;
   std::vector<std::uint32_t> tokens;
   EXPECT_TRUE(Complete(Serve(verifier), {5, 6, 7}, 4, tokens).ok());
   EXPECT_THAT(tokens, ElementsAreArray(ToyModel().Continue({5, 6, 7}, 4)));
 }
 
-TEST_F(CompleteTest, KeepsWhatCameBeforeTheVerifierFailed) {
+TEST_F(CompleteTest, KeepsTheTokensBeforeTheVerifierFailed) {
   FakeVerifierService verifier({.fault = [](std::uint64_t step) {
     return step == 2 ? VerifierFault::kError : VerifierFault::kNone;
   }});

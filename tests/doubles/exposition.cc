@@ -18,7 +18,7 @@
 namespace recycling::doubles {
 namespace {
 
-using Labels = std::map<std::string, std::string>;  // values as they are written
+using Labels = std::map<std::string, std::string>;  // by name; values are still escaped
 
 absl::Status Wrong(std::string_view what, std::string_view line) {
   return absl::InvalidArgumentError(absl::StrCat(std::string(what), ": ", std::string(line)));
@@ -63,7 +63,7 @@ class Parser {
     std::smatch match;
     if (!std::regex_match(line, match, kHelp)) return Wrong("bad help", line);
     family_ = match[1];
-    if (!helped_.insert(family_).second) return Wrong("a family in two places", line);
+    if (!helped_.insert(family_).second) return Wrong("a family with two help lines", line);
     return absl::OkStatus();
   }
 
@@ -72,7 +72,7 @@ class Parser {
     std::smatch match;
     if (!std::regex_match(line, match, kType)) return Wrong("bad type", line);
     if (match[1] != family_ || exposition_.types.count(family_) > 0) {
-      return Wrong("a type that does not follow its help", line);
+      return Wrong("a type line that does not follow the help line of its family", line);
     }
     if (match[2] == "counter" && !family_.ends_with("_total")) {
       return Wrong("a counter that does not end in _total", line);
@@ -90,11 +90,11 @@ class Parser {
     ASSIGN_OR_RETURN(const double value, Number(match[3]));
     const auto type = exposition_.types.find(family_);
     if (type == exposition_.types.end() || !Belongs(name, type->second)) {
-      return Wrong("a sample apart from its family", line);
+      return Wrong("a sample that does not belong to the family before it", line);
     }
     if (type->second == "counter" && !(value >= 0)) return Wrong("a counter below 0", line);
     if (!exposition_.samples.emplace(Key(name, labels), value).second) {
-      return Wrong("a series that comes twice", line);
+      return Wrong("a series that occurs twice", line);
     }
     if (name == family_ + "_bucket") {
       Labels series = labels;
@@ -140,7 +140,7 @@ class Parser {
     const auto count = exposition_.samples.find(series.first + "_count" + series.second);
     if (!std::isinf(buckets.back().first) || count == exposition_.samples.end() ||
         count->second != buckets.back().second) {
-      return Wrong("buckets that do not end in the count", series.first + series.second);
+      return Wrong("buckets whose last value is not the count", series.first + series.second);
     }
     return absl::OkStatus();
   }
@@ -167,7 +167,7 @@ std::set<std::string> Exposition::Names() const {
 }
 
 absl::StatusOr<Exposition> ParseExposition(const std::string& text) {
-  if (!text.ends_with('\n')) return Wrong("no line end at the end", text.substr(0, 80));
+  if (!text.ends_with('\n')) return Wrong("no line end at the end of the text", text.substr(0, 80));
   Parser parser;
   for (const auto& line : absl::StrSplit(text.substr(0, text.size() - 1), '\n')) {
     RETURN_IF_ERROR(parser.Line(std::string(line)));

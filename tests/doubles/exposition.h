@@ -12,22 +12,25 @@ namespace recycling::doubles {
 // The answer of a metrics endpoint, in Prometheus' text format 0.0.4.
 struct Exposition {
   std::map<std::string, std::string> types;  // "counter", "gauge", ... by family
-  // By name and labels, `name{a="x",b="y"}` with the labels in the order of their names.
+  // Keys are the name and the labels, as in `name{a="x",b="y"}`. The labels are sorted by name.
   std::map<std::string, double> samples;
 
   // The value of a sample. Fails the test and returns 0 if there is none.
   double operator[](const std::string& sample) const;
-  // Names of samples: families, and of histograms and summaries what they are made of.
+  // The names of all samples, without labels. A histogram or summary has several, such as h_bucket
+  // and h_count.
   std::set<std::string> Names() const;
 };
 
-// Parses the text more strictly than a Prometheus server. InvalidArgument, naming the line, for:
-// text that is not of the format; a sample without help and type before it, or not beside its
-// family; a series that occurs twice; a counter that is negative or whose name does not end in
-// _total; a histogram whose buckets do not ascend, or do not end with +Inf and its count.
+// Parses the text more strictly than a Prometheus server. Returns InvalidArgument with the line if
+//  - the line does not have the format,
+//  - a sample has no help and type before it, or does not follow its family,
+//  - a series occurs twice,
+//  - a counter is negative, or its name does not end in _total,
+//  - the buckets of a histogram do not ascend, or do not end with +Inf and the count.
 absl::StatusOr<Exposition> ParseExposition(const std::string& text);
 
-// HttpGet and ParseExposition of "/metrics".
+// Gets "/metrics" from `address` and parses the answer.
 absl::StatusOr<Exposition> Scrape(const std::string& address);
 
 }  // namespace recycling::doubles

@@ -28,7 +28,7 @@ DraftTree RootOf(const Proposal& proposal) {
   return tree;
 }
 
-// Adds level by level the children of one node, so the tree is in breadth-first order.
+// Adds children to one node at each depth, so the tree is in breadth-first order.
 DraftTree Draft(const FakeDrafterOptions& options, const Proposal& proposal) {
   DraftTree tree = RootOf(proposal);
   const int max_nodes = std::min(proposal.max_nodes, options.max_tree_nodes);
@@ -85,7 +85,7 @@ class FakeDrafterSession final : public gateway::DrafterSession {
     if (!broken_.ok()) return broken_;
     const auto asked = asked_.find(step);
     if (asked == asked_.end()) {
-      return absl::DeadlineExceededError("fake drafter: no tree was asked for");
+      return absl::DeadlineExceededError("fake drafter: the step did not ask for a tree");
     }
     const Proposal proposal = asked->second;
     asked_.erase(asked_.begin(), std::next(asked));

@@ -1,5 +1,5 @@
-// A drafter in memory that knows the ToyModel and is right as often as the test asks, or wrong in a
-// way that the test chooses.
+// A drafter in memory that knows the ToyModel. The test chooses how often its drafts are right, and
+// how they are wrong.
 #ifndef RECYCLING_TESTS_DOUBLES_FAKE_DRAFTER_CLIENT_H_
 #define RECYCLING_TESTS_DOUBLES_FAKE_DRAFTER_CLIENT_H_
 
@@ -19,57 +19,58 @@ namespace recycling::doubles {
 enum class DraftFault {
   kNone,
   kError,     // answers with FakeDrafterOptions::error
-  kMismatch,  // FailedPrecondition, as of a drafter that serves another model
+  kMismatch,  // answers FailedPrecondition, like a drafter that serves another model
   kSilent,    // never answers
   kDropped,   // the stream ends without an answer
-  kStale,     // a fine tree, for an earlier base
+  kStale,     // answers with a valid tree for an earlier base
   // Garbage:
   kNoTree,          // no node at all
   kCycle,           // two nodes are each other's parent
   kUnknownToken,    // a token outside the vocabulary
-  kTooManyNodes,    // one node more than was asked for, in a chain
+  kTooManyNodes,    // a chain with one node more than the proposal allows
   kTwins,           // siblings with equal tokens
-  kWrongRoot,       // continues another token
-  kNegativeParent,  // a parent before the root
+  kWrongRoot,       // the root is another token than the proposal's
+  kNegativeParent,  // a parent index below 0
   kLengthsDiffer,   // fewer parents than tokens
 };
 
-// One kind of garbage after the other, by step.
+// The kind of garbage for a step. Successive steps give all kinds in turn.
 DraftFault Garbage(std::uint64_t step);
 
 struct FakeDrafterOptions {
   std::shared_ptr<const ToyModel> model = std::make_shared<ToyModel>();
-  // Probability that the right token (the greedy one) is among the children at each depth, given
-  // that it was at all depths above; [0, 1].
+  // The probability, 0 to 1, that the right (greedy) token is among the children at a depth, if the
+  // right tokens were there at all depths above.
   double acceptance_rate = 1;
-  std::uint64_t seed = 0;   // of that chance
-  int children = 2;         // of the node that is right, or of the first one where none is
-  int max_tree_nodes = 80;  // never drafts more beside the root
+  std::uint64_t seed = 0;   // seed of the hash that decides this
+  int children = 2;         // one node of each depth has so many: the right node, or else the first
+  int max_tree_nodes = 80;  // the most nodes that it drafts beside the root
   std::string address = "fake-drafter";
-  absl::Duration inside;  // what an answer says it took
+  absl::Duration inside;  // the time in the drafter, as its answers state it
 
-  // Fault of each step, by its number; null: none.
+  // Returns the fault of a step. Null: no faults.
   std::function<DraftFault(std::uint64_t step)> fault = nullptr;
   absl::Status error = absl::InternalError("fake drafter: scripted error");
-  // Silence moves this clock by the timeout instead of waiting. May be null; must outlive.
+  // In a silent step the fake does not wait, but advances this clock by the timeout. May be null.
+  // Must outlive the client and its sessions.
   FakeClock* clock = nullptr;
 
   // As in FakeVerifierOptions.
   std::shared_ptr<CallTrace> trace = nullptr;
   std::function<void(const std::string& call)> on_call = nullptr;
-  // What each session opens with. May be null.
+  // Called with the arguments of each new session. May be null.
   std::function<void(const gateway::OpenDrafting& open)> on_open = nullptr;
-  // Each step as it is sent. May be null.
+  // Called with each step that a session sends. May be null.
   std::function<void(const gateway::DraftStep& step)> on_step = nullptr;
 };
 
-// What a drafter with `options` answers to `proposal` in step `step`, faults that change the tree
-// included. Not always a valid tree. The right path's nodes come first among their siblings.
+// The tree that a drafter with `options` answers to `proposal` in step `step`. A `fault` may make
+// the tree invalid. A right node comes before its siblings.
 DraftTree FakeDraft(const FakeDrafterOptions& options, std::uint64_t step,
                     const gateway::Proposal& proposal, DraftFault fault);
 
-// Receive never waits: silence, and a step that asked for no tree, are DeadlineExceeded at once.
-// Threads: any. Sessions may outlive it.
+// Receive never waits. It returns DeadlineExceeded at once for a silent step, and for a step
+// without a proposal. Threads: any thread may call it. Sessions may outlive it.
 class FakeDrafterClient final : public gateway::DrafterClient {
  public:
   explicit FakeDrafterClient(FakeDrafterOptions options = {});

@@ -8,22 +8,24 @@
 #include "tests/doubles/fake_program.h"
 
 ABSL_FLAG(std::uint32_t, vocab_size, 320, "Tokens of the toy language, 4 to 1000000.");
-ABSL_FLAG(std::uint64_t, variant, 0, "Which toy language; another number is another one.");
-ABSL_FLAG(std::uint32_t, k, 8, "Candidates per row that it agrees to.");
-ABSL_FLAG(bool, any_model, false,
-          "Agree to every model and k, and draft over the caller's vocabulary: beside a real "
-          "verifier.");
-ABSL_FLAG(double, acceptance_rate, 1,
-          "Probability that a draft is right at one more depth, 0 to 1.");
-ABSL_FLAG(std::uint64_t, seed, 0, "Seed of that chance.");
-ABSL_FLAG(int, children, 2, "Children of the node that is right, at least 1.");
+ABSL_FLAG(std::uint64_t, variant, 0, "Toy language. Each number gives another language.");
+ABSL_FLAG(std::uint32_t, k, 8, "Number of candidates per row that it accepts.");
+ABSL_FLAG(
+    bool, any_model, false,
+    "Accept every model and k, and draft tokens of the caller's vocabulary. Use it with a real "
+    "verifier.");
+ABSL_FLAG(
+    double, acceptance_rate, 1,
+    "Probability that a draft is right at a depth if it was right at all depths above, 0 to 1.");
+ABSL_FLAG(std::uint64_t, seed, 0, "Seed of --acceptance_rate.");
+ABSL_FLAG(int, children, 2, "Children of the right node at each depth, at least 1.");
 ABSL_FLAG(int, max_tree_nodes, 80, "Most nodes it proposes beside the root, 0 or more.");
 ABSL_FLAG(std::string, mode, "ok",
-          "What goes wrong in a step: ok (nothing), error (INTERNAL), silent (no answer), dropped "
+          "Fault in a step: ok (nothing), error (INTERNAL), silent (no answer), dropped "
           "(the stream ends), stale (a tree for an earlier base), garbage (one kind of malformed "
           "tree after the other), or mismatch (it serves another model).");
 ABSL_FLAG(std::int64_t, fail_at_step, -1,
-          "Number of the step of each session that fails; -1: every step.");
+          "Number of the step that fails in each session; -1: every step.");
 
 namespace {
 
@@ -42,8 +44,9 @@ int main(int argc, char** argv) {
   ParseProgramFlags(
       argc, argv,
       {.name = name,
-       .summary = "A drafter without a matrix, for tests of other services: it knows the "
-                  "toy language and is right or wrong as it is told.",
+       .summary =
+           "A drafter without a matrix, for tests of other services. It knows the "
+           "toy language. Flags choose how often its drafts are right and how they are wrong.",
        .examples = "recycling-fake-drafter --listen=127.0.0.1:50052 "
                    "--acceptance_rate=0.7\n"
                    "recycling-fake-drafter --mode=garbage --any_model "

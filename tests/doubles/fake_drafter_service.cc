@@ -26,7 +26,7 @@ gateway::Proposal ProposalFromProto(const pb::Proposal& proto) {
           .max_depth = ToInt(proto.max_depth())};
 }
 
-// Without candidates: the fake knows the model already.
+// Leaves out the candidates, because the fake knows the model.
 gateway::Observation ObservationFromProto(const pb::Observation& proto) {
   gateway::Observation observation;
   observation.tokens.assign(proto.tokens().begin(), proto.tokens().end());

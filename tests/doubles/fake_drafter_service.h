@@ -1,4 +1,4 @@
-// The FakeDrafterClient behind a real gRPC service, for InProcessChannel or a port.
+// A real gRPC service that answers with a FakeDrafterClient, for InProcessChannel or a port.
 #ifndef RECYCLING_TESTS_DOUBLES_FAKE_DRAFTER_SERVICE_H_
 #define RECYCLING_TESTS_DOUBLES_FAKE_DRAFTER_SERVICE_H_
 
@@ -7,12 +7,12 @@
 
 namespace recycling::doubles {
 
-// Serves the toy model's identity and k: any other is FAILED_PRECONDITION in Handshake and Draft.
-// Saving and loading matrices is UNIMPLEMENTED. Faults look as they do on the wire: a silent
-// drafter does not answer the step, and a dropped stream ends with OK. Threads: any.
+// Serves the toy model's identity and one k. Handshake and Draft answer any other model or k with
+// FAILED_PRECONDITION. Calls that save and load matrices are UNIMPLEMENTED. In a silent step it
+// does not answer, and it ends a dropped stream with OK. Threads: any thread may call it.
 class FakeDrafterService final : public drafter::v1::DrafterService::Service {
  public:
-  // `k` is the number of candidates per row that it agrees to.
+  // `k` is the number of candidates per row that it accepts.
   explicit FakeDrafterService(FakeDrafterOptions options = {}, std::uint32_t k = 8);
 
   grpc::Status Handshake(grpc::ServerContext* context, const drafter::v1::HandshakeRequest* request,
@@ -28,11 +28,11 @@ class FakeDrafterService final : public drafter::v1::DrafterService::Service {
                              const drafter::v1::GetMatrixInfoRequest* request,
                              drafter::v1::GetMatrixInfoResponse* response) override;
 
-  // Serves another model than the toy model. Call before serving.
+  // Makes it serve another model than the toy model. Call it before the server starts.
   void set_identity(ModelIdentity identity) { identity_ = std::move(identity); }
 
-  // Agrees to every model and k, and drafts over the caller's vocabulary. Beside a real verifier
-  // its drafts are right only by chance. Call before serving.
+  // Makes it accept every model and k, and draft tokens of the caller's vocabulary. With a real
+  // verifier its drafts are right only by chance. Call it before the server starts.
   void set_any_model() { any_model_ = true; }
 
  private:
@@ -44,7 +44,7 @@ class FakeDrafterService final : public drafter::v1::DrafterService::Service {
   bool any_model_ = false;
 };
 
-// The tree as it is, valid or not.
+// Converts the tree, also an invalid one.
 void GarbageTreeToProto(const DraftTree& tree, common::v1::DraftTree* proto);
 
 }  // namespace recycling::doubles

@@ -13,13 +13,14 @@ ABSL_FLAG(std::vector<std::string>, listen, {"127.0.0.1:0"},
           "Addresses to listen on, host:port (port 0 picks a free one) or unix:/path, separated by "
           "commas.");
 ABSL_FLAG(std::string, port_file, "",
-          "File that is written once listening, one bound address a line; empty: none.");
-ABSL_FLAG(int, latency_ms, 0, "Milliseconds that every answer to a step takes, 0 or more.");
+          "File to which the program writes its addresses when it listens, one in each line. "
+          "Empty: none.");
+ABSL_FLAG(int, latency_ms, 0, "Milliseconds to wait before every answer to a step, 0 or more.");
 
 namespace recycling::doubles {
 namespace {
 
-constexpr int kThreads = 4096;  // each call of a fake takes a thread
+constexpr int kThreads = 4096;  // each call to a fake occupies a thread
 
 }  // namespace
 

@@ -15,8 +15,9 @@ class Service;
 
 namespace recycling::doubles {
 
-// A fault for every step, or for step `at` alone if at >= 0. InvalidArgument, naming those there
-// are, if `mode` is not among `modes`.
+// The function that gives the fault of each step: the fault of `mode`, in all steps, or only in
+// step `at` if at >= 0. If `modes` does not have `mode`, returns InvalidArgument with the names of
+// all.
 template <typename Fault>
 absl::StatusOr<std::function<Fault(std::uint64_t)>> FaultOfMode(
     const std::string& mode, std::int64_t at,
@@ -33,10 +34,11 @@ absl::StatusOr<std::function<Fault(std::uint64_t)>> FaultOfMode(
   };
 }
 
-// Sleeps for --latency_ms where `call` starts with `prefix`. Null without latency.
+// A function that sleeps for --latency_ms if `call` starts with `prefix`. Null if --latency_ms is
+// 0.
 std::function<void(const std::string& call)> LatencyHook(const std::string& prefix);
 
-// Serves until SIGINT or SIGTERM, on --listen, and writes --port_file. Returns the exit code.
+// Serves on --listen until SIGINT or SIGTERM, and writes --port_file. Returns the exit code.
 int ServeUntilStopped(const std::string& name, grpc::Service& service,
                       const std::string& health_name);
 

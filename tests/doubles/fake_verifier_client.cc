@@ -66,7 +66,7 @@ class FakeVerifierSession final : public gateway::VerifierSession {
   }
 
   absl::Status CheckOpen(const OpenSequence& open) const;
-  // The tree to walk: the one sent, or the root alone. InvalidArgument for a malformed one.
+  // The tree to walk: the step's tree, or only the root. InvalidArgument if the tree is malformed.
   absl::StatusOr<DraftTree> TreeOf(const VerifyStep& step) const;
   void Walk(const DraftTree& tree, StepVerified& verified);
   void AddCandidates(TokenId token, std::uint32_t position, Candidates& candidates) const;

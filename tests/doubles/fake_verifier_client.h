@@ -1,4 +1,4 @@
-// A verifier in memory whose model is a ToyModel and whose failures are chosen by the test.
+// A verifier in memory whose model is a ToyModel. The test chooses its failures.
 #ifndef RECYCLING_TESTS_DOUBLES_FAKE_VERIFIER_CLIENT_H_
 #define RECYCLING_TESTS_DOUBLES_FAKE_VERIFIER_CLIENT_H_
 
@@ -18,8 +18,9 @@ namespace recycling::doubles {
 
 enum class VerifierFault {
   kNone,
-  kError,        // answers with FakeVerifierOptions::error
-  kSilent,       // never answers: returns when cancelled, or at once if the session has a deadline
+  kError,  // answers with FakeVerifierOptions::error
+  // Never answers. The call returns when it is cancelled, or at once if the session has a deadline.
+  kSilent,
   kDropped,      // the stream ends without an answer
   kWrongStep,    // answers for another step
   kNoTokens,     // answers without a token
@@ -32,40 +33,42 @@ struct FakeVerifierOptions {
   std::uint32_t k = 8;
   int max_tree_nodes = 80;
   std::uint32_t max_sequences = 64;
-  std::uint32_t page_tokens = 64;  // in the handshake; the fake keeps no pages
+  std::uint32_t page_tokens = 64;  // as stated in the handshake; the fake has no cache
   std::string numerics_id = "toy";
   std::string address = "fake-verifier";
   absl::Duration inside;                      // the time of a step, as its answer states it
   absl::Duration forward;                     // the part of it in the forward pass
   std::vector<gateway::PassCost> pass_costs;  // in every answer
   gateway::OtherLoad others;                  // in every answer to a step
-  // The most nodes of a tree that a step verifies, as if other sequences took the remaining room.
+  // The most nodes of a tree that a step verifies, as if other sequences used the rest of the pass.
   std::optional<int> most_verified = std::nullopt;
 
-  // Fault of each verify step, by its number; null: none.
+  // Returns the fault of a verify step. Null: no faults.
   std::function<VerifierFault(std::uint64_t step)> fault = nullptr;
   absl::Status error = absl::UnavailableError("fake verifier: scripted error");
-  absl::Status open_error = absl::OkStatus();  // answer to every Open unless OK
+  absl::Status open_error = absl::OkStatus();  // if not OK, the answer to every Open
 
-  // What leaving() says; null: false.
+  // Returns the result of leaving(). Null: false.
   std::function<bool()> leaving = nullptr;
-  // Called with what every Open asks for; may be null.
+  // Called with the arguments of every Open. May be null.
   std::function<void(const gateway::OpenSequence& open)> on_open = nullptr;
 
-  // What is called is written here, in the words of call_trace.h; null: nowhere.
+  // The fake adds each call to this trace, in the words of call_trace.h. May be null.
   std::shared_ptr<CallTrace> trace = nullptr;
-  // Called with the same words before the work, on the caller's thread, without a lock: the place
-  // for latency, for moving a FakeClock, or for breaking something at a chosen moment. May be null.
+  // Called with the same words before the fake does the work, on the caller's thread, without a
+  // lock. Use it to add latency, to advance a FakeClock, or to break something at a chosen moment.
+  // May be null.
   std::function<void(const std::string& call)> on_call = nullptr;
-  // Called with the number of a step before the step is answered, and after what the caller of
-  // VerifyWhile does meanwhile: the place to withhold an answer. On the caller's thread, without a
-  // lock. May be null.
+  // Called with the number of a step, after the caller's `meanwhile` function has run and before
+  // the step is answered, on the caller's thread, without a lock. Use it to delay an answer. May be
+  // null.
   std::function<void(std::uint64_t step)> on_answer = nullptr;
 };
 
-// Checks what a real verifier checks: an empty prompt, unknown tokens, a malformed tree or sampling
-// options out of range are InvalidArgument, a wrong base is FailedPrecondition, no free slot is
-// ResourceExhausted; a tree for another base is ignored. Threads: any. Sessions may outlive it.
+// Makes the checks of a real verifier. An empty prompt, an unknown token, a malformed tree or
+// sampling options out of range give InvalidArgument. A wrong base gives FailedPrecondition.
+// Without a free slot Open gives ResourceExhausted. A tree for another base is ignored. Threads:
+// any thread may call it. Sessions may outlive it.
 class FakeVerifierClient final : public gateway::VerifierClient {
  public:
   explicit FakeVerifierClient(FakeVerifierOptions options = {});
@@ -87,8 +90,8 @@ class FakeVerifierClient final : public gateway::VerifierClient {
   gateway::VerifierInfo info_;
 };
 
-// Message of the Unavailable that stands for a stream that was dropped, and of the DeadlineExceeded
-// that stands for silence.
+// The messages of two errors: Unavailable for a dropped stream, and DeadlineExceeded for a silent
+// step.
 inline constexpr char kStreamDropped[] = "fake: stream dropped";
 inline constexpr char kSilence[] = "fake: silent";
 

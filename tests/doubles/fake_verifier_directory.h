@@ -1,4 +1,4 @@
-// A directory of verifiers in memory, which lists those that are up, in order.
+// A directory of verifiers in memory, with a fixed order.
 #ifndef RECYCLING_TESTS_DOUBLES_FAKE_VERIFIER_DIRECTORY_H_
 #define RECYCLING_TESTS_DOUBLES_FAKE_VERIFIER_DIRECTORY_H_
 
@@ -16,9 +16,9 @@
 
 namespace recycling::doubles {
 
-// Picks the first client that is up and not to be avoided. After an Unavailable a client is down.
-// Waiting moves the clock by the longest time that the caller would wait. Threads: one, but for
-// Wake.
+// Pick returns the first client that is up and not in `avoid`. A client is down after a Report of
+// Unavailable. Await does not wait, but advances the clock by its longest wait. Threads: one
+// thread; any thread may call Wake.
 class FakeVerifierDirectory final : public gateway::VerifierDirectory {
  public:
   explicit FakeVerifierDirectory(FakeClock& clock) : clock_(clock) {}

@@ -8,18 +8,17 @@
 #include "tests/doubles/fake_verifier_service.h"
 
 ABSL_FLAG(std::uint32_t, vocab_size, 320, "Tokens of the toy language, 4 to 1000000.");
-ABSL_FLAG(std::uint64_t, variant, 0, "Which toy language; another number is another one.");
+ABSL_FLAG(std::uint64_t, variant, 0, "Toy language. Each number gives another language.");
 ABSL_FLAG(std::uint32_t, context_length, 4096, "Most tokens of a sequence, at least 2.");
 ABSL_FLAG(std::uint32_t, k, 8, "Candidates per row, 1 to 64 and at most --vocab_size.");
 ABSL_FLAG(int, max_tree_nodes, 80, "Most nodes of a tree beside the root, 0 or more.");
 ABSL_FLAG(std::uint32_t, max_sequences, 64, "Sequences that can be open at once, at least 1.");
-ABSL_FLAG(
-    std::string, mode, "ok",
-    "What goes wrong in a verify step: ok (nothing), error (UNAVAILABLE), silent (no answer), "
-    "dropped (the stream ends), wrong_step, no_tokens, unknown_token, or mismatch (the "
-    "handshake names another model).");
+ABSL_FLAG(std::string, mode, "ok",
+          "Fault in a verify step: ok (nothing), error (UNAVAILABLE), silent (no answer), "
+          "dropped (the stream ends), wrong_step, no_tokens, unknown_token, or mismatch (the "
+          "handshake names another model).");
 ABSL_FLAG(std::int64_t, fail_at_step, -1,
-          "Number of the step of each sequence that fails; -1: every step.");
+          "Number of the step that fails in each sequence; -1: every step.");
 
 namespace {
 
@@ -38,8 +37,8 @@ int main(int argc, char** argv) {
   ParseProgramFlags(
       argc, argv,
       {.name = name,
-       .summary = "A verifier without a model, for tests of other services: it speaks a "
-                  "toy language and fails as it is told.",
+       .summary = "A verifier without a model, for tests of other services. It decodes a "
+                  "toy language. Flags choose its failures.",
        .examples = "recycling-fake-verifier --listen=127.0.0.1:50051\n"
                    "recycling-fake-verifier --mode=error --fail_at_step=3 "
                    "--port_file=/tmp/verifier.port"});

@@ -18,7 +18,7 @@ std::vector<TokenId> Ids(const google::protobuf::RepeatedField<std::uint32_t>& i
   return {ids.begin(), ids.end()};
 }
 
-// What a real verifier checks of the caller's handshake.
+// Checks that the caller's model and numerics id are the fake's, as a real verifier does.
 absl::Status CheckMeant(const pb::OpenSequence& open, const gateway::VerifierInfo& info) {
   if (open.has_model()) {
     RETURN_IF_ERROR(CheckSameModel(ModelIdentityFromProto(open.model()), info.model));
@@ -115,7 +115,8 @@ grpc::Status FakeVerifierService::GetTokenizer(
 
 grpc::Status FakeVerifierService::Decode(
     grpc::ServerContext*, grpc::ServerReaderWriter<pb::DecodeResponse, pb::DecodeRequest>* stream) {
-  // A deadline makes silence return; the silence itself is kept here, by reading on.
+  // With a deadline, a silent step of the fake returns at once. The service then stays silent,
+  // because it only reads the next message.
   const auto session = fake_.NewSession(absl::InfinitePast(), {});
   pb::DecodeRequest request;
   while (stream->Read(&request)) {

@@ -1,4 +1,4 @@
-// The FakeVerifierClient behind a real gRPC service, for InProcessChannel or a port.
+// A real gRPC service that answers with a FakeVerifierClient, for InProcessChannel or a port.
 #ifndef RECYCLING_TESTS_DOUBLES_FAKE_VERIFIER_SERVICE_H_
 #define RECYCLING_TESTS_DOUBLES_FAKE_VERIFIER_SERVICE_H_
 
@@ -9,9 +9,9 @@
 
 namespace recycling::doubles {
 
-// Faults look as they do on the wire: silence lasts until the caller cancels, half-closes or runs
-// out of its deadline; a dropped stream ends with OK and without the answer. An open that names
-// another model or numerics id than the fake's own is FAILED_PRECONDITION. Threads: any.
+// In a silent step it does not answer until the caller cancels, half-closes or reaches its
+// deadline. It ends a dropped stream with OK and without the answer. It answers an open for another
+// model or numerics id than its own with FAILED_PRECONDITION. Threads: any thread may call it.
 class FakeVerifierService final : public verifier::v1::VerifierService::Service {
  public:
   explicit FakeVerifierService(FakeVerifierOptions options = {});
@@ -28,7 +28,8 @@ class FakeVerifierService final : public verifier::v1::VerifierService::Service 
   grpc::Status Verify(grpc::ServerContext* context, const verifier::v1::VerifyRequest* request,
                       verifier::v1::VerifyResponse* response) override;
 
-  // Changes what Handshake answers, for example to another model. Before serving.
+  // Sets a function that changes the answer of Handshake, for example to another model. Call it
+  // before the server starts.
   void set_edit_handshake(std::function<void(verifier::v1::HandshakeResponse&)> edit) {
     edit_handshake_ = std::move(edit);
   }

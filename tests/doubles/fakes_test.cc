@@ -24,7 +24,7 @@ struct Output {
   int steps = 0;
 };
 
-// The loop of the gateway in its plainest form: draft, verify, until `count` tokens are out.
+// A simple form of the gateway's decode loop: drafts and verifies until it has `count` tokens.
 Output Generate(FakeVerifierClient& verifier, FakeDrafterClient* drafter,
                 const SamplingOptions& sampling, std::size_t count) {
   const std::vector<TokenId> prompt = {5, 6, 7};
@@ -65,7 +65,7 @@ FakeDrafterClient DrafterOfRate(double rate) {
   return FakeDrafterClient({.acceptance_rate = rate, .seed = 3});
 }
 
-TEST(ToyModelTest, TopKLeadsWithTheGreedyChoiceAndDescends) {
+TEST(ToyModelTest, TopKIsSortedAndBeginsWithTheGreedyChoice) {
   const ToyModel model;
   for (std::uint32_t position = 0; position < 4; ++position) {
     const auto logits = model.Logits(300, position);
@@ -84,7 +84,7 @@ TEST(ToyModelTest, DependsOnTokenPositionAndVariant) {
   EXPECT_NE(model.TopK(300, 0, 8), ToyModel({.variant = 1}).TopK(300, 0, 8));
 }
 
-TEST(ToyModelTest, SamplesFromTheTopBySeedAndPositionAlone) {
+TEST(ToyModelTest, SamplesOneOfTheTopTokensBySeedAndPositionOnly) {
   const ToyModel model;
   SamplingOptions options{.temperature = 1, .top_k = 2, .seed = 7};
   const auto top = model.TopK(300, 5, 2);
@@ -106,7 +106,7 @@ TEST(ToyModelTest, FollowsScriptBiasAndMinTokens) {
   EXPECT_EQ(model.Choose(5, 3, {.min_tokens = 2}, 2), 2u);
 }
 
-TEST(ToyModelTest, ItsTokenizerTakesAnyTextAndWritesWords) {
+TEST(ToyModelTest, ItsTokenizerEncodesAnyTextAndDecodesToWords) {
   const auto tokenizer = Tokenizer::Create(ToyModel().MakeTokenizerData());
   ASSERT_THAT(tokenizer, IsOk());
   EXPECT_EQ((*tokenizer)->vocab_size(), 320u);
@@ -133,7 +133,7 @@ TEST(FakesTest, DraftingChangesNoToken) {
   EXPECT_EQ(verifier.open_sequences(), 0);
 }
 
-TEST(FakesTest, AcceptanceRateDecidesTheSteps) {
+TEST(FakesTest, AcceptanceRateDecidesTheNumberOfSteps) {
   FakeVerifierClient verifier;
   FakeDrafterClient never = DrafterOfRate(0), half = DrafterOfRate(0.5), always = DrafterOfRate(1);
   EXPECT_EQ(Generate(verifier, &never, {}, 40).steps, 40);
@@ -165,7 +165,7 @@ TEST(FakesTest, OneTraceShowsDraftBeforeVerifyBeforeUpdate) {
                                   "drafter.close"));
 }
 
-TEST(FakeVerifierTest, ReturnsCandidatesAndLogprobsWhereAsked) {
+TEST(FakeVerifierTest, ReturnsCandidatesAndLogprobsIfAsked) {
   const ToyModel model;
   FakeVerifierClient verifier({.k = 4});
   auto sequence = verifier.NewSession(kNoDeadline, {});
@@ -197,7 +197,7 @@ TEST(FakeVerifierTest, StopsAtEndOfSequenceInsideAnAcceptedRun) {
   EXPECT_THAT(verified->accepted_nodes, SizeIs(1));
 }
 
-TEST(FakeVerifierTest, RefusesWhatARealOneRefuses) {
+TEST(FakeVerifierTest, RefusesTheRequestsThatARealVerifierRefuses) {
   FakeVerifierClient verifier({.context_length = 8, .max_sequences = 1});
   const auto open = [&](const gateway::OpenSequence& what) {
     return verifier.NewSession(kNoDeadline, {})->Open(what).status();
@@ -278,7 +278,7 @@ TEST(FakeDrafterTest, DraftsValidTreesWithinTheLimits) {
   }
 }
 
-TEST(FakeDrafterTest, FailsAtTheChosenStepAndStaysBroken) {
+TEST(FakeDrafterTest, FailsAtTheChosenStepAndStaysBrokenAfterAnError) {
   FakeClock clock(absl::UnixEpoch());
   DraftFault fault = DraftFault::kNone;
   FakeDrafterClient drafter({.fault = [&](std::uint64_t) { return fault; }, .clock = &clock});

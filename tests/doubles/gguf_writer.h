@@ -15,7 +15,7 @@ std::string GgufBytes(T value) {
   return std::string(reinterpret_cast<const char*>(&value), sizeof(T));
 }
 
-// A string in the form of the format: its 64-bit length, then its bytes.
+// A string as GGUF stores it: its 64-bit length, then its bytes.
 std::string GgufText(std::string_view text);
 
 // Values and tensors are written in the order they were added.
@@ -28,7 +28,7 @@ class GgufWriter {
   void Strings(std::string_view key, const std::vector<std::string>& values);
   void Floats(std::string_view key, const std::vector<float>& values);
   void Int32s(std::string_view key, const std::vector<std::int32_t>& values);
-  // Any type number with any bytes.
+  // Writes a value with any type number and any bytes.
   void Raw(std::string_view key, std::uint32_t type, std::string_view bytes);
 
   // `type` is the format's number, `data` the tensor's bytes. The offset is the next multiple of

@@ -8,12 +8,12 @@
 namespace recycling::doubles {
 
 struct HttpAnswer {
-  int code = 0;  // 200
+  int code = 0;  // the HTTP status, such as 200
   std::string body;
 };
 
-// Sends one GET over a new connection to "a.b.c.d:port". Unavailable if the peer does not take the
-// connection or does not answer within a minute, Internal if the answer is not HTTP.
+// Sends one GET over a new connection to "a.b.c.d:port". Unavailable if the peer does not accept
+// the connection or does not answer within a minute. Internal if the answer is not HTTP.
 absl::StatusOr<HttpAnswer> HttpGet(const std::string& address, const std::string& path);
 
 }  // namespace recycling::doubles

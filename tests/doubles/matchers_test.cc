@@ -32,7 +32,7 @@ TEST(StatusIsTest, ComparesCodeAndMessageOfStatusAndStatusOr) {
               HasSubstr("NOT_FOUND: no such model"));
 }
 
-TEST(IsOkTest, TellsOkFromErrors) {
+TEST(IsOkTest, MatchesOkAndNoErrors) {
   EXPECT_THAT(absl::OkStatus(), IsOk());
   EXPECT_THAT(absl::StatusOr<int>(1), IsOk());
   EXPECT_THAT(absl::InternalError("x"), Not(IsOk()));
@@ -56,7 +56,7 @@ TEST(EqualsProtoTest, NamesTheFieldThatDiffers) {
   EXPECT_THAT(Explain(EqualsProto(expected), got), HasSubstr("modified: tokens[1]: 6 -> 7"));
 }
 
-TEST(FakeClockTest, MovesOnlyWhenTold) {
+TEST(FakeClockTest, MovesOnlyWhenAdvanced) {
   FakeClock clock(absl::UnixEpoch());
   EXPECT_EQ(clock.Now(), absl::UnixEpoch());
   clock.Advance(absl::Milliseconds(5));

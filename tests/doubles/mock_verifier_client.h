@@ -15,7 +15,7 @@ class MockVerifierSession : public gateway::VerifierSession {
  public:
   MOCK_METHOD(absl::StatusOr<gateway::SequenceOpened>, Open, (const gateway::OpenSequence& open),
               (override));
-  // What a session does with a step. VerifyWhile runs `meanwhile` before it calls this.
+  // Answers a step. VerifyWhile first runs `meanwhile` and then calls this mock.
   MOCK_METHOD(absl::StatusOr<gateway::StepVerified>, Verify, (const gateway::VerifyStep& step));
   absl::StatusOr<gateway::StepVerified> VerifyWhile(const gateway::VerifyStep& step,
                                                     absl::FunctionRef<void()> meanwhile) override {

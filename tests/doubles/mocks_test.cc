@@ -16,7 +16,7 @@ using ::testing::Field;
 using ::testing::Return;
 using ::testing::SetArgPointee;
 
-TEST(MockVerifierClientTest, ScriptsAStep) {
+TEST(MockVerifierClientTest, AnswersAStepAsTheTestExpects) {
   auto session = std::make_unique<MockVerifierSession>();
   gateway::StepVerified verified;
   verified.tokens = {7};
@@ -33,7 +33,7 @@ TEST(MockVerifierClientTest, ScriptsAStep) {
   made->Cancel();
 }
 
-TEST(MockDrafterClientTest, ScriptsALateDraft) {
+TEST(MockDrafterClientTest, AnswersWithALateDraftAsTheTestExpects) {
   auto session = std::make_unique<MockDrafterSession>();
   EXPECT_CALL(*session, Send(Field(&gateway::DraftStep::step, 4)));
   EXPECT_CALL(*session, Receive(4, absl::Milliseconds(5)))
@@ -56,7 +56,7 @@ TEST(MockStubsTest, VerifierStubAnswersAndStreams) {
       .WillOnce(DoAll(SetArgPointee<2>(canned), Return(grpc::Status::OK)));
   using Stream = grpc::testing::MockClientReaderWriter<verifier::v1::DecodeRequest,
                                                        verifier::v1::DecodeResponse>;
-  auto* stream = new Stream;  // the code under test takes it, as from a real stub
+  auto* stream = new Stream;  // the code under test owns it, as with a real stub
   EXPECT_CALL(*stream, Write(_, _)).WillOnce(Return(false));
   EXPECT_CALL(stub, DecodeRaw(_)).WillOnce(Return(stream));
 

@@ -19,7 +19,7 @@ extern char** environ;
 namespace recycling::doubles {
 namespace {
 
-// How often the state of a child is looked at while waiting for it.
+// While it waits for a child, it checks the child's state once in this time.
 constexpr absl::Duration kPoll = absl::Milliseconds(2);
 
 // setpriv asks the kernel to kill the program with its parent, then becomes the program.

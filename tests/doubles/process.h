@@ -14,12 +14,13 @@
 
 namespace recycling::doubles {
 
-// Threads: one at a time. The kernel kills the process when the thread that started it ends, so
-// that a test that crashes leaves nothing behind. So start it on a thread that lives long enough.
+// Threads: only one thread may use it at a time. The kernel kills the process when the thread that
+// started it ends, so a test that crashes leaves no process behind. Start it on a thread that runs
+// at least as long as the process.
 class Process {
  public:
-  // Starts argv[0] (a path) with its output appended to the file `log`. NotFound if there is no
-  // such program.
+  // Starts argv[0] (a path) and appends its output to the file `log`. NotFound if there is no such
+  // program.
   static absl::StatusOr<std::unique_ptr<Process>> Start(const std::vector<std::string>& argv,
                                                         const std::string& log);
 
@@ -32,8 +33,8 @@ class Process {
   // Sends `signal`. Does nothing if the process has ended.
   void Signal(int signal);
 
-  // Waits for the end. Its exit code, or 128 + the signal that ended it. DeadlineExceeded if it
-  // still runs after `timeout`.
+  // Waits until the process ends. Returns its exit code, or 128 + the signal that ended it.
+  // DeadlineExceeded if it still runs after `timeout`.
   absl::StatusOr<int> Wait(absl::Duration timeout);
 
   // Waits until the program has written `path`, and returns its lines. Unavailable if the program
@@ -46,7 +47,7 @@ class Process {
  private:
   Process(pid_t pid, std::string name) : pid_(pid), name_(std::move(name)) {}
 
-  // Whether it has ended; reaps it then.
+  // Whether the process has ended. If so, reaps it.
   bool Ended();
 
   const pid_t pid_;
@@ -54,7 +55,7 @@ class Process {
   std::optional<int> exit_;
 };
 
-// A new empty folder that is removed with everything in it.
+// A new empty folder. The destructor removes it with its contents.
 class TempDir {
  public:
   TempDir();

@@ -61,13 +61,13 @@ TEST_F(ProcessTest, WrongFlagsOfTheFakesAreUsageErrors) {
   }
 }
 
-TEST_F(ProcessTest, SaysWhenTheProgramEndsBeforeItListens) {
+TEST_F(ProcessTest, ReportsAProgramThatEndsBeforeItListens) {
   const auto process = Start("recycling-fake-drafter", {"--mode=sleepy"});
   EXPECT_THAT(process->WaitForLines(folder_ / "port", kLong),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("ended with 2")));
 }
 
-TEST_F(ProcessTest, TellsAKilledProgramAndAMissingOne) {
+TEST_F(ProcessTest, ReportsAKilledProgramAndAMissingProgram) {
   const auto process = Start("recycling-fake-verifier", {});
   EXPECT_THAT(process->Wait(absl::ZeroDuration()), StatusIs(absl::StatusCode::kDeadlineExceeded));
   process->Signal(SIGKILL);
@@ -76,7 +76,7 @@ TEST_F(ProcessTest, TellsAKilledProgramAndAMissingOne) {
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("no-such-program")));
 }
 
-TEST_F(ProcessTest, ADestroyedProcessIsGone) {
+TEST_F(ProcessTest, TheDestructorEndsTheProcess) {
   pid_t pid = 0;
   {
     const auto process = Start("recycling-fake-verifier", {});

@@ -23,8 +23,8 @@ MATCHER_P(EqualsProto, expected,
   return equal;
 }
 
-// The message that `text` describes in text format. A text that does not parse fails the test and
-// gives an empty message.
+// The message that `text` describes in text format. If the text does not parse, fails the test and
+// returns an empty message.
 template <typename Message>
 Message ParseProto(const std::string& text) {
   Message message;

@@ -1,4 +1,4 @@
-// The fakes behind real gRPC, as a client sees them.
+// Tests the fake services through real gRPC clients.
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -27,7 +27,7 @@ std::unique_ptr<RpcServer> Serve(grpc::Service& service) {
   return *std::move(server);
 }
 
-// One Decode stream and what it answered last.
+// A Decode stream and its last answer.
 struct Sequence {
   explicit Sequence(const std::shared_ptr<grpc::Channel>& channel)
       : stub(vpb::VerifierService::NewStub(channel)), stream(stub->Decode(&context)) {}
@@ -112,7 +112,7 @@ TEST(FakeVerifierServiceTest, DecodesTheToyLanguageAndFreesTheSlot) {
   EXPECT_EQ(service.fake().open_sequences(), 0);
 }
 
-TEST(FakeVerifierServiceTest, TheUnaryTwinAnswersLikeTheStream) {
+TEST(FakeVerifierServiceTest, TheUnaryVerifyAnswersLikeTheStream) {
   FakeVerifierService service;
   const auto server = Serve(service);
   const auto stub = vpb::VerifierService::NewStub(server->InProcessChannel());
@@ -125,7 +125,7 @@ TEST(FakeVerifierServiceTest, TheUnaryTwinAnswersLikeTheStream) {
   EXPECT_EQ(response.verified().step(), 4u);
 }
 
-TEST(FakeVerifierServiceTest, FaultsLookAsOnTheWire) {
+TEST(FakeVerifierServiceTest, FaultsAreThoseOfARealService) {
   std::atomic<VerifierFault> fault = VerifierFault::kError;
   FakeVerifierService service({.fault = [&](std::uint64_t) { return fault.load(); }});
   const auto server = Serve(service);
@@ -143,11 +143,11 @@ TEST(FakeVerifierServiceTest, FaultsLookAsOnTheWire) {
   EXPECT_EQ(fail(VerifierFault::kSilent), grpc::StatusCode::CANCELLED);
 }
 
-TEST(FakeDrafterServiceTest, DraftsWhatTheVerifierWillSay) {
+TEST(FakeDrafterServiceTest, DraftsTheTokensThatTheVerifierChooses) {
   FakeDrafterService service;
   const auto server = Serve(service);
   Drafts drafts(server->InProcessChannel(), ToyModel().Identity());
-  ASSERT_TRUE(drafts.Write("step: 0"));  // asks for nothing, so it is not answered
+  ASSERT_TRUE(drafts.Write("step: 0"));  // without a proposal, so the drafter does not answer
   ASSERT_TRUE(drafts.Ask("step: 1 proposal { base: 2 root: 6 max_nodes: 2 max_depth: 1 }"));
   EXPECT_EQ(drafts.response.step(), 1u);
   EXPECT_THAT(drafts.response.tree().tokens(), ElementsAreArray(ToyModel().TopK(6, 1, 2)));
@@ -155,7 +155,7 @@ TEST(FakeDrafterServiceTest, DraftsWhatTheVerifierWillSay) {
   EXPECT_TRUE(drafts.stream->Finish().ok());
 }
 
-TEST(FakeDrafterServiceTest, RefusesAnotherModelAndKUnlessToldNotTo) {
+TEST(FakeDrafterServiceTest, RefusesAnotherModelOrKUnlessAnyModelIsSet) {
   FakeDrafterService service;
   const auto server = Serve(service);
   const auto stub = dpb::DrafterService::NewStub(server->InProcessChannel());
@@ -184,7 +184,7 @@ TEST(FakeDrafterServiceTest, RefusesAnotherModelAndKUnlessToldNotTo) {
   EXPECT_EQ(drafts.response.tree().tokens(0), 20u);
 }
 
-TEST(FakeDrafterServiceTest, FaultsLookAsOnTheWire) {
+TEST(FakeDrafterServiceTest, FaultsAreThoseOfARealService) {
   std::atomic<DraftFault> fault = DraftFault::kNone;
   FakeDrafterService service(
       {.fault = [&](std::uint64_t step) { return step == 0 ? fault.load() : DraftFault::kNone; }});

@@ -1,4 +1,4 @@
-// The reference files beside the project. Tests may use them, and must skip without them.
+// The folder of reference files. Tests may use these files, and must skip if they are absent.
 #ifndef RECYCLING_TESTS_DOUBLES_SHARED_FOLDER_H_
 #define RECYCLING_TESTS_DOUBLES_SHARED_FOLDER_H_
 
@@ -8,7 +8,8 @@
 
 namespace recycling::doubles {
 
-// $RECYCLING_SHARED, else ../shared from the project's root; empty if there is no such folder.
+// $RECYCLING_SHARED if it is set, else ../shared from the project's root. Empty if the folder does
+// not exist.
 inline std::string SharedFolder() {
   const char* named = std::getenv("RECYCLING_SHARED");
   const char* source = std::getenv("RECYCLING_SOURCE_DIR");

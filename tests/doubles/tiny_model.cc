@@ -19,7 +19,7 @@ constexpr std::uint32_t kQ8_0 = 8;
 constexpr std::uint32_t kQ6_K = 14;
 constexpr std::uint32_t kBF16 = 30;
 
-// Fixed on every platform, unlike the distributions of <random>. (SplitMix64.)
+// Gives the same numbers on every platform, unlike the distributions of <random> (SplitMix64).
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
@@ -30,14 +30,15 @@ class Random {
     z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
     return z ^ (z >> 31);
   }
-  // In [-1, 1), on a grid of 2^-23: exact in single precision.
+  // A number in [-1, 1), a multiple of 2^-23, which is exact in single precision.
   float Symmetric() { return static_cast<float>(Bits() >> 40) / 8388608.0F - 1.0F; }
 
  private:
   std::uint64_t state_;
 };
 
-// Of a positive normal number in half precision's range, rounded towards zero.
+// The half-precision bits of a positive number, rounded towards zero. The number must be in the
+// range of normal half-precision numbers.
 std::uint16_t HalfBits(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   return static_cast<std::uint16_t>((bits >> 13) - ((127 - 15) << 10));
@@ -48,7 +49,9 @@ std::uint16_t SignedHalfBits(float value) {
   return static_cast<std::uint16_t>(HalfBits(std::fabs(value)) | (value < 0 ? 0x8000 : 0));
 }
 
-// One block or value with values spread over about [-scale, scale].
+// The bytes of one random block (of one value in a type without blocks). Values are spread over
+// about
+// [-scale, scale].
 std::string RandomBlock(std::uint32_t type, float scale, Random& random) {
   std::string block;
   const auto bytes = [&](int n) {
@@ -105,8 +108,8 @@ void Shrink(std::uint32_t type, std::uint32_t i, std::string& block) {
   }
 }
 
-// A matrix [rows, columns] that keeps the size of what it is multiplied with. Outlier rows are
-// larger, outlier columns smaller.
+// Adds a matrix [rows, columns] whose outputs are about as large as its inputs. Outlier rows have
+// larger weights, outlier columns smaller ones.
 void AddMatrix(GgufWriter& writer, const std::string& name, std::uint32_t columns,
                std::uint32_t rows, std::uint32_t type, Random& random,
                const IsOutlier& outlier_row = None, const IsOutlier& outlier_column = None) {
@@ -128,7 +131,7 @@ void AddMatrix(GgufWriter& writer, const std::string& name, std::uint32_t column
   writer.Tensor(name, {columns, rows}, type, data);
 }
 
-// A vector of numbers in [low, high]; outliers are larger.
+// Adds a vector of numbers in [low, high]; outliers are kOutlierScale times as large.
 void AddVector(GgufWriter& writer, const std::string& name, std::uint32_t size, float low,
                float high, Random& random, const IsOutlier& outlier = None) {
   std::string data;
@@ -206,7 +209,7 @@ void AddConfig(GgufWriter& writer, const TinyModelSpec& spec) {
   writer.Float(prefix + "attention.layer_norm_rms_epsilon", 1e-5F);
 }
 
-// One channel of every `every`; none if that is 0.
+// One of every `every` channels; none if `every` is 0.
 IsOutlier Every(std::uint32_t every) {
   if (every == 0) return None;
   return [every](std::uint32_t channel) { return channel % every == every / 2; };
@@ -218,7 +221,7 @@ void AddLayer(GgufWriter& writer, const TinyModelSpec& spec, std::uint32_t layer
   block += '.';
   const std::uint32_t heads = spec.kv_heads * spec.heads_per_group;
   const IsOutlier outlier = Every(spec.outlier_every);
-  // The value channel that reaches a channel of all heads.
+  // Whether a channel of the attention output comes from an outlier value channel.
   const IsOutlier attended = [&](std::uint32_t channel) {
     const std::uint32_t kv_head = channel / spec.value_length / spec.heads_per_group;
     return outlier(kv_head * spec.value_length + channel % spec.value_length);

@@ -19,7 +19,7 @@ constexpr TokenId kFirstWord = kSpace + 1;
 constexpr char kSpaceMark[] = "\xE2\x96\x81";  // SentencePiece writes a space as U+2581
 constexpr std::uint32_t kDefaultSampledTokens = 4;
 
-// The k ids with the highest logits, highest first, ties by lower id.
+// The ids of the k highest logits, highest first; of equal logits the lower id first.
 std::vector<TokenId> Highest(const std::vector<float>& logits, std::uint32_t k) {
   std::vector<TokenId> ids(logits.size());
   std::iota(ids.begin(), ids.end(), TokenId{0});
