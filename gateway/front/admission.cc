@@ -173,8 +173,8 @@ void Admission::Start(Ticket ticket, absl::Duration now) {
   changes_.start.push_back(ticket);
 }
 
-// The next tenant by name, after the one that began last, that has a waiting request and may run
-// it. After the last name comes the first.
+// Returns the next tenant that has a waiting request and may run it. Goes through the tenants by
+// name, from the one after last_, and from the last name to the first.
 std::map<std::string, Admission::Tenant>::iterator Admission::NextTenant() {
   const auto may_begin = [](const auto& entry) {
     const Tenant& tenant = entry.second;
@@ -188,8 +188,8 @@ std::map<std::string, Admission::Tenant>::iterator Admission::NextTenant() {
   return wrapped == behind ? tenants_.end() : wrapped;
 }
 
-// The newest request of the tenant that has the largest share of the bound that is exceeded. If
-// several tenants have it, the tenant whose newest request came last.
+// Returns the newest request of the tenant that uses most of the exceeded bound (requests or
+// bytes). If several tenants use equally much, takes the one whose newest request came last.
 Admission::Ticket Admission::NewestOfTheLargest() const {
   const bool by_count = waiting() > options_.max_queue;
   std::pair<std::uint64_t, Ticket> largest = {0, 0};

@@ -1,13 +1,16 @@
-// Decides which requests may begin: a bounded queue in front of the decode loops. Pure: the caller
-// says what time it is and how many requests may run.
-//  1. A request runs, waits, or is refused; of a request that has ended or was refused nothing is
-//     kept.
+// Decides which requests may begin. It is a bounded queue before the decode loops. It has no clock
+// and no threads: the caller gives it the time and the number of requests that may run.
+//  1. A request runs, waits, or is refused. Nothing is kept of a request that has ended or was
+//     refused.
 //  2. At most max_queue requests with max_queue_bytes bytes wait. If there are more, the newest
 //     request of the tenant that takes the most of the queue is refused, as often as needed. So one
-//     tenant alone may fill the queue, and loses its newest requests when other tenants come.
+//     tenant alone may fill the queue. It loses its newest requests when requests of other tenants
+//     arrive.
 //  3. Tenants take turns (round robin). Within a tenant the request that came first begins first.
-//  4. A tenant at its own concurrency waits without keeping other tenants from beginning.
-//  5. Every refusal that may pass says when to try again.
+//  4. Requests of a tenant that has reached its own concurrency wait. They do not delay other
+//     tenants.
+//  5. Every refusal has a retry delay, unless the request's own deadline or its client ended the
+//     wait.
 #ifndef RECYCLING_GATEWAY_FRONT_ADMISSION_H_
 #define RECYCLING_GATEWAY_FRONT_ADMISSION_H_
 
@@ -40,8 +43,8 @@ enum class RefusalReason {
   kQueueTimeout,  // ResourceExhausted
   kRate,          // ResourceExhausted: the tenant's requests per second
   kDraining,      // Unavailable
-  kDeadline,      // DeadlineExceeded: the request's own, while it waited
-  kCancelled,     // Cancelled while it waited
+  kDeadline,      // DeadlineExceeded: its own deadline passed while it waited
+  kCancelled,     // Cancelled: the client cancelled while it waited
   kCount
 };
 
@@ -57,12 +60,12 @@ class Admission {
 
   struct Arrival {
     std::string tenant;
-    TenantLimits limits;      // those of a tenant's newest arrival hold for all its requests
+    TenantLimits limits;      // the newest arrival's limits hold for all its tenant's requests
     std::uint64_t bytes = 0;  // of memory that the request takes while it waits
     absl::Duration deadline = absl::InfiniteDuration();  // the request's own
   };
 
-  // What has become of requests since the last call of Take.
+  // The requests to start and to refuse, since the last call of Take.
   struct Changes {
     std::vector<Ticket> start;
     std::vector<std::pair<Ticket, Refusal>> refuse;
@@ -70,38 +73,40 @@ class Admission {
 
   explicit Admission(AdmissionOptions options) : options_(options) {}
 
-  // A request has come. Take says whether it begins or is refused; otherwise it waits.
+  // The caller reports a new request. Take says whether it begins or is refused. Otherwise it
+  // waits.
   void Arrive(Ticket ticket, const Arrival& arrival, absl::Duration now);
 
-  // A client has gone: if its request still waits, it is refused as cancelled.
+  // The caller reports that a client is gone. If its request still waits, it is refused as
+  // cancelled.
   void Leave(Ticket ticket);
 
-  // A request that was started has ended.
+  // The caller reports that a request that began has ended.
   void Finish(Ticket ticket, absl::Duration now);
 
-  // Begins a short call of a tenant, one that asks no verifier, or says why it is refused. It takes
-  // one of the tenant's requests per second. Of a tenant's short calls, at most as many run at a
-  // time as its concurrency says. A short call has no ticket and never waits.
+  // Begins a short call of a tenant, or returns why it is refused. A short call needs no verifier,
+  // has no ticket and never waits. It counts as one request in the tenant's rate. A tenant may run
+  // as many short calls at a time as its concurrency allows.
   std::optional<Refusal> EnterShort(const std::string& tenant, const TenantLimits& limits,
                                     absl::Duration now);
 
-  // A short call that began has ended.
+  // The caller reports that a short call that began has ended.
   void ExitShort(const std::string& tenant, absl::Duration now);
 
-  // Refuses the requests that wait and all that come from now on as Unavailable.
+  // From now on Take refuses waiting and new requests as Unavailable.
   void Drain() { draining_ = true; }
 
-  // What has changed. Call it after each of the calls above, when `capacity` has changed, and at
-  // NextDue. `capacity`: how many requests may run at once now, at least 0. If more run, they are
-  // left to end.
+  // Returns what has changed. Call it after each of the calls above, when `capacity` has changed,
+  // and at NextDue. `capacity` is the number of requests that may run at once now, at least 0. If
+  // more requests run, they go on.
   Changes Take(int capacity, absl::Duration now);
 
-  // When the first waiting request runs out of time; infinite if none does.
+  // The time at which the first waiting request must be refused; infinite if no request waits.
   absl::Duration NextDue() const;
 
   int running() const { return static_cast<int>(running_.size()); }
   int waiting() const { return static_cast<int>(waiting_.size()); }
-  // Tenants that are remembered: those that have a request here or less than their full burst.
+  // Number of remembered tenants: those that have a request here, or less than their full burst.
   std::size_t tenants() const { return tenants_.size(); }
 
  private:
@@ -111,15 +116,15 @@ class Admission {
     std::uint64_t bytes = 0;  // of the queue
     int running = 0;
     int short_calls = 0;
-    double tokens = 0;        // requests that may come at once
+    double tokens = 0;        // requests that the rate allows at once
     absl::Duration refilled;  // when `tokens` was computed
   };
   struct Waiting {
     std::string tenant;
     std::uint64_t bytes = 0;
     absl::Duration since;
-    absl::Duration until;       // the earlier of the two
-    bool own_deadline = false;  // `until` is the request's own
+    absl::Duration until;       // end of the wait: queue_timeout or its deadline
+    bool own_deadline = false;  // `until` is the request's own deadline
   };
   struct Running {
     std::string tenant;
@@ -147,7 +152,7 @@ class Admission {
   std::set<std::pair<absl::Duration, Ticket>> due_;  // of waiting_
   std::uint64_t waiting_bytes_ = 0;
   std::string last_;      // the tenant that began last
-  absl::Duration usual_;  // running mean of how long requests run; 0: none has ended
+  absl::Duration usual_;  // moving mean of the durations of requests; 0: none has ended
   Changes changes_;
 };
 

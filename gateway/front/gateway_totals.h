@@ -31,11 +31,11 @@ struct Totals {
   std::uint64_t failed = 0;                              // or cancelled, or refused
   std::array<std::uint64_t, kFinishReasons> finishes{};  // their sum is `succeeded`
   std::array<std::uint64_t, 17> failures{};              // by status code, of requests that began
-  std::uint64_t unauthenticated = 0;  // calls, requests and others, without a key that is known
-  std::uint64_t not_permitted = 0;    // calls whose key does not allow them
+  std::uint64_t unauthenticated = 0;                     // calls of every kind without a known key
+  std::uint64_t not_permitted = 0;                       // calls whose key does not allow them
   std::uint64_t prompt_tokens = 0;
   std::uint64_t completion_tokens = 0;  // also of requests that still run
-  SpeculationStats speculation;         // the same
+  SpeculationStats speculation;         // also of requests that still run
   Timings timings;
   StepDurations steps;
   RequestDurations requests;
@@ -44,24 +44,24 @@ struct Totals {
 // Threads: any.
 class GatewayTotals {
  public:
-  // A request begins; End follows.
+  // Counts a request that begins. The caller must call End when it ends.
   void Begin();
 
-  // A request failed before it began.
+  // Counts a request that failed before it began.
   void Refuse();
 
-  // A call was refused because of its caller: Unauthenticated or PermissionDenied; other errors are
-  // not counted.
+  // Counts a call that was refused because of its caller: Unauthenticated or PermissionDenied.
+  // Ignores other errors.
   void CountNotAllowed(const absl::Status& why);
 
-  // A running request has shown its client so many more tokens.
+  // Counts `tokens` more tokens that a running request has shown to its client.
   void Show(std::size_t tokens) { shown_.fetch_add(tokens, std::memory_order_relaxed); }
 
-  // These steps of a request that runs have been shown; see DecodeParts::on_steps.
+  // Counts steps of a running request that were shown to its client; see DecodeParts::on_steps.
   void CountSteps(const SpeculationStats& steps);
 
-  // A request that began has ended, and Show has counted its tokens. `prompt_tokens` is 0 if its
-  // prompt was not read.
+  // Counts the end of a request that began. Show must have counted its tokens before.
+  // `prompt_tokens` is 0 if its prompt was not read.
   void End(const DecodeOutcome& outcome, std::uint64_t prompt_tokens);
 
   Totals Snapshot() const;

@@ -1,4 +1,4 @@
-// Turns what a client asks for into what the decode loop runs: checks every field and fills in
+// Turns a client's request into a request for the decode loop: checks every field and fills in
 // every default.
 #ifndef RECYCLING_GATEWAY_FRONT_GENERATE_PLAN_H_
 #define RECYCLING_GATEWAY_FRONT_GENERATE_PLAN_H_
@@ -28,29 +28,31 @@ struct GenerateOptions {
   MatrixScope scope = MatrixScope::kTenant;
   bool learn_from_prompt = false;
   std::optional<std::uint32_t> learn_last;
-  std::string request_id;  // for logs; empty: the gateway makes one up
+  std::string request_id;  // for logs; empty: the gateway makes one
 };
 
-// What a request gets where it does not say, and the most that it may ask for.
+// The values of fields that a request leaves out, and the longest prompt that it may have.
 struct RequestDefaults {
   Speculation speculation = Speculation::kAuto;
-  int node_budget = 80;            // the paper's tree; what of it pays is decided at every step
-  std::uint32_t max_tokens = 512;  // 0: what the context has room for
-  // Bytes of a prompt that is text, or 16 for each token of the context if that is more: what is
-  // longer cannot fit, and is refused before it is tokenized.
+  int node_budget = 80;  // size of the paper's tree; each step decides how many of them pay
+  std::uint32_t max_tokens = 512;  // 0: as many as the context has room for
+  // Most bytes of a prompt that is text. It is 16 for each token of the context if that is more. A
+  // longer text cannot fit, so the gateway refuses it before it tokenizes it.
   std::size_t max_prompt_bytes = 1 << 20;
 };
 
-// Seeds that the gateway draws are at most this, so that clients whose numbers are doubles
-// (JavaScript) read them exactly.
+// The largest seed that the gateway draws. Clients whose numbers are doubles (JavaScript) can read
+// seeds up to this exactly.
 inline constexpr std::uint64_t kLargestDrawnSeed = (std::uint64_t{1} << 53) - 1;
 
-// The request to run. InvalidArgument naming the field: no prompt, a prompt without tokens, longer
-// than the defaults allow or the context leaves room for or with unknown ids; a sampling option out
-// of its range; max_tokens that does not fit behind the prompt; more than 16 stop strings, an empty
-// one or one over 1024 bytes. A request without max_tokens gets the default, or its min_tokens if
-// that is more, or what fits behind the prompt if that is less. If it has no seed, it gets the low
-// bits of `draw_random()`. The caller sets deadline and arrival.
+// Returns the request to run. Returns InvalidArgument with the name of the field if
+//  - there is no prompt, or it has no tokens, too many bytes, too many tokens or unknown ids;
+//  - a sampling option is out of its range;
+//  - max_tokens tokens do not fit behind the prompt;
+//  - there are more than 16 stop strings, an empty one or one of more than 1024 bytes.
+// A request without max_tokens gets the default or its min_tokens, whichever is more, but not more
+// than fits behind the prompt. A request without a seed gets the low bits of `draw_random()`. The
+// caller sets deadline and arrival.
 absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenizer& tokenizer,
                                          std::uint32_t context_length,
                                          const RequestDefaults& defaults,

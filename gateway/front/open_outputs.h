@@ -1,5 +1,5 @@
-// The outputs that clients have not taken in full: finds those that are read too slowly, and ends
-// all of them when the gateway drains.
+// Keeps the outputs that clients have not read to the end. Drops those that clients read too
+// slowly, and all of them at the end of a drain.
 #ifndef RECYCLING_GATEWAY_FRONT_OPEN_OUTPUTS_H_
 #define RECYCLING_GATEWAY_FRONT_OPEN_OUTPUTS_H_
 
@@ -20,9 +20,9 @@ namespace recycling::gateway {
 
 struct OutputCounts {
   int open = 0;
-  int unread = 0;             // have ended, and their clients have not read all of them
-  std::uint64_t bytes = 0;    // that wait to be read, of all outputs
-  std::uint64_t dropped = 0;  // cancelled because they were read too slowly
+  int unread = 0;             // outputs that have ended and are not read to the end
+  std::uint64_t bytes = 0;    // unread bytes of all outputs
+  std::uint64_t dropped = 0;  // outputs that were read too slowly, so their calls were cancelled
 };
 
 // Threads: any.
@@ -31,7 +31,7 @@ class OpenOutputs {
   // `clock` must outlive this.
   OpenOutputs(ReaderLimits limits, const Clock& clock) : limits_(limits), clock_(clock) {}
 
-  // Keeps `sink` until it is done. If it is dropped, the log gets a line with the identity
+  // Keeps `sink` until it is done. If the output is dropped, this logs a line with the identity
   // `request`. `interrupt` ends a request that still runs; see InterruptAll.
   void Add(std::shared_ptr<OutputSink> sink, RequestIdentity request,
            std::function<void(const absl::Status& why)> interrupt);
@@ -54,7 +54,7 @@ class OpenOutputs {
     std::function<void(const absl::Status& why)> interrupt;
   };
 
-  // Those that are not done; forgets the others.
+  // Returns the outputs that are not done, and forgets the others.
   std::vector<Output> Open() const;
   bool Drop(const Output& output, const UnreadOutput& unread, std::string_view reason,
             const absl::Status& why) const;

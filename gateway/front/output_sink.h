@@ -1,4 +1,4 @@
-// The seam between requests and the doors they come in by: a door implements OutputSink, and
+// The interface between requests and transports: a transport implements OutputSink, and
 // RequestRunner (request_runner.h) writes to it.
 #ifndef RECYCLING_GATEWAY_FRONT_OUTPUT_SINK_H_
 #define RECYCLING_GATEWAY_FRONT_OUTPUT_SINK_H_
@@ -14,45 +14,47 @@
 
 namespace recycling::gateway {
 
-// What is known when a request begins.
+// The values that are known when a request begins.
 struct OutputStart {
   std::string request_id;
   std::uint32_t prompt_tokens = 0;
   std::uint64_t seed = 0;
 };
 
-// What is known when an output has ended well.
+// The values that are known when an output has ended without an error.
 struct OutputSummary {
   const DecodeOutcome& outcome;  // outcome.status is OK
   std::uint32_t prompt_tokens = 0;
   std::uint64_t seed = 0;
 };
 
-// The client's end of one request. No method blocks: the decode loop never waits for a client, so
-// a sink keeps what its client has not taken yet. Threads: any.
+// Sends the output of one request to its client. No method blocks, because the decode loop never
+// waits for a client. So a sink keeps the messages that its client has not read yet. Threads: any.
 class OutputSink {
  public:
   virtual ~OutputSink() = default;
 
-  // What the client is to receive, in this order: [Start Show* [Finish]] End.
+  // The messages to the client. Call order: [Start Show* [Finish]] End.
   virtual void Start(const OutputStart& start) = 0;
   virtual void Show(const OutputDelta& delta) = 0;
   virtual void Finish(const OutputSummary& summary) = 0;
-  // The end, exactly once. `status` may carry a retry delay (common/base/retry_delay.h).
+  // Ends the output; called exactly once. `status` may carry a retry delay
+  // (common/base/retry_delay.h).
   virtual void End(const absl::Status& status) = 0;
 
-  // `gone` is called when the client cancels, is lost or has passed its deadline; at once if that
-  // has happened. It replaces the function given before; null: none.
+  // The sink calls `gone` when the client cancels, is lost or has passed its deadline. If that has
+  // happened already, it calls `gone` at once. `gone` replaces the function of the last call; null
+  // removes it.
   virtual void OnGone(std::function<void()> gone) = 0;
 
-  // What the client has not taken yet.
+  // The messages that the client has not read yet.
   virtual UnreadOutput Unread() const = 0;
 
-  // Throws away what the client has not taken and ends its call with `why`. Returns false if that
-  // was done before or the client has taken everything.
+  // Throws away the messages that the client has not read, and ends its call with `why`. Returns
+  // false if that was done before or the client has read everything.
   virtual bool Drop(const absl::Status& why) = 0;
 
-  // The client has taken everything or is gone; nothing more will happen.
+  // Whether the client has read everything or is gone. Then nothing more happens.
   virtual bool done() const = 0;
 };
 

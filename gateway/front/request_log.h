@@ -1,4 +1,4 @@
-// The line that a request leaves in the log, and the line of an output that is dropped.
+// The log line of a request, and the log line of an output that is dropped.
 #ifndef RECYCLING_GATEWAY_FRONT_REQUEST_LOG_H_
 #define RECYCLING_GATEWAY_FRONT_REQUEST_LOG_H_
 
@@ -15,7 +15,8 @@
 
 namespace recycling::gateway {
 
-// What the outcome does not say. What was not known yet when the request failed is empty.
+// The fields of the line that DecodeOutcome does not have. A field is empty if it was not known
+// when the request failed.
 struct RequestIdentity {
   std::string request_id;
   TraceContext trace;
@@ -35,12 +36,12 @@ struct RefusedRequest {
   std::string_view reason;  // as in the metric: "queue_full", "unauthenticated", ...
   absl::Status status;
   absl::Duration waited;
-  std::uint64_t left_out = 0;  // such requests since the last line that left none
+  std::uint64_t left_out = 0;  // requests of this kind that got no line, since the last line
 };
 void LogRefusal(const RefusedRequest& request);
 
-// The line of an output that is dropped, besides the request's own line: its call is cancelled with
-// `unread` waiting, for `reason`. `now` is Clock::Monotonic().
+// Writes the line of a dropped output, in addition to the request's own line. `unread` is what the
+// client had not read, `reason` why the output is dropped. `now` is Clock::Monotonic().
 void LogDroppedOutput(const RequestIdentity& request, const UnreadOutput& unread,
                       std::string_view reason, absl::Duration now);
 

@@ -36,7 +36,7 @@ class RequestQueue {
   RequestQueue(AdmissionOptions options, std::function<int()> capacity, const Clock& clock)
       : capacity_(std::move(capacity)), clock_(clock), admission_(options) {}
 
-  // A ticket that was never given before.
+  // Returns a ticket that it has never returned before.
   Ticket NewTicket();
 
   // Exactly one of the two functions is called, before this returns or later, on any thread and
@@ -45,10 +45,11 @@ class RequestQueue {
   void Submit(Ticket ticket, const Admission::Arrival& arrival, std::function<void()> start,
               std::function<void(const Refusal&)> refuse);
 
-  // The client has gone. If its request waits, `refuse` is called before this returns.
+  // The caller reports that the client is gone. If its request waits, `refuse` is called before
+  // this returns.
   void Leave(Ticket ticket);
 
-  // A request that was started has ended. Once for each.
+  // The caller reports, once for each request that was started, that it has ended.
   void Finish(Ticket ticket);
 
   // A short call of a tenant (see Admission), from its beginning until this is destroyed.
@@ -70,11 +71,11 @@ class RequestQueue {
   absl::StatusOr<std::unique_ptr<ShortCall>> BeginShort(const std::string& tenant,
                                                         const TenantLimits& limits);
 
-  // Refuses the requests that wait and all that come from now on; those that run go on.
+  // Refuses the waiting requests, and from now on the new ones. Running requests go on.
   void Drain();
 
-  // Refuses the requests that have run out of time, and starts those that may begin. Returns after
-  // how long to call it again; infinite if no request waits.
+  // Refuses the requests whose wait must end, and starts those that may begin. Returns the time
+  // after which the caller must call it again; infinite if no request waits.
   absl::Duration Tick();
 
   QueueCounts Counts() const;

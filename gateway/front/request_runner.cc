@@ -33,7 +33,7 @@ struct RequestRunner::Request {
   std::string tenant;
   StopSignal stop;
 
-  // Filled in as the request is understood.
+  // Plan and Decode fill in the following.
   std::string request_id;
   std::shared_ptr<const ServedModel> model;
   std::shared_ptr<VerifierClient> verifier;
@@ -64,7 +64,8 @@ RequestRunner::~RequestRunner() = default;
 int RequestRunner::Capacity() const {
   if (!options_.capacity) return options_.max_requests;
   const int room = options_.capacity();
-  // Before the first verifier a request begins and then says what is missing; later it waits.
+  // Before the first verifier was ever ready, a request begins, and its error says what is missing.
+  // Later it waits.
   if (room == 0 && model_.Get() == nullptr) return options_.max_requests;
   return std::min(room, options_.max_requests);
 }

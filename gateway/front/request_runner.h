@@ -1,15 +1,15 @@
-// Runs the requests of every door: admission, queue, decode loop, totals and log. It knows no
-// transport. A door (gateway/grpc) turns its calls into IncomingRequests and implements OutputSink.
+// Runs the requests of every transport: admission, queue, decode loop, totals and log. A transport
+// (gateway/grpc) turns its calls into IncomingRequests and implements OutputSink.
 //  1. At most max_requests run at once, and no more than the verifiers have room for. Others wait
 //     in a bounded queue (admission.h), where they hold no thread. Requests also wait while no
-//     verifier is ready, and are Unavailable if the queue's bounds end that wait. Before the first
-//     verifier has ever been ready they are Unavailable at once.
-//  2. The loop never waits for a client: the sink keeps what the client has not taken, at most one
-//     message for each token. Outputs that are not read in time are dropped (slow_readers.h).
-//  3. When a client cancels, is lost or passes its deadline, everything of its request is free
+//     verifier is ready. If a bound of the queue ends this wait, they end as Unavailable. Before
+//     the first verifier was ever ready, they end as Unavailable at once.
+//  2. The loop never waits for a client: the sink keeps the messages that the client has not read,
+//     at most one for each token. Outputs that are not read in time are dropped (slow_readers.h).
+//  3. When a client cancels, is lost or passes its deadline, all resources of its request are free
 //     within one forward pass.
-//  4. Every request leaves one line in the log, also one that is refused. Callers without a key
-//     that is known are an exception: they leave a few lines at a time.
+//  4. Every request gets one log line, also a refused one. Callers without a known key are an
+//     exception: together they get 10 lines in 10 s.
 #ifndef RECYCLING_GATEWAY_FRONT_REQUEST_RUNNER_H_
 #define RECYCLING_GATEWAY_FRONT_REQUEST_RUNNER_H_
 
@@ -47,10 +47,10 @@ struct RequestRunnerOptions {
   absl::Duration draft_deadline = absl::Milliseconds(20);  // longest wait for one draft
   RequestDefaults defaults;
   AdmissionOptions admission;
-  TenantLimits tenant_limits;  // of callers that bring none
+  TenantLimits tenant_limits;  // of callers without limits of their own
   ReaderLimits readers;
-  // Sequences that the ready verifiers have room for; 0: none is ready. Empty: no bound. Any
-  // thread; must not block.
+  // Returns how many sequences the ready verifiers can hold; 0 if none is ready. If empty, there is
+  // no bound. Any thread may call it; it must not block.
   std::function<int()> capacity;
   MoveRules moves;
 };
@@ -60,15 +60,16 @@ struct RequestCaller {
   std::optional<TenantLimits> limits;  // absent: RequestRunnerOptions::tenant_limits
 };
 
-// A request as a door has it. The functions are called by the runner, at most once each.
+// A request as a transport receives it. The runner calls each function at most once.
 struct IncomingRequest {
   std::uint64_t bytes = 0;  // of memory that it takes while it waits
   absl::Time deadline = absl::InfiniteFuture();
   TraceContext trace;
-  // What it asks for. Called when its turn has come, on a thread of the runner; an error ends the
-  // request.
+  // Returns the client's options. The runner calls it on one of its threads when the request's turn
+  // has come. An error ends the request.
   std::function<absl::StatusOr<GenerateOptions>()> read;
-  // Its id, for the log line of a request that was not read; empty if it has none.
+  // Returns the request's id for the log line, if `read` has failed or was not called; empty if it
+  // has none.
   std::function<std::string()> request_id;
 };
 
@@ -82,36 +83,37 @@ struct RunnerStats {
 // Threads: any. The destructor waits for requests that still run.
 class RequestRunner {
  public:
-  // Everything referred to must outlive the runner. `workers` has a thread for each of
-  // max_requests.
+  // All referenced objects must outlive the runner. `workers` must have max_requests threads.
   RequestRunner(RequestRunnerOptions options, std::unique_ptr<WorkerPool> workers,
                 const ModelReference& model, VerifierDirectory& verifiers,
                 DrafterDirectory& drafters, const Clock& clock);
   ~RequestRunner();
 
-  // Takes the request and returns at once. Its output, or why it was refused, goes to `sink`.
+  // Queues the request and returns at once. The output, or the reason of a refusal, goes to `sink`.
   void Run(IncomingRequest request, const RequestCaller& caller, std::shared_ptr<OutputSink> sink);
 
-  // Ends `sink` with `why`, Unauthenticated or PermissionDenied: the caller may not do this.
+  // Refuses a request that the caller may not make: ends `sink` with `why`, which is
+  // Unauthenticated or PermissionDenied.
   void RunNotAllowed(const IncomingRequest& request, const absl::Status& why, OutputSink& sink);
 
-  // Counts a call other than a request that its caller may not make, if `why` is Unauthenticated or
-  // PermissionDenied.
+  // For calls that are not requests: counts a call that its caller may not make, if `why` is
+  // Unauthenticated or PermissionDenied.
   void CountNotAllowed(const absl::Status& why) { totals_.CountNotAllowed(why); }
 
-  // Begins a call that needs no verifier; its result must be destroyed before the runner. Errors as
-  // RequestQueue::BeginShort.
+  // Begins a call that needs no verifier. The caller must destroy the result before the runner.
+  // Errors as RequestQueue::BeginShort.
   absl::StatusOr<std::unique_ptr<RequestQueue::ShortCall>> BeginShort(const RequestCaller& caller);
 
   // The model that is served. Unavailable before the first verifier has been ready.
   absl::StatusOr<std::shared_ptr<const ServedModel>> Model() const;
 
-  // Refuses new requests, and those that wait, as Unavailable. Those that run go on.
+  // Refuses new and waiting requests as Unavailable. Running requests go on.
   void Drain() { queue_.Drain(); }
 
-  // Drains; requests that run then have `grace` to end and to be read. After that they end as
-  // Unavailable too, and what is not read then is dropped. Returns when the last one has ended, or
-  // seconds after the grace. Idempotent.
+  // Drains. For `grace`, running requests go on and clients may read their outputs. Then the
+  // requests that still run end as Unavailable, and unread outputs are dropped. Returns when all
+  // requests have ended and all outputs are read or dropped, or a few seconds after `grace`. May be
+  // called again.
   void DrainWithin(absl::Duration grace);
 
   RunnerStats Stats() const;
@@ -124,7 +126,7 @@ class RequestRunner {
   absl::Status WhyRefused(const Refusal& refusal);
   absl::Duration MonotonicDeadline(absl::Time deadline) const;
   absl::Duration Tick();
-  bool AwaitIdle(absl::Duration until);  // Clock::Monotonic(); false if it was reached
+  bool AwaitIdle(absl::Duration until);  // false if `until` (Clock::Monotonic()) came first
   void Begin(Request& request);
   absl::Status Plan(Request& request);
   void Decode(Request& request);
@@ -136,7 +138,7 @@ class RequestRunner {
   DrafterDirectory& drafters_;
   const Clock& clock_;
   const absl::Duration started_;
-  LogBudget strangers_{10, absl::Seconds(10)};  // log lines of callers without a key that is known
+  LogBudget strangers_{10, absl::Seconds(10)};  // log lines of callers without a known key
   GatewayTotals totals_;
   DraftLedger ledger_;
   RetryBudget retry_budget_;

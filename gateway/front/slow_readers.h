@@ -1,4 +1,5 @@
-// Decides which clients read too slowly. Pure: what waits to be read in, which calls to cancel out.
+// Decides which clients read too slowly. A pure function: it takes the unread outputs and returns
+// the calls to cancel.
 #ifndef RECYCLING_GATEWAY_FRONT_SLOW_READERS_H_
 #define RECYCLING_GATEWAY_FRONT_SLOW_READERS_H_
 
@@ -13,28 +14,29 @@
 namespace recycling::gateway {
 
 struct ReaderLimits {
-  // Longest time that one message may wait to be taken, and longest time from the end of an output
-  // until all of it is taken; above 0. A client that lives pauses for less, and proxies cut
-  // connections that are idle for a minute.
+  // Longest time that a message may be unread, and longest time from the end of an output until all
+  // of it is read; above 0. A client that works pauses for less time, and proxies cut connections
+  // that are idle for a minute.
   absl::Duration timeout = absl::Seconds(30);
-  // Outputs that have ended and are not read to the end: several for each request that may run.
+  // Most outputs that have ended and are not read to the end. The default allows several for each
+  // request that may run.
   int max_outputs = 256;
-  std::uint64_t max_bytes = 256ull << 20;            // of all messages that wait together
-  std::uint64_t max_connection_bytes = 32ull << 20;  // of those that wait on one connection
+  std::uint64_t max_bytes = 256ull << 20;            // of all unread messages together
+  std::uint64_t max_connection_bytes = 32ull << 20;  // of the unread messages of one connection
 };
 
-// One stream's messages that wait to be taken. Times are Clock::Monotonic().
+// The unread messages of one stream. Times are Clock::Monotonic().
 struct UnreadOutput {
-  std::uint64_t bytes = 0;  // 0: nothing waits
-  absl::Duration since;     // the first message waits since then; if any
+  std::uint64_t bytes = 0;  // 0: all is read
+  absl::Duration since;     // since when the first of them waits, if any
   bool ended = false;       // nothing more comes
   absl::Duration end;       // when, if it has ended
   std::string connection;   // equal for all outputs of one connection
 };
 
-// Indices of the outputs to cancel at `now`: first those that have exceeded the timeout; then, as
-// long as a bound is exceeded, those whose first message has waited longest (for max_outputs, of
-// those that have ended; for max_connection_bytes, of those on that connection).
+// Returns the indices of the outputs to cancel at `now`. The first ones have exceeded the timeout.
+// Then, as long as a bound is exceeded, follows the output whose first message has waited longest.
+// For max_outputs it is an ended output, for max_connection_bytes one of that connection.
 std::vector<std::size_t> SlowReaders(std::span<const UnreadOutput> outputs,
                                      const ReaderLimits& limits, absl::Duration now);
 

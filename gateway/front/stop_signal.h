@@ -12,8 +12,8 @@ namespace recycling::gateway {
 // Tells one request, which waits or decodes, to stop early. Threads: any.
 class StopSignal {
  public:
-  // `stop` is called, without a lock, when the request is to stop; at once if it is already. It
-  // replaces the function given before; null: none.
+  // Calls `stop` when the request must stop, at once if it must stop already. No lock is held.
+  // `stop` replaces the function of the last call; null removes it.
   void OnStop(std::function<void()> stop) {
     bool stopped = false;
     {
@@ -24,8 +24,8 @@ class StopSignal {
     if (stopped && stop) stop();
   }
 
-  // Stops the request. If `why` is an error and the first one, the request ends with it; otherwise
-  // with what comes of stopping.
+  // Stops the request. The request ends with the first `why` that is an error. Without one it ends
+  // with the status that stopping causes.
   void Stop(const absl::Status& why) {
     std::function<void()> stop;
     {
@@ -43,8 +43,8 @@ class StopSignal {
     return stopped_;
   }
 
-  // The request has ended. Returns the error that Stop was given, else `status`. From now on Stop
-  // does nothing.
+  // The caller reports that the request has ended. Returns the first error that Stop got, else
+  // `status`. From now on Stop does nothing.
   absl::Status Settle(const absl::Status& status) {
     MutexLock lock(mutex_);
     settled_ = true;

@@ -13,15 +13,15 @@
 
 namespace recycling::gateway {
 
-// A fixed number of threads that run what is submitted, in the order of submission. The destructor
-// runs what is still queued and waits for it. Threads: any.
+// A fixed number of threads that begin the submitted tasks in the order of submission. The
+// destructor waits until all of them have run. Threads: any.
 class WorkerPool {
  public:
-  // Starts one thread; throws std::system_error where the system has none left.
+  // Starts one thread; throws std::system_error if the system cannot start one.
   using StartThread = std::function<std::thread(std::function<void()>)>;
 
-  // `threads`: at least 1. ResourceExhausted if the system gives fewer threads; with fewer,
-  // requests that were admitted would wait here, where nothing counts them. `start` is for tests.
+  // `threads` is at least 1. Returns ResourceExhausted if the system gives fewer threads: admitted
+  // requests would wait here, and no metric would count them. Tests replace `start`.
   static absl::StatusOr<std::unique_ptr<WorkerPool>> Create(
       int threads, const StartThread& start = [](std::function<void()> run) {
         return std::thread(std::move(run));
@@ -31,7 +31,7 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  // Never blocks. Not after destruction has begun, except from a running task.
+  // Never blocks. Once destruction has begun, only a running task may call it.
   void Submit(std::function<void()> task);
 
  private:

@@ -1,5 +1,5 @@
-// A second door, made up by this test: requests go straight to the runner, and their output to a
-// sink in memory.
+// A second transport, which only this test has: requests go straight to the runner, and their
+// output to a sink in memory.
 #include "gateway/front/request_runner.h"
 
 #include <gmock/gmock.h>
@@ -293,7 +293,7 @@ TEST_F(RequestRunnerTest, AnOutputThatIsNotReadFreesItsSlotAndIsDroppedAfterTheT
   EXPECT_EQ(runner_->Stats().outputs.open, 0);
 }
 
-TEST_F(RequestRunnerTest, ARequestThatCannotBeReadEndsWithTheDoorsErrorUnderItsId) {
+TEST_F(RequestRunnerTest, ARequestThatCannotBeReadEndsWithTheErrorOfTheTransport) {
   Start();
   IncomingRequest request = Request("bad");
   request.read = [] { return absl::InvalidArgumentError("not a request"); };
