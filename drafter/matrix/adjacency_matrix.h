@@ -1,5 +1,6 @@
 // The adjacency matrix. Row t holds up to k candidates for the token after t, the most probable
-// first. They are the candidates that the model gave most recently after t. Invariants:
+// first. They are the candidates that the model gave most recently after t.
+// Invariants:
 //  1. A row is cold (never written), or it holds 1 to k distinct ids, all less than vocab_size.
 //  2. A reader sees the whole row of one write, never a mixture of two.
 //  3. Reading and writing allocate nothing and take no lock. If a writer changes a row during a

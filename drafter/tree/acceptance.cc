@@ -5,9 +5,9 @@
 namespace recycling::drafter {
 namespace {
 
-constexpr double kPriorTrials = 8;      // what the prior counts for
-constexpr double kDepthTrials = 30;     // what the any-depth estimate counts for at a depth
-constexpr double kSequenceTrials = 30;  // what all sequences count for in one
+constexpr double kPriorTrials = 8;      // weight of the prior, in trials
+constexpr double kDepthTrials = 30;     // weight of the any-depth estimate at one depth
+constexpr double kSequenceTrials = 30;  // weight of the estimate over all sequences in one sequence
 constexpr float kFadeAt = 4096;
 
 double Shrunk(const AcceptanceCount& count, double toward, double weight) {

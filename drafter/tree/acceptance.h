@@ -1,17 +1,17 @@
-// How often candidates came true: counts by kind of candidate and depth.
+// Counts how often the model chose the proposed candidates, by kind of candidate and by depth.
 //
-// A kind is what an estimator tells apart, for example a rank together with what the history says.
-// A trial is one candidate at one node that the verifier's walk stood on. It is a hit if the model
-// chose that candidate there. With n trials and h hits of a kind (any: at any depth, d: at this
-// depth, s: in this sequence),
+// A kind is a group of candidates that an estimator counts together, for example all candidates of
+// one rank and one FollowClass. A trial is one candidate at one accepted node. It is a hit if the
+// model chose that candidate after the node. With n trials and h hits of a kind (any: at any depth,
+// d: at depth d, s: in this sequence at any depth), the estimates are
 //
 //   any(kind)    = (h_any + 8 prior(kind)) / (n_any + 8)        over all sequences of the matrix
 //   at(d, kind)  = (h_d + 30 any(kind))    / (n_d + 30)         over all sequences of the matrix
 //   p(d, kind)   = (h_s + 30 at(d, kind))  / (n_s + 30)         this sequence
 //
-// So each falls back to the coarser one while it has seen little. What was never tried has its
-// prior, which is never 0. Counts over all sequences are halved when their trials reach 4096, so
-// that old trials weigh less than new ones.
+// So with few trials, each estimate is near the estimate of the line above it. A kind without
+// trials has its prior, which is never 0. Counts over all sequences are halved when their trials
+// reach 4096, so that old trials weigh less than new ones.
 #ifndef RECYCLING_DRAFTER_TREE_ACCEPTANCE_H_
 #define RECYCLING_DRAFTER_TREE_ACCEPTANCE_H_
 
@@ -41,22 +41,23 @@ struct AcceptanceCount {
   float hits = 0;
 };
 
-// Adds a trial to a count that never fades.
+// Adds a trial to a count that is never halved.
 void AddTrial(bool hit, AcceptanceCount* count);
 
-// Of one kind, over all sequences.
+// The counts of one kind over all sequences.
 struct KindCounts {
   AcceptanceCount any_depth;
   std::array<AcceptanceCount, kDepthBuckets> by_depth;
 };
 
-// The counts over all sequences that share a matrix. Some 3 KB. Threads: all methods may be called
-// from any thread.
+// The counts over all sequences that share a matrix. They take about 3 KB. Threads: all methods may
+// be called from any thread.
 class SharedAcceptance {
  public:
   void Add(std::span<const Trial> trials);
 
-  // Copies the counts of every kind that was tried, and perhaps of more; the others have none.
+  // Copies the counts to `counts`, indexed by kind. Kinds at or above counts->size() have no
+  // trials.
   void Read(std::vector<KindCounts>* counts) const;
 
  private:
@@ -64,11 +65,11 @@ class SharedAcceptance {
   std::vector<KindCounts> counts_ ABSL_GUARDED_BY(mutex_);  // [kinds], grows with Add
 };
 
-// p(d, kind) of each kind and depth bucket.
+// p(d, kind) of one kind, for each depth bucket.
 using KindEstimates = std::array<double, kDepthBuckets>;
 
-// By the formula above. `shared` may be shorter than `priors` and `sequence`: the rest is untried.
-// The spans `priors`, `sequence` and `estimates` have one element for each kind.
+// Fills `estimates` by the formula above. The spans `priors`, `sequence` and `estimates` have one
+// element for each kind. `shared` may be shorter: the missing kinds have no trials.
 void EstimateKinds(std::span<const KindCounts> shared, std::span<const double> priors,
                    std::span<const AcceptanceCount> sequence, std::span<KindEstimates> estimates);
 

@@ -7,9 +7,9 @@
 namespace recycling::drafter {
 namespace {
 
-// True if `a` is taken after `b`. Of equally probable nodes the one that was found first goes
-// first: the one with the earlier parent, then the one with the lower rank. This is a total order,
-// so equal inputs give equal trees.
+// True if the builder takes `a` after `b`. Of equally probable nodes, it first takes the node with
+// the lower index in found_: the node with the earlier parent, then the node with the lower rank.
+// This is a total order, so equal inputs give equal trees.
 constexpr auto kLater = [](const auto& a, const auto& b) {
   return a.probability != b.probability ? a.probability < b.probability : a.node > b.node;
 };
@@ -77,8 +77,8 @@ DraftTree AdaptiveTreeBuilder::BreadthFirst(std::size_t nodes) {
   tree.parents.reserve(nodes + 1);
   tree.ranks.reserve(nodes + 1);
   tree.sources.reserve(nodes + 1);
-  // Level by level. Within a level the order is that of the parents' places, then that of the
-  // ranks.
+  // Place the nodes level by level. Within a level, sort them by the place of the parent, then by
+  // rank.
   order_.resize(nodes);
   std::iota(order_.begin(), order_.end(), 1);
   placed_.assign(nodes + 1, 0);

@@ -1,4 +1,4 @@
-// Chooses the tree that pays most at a given price.
+// Builds the tree that is expected to give the most tokens per second at given step costs.
 #ifndef RECYCLING_DRAFTER_TREE_ADAPTIVE_TREE_H_
 #define RECYCLING_DRAFTER_TREE_ADAPTIVE_TREE_H_
 
@@ -18,29 +18,31 @@ inline constexpr int kMaxAdaptiveDepth = 32;
 
 // A node's path probability is the product of the estimates along its path. It is the number of
 // tokens that the node is expected to add to the step. The builder takes nodes in descending order
-// of it. Of the sizes 0 to max_nodes it keeps the one that gives the most expected tokens for its
-// cost (BestSize). A child is never more probable than its parent, so the first n nodes are the
-// best tree of n nodes. So no tree over the same candidates with at most max_nodes nodes and
-// max_depth levels pays more.
+// of path probability. A child is never more probable than its parent, so the first n nodes form
+// the best tree of n nodes. Of the sizes 0 to max_nodes, the builder keeps the one with the most
+// expected tokens per microsecond (BestSize). So no other tree of the same candidates, with at most
+// max_nodes nodes and max_depth levels, is better.
 //
-// Threads: not thread-safe; keeps its memory between calls.
+// Reuses its memory between calls. Threads: the caller makes one call at a time.
 class AdaptiveTreeBuilder {
  public:
-  // The tree below the root, which is the last of `committed` (at least the root is there). If no
-  // node pays, the tree is the root alone. The base is 0; ranks and sources are filled. Each source
-  // is asked once for each node, so the tree is valid (ValidateTree) even while others write. The
-  // estimator is of the same sources, and Prepare was called. With a limit of 0 or less the tree is
-  // the root alone. max_depth is cut to kMaxAdaptiveDepth.
+  // Returns the tree below the root. The root is the last token of `committed`, which must not be
+  // empty. If no node increases the expected tokens per microsecond, the tree is the root alone. It
+  // is also the root alone if max_nodes or max_depth is 0 or less. A max_depth above
+  // kMaxAdaptiveDepth counts as kMaxAdaptiveDepth. The base of the tree is 0; its ranks and sources
+  // are filled. The builder asks each source once for each node, so the tree is valid
+  // (ValidateTree) even while other threads write the matrix. Requires an estimator of the same
+  // sources, after a call of its Prepare.
   DraftTree Build(const CandidateSources& sources, const Estimator& estimator,
                   std::span<const TokenId> committed, const StepCosts& costs, int max_nodes,
                   int max_depth, double other_tokens = 0);
 
-  // Of the tree that was built last: 1 + the sum of the path probabilities of its nodes.
+  // The expected tokens of the last tree: 1 + the sum of the path probabilities of its nodes.
   double expected_tokens() const { return expected_tokens_; }
 
  private:
   struct Node {
-    double probability = 1;  // of the path
+    double probability = 1;  // path probability
     TokenId token = 0;
     std::uint32_t rank = 0;
     std::int32_t parent = -1;  // index in taken_
@@ -48,7 +50,7 @@ class AdaptiveTreeBuilder {
     DraftSource source = DraftSource::kUnspecified;
   };
 
-  // A node that may be taken next. Small, because the heap moves it often.
+  // A node that the builder may take next. It is small, because the heap moves it often.
   struct Next {
     double probability = 0;
     std::uint32_t node = 0;  // index in found_
@@ -62,10 +64,10 @@ class AdaptiveTreeBuilder {
   std::vector<Node> taken_;           // in the order they were taken, the root first
   std::vector<Node> found_;           // in the order of their parents in taken_, then by rank
   std::vector<Next> frontier_;        // heap, the most probable first
-  std::vector<double> gains_;         // probabilities of taken_ without the root
-  std::vector<std::int32_t> order_;   // of taken_, breadth-first
-  std::vector<std::int32_t> placed_;  // place in the tree of each of taken_
-  std::vector<TokenId> path_;         // from the root to the node that is opened
+  std::vector<double> gains_;         // path probabilities of taken_, without the root
+  std::vector<std::int32_t> order_;   // indices in taken_, breadth-first
+  std::vector<std::int32_t> placed_;  // [taken_]: the node's index in the tree
+  std::vector<TokenId> path_;         // from the root to the node that Open expands
   CandidateFinder finder_;
   double expected_tokens_ = 1;
 };

@@ -24,7 +24,8 @@ std::span<Candidate> CandidateFinder::Find(const CandidateSources& sources, cons
     if (answer.size == 0) continue;
     const auto bit = static_cast<std::uint8_t>(1u << j);
     unnamed.origin = sources[j]->origin();
-    // A source names distinct tokens: each is looked for among those of earlier sources only.
+    // A source names distinct tokens. So look for each one only among the tokens of earlier
+    // sources.
     const auto earlier = candidates_.begin() + static_cast<std::ptrdiff_t>(size);
     for (std::size_t i = 0; i < answer.size; ++i) {
       const SourceAnswer::Named named = answer.named[i];

@@ -6,9 +6,9 @@
 namespace recycling::drafter {
 namespace {
 
-// Of the row's first candidate, if it followed once, twice, or more often.
+// The prior of the first candidate of a row, if it followed once, twice, or more often.
 constexpr std::array<double, 3> kFirstFollowedPrior = {0.48, 0.65, 0.8};
-// A token is less probable if something else followed more than once.
+// The prior of a candidate is multiplied by this factor if another token followed more than once.
 constexpr double kOtherOften = 0.5;
 
 }  // namespace

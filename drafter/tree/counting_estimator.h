@@ -1,4 +1,4 @@
-// The estimator that counts: how often candidates of the same kind came true (acceptance.h).
+// An estimator that counts how often the model chose candidates of the same kind (acceptance.h).
 #ifndef RECYCLING_DRAFTER_TREE_COUNTING_ESTIMATOR_H_
 #define RECYCLING_DRAFTER_TREE_COUNTING_ESTIMATOR_H_
 
@@ -16,19 +16,19 @@
 
 namespace recycling::drafter {
 
-// What tells candidates of the same rank apart: what the history says, or that the row is cold.
+// Candidates of one rank have this many kinds: one for each FollowClass, and one for a cold row.
 inline constexpr std::size_t kEvidences = kFollowClasses + 1;
 inline constexpr std::size_t kJointKinds = kEvidences * kRankClasses;
 
-// The matrix, the recent row and the history speak of the same tokens, so they are counted
-// together: a kind is the rank and what the history says of the token (JointKind). Of tokens that
-// followed before, only rank 0 is told from the others. Every other source is counted by itself:
-// its classes are kinds of their own. Where several of these estimates exist for a token, the
-// largest counts.
+// MatrixSource, RecentSource and HistorySource often name the same tokens. So the estimator counts
+// them together: a joint kind is a rank class and a FollowClass (JointKind). For a token that
+// followed before, the joint kind says only whether its rank is 0. Each other source has its own
+// kinds, which are its classes. If a token has several estimates, its probability is the largest of
+// them.
 class CountingEstimator final : public Estimator {
  public:
-  // `sources` are those of the candidates that it will see, in the same order. All sequences that
-  // share `shared` have the same sources in the same order. `shared` must outlive this.
+  // `sources` must be the sources that give the candidates, in the same order. All sequences that
+  // share `shared` must have the same sources in the same order. `shared` must outlive this.
   CountingEstimator(const CandidateSources& sources, SharedAcceptance* shared);
 
   void Prepare() override;
@@ -36,9 +36,10 @@ class CountingEstimator final : public Estimator {
   void Learn(int depth, std::span<const Candidate> candidates, TokenId chosen) override;
   void Publish() override;
 
-  // The kind of a token that followed before (`follow`; `rank_class` in its row, or any but 0 if it
-  // is not in it), or else of the token with this rank in the row of the parent or, if that is
-  // `cold`, in the recent row.
+  // The joint kind of a token with the class `follow`. If it followed before, the kind depends on
+  // `follow` and on whether `rank_class` is 0; pass any other value for a token that is not in the
+  // row. Else, `rank_class` is the rank class in the matrix row, or in the recent row if the matrix
+  // row is `cold`.
   static constexpr std::uint16_t JointKind(FollowClass follow, bool cold, std::uint8_t rank_class) {
     const auto evidence = static_cast<std::size_t>(follow);
     const std::size_t kind = Followed(follow)
@@ -48,22 +49,22 @@ class CountingEstimator final : public Estimator {
   }
 
  private:
-  // A source that is counted by itself.
+  // A source that has its own kinds.
   struct Lone {
     std::size_t source = 0;
-    std::uint16_t first_kind = 0;  // of its class 0
+    std::uint16_t first_kind = 0;  // the kind of its class 0
   };
 
   void SetJointPriors(const CandidateSources& sources);
-  // Absent if none of matrix, recent row and history names the candidate.
+  // Absent if none of MatrixSource, RecentSource and HistorySource names the candidate.
   std::optional<std::uint16_t> JointKindOf(const Candidate& candidate) const;
   // Calls `each` with every kind of the candidate.
   template <typename Each>
   void ForEachKind(const Candidate& candidate, Each each) const;
 
   SharedAcceptance* const shared_;
-  // Which of the sources these are. A source that is missing has the index kMaxSources, and no bit
-  // of Candidate::named_by.
+  // The position of a source among the sources. If the source is missing, the index is kMaxSources
+  // and the bit of Candidate::named_by is 0.
   struct Known {
     std::size_t source = kMaxSources;
     unsigned bit = 0;
@@ -71,10 +72,10 @@ class CountingEstimator final : public Estimator {
   Known matrix_, recent_, history_;
   std::vector<Lone> lone_;
   std::vector<double> priors_;             // [kinds]
-  std::vector<AcceptanceCount> sequence_;  // [kinds] at any depth, of this sequence
-  std::vector<KindCounts> counts_;         // as read last
-  std::vector<KindEstimates> estimates_;   // [kinds] of the next tree
-  std::vector<Trial> trials_;              // that are not published yet
+  std::vector<AcceptanceCount> sequence_;  // [kinds] of this sequence, at any depth
+  std::vector<KindCounts> counts_;         // the result of the last SharedAcceptance::Read
+  std::vector<KindEstimates> estimates_;   // [kinds] for the next tree
+  std::vector<Trial> trials_;              // trials that Publish has not shared yet
 };
 
 }  // namespace recycling::drafter

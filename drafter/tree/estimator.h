@@ -1,4 +1,5 @@
-// Turns what all sources say of a token into one probability, and learns how far they are right.
+// Computes one probability for each candidate from the classes that all sources give it, and learns
+// from the tokens that the model chose.
 #ifndef RECYCLING_DRAFTER_TREE_ESTIMATOR_H_
 #define RECYCLING_DRAFTER_TREE_ESTIMATOR_H_
 
@@ -9,24 +10,24 @@
 
 namespace recycling::drafter {
 
-// Of one sequence; what it shares with other sequences has its own locking. Threads: calls one at a
-// time.
+// Belongs to one sequence. Memory that it shares with other sequences has its own lock. Threads:
+// the caller makes one call at a time.
 class Estimator {
  public:
   virtual ~Estimator() = default;
 
-  // Before each tree: takes over what other sequences have taught since.
+  // Reads the shared counts of other sequences. The caller calls it before each tree.
   virtual void Prepare() = 0;
 
-  // Fills the probability of each candidate of one node: that the model chooses it, given that the
-  // node is accepted. Each is in (0, 1). `depth` is that of the candidates, at least 1.
+  // Sets the probability of each candidate of one node, in (0, 1): the probability that the model
+  // chooses this token if the node is accepted. `depth` is the depth of the candidates, at least 1.
   virtual void Estimate(int depth, std::span<Candidate> candidates) const = 0;
 
-  // The verifier's walk stood on a node with these candidates, drafted or not, and the model chose
-  // `chosen` there.
+  // Learns from one accepted node: `candidates` are the candidates after it, drafted or not, and
+  // the model chose `chosen`.
   virtual void Learn(int depth, std::span<const Candidate> candidates, TokenId chosen) = 0;
 
-  // After each step: passes on to other sequences what Learn was told since.
+  // Adds what Learn has learnt to the shared counts. The caller calls it after each step.
   virtual void Publish() = 0;
 };
 

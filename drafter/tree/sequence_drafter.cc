@@ -6,7 +6,7 @@
 namespace recycling::drafter {
 namespace {
 
-// Nodes of a path whose trials are counted: as deep as a tree may be.
+// LearnTrials counts the trials of at most this many nodes of a path, because no tree is deeper.
 constexpr std::size_t kMaxCountedNodes = kMaxAdaptiveDepth + 1;
 
 TokenId TokenAt(const Observation& observation, std::size_t i) {
@@ -69,7 +69,8 @@ void SequenceDrafter::LearnStep(const StepNews& news) {
   }
   const std::optional<TokenId> bonus =
       news.next.has_value() ? std::optional(news.next->root) : std::nullopt;
-  // All trials are of what was known when the tree was proposed: count first, learn then.
+  // Count the trials before the sources learn the step, so that they see what was known when the
+  // tree was proposed.
   LearnTrials(observation, bonus);
   const std::size_t path = observation.accepted_path.size();
   for (std::size_t i = 1; i < path; ++i) committed_.Append(TokenAt(observation, i));
@@ -87,11 +88,12 @@ bool SequenceDrafter::Follows(const StepNews& news) const {
   if (!awaits_token_ && !committed_.EndsWith(observation.tokens[0])) return false;
   const std::size_t path = observation.accepted_path.size();
   if (news.next.has_value() && committed_.base().has_value()) {
-    // From the root of this step to that of the next one there are as many tokens as the path has.
+    // The root of the next step comes path.size() tokens after the root of this step.
     return *committed_.base() + (awaits_token_ ? 1 : 0) + path == news.next->base;
   }
   if (!awaits_token_) return true;
-  // Steps follow each other by number. Plain ones may come together, as a chain of one row each.
+  // A step has the number of the previous step plus 1. One message may hold several plain steps, as
+  // a chain with one row for each step.
   const std::size_t rows = observation.tokens.size();
   return news.step == last_step_ + 1 || (path == rows && news.step == last_step_ + rows);
 }

@@ -1,5 +1,5 @@
-// Drafts for one sequence: keeps its committed tokens, asks its sources for candidates, and lets
-// sources and estimator learn from what the verifier found.
+// Drafts for one sequence: keeps its committed tokens, asks its sources for candidates, and passes
+// each verified step to the sources and the estimator, which learn from it.
 #ifndef RECYCLING_DRAFTER_TREE_SEQUENCE_DRAFTER_H_
 #define RECYCLING_DRAFTER_TREE_SEQUENCE_DRAFTER_H_
 
@@ -23,60 +23,62 @@ namespace recycling::drafter {
 
 // Where the next tree begins.
 struct NextRoot {
-  std::uint64_t base = 0;  // the number of committed tokens, the root included
-  TokenId root = 0;        // the last of them
+  std::uint64_t base = 0;  // the number of committed tokens, including the root
+  TokenId root = 0;        // the last committed token
 };
 
-// One message about a step. What is pointed to is valid (ValidateObservation); null: absent.
+// One message about a step. The observations are valid (ValidateObservation), or null if absent.
 struct StepNews {
-  std::uint64_t step = 0;  // counts the steps of the request
+  std::uint64_t step = 0;  // number of the step in the request
   const Observation* prompt = nullptr;
-  const Observation* observation = nullptr;     // of the step before
-  std::optional<NextRoot> next = std::nullopt;  // absent: not known yet
+  const Observation* observation = nullptr;     // of the previous step
+  std::optional<NextRoot> next = std::nullopt;  // absent: the next root is not known yet
 };
 
-// It learns from accepted paths alone. So it does not matter which tree was proposed, or whether
-// that tree was cut or ignored: the candidates of each accepted node are looked up once more, just
-// before the step is learnt, and each of them is a trial, drafted or not. No candidate must be
-// drafted to be found good.
+// A SequenceDrafter learns only from accepted paths. Just before it learns a step, it looks up the
+// candidates of each accepted node once more. Each candidate is a trial, drafted or not. So the
+// drafter learns the same, no matter which tree was proposed and whether the tree was cut or
+// ignored.
 //
-// Threads: calls one at a time.
+// Threads: the caller makes one call at a time.
 class SequenceDrafter {
  public:
-  // `committed`: all tokens that are committed before the first tree, its root included, or the
-  // last of them; empty if they are not known. The estimator is of the same sources.
+  // `committed`: all tokens that are committed before the first tree, including its root, or the
+  // last part of them. Empty if they are not known. `estimator` must have been made for `sources`.
   SequenceDrafter(CandidateSources sources, std::unique_ptr<Estimator> estimator,
                   std::vector<TokenId> committed);
 
-  // Learns what the message brings. Messages may be missing: a token that is not known to follow
-  // the one before is not learnt as its follower.
+  // Learns from a message. Messages may be lost. If tokens may be missing between two known tokens,
+  // the drafter does not learn that the second follows the first.
   void Learn(const StepNews& news);
 
-  // The tree that pays most (AdaptiveTreeBuilder) from the last committed token, which is that of
-  // the last StepNews::next.
+  // Returns the adaptive tree (AdaptiveTreeBuilder). Its root is the last committed token, which is
+  // StepNews::next.root of the last message. Requires that the last message had `next`.
   DraftTree Propose(const StepCosts& costs, int max_nodes, int max_depth, double other_tokens);
 
-  // Of the tree that was built last.
+  // The expected tokens of the last tree.
   double expected_tokens() const { return builder_.expected_tokens(); }
 
  private:
-  // The last accepted node of a step. Which token was chosen there is told later.
+  // The last accepted node of a step, as long as the token that the model chose after it is not
+  // known.
   struct OpenNode {
-    int depth = 0;  // of its children
+    int depth = 0;  // depth of its children
     std::vector<Candidate> candidates;
   };
 
-  // The first message tells of a step before the session: its tokens are among those committed when
-  // the session opened. Takes them back, so that they are learnt as those of any other step.
+  // If the first message is about a step before the session, the tokens of this step are already in
+  // committed_. Removes them, so that LearnStep can learn the step like any other.
   void TakeBackStep(const StepNews& news);
   void LearnStep(const StepNews& news);
-  // True if the root of the observed step follows what is known without a gap.
+  // True if no token is missing between committed_ and the root of the observed step.
   bool Follows(const StepNews& news) const;
-  // The next root, of a message without a step: at most the token that is awaited may be new.
+  // Learns the next root of a message without an observed step. The root may be the awaited token.
+  // Any other new root means that tokens are missing.
   void LearnRoot(const NextRoot& next);
-  // Tokens are missing before `token`.
+  // Begins again with `token`, because tokens before it are missing.
   void Restart(TokenId token);
-  // The token that is awaited has become known.
+  // Learns the awaited token, which is `chosen`.
   void Settle(TokenId chosen);
   void LearnTrials(const Observation& observation, std::optional<TokenId> bonus);
   void Teach(const ObservedStep& step);
@@ -84,11 +86,12 @@ class SequenceDrafter {
   const CandidateSources sources_;
   const std::unique_ptr<Estimator> estimator_;
   CommittedTokens committed_;
-  bool awaits_token_ = false;      // the token after the last of committed_ is chosen, but not told
-  std::optional<OpenNode> open_;   // if awaits_token_, and the node is counted
-  bool first_ = true;              // no message has come yet
-  std::uint64_t last_step_ = 0;    // the last one that told of a step or a root
-  std::vector<TokenId> accepted_;  // of the step that is being learnt, its root first
+  // True if the model has chosen the token after committed_, but no message has named it yet.
+  bool awaits_token_ = false;
+  std::optional<OpenNode> open_;   // set if awaits_token_ and the node's trials are counted
+  bool first_ = true;              // Learn has not been called yet
+  std::uint64_t last_step_ = 0;    // step of the last message with an accepted path or a root
+  std::vector<TokenId> accepted_;  // accepted tokens of the current step, its root first
   CandidateFinder finder_;
   AdaptiveTreeBuilder builder_;
 };

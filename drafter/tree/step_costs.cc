@@ -25,12 +25,12 @@ absl::StatusOr<StepCosts> StepCosts::Create(std::vector<Point> points) {
     if (points[i].nodes <= points[i - 1].nodes) {
       return absl::InvalidArgumentError(absl::StrCat("step_costs: got nodes ", points[i].nodes,
                                                      " after ", points[i - 1].nodes,
-                                                     ", expected strictly ascending ones"));
+                                                     ", expected strictly ascending nodes"));
     }
     if (points[i].micros < points[i - 1].micros) {
       return absl::InvalidArgumentError(absl::StrCat("step_costs: got micros ", points[i].micros,
                                                      " after ", points[i - 1].micros,
-                                                     ", expected ones that do not descend"));
+                                                     ", expected micros that never decrease"));
     }
   }
   return StepCosts(std::move(points));
@@ -38,7 +38,7 @@ absl::StatusOr<StepCosts> StepCosts::Create(std::vector<Point> points) {
 
 double StepCosts::Micros(int nodes) const {
   const auto at = static_cast<std::uint32_t>(std::max(nodes, 0));
-  // Finds the piece of the curve that `at` lies on. The last piece has no end.
+  // Find the part of the curve that contains `at`. The last part has no end.
   std::size_t right = 1;
   while (right + 1 < points_.size() && points_[right].nodes < at) ++right;
   if (right >= points_.size()) return points_[0].micros;

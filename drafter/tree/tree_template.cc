@@ -22,7 +22,7 @@ namespace {
 constexpr std::size_t kMaxFileBytes = 1 << 20;
 constexpr std::size_t kMaxNameBytes = 64;
 
-// It is also the example of the format.
+// This is also an example of the format.
 constexpr std::string_view kPaper80 = R"(
 name paper-80
 0 1 2 3 4 5 6 7
