@@ -12,10 +12,10 @@ namespace recycling::verifier {
 namespace {
 
 constexpr std::size_t kTileQueries = 256;  // most queries of a tile, unless one row has more
-constexpr std::size_t kSplitQueries = 32;  // most queries of a tile whose chunks get own tasks
+constexpr std::size_t kSplitQueries = 32;  // most queries of a tile that is split into chunks
 constexpr std::size_t kLanes = 16;
 
-// The number of floats, rounded up to whole cache lines.
+// The number of floats, rounded up to a multiple of a cache line.
 constexpr std::size_t Lines(std::size_t floats) { return (floats + kLanes - 1) / kLanes * kLanes; }
 
 constexpr std::size_t Blocks(std::size_t rows) { return (rows + kKvBlockRows - 1) / kKvBlockRows; }
@@ -56,7 +56,7 @@ absl::Status Attention::Prepare(const Step& step) {
   return ReserveScratch();
 }
 
-// If there are few tiles and a prefix is long, gives each chunk a task of its own.
+// If there are few tiles and a prefix is long, makes a separate task for each chunk.
 void Attention::PlanSplit(const Step& step) {
   chunks_.clear();
   first_chunk_.assign(tiles_.size(), 0);
@@ -114,7 +114,7 @@ void Attention::operator()(const Step& step, std::size_t layer, const Rope& rope
   const Call call = {step, layer, rope, query, key, value, fresh, out};
   kv_type_ = fresh.layout().type;
   const std::size_t kv_heads = config_.kv_heads;
-  if (!one_tile_) {  // a single tile's tasks store the keys and values that they read
+  if (!one_tile_) {  // with one tile, its tasks store the keys and values themselves
     pool_.Run(step.segments.size() * kv_heads, [&](std::size_t task, std::size_t) {
       StoreFresh(call, task / kv_heads, task % kv_heads);
     });
@@ -213,9 +213,9 @@ void Attention::AddPrefix(const Call& call, const Tile& tile, std::size_t head, 
   }
 }
 
-// Adds what follows the full blocks of the prefix: the rest of the prefix and the rows of the pass.
-// All rows of the segment up to the tile's last one are scored; each query then uses those on its
-// path.
+// Adds the positions after the full blocks of the prefix: the rest of the prefix and the rows of
+// the pass. Computes the scores of all rows of the segment up to the last row of the tile. Each
+// query then uses the scores of the rows on its path.
 void Attention::AddTail(const Call& call, const Tile& tile, std::size_t head,
                         Scratch& scratch) const {
   const StepSegment& segment = call.step.segments[tile.segment];
@@ -247,15 +247,15 @@ void Attention::AddTail(const Call& call, const Tile& tile, std::size_t head,
   for (std::size_t r = 0; r < tile.rows; ++r) AddTailOfRow(call, tile, r, first, scratch);
 }
 
-// `row` is an index in the tile, `first_block` the segment's first block in `fresh`.
+// `row` is an index in the tile. `first_block` is the first block of the segment in `fresh`.
 void Attention::AddTailOfRow(const Call& call, const Tile& tile, std::size_t row,
                              std::size_t first_block, const Scratch& scratch) const {
   const Step& step = call.step;
   const std::size_t prefix = step.segments[tile.segment].prefix;
   const std::size_t padded = value_vectors_ * kLanes;
   const std::size_t first_fresh = first_block * kKvBlockRows;
-  // The path from the row up to the root as runs of consecutive rows; scratch.runs has the last row
-  // of each run.
+  // The path from the row up to the root is a list of runs of consecutive rows. scratch.runs has
+  // the last row of each run.
   std::size_t runs = 0;
   for (auto at = static_cast<std::int32_t>(tile.first_row + row); at >= 0;
        at = step.parents[run_starts_[static_cast<std::size_t>(at)]]) {
@@ -264,7 +264,7 @@ void Attention::AddTailOfRow(const Call& call, const Tile& tile, std::size_t row
   float* const current = scratch.current + row * heads_ * state_floats_;
   float* const total = scratch.total + row * heads_ * state_floats_;
   const float* const fresh_scores = scratch.fresh_scores + row * heads_ * fresh_rows_;
-  float* const scores = scratch.scores + row * heads_ * kKvBlockRows;  // has those of the prefix
+  float* const scores = scratch.scores + row * heads_ * kKvBlockRows;  // has the prefix scores
 
   const std::size_t end = step.positions[tile.first_row + row] + std::size_t{1};
   std::size_t run_row = run_starts_[scratch.runs[runs - 1]];  // the next row of the path

@@ -16,52 +16,52 @@
 
 namespace recycling::verifier {
 
-// Scaled dot-product attention of tree rows. Row r attends to the positions of its sequence's
-// cache, then to its ancestors in the pass from the root down, then to itself: absolute positions
-// 0, 1, ..., position(r), each at its own index.
+// Scaled dot-product attention of tree rows. Row r attends to the positions of its sequence in the
+// cache, then to its ancestors in the pass from the root down, then to itself. Together these are
+// the absolute positions 0, 1, ..., position(r).
 //
-// The arithmetic of one query depends on its own positions only. They are cut into blocks of
-// kKvBlockRows positions and chunks of kChunkBlocks blocks, at absolute indices. The state of a
-// chunk starts empty, its blocks are added one after the other (VectorKernels::attend), and the
-// chunks are merged in ascending order. So the bits of a row do not depend on other rows of the
-// pass, on how the work is cut into tasks or on the lengths of other sequences.
+// The result of one query depends only on its own positions. They are divided into blocks of
+// kKvBlockRows positions and chunks of kChunkBlocks blocks, beginning at position 0. The state of a
+// chunk starts empty. Its blocks are added one after the other (VectorKernels::attend), and the
+// chunks are merged in ascending order. So the bits of a row do not depend on the other rows of the
+// pass, on the division into tasks or on the lengths of other sequences.
 //
-// A block of the prefix is read and converted once for all rows of its sequence in the pass and for
-// all heads that share it, up to 256 queries. If there are more queries, it is read again for the
-// next 256.
+// A block of the prefix is read and converted once for up to 256 queries: those of all rows of its
+// sequence in the pass and of all heads that share it. If there are more queries, the block is read
+// again for the next 256.
 class Attention {
  public:
   static constexpr std::size_t kChunkBlocks = 16;
 
-  // `pool` must outlive it. `set` must be supported.
+  // `config` and `pool` must outlive this object. The machine must support `set`.
   Attention(const ModelConfig& config, ThreadPool& pool, InstructionSet set);
 
-  // Makes room for the rows of `step`. ResourceExhausted if the system has no memory.
+  // Makes room for the rows of `step`. Returns ResourceExhausted if the system has no memory.
   absl::Status Prepare(const Step& step);
 
-  // Turns the keys by their positions, stores keys and values, rounded, in layer `layer` of
-  // `fresh`, and computes, with group g = h / heads_per_group,
+  // Turns the keys by their positions, rounds the keys and values and stores them in layer `layer`
+  // of `fresh`. Then computes, with group g = h / heads_per_group,
   //   out[r, h] = sum over positions p of
   //               softmax(rope(query[r, h]) . key[p, g] / sqrt(key_length)) value[p, g].
   // Shapes: query [rows, heads, key_length], key [rows, kv_heads, key_length], value [rows,
-  // kv_heads, value_length], out [rows, heads, value_length]. `step` must be the last one that was
-  // prepared, and `rope` must have its positions.
+  // kv_heads, value_length], out [rows, heads, value_length]. The last call of Prepare must have
+  // had `step`, and `rope` must have the positions of `step`.
   void operator()(const Step& step, std::size_t layer, const Rope& rope, const float* query,
                   float* key, const float* value, KvRows& fresh, float* out);
 
  private:
-  // Rows of one segment for which the prefix is read together.
+  // Rows of one segment. Their tasks read the prefix once for all of them.
   struct Tile {
     std::size_t segment;
     std::size_t first_row;  // in the pass
     std::size_t rows;
   };
-  // A chunk of a tile's prefix whose state is computed by a task of its own.
+  // A chunk of a tile's prefix. A separate task computes its state.
   struct Chunk {
     std::size_t tile;
     std::size_t index;
   };
-  // What the tasks of one call share.
+  // The arguments of one call, for its tasks.
   struct Call {
     const Step& step;
     std::size_t layer;
@@ -80,8 +80,8 @@ class Attention {
     float* scores;             // [tile queries, kKvBlockRows]
     float* fresh_scores;       // [tile queries, fresh blocks of a segment * kKvBlockRows]
     float* fresh_values;       // [fresh blocks of a segment * kKvBlockRows, padded value_length]
-    float* current;            // [tile queries, state]; of the chunk that is being computed
-    float* total;              // [tile queries, state]; of the chunks before
+    float* current;            // [tile queries, state]; the state of the current chunk
+    float* total;              // [tile queries, state]; the state of all earlier chunks
     const float** value_rows;  // [kKvBlockRows]
     std::uint32_t* runs;       // [rows of a segment]
   };
@@ -94,7 +94,7 @@ class Attention {
   void PackQueries(const Call& call, const Tile& tile, std::size_t head, float* queries) const;
   void RunChunk(const Call& call, std::size_t chunk, std::size_t head, Scratch& scratch);
   void RunTile(const Call& call, std::size_t tile, std::size_t head, Scratch& scratch);
-  // Adds blocks [begin, end) of the prefix, all of them full, to `states`.
+  // Adds blocks [begin, end) of the prefix to `states`. All these blocks must be full.
   void AddPrefix(const Call& call, const Tile& tile, std::size_t head, std::size_t begin,
                  std::size_t end, Scratch& scratch, float* states) const;
   void AddTail(const Call& call, const Tile& tile, std::size_t head, Scratch& scratch) const;
@@ -102,11 +102,11 @@ class Attention {
                     const Scratch& scratch) const;
 
   const float* LoadKeys(const std::byte* keys, float* scratch) const;
-  // [rows, padded value_length]
+  // Returns [rows, padded value_length].
   const float* LoadValues(const std::byte* values, std::size_t rows, float* scratch) const;
   void Clear(std::size_t queries, float* states) const;
   void MergeChunk(std::size_t queries, float* current, float* total) const;
-  // The states of a chunk that has a task of its own.
+  // The states of a chunk that has a separate task.
   float* ChunkStates(std::size_t chunk, std::size_t head);
 
   const ModelConfig& config_;
@@ -118,11 +118,11 @@ class Attention {
   KvType kv_type_ = KvType::kF32;
 
   std::vector<Tile> tiles_;
-  std::vector<Chunk> chunks_;             // empty: each tile's task computes its chunks itself
+  std::vector<Chunk> chunks_;             // empty: no chunk has a separate task
   std::vector<std::size_t> first_chunk_;  // [tiles]; index in chunks_ of a tile's first chunk
   bool one_tile_ = false;
-  // [rows]; the first row of the run of consecutive rows that ends here, in which each row is the
-  // parent of the next.
+  // [rows]; the first row of the run that ends at this row. In a run of consecutive rows each row
+  // is the parent of the next.
   std::vector<std::uint32_t> run_starts_;
   std::size_t tile_queries_ = 0;     // of the largest tile
   std::size_t fresh_rows_ = 0;       // of the largest segment, in whole blocks

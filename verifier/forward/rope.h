@@ -13,34 +13,35 @@
 
 namespace recycling::verifier {
 
-// Rotary position embedding (arXiv 2104.09864): turns pair i of a head by
-// position * base^(-2i / rope_dimensions) / factor[i] radians. The architecture's Rotation says
-// which two numbers are pair i. Angles are computed in double precision.
+// Rotary position embedding (arXiv 2104.09864): turns pair i of a head by position * base^(-2i /
+// rope_dimensions) / factor[i] radians. The Rotation of the architecture decides which two numbers
+// are pair i. Angles are computed in double precision.
 class Rope {
  public:
-  // `factors` [rope_dimensions / 2], or empty: all 1. `kernels` must outlive it; every build gives
-  // the same bits.
+  // `factors` is [rope_dimensions / 2], or empty if all factors are 1. `kernels` must outlive this
+  // object; all its builds give the same bits.
   Rope(const ModelConfig& config, std::span<const float> factors, const VectorKernels& kernels);
 
-  // Makes room for `rows` rows. ResourceExhausted if the system has no memory.
+  // Makes room for `rows` rows. Returns ResourceExhausted if the system has no memory.
   absl::Status Reserve(std::size_t rows);
 
-  // Sets the rows' absolute positions; at most as many as reserved.
+  // Sets the absolute positions of the rows. There may be at most as many rows as Reserve made room
+  // for.
   void SetPositions(std::span<const std::uint32_t> positions);
 
   // Turns row `row` of x [heads, head_size] in place.
   void Turn(std::size_t row, std::size_t heads, std::size_t head_size, float* x) const;
 
-  // Radians by which each pair turns from one position to the next. The C library's power function
-  // decides their bits, so they are part of the numerics id.
+  // The angle in radians by which each pair turns from one position to the next. The C library's
+  // power function decides the bits of these numbers, so they are part of the numerics id.
   const std::vector<double>& frequencies() const { return frequencies_; }
 
  private:
   const VectorKernels& kernels_;
   const bool halves_;                // Rotation::kHalves
   std::vector<double> frequencies_;  // [rope_dimensions / 2]
-  Buffer<std::size_t> tables_;       // [rows]; where a row's table begins; neighbours may share one
-  // [tables, rope_dimensions], as turn_pairs or turn_halves of VectorKernels reads them.
+  Buffer<std::size_t> tables_;       // [rows]; the start of a row's table; rows may share a table
+  // [tables, rope_dimensions], in the order of turn_pairs or turn_halves of VectorKernels.
   Buffer<float> cosines_;
   Buffer<float> sines_;
 };

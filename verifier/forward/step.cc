@@ -62,9 +62,9 @@ absl::Status AddSegments(std::span<const Segment> segments, const StepLimits& li
   for (const Segment& segment : segments) {
     RETURN_IF_ERROR(CheckSequence(segment, step, limits));
     if (segment.tokens.empty() || segment.parents.size() != segment.tokens.size()) {
-      return absl::InvalidArgumentError(absl::StrCat("pass: got ", segment.tokens.size(),
-                                                     " tokens and ", segment.parents.size(),
-                                                     " parents, expected as many, at least 1"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("pass: got ", segment.tokens.size(), " tokens and ", segment.parents.size(),
+                       " parents, expected equal numbers, at least 1"));
     }
     if (segment.tokens.size() > limits.max_rows - step.rows()) {
       return absl::InvalidArgumentError(absl::StrCat("pass: got at least ",

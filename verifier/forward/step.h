@@ -13,19 +13,20 @@
 
 namespace recycling::verifier {
 
-// Consecutive rows of one sequence in a pass. Row r sits at absolute position length + depth(r),
-// where length is the number of positions the sequence has in the cache and depth counts ancestors
-// among the rows. A chain (parents -1, 0, 1 and so on) is a prefill chunk; a tree has its root
-// first, with parent -1.
+// Consecutive rows of one sequence in a pass. Row r is at absolute position length + depth(r).
+// length is the number of positions that the sequence has in the cache, and depth is the number of
+// ancestors of the row in the segment. A chain (parents -1, 0, 1 and so on) is a prefill chunk. In
+// a tree the root comes first, with parent -1.
 struct Segment {
   KvSequence* kv = nullptr;
   std::span<const TokenId> tokens;  // [rows]
-  // [rows]; -1: follows the cached prefix; else less than its own index
+  // [rows]. -1 means that the row follows the cached prefix. Any other parent is an earlier row of
+  // the segment.
   std::span<const std::int32_t> parents;
-  std::span<const int> logit_rows;  // rows whose logits are wanted, ascending; may be empty
+  std::span<const int> logit_rows;  // rows that need logits, in ascending order; may be empty
 };
 
-// A segment as it lies in the pass.
+// A segment in the layout of the pass.
 struct StepSegment {
   KvSequence* kv = nullptr;
   std::uint32_t prefix = 0;   // positions in the cache
@@ -34,11 +35,11 @@ struct StepSegment {
   bool committed = false;
 };
 
-// What Forward and Commit need to know of a pass.
+// The rows of a pass, for Forward and Commit.
 struct Step {
   std::vector<StepSegment> segments;
   std::vector<TokenId> tokens;           // [rows]
-  std::vector<std::int32_t> parents;     // [rows]; rows of the pass, -1: none
+  std::vector<std::int32_t> parents;     // [rows]; a row of the pass, or -1 for no parent
   std::vector<std::uint32_t> positions;  // [rows]; absolute
   std::vector<std::size_t> logit_rows;   // rows of the pass
 
@@ -54,8 +55,8 @@ struct StepLimits {
   KvLayout layout;
 };
 
-// Lays out `segments` in `step`, whose memory is reused. InvalidArgument, with what, got and
-// expected, if a segment breaks a rule of Segment or a limit; the step is then empty.
+// Puts the rows of `segments` into `step`, whose memory is reused. If a segment breaks a rule of
+// Segment or a limit, returns InvalidArgument, which says what was wrong, and clears `step`.
 absl::Status LayOut(std::span<const Segment> segments, const StepLimits& limits, Step& step);
 
 }  // namespace recycling::verifier

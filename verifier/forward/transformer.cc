@@ -21,12 +21,13 @@
 namespace recycling::verifier {
 namespace {
 
-// Raise it with every change that may change the bits of a logit for the same file, kernel and
-// key-value type.
+// Increase this number with every change that may change the bits of a logit for the same file,
+// kernel and key-value type.
 constexpr int kArithmeticVersion = 4;
 
-// What a pass computes on its way. All but the logits is reserved once for the largest pass; logits
-// grow when a pass wants more of them than any before.
+// The intermediate results of a pass. Their memory is reserved once for the largest pass, except
+// for the logits. The memory for logits grows when a pass needs more of them than all passes
+// before.
 struct Activations {
   absl::Status Reserve(const ModelConfig& c, std::size_t rows) {
     RETURN_IF_ERROR(residual.Reserve(rows * c.hidden_size, "activations"));
@@ -47,7 +48,7 @@ struct Activations {
   Buffer<float> key;       // [rows, kv_heads, key_length]
   Buffer<float> value;     // [rows, kv_heads, value_length]
   Buffer<float> attended;  // [rows, heads, value_length]
-  Buffer<float> block;     // [rows, hidden_size]; a block's output, if it is normalized
+  Buffer<float> block;     // [rows, hidden_size]; output of a block with a post-norm
   Buffer<float> gate;      // [rows, feed_forward]
   Buffer<float> up;        // [rows, feed_forward]
   Buffer<float> logits;    // [logit rows, vocab_size]
@@ -83,7 +84,7 @@ class CpuTransformer final : public Transformer {
         attention_(model_->config(), *pool_, options.instruction_set),
         rope_(model_->config(), model_->weights().rope_factors, kernels_) {}
 
-  // Packs the weights and takes the memory of a pass.
+  // Packs the weights and reserves the memory of a pass.
   absl::Status Prepare(const PackingProgress& progress) {
     ASSIGN_OR_RETURN(weights_, PackedWeights::Pack(*model_, matmul_kernel_, *pool_, progress));
     const ModelConfig& c = model_->config();
@@ -117,15 +118,16 @@ class CpuTransformer final : public Transformer {
   void FeedForwardBlock(std::size_t layer);
   void Output();
 
-  // Sets the input of the products with `weights` that follow: the first `count` rows of the
+  // Sets the input of the next products, which have `weights`: the first `count` rows of the
   // residual, normalized unless `norm` is empty.
   void SetNormedInput(const std::vector<float>& norm, std::size_t count,
                       std::initializer_list<const PackedMatrix*> weights);
-  // Sets all rows of `rows` as the input of the product with `weights` that follows.
+  // Sets all rows of `rows` as the input of the next product, which has `weights`.
   void SetInput(const float* rows, const PackedMatrix& weights);
-  // rows[r] += bias for all rows of the pass; nothing if `bias` is empty.
+  // Adds `bias` to each row of the pass in `rows`. Does nothing if `bias` is empty.
   void AddBias(const std::vector<float>& bias, float* rows) const;
-  // residual += weights x, or norm(weights x) unless `post_norm` is empty; x is the input.
+  // Adds weights x to the residual, or norm(weights x) if `post_norm` is not empty. x is the input
+  // that was set.
   void AddToResidual(const PackedMatrix& weights, const std::vector<float>& post_norm);
 
   const std::shared_ptr<const Model> model_;
@@ -139,8 +141,8 @@ class CpuTransformer final : public Transformer {
   Attention attention_;
   Rope rope_;
   Activations act_;
-  KvRows fresh_;  // keys and values of the pass's rows
-  Step step_;     // the pass
+  KvRows fresh_;  // keys and values of the rows of the pass
+  Step step_;     // the current pass
   std::vector<int> commit_rows_;
 };
 
@@ -180,8 +182,8 @@ void CpuTransformer::Embed() {
   }
 }
 
-// residual += post_norm(W_o attention(rope(q), rope(k), v)), q = W_q x + b_q and so on,
-// x = norm(residual); without the norms and biases that the architecture does not have
+// residual += post_norm(W_o attention(rope(q), rope(k), v)), q = W_q x + b_q and so on, x =
+// norm(residual). Norms and biases that the architecture does not have are left out.
 void CpuTransformer::AttentionBlock(std::size_t layer) {
   const PackedWeights::Layer& w = weights_->layer(layer);
   const LayerWeights& vectors = model_->weights().layers[layer];
@@ -207,7 +209,7 @@ void CpuTransformer::FeedForwardBlock(std::size_t layer) {
   AddToResidual(w.down, vectors.feed_forward_post_norm);
 }
 
-// logits = W_output norm(residual) of the rows whose logits are wanted
+// logits = W_output norm(residual), for the logit rows.
 void CpuTransformer::Output() {
   const std::size_t hidden = model_->config().hidden_size;
   const std::size_t rows = step_.logit_rows.size();
@@ -273,7 +275,7 @@ absl::Status CpuTransformer::Commit(int segment, std::span<const int> path) {
     const std::size_t row = s.first_row + static_cast<std::size_t>(std::max(node, 0));
     if (node < 0 || static_cast<std::size_t>(node) >= s.rows || step_.parents[row] != parent) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "commit: got row ", node, " in the path, expected a child of the one before"));
+          "commit: got row ", node, " in the path, expected a child of the row before it"));
     }
     parent = static_cast<std::int32_t>(row);
     rows.push_back(parent);

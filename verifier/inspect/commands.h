@@ -16,39 +16,41 @@
 
 namespace recycling::verifier {
 
-// Prints metadata, tensors and memory of a file of any architecture, and whether it can be served;
-// if not, why.
+// Prints the metadata, the tensors and the memory of a file of any architecture. Also prints
+// whether the verifier can serve the file, and if not, the reason.
 void PrintInfo(const GgufFile& file, const std::string& path, std::ostream& out);
 
-// Reads everything up to the end of `in`. DataLoss if reading fails.
+// Reads `in` up to its end. Returns DataLoss if reading fails.
 absl::StatusOr<std::string> ReadAll(std::istream& in);
 
-// Writes one JSON array of ids for each line of `in`, a line each. InvalidArgument naming the line
-// that cannot be encoded.
+// Writes one line for each line of `in`: a JSON array of its token ids. If a line cannot be
+// encoded, returns InvalidArgument with the number of the line.
 absl::Status Tokenize(const Tokenizer& tokenizer, const EncodeOptions& options, std::istream& in,
                       std::ostream& out);
 
-// Writes the text of each line of `in`, a JSON array of ids, and a line break behind it.
-// InvalidArgument naming the line that is none.
+// Each line of `in` is a JSON array of token ids. Writes the text of each line, followed by a line
+// break. If a line is not such an array, returns InvalidArgument with the number of the line.
 absl::Status Detokenize(const Tokenizer& tokenizer, std::istream& in, std::ostream& out);
 
-// Writes the logits of every position of `ids` to `out`, little-endian float32 [positions,
-// vocab_size]. Returns `greedy` ids that follow. `kv_type` is the transformer's. InvalidArgument if
-// ids is empty or does not fit, DataLoss if `out` fails.
+// Writes the logits of every position of `ids` to `out`, as little-endian float32 [positions,
+// vocab_size]. Returns the `greedy` ids that follow if the token with the highest logit is always
+// chosen. `kv_type` must be that of the transformer. Returns InvalidArgument if `ids` is empty or
+// has too many ids, and DataLoss if writing to `out` fails.
 absl::StatusOr<std::vector<TokenId>> WriteLogits(Transformer& transformer, KvType kv_type,
                                                  const std::vector<TokenId>& ids, int greedy,
                                                  std::ostream& out);
 
 struct Perplexity {
-  std::uint64_t tokens = 0;   // scored
-  std::uint64_t windows = 0;  // fresh sequences
+  std::uint64_t tokens = 0;   // number of scored tokens
+  std::uint64_t windows = 0;  // number of windows
   double nats = 0;            // sum of -log p(token | tokens before it in its window)
 };
 
 // Cuts `ids` into windows of `context` tokens and scores each token, given the tokens before it in
-// its window. With `bos`, each window follows that token and all its tokens are scored. Without it,
-// all but the first token are scored. Writes progress to `progress` after each window, unless it is
-// null. InvalidArgument if `context` is out of range or no token can be scored.
+// its window. With `bos`, each window starts with that token, and all tokens of `ids` are scored.
+// Without it, the first token of each window is not scored. Writes progress to `progress` after
+// each window, unless it is null. Returns InvalidArgument if `context` is out of range or if no
+// token can be scored.
 absl::StatusOr<Perplexity> MeasurePerplexity(Transformer& transformer, KvType kv_type,
                                              const std::vector<TokenId>& ids,
                                              std::optional<TokenId> bos, std::uint32_t context,

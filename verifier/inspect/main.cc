@@ -1,4 +1,4 @@
-// recycling-inspect: looks into a model file, offline.
+// recycling-inspect: shows what is in a model file, without a server.
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,13 +25,13 @@
 #include "verifier/service/engine_flags.h"
 
 ABSL_FLAG(bool, special, false,
-          "Add the tokens that begin and end a sequence, as the model asks for.");
+          "Add the tokens that begin and end a sequence, if the model wants them.");
 ABSL_FLAG(bool, parse_control, false,
-          "Read control tokens that are written in the text as control tokens.");
+          "If the text contains the name of a control token, encode it as that control token.");
 ABSL_FLAG(std::vector<std::string>, ids, {}, "Token ids, separated by commas. Required.");
 ABSL_FLAG(std::string, out, "",
           "File to write: little-endian float32 [positions, vocabulary]. Required.");
-ABSL_FLAG(int, greedy, 0, "Print that many ids that follow greedily, as a JSON array.");
+ABSL_FLAG(int, greedy, 0, "Number of further ids to choose greedily and print, as a JSON array.");
 
 namespace recycling::verifier {
 namespace {
@@ -159,13 +159,13 @@ int main(int argc, char** argv) {
       argc, argv,
       {.name = "recycling-inspect",
        .summary =
-           "Looks into a GGUF model file, offline. "
-           "Usage: recycling-inspect MODEL [COMMAND]. Commands: info (the default) shows metadata, "
-           "tensors and memory; tokenize and "
-           "detokenize turn the lines of standard input into JSON arrays of ids and back; "
-           "logits writes what the model computes for --ids to --out; perplexity scores the text "
-           "on standard input, in pieces "
-           "of --context_length tokens.",
+           "Shows what is in a GGUF model file and computes with it, without a server. Usage: "
+           "recycling-inspect MODEL [COMMAND]. Commands: info (the default) shows metadata, "
+           "tensors "
+           "and memory; tokenize and detokenize turn the lines of standard input into JSON arrays "
+           "of "
+           "ids and back; logits writes the logits of the model for --ids to --out; perplexity "
+           "scores the text on standard input, in pieces of --context_length tokens.",
        .examples =
            "recycling-inspect model.gguf\n"
            "echo 'Once upon a time' | recycling-inspect model.gguf tokenize --special\n"

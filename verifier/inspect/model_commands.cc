@@ -12,7 +12,7 @@
 namespace recycling::verifier {
 namespace {
 
-constexpr std::size_t kChunk = 64;  // most rows of a pass, so that their logits fit into memory
+constexpr std::size_t kChunk = 64;  // limits the rows of a pass, and so the memory of their logits
 
 // One sequence on a transformer.
 class Sequence {
@@ -24,7 +24,7 @@ class Sequence {
     return Sequence(transformer, std::move(cache), std::move(kv));
   }
 
-  // Appends `ids` and calls `use` with the logits of each, in order.
+  // Appends `ids` and calls `use` with the logits of each id, in order.
   absl::Status Append(std::span<const TokenId> ids,
                       absl::FunctionRef<void(std::span<const float>)> use) {
     while (!ids.empty()) {
@@ -54,7 +54,7 @@ class Sequence {
   std::unique_ptr<KvSequence> kv_;
 };
 
-// The id of the highest logit, the lowest id of equal ones.
+// The id of the highest logit; the lowest such id if there are several.
 TokenId Best(std::span<const float> logits) {
   return static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }

@@ -12,7 +12,7 @@
 namespace recycling::verifier {
 namespace {
 
-// Takes the line at the front of `rest` off it.
+// Removes the first line from `rest` and returns it.
 std::string_view TakeLine(std::string_view& rest) {
   const std::size_t end = rest.find('\n');
   const std::string_view line = rest.substr(0, end);

@@ -45,7 +45,7 @@ absl::Status KvSequence::Truncate(std::uint32_t length) {
   if (length < kept_length()) {
     return absl::FailedPreconditionError(
         absl::StrCat("truncate: got ", length, " positions, expected at least the ", kept_length(),
-                     " in pages that others may use"));
+                     " in pages that other sequences may use"));
   }
   length_ = length;
   MutexLock lock(cache_.mu_);
@@ -95,7 +95,7 @@ void KvSequence::Keep(std::span<const TokenId> tokens) {
       cache_.GiveBack(std::exchange(pages_[at], PrefixTree::RowsOf(*node)));
     } else {
       node = tree.Add(tenant_, after, page, pages_[at]);
-      --cache_.own_pages_;  // the tree has it now
+      --cache_.own_pages_;  // the tree has the page now
     }
     kept_.push_back(node);
   }
@@ -165,7 +165,7 @@ absl::StatusOr<std::unique_ptr<KvSequence>> KvCache::Open(KvRequest request) {
   }
   if (open_ >= max_sequences_) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("key-value cache: all ", max_sequences_, " sequences are taken"));
+        absl::StrCat("key-value cache: all ", max_sequences_, " slots are taken"));
   }
   Nodes found;
   Find(request.tenant, request.tokens, std::min(request.max_reused, positions), found);

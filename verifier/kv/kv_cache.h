@@ -1,11 +1,12 @@
-// Keys and values of committed positions, in pages of kKvBlockRows positions. Rows of a tree enter
-// the cache only when they are accepted.
+// The keys and values of committed positions, in pages of kKvBlockRows positions. The cache gets
+// the rows of a tree only when they are accepted.
 //
 // Invariants:
-//  1. The pages that open sequences hold, the pages promised to them, and the pages kept for reuse
-//     together never exceed the bound. A sequence always gets the pages promised to it at open.
-//  2. Only the sequence that holds a page writes it, and only until the page is kept.
-//  3. Only the same tenant finds a kept page, and only after the same tokens; see PrefixTree.
+// 1. The bound limits the sum of the pages that open sequences hold, the pages that are promised to
+//    them, and the pages that are kept for reuse. A sequence always gets the pages that were
+//    promised to it at open.
+// 2. Only the sequence that holds a page writes it, and only until the page is kept.
+// 3. Only the same tenant finds a kept page, and only after the same tokens; see PrefixTree.
 #ifndef RECYCLING_VERIFIER_KV_KV_CACHE_H_
 #define RECYCLING_VERIFIER_KV_KV_CACHE_H_
 
@@ -31,65 +32,68 @@ class KvCache;
 // A sequence to open.
 struct KvRequest {
   std::string tenant;                    // only sequences of one tenant share kept pages
-  std::span<const TokenId> tokens = {};  // its first tokens
-  std::uint32_t max_reused = 0;          // most first tokens to take from kept pages
-  std::uint32_t max_positions = 0;  // of the sequence; 0: the context length, which is the most
+  std::span<const TokenId> tokens = {};  // the first tokens of the sequence
+  std::uint32_t max_reused = 0;          // most leading tokens to take from kept pages
+  std::uint32_t max_positions = 0;       // at most the context length; 0: the context length
 };
 
-// Bytes, all multiples of a page's, and counts since the cache was created.
+// Bytes, which are all multiples of the size of a page, and counts since the cache was created.
 struct KvUsage {
   std::uint64_t bound_bytes = 0;
   std::uint64_t promised_bytes = 0;  // promised to open sequences and not filled yet
-  std::uint64_t held_bytes = 0;      // held by open sequences; a page that several hold counts once
+  std::uint64_t held_bytes = 0;      // held by open sequences; a shared page counts once
   std::uint64_t cached_bytes = 0;    // kept for reuse and held by no sequence
-  std::uint64_t queried_tokens = 0;  // that opened sequences have looked up
+  std::uint64_t queried_tokens = 0;  // tokens that sequences looked up at open
   std::uint64_t found_tokens = 0;    // the part of queried_tokens that was found
   std::uint64_t evicted_pages = 0;   // dropped to make room
 };
 
-// The positions [0, length()) of one sequence. Its destructor gives its slot and pages back to the
-// cache. Not thread-safe, but different sequences may be used on different threads.
+// The positions [0, length()) of one sequence. The destructor frees the slot and the pages. Not
+// thread-safe, but different threads may use different sequences.
 class KvSequence {
  public:
   ~KvSequence();
   KvSequence(const KvSequence&) = delete;
   KvSequence& operator=(const KvSequence&) = delete;
 
-  // Committed positions. After Open, the positions that were found in kept pages.
+  // The number of committed positions. After Open it is the number of positions that were found in
+  // kept pages.
   std::uint32_t length() const { return length_; }
-  // How many first positions lie in pages that were found or kept; a multiple of kKvBlockRows.
+  // The number of leading positions in pages that were found or kept; a multiple of kKvBlockRows.
   std::uint32_t kept_length() const {
     return static_cast<std::uint32_t>(kept_.size() * kKvBlockRows);
   }
-  // Forgets positions [length, length()) and gives their pages back. Does nothing if `length` is
-  // not less than length(). FailedPrecondition, and nothing changes, if it is less than
-  // kept_length(), because other sequences may read these pages.
+  // Removes positions [length, length()) and frees their pages. Does nothing if `length` is not
+  // less than length(). If `length` is less than kept_length(), returns FailedPrecondition and
+  // changes nothing, because other sequences may read these pages.
   absl::Status Truncate(std::uint32_t length);
 
-  // Appends `rows` of `from`, in order, as the next positions. `from` must have the cache's layout.
-  // ResourceExhausted, and nothing changes, if there would be more than max_positions().
+  // Appends `rows` of `from`, in order, as the next positions. `from` must have the layout of the
+  // cache. If there would be more than max_positions(), returns ResourceExhausted and changes
+  // nothing.
   absl::Status Append(const KvRows& from, std::span<const int> rows);
 
-  // Keeps the full pages for reuse by sequences of this tenant, also after this sequence is gone,
-  // until the cache needs the room. `tokens` are the sequence's tokens from the first one on. Only
-  // pages that both `tokens` and length() cover are kept. If a page of the same tokens is kept
-  // already, this sequence takes that one and gives its own back.
+  // Keeps the full pages for reuse by sequences of this tenant, until the cache needs the room.
+  // They stay kept after this sequence is destroyed. `tokens` are the tokens of the sequence from
+  // the first one on. Keeps only pages that both `tokens` and length() cover. If a page with the
+  // same tokens is already kept, this sequence uses that page and frees its own.
   void Keep(std::span<const TokenId> tokens);
 
-  // Takes pages that other sequences have kept since Open. A page that this sequence has begun
-  // itself is replaced. Returns by how much length() has grown. `tokens` and `max_reused` as in
-  // KvRequest.
+  // Takes pages that other sequences have kept since Open. Such a page replaces a page that this
+  // sequence has begun to fill. Returns by how much length() has grown. `tokens` and `max_reused`
+  // are as in KvRequest.
   std::uint32_t FindMore(std::span<const TokenId> tokens, std::uint32_t max_reused);
 
-  // Identifies the kept pages: equal for sequences of the same tenant with the same kept pages.
+  // Identifies the kept pages: the pointers of two sequences are equal if the sequences have the
+  // same tenant and the same kept pages.
   const void* kept_prefix() const { return kept_.empty() ? nullptr : kept_.back(); }
 
-  // Most positions of the sequence; at most the context length.
+  // The most positions that the sequence may have; at most the context length.
   std::uint32_t max_positions() const { return max_positions_; }
   const KvLayout& layout() const;
 
-  // Keys and values of one layer and head at the positions of block `block`, as KvRows has them.
-  // Those at positions from length() on are arbitrary.
+  // The keys and values of one layer and head at the positions of block `block`, in the layout of
+  // KvRows. The numbers at positions from length() on are arbitrary.
   const std::byte* Keys(std::size_t layer, std::size_t head, std::size_t block) const {
     return pages_[block]->Keys(layer, head, 0);
   }
@@ -100,7 +104,8 @@ class KvSequence {
  private:
   friend class KvCache;
 
-  // `found` are its kept pages, held for it. The rest of its pages is promised already.
+  // `found` are the kept pages of the sequence, and are already held for it. The rest of its pages
+  // is already promised.
   KvSequence(KvCache& cache, std::string tenant, std::uint32_t max_positions,
              std::vector<PrefixTree::Node*> found);
 
@@ -108,29 +113,31 @@ class KvSequence {
   const std::string tenant_;
   const std::uint32_t max_positions_;
   std::uint32_t length_ = 0;
-  std::vector<KvRows*> pages_;           // of positions [0, length_)
+  std::vector<KvRows*> pages_;           // pages of positions [0, length_)
   std::vector<PrefixTree::Node*> kept_;  // nodes of the first pages of pages_
 };
 
-// A fixed number of slots for one sequence each, and pages of a bounded number of bytes. The system
-// provides the memory of a page when its first position is filled. Pages that sequences give back
-// stay in the cache for other sequences. Threads: Open, destroying a sequence and the getters may
-// happen on any thread.
+// A fixed number of slots, one for each open sequence, and a limited number of pages. The system
+// provides the memory of a page when its first position is written. When a sequence frees pages,
+// the cache keeps them for other sequences. Threads: any thread may open or destroy a sequence and
+// call the getters.
 class KvCache {
  public:
-  // `max_bytes` is rounded down to whole pages. 0: as much as max_sequences of context_length need,
-  // so that no open fails for lack of pages. InvalidArgument if context_length or max_sequences is
-  // less than 1, or max_bytes is less than a page.
+  // `max_bytes` is rounded down to whole pages. 0: enough for max_sequences sequences of
+  // context_length tokens, so that no open fails because there are too few pages. Returns
+  // InvalidArgument if context_length or max_sequences is less than 1, or if max_bytes is not 0 and
+  // less than a page.
   static absl::StatusOr<std::unique_ptr<KvCache>> Create(const ModelConfig& config, KvType type,
                                                          std::uint32_t context_length,
                                                          int max_sequences,
                                                          std::uint64_t max_bytes = 0);
 
-  // Opens a sequence. It starts with the longest run of kept pages that holds its first tokens, and
-  // is promised the rest of its positions. Kept pages are dropped to make room, the least recently
-  // used one first. OutOfRange if the sequence may need more pages than the bound allows, so that
-  // it could never be opened. ResourceExhausted if every slot is taken, if open sequences leave too
-  // little room, or if the system has no memory. The cache must outlive the sequence.
+  // Opens a sequence. It starts with the longest run of kept pages that holds its first tokens. The
+  // cache promises it the pages for the rest of its positions. To make room, the cache drops kept
+  // pages that no sequence holds; it drops the least recently used page first. Returns OutOfRange
+  // if the sequence may need more pages than the bound allows, because it could then never be
+  // opened. Returns ResourceExhausted if all slots are taken, if open sequences leave too few
+  // pages, or if the system has no memory. The cache must outlive the sequence.
   absl::StatusOr<std::unique_ptr<KvSequence>> Open(KvRequest request = {});
 
   KvUsage usage() const;
@@ -156,17 +163,18 @@ class KvCache {
 
   using Nodes = std::vector<PrefixTree::Node*>;
 
-  // Extends `nodes`, the kept pages of the first tokens, by the kept pages that follow within the
-  // first `positions` tokens, and holds them. Returns the number of pages added.
+  // `nodes` are the kept pages of the first tokens. Adds the kept pages that follow within the
+  // first `positions` tokens, and holds them. Returns the number of added pages.
   std::size_t Find(const std::string& tenant, std::span<const TokenId> tokens,
                    std::uint32_t positions, Nodes& nodes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Release(const Nodes& nodes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Makes room for `pages` more, in the bound and in memory. On an error nothing changes, except
-  // that kept pages may have been dropped because the system had no memory.
+  // Makes room for `pages` more pages, in the bound and in memory. After an error nothing has
+  // changed, but the cache may have dropped kept pages because the system had no memory.
   absl::Status Promise(std::size_t pages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Drops the kept page that no sequence has held for the longest time. False if there is none.
+  // Drops the kept page that no sequence has held for the longest time. Returns false if there is
+  // no such page.
   bool DropOldest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Takes a page that was promised, so there is one. Allocates nothing.
+  // Takes a free page for a promised one, so there always is a free page. Allocates nothing.
   KvRows* TakePage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void GiveBack(KvRows* page) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::size_t held_pages() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -183,12 +191,12 @@ class KvCache {
   mutable Mutex mu_;
   int open_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::unique_ptr<KvRows>> pages_ ABSL_GUARDED_BY(mu_);  // all pages
-  // Free pages, at least as many as are promised. The used ones have memory already and are taken
-  // first.
+  // Free pages; there are at least as many as are promised. The used pages have memory already and
+  // are taken first.
   std::vector<KvRows*> used_ ABSL_GUARDED_BY(mu_);
   std::vector<KvRows*> unused_ ABSL_GUARDED_BY(mu_);
   std::size_t promised_pages_ ABSL_GUARDED_BY(mu_) = 0;
-  std::size_t own_pages_ ABSL_GUARDED_BY(mu_) = 0;  // that sequences hold and that are not kept
+  std::size_t own_pages_ ABSL_GUARDED_BY(mu_) = 0;  // pages held by sequences and not kept
   PrefixTree tree_ ABSL_GUARDED_BY(mu_);
   std::uint64_t queried_tokens_ ABSL_GUARDED_BY(mu_) = 0;
   std::uint64_t found_tokens_ ABSL_GUARDED_BY(mu_) = 0;

@@ -47,7 +47,7 @@ void KvRows::Store(const VectorKernels& kernels, std::size_t layer, std::size_t 
     ValueView<float>(values, layout_).row(AsIndex(at)) = AsRow(value, layout_.value_length);
     return;
   }
-  // Rounds the key piece by piece, because its numbers do not lie side by side in the block.
+  // Rounds the key in pieces, because its numbers are not adjacent in the block.
   constexpr std::size_t kPiece = 256;
   std::uint16_t halves[kPiece];
   for (std::size_t begin = 0; begin < layout_.key_length; begin += kPiece) {
@@ -61,7 +61,7 @@ void KvRows::Store(const VectorKernels& kernels, std::size_t layer, std::size_t 
 }
 
 void KvRows::CopyRows(const KvRows& from, std::span<const int> from_rows, std::size_t to_row) {
-  // Rows that follow each other in one block are copied together, as those of prompts do.
+  // Copies consecutive rows of one block together. The rows of a prompt are consecutive.
   for (std::size_t i = 0; i < from_rows.size();) {
     const auto first = static_cast<std::size_t>(from_rows[i]);
     const std::size_t to = to_row + i;
@@ -80,7 +80,8 @@ void KvRows::CopyRows(const KvRows& from, std::span<const int> from_rows, std::s
   }
 }
 
-// Copies rows [from_row, from_row + count). They lie in one block, and so do those they go to.
+// Copies rows [from_row, from_row + count). The rows must be in one block of `from`, and their
+// destinations must be in one block of this object.
 template <typename Number>
 void KvRows::CopyRun(const KvRows& from, std::size_t from_row, std::size_t count,
                      std::size_t to_row) {

@@ -13,8 +13,8 @@
 
 namespace recycling::verifier {
 
-// Number format of keys and values. Keys and values are rounded to it before any use, also in the
-// pass that computes them.
+// The number format of keys and values. Keys and values are rounded to this format before any use,
+// also in the pass that computes them.
 enum class KvType { kF32, kF16 };
 
 // The shape of the keys and values of one token.
@@ -37,12 +37,12 @@ struct KvLayout {
   bool operator==(const KvLayout&) const = default;
 };
 
-// Rows of keys and values for a fixed number of tokens, in blocks of kKvBlockRows rows. What
-// attention reads of one layer, head and block lies together: the keys by dimension, then the
-// values by row. Starts empty.
+// Rows of keys and values for a fixed number of tokens, in blocks of kKvBlockRows rows. The numbers
+// of one layer, head and block are adjacent, because attention reads them together: first the keys
+// by dimension, then the values by row. A new object is empty.
 class KvRows {
  public:
-  // Makes room for `rows` tokens. ResourceExhausted if the system has no memory.
+  // Makes room for `rows` tokens. Returns ResourceExhausted if the system has no memory.
   absl::Status Reserve(const KvLayout& layout, std::size_t rows);
 
   // The keys [key_length, kKvBlockRows] and values [kKvBlockRows, value_length] of rows
@@ -55,8 +55,9 @@ class KvRows {
     return bytes_.data() + ValuesAt(layer, head, block);
   }
 
-  // Rounds one head's key [key_length] and value [value_length] to the layout's type and stores
-  // them in row `row`. Threads: different heads may be stored at the same time.
+  // Rounds the key [key_length] and the value [value_length] of one head to the type of the layout
+  // and stores them in row `row`. Threads: several threads may store different heads at the same
+  // time.
   void Store(const VectorKernels& kernels, std::size_t layer, std::size_t head, std::size_t row,
              const float* key, const float* value);
 

@@ -1,11 +1,11 @@
-// Finds pages whose keys and values can be reused: for each tenant a tree of full pages of tokens.
+// Finds pages whose keys and values can be reused. Each tenant has a tree of full pages of tokens.
 //
 // Invariants:
-//  1. A page is found only if all tokens before it and in it are those that it was computed from.
-//     Every token is compared; there is no hash.
-//  2. A sequence that holds a page holds all pages before it. A page that no sequence holds is
-//     idle; so all pages after an idle page are idle too.
-//  3. No page follows the oldest idle page, because a sequence releases its last page first.
+// 1. A page is found only if it was computed from the same tokens: all tokens before it and all
+//    tokens in it are compared. There is no hash.
+// 2. A sequence that holds a page holds all pages before it. A page that no sequence holds is
+//    idle; so all pages after an idle page are idle too.
+// 3. No page follows the oldest idle page, because a sequence releases its last page first.
 #ifndef RECYCLING_VERIFIER_KV_PREFIX_TREE_H_
 #define RECYCLING_VERIFIER_KV_PREFIX_TREE_H_
 
@@ -36,27 +36,28 @@ class PrefixTree {
   PrefixTree(const PrefixTree&) = delete;
   PrefixTree& operator=(const PrefixTree&) = delete;
 
-  // The page with `tokens` that follows the page `after`, or that is a first page of the tenant if
-  // `after` is null. Null if there is none. Valid until the page is dropped.
+  // Returns the page with `tokens` that follows the page `after`; if `after` is null, the first
+  // page of the tenant with `tokens`. Returns null if there is no such page. The result is valid
+  // until the page is dropped.
   Node* Find(std::string_view tenant, const Node* after, PageTokens tokens) const;
-  // Adds a page that Find does not find, and holds it once. `after` must be held or null.
+  // Adds a page and holds it once. Find must not have found the page. `after` must be held or null.
   Node* Add(std::string_view tenant, const Node* after, PageTokens tokens, KvRows* rows);
 
-  // Release undoes one Hold. Release a page before the page that it follows.
+  // Release undoes one Hold. Release a page before you release the page that it follows.
   void Hold(Node* node);
   void Release(Node* node);
 
   static KvRows* RowsOf(const Node& node);
 
-  // Removes the page that no sequence has held for the longest time and returns its rows. Null if
-  // all pages are held.
+  // Removes the page that no sequence has held for the longest time and returns its rows. Returns
+  // null if all pages are held.
   KvRows* DropOldest();
 
   std::size_t pages() const { return nodes_.size(); }
-  std::size_t idle_pages() const { return idle_.size(); }  // that no sequence holds
+  std::size_t idle_pages() const { return idle_.size(); }  // pages that no sequence holds
 
  private:
-  // What identifies a node.
+  // The key of a node.
   struct Key {
     const Node* after;
     std::string_view tenant;  // empty unless after is null
