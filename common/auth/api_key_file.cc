@@ -43,7 +43,7 @@ void ApiKeyFile::Refresh() {
   const auto version = VersionNow();
   if (!version.ok()) {
     if (!missing_) {
-      Log(LogLevel::kWarning, "the API keys stay as they were",
+      Log(LogLevel::kWarning, "cannot read the API keys again; the old ones stay in use",
           {{"error", std::string(version.status().message())}});
     }
     missing_ = true;
@@ -54,7 +54,7 @@ void ApiKeyFile::Refresh() {
   version_ = *version;
   auto keys = Read();
   if (!keys.ok()) {
-    Log(LogLevel::kWarning, "the API keys stay as they were",
+    Log(LogLevel::kWarning, "cannot read the API keys again; the old ones stay in use",
         {{"error", std::string(keys.status().message())}});
     return;
   }

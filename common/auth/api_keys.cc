@@ -157,7 +157,7 @@ absl::StatusOr<ApiKeys> ApiKeys::Parse(std::string_view text) {
     if (!is_new) return absl::InvalidArgumentError("caller: got it twice");
     if (other.limited != key.limited || !(other.limits == key.limits)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("limit: got others than in the first line of tenant ", key.tenant,
+          absl::StrCat("limit: got other limits than in the first line of tenant ", key.tenant,
                        " and role ", KeyRoleName(key.role)));
     }
     return keys.Add(std::move(line));

@@ -141,8 +141,8 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
   if (!allow_plaintext && !AllLoopback(found->get())) {
     return absl::InvalidArgumentError(
         absl::StrCat("metrics_listen: got ", listen,
-                     ", which is plaintext, expected a loopback address, "
-                     "--metrics_allow_plaintext, or --allow_plaintext"));
+                     " in plaintext, expected a loopback address, --metrics_allow_plaintext, or "
+                     "--allow_plaintext"));
   }
   try {
     return std::make_unique<PrometheusServer>(Numeric(*parsed, found->get()), parsed->text,

@@ -133,8 +133,8 @@ absl::Status ExplainUnavailable(const absl::Status& status, const std::string& a
   }
   if (!tls && speaks == ServerSpeaks::kTls) {
     return absl::UnavailableError(absl::StrCat(
-        "the server at ", address, " speaks TLS: give ", tls_flag,
-        ", the file of the authorities that sign its certificate (", status.message(), ")"));
+        "the server at ", address, " speaks TLS: set ", tls_flag,
+        " to the file of the authorities that sign its certificate (", status.message(), ")"));
   }
   return status;
 }

@@ -130,7 +130,7 @@ class TlsWatch {
   absl::Status TakeAndLog(TlsMaterial material) {
     const absl::Time expires = material.expires;
     ASSIGN_OR_RETURN(const auto taken, Take(std::move(material)));
-    Log(LogLevel::kInfo, "TLS files taken",
+    Log(LogLevel::kInfo, "TLS files changed; the new ones are in use",
         {{"files", absl::StrJoin(taken, ",")}, {"expires", absl::FormatTime(expires)}});
     return absl::OkStatus();
   }
@@ -147,7 +147,7 @@ class TlsWatch {
       absl::Status status = material.status();
       if (status.ok() && *material != material_) status = TakeAndLog(*std::move(material));
       if (!status.ok() && complaint != status.message()) {
-        Log(LogLevel::kError, "TLS files are not in order; the old ones stay in use",
+        Log(LogLevel::kError, "the new TLS files are not valid; the old ones stay in use",
             {{"error", std::string(status.message())}});
       }
       complaint = std::string(status.message());
@@ -185,7 +185,7 @@ class ServerNameCheck final : public grpc::experimental::ExternalCertificateVeri
       }
     }
     *status = grpc::Status(grpc::StatusCode::UNAUTHENTICATED,
-                           "the server's certificate carries none of the expected names");
+                           "the server's certificate has none of the expected names");
     return true;
   }
 
@@ -252,7 +252,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CreateChannelCredentia
     const ChannelTlsOptions& options) {
   if (options.files.ca.empty()) {
     return absl::InvalidArgumentError(
-        "TLS: got no authorities to believe servers by, expected a file of them");
+        "TLS: got no authorities, expected a file of those that sign servers' certificates");
   }
   ASSIGN_OR_RETURN(const auto watch, TlsWatch::Start(options.files, options.expiry));
   grpc::experimental::TlsChannelCredentialsOptions tls;

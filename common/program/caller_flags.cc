@@ -11,15 +11,14 @@
 
 ABSL_FLAG(
     std::string, api_keys, "",
-    "File of API keys, kept as hashes with their tenants, roles and limits; 'recycling key' "
-    "makes a line of it and common/README.md has its format. The service reads it again when it "
-    "changes. Empty: callers need no key and are all one tenant. They may administrate only a "
-    "service whose every --listen address is loopback or unix:, unless --allow_open_admin.");
+    "File that lists API keys as hashes, with tenants, roles and limits. 'recycling key' makes a "
+    "line for it. common/auth/README.md has its format. The service reads it again when it "
+    "changes. Empty: callers need no key and are all one tenant. Administration is then refused, "
+    "unless every --listen address is loopback or unix:, or --allow_open_admin is set.");
 ABSL_FLAG(
     bool, allow_open_admin, false,
-    "Without --api_keys, let callers from beyond this machine administrate, whoever they are: "
-    "stop a gateway for good (Drain) and read its statistics, read and replace a drafter's "
-    "matrices.");
+    "Without --api_keys, let every caller administrate, also from other machines: drain a gateway, "
+    "which cannot be undone, and read its statistics; read and replace a drafter's matrices.");
 
 namespace recycling {
 

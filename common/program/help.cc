@@ -147,7 +147,7 @@ std::string HelpText(const ProgramInfo& program, HelpDepth depth) {
   if (!rare.empty()) absl::StrAppend(&text, "\nMore flags, which --help=all describes:\n", rare);
   return absl::StrCat(text, "\nHelp:\n",
                       "  --help, --help=all, --help=man\n"
-                      "      Prints this text, describes every flag, prints a manual page.\n"
+                      "      Print this text, all flags, or a manual page.\n"
                       "  --version\n"
                       "      Prints versions.\n");
 }

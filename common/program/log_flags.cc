@@ -20,12 +20,14 @@ constexpr std::pair<absl::string_view, LogFormat> kFormats[] = {{"text", LogForm
 }  // namespace
 }  // namespace recycling
 
-ABSL_FLAG(recycling::ChoiceFlag<recycling::kLevels>, log_level, recycling::LogLevel::kInfo,
-          "The least important lines that are logged: debug, info, warning or error. At debug a "
-          "verifier logs every sequence and a drafter every session.");
-ABSL_FLAG(recycling::ChoiceFlag<recycling::kFormats>, log_format, recycling::LogFormat::kText,
-          "How log lines on stderr look. text: time, level, message and key=value pairs; json: one "
-          "JSON object of strings a line.");
+ABSL_FLAG(
+    recycling::ChoiceFlag<recycling::kLevels>, log_level, recycling::LogLevel::kInfo,
+    "The lowest level that is logged: debug, info, warning or error. At debug a verifier logs "
+    "every sequence and a drafter every session.");
+ABSL_FLAG(
+    recycling::ChoiceFlag<recycling::kFormats>, log_format, recycling::LogFormat::kText,
+    "Format of log lines on stderr. text: time, level, message and key=value pairs. json: one "
+    "JSON object of strings per line.");
 
 namespace recycling {
 

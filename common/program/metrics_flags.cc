@@ -10,12 +10,13 @@
 
 ABSL_FLAG(
     std::string, metrics_listen, "",
-    "Address to serve metrics on for Prometheus (GET /metrics, plain HTTP): host:port; port 0 "
-    "takes a free one, which the log names. Empty: no metrics are served. An address beyond "
+    "Address, host:port, on which Prometheus can read metrics (GET /metrics, plain HTTP). Port 0 "
+    "takes a free port, which the log names. Empty: no metrics are served. An address beyond "
     "this machine needs --metrics_allow_plaintext or --allow_plaintext.");
-ABSL_FLAG(bool, metrics_allow_plaintext, false,
-          "Allow --metrics_listen, and nothing else, to be an address beyond this machine. Whoever "
-          "reaches it can read the metrics.");
+ABSL_FLAG(
+    bool, metrics_allow_plaintext, false,
+    "Allow --metrics_listen, but not --listen, to be an address beyond this machine. Everybody "
+    "who reaches it can read the metrics.");
 
 namespace recycling {
 

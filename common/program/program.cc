@@ -186,8 +186,8 @@ std::vector<std::string> ParseProgramFlags(int argc, char** argv, const ProgramI
       i += TakeFlag(info, flags, argc, argv, i);
     } else if (argument.size() > 1 && argument[0] == '-') {
       ExitWithUsageError(info, absl::StrCat("unknown flag ", argument,
-                                            " (flags begin with two dashes; words that begin with "
-                                            "one stand behind --)"));
+                                            " (a flag begins with two dashes; put -- before an "
+                                            "argument that begins with one)"));
     } else {
       positional.push_back(argument);
       ++i;

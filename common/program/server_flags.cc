@@ -15,22 +15,22 @@
 #include "common/program/descriptor_limit.h"
 #include "common/program/tls_flags.h"
 
-ABSL_FLAG(std::vector<std::string>, tls_allowed_names, {},
-          "Names, one of which a client's certificate must carry as a subject alternative name; "
-          "needs --tls_ca. Empty: every certificate that --tls_ca signed is accepted.");
+ABSL_FLAG(
+    std::vector<std::string>, tls_allowed_names, {},
+    "Allowed names, separated by commas. A client's certificate must have one of them as a subject "
+    "alternative name. Needs --tls_ca. Empty: every certificate signed by --tls_ca is accepted.");
 ABSL_FLAG(
     int, max_connections, 4096,
-    "Connections that may be open at once, 1 to 1000000; one more is closed at once. The "
-    "service raises its limit of file descriptors as far as the system allows, and takes fewer "
-    "connections where that does not suffice.");
-ABSL_FLAG(
-    int, max_connection_memory_mib, 512,
-    "MiB that the buffers of all connections may take, 16 to 1048576. Near it new connections "
-    "are refused and idle ones closed; at it calls are ended.");
+    "Connections that may be open at the same time, 1 to 1000000. The service closes any further "
+    "connection. It raises its limit of file descriptors. If the system does not allow enough of "
+    "them, it allows fewer connections.");
+ABSL_FLAG(int, max_connection_memory_mib, 512,
+          "MiB that the buffers of all connections may take, 16 to 1048576. Near this bound gRPC "
+          "refuses new connections and closes idle ones; at the bound it ends calls.");
 ABSL_FLAG(
     absl::Duration, max_connection_age, absl::InfiniteDuration(),
-    "Age at which a connection takes no new calls, at least 1s, so that clients behind a load "
-    "balancer connect anew and spread. inf: never.");
+    "Age after which a connection takes no new calls, at least 1s. Clients behind a load balancer "
+    "then connect again, perhaps to another server. inf: never.");
 
 namespace recycling {
 namespace {
@@ -61,7 +61,8 @@ absl::StatusOr<int> FitDescriptors(int wanted, int servers) {
         absl::StrCat("file descriptors: got a limit of ", limit, ", expected at least ",
                      kOtherDescriptors + servers, " (ulimit -n, LimitNOFILE)"));
   }
-  Log(LogLevel::kWarning, "fewer connections than --max_connections, for want of descriptors",
+  Log(LogLevel::kWarning,
+      "too few file descriptors: fewer connections than --max_connections are allowed",
       {{"connections", absl::StrCat(fit)},
        {"descriptors", absl::StrCat(limit)},
        {"needed", absl::StrCat(needed)}});
@@ -95,7 +96,8 @@ absl::StatusOr<RpcServerOptions> ServerOptionsFromFlags(int servers) {
   if (any) {
     if (tls.files.certificate.empty() || tls.files.key.empty()) {
       return absl::InvalidArgumentError(
-          "--tls_cert, --tls_key: got not both, expected both, or no TLS flag at all");
+          "TLS flags: got them without --tls_cert and --tls_key, expected both of these, or no TLS "
+          "flag");
     }
     ASSIGN_OR_RETURN(options.credentials, CreateServerCredentials(tls));
     options.certificate_expiry = expiry;

@@ -15,16 +15,16 @@
 #include "common/program/process_tuning.h"
 
 ABSL_FLAG(std::vector<std::string>, listen, {},
-          "Addresses to serve on, separated by commas: host:port (port 0 takes a free one) or "
+          "Addresses to listen on, separated by commas: host:port (port 0 takes a free port) or "
           "unix:/path.");
 ABSL_FLAG(
     std::vector<std::string>, health_listen, {},
-    "Addresses that answer health checks and nothing else, as in --listen; always in plaintext, "
-    "since probes carry no certificate.");
+    "Addresses, written as in --listen, that answer only health checks and reflection. Always in "
+    "plaintext, because probes have no certificate.");
 ABSL_FLAG(
     std::string, port_file, "",
-    "File to write the bound addresses to, one a line, those of --listen first, as soon as the "
-    "service listens. Empty: no file is written.");
+    "File to which the service writes its bound addresses as soon as it listens: one per line, "
+    "those of --listen first. Empty: no file.");
 ABSL_FLAG(absl::Duration, drain_grace, absl::Seconds(30),
           "How long running requests may go on after SIGTERM before they are cancelled.");
 

@@ -77,9 +77,10 @@ absl::StatusOr<Caller> CallerCheck::Check(const grpc::ServerContextBase& context
   if (keys_ == nullptr) {
     if (access == Access::kAdmin && without_keys_ == WithoutKeys::kAllButAdmin) {
       return absl::PermissionDeniedError(
-          "administration: refused to every caller, since this service is reached from beyond its "
-          "machine and has no keys; it takes --api_keys, or --allow_open_admin to let every caller "
-          "administrate");
+          "administration: refused to every caller, because this service has no keys and listens "
+          "on "
+          "an address beyond its machine; start it with --api_keys, or with --allow_open_admin to "
+          "let every caller administrate");
     }
     return Caller();
   }

@@ -82,12 +82,12 @@ absl::Status OpenCalls::MakeRoom(const std::string& connection, std::uint64_t by
   if (own + bytes > limits_.max_unread_per_connection) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "answers: the client has left ", own, " bytes unread on this connection; with ", bytes,
-        " more they would exceed the ", limits_.max_unread_per_connection, " that may wait"));
+        " more they would exceed the bound of ", limits_.max_unread_per_connection));
   }
   while (counts_.unread + bytes > limits_.max_unread) {
-    const absl::Status why = absl::ResourceExhaustedError(
-        absl::StrCat("answers: clients have left ", counts_.unread, " bytes unread, at most ",
-                     limits_.max_unread, " may wait, and this connection holds the most"));
+    const absl::Status why = absl::ResourceExhaustedError(absl::StrCat(
+        "answers: clients have left ", counts_.unread, " bytes unread, expected at most ",
+        limits_.max_unread, "; this connection holds the most"));
     const std::string fullest = Fullest();
     if (fullest == connection || connections_.at(fullest).unread == 0) return why;
     EndUnread(fullest, why);

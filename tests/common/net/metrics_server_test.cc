@@ -90,7 +90,7 @@ TEST(MetricsServerTest, RefusesOtherAddressesThanLoopbackUnlessAllowed) {
     const auto server = MetricsServer::Start(beyond, {});
     EXPECT_THAT(server.status(),
                 StatusIs(absl::StatusCode::kInvalidArgument,
-                         HasSubstr(std::string("got ") + beyond + ", which is plaintext")));
+                         HasSubstr(std::string("got ") + beyond + " in plaintext")));
     EXPECT_THAT(std::string(server.status().message()), HasSubstr("--metrics_allow_plaintext"));
   }
   for (const std::string any : {"", "0"}) {

@@ -73,7 +73,7 @@ TEST_F(ServerProbeTest, APlaintextClientLearnsThatTheServerSpeaksTls) {
   const std::string& address = server->addresses()[0];
   EXPECT_THAT(FailedCall(address, /*tls=*/false),
               StatusIs(absl::StatusCode::kUnavailable,
-                       HasSubstr("the server at " + address + " speaks TLS: give --tls_ca")));
+                       HasSubstr("the server at " + address + " speaks TLS: set --tls_ca")));
 }
 
 TEST_F(ServerProbeTest, ATlsClientLearnsThatTheServerDoesNotSpeakTls) {

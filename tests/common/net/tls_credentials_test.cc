@@ -165,7 +165,7 @@ TEST_F(TlsCredentialsTest, KeepsTheOldFilesWhileNewOnesAreNotInOrder) {
   ASSERT_TRUE(Eventually([&] {
     log += testing::internal::GetCapturedStderr();
     testing::internal::CaptureStderr();
-    return log.find("not in order") != std::string::npos;
+    return log.find("are not valid") != std::string::npos;
   }));
   testing::internal::GetCapturedStderr();
   EXPECT_THAT(log, HasSubstr(server.key));
