@@ -20,7 +20,7 @@ constexpr int kCrowd = 50;
 
 enum class Manner { kAll, kHalfClosed, kAbandoned, kHeld, kSlow, kUnread, kCount };
 
-// How a call is made. Most are simply made.
+// Chooses how to make a call. Half of the calls send all messages at normal speed.
 Manner AnyManner(Random& random) {
   const std::uint64_t choice = random() % 12;
   return choice < static_cast<std::uint64_t>(Manner::kCount) ? static_cast<Manner>(choice)

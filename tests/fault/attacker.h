@@ -15,15 +15,15 @@
 
 namespace recycling::fault {
 
-// Whom to attack.
+// A service to attack.
 struct Victim {
   std::string name;
   std::string address;
   std::vector<Method> methods;
 };
 
-// One attack at a time, each over within seconds. What it does is a function of the seed. Threads:
-// one.
+// Makes one attack at a time. Each ends within seconds. The seed decides the attacks. Use from one
+// thread.
 class Attacker {
  public:
   // `victims` must outlive it. No message is much larger than `most_bytes`.
@@ -31,7 +31,7 @@ class Attacker {
 
   void Attack();
 
-  // Attacks by what they were and how they ended: "Generate INVALID_ARGUMENT".
+  // The number of attacks by kind and result, for example "Generate INVALID_ARGUMENT".
   const std::map<std::string, std::uint64_t>& counts() const { return counts_; }
 
  private:
@@ -43,18 +43,18 @@ class Attacker {
   const std::size_t most_bytes_;
   Random random_;
   std::vector<std::shared_ptr<grpc::Channel>> channels_;  // [victims]
-  std::vector<RawConnection> held_;                       // said something bad and stay
+  std::vector<RawConnection> held_;                       // open after hostile bytes
   std::map<std::string, std::uint64_t> counts_;
 };
 
-// Connections that stay open and say nothing, or only hello; those that were closed are opened
-// again at every Tend.
+// Idle connections. Half of them have sent the HTTP/2 preface, the others nothing. Tend() opens
+// those again that the services have closed.
 class IdleCrowd {
  public:
   IdleCrowd(const std::vector<Victim>& victims, int count);
   void Tend();
   int open() const;
-  std::uint64_t closed() const { return closed_; }  // by the services
+  std::uint64_t closed() const { return closed_; }  // connections that Tend() found closed
 
  private:
   void Open(std::size_t at);

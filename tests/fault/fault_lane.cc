@@ -9,7 +9,7 @@
 namespace recycling::fault {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Minutes(1);  // for what has no tick
+constexpr absl::Duration kPatience = absl::Minutes(1);  // for a drain and for recovery
 constexpr absl::Duration kDelay = absl::Milliseconds(5);
 
 const char* const kRoleNames[kRoles] = {"verifier", "drafter", "gateway"};

@@ -1,4 +1,4 @@
-// Brings the faults of a schedule upon a fleet, one after the other.
+// Runs the faults of a schedule on a fleet, one after the other.
 #ifndef RECYCLING_TESTS_FAULT_FAULT_LANE_H_
 #define RECYCLING_TESTS_FAULT_FAULT_LANE_H_
 
@@ -15,18 +15,22 @@
 
 namespace recycling::fault {
 
-// One fault at a time: Resting (befalls) Lasting (ends) Recovering (all know) Resting. Several
-// lanes over different members of one fleet may take turns. Threads: the fleet's.
+// Runs one fault at a time. The states are kResting, kLasting (the fault has begun), kEnding (its
+// time is over) and kRecovering (it has ended, but the member is not ready everywhere), then
+// kResting again. Several lanes with different members of one fleet may take turns. Use from the
+// thread of the fleet.
 class FaultLane {
  public:
-  // Fault.role counts within `roles`. Ticks are the caller's: deltas, milliseconds.
+  // Fault.role is an index into `roles`. The caller chooses the unit of all ticks, for example
+  // received messages or milliseconds. `now` is the current tick.
   FaultLane(Fleet& fleet, std::vector<Role> roles, FaultSchedule schedule, std::uint64_t now);
 
-  // Does what is due at `now`. An error means that the fleet is not what it should be: a program
-  // that does not start, does not drain, ends with an error, or is not found ready again.
+  // Begins or ends a fault if that is due at `now`. Returns an error if a program does not start,
+  // does not drain, exits with an error or does not become ready again.
   absl::Status Step(std::uint64_t now);
 
-  // When Step is due again; at once while something is awaited that has no tick.
+  // The tick at which to call Step again. 0, which means at once, while the lane waits for a drain
+  // or for recovery.
   std::uint64_t due() const {
     return state_ == State::kResting || state_ == State::kLasting ? due_ : 0;
   }
@@ -35,10 +39,10 @@ class FaultLane {
 
   std::uint64_t faults() const { return faults_; }
 
-  // Faults that befell, by kind and role: "kill verifier".
+  // The number of faults by kind and role, for example "kill verifier".
   const std::map<std::string, std::uint64_t>& counts() const { return counts_; }
 
-  // What is going on, for people.
+  // Describes the current fault for a message.
   std::string ForPeople() const;
 
  private:
@@ -52,7 +56,7 @@ class FaultLane {
   const std::vector<Role> roles_;
   FaultSchedule schedule_;
   Fault fault_;
-  Member* member_ = nullptr;  // whom fault_ befalls
+  Member* member_ = nullptr;  // the member with the fault; null while resting
   State state_ = State::kResting;
   std::uint64_t due_ = 0;
   absl::Time patience_ends_;

@@ -1,5 +1,5 @@
-// Load and faults: real services under many streams, while one after the other of them is killed,
-// stopped, drained and cut off. Every output must be the undisturbed one, and nothing may be left.
+// Runs real services with many clients, and kills, pauses, drains and cuts off one service after
+// the other. Every output must equal the undisturbed one, and no service may leak.
 #include <signal.h>
 
 #include <cstdio>
@@ -25,38 +25,43 @@
 #include "tests/fault/fleet.h"
 #include "tests/fault/load.h"
 
-ABSL_FLAG(double, minutes, 0,
-          "How long faults go on, by the clock, one lane of them for each kind of service at once. "
-          "0: --faults of them, one after the other, timed by what the clients hear.");
-ABSL_FLAG(int, faults, 30, "Faults of a run without --minutes.");
-ABSL_FLAG(int, streams, 32, "Concurrent clients.");
-ABSL_FLAG(int, requests, 200, "Different requests, which the clients go through again and again.");
-ABSL_FLAG(int, longest, 100, "Most tokens of an output.");
-ABSL_FLAG(int, verifiers, 3, "Verifiers, at least 1.");
-ABSL_FLAG(int, drafters, 2, "Drafters.");
-ABSL_FLAG(int, gateways, 2, "Gateways, at least 1.");
-ABSL_FLAG(std::uint64_t, seed, 1, "Of requests, clients and faults.");
-ABSL_FLAG(absl::Duration, deadline, absl::Minutes(1), "Of each request.");
+ABSL_FLAG(
+    double, minutes, 0,
+    "Duration of the faults in minutes. Each kind of service has its own sequence of faults, timed "
+    "by the clock. "
+    "0: run --faults faults, one after the other, timed by the messages that clients receive.");
+ABSL_FLAG(int, faults, 30, "Number of faults without --minutes.");
+ABSL_FLAG(int, streams, 32, "Number of concurrent clients.");
+ABSL_FLAG(int, requests, 200,
+          "Number of different requests. The clients repeat them until the run ends.");
+ABSL_FLAG(int, longest, 100, "Largest number of tokens of an output.");
+ABSL_FLAG(int, verifiers, 3, "Number of verifiers, at least 1.");
+ABSL_FLAG(int, drafters, 2, "Number of drafters.");
+ABSL_FLAG(int, gateways, 2, "Number of gateways, at least 1.");
+ABSL_FLAG(std::uint64_t, seed, 1, "Seed of the requests, the clients and the faults.");
+ABSL_FLAG(absl::Duration, deadline, absl::Minutes(1), "Deadline of each request.");
 ABSL_FLAG(std::string, model, "", "GGUF file. Empty: a small random model.");
-ABSL_FLAG(absl::Duration, longest_fault, absl::Seconds(4), "With --minutes.");
+ABSL_FLAG(absl::Duration, longest_fault, absl::Seconds(4),
+          "Longest duration of a fault with --minutes.");
 ABSL_FLAG(std::string, verifier_flags, "",
-          "More flags of the verifiers, separated by spaces, for example --kv_bytes=8MiB.");
-ABSL_FLAG(std::string, gateway_flags, "", "More flags of the gateways, separated by spaces.");
-ABSL_FLAG(std::string, keep, "", "Folder for the logs of all programs. Empty: a temporary one.");
-ABSL_FLAG(int, descriptors, 8, "Most descriptors that a survivor may hold more than before.");
-ABSL_FLAG(int, growth_mib, 24, "Most memory that a survivor may hold more, MiB.");
+          "More flags for the verifiers, separated by spaces, for example --kv_bytes=8MiB.");
+ABSL_FLAG(std::string, gateway_flags, "", "More flags for the gateways, separated by spaces.");
+ABSL_FLAG(std::string, keep, "", "Folder for the logs of all programs. Empty: a temporary folder.");
+ABSL_FLAG(int, descriptors, 8,
+          "Largest number of additional descriptors that a survivor may have at the end.");
+ABSL_FLAG(int, growth_mib, 24, "Largest growth of the memory of a survivor, in MiB.");
 
 namespace recycling::fault {
 namespace {
 
 constexpr absl::Duration kQuietPatience = absl::Minutes(1);
 constexpr absl::Duration kBetweenSamples = absl::Seconds(2);
-// Milliseconds, with --minutes.
+// In milliseconds, for a run with --minutes.
 constexpr std::uint64_t kLongestPause = 3000;
-// Messages to clients, without.
+// In messages that clients receive, for a run without --minutes.
 constexpr std::uint64_t kMessagesToNext = 60;
 constexpr std::uint64_t kMessagesInFault = 60;
-// Where a role has one member, a fault under which nobody hears anything for so long ends then.
+// If there is only one verifier or one gateway, a fault ends after this time without a message.
 constexpr absl::Duration kNobodyHears = absl::Seconds(1);
 
 void Append(const std::string& words, std::vector<std::string>* to) {
@@ -82,7 +87,7 @@ class Run {
     return AfterStorm();
   }
 
-  // Prints what went wrong and the line of figures; whether all is well.
+  // Prints the violations and the line of figures. Returns true if there was no violation.
   bool Report(const absl::Status& status) {
     for (const std::string& trouble : figures_.trouble) Say(trouble);
     if (!status.ok()) wrong_.push_back(std::string(status.message()));
@@ -152,7 +157,8 @@ class Run {
                                   progress_);
   }
 
-  // Every request once without faults: caches and pools fill, and what is held now is the measure.
+  // Runs every request once without faults, so that caches and pools fill. Then measures what the
+  // survivors hold.
   absl::Status Calm() {
     Say("calm");
     const auto load = StartLoad();
@@ -162,7 +168,7 @@ class Run {
     const LoadFigures calm = load->Stop();
     if (calm.mismatches + calm.unexplained > 0) {
       figures_ = calm;
-      return absl::InternalError("wrong without any fault");
+      return absl::InternalError("calm: outputs differ or requests fail without any fault");
     }
     RETURN_IF_ERROR(fleet_->AwaitQuiet(kQuietPatience));
     before_ = fleet_->SurvivorFacts();
@@ -181,8 +187,9 @@ class Run {
     figures_ = load->Stop();
     took_ = absl::Now() - begin;
     RETURN_IF_ERROR(status);
-    if (figures_.mismatches > 0) wrong_.push_back("outputs differ");
-    if (figures_.unexplained > 0) wrong_.push_back("errors that no fault of a gateway explains");
+    if (figures_.mismatches > 0) wrong_.push_back("outputs differ from their references");
+    if (figures_.unexplained > 0)
+      wrong_.push_back("requests failed without a fault of their gateway");
     return absl::OkStatus();
   }
 
@@ -196,8 +203,8 @@ class Run {
     return FaultSchedule(std::move(options));
   }
 
-  // Nothing here waits for a time: the order of faults and the messages between them are the
-  // seed's.
+  // The seed decides the order of the faults and the number of messages between them. The clock
+  // does not.
   absl::Status StormByCount() {
     const std::vector<Role> roles = {kVerifier, kDrafter, kGateway};
     FaultLane lane(*fleet_, roles, Schedule(roles, kMessagesToNext, kMessagesInFault),
@@ -216,8 +223,7 @@ class Run {
         now = progress_.count();
         if (now > before) continue;
         if (!may_stall) {
-          status =
-              absl::DeadlineExceededError("clients hear nothing any more: " + lane.ForPeople());
+          status = absl::DeadlineExceededError("clients receive no messages: " + lane.ForPeople());
         }
         now = lane.due();
       }
@@ -283,7 +289,8 @@ class Run {
     return absl::OkStatus();
   }
 
-  // A long run is judged by the trend, a short one by its ends.
+  // With samples, checks their trend. Otherwise, checks the difference between the end and the
+  // beginning.
   void CheckMemory(const std::string& name, const ProcessFacts& before, const ProcessFacts& now) {
     const std::int64_t most = std::int64_t{absl::GetFlag(FLAGS_growth_mib)} << 10;
     const auto& series = memory_[name];
@@ -296,7 +303,7 @@ class Run {
 
   void Leak(const std::string& what) {
     ++leaks_;
-    wrong_.push_back("left: " + what);
+    wrong_.push_back("leak: " + what);
   }
 
   doubles::TempDir temporary_;
@@ -308,7 +315,8 @@ class Run {
   std::map<std::string, ProcessFacts> before_;
   std::map<std::string, std::vector<std::int64_t>> memory_;  // KiB, of survivors
   std::map<std::string, std::uint64_t> faults_;
-  std::map<std::string, std::pair<std::string, std::string>> growth_;  // for people
+  // What each survivor held before and after the faults, as text.
+  std::map<std::string, std::pair<std::string, std::string>> growth_;
   LoadFigures figures_;
   absl::Duration took_;
   int leaks_ = 0;
@@ -329,9 +337,11 @@ int main(int argc, char** argv) {
   recycling::ParseProgramFlags(
       argc, argv,
       {.name = "fault_program",
-       .summary = "Drives many streams through real services while these are killed, stopped, "
-                  "drained and cut off; every output must be the undisturbed one and nothing may "
-                  "leak. The programs come from RECYCLING_BIN_DIR.",
+       .summary = "Runs many clients against real services, and kills, pauses, drains and cuts off "
+                  "the services "
+                  "meanwhile. Every output must equal the undisturbed one, and no service may "
+                  "leak. The programs come "
+                  "from RECYCLING_BIN_DIR.",
        .examples = "fault_program --faults 30 --streams 8\n"
                    "fault_program --minutes 60 --model deploy/model/default.q8_0.gguf\n"});
   return recycling::fault::Main();

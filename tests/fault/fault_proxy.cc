@@ -41,7 +41,7 @@ void SendAtOnce(int fd) {
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-// A socket that connects, or -1.
+// Starts to connect to the port and returns the socket, or -1.
 int Dial(int port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
@@ -125,7 +125,8 @@ void FaultProxy::Do(std::function<void()> command) {
   commands_.push_back(std::move(command));
   const std::uint64_t mine = ++given_;
   const std::uint64_t one = 1;
-  static_cast<void>(write(wake_, &one, sizeof(one)) == sizeof(one));  // full means awake
+  // If the eventfd is full, the thread wakes anyway.
+  static_cast<void>(write(wake_, &one, sizeof(one)) == sizeof(one));
   while (done_ < mine) obeyed_.Wait(mutex_);
 }
 
@@ -167,8 +168,8 @@ void FaultProxy::Run() {
           const bool writes = (!out->chunks.empty() && out->chunks.front().leaves <= now) ||
                               (out->ended && out->chunks.empty() && !out->told);
           const int events = (Wants(*in) ? POLLIN : 0) | (writes ? POLLOUT : 0);
-          // A connection that has nothing to do is not asked about: its end would be told at once,
-          // again and again.
+          // Do not poll a connection that waits for nothing. poll() would report its hangup again
+          // and again.
           polled.push_back({events == 0 ? -1 : in->from, static_cast<short>(events), 0});
         }
       }
@@ -249,7 +250,7 @@ int FaultProxy::MillisecondsToNextChunk(Time now) const {
   Time first = Time::max();
   for (const Link& link : links_) {
     for (const Flow* flow : {&link.up, &link.down}) {
-      // One that may leave already waits for its socket.
+      // A chunk that is already due waits for its socket, which poll() watches.
       if (flow->chunks.empty() || flow->chunks.front().leaves <= now) continue;
       first = std::min(first, flow->chunks.front().leaves);
     }

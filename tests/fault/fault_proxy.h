@@ -1,5 +1,5 @@
-// A TCP proxy whose network can be made to fail: it stands between two programs and, when told,
-// goes silent, slows down, cuts connections or ends one direction of them.
+// A TCP proxy between two programs. On command it stops forwarding, delays bytes, resets
+// connections or ends one direction of them.
 #ifndef RECYCLING_TESTS_FAULT_FAULT_PROXY_H_
 #define RECYCLING_TESTS_FAULT_FAULT_PROXY_H_
 
@@ -19,41 +19,41 @@
 
 namespace recycling::fault {
 
-// Threads: all methods may be called from any thread; what is asked for is in force when they
-// return.
+// Thread-safe. When a method returns, its effect is in force.
 class FaultProxy {
  public:
   // Listens on a free port of 127.0.0.1. Unavailable if there is none.
   static absl::StatusOr<std::unique_ptr<FaultProxy>> Start();
 
-  // Cuts every connection.
+  // Resets every connection.
   ~FaultProxy();
 
   FaultProxy(const FaultProxy&) = delete;
   FaultProxy& operator=(const FaultProxy&) = delete;
 
-  // Where clients connect, "127.0.0.1:port".
+  // The address to which clients connect, "127.0.0.1:port".
   const std::string& address() const { return address_; }
 
-  // Where new connections lead from now on, "127.0.0.1:port". Before the first call they are cut.
+  // Sets the address to which the proxy forwards new connections, "127.0.0.1:port". Before the
+  // first call it resets them.
   void SetTarget(const std::string& address);
 
-  // Forward: as a network should. Silent: takes connections but moves no byte, loses none. Refuse:
-  // cuts every connection at once, those that come too.
+  // kForward: forwards all bytes. kSilent: keeps connections open but forwards no bytes, loses
+  // none, and accepts no new connections. kRefuse: resets all connections, and new ones as they
+  // come.
   enum class Mode { kForward, kSilent, kRefuse };
   void SetMode(Mode mode);
 
-  // Every byte that arrives from now on leaves so much later; order is kept.
+  // From now on, forwards each byte `delay` after it arrives, in the same order.
   void SetDelay(absl::Duration delay);
 
-  // Cuts every connection with a reset on both sides.
+  // Resets every connection on both sides.
   void ResetAll();
 
-  // Tells the target of every connection that its client sends no more; what the target says still
-  // reaches the client.
+  // Ends the direction from client to target of every connection. The other direction stays open.
   void HalfCloseAll();
 
-  // Connections that are open now.
+  // The number of open connections.
   int connections() const;
 
  private:
@@ -70,8 +70,8 @@ class FaultProxy {
     int to = -1;
     std::deque<Chunk> chunks;
     std::size_t held = 0;  // bytes in chunks
-    bool ended = false;    // nothing more is read
-    bool told = false;     // `to` knows
+    bool ended = false;    // no more bytes come from `from`
+    bool told = false;     // `to` has been told that
   };
 
   struct Link {
@@ -83,7 +83,8 @@ class FaultProxy {
   FaultProxy() = default;
 
   void Run();
-  void Do(std::function<void()> command);  // on the proxy's thread; waits for it
+  // Runs `command` on the proxy's thread and waits for its end.
+  void Do(std::function<void()> command);
   void Obey();
   void Accept();
   bool Wants(const Flow& flow) const { return !flow.ended && flow.held < kMostHeld; }
@@ -100,7 +101,7 @@ class FaultProxy {
   int wake_ = -1;  // an eventfd
   std::string address_;
 
-  // Of the proxy's thread.
+  // Used only by the proxy's thread.
   int target_port_ = 0;
   Mode mode_ = Mode::kForward;
   std::chrono::nanoseconds delay_{0};
@@ -110,7 +111,7 @@ class FaultProxy {
   mutable Mutex mutex_;
   std::vector<std::function<void()>> commands_ ABSL_GUARDED_BY(mutex_);
   CondVar obeyed_;
-  std::uint64_t given_ ABSL_GUARDED_BY(mutex_) = 0;  // commands
+  std::uint64_t given_ ABSL_GUARDED_BY(mutex_) = 0;  // number of commands
   std::uint64_t done_ ABSL_GUARDED_BY(mutex_) = 0;
   int open_ ABSL_GUARDED_BY(mutex_) = 0;
   std::thread thread_;

@@ -54,7 +54,8 @@ class Socket {
               static_cast<ssize_t>(bytes.size()));
   }
 
-  // So many bytes; "end" at the end of what is said, "reset" if the connection is cut.
+  // Receives `size` bytes. Returns "end" at the end of the stream, "reset" after a reset, and
+  // "nothing" if nothing arrives in time.
   std::string Hear(std::size_t size) const {
     std::string bytes(size, '\0');
     pollfd readable = {fd_, POLLIN, 0};
@@ -66,7 +67,7 @@ class Socket {
     return bytes;
   }
 
-  // Whether something can be heard now.
+  // Whether a read or an accept would not block now.
   bool HasNews() const {
     pollfd readable = {fd_, POLLIN, 0};
     return poll(&readable, 1, 0) == 1;
@@ -78,7 +79,7 @@ class Socket {
   int fd_;
 };
 
-// Who the proxy leads to.
+// The server behind the proxy.
 class Target {
  public:
   Target() : listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -112,7 +113,7 @@ class FaultProxyTest : public testing::Test {
   std::unique_ptr<FaultProxy> proxy_;
 };
 
-TEST_F(FaultProxyTest, CarriesBytesBothWaysAndTheEnd) {
+TEST_F(FaultProxyTest, ForwardsBytesAndTheEndOfStreamInBothDirections) {
   const Socket client = Socket::To(proxy_->address());
   const Socket server = target_.Accept();
   client.Say("ping");
@@ -123,7 +124,7 @@ TEST_F(FaultProxyTest, CarriesBytesBothWaysAndTheEnd) {
   shutdown(client.fd(), SHUT_WR);
   EXPECT_EQ(server.Hear(1), "end");
   server.Say("last");
-  EXPECT_EQ(client.Hear(4), "last") << "the other direction goes on";
+  EXPECT_EQ(client.Hear(4), "last") << "the other direction must stay open";
   shutdown(server.fd(), SHUT_WR);
   EXPECT_EQ(client.Hear(1), "end");
   AwaitConnections(0);
@@ -137,10 +138,10 @@ TEST_F(FaultProxyTest, ResetsBothSides) {
   EXPECT_EQ(server.Hear(1), "reset");
   const Socket again = Socket::To(proxy_->address());
   target_.Accept().Say("back");
-  EXPECT_EQ(again.Hear(4), "back") << "a new connection is carried";
+  EXPECT_EQ(again.Hear(4), "back") << "the proxy must forward new connections";
 }
 
-TEST_F(FaultProxyTest, SilenceHoldsEveryByteUntilItEnds) {
+TEST_F(FaultProxyTest, SilenceHoldsBytesAndNewConnectionsUntilItEnds) {
   const Socket client = Socket::To(proxy_->address());
   const Socket server = target_.Accept();
   proxy_->SetMode(FaultProxy::Mode::kSilent);
@@ -154,7 +155,7 @@ TEST_F(FaultProxyTest, SilenceHoldsEveryByteUntilItEnds) {
   EXPECT_EQ(late.Hear(4), "late");
 }
 
-TEST_F(FaultProxyTest, RefusesOldAndNewConnectionsUntilItEnds) {
+TEST_F(FaultProxyTest, RefuseResetsOldAndNewConnections) {
   const Socket client = Socket::To(proxy_->address());
   const Socket server = target_.Accept();
   proxy_->SetMode(FaultProxy::Mode::kRefuse);
@@ -169,7 +170,7 @@ TEST_F(FaultProxyTest, RefusesOldAndNewConnectionsUntilItEnds) {
   EXPECT_EQ(again.Hear(4), "back");
 }
 
-TEST_F(FaultProxyTest, HalfCloseEndsOnlyWhatTheClientSays) {
+TEST_F(FaultProxyTest, HalfCloseEndsOnlyTheDirectionFromTheClient) {
   const Socket client = Socket::To(proxy_->address());
   const Socket server = target_.Accept();
   client.Say("word");
@@ -180,7 +181,7 @@ TEST_F(FaultProxyTest, HalfCloseEndsOnlyWhatTheClientSays) {
   EXPECT_EQ(client.Hear(4), "more");
 }
 
-TEST_F(FaultProxyTest, ADelayKeepsBytesBackAndInOrder) {
+TEST_F(FaultProxyTest, DelayedBytesKeepTheirOrder) {
   constexpr absl::Duration kDelay = absl::Milliseconds(20);
   const Socket client = Socket::To(proxy_->address());
   const Socket server = target_.Accept();
@@ -192,7 +193,7 @@ TEST_F(FaultProxyTest, ADelayKeepsBytesBackAndInOrder) {
   EXPECT_GE(absl::Now() - begin, kDelay);
 }
 
-TEST_F(FaultProxyTest, LeadsToItsNewTarget) {
+TEST_F(FaultProxyTest, ForwardsNewConnectionsToANewTarget) {
   const Target other;
   proxy_->SetTarget(other.address());
   const Socket client = Socket::To(proxy_->address());

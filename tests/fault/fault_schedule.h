@@ -1,4 +1,4 @@
-// Which fault comes next: a function of the seed, and of nothing else.
+// Chooses the next fault. Only the seed decides.
 #ifndef RECYCLING_TESTS_FAULT_FAULT_SCHEDULE_H_
 #define RECYCLING_TESTS_FAULT_FAULT_SCHEDULE_H_
 
@@ -9,51 +9,51 @@
 
 namespace recycling::fault {
 
-// What can befall a service. All but kDrain come without warning.
+// The faults of a service. Only kDrain lets the service finish its work.
 enum class FaultKind {
-  kKill,           // SIGKILL, started again later
-  kPause,          // SIGSTOP, SIGCONT later
-  kPauseThenKill,  // SIGSTOP, later SIGKILL and a new start
-  kDrain,          // SIGTERM, started again once it has ended
-  kReset,          // every connection is reset once
-  kSilence,        // connections stay but carry nothing for a while
-  kSilenceThenReset,
-  kRefuse,     // connections are reset, new ones too, for a while
-  kDelay,      // every byte is late for a while
-  kHalfClose,  // clients seem to have sent their last byte
+  kKill,              // SIGKILL, later a restart
+  kPause,             // SIGSTOP, later SIGCONT
+  kPauseThenKill,     // SIGSTOP, later SIGKILL and a restart
+  kDrain,             // SIGTERM, and a restart after the exit
+  kReset,             // the proxy resets every connection once
+  kSilence,           // connections stay open, but the proxy forwards no bytes for some time
+  kSilenceThenReset,  // kSilence, later kReset
+  kRefuse,            // the proxy resets old and new connections for some time
+  kDelay,             // the proxy delays every byte for some time
+  kHalfClose,         // the proxy ends the direction from client to service of every connection
 };
 inline constexpr std::size_t kFaultKinds = 10;
 
 const char* FaultName(FaultKind kind);
 
-// Whether the process that it befalls ends.
+// Whether the fault ends the process.
 bool EndsProcess(FaultKind kind);
 
 struct Fault {
   FaultKind kind = FaultKind::kKill;
   int role = 0;
   int member = 0;           // within its role
-  std::uint64_t after = 0;  // ticks from the end of the fault before
-  std::uint64_t lasts = 0;  // ticks
+  std::uint64_t after = 0;  // pause since the end of the previous fault, in ticks
+  std::uint64_t lasts = 0;  // duration, in ticks
 };
 
 struct FaultScheduleOptions {
   std::uint64_t seed = 0;
-  // Members of each role. Member 0 survives: no fault that ends a process befalls it.
+  // The number of members of each role. Member 0 survives: it gets no fault that ends its process.
   std::vector<int> members;
-  std::uint64_t longest_pause = 1;  // ticks between faults, 1 to this many
-  std::uint64_t longest_fault = 1;  // ticks, 1 to this many
+  std::uint64_t longest_pause = 1;  // in ticks; a pause has at least 1
+  std::uint64_t longest_fault = 1;  // in ticks; a fault has at least 1
 };
 
-// Deals every kind for every role once, shuffled, then again; kinds that end a process only to
-// roles of more than one member.
+// Each round has every kind of fault once for every role, in random order. A role with one member
+// gets no kind that ends a process.
 class FaultSchedule {
  public:
   explicit FaultSchedule(FaultScheduleOptions options);
 
   Fault Next();
 
-  // Faults in one round.
+  // The number of faults in one round.
   std::size_t round() const { return deck_.size(); }
 
  private:

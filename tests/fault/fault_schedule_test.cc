@@ -24,7 +24,7 @@ std::vector<std::tuple<int, int, int, std::uint64_t, std::uint64_t>> Deal(FaultS
   return dealt;
 }
 
-TEST(FaultScheduleTest, IsAFunctionOfTheSeed) {
+TEST(FaultScheduleTest, DependsOnlyOnTheSeed) {
   const auto deal = [](std::uint64_t seed) {
     return Deal(FaultSchedule(Options(seed, {3, 2})), 100);
   };
@@ -45,7 +45,7 @@ TEST(FaultScheduleTest, EachRoundHasEveryKindForEveryRoleOnce) {
   }
 }
 
-TEST(FaultScheduleTest, StaysInItsRanges) {
+TEST(FaultScheduleTest, PausesAndDurationsStayInTheirRanges) {
   FaultSchedule schedule(Options(4, {3}));
   std::set<int> members;
   for (int i = 0; i < 1000; ++i) {
@@ -61,7 +61,8 @@ TEST(FaultScheduleTest, StaysInItsRanges) {
 
 TEST(FaultScheduleTest, TheFirstMemberSurvives) {
   FaultSchedule schedule(Options(5, {1, 2}));
-  EXPECT_EQ(schedule.round(), 2 * kFaultKinds - 3) << "a role of one has none that ends it";
+  EXPECT_EQ(schedule.round(), 2 * kFaultKinds - 3)
+      << "a role with one member must get no fault that ends the process";
   for (int i = 0; i < 1000; ++i) {
     const Fault fault = schedule.Next();
     EXPECT_TRUE(fault.member > 0 || !EndsProcess(fault.kind)) << FaultName(fault.kind);

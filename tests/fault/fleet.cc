@@ -21,7 +21,7 @@ constexpr const char* kNames[kRoles] = {"verifier", "drafter", "gateway"};
 
 bool Undisturbed(const Member& member) { return member.disturbed.load() % 2 == 0; }
 
-// Whether what a call says came at all.
+// Makes a call with a deadline of two seconds. Returns whether it ended with OK.
 template <typename Call>
 bool Ask(const Call& call) {
   grpc::ClientContext context;

@@ -24,11 +24,11 @@ enum Role : int { kVerifier = 0, kDrafter = 1, kGateway = 2 };
 inline constexpr int kRoles = 3;
 
 struct FleetOptions {
-  std::vector<int> members;  // of each role; at least one verifier and gateway
-  std::string programs;      // folder
+  std::vector<int> members;  // [roles], numbers of members; at least one verifier and one gateway
+  std::string programs;      // folder of the programs
   std::string folder;        // for logs and port files
   std::string model;
-  // Of each role, beside what the fleet itself sets.
+  // [roles]; more flags for the programs of each role.
   std::vector<std::vector<std::string>> flags = std::vector<std::vector<std::string>>(kRoles);
 };
 
@@ -39,20 +39,21 @@ struct Member {
   std::string name;  // "verifier 0"
   std::unique_ptr<FaultProxy> proxy;
 
-  // Odd while a fault befalls it, one more at its begin and end. Any thread.
+  // FaultLane adds 1 when a fault begins and when the member has recovered, so it is odd in
+  // between. Any thread may read it.
   std::atomic<std::uint64_t> disturbed = 0;
-  // Of the thread that runs the fleet.
+  // Used only by the thread that runs the fleet.
   std::vector<std::string> argv;
   std::unique_ptr<doubles::Process> process;
-  std::string address;  // its own
+  std::string address;  // of the program itself, not of the proxy
   int starts = 0;
 };
 
-// Threads: what is const from any thread, the rest from the one that made it, which must live as
-// long, because the programs end with it.
+// Any thread may call const methods. Only the thread that made the fleet may call the others. That
+// thread must outlive the fleet, because the programs end with the thread that started them.
 class Fleet {
  public:
-  // Starts everything and waits until every gateway sees all its peers ready.
+  // Starts all proxies and programs and waits until every gateway sees all its peers ready.
   static absl::StatusOr<std::unique_ptr<Fleet>> Start(const FleetOptions& options);
 
   const std::vector<std::unique_ptr<Member>>& of(int role) const {
@@ -63,24 +64,26 @@ class Fleet {
   // Starts a program that has ended, at a new address behind the same proxy.
   absl::Status Restart(Member& member);
 
-  // Whether it works and everyone undisturbed knows: a gateway has all its undisturbed peers, a
-  // peer is ready at every undisturbed gateway.
+  // For a gateway: whether it sees all undisturbed peers ready. For a peer: whether every
+  // undisturbed gateway sees it ready.
   bool Ready(const Member& member) const;
 
-  // Internal naming every member whose program has ended without a fault that ends it.
+  // Returns Internal with the names of all undisturbed members whose programs have ended.
   absl::Status CheckNoneCrashed() const;
 
-  // Waits until no request, sequence or session is left in any service; else what is.
+  // Waits until no service has a request, a sequence or a session. DeadlineExceeded, with what is
+  // left, after `patience`.
   absl::Status AwaitQuiet(absl::Duration patience) const;
 
-  // What the first member of each role holds, by name.
+  // The facts of the first member of each role, by member name.
   std::map<std::string, ProcessFacts> SurvivorFacts() const;
 
-  // The same once none of `before` HoldsMore by `spare`, or as it is after `patience`.
+  // Waits until HoldsMore(now, before, spare) is false for every member of `before`, at most for
+  // `patience`. Returns the last SurvivorFacts().
   std::map<std::string, ProcessFacts> AwaitReleased(
       const std::map<std::string, ProcessFacts>& before, int spare, absl::Duration patience) const;
 
-  // Empty if it does not answer.
+  // An empty message if the gateway does not answer.
   gateway::v1::GetStatsResponse Stats(const Member& gateway) const;
 
  private:
@@ -95,7 +98,8 @@ class Fleet {
 // A channel that shares no connection with any other.
 std::shared_ptr<grpc::Channel> OwnChannel(const std::string& address);
 
-// Asks every few milliseconds until it holds; false after `patience`.
+// Waits until `condition` holds and checks it every few milliseconds. Returns false after
+// `patience`.
 bool Eventually(absl::Duration patience, const std::function<bool()>& condition);
 
 }  // namespace recycling::fault

@@ -1,6 +1,6 @@
-// Hostile clients against live services: every method of every service hears random, spoilt and
-// huge messages, said in every manner, beside a thousand idle connections, while good clients must
-// be served as ever.
+// Attacks running services: sends random, damaged and huge messages to every method of every
+// service, and holds a thousand idle connections open. Good clients must be served as usual
+// meanwhile.
 #include <google/protobuf/stubs/logging.h>
 #include <signal.h>
 
@@ -28,18 +28,20 @@
 #include "tests/fault/load.h"
 #include "tests/fault/method_list.h"
 
-ABSL_FLAG(double, minutes, 0, "How long to attack, by the clock. 0: --attacks times.");
-ABSL_FLAG(int, attacks, 600, "Attacks of a run without --minutes.");
-ABSL_FLAG(int, attackers, 4, "Attacks at a time.");
-ABSL_FLAG(int, idle, 1000, "Idle connections, shared out among the services.");
-ABSL_FLAG(int, streams, 4, "Concurrent good clients.");
-ABSL_FLAG(int, huge_mib, 20, "About the largest message, MiB.");
-ABSL_FLAG(int, most_mib, 1024, "Most memory that a service may take more than before, MiB.");
-ABSL_FLAG(int, growth_mib, 64, "Most growth of memory over a run of --minutes, MiB.");
-ABSL_FLAG(int, descriptors, 8, "Most descriptors that may be left more than before.");
-ABSL_FLAG(std::uint64_t, seed, 1, "Of everything.");
+ABSL_FLAG(double, minutes, 0, "Duration of the attacks in minutes. 0: make --attacks attacks.");
+ABSL_FLAG(int, attacks, 600, "Number of attacks without --minutes.");
+ABSL_FLAG(int, attackers, 4, "Number of attacks at the same time.");
+ABSL_FLAG(int, idle, 1000, "Number of idle connections to all services together.");
+ABSL_FLAG(int, streams, 4, "Number of concurrent good clients.");
+ABSL_FLAG(int, huge_mib, 20, "Size of the largest messages, in MiB.");
+ABSL_FLAG(int, most_mib, 1024, "Largest growth of the peak memory of a service, in MiB.");
+ABSL_FLAG(int, growth_mib, 64,
+          "Largest upward trend of the memory of a service with --minutes, in MiB.");
+ABSL_FLAG(int, descriptors, 8,
+          "Largest number of additional descriptors that a service may have at the end.");
+ABSL_FLAG(std::uint64_t, seed, 1, "Seed of the requests and the attacks.");
 ABSL_FLAG(std::string, model, "", "GGUF file. Empty: a small random model.");
-ABSL_FLAG(std::string, keep, "", "Folder for the logs of all programs. Empty: a temporary one.");
+ABSL_FLAG(std::string, keep, "", "Folder for the logs of all programs. Empty: a temporary folder.");
 
 namespace recycling::fault {
 namespace {
@@ -117,7 +119,7 @@ class Run {
     }
     figures_ = load->Stop();
     if (figures_.mismatches + figures_.unexplained > 0) {
-      return absl::InternalError("wrong without any attack");
+      return absl::InternalError("calm: outputs differ or requests fail without any attack");
     }
     RETURN_IF_ERROR(fleet_->AwaitQuiet(kQuietPatience));
     before_ = fleet_->SurvivorFacts();
@@ -143,7 +145,7 @@ class Run {
       facts.snapshot += part.chunk();
     }
     if (!snapshot->Finish().ok() || facts.snapshot.empty()) {
-      return absl::UnavailableError("the drafter gives no snapshot");
+      return absl::UnavailableError("the drafter does not return a snapshot");
     }
     for (int role = 0; role < kRoles; ++role) {
       victims_.push_back({.name = kNames[role],
@@ -160,11 +162,11 @@ class Run {
     const auto most = static_cast<std::uint64_t>(absl::GetFlag(FLAGS_attacks));
     IdleCrowd idle(victims_, absl::GetFlag(FLAGS_idle));
     idle_held_ = idle.open();
-    Say(absl::StrCat("attacks, beside ", idle_held_, " idle connections"));
+    Say(absl::StrCat("attacks begin, with ", idle_held_, " idle connections"));
     const auto load = StartLoad();
     std::atomic<bool> stop = false;
     std::vector<std::thread> threads;
-    Mutex mutex;  // of attacks_
+    Mutex mutex;  // guards attacks_
     const auto huge = static_cast<std::size_t>(absl::GetFlag(FLAGS_huge_mib)) << 20;
     for (int i = 0; i < absl::GetFlag(FLAGS_attackers); ++i) {
       threads.emplace_back([&, seed = absl::GetFlag(FLAGS_seed) * 100 + std::uint64_t(i)] {
@@ -203,16 +205,19 @@ class Run {
 
   absl::Status Afterwards() {
     RETURN_IF_ERROR(fleet_->CheckNoneCrashed());
-    if (figures_.mismatches > 0) wrong_.push_back("outputs of good clients differ");
+    if (figures_.mismatches > 0)
+      wrong_.push_back("outputs of good clients differ from their references");
     if (figures_.unexplained > 0) wrong_.push_back("good clients got errors");
-    if (figures_.finished == 0) wrong_.push_back("no good client was served");
+    if (figures_.finished == 0) wrong_.push_back("no request of a good client finished");
     const absl::Status quiet = fleet_->AwaitQuiet(kQuietPatience);
-    if (!quiet.ok()) wrong_.push_back("left: " + std::string(quiet.message()));
+    if (!quiet.ok()) wrong_.push_back("leak: " + std::string(quiet.message()));
     const int spare = absl::GetFlag(FLAGS_descriptors);
     std::map<std::string, ProcessFacts> after =
         fleet_->AwaitReleased(before_, spare, kQuietPatience);
     for (const auto& [name, facts] : before_) {
-      if (HoldsMore(after[name], facts, spare)) wrong_.push_back("left more than before: " + name);
+      if (HoldsMore(after[name], facts, spare)) {
+        wrong_.push_back("leak: " + name + " has more descriptors or threads than before");
+      }
       CheckMemory(name, facts, after[name]);
     }
     return absl::OkStatus();
@@ -226,9 +231,11 @@ class Run {
                                          "; after: ", after.ForPeople(), ", at most ",
                                          after.peak_kib / 1024, " MiB, trend ", trend, " KiB of ",
                                          memory_[name].size(), " samples"));
-    if (peak >> 10 > absl::GetFlag(FLAGS_most_mib)) wrong_.push_back(name + " took much memory");
+    if (peak >> 10 > absl::GetFlag(FLAGS_most_mib)) {
+      wrong_.push_back(name + ": peak memory grew by more than --most_mib");
+    }
     if (absl::GetFlag(FLAGS_minutes) > 0 && trend >> 10 > absl::GetFlag(FLAGS_growth_mib)) {
-      wrong_.push_back(name + ": memory grows");
+      wrong_.push_back(name + ": memory grows by more than --growth_mib");
     }
   }
 
@@ -252,7 +259,8 @@ class Run {
 
 int Main() {
   signal(SIGPIPE, SIG_IGN);
-  google::protobuf::SetLogHandler(nullptr);  // text that is no UTF-8 is no news
+  google::protobuf::SetLogHandler(
+      nullptr);  // no warnings about the invalid UTF-8 that attackers send
   Run run;
   const absl::Status status = run.Do();
   return run.Report(status) ? kExitOk : kExitFailure;
@@ -265,9 +273,9 @@ int main(int argc, char** argv) {
   recycling::ParseProgramFlags(
       argc, argv,
       {.name = "hostile_program",
-       .summary = "Attacks live services through every method while good clients use them; nothing "
-                  "may crash, hang, leak or change an output. The programs come from "
-                  "RECYCLING_BIN_DIR.",
+       .summary = "Attacks every method of running services while good clients use them. No "
+                  "service may crash, hang, "
+                  "leak or give a wrong output. The programs come from RECYCLING_BIN_DIR.",
        .examples = "hostile_program --attacks 600\nhostile_program --minutes 30\n"});
   return recycling::fault::Main();
 }

@@ -107,7 +107,7 @@ const FieldDescriptor* AnyField(const Message& message, Random& random) {
                      : type->field(static_cast<int>(random() % static_cast<std::uint64_t>(fields)));
 }
 
-// Says it so often that it takes about so many bytes.
+// Makes the field about `bytes` bytes large: a long string, or many elements.
 void Repeat(Message* message, const FieldDescriptor* field, Random& random, std::size_t bytes) {
   const Reflection& how = *message->GetReflection();
   if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
@@ -244,7 +244,7 @@ std::vector<std::string> HostileCall(const Method& method, std::size_t most_byte
     spoilt.clear();
     message->SerializePartialToString(&spoilt);
   }
-  return messages;  // else all valid: what matters then is how it is said
+  return messages;
 }
 
 }  // namespace recycling::fault

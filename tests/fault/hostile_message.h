@@ -1,4 +1,4 @@
-// Messages that a service must survive: random ones, valid ones with something wrong, huge ones.
+// Messages that a service must survive: random, damaged and huge ones.
 #ifndef RECYCLING_TESTS_FAULT_HOSTILE_MESSAGE_H_
 #define RECYCLING_TESTS_FAULT_HOSTILE_MESSAGE_H_
 
@@ -15,14 +15,15 @@ namespace recycling::fault {
 
 using Random = std::mt19937_64;
 
-// Puts a value that nobody expects into one field, of the message or of one in it: extremes, NaN,
-// unknown enum values, bytes that are no UTF-8, ids far outside, lists that are empty or long.
+// Puts an unusual value into one field of the message or of a message in it: an extreme number,
+// NaN, an unknown enum value, invalid UTF-8, an id out of range, an empty list or a long list.
 void SpoilOneField(google::protobuf::Message* message, Random& random);
 
-// Fills about half of the fields so, and those of the messages in it, `depth` levels down.
+// Puts unusual values into about half of the fields, also in inner messages down to `depth` levels.
 void FillAtRandom(google::protobuf::Message* message, Random& random, int depth = 3);
 
-// Makes one list, string or bytes field about `bytes` large; nothing if there is none.
+// Makes one list, string or bytes field about `bytes` bytes large. If it finds none, it changes
+// nothing.
 void MakeHuge(google::protobuf::Message* message, Random& random, std::size_t bytes);
 
 // Flips, cuts, repeats or inserts a few bytes.
@@ -30,17 +31,18 @@ std::string SpoilBytes(std::string bytes, Random& random);
 
 std::string RandomBytes(Random& random, std::size_t most);
 
-// What a client of one method may say, valid.
+// A method and a valid call of it.
 struct Method {
   std::string path;                   // "/package.Service/Method"
   std::vector<std::string> messages;  // serialized, in order
-  // Of those messages; null if not known here. Then only their bytes are spoilt.
+  // The type of the messages. If it is null, HostileCall damages only bytes.
   std::shared_ptr<const google::protobuf::Message> type;
 };
 
-// The messages of a call to `method`, spoilt: some of them valid, of some one field is wrong, some
-// are random, huge (up to `most_bytes`) or no messages at all; some are missing, swapped or said
-// again. A function of the state of `random`.
+// Returns the messages of a hostile call to `method`. It drops, swaps or repeats a message in some
+// calls. It damages at most one message: some fields, some bytes, or the whole message with random
+// values or random bytes, or it makes a field huge (up to `most_bytes`). Some calls stay valid.
+// Only the state of `random` decides.
 std::vector<std::string> HostileCall(const Method& method, std::size_t most_bytes, Random& random);
 
 }  // namespace recycling::fault

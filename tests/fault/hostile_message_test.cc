@@ -20,7 +20,7 @@ Method Generate() {
           .type = std::make_shared<gateway::v1::GenerateRequest>()};
 }
 
-TEST(HostileMessageTest, ACallIsAFunctionOfTheSeed) {
+TEST(HostileMessageTest, CallsDependOnlyOnTheSeed) {
   const auto many = [](std::uint64_t seed) {
     Random random(seed);
     std::vector<std::vector<std::string>> calls;
@@ -31,7 +31,7 @@ TEST(HostileMessageTest, ACallIsAFunctionOfTheSeed) {
   EXPECT_NE(many(1), many(2));
 }
 
-TEST(HostileMessageTest, CallsAreValidSpoiltAndNoMessagesAtAll) {
+TEST(HostileMessageTest, SomeCallsAreValidDamagedUnreadableOrEmpty) {
   Random random(3);
   int valid = 0, spoilt = 0, broken = 0, none = 0;
   for (int i = 0; i < 1000; ++i) {
@@ -51,7 +51,7 @@ TEST(HostileMessageTest, CallsAreValidSpoiltAndNoMessagesAtAll) {
   EXPECT_GT(none, 30);
 }
 
-TEST(HostileMessageTest, SpoilingReachesFieldsOfInnerMessages) {
+TEST(HostileMessageTest, DamagesFieldsOfInnerMessages) {
   Random random(4);
   std::set<float> temperatures;
   for (int i = 0; i < 2000; ++i) {
@@ -63,7 +63,7 @@ TEST(HostileMessageTest, SpoilingReachesFieldsOfInnerMessages) {
   EXPECT_GT(temperatures.size(), 5u);
 }
 
-TEST(HostileMessageTest, HugeIsAsLargeAsAskedFor) {
+TEST(HostileMessageTest, HugeMessagesHaveAboutTheRequestedSize) {
   Random random(5);
   std::size_t largest = 0;
   for (int i = 0; i < 50; ++i) {

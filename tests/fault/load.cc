@@ -20,7 +20,7 @@ constexpr absl::Duration kPauseBeforeRetry = absl::Milliseconds(10);
 
 double Unit(std::mt19937_64& random) { return static_cast<double>(random() >> 11) * 0x1p-53; }
 
-// Whether what was emitted is the beginning of what should be.
+// Whether the tokens and the text of `output` are the beginning of those of `whole`.
 bool BeginsLike(const Output& output, const Output& whole) {
   return output.ids.size() <= whole.ids.size() &&
          std::equal(output.ids.begin(), output.ids.end(), whole.ids.begin()) &&

@@ -1,4 +1,4 @@
-// Clients: concurrent streams of seeded requests, each compared with what it should be.
+// Concurrent clients that send random requests and compare each output with its reference.
 #ifndef RECYCLING_TESTS_FAULT_LOAD_H_
 #define RECYCLING_TESTS_FAULT_LOAD_H_
 
@@ -20,19 +20,20 @@
 
 namespace recycling::fault {
 
-// A request and what it must give.
+// A request and its expected output.
 struct Expected {
   gateway::v1::GenerateRequest request;
   integration::Output output;
 };
 
-// Requests with the seeds [first_seed, first_seed + count): every option, every speculation mode,
-// prompts of which many begin alike, outputs of up to `longest` tokens.
+// Returns random requests for the seeds first_seed to first_seed + count - 1. They use every option
+// and every speculation mode, and many prompts have the same beginning. An output has at most
+// `longest` tokens.
 std::vector<gateway::v1::GenerateRequest> MixedRequests(std::uint64_t first_seed, int count,
                                                         std::uint32_t longest);
 
-// Each with the output that `gateway` gives undisturbed and without drafting. Internal if one
-// fails.
+// Runs each request at `gateway` without drafting and returns the requests with their outputs.
+// Internal if a request fails.
 absl::StatusOr<std::vector<Expected>> MakeReferences(
     const std::string& gateway, std::vector<gateway::v1::GenerateRequest> requests);
 
@@ -40,37 +41,37 @@ struct LoadOptions {
   int streams = 32;
   std::uint64_t seed = 0;
   absl::Duration deadline = absl::Minutes(1);  // of each request
-  double vanishing = 0.05;                     // share of the clients that cancel on the way
+  double vanishing = 0.05;                     // part of the requests that the client cancels
 };
 
 struct LoadFigures {
-  std::uint64_t finished = 0;     // outputs that came to their end and were right
-  std::uint64_t vanished = 0;     // cancelled by the client
-  std::uint64_t retried = 0;      // attempts that ended with their gateway, and were made again
-  std::uint64_t mismatches = 0;   // wrong tokens, of whole or partial outputs
-  std::uint64_t unexplained = 0;  // errors without a fault of the gateway
-  std::uint64_t late = 0;         // of those, deadlines that passed
+  std::uint64_t finished = 0;     // requests with status OK and the right output
+  std::uint64_t vanished = 0;     // requests that the client cancelled
+  std::uint64_t retried = 0;      // attempts that failed during a fault of their gateway
+  std::uint64_t mismatches = 0;   // wrong outputs, complete or partial
+  std::uint64_t unexplained = 0;  // attempts that failed without a fault of their gateway
+  std::uint64_t late = 0;         // unexplained errors that are passed deadlines
   std::uint64_t tokens = 0;
-  std::uint64_t drafted_steps = 0;              // of finished requests, as the next ones
-  std::uint64_t fallbacks = 0;                  // steps that wanted a draft and went without
-  std::uint64_t moves = 0;                      // to another verifier
-  absl::Duration longest;                       // request, retries not counted
-  std::map<std::string, std::uint64_t> errors;  // explained ones, by text
+  std::uint64_t drafted_steps = 0;  // of requests with status OK, like the next two
+  std::uint64_t fallbacks = 0;      // steps that asked for a draft and got none that they could use
+  std::uint64_t moves = 0;          // of a sequence to another verifier
+  absl::Duration longest;           // longest attempt
+  std::map<std::string, std::uint64_t> errors;  // of retried attempts, by text
   std::vector<std::string> trouble;             // the first few mismatches and unexplained errors
 };
 
-// Runs from construction to Stop. `fleet`, `expected` and `progress` must outlive it; `progress`
-// moves with every message and every end of an attempt.
+// The clients run from the constructor to Stop(). `fleet`, `expected` and `progress` must outlive
+// the Load. It adds 1 to `progress` for every received message and every end of an attempt.
 class Load {
  public:
   Load(const Fleet& fleet, const std::vector<Expected>& expected, const LoadOptions& options,
        Progress& progress);
   ~Load();
 
-  // No new requests; returns when the running ones have ended.
+  // Lets the running requests end, starts no new ones, and returns the figures.
   LoadFigures Stop();
 
-  // Requests that ended so far.
+  // The number of requests that have ended.
   std::uint64_t ended() const { return ended_.load(); }
 
  private:
@@ -78,7 +79,7 @@ class Load {
 
   void RunStream(std::uint64_t seed);
   void RunRequest(const Expected& expected, std::mt19937_64& random, Channels& channels);
-  // Whether the client is done with its request.
+  // Counts the result of an attempt. Returns whether the client is done with the request.
   bool Settle(const Expected& expected, const integration::Output& output, const Member& gateway,
               bool vanished, bool disturbed, absl::Duration took);
   void Judge(const Expected& expected, const integration::Output& output, bool vanished)

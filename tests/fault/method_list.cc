@@ -8,7 +8,7 @@
 namespace recycling::fault {
 namespace {
 
-// A length-delimited field of a message that is not compiled in.
+// Encodes a length-delimited field of a message whose type this program does not have.
 std::string TextField(int number, const std::string& text) {
   return std::string(1, static_cast<char>(number << 3 | 2)) +
          std::string(1, static_cast<char>(text.size())) + text;
@@ -151,7 +151,7 @@ std::vector<Method> MethodsOf(const std::string& name, const ServiceFacts& facts
   methods.push_back(
       {.path = "/grpc.health.v1.Health/Check", .messages = {"", TextField(1, service)}});
   methods.push_back({.path = "/grpc.health.v1.Health/Watch", .messages = {TextField(1, service)}});
-  // What is listed, a file by name, a file by symbol, extensions.
+  // Asks for the list of services, a file by its name, a file by its symbol, and extension numbers.
   methods.push_back(
       {.path = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
        .messages = {TextField(7, "*"), TextField(3, "recycling/" + name + "/v1/" + name + ".proto"),

@@ -1,4 +1,4 @@
-// What a process holds, as the kernel counts it, and whether that grows.
+// Reads from the kernel what a process holds, and measures growth.
 #ifndef RECYCLING_TESTS_FAULT_PROCESS_FACTS_H_
 #define RECYCLING_TESTS_FAULT_PROCESS_FACTS_H_
 
@@ -15,23 +15,25 @@ namespace recycling::fault {
 struct ProcessFacts {
   int descriptors = 0;  // open files and sockets
   int threads = 0;
-  std::int64_t resident_kib = 0;  // memory that is really there
-  std::int64_t peak_kib = 0;      // the most there ever was
+  std::int64_t resident_kib = 0;  // resident memory
+  std::int64_t peak_kib = 0;      // largest resident memory so far
   std::string ForPeople() const;
 };
 
-// NotFound if there is no such process, or none that may be looked into.
+// NotFound if the process does not exist or this process may not read its facts.
 absl::StatusOr<ProcessFacts> ReadProcessFacts(pid_t pid);
 
-// gRPC's pools keep the threads that a rush has made, so many at most.
+// gRPC's thread pools keep threads that they started under load. This is the largest number that
+// they keep.
 inline constexpr int kPoolThreads = 32;
 
-// More than `spare` descriptors, or kPoolThreads threads, more than before.
+// Whether `now` has more than `spare` additional descriptors, or more than kPoolThreads additional
+// threads.
 bool HoldsMore(const ProcessFacts& now, const ProcessFacts& before, int spare);
 
-// How a series of measurements, equally far apart, goes on: the median of its last quarter less
-// that of its second one. The first quarter, in which caches fill, does not count. 0 below eight
-// values.
+// The growth of a series of measurements at equal intervals: the median of the last quarter minus
+// the median of the second quarter. The first quarter does not count, because caches still fill. 0
+// for fewer than eight values.
 std::int64_t Growth(std::span<const std::int64_t> series);
 
 }  // namespace recycling::fault

@@ -16,7 +16,7 @@ namespace {
 
 using doubles::StatusIs;
 
-TEST(ProcessFactsTest, SeesADescriptorAThreadAndMemoryMore) {
+TEST(ProcessFactsTest, CountsANewDescriptorANewThreadAndNewMemory) {
   const auto before = ReadProcessFacts(getpid());
   ASSERT_TRUE(before.ok()) << before.status();
   const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -36,15 +36,15 @@ TEST(ProcessFactsTest, SeesADescriptorAThreadAndMemoryMore) {
   EXPECT_GE(after->peak_kib, after->resident_kib);
 }
 
-TEST(ProcessFactsTest, NobodyIsNotFound) {
+TEST(ProcessFactsTest, AnUnknownProcessIsNotFound) {
   EXPECT_THAT(ReadProcessFacts(-1).status(), StatusIs(absl::StatusCode::kNotFound));
 }
 
-TEST(GrowthTest, IsTheLastQuarterLessTheSecond) {
+TEST(GrowthTest, IsTheLastQuarterMinusTheSecond) {
   const std::vector<std::int64_t> grows = {1, 2, 3, 4, 5, 6, 7, 8};
   EXPECT_EQ(Growth(grows), 4);
   const std::vector<std::int64_t> fills = {0, 90, 100, 101, 99, 100, 100, 101};
-  EXPECT_LE(Growth(fills), 1) << "what fills at first is no growth";
+  EXPECT_LE(Growth(fills), 1) << "the first quarter must not count as growth";
   const std::vector<std::int64_t> spike = {5, 5, 5, 5, 5, 5, 5, 5, 5, 99, 5, 5};
   EXPECT_EQ(Growth(spike), 0);
   const std::vector<std::int64_t> few = {1, 2, 3, 4, 5, 6, 7};

@@ -1,4 +1,5 @@
-// A count that runs while the clients hear something: the time of a run that no clock decides.
+// Counts the messages and the ends of attempts of all clients. A run without --minutes uses this
+// count as its time.
 #ifndef RECYCLING_TESTS_FAULT_PROGRESS_H_
 #define RECYCLING_TESTS_FAULT_PROGRESS_H_
 
@@ -10,7 +11,7 @@
 
 namespace recycling::fault {
 
-// Threads: any.
+// Thread-safe, but only one thread at a time may wait.
 class Progress {
  public:
   void Add() {
@@ -24,7 +25,7 @@ class Progress {
     return count_;
   }
 
-  // Waits until the count is `at_least`; false if it is not after `patience`. One waits at a time.
+  // Waits until the count is at least `at_least`. Returns false after `patience`.
   bool WaitUntil(std::uint64_t at_least, absl::Duration patience) {
     const absl::Time deadline = absl::Now() + patience;
     MutexLock lock(mutex_);

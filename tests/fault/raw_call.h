@@ -1,4 +1,4 @@
-// A gRPC call of bytes, whatever the method.
+// A gRPC call of any method with messages of arbitrary bytes.
 #ifndef RECYCLING_TESTS_FAULT_RAW_CALL_H_
 #define RECYCLING_TESTS_FAULT_RAW_CALL_H_
 
@@ -12,24 +12,23 @@
 
 namespace recycling::fault {
 
-// One operation at a time; each blocks until it is done, at the latest at the deadline. Threads:
-// one.
+// Each operation blocks until it is done, at most until the deadline. Use from one thread.
 class RawCall {
  public:
   RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
           absl::Duration deadline);
-  // Cancels what has not finished.
+  // Cancels the call if it has not finished.
   ~RawCall();
 
   RawCall(const RawCall&) = delete;
   RawCall& operator=(const RawCall&) = delete;
 
-  // False once the call has ended.
+  // False if the call has ended.
   bool Write(const std::string& message);
   bool WritesDone();
   bool Read();
   void Cancel() { context_.TryCancel(); }
-  // Reads what is left, then the status.
+  // Reads all remaining messages, then the status.
   grpc::Status Finish();
 
  private:

@@ -32,7 +32,7 @@ void Append(std::string* bytes, std::uint32_t value, int count) {
   }
 }
 
-// A header that is not kept in the table and not packed (RFC 7541, 6.2.2).
+// Encodes a header without indexing and without Huffman coding (RFC 7541, 6.2.2).
 std::string Header(const std::string& name, const std::string& value) {
   std::string bytes(1, '\0');
   for (const std::string& text : {name, value}) {
@@ -90,7 +90,7 @@ std::string HeldCall(Random& random) {
          Http2Frame(kData, random() % 2 == 0 ? kEndStream : 0, 1, RandomBytes(random, 40));
 }
 
-// A message of gRPC that says it is much larger than what comes.
+// A gRPC message whose length prefix is random, usually much larger than the message.
 std::string LyingMessage(Random& random) {
   std::string message(1, '\0');
   Append(&message, static_cast<std::uint32_t>(random()), 4);
@@ -183,7 +183,7 @@ std::string HostileBytes(Random& random) {
       return "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     case 2:
       return SpoilBytes(Http2Hello(), random);
-    case 3:  // the beginning of a TLS hello
+    case 3:  // the beginning of a TLS ClientHello
       return std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11) +
              RandomBytes(random, 500);
     case 4:

@@ -1,4 +1,4 @@
-// Connections that speak HTTP/2 badly, or not at all.
+// Connections with broken HTTP/2, or with other bytes.
 #ifndef RECYCLING_TESTS_FAULT_RAW_CONNECTION_H_
 #define RECYCLING_TESTS_FAULT_RAW_CONNECTION_H_
 
@@ -11,10 +11,10 @@
 
 namespace recycling::fault {
 
-// A TCP connection; closed with it.
+// A TCP connection. The destructor closes it.
 class RawConnection {
  public:
-  // "127.0.0.1:port". What cannot be connected is not open.
+  // Connects to "127.0.0.1:port". If that fails, open() is false.
   explicit RawConnection(const std::string& address);
   RawConnection(RawConnection&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   RawConnection& operator=(RawConnection&& other) noexcept {
@@ -24,27 +24,27 @@ class RawConnection {
   ~RawConnection();
 
   bool open() const { return fd_ >= 0; }
-  // As much as the other side takes without waiting; false if it has closed.
+  // Sends as many of the bytes as it can without blocking. False if the connection is closed.
   bool Say(const std::string& bytes) const;
-  // Whether the other side has closed; what it said is thrown away.
+  // Whether the other side has closed the connection. Discards all received bytes.
   bool Closed() const;
 
  private:
   int fd_ = -1;
 };
 
-// A frame of HTTP/2 (RFC 9113, 4.1). `length` may lie.
+// A frame of HTTP/2 (RFC 9113, 4.1). `length` may differ from the size of the payload.
 std::string Http2Frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream,
                        const std::string& payload);
 std::string Http2FrameWithLength(std::uint32_t length, std::uint8_t type, std::uint8_t flags,
                                  std::uint32_t stream, const std::string& payload);
 
-// The client's preface and empty settings: a connection that is well and says nothing.
+// The preface of a client and empty settings, the beginning of a valid connection.
 std::string Http2Hello();
 
-// What a hostile client says, a few hundred bytes to about a megabyte: no HTTP/2, a wrong preface,
-// TLS, random frames, lengths that lie, endless headers, streams opened and reset by the hundred,
-// floods of settings and pings, data for streams that are not open.
+// Bytes of a hostile client, up to about a megabyte: random bytes, HTTP/1.1, a wrong preface, TLS,
+// random frames, wrong frame lengths, endless headers, hundreds of streams that it opens and
+// resets, many settings and pings, or data for streams that are not open.
 std::string HostileBytes(Random& random);
 
 }  // namespace recycling::fault
