@@ -5,29 +5,30 @@
 
 namespace recycling::gateway {
 
-// Decides before each step whether asking for a draft pays, from what steps took and gave. One
-// guard serves all requests of a kind, of which n run at once. It reads no clock; callers tell it
-// the time.
+// Decides before each step whether the step asks for a draft. It compares the durations and tokens
+// of earlier steps. One guard serves all requests of a kind; n of them run at once. It reads no
+// clock; callers pass in durations.
 //
-//   asking --a window of steps has lost time--> paused --the pause is over--> probing
-//      ^                                           ^                             |  |
-//      |                                           +---- has lost time again ----+  |
-//      +------------------------- has won time --------------------------------------+
+//   asking --a window has a loss--> paused --the pause is over--> probing
+//      ^                              ^                             |  |
+//      |                              +--- the probe has a loss ----+  |
+//      +------------------ the probe has no loss ----------------------+
 //
-//  1. A step that asked has won (its tokens x the duration of a plain step) - its own duration. If
-//     that is negative, the step has lost as much. Where other sequences are given A tokens in the
-//     meantime, they wait for the step too, and it has won
-//     (tokens + A) / (1 + A) x the plain step - its own duration.
-//  2. A window is kWindow x n steps that asked, a probe is kProbe steps that asked, of whichever
-//     requests. A window or probe ends early if it has lost more than its allowance: kFirstLoss
-//     plain steps in a window, kShare of the pause before it in a probe. A step that is told after
-//     the end is not counted.
-//  3. After a window or probe that lost time, no step asks until the loss is kShare of the time
-//     passed since then. If the pause before followed a loss too, the new one is at least twice as
-//     long. A pause is at most kLongest, unless the loss demands more. So losses take at most
-//     kShare of the time, but for the steps that exceed an allowance: one of each request in a
-//     window, kProbe in a probe. Each of n requests tells 1 / n of the time that passes.
-//  4. A verdict holds for the load that it was made under: a pause ends when 1 + A has halved.
+//  1. A step that asked has the gain (its tokens x the duration of a plain step) - its own
+//     duration. A negative gain is a loss. If other sequences get A tokens during the step, the
+//     gain is (tokens + A) / (1 + A) x the duration of a plain step - its own duration.
+//  2. A window is kWindow x n steps that asked. A probe is kProbe steps that asked. The steps may
+//     belong to any requests of the kind. A window ends early if its loss exceeds the duration of
+//     kFirstLoss plain steps. A probe ends early if its loss exceeds kShare of the pause before it.
+//     A step that is reported after the end does not count.
+//  3. After a window or probe with a loss, no step asks for the time loss / kShare. After a probe
+//     with a loss, the new pause is also at least twice as long as the pause before it. This
+//     doubling stops at kLongest. So losses take at most kShare of the time, except for steps that
+//     already run when a window or probe ends: one step of each request in a window, kProbe steps
+//     in a probe. Of n requests that report their steps in a pause, each counts 1 / n of the
+//     duration.
+//  4. A pause ends early if 1 + A falls below half of its value at the start of the pause, because
+//     drafting may save time again at the lower load.
 class DraftGuard {
  public:
   static constexpr int kWindow = 16;
@@ -36,37 +37,39 @@ class DraftGuard {
   static constexpr double kShare = 0.02;
   static constexpr absl::Duration kLongest = absl::Seconds(30);
 
-  // The next step should ask.
+  // True if the next step should ask for a draft.
   bool asks() const { return !paused() && (!probing_ || steps_ + pending_ < kProbe); }
 
-  // In a pause no step asks. The pause ends when the steps in it have taken its length.
+  // True during a pause. A pause ends when the total duration of the steps in it reaches its
+  // length.
   bool paused() const { return pause_left_ > absl::ZeroDuration(); }
 
-  // Whether the next step asks. If so, the caller tells what came of it by one call of Asked or
-  // Unasked.
+  // Returns whether the next step asks for a draft. If true, the caller must report the step by one
+  // call of Asked or Unasked.
   bool Ask();
 
-  // A step that asked gave `tokens` tokens and took `took`; a plain step would have taken `plain`.
-  // Meanwhile other sequences were given `other_tokens` tokens. `running` is n.
+  // Reports that a step that asked gave `tokens` tokens and took `took`. A plain step would have
+  // taken `plain`; zero or less if this is not known, and then the step does not count. Other
+  // sequences got `other_tokens` tokens during the step. `running` is n.
   void Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens = 0,
              int running = 1);
 
-  // A step that asked has nothing to tell.
+  // Reports that a step that asked does not count.
   void Unasked();
 
-  // A step that did not ask because of the guard took `took`.
+  // Reports that a step that did not ask because of the guard took `took`.
   void Paused(absl::Duration took, double other_tokens = 0, int running = 1);
 
  private:
   void EndWindow(double other_tokens);
 
   bool probing_ = false;
-  int pending_ = 0;       // steps that ask now
-  int steps_ = 0;         // of this window
-  absl::Duration won_;    // in this window; negative: lost
-  absl::Duration pause_;  // the last one, zero once a window has won time
+  int pending_ = 0;       // steps that asked and are not reported yet
+  int steps_ = 0;         // reported steps of this window or probe
+  absl::Duration won_;    // gain of this window or probe; negative: loss
+  absl::Duration pause_;  // length of the last pause; zero after a window or probe without a loss
   absl::Duration pause_left_;
-  double paused_at_ = 0;  // other tokens when the pause began
+  double paused_at_ = 0;  // other_tokens at the start of the pause
 };
 
 }  // namespace recycling::gateway

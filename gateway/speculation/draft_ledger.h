@@ -1,4 +1,5 @@
-// What the requests of a kind share about drafting: those that run now, and those that come later.
+// Holds the drafting state that all requests of a kind share, those that run now and those that
+// come later.
 #ifndef RECYCLING_GATEWAY_SPECULATION_DRAFT_LEDGER_H_
 #define RECYCLING_GATEWAY_SPECULATION_DRAFT_LEDGER_H_
 
@@ -16,18 +17,19 @@
 
 namespace recycling::gateway {
 
-// What steps take beyond the time inside the verifier, as running means. A step weighs at least
-// 1/32 and counts as at most four times the mean, so that one slow step changes a mean little.
+// Running means of the duration of steps minus the time inside the verifier. A new step has a
+// weight of at least 1/32, and its value counts as at most four times the mean. So one slow step
+// changes a mean little.
 struct StepOverhead {
-  std::optional<absl::Duration> drafted;  // of steps with a draft, the draft included
-  std::optional<absl::Duration> plain;    // the draft left out
+  std::optional<absl::Duration> drafted;  // of steps with a draft, including the time for the draft
+  std::optional<absl::Duration> plain;    // of all steps, without the time for the draft
 };
 
-// The requests of one kind. Threads: any.
+// The shared state of the requests of one kind (README.md). Threads: any.
 class DraftKind {
  public:
-  // Tokens a second of all its requests together. Where they are more, teaching the drafter costs a
-  // noticeable share of the time.
+  // If all requests of the kind together produce more tokens per second than this, sending
+  // observations to the drafter takes a noticeable share of the time.
   static constexpr double kLearnFreely = 500;
 
  private:
@@ -47,35 +49,37 @@ class DraftKind {
   Mean plain_overhead_ ABSL_GUARDED_BY(mutex_);
   Mean paused_step_ ABSL_GUARDED_BY(mutex_);
   DraftGuard guard_ ABSL_GUARDED_BY(mutex_);
-  int running_ ABSL_GUARDED_BY(mutex_) = 0;      // requests that go by the guard
-  bool taught_ ABSL_GUARDED_BY(mutex_) = false;  // one of them teaches the drafter in pauses
+  int running_ ABSL_GUARDED_BY(mutex_) = 0;  // requests that use the guard
+  bool taught_ ABSL_GUARDED_BY(mutex_) =
+      false;  // one request is chosen to teach the drafter in pauses
 };
 
-// The place of one running request among those of its kind. The destructor gives back what the
-// place holds. Threads: one.
+// One running request's access to the state of its kind. The destructor ends the request's part in
+// it: a step that is not reported, its count, and its role as teacher. Threads: one.
 class DraftPlace {
  public:
-  // `guarded`: the request goes by the guard, and counts among those that do.
+  // `guarded`: the request uses the guard, and counts as one of its n running requests.
   DraftPlace(std::shared_ptr<DraftKind> kind, bool guarded);
   ~DraftPlace();
   DraftPlace(const DraftPlace&) = delete;
   DraftPlace& operator=(const DraftPlace&) = delete;
 
   StepOverhead overhead() const;
-  // A step took `plain` beyond the verifier and the draft. If it waited for a draft that came, it
-  // took `drafted` beyond the verifier.
+  // Reports the overhead of a step. `plain`: the duration of the step minus the time inside the
+  // verifier and the time for the draft. `drafted`: the duration minus the time inside the
+  // verifier; absent if no draft came.
   void RecordOverhead(absl::Duration plain, std::optional<absl::Duration> drafted);
 
-  // The guard of all requests of the kind; see DraftGuard. A step that asked has nothing to tell if
-  // Asked does not follow before the next Ask. Asked does nothing after a step that did not ask.
+  // Calls the guard of the kind; see DraftGuard. If Ask returned true and Asked does not follow
+  // before the next Ask, the step does not count. Asked does nothing if Ask returned false.
   bool paused() const;
   bool Ask();
   void Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens);
   void Paused(absl::Duration took, double other_tokens);
 
-  // Whether this request teaches the drafter in a pause. Where teaching costs a noticeable share of
-  // the time, one request at a time does it, so that the cost does not grow with their number. A
-  // request that was told to teach goes on until it ends.
+  // Returns whether this request sends its observations to the drafter in a pause. If this takes a
+  // noticeable share of the time (kLearnFreely), only one request of the kind does it at a time. A
+  // request that was chosen for this continues until it ends.
   bool Teach();
 
  private:
@@ -87,13 +91,13 @@ class DraftPlace {
   bool teaches_ = false;
 };
 
-// The kinds, by name. Remembers `capacity` of them and forgets the one used least recently;
-// requests that run keep theirs. Threads: any.
+// The kinds, by name. It keeps `capacity` kinds and drops the least recently used one. A running
+// request keeps its kind even after the ledger has dropped it. Threads: any.
 class DraftLedger {
  public:
   explicit DraftLedger(std::size_t capacity = 1024) : capacity_(capacity) {}
 
-  // The kind of this name; makes one if there is none.
+  // Returns the kind of this name. Makes one if there is none.
   std::shared_ptr<DraftKind> Kind(const std::string& name);
 
  private:
@@ -101,7 +105,7 @@ class DraftLedger {
 
   const std::size_t capacity_;
   Mutex mutex_;
-  std::list<Entry> kinds_ ABSL_GUARDED_BY(mutex_);  // used last first
+  std::list<Entry> kinds_ ABSL_GUARDED_BY(mutex_);  // the most recently used first
   std::map<std::string, std::list<Entry>::iterator> places_ ABSL_GUARDED_BY(mutex_);
 };
 

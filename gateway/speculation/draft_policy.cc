@@ -8,7 +8,7 @@
 namespace recycling::gateway {
 namespace {
 
-// Of a step with a draft, before one was measured.
+// The overhead of a drafted step before the first measurement.
 constexpr absl::Duration kUsualOverhead = absl::Microseconds(300);
 
 }  // namespace

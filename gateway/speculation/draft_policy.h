@@ -1,7 +1,7 @@
-// Decides when and how much one request drafts. The policy remembers what the verifier says of its
-// costs, asks the guard that all requests of its kind share (draft_ledger.h), and applies the rules
-// of drafting_rules.h. The decode loop asks the policy before each step and tells it what came of
-// the step.
+// Decides when one request drafts, and how large its drafts may be. The policy remembers the pass
+// costs that the verifier sent, asks the guard that all requests of its kind share
+// (draft_ledger.h), and applies the rules of drafting_rules.h. The decode loop calls Plan before
+// each step and Judge after it.
 #ifndef RECYCLING_GATEWAY_SPECULATION_DRAFT_POLICY_H_
 #define RECYCLING_GATEWAY_SPECULATION_DRAFT_POLICY_H_
 
@@ -17,77 +17,79 @@
 
 namespace recycling::gateway {
 
-// What a request says of drafting.
+// The options of a request that concern drafting.
 struct DraftWish {
   Speculation mode = Speculation::kAuto;
-  int node_budget = 0;         // most drafted nodes a step
-  bool learns_prompt = false;  // from the candidates of its prompt
+  int node_budget = 0;         // at most this many drafted nodes in a step
+  bool learns_prompt = false;  // the drafter learns from the candidates of the prompt
   MatrixScope scope = MatrixScope::kTenant;
   std::string tenant;
 };
 
-// What the next step does.
+// The plan for the next step.
 struct StepPlan {
-  bool ask = false;              // for a draft
-  TreeLimits limits;             // of that draft
-  std::vector<StepCost> prices;  // of a step by its number of nodes; empty: the drafter gets none
-  double other_tokens = 0;       // that other sequences are given in the time of a step
+  bool ask = false;              // ask for a draft
+  TreeLimits limits;             // limits of that draft
+  std::vector<StepCost> prices;  // cost of a step by its number of nodes; empty: send no costs
+  double other_tokens = 0;       // tokens that other sequences get during a step
   Telling telling = Telling::kNow;
 };
 
-// Call order: Follow WantsCandidates Costs? (Plan Judge)* TellsTheLast; Follow again whenever the
-// sequence has moved. Threads: one.
+// Call order: Follow WantsCandidates Costs? (Plan Judge)* TellsTheLast. Call Follow again whenever
+// the sequence has moved to another verifier. Threads: one.
 class DraftPolicy {
  public:
   // `ledger` must outlive this.
   DraftPolicy(DraftWish wish, DraftLedger& ledger);
 
-  // The sequence is at the verifier of this address. What is known of another verifier is
-  // forgotten.
+  // Reports that the sequence is now at the verifier with this address. Forgets the costs and the
+  // load of the verifier before.
   void Follow(const std::string& verifier);
 
-  // Whether the verifier should send candidates. Call it once, when the sequence is opened. A
-  // sequence that is opened in a pause and does not teach needs no candidates. Such a sequence is
-  // never drafted for, because the drafter would know nothing of it.
+  // Returns whether the verifier should send candidates. Call it once, when the sequence is opened.
+  // A sequence that is opened in a pause and does not teach the drafter needs no candidates. Such a
+  // sequence never asks for drafts, because the drafter gets no observations of it.
   bool WantsCandidates();
 
-  // What passes cost, as the verifier says when the sequence is opened.
+  // Sets the pass costs that the verifier sent when it opened the sequence.
   void Costs(std::vector<PassCost> costs) { costs_ = std::move(costs); }
 
-  // `tokens_allowed`: tokens that may still be emitted, at least 1. `unheard`: what the drafter has
-  // not heard of the steps before, if there is anything.
+  // Plans the next step. `tokens_allowed`: how many tokens may still be emitted, at least 1.
+  // `unheard`: the observation of earlier steps that was not yet sent to the drafter, if there is
+  // one.
   StepPlan Plan(int max_tree_nodes, std::uint32_t tokens_allowed,
                 const std::optional<Observation>& unheard);
 
-  // The step that was planned last could have asked for a draft and did not, because drafting does
-  // not pay.
+  // True if the last planned step could have asked for a draft, and did not because the guard had
+  // paused drafting.
   bool paused() const { return paused_; }
 
-  // What came of the step that was planned last, and what the verifier says now; `costs` is empty
-  // where it says nothing.
+  // Reports the measurements of the last planned step, and the costs and the load that the verifier
+  // sent with its answer. `costs` is empty if it sent none.
   void Judge(const StepMeasures& measures, const std::vector<PassCost>& costs,
              const OtherLoad& others);
 
-  // Whether the drafter is told of the last step.
+  // Returns whether the loop should send the drafter the observation of the last step of the
+  // request.
   bool TellsTheLast() { return !resting_ || MayTeach(); }
 
-  // What one more row costs, as a share of a pass; absent where it is not known.
+  // The cost of one more row, as a fraction of a pass. Absent if it is not known.
   std::optional<double> row_cost() const;
 
  private:
-  // Whether to teach the drafter in a pause. No other request can teach a matrix that this request
-  // has for itself.
+  // Returns whether this request teaches the drafter in a pause. Always true for the request scope,
+  // because no other request can teach that matrix.
   bool MayTeach();
 
   const DraftWish wish_;
-  const bool guarded_;  // the guard has a say: the mode is automatic
+  const bool guarded_;  // the mode is kAuto, so the guard decides
   DraftLedger& ledger_;
-  std::optional<DraftPlace> place_;  // among requests of this tenant, verifier and matrix scope
+  std::optional<DraftPlace> place_;  // in the kind of this tenant, verifier and matrix scope
   bool learns_ = false;              // the verifier sends candidates
-  std::vector<PassCost> costs_;      // as the verifier said last
-  OtherLoad others_;                 // the same
+  std::vector<PassCost> costs_;      // from the last message of the verifier that had them
+  OtherLoad others_;                 // from the last message of the verifier
   bool paused_ = false;
-  bool resting_ = false;  // the last step that could ask was paused
+  bool resting_ = false;  // the last step that could ask for a draft was paused
 };
 
 }  // namespace recycling::gateway

@@ -1,5 +1,5 @@
-// The rules of drafting as pure functions: they get what was measured and what may still be
-// emitted, and return a decision. DraftPolicy (draft_policy.h) applies them to a request.
+// The rules of drafting, as pure functions of measurements and limits. DraftPolicy (draft_policy.h)
+// applies them to a request.
 #ifndef RECYCLING_GATEWAY_SPECULATION_DRAFTING_RULES_H_
 #define RECYCLING_GATEWAY_SPECULATION_DRAFTING_RULES_H_
 
@@ -14,7 +14,7 @@
 
 namespace recycling::gateway {
 
-// How drafting is done; see SpeculationMode in gateway.proto.
+// The drafting mode of a request; see SpeculationMode in gateway.proto.
 enum class Speculation { kOff, kAuto, kFixed };
 
 // The largest tree that a step can use.
@@ -22,60 +22,66 @@ struct TreeLimits {
   int nodes = 0;
   int depth = 0;
 
-  // A draft can be of use at all.
+  // True if a tree within these limits can have drafted nodes.
   bool useful() const { return nodes > 0 && depth > 0; }
   bool operator==(const TreeLimits&) const = default;
 };
 
-// Nodes: the request's budget, cut to what the verifier takes. Depth: the tokens that may still be
-// emitted, less the bonus token of the step. `tokens_allowed`: at least 1.
+// Returns the limits of the next tree. Nodes: the smaller of `node_budget` and `max_tree_nodes`,
+// the verifier's limit. Depth: `tokens_allowed` minus 1, because the step also emits a bonus token.
+// `tokens_allowed`: how many tokens may still be emitted, at least 1.
 TreeLimits LimitsOf(int node_budget, int max_tree_nodes, std::uint32_t tokens_allowed);
 
-// What happens with an observation that the drafter has not heard.
+// What the loop does with an observation that it has not sent to the drafter yet.
 enum class Telling {
-  kNow,   // it goes out with the next message
-  kHold,  // it waits for more rows; no message is sent
-  kDrop   // it is forgotten: another request teaches
+  kNow,   // send it with the next message
+  kHold,  // keep it until it has more rows; send no message
+  kDrop   // discard it, because another request teaches the drafter
 };
 
-// While the guard pauses drafting, this many plain steps are told in one message. One message for
-// each step would cost what the pause is to save.
+// While the guard pauses drafting, the loop sends the observations of this many plain steps in one
+// message. One message for each step would cost the time that the pause should save.
 inline constexpr std::size_t kHeldRows = 32;
 
-// Whether `unheard` waits for more rows. Only in a pause (`resting`), and only if all its rows were
-// accepted, so that the next plain step continues its last row.
+// Returns whether the loop keeps `unheard` until it has more rows. True only in a pause
+// (`resting`), and only if all rows of `unheard` were accepted. Then the row of the next plain step
+// is a child of the last row.
 bool HoldsBack(bool resting, const Observation& unheard);
 
-// What one step took and gave.
+// The measurements of one step.
 struct StepMeasures {
-  absl::Duration step;          // all of it
-  absl::Duration overhead;      // all of it that was not inside the verifier
-  absl::Duration draft;         // asking and waiting for a draft
-  absl::Duration verify;        // waiting for the verifier
-  absl::Duration queue;         // of that, waiting for its turn, as the verifier says
-  bool waited = false;          // for a draft
-  bool draft_came = false;      // in time
+  absl::Duration step;      // the whole step
+  absl::Duration overhead;  // the step minus the time inside the verifier
+  absl::Duration draft;     // time to ask for a draft and wait for it
+  absl::Duration verify;    // time that the loop waited for the verifier
+  absl::Duration
+      queue;  // the part of `verify` that the step waited for its pass, as the verifier measured it
+  bool waited = false;          // the step waited for a draft
+  bool draft_came = false;      // the draft came in time
   bool opened_streams = false;  // the first step of a request does
-  bool moved = false;           // to another verifier
-  int tokens = 0;               // taken
-  int drafted = 0;              // nodes verified, root not counted
+  bool moved = false;           // the sequence moved to another verifier
+  int tokens = 0;               // tokens of the step that were taken
+  int drafted = 0;              // drafted nodes that were verified, without the root
 
-  // All of the step beyond the verifier and the draft; never negative.
+  // The step minus the time inside the verifier and the time for the draft; never negative.
   absl::Duration plain_overhead() const;
 };
 
-// What the guard is told of a step: how long it took, and how long a plain step would have taken.
+// The durations of a step that the guard gets: how long it took, and how long a plain step would
+// have taken.
 struct StepVerdict {
   absl::Duration took;
   absl::Duration plain;
 };
 
-// `overhead`: means of steps before; `costs` and `others`: as the verifier said last.
+// Computes the durations for the guard. `overhead`: means over earlier steps. `costs` and `others`:
+// from the last message of the verifier.
 //
-// If the sequence is alone, a plain step takes a pass of one row and the mean overhead of plain
-// steps. The time that the step waited for passes of others does not count, because this sequence's
-// trees do not cause it. If other sequences get tokens in the same passes, their rows determine the
-// length of the pass, so the plain step is the step less what its draft added.
+// If no other sequences run, a plain step takes the duration of a pass of one row plus the mean
+// overhead of plain steps. The time that the step waited for other passes does not count, because
+// the trees of this sequence do not cause it. If other sequences get tokens during the step, their
+// rows also determine the duration of the pass. Then the duration of a plain step is that of the
+// step minus the time that its draft added.
 StepVerdict JudgeStep(const StepMeasures& measures, const StepOverhead& overhead,
                       std::span<const PassCost> costs, const OtherLoad& others);
 

@@ -1,4 +1,5 @@
-// Turns what passes cost at the verifier into what steps cost at the gateway. Pure.
+// Computes the costs of steps at the gateway from the costs of passes at the verifier. Pure
+// functions.
 #ifndef RECYCLING_GATEWAY_SPECULATION_STEP_PRICES_H_
 #define RECYCLING_GATEWAY_SPECULATION_STEP_PRICES_H_
 
@@ -15,24 +16,24 @@ namespace recycling::gateway {
 
 inline constexpr std::size_t kMaxStepCosts = 64;
 
-// What a pass of `rows` rows costs: linear between the points. Before the first point it is the
-// cost of the first; behind the last one the line through the last two goes on. Zero without
-// points. Requires points as SequenceOpened has them.
+// The duration of a pass of `rows` rows. It is linear between the points. Before the first point,
+// it is the cost of the first point. Beyond the last point, it continues the line through the last
+// two points. Returns zero if there are no points. Requires points as in SequenceOpened.pass_costs.
 absl::Duration PassCostAt(std::span<const PassCost> costs, double rows);
 
 // The cost of a step by its number of nodes, for a sequence that shares its passes with `others`. A
-// pass has the root, others.rows more rows, and the nodes. Beyond its pass, a step takes the longer
-// of `overhead` and others.passes, because the overhead passes while the passes of others run. The
-// entries go from 0 nodes to the first number at or above `max_nodes`; they are at most
-// kMaxStepCosts. Empty without points.
+// pass has the root, others.rows other rows, and the nodes. In addition to its pass, a step takes
+// the longer of `overhead` and others.passes, because the overhead and the passes of others run at
+// the same time. The entries go from 0 nodes to the first number at or above `max_nodes`; there are
+// at most kMaxStepCosts of them. Empty if `costs` is empty.
 std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration overhead,
                                  const OtherLoad& others, int max_nodes);
 
-// What one more row adds to a pass of 1 + others.rows rows, as a share of that pass. Absent without
-// points.
+// The time that one more row adds to a pass of 1 + others.rows rows, as a fraction of the duration
+// of that pass. Absent if `costs` is empty.
 std::optional<double> RowCost(std::span<const PassCost> costs, const OtherLoad& others);
 
-// What `nodes` draft nodes add to a pass in which others have others.rows rows.
+// The time that `nodes` draft nodes add to a pass that has others.rows rows of other sequences.
 absl::Duration DraftCost(std::span<const PassCost> costs, const OtherLoad& others, int nodes);
 
 }  // namespace recycling::gateway
