@@ -44,7 +44,7 @@ inline v1::DecodeRequest StepRequest(const DraftTree& tree, std::uint32_t base) 
   return request;
 }
 
-// One Decode stream.
+// A Decode stream of a client.
 class Stream {
  public:
   explicit Stream(v1::VerifierService::Stub& stub, absl::Duration deadline = absl::Minutes(2)) {
@@ -55,7 +55,7 @@ class Stream {
     if (!ended_) End().IgnoreError();
   }
 
-  // The answer, or the error that ended the stream.
+  // Sends the request and returns the answer, or the error that ended the stream.
   absl::StatusOr<v1::DecodeResponse> Ask(const v1::DecodeRequest& request) {
     v1::DecodeResponse response;
     if (stream_->Write(request) && stream_->Read(&response)) return response;
@@ -77,8 +77,9 @@ class Stream {
   bool ended_ = false;
 };
 
-// Opens a stream and returns `count` tokens after the request's prompt and generated ids, with the
-// given trees or, if null, in plain steps. If a step fails, fails the test and returns fewer.
+// Opens a stream and returns the `count` tokens after the request's prompt and generated ids. Each
+// step sends a tree of `trees`, or is a plain step if `trees` is null. If a step fails, fails the
+// test and returns fewer tokens.
 using TreesOfTest = std::function<DraftTree(const std::vector<TokenId>& so_far)>;
 inline std::vector<TokenId> GenerateTokens(v1::VerifierService::Stub& stub,
                                            const v1::DecodeRequest& request, std::size_t count,
@@ -107,8 +108,8 @@ inline std::vector<TokenId> GenerateTokens(v1::VerifierService::Stub& stub,
   return tokens;
 }
 
-// Random trees that contain the true next tokens somewhere; `prompt` tokens stand before them.
-// `random` must outlive the result.
+// A function that makes random trees with the true next tokens in them. `truth` has the tokens
+// after the first `prompt` ones. `random` must outlive the result.
 inline TreesOfTest RandomTrees(std::size_t prompt, std::vector<TokenId> truth,
                                std::uint32_t vocab_size, std::mt19937& random) {
   return [=, &random](const std::vector<TokenId>& so_far) {

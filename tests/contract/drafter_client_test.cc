@@ -16,8 +16,8 @@ using doubles::IsOk;
 using doubles::StatusIs;
 namespace pb = ::recycling::drafter::v1;
 
-// Each look at the clock takes a millisecond, so that time passes with work alone.
-class ClockOfLooks final : public Clock {
+// Each reading of this clock is a millisecond later. So time passes only when the client reads it.
+class ReadingsClock final : public Clock {
  public:
   absl::Time Now() const override { return absl::UnixEpoch() + Monotonic(); }
   absl::Duration Monotonic() const override { return absl::Milliseconds(++looks_); }
@@ -26,7 +26,7 @@ class ClockOfLooks final : public Clock {
   mutable std::atomic<int> looks_ = 0;
 };
 
-// Answers every step with answers to the step before, as often as it is told, and then rightly.
+// Answers each step first with `late` answers to the step before, and then with the right answer.
 class LateDrafter final : public pb::DrafterService::Service {
  public:
   explicit LateDrafter(int late) : late_(late) {}
@@ -59,8 +59,9 @@ class LateDrafter final : public pb::DrafterService::Service {
   const int late_;
 };
 
-// The clock hardly moves while no answer comes, so it does not matter how fast the drafter is. The
-// client sends the step while it receives, so the test must not wait for the answers before that.
+// Asks a drafter that sends so many late answers. The clock hardly moves while the client waits, so
+// the speed of the drafter does not matter. The client sends the step only during Receive, so the
+// test must not wait for answers before it calls Receive.
 absl::StatusOr<DraftAnswer> AskOnce(int late_answers, const Clock& clock) {
   LateDrafter service(late_answers);
   const auto server = *RpcServer::Start({.listen = {"127.0.0.1:0"}}, {&service}, {});
@@ -75,11 +76,11 @@ absl::StatusOr<DraftAnswer> AskOnce(int late_answers, const Clock& clock) {
 }
 
 TEST(DrafterClientTest, DropsLateAnswersAndTakesTheRightOne) {
-  EXPECT_THAT(AskOnce(10, ClockOfLooks()), IsOk());
+  EXPECT_THAT(AskOnce(10, ReadingsClock()), IsOk());
 }
 
-TEST(DrafterClientTest, AnswersWithoutEndToEarlierStepsDoNotProlongTheDeadline) {
-  EXPECT_THAT(AskOnce(1000, ClockOfLooks()), StatusIs(absl::StatusCode::kDeadlineExceeded));
+TEST(DrafterClientTest, ManyLateAnswersDoNotExtendTheDeadline) {
+  EXPECT_THAT(AskOnce(1000, ReadingsClock()), StatusIs(absl::StatusCode::kDeadlineExceeded));
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
-// A drafter's streams whose clients fall silent, over real gRPC and with a clock that the test
-// moves.
+// A drafter ends the streams of clients that send nothing. Over real gRPC, with a fake clock.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -50,13 +49,13 @@ TEST_F(DrafterIdleTest, ADraftStreamWhoseClientIsSilentIsCancelledAndFreesItsMat
   const v1::Proposal ask = Ask(1);
   for (std::uint64_t step = 0; step < 3; ++step) {
     stream.Send(step, nullptr, &ask);
-    EXPECT_EQ(stream.Read().step(), step) << "each message begins the time anew";
+    EXPECT_EQ(stream.Read().step(), step) << "each message restarts the idle time";
     LetPass(kTimeout - absl::Seconds(1));
   }
   EXPECT_GT(store_.bytes(), 0u);
   LetPass(absl::Seconds(1));
   EXPECT_THAT(stream.Finish(), StatusIs(absl::StatusCode::kCancelled));
-  // The client may know before the server has let go.
+  // The client may see the end before the server has freed the matrix.
   while (store_.bytes() > 0) std::this_thread::yield();
   Stream another(stub_.get(), Session());
   another.Send(0, nullptr, &ask);
@@ -64,7 +63,7 @@ TEST_F(DrafterIdleTest, ADraftStreamWhoseClientIsSilentIsCancelledAndFreesItsMat
   EXPECT_THAT(another.Finish(), IsOk());
 }
 
-TEST_F(DrafterIdleTest, ALoadWhoseClientIsSilentIsCancelledAndLoadsNothing) {
+TEST_F(DrafterIdleTest, ALoadMatrixWhoseClientIsSilentIsCancelledAndLoadsNothing) {
   ModelIdentity model{.model_id = "m", .vocab_size = kVocab, .tokenizer_digest = {}};
   model.tokenizer_digest = std::string(32, 'd');
   grpc::ClientContext context;
@@ -74,11 +73,11 @@ TEST_F(DrafterIdleTest, ALoadWhoseClientIsSilentIsCancelledAndLoadsNothing) {
   part.mutable_target()->set_scope(common::v1::MATRIX_SCOPE_TENANT);
   part.mutable_target()->set_tenant("a");
   ASSERT_TRUE(stream->Write(part));
-  // All of a snapshot, but the client does not say that this was all.
+  // A whole snapshot, but the client does not half-close the stream.
   part.set_chunk(EncodeSnapshot(model, AdjacencyMatrix(kVocab, kK)));
   ASSERT_TRUE(stream->Write(part));
-  // The server may read the messages later than they were written, and each begins the time anew:
-  // let time pass until the call has ended.
+  // The server may read the messages late, and each message restarts the idle time. So the clock
+  // advances until the call has ended.
   std::jthread clock([this](std::stop_token stop) {
     while (!stop.stop_requested()) LetPass(kTimeout);
   });

@@ -1,4 +1,4 @@
-// A drafter served on a loopback port, and the calls a client makes of it.
+// A drafter on a loopback port, and the calls of a client.
 #ifndef RECYCLING_TESTS_CONTRACT_DRAFTER_SERVICE_FIXTURE_H_
 #define RECYCLING_TESTS_CONTRACT_DRAFTER_SERVICE_FIXTURE_H_
 
@@ -134,7 +134,7 @@ class DrafterServiceTest : public ::testing::Test {
     return response;
   }
 
-  // The chunks, or the error.
+  // Calls SaveMatrix and returns the chunks, or the error.
   absl::StatusOr<std::vector<std::string>> Save(common::v1::MatrixScope scope,
                                                 const std::string& tenant) {
     v1::SaveMatrixRequest request;

@@ -1,4 +1,4 @@
-// The drafter's wire promise, over real gRPC on a loopback port.
+// The drafter's protocol, over real gRPC on a loopback port.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,7 +26,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-TEST_F(DrafterServiceTest, HandshakeSaysWhoAndWithinWhichLimits) {
+TEST_F(DrafterServiceTest, HandshakeStatesTheDrafterAndItsLimits) {
   v1::HandshakeResponse response;
   ASSERT_THAT(Handshake(&response), IsOk());
   EXPECT_EQ(response.drafter_id(), "d1");
@@ -37,7 +37,7 @@ TEST_F(DrafterServiceTest, HandshakeSaysWhoAndWithinWhichLimits) {
   EXPECT_FALSE(response.build().empty());
 }
 
-TEST_F(DrafterServiceTest, HandshakeRefusesAnotherModelKOrProtocol) {
+TEST_F(DrafterServiceTest, HandshakeRefusesAnotherModelAnotherKOrAnotherProtocol) {
   v1::HandshakeResponse response;
   EXPECT_THAT(Handshake(&response, "m", kK, 2), StatusIs(absl::StatusCode::kFailedPrecondition,
                                                          HasSubstr("protocol_version: got 2")));
@@ -52,7 +52,7 @@ TEST_F(DrafterServiceTest, HandshakeRefusesAnotherModelKOrProtocol) {
   EXPECT_EQ(Info().k(), kK);
 }
 
-TEST_F(DrafterServiceTest, LogsTheHandshakeThatBindsAndThoseItRefuses) {
+TEST_F(DrafterServiceTest, LogsTheFirstHandshakeAndTheRefusedOnes) {
   v1::HandshakeResponse response;
   const auto logged = [&](const std::string& model) {
     ::testing::internal::CaptureStderr();
@@ -65,7 +65,7 @@ TEST_F(DrafterServiceTest, LogsTheHandshakeThatBindsAndThoseItRefuses) {
   EXPECT_EQ(logged("m"), "");
 }
 
-TEST_F(DrafterServiceTest, AStreamLearnsAndAnswersEveryStepThatAsks) {
+TEST_F(DrafterServiceTest, AStreamLearnsAndAnswersEveryStepWithAProposal) {
   Stream stream(stub_.get(), Session());
   const v1::Proposal ask = Ask(1);
   stream.Send(0, nullptr, &ask);
@@ -74,7 +74,7 @@ TEST_F(DrafterServiceTest, AStreamLearnsAndAnswersEveryStepThatAsks) {
   EXPECT_EQ(first.tree().base(), 7u);
   EXPECT_EQ(first.tree().root(), 1u);
   EXPECT_THAT(first.tree().tokens(), IsEmpty());
-  // A step without a proposal teaches and is not answered.
+  // The drafter learns from a step without a proposal and does not answer it.
   const v1::Observation seen = Rows({1, 2}, {2, 3, 4, 5}, {0, 1});
   stream.Send(1, &seen, nullptr);
   stream.Send(2, nullptr, &ask);
@@ -86,7 +86,7 @@ TEST_F(DrafterServiceTest, AStreamLearnsAndAnswersEveryStepThatAsks) {
   EXPECT_THAT(second.tree().sources(),
               ElementsAre(common::v1::DRAFT_SOURCE_MATRIX, common::v1::DRAFT_SOURCE_MATRIX,
                           common::v1::DRAFT_SOURCE_MATRIX, common::v1::DRAFT_SOURCE_MATRIX));
-  // Learning comes before the proposal of the same step.
+  // The drafter learns from a step before it drafts for the same step.
   const v1::Observation changed = Rows({1}, {9, 8});
   const v1::Proposal two = Ask(1, 2);
   stream.Send(3, &changed, &two);
@@ -107,7 +107,7 @@ TEST_F(DrafterServiceTest, AHundredStreamsAreOpenAtOnceAndAllAreAnswered) {
   for (const auto& stream : streams) EXPECT_THAT(stream->Finish(), IsOk());
 }
 
-TEST_F(DrafterServiceTest, LimitsCutTheTree) {
+TEST_F(DrafterServiceTest, TheLimitsOfTheProposalCutTheTree) {
   ASSERT_THAT(Observe(Session(), Rows({1, 2}, {2, 3, 4, 5})), IsOk());
   EXPECT_THAT(Propose(Session(), Ask(1, 0))->tokens(), IsEmpty());
   EXPECT_THAT(Propose(Session(), Ask(1, 80, 0))->tokens(), IsEmpty());
@@ -136,7 +136,7 @@ TEST_F(DrafterServiceTest, StepCostsDecideHowLargeATreeIs) {
   v1::Proposal others_wait = AskAt(1, {{0, 1000}, {1, 1001}, {2, 9000}});
   others_wait.set_other_tokens(1e6);
   EXPECT_THAT(Propose(Session(), others_wait)->tokens(), IsEmpty());
-  // Without costs: the template's tree.
+  // Without costs the drafter proposes the template's tree.
   EXPECT_THAT(Propose(Session(), Ask(1, 1))->tokens(), ElementsAre(2));
 }
 
@@ -163,14 +163,14 @@ TEST_F(DrafterServiceTest, MalformedStepCostsAreRefused) {
   }
 }
 
-// A candidate that a stream's own past speaks for is proposed there and in no other stream, and
-// what one tenant accepts does not change what another one's guesses are worth.
-TEST_F(DrafterServiceTest, WhatASequenceSawStaysWithIt) {
+// A stream may get candidates from the tokens of its own sequence. Other streams do not get them.
+// Acceptance in the streams of one tenant does not change the estimates for another tenant.
+TEST_F(DrafterServiceTest, CandidatesOfASequenceAndEstimatesOfATenantAreNotShared) {
   const v1::Proposal ask = AskAt(1, {{0, 100}});
   Stream own(stub_.get(), Session(MATRIX_SCOPE_TENANT, "a"));
   const v1::Observation seen = Rows({1}, {2, 3});
   v1::Proposal nine = AskAt(9, {{0, 100}});
-  own.Send(0, &seen, &nine);  // 9 followed 1, which is not in its row
+  own.Send(0, &seen, &nine);  // the sequence had 9 after 1, but row 1 does not hold 9
   own.Read();
   own.Send(1, nullptr, &ask);
   const common::v1::DraftTree tree = own.Read().tree();
@@ -182,7 +182,7 @@ TEST_F(DrafterServiceTest, WhatASequenceSawStaysWithIt) {
   EXPECT_THAT(own.Finish(), IsOk());
   EXPECT_THAT(sibling.Finish(), IsOk());
 
-  // At this price a guess must come true in one of two steps.
+  // At these costs a node pays only if it is accepted in at least every second step.
   const v1::Proposal dear = AskAt(1, {{0, 1000}, {1, 1500}, {2, 9000}});
   ASSERT_THAT(Observe(Session(MATRIX_SCOPE_TENANT, "b"), seen), IsOk());
   EXPECT_THAT(Propose(Session(MATRIX_SCOPE_TENANT, "b"), dear)->tokens(), IsEmpty());
@@ -217,7 +217,7 @@ v1::Observation WithParents(v1::Observation observation,
   return observation;
 }
 
-TEST_F(DrafterServiceTest, NothingOfAMalformedStepIsLearnt) {
+TEST_F(DrafterServiceTest, LearnsNothingFromAMalformedStep) {
   ASSERT_THAT(Observe(Session(), Rows({1}, {2, 3})), IsOk());
   const std::vector<std::pair<v1::Observation, std::string>> malformed = {
       {Rows({1, kVocab}, {8, 9, 8, 9}), "got token id 100"},
@@ -244,7 +244,7 @@ TEST_F(DrafterServiceTest, NothingOfAMalformedStepIsLearnt) {
   other_k.mutable_candidates()->set_k(3);
   EXPECT_THAT(Observe(Session(), other_k),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("got k 3, expected 2")));
-  // A bad proposal beside a good observation.
+  // A good observation with a bad proposal.
   Stream stream(stub_.get(), Session());
   const v1::Observation good = Rows({1}, {8, 9});
   const v1::Proposal bad = Ask(kVocab);
@@ -314,7 +314,7 @@ TEST_F(DrafterServiceTest, MessagesOutOfOrderAreMalformed) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no open")));
 }
 
-TEST_F(DrafterServiceTest, ScopesAreApart) {
+TEST_F(DrafterServiceTest, ScopesDoNotShareAMatrix) {
   ASSERT_THAT(Observe(Session(MATRIX_SCOPE_UNSPECIFIED, "a"), Rows({1}, {2, 3})), IsOk());
   ASSERT_THAT(Observe(Session(MATRIX_SCOPE_SHARED, "a"), Rows({1}, {4, 5})), IsOk());
   EXPECT_THAT(Propose(Session(MATRIX_SCOPE_TENANT, "a"), Ask(1))->tokens(), ElementsAre(2, 3));
@@ -333,7 +333,7 @@ TEST_F(DrafterServiceTest, ScopesAreApart) {
               StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
-TEST_F(DrafterServiceTest, TheSharedScopeNeedsTheOperator) {
+TEST_F(DrafterServiceTest, TheSharedScopeMustBeAllowedByTheOperator) {
   Start({.drafter_id = "d1"});
   v1::HandshakeResponse response;
   ASSERT_THAT(Handshake(&response), IsOk());
@@ -345,7 +345,7 @@ TEST_F(DrafterServiceTest, TheSharedScopeNeedsTheOperator) {
               StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
-TEST_F(DrafterServiceTest, MatricesInUseFillTheBound) {
+TEST_F(DrafterServiceTest, RefusesANewMatrixWhenMatricesInUseFillTheMemoryBound) {
   Start({.drafter_id = "d1", .max_matrix_bytes = 2 * kMatrixBytes});
   Stream first(stub_.get(), Session(MATRIX_SCOPE_TENANT, "a"));
   Stream second(stub_.get(), Session(MATRIX_SCOPE_REQUEST, "b"));
@@ -369,13 +369,13 @@ TEST_F(DrafterServiceTest, ACancelledStreamFreesItsMatrix) {
   EXPECT_EQ(Info().open_sessions(), 1u);
   stream.context().TryCancel();
   EXPECT_THAT(stream.Finish(), StatusIs(absl::StatusCode::kCancelled));
-  // The client knows before the server does: ask until it has caught up.
+  // The client sees the end before the server has closed the session. So ask until it has.
   while (Info().open_sessions() != 0) std::this_thread::yield();
   EXPECT_THAT(Info().matrices(), IsEmpty());
   EXPECT_EQ(Info().bytes(), 0u);
 }
 
-TEST_F(DrafterServiceTest, InfoSaysEverythingHeld) {
+TEST_F(DrafterServiceTest, MatrixInfoListsAllMatrices) {
   EXPECT_FALSE(Info().has_model());
   ASSERT_THAT(Observe(Session(MATRIX_SCOPE_TENANT, "a"), Rows({1, 2}, {2, 3, 4, 5})), IsOk());
   ASSERT_THAT(Observe(Session(MATRIX_SCOPE_SHARED, "a"), Rows({1}, {2, 3})), IsOk());

@@ -1,4 +1,4 @@
-// Saving and loading matrices, by calls and on disk, over real gRPC on a loopback port.
+// The drafter saves and loads matrices, by calls and on disk. Over real gRPC on a loopback port.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,7 +26,7 @@ using ::testing::IsEmpty;
 
 using DrafterSnapshotsTest = DrafterServiceTest;
 
-TEST_F(DrafterSnapshotsTest, ASavedMatrixLoadsElsewhere) {
+TEST_F(DrafterSnapshotsTest, ASavedMatrixLoadsIntoAnotherDrafterAndTenant) {
   ASSERT_THAT(Observe(Session(), Rows({1}, {2, 3})), IsOk());
   const auto saved = Save(MATRIX_SCOPE_TENANT, "a");
   ASSERT_THAT(saved, IsOk());
@@ -75,7 +75,7 @@ TEST_F(DrafterSnapshotsTest, SaveNamesTheFieldThatIsWrong) {
   EXPECT_THAT(Save(MATRIX_SCOPE_TENANT, ""), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
-TEST_F(DrafterSnapshotsTest, ABadLoadLeavesTheMatrixUntouched) {
+TEST_F(DrafterSnapshotsTest, AFailedLoadDoesNotChangeTheMatrix) {
   ASSERT_THAT(Observe(Session(), Rows({1}, {2, 3})), IsOk());
   const std::string good = Save(MATRIX_SCOPE_TENANT, "a")->front();
   ASSERT_THAT(Observe(Session(), Rows({1}, {4, 5})), IsOk());
@@ -116,7 +116,7 @@ TEST_F(DrafterSnapshotsTest, ASnapshotOfAnotherModelIsRefused) {
   EXPECT_THAT(Info().matrices(), IsEmpty());
 }
 
-TEST_F(DrafterSnapshotsTest, OpenSessionsKeepTheMatrixThatTheyHaveAfterALoad) {
+TEST_F(DrafterSnapshotsTest, AfterALoadOpenSessionsKeepTheirOldMatrix) {
   ASSERT_THAT(Observe(Session(), Rows({1}, {2, 3})), IsOk());
   const std::string bytes = Save(MATRIX_SCOPE_TENANT, "a")->front();
   Stream stream(stub_.get(), Session());
@@ -140,7 +140,7 @@ TEST_F(DrafterSnapshotsTest, MatricesSavedAtShutdownAreThereAfterARestart) {
   Start(options);
   EXPECT_EQ(Info().model().model_id(), "m");
   EXPECT_THAT(Propose(Session(), Ask(1))->tokens(), ElementsAre(2, 3));
-  // A drafter with another id has snapshots of its own.
+  // A drafter with another id does not load these snapshots.
   Start({.drafter_id = "d2", .snapshot_dir = Directory()});
   EXPECT_THAT(Propose(Session(), Ask(1))->tokens(), IsEmpty());
 }

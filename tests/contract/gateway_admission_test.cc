@@ -1,4 +1,4 @@
-// Admission to the gateway over real gRPC: the queue, refusals, slow readers, draining.
+// The gateway's admission of requests over real gRPC: the queue, refusals, slow readers, draining.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -70,7 +70,7 @@ TEST_F(GatewayAdmissionTest, ARequestWithoutRoomAtTheVerifiersWaitsAndThenRuns) 
   EXPECT_EQ(Stats().requests_succeeded(), 8u);
 }
 
-TEST_F(GatewayAdmissionTest, AFullQueueRefusesAtOnceAndSaysWhenToComeBack) {
+TEST_F(GatewayAdmissionTest, AFullQueueRefusesAtOnceWithARetryDelay) {
   options_.admission.max_queue = 1;
   AddGatedVerifier(1);
   Start();
@@ -129,7 +129,7 @@ TEST_F(GatewayAdmissionTest, ARequestThatWaitsTooLongIsRefused) {
   EXPECT_THAT(runs->End(), IsOk());
 }
 
-TEST_F(GatewayAdmissionTest, EveryRequestThatIsRefusedIsOneLineOfTheLog) {
+TEST_F(GatewayAdmissionTest, EveryRefusedRequestHasOneLogLine) {
   options_.clock = &clock_;
   options_.admission = {.max_queue = 1, .queue_timeout = absl::Seconds(30)};
   options_.readers.timeout = absl::Hours(1);
@@ -157,7 +157,7 @@ TEST_F(GatewayAdmissionTest, EveryRequestThatIsRefusedIsOneLineOfTheLog) {
   EXPECT_THAT(drained->End(), StatusIs(absl::StatusCode::kUnavailable));
   gate_.Open();
   EXPECT_THAT(runs->End(), IsOk());
-  drain.join();  // all streams are done, and their log lines written
+  drain.join();  // then all streams have ended and their log lines are written
   const std::string log = ::testing::internal::GetCapturedStderr();
 
   EXPECT_THAT(LinesWith(log, {" generate "}), SizeIs(5)) << log;
@@ -177,7 +177,7 @@ TEST_F(GatewayAdmissionTest, EveryRequestThatIsRefusedIsOneLineOfTheLog) {
   expect("drained", "UNAVAILABLE", "draining", "0.000");
 }
 
-// A verifier that claims another model while away_ is set.
+// The only verifier fails its steps and states another numerics id while away_ is set.
 class OnlyVerifierAwayTest : public GatewayAdmissionTest {
  protected:
   ~OnlyVerifierAwayTest() override { Stop(); }
@@ -201,7 +201,7 @@ class OnlyVerifierAwayTest : public GatewayAdmissionTest {
   std::atomic<bool> away_ = false;
 };
 
-TEST_F(OnlyVerifierAwayTest, ARequestThatWaitedTooLongForItIsUnavailable) {
+TEST_F(OnlyVerifierAwayTest, ARequestThatWaitedTooLongForTheVerifierIsUnavailable) {
   options_.admission.queue_timeout = absl::Milliseconds(10);
   StartAndLoseTheVerifier();
   const absl::Status status = Begin()->End();
@@ -218,7 +218,7 @@ TEST_F(OnlyVerifierAwayTest, AFullQueueIsUnavailableToo) {
   EXPECT_EQ(Refusals(v1::REFUSAL_REASON_QUEUE_FULL), 1u);
 }
 
-TEST_F(OnlyVerifierAwayTest, WhenItComesBackItServesTheRequestsThatWaited) {
+TEST_F(OnlyVerifierAwayTest, WhenTheVerifierComesBackItServesTheWaitingRequests) {
   StartAndLoseTheVerifier();
   const auto waits = Begin();
   AwaitWaiting(1);
@@ -226,7 +226,7 @@ TEST_F(OnlyVerifierAwayTest, WhenItComesBackItServesTheRequestsThatWaited) {
   EXPECT_THAT(waits->End(), IsOk());
 }
 
-TEST_F(GatewayAdmissionTest, AnOutputThatNobodyReadsFreesItsSlotAndIsDroppedInTheEnd) {
+TEST_F(GatewayAdmissionTest, AnUnreadOutputFreesItsSlotAndIsDroppedAfterTheTimeout) {
   options_.clock = &clock_;
   AddVerifier();
   Start();
@@ -254,7 +254,7 @@ TEST_F(GatewayAdmissionTest, AnOutputThatNobodyReadsFreesItsSlotAndIsDroppedInTh
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("did not read its output")));
 }
 
-TEST_F(GatewayAdmissionTest, AnOutputThatIsReadLateButInTimeIsWhole) {
+TEST_F(GatewayAdmissionTest, AnOutputReadBeforeTheTimeoutIsComplete) {
   options_.clock = &clock_;
   AddVerifier();
   Start();
@@ -286,7 +286,7 @@ TEST_F(GatewayAdmissionTest, UnreadOutputsOfOneConnectionAreBoundedInBytes) {
   EXPECT_THAT(unread->End(), StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
-TEST_F(GatewayAdmissionTest, DrainingLetsRunningRequestsEndAndRefusesAllOthers) {
+TEST_F(GatewayAdmissionTest, DrainingFinishesRunningRequestsAndRefusesAllOthers) {
   AddGatedVerifier(1);
   Start();
   const auto runs = Begin();
@@ -325,14 +325,14 @@ TEST_F(GatewayAdmissionTest, ARequestThatRunsBeyondTheGraceEndsAsUnavailable) {
   const auto waits = Begin();
   AwaitWaiting(1);
   std::thread drain([this] { gateway_->Drain(absl::Seconds(10)); });
-  EXPECT_THAT(waits->End(), StatusIs(absl::StatusCode::kUnavailable)) << "it drains";
+  EXPECT_THAT(waits->End(), StatusIs(absl::StatusCode::kUnavailable)) << "the gateway drains";
   clock_.Advance(absl::Seconds(10));
   client.join();
   drain.join();
   EXPECT_EQ(verifiers_[0]->fake().open_sequences(), 0);
 }
 
-// Tokenize and Detokenize calls, which ask no verifier.
+// Tokenize and Detokenize. These calls need no verifier.
 class ShortCallsTest : public GatewayAdmissionTest {
  protected:
   absl::Status Tokenize() {
@@ -366,7 +366,7 @@ TEST_F(ShortCallsTest, CountAgainstTheTenantsRate) {
   EXPECT_EQ(Refusals(v1::REFUSAL_REASON_RATE), 3u);
 }
 
-TEST_F(ShortCallsTest, CountAsTheTenantsUntilTheirAnswersAreRead) {
+TEST_F(ShortCallsTest, CountAgainstTheTenantsConcurrencyUntilTheirAnswersAreRead) {
   options_.tenant_limits = {.concurrency = 2};
   listen_ = {"127.0.0.1:0"};
   AddVerifier();
@@ -385,11 +385,11 @@ TEST_F(ShortCallsTest, CountAsTheTenantsUntilTheirAnswersAreRead) {
     EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted,
                                   HasSubstr("one more than the 2 that it may make")));
   }
-  while (!Tokenize().ok()) {  // until the server has seen that the client is gone
+  while (!Tokenize().ok()) {  // until the server sees that the client closed the connection
   }
 }
 
-TEST_F(ShortCallsTest, AreRefusedWhereFieldsThatAreNotKnownMakeThemLarge) {
+TEST_F(ShortCallsTest, AreRefusedIfUnknownFieldsMakeThemTooLarge) {
   max_message_bytes_ = 4 << 20;
   AddVerifier();
   Start();

@@ -44,7 +44,7 @@ class GatewayKeysTest : public GatewayServiceTest {
   doubles::FakeClock clock_;
 };
 
-TEST_F(GatewayKeysTest, TheDrafterLearnsForTheTenantOfTheKey) {
+TEST_F(GatewayKeysTest, TheDrafterGetsTheTenantOfTheKey) {
   AddVerifier();
   Mutex mutex;
   std::vector<std::string> tenants;
@@ -59,7 +59,7 @@ TEST_F(GatewayKeysTest, TheDrafterLearnsForTheTenantOfTheKey) {
   EXPECT_THAT(tenants, ElementsAre("umbrella", "acme"));
 }
 
-TEST_F(GatewayKeysTest, EachCallTakesAKeyOfItsRole) {
+TEST_F(GatewayKeysTest, EachCallNeedsAKeyOfItsRole) {
   AddVerifier();
   Start();
   using Code = absl::StatusCode;
@@ -132,7 +132,7 @@ TEST_F(GatewayKeysTest, EachTenantHasItsOwnRate) {
   EXPECT_EQ(Refusals(v1::REFUSAL_REASON_RATE), 1u);
 }
 
-TEST_F(GatewayKeysTest, UnknownCallersLeaveAFewLogLinesAndKnownOnesOneForEachRequest) {
+TEST_F(GatewayKeysTest, UnknownCallersGetFewLogLinesAndKnownCallersOneForEachRequest) {
   AddVerifier();
   Start();
   ::testing::internal::CaptureStderr();
@@ -155,7 +155,7 @@ TEST_F(GatewayKeysTest, UnknownCallersLeaveAFewLogLinesAndKnownOnesOneForEachReq
   EXPECT_THAT(LinesWith(log, {"tenant=acme end=\"RESOURCE_EXHAUSTED: ", "reason=rate"}), SizeIs(18))
       << log;
   EXPECT_THAT(LinesWith(log, {" generate "}), SizeIs(11 + 20 + 20)) << log;
-  EXPECT_THAT(LinesWith(log, {"not-a-key"}), SizeIs(0)) << "keys are no text for logs";
+  EXPECT_THAT(LinesWith(log, {"not-a-key"}), SizeIs(0)) << "a key must not appear in a log";
 }
 
 TEST_F(GatewayKeysTest, TenantsWithoutOwnLimitsGetTheDefaultLimits) {

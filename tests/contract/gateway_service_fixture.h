@@ -1,4 +1,4 @@
-// A gateway between fakes of its peers, all in process over real gRPC.
+// A gateway with fake verifiers and drafters, all in one process, over real gRPC.
 #ifndef RECYCLING_TESTS_CONTRACT_GATEWAY_SERVICE_FIXTURE_H_
 #define RECYCLING_TESTS_CONTRACT_GATEWAY_SERVICE_FIXTURE_H_
 
@@ -41,7 +41,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-// What a Generate call gave.
+// The status and the messages of a Generate call.
 struct Generated {
   absl::Status status;
   v1::Started started;
@@ -81,7 +81,7 @@ inline std::vector<std::string> LinesWith(const std::string& log,
   return lines;
 }
 
-// Threads wait here until it is opened.
+// Pass waits until another thread calls Open.
 class Gate {
  public:
   void Pass() {
@@ -123,7 +123,7 @@ class GatewayServiceTest : public ::testing::Test {
  protected:
   ~GatewayServiceTest() override { Stop(); }
 
-  // Destroys the gateway and its peers; others may be added then.
+  // Destroys the gateway and its peers. Then a test may add other peers and call Start again.
   void Stop() {
     if (gateway_ != nullptr) gateway_->OnReady(nullptr);
     if (server_ != nullptr) server_->Shutdown(absl::ZeroDuration());
@@ -156,8 +156,8 @@ class GatewayServiceTest : public ::testing::Test {
     AddDrafter(std::make_unique<FakeDrafterService>(std::move(options)));
   }
 
-  // Starts the gateway and waits until every peer was greeted and, unless told otherwise, a
-  // verifier is ready.
+  // Starts the gateway. If `wait_until_ready`, waits until every peer is ready or has failed its
+  // handshake with FAILED_PRECONDITION.
   void Start(bool wait_until_ready = true) {
     options_.channel = [this](const std::string& address) {
       return servers_.at(address)->InProcessChannel();
@@ -195,13 +195,14 @@ class GatewayServiceTest : public ::testing::Test {
     return 0;
   }
 
-  // Asks until the statistics are as wanted. Only the test's time limit ends it otherwise.
+  // Asks for statistics until `wanted` returns true. If it never does, the test ends by its time
+  // limit.
   void AwaitStats(const std::function<bool(const v1::GetStatsResponse&)>& wanted) {
     while (!wanted(Stats())) {
     }
   }
 
-  // Reads the stream to its end; `read` gets each message.
+  // Calls Generate and reads the stream to its end. Calls `read` with each message.
   Generated Generate(const std::string& request, grpc::ClientContext* context = nullptr,
                      const std::function<void(const v1::GenerateResponse&)>& read = nullptr) {
     grpc::ClientContext own;
@@ -222,10 +223,11 @@ class GatewayServiceTest : public ::testing::Test {
   std::vector<TokenId> Plain(int count) { return doubles::ToyModel().Continue({5, 6, 7}, count); }
 
   GatewayOptions options_;
-  std::function<void(grpc::ClientContext*)> as_admin_;  // adds what an administrator's call needs
-  absl::Duration draft_deadline_ = absl::Seconds(10);   // so that no draft is late
+  std::function<void(grpc::ClientContext*)>
+      as_admin_;                                       // adds the key of an administrator to a call
+  absl::Duration draft_deadline_ = absl::Seconds(10);  // long, so that no draft is late
   int max_message_bytes_ = 1 << 16;
-  std::vector<std::string> listen_;  // beside the channel in process
+  std::vector<std::string> listen_;  // addresses beside the in-process channel
   std::vector<std::unique_ptr<FakeVerifierService>> verifiers_;
   std::vector<std::unique_ptr<FakeDrafterService>> drafters_;
   std::map<std::string, std::unique_ptr<RpcServer>> servers_;

@@ -1,4 +1,4 @@
-// The gateway over real gRPC between fakes of its peers.
+// The gateway over real gRPC, with fake verifiers and drafters.
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "tests/contract/gateway_service_fixture.h"
@@ -6,7 +6,7 @@
 namespace recycling::gateway {
 namespace {
 
-TEST_F(GatewayServiceTest, GeneratesTheModelsTokensWithDraftingAndWithout) {
+TEST_F(GatewayServiceTest, GeneratesTheModelsTokensWithAndWithoutDrafting) {
   AddVerifier();
   AddDrafter();
   Start();
@@ -47,7 +47,7 @@ TEST_F(GatewayServiceTest, TheClientReceivesAStepsTextBeforeTheNextStepIsAnswere
   EXPECT_EQ(generated.tokens(), Plain(6));
 }
 
-TEST_F(GatewayServiceTest, TextIsTheTokenizersAndAStopStringTrimsIt) {
+TEST_F(GatewayServiceTest, TheTokenizerMakesTheTextAndAStopStringCutsIt) {
   AddVerifier();
   Start();
   const Generated whole = Generate("prompt: 'hello' sampling { max_tokens: 20 }");
@@ -69,7 +69,7 @@ TEST_F(GatewayServiceTest, TextIsTheTokenizersAndAStopStringTrimsIt) {
   EXPECT_EQ(cut.final.usage().completion_tokens(), cut.tokens().size());
 }
 
-TEST_F(GatewayServiceTest, ADrawnSeedIsEchoedAndGivesTheSameTokensAgain) {
+TEST_F(GatewayServiceTest, TheGatewayReportsItsRandomSeedAndItGivesTheSameTokensAgain) {
   AddVerifier();
   Start();
   const Generated first =
@@ -84,7 +84,7 @@ TEST_F(GatewayServiceTest, ADrawnSeedIsEchoedAndGivesTheSameTokensAgain) {
   EXPECT_EQ(again.deltas[0].logprobs_size(), 0);
 }
 
-TEST_F(GatewayServiceTest, RefusesWhatIsOutOfRangeAndNamesTheField) {
+TEST_F(GatewayServiceTest, RefusesFieldsOutOfRangeAndNamesTheField) {
   AddVerifier({.context_length = 16});
   Start();
   std::string many_stops, long_prompt;
@@ -148,7 +148,7 @@ TEST_F(GatewayServiceTest, AMessageThatIsTooLargeIsResourceExhausted) {
   EXPECT_THAT(Generate("prompt: 'x' sampling { max_tokens: 2 }").status, IsOk());
 }
 
-TEST_F(GatewayServiceTest, OneRequestTooManyIsRefusedAndACancelledOneFreesEverything) {
+TEST_F(GatewayServiceTest, OneRequestTooManyIsRefusedAndACancelledRequestFreesItsSlots) {
   options_.max_requests = 1;
   options_.admission.max_queue = 0;
   AddVerifier({.fault = [](std::uint64_t step) {
@@ -185,7 +185,7 @@ TEST_F(GatewayServiceTest, TheDeadlineEndsARequestAndFreesItsSlot) {
   EXPECT_EQ(Stats().requests_failed(), 1u);
 }
 
-TEST_F(GatewayServiceTest, AnErrorThatAMoveCannotHealReachesTheClientAfterTheTokens) {
+TEST_F(GatewayServiceTest, AnErrorAfterTheLastMoveReachesTheClientAfterTheTokens) {
   options_.moves.max_moves = 0;
   options_.moves.patience = absl::ZeroDuration();
   const std::vector<std::pair<absl::StatusCode, absl::StatusCode>> codes = {
@@ -211,7 +211,7 @@ TEST_F(GatewayServiceTest, AnErrorThatAMoveCannotHealReachesTheClientAfterTheTok
   }
 }
 
-TEST_F(GatewayServiceTest, AStreamGoesOnAtAnotherVerifierAndTheStatisticsSayWhere) {
+TEST_F(GatewayServiceTest, AStreamContinuesAtAnotherVerifierAndTheStatisticsCountTheMove) {
   const auto dies = [](std::uint64_t step) {
     return step == 3 ? VerifierFault::kError : VerifierFault::kNone;
   };
@@ -254,7 +254,7 @@ TEST_F(GatewayServiceTest, ADrafterThatMisbehavesChangesNoToken) {
       {DraftFault::kLengthsDiffer, v1::FALLBACK_REASON_MALFORMED},
       {DraftFault::kCycle, v1::FALLBACK_REASON_MALFORMED}};
   for (const auto& [which, reason] : faults) {
-    // A new gateway for each fault, since the drafter may be ejected after one.
+    // Each fault gets a new gateway, because a gateway may eject the drafter after one fault.
     AddVerifier();
     AddDrafter({.fault = [fault = which](std::uint64_t) { return fault; }});
     Start();
@@ -271,7 +271,7 @@ TEST_F(GatewayServiceTest, ADrafterThatMisbehavesChangesNoToken) {
   }
 }
 
-TEST_F(GatewayServiceTest, TheDrafterHearsThePromptAndTheParentOfEachRow) {
+TEST_F(GatewayServiceTest, TheDrafterGetsThePromptAndTheParentOfEachRow) {
   Mutex mutex;
   std::vector<TokenId> committed;
   std::vector<Observation> observations;
@@ -322,7 +322,7 @@ TEST_F(GatewayServiceTest, ADrafterOfAnotherModelIsEjectedAndCounted) {
   EXPECT_THAT(peer.detail(), AllOf(HasSubstr("FAILED_PRECONDITION"), HasSubstr("refused")));
 }
 
-TEST_F(GatewayServiceTest, AVerifierThatDoesNotMatchTheFirstIsRefused) {
+TEST_F(GatewayServiceTest, RefusesAVerifierThatDiffersFromTheFirst) {
   AddVerifier();
   AddVerifier({.numerics_id = "other arithmetic"});
   auto future = std::make_unique<FakeVerifierService>();
@@ -330,7 +330,8 @@ TEST_F(GatewayServiceTest, AVerifierThatDoesNotMatchTheFirstIsRefused) {
   AddVerifier(std::move(future));
   Start();
   const v1::GetStatsResponse stats = Stats();
-  const int first = stats.peers(0).ready() ? 0 : 1;  // which of the two answered first
+  const int first =
+      stats.peers(0).ready() ? 0 : 1;  // the index of the verifier that answered first
   EXPECT_TRUE(stats.peers(first).ready());
   EXPECT_THAT(stats.peers(1 - first).detail(),
               AllOf(HasSubstr("FAILED_PRECONDITION"), HasSubstr("numerics_id"),
@@ -339,7 +340,8 @@ TEST_F(GatewayServiceTest, AVerifierThatDoesNotMatchTheFirstIsRefused) {
   EXPECT_THAT(Generate("prompt: 'x' sampling { max_tokens: 2 }").status, IsOk());
 }
 
-// Asks for two tokens after 70 ids: the first 40 are always the same, the others are `rest`.
+// A request for two tokens after 70 ids. The first 40 ids are always the same, the others are
+// `rest`.
 std::string RequestOf70Ids(TokenId rest) {
   std::vector<std::string> ids(40, "5");
   ids.resize(70, absl::StrCat(rest));
@@ -347,7 +349,7 @@ std::string RequestOf70Ids(TokenId rest) {
                       "] } sampling { max_tokens: 2 }");
 }
 
-TEST_F(GatewayServiceTest, PrefixesAreRoutedInThePagesThatTheVerifierSays) {
+TEST_F(GatewayServiceTest, RoutesByPrefixesInPagesOfTheVerifiersSize) {
   AddVerifier({.page_tokens = 64});
   Start();
   EXPECT_THAT(Generate(RequestOf70Ids(6)).status, IsOk());
@@ -357,7 +359,7 @@ TEST_F(GatewayServiceTest, PrefixesAreRoutedInThePagesThatTheVerifierSays) {
   EXPECT_EQ(Stats().prefix_routed(), 1u) << "64 equal tokens are a page";
 }
 
-TEST_F(GatewayServiceTest, VerifiersThatSayNoPageSizeOrAnAbsurdOneStillServe) {
+TEST_F(GatewayServiceTest, VerifiersWithoutAPageSizeOrWithAnAbsurdOneStillServe) {
   for (const std::uint32_t page_tokens : {0U, 1U, 0xffffffffU}) {
     auto service = std::make_unique<FakeVerifierService>();
     service->set_edit_handshake([=](auto& handshake) { handshake.set_page_tokens(page_tokens); });
@@ -367,10 +369,10 @@ TEST_F(GatewayServiceTest, VerifiersThatSayNoPageSizeOrAnAbsurdOneStillServe) {
   for (int i = 0; i < 6; ++i) EXPECT_THAT(Generate(RequestOf70Ids(6)).status, IsOk());
 }
 
-TEST_F(GatewayServiceTest, AVerifierReplacedAfterItsHandshakeDecodesNothing) {
+TEST_F(GatewayServiceTest, AnotherVerifierAtTheSameAddressAfterTheHandshakeDecodesNothing) {
   std::atomic<bool> replaced = false;
   auto service =
-      std::make_unique<FakeVerifierService>();  // it accepts opens for the model "toy" only
+      std::make_unique<FakeVerifierService>();  // accepts an open only with numerics id "toy"
   service->set_edit_handshake([&](auto& handshake) {
     if (!replaced) handshake.set_numerics_id("before");
   });
@@ -387,7 +389,7 @@ TEST_F(GatewayServiceTest, AVerifierReplacedAfterItsHandshakeDecodesNothing) {
   });
 }
 
-TEST_F(GatewayServiceTest, ATokenizerThatIsNotTheHandshakesIsRefused) {
+TEST_F(GatewayServiceTest, RefusesATokenizerThatDiffersFromTheHandshake) {
   auto liar = std::make_unique<FakeVerifierService>();
   liar->set_edit_handshake([](auto& handshake) {
     handshake.mutable_model()->set_tokenizer_digest(std::string(32, 'x'));
@@ -431,7 +433,7 @@ TEST_F(GatewayServiceTest, WithoutAVerifierEveryCallIsUnavailable) {
   servers_["nobody"]->Shutdown(absl::ZeroDuration());
 }
 
-TEST_F(GatewayServiceTest, TellsWhetherItIsReadyAtOnceAndAtEveryChange) {
+TEST_F(GatewayServiceTest, ReportsReadinessAtOnceAndAtEveryChange) {
   Gate may_greet, ready;
   auto slow = std::make_unique<FakeVerifierService>();
   slow->set_edit_handshake([&](auto&) { may_greet.Pass(); });
@@ -448,7 +450,7 @@ TEST_F(GatewayServiceTest, TellsWhetherItIsReadyAtOnceAndAtEveryChange) {
   gateway_->OnReady([](bool is_ready) { EXPECT_TRUE(is_ready); });
 }
 
-TEST_F(GatewayServiceTest, DescribesTheModelAndTokenizesBothWays) {
+TEST_F(GatewayServiceTest, DescribesTheModelAndTokenizesAndDetokenizes) {
   AddVerifier();
   Start();
   grpc::ClientContext model_context;

@@ -1,6 +1,6 @@
-// A pass never ends, in a verifier that still answers calls. These tests check what the verifier
-// says about itself and what a gateway does. Services and gRPC are real; the model has no
-// arithmetic, and a fake clock decides what is long.
+// A pass of a verifier hangs, but the verifier still answers calls. These tests check the
+// verifier's health and handshake, and what a gateway does. Services and gRPC are real. The model
+// computes nothing, and the clock is a fake.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -40,7 +40,8 @@ using doubles::StatusIs;
 constexpr std::uint32_t kContext = 256;
 constexpr char kHealthName[] = "verifier";
 
-// Makes a pass hang, even if it is cancelled, until it is released. Threads: any.
+// Makes a pass hang until Free is called, even if the pass is cancelled. Threads: any thread may
+// call it.
 class Snag {
  public:
   ~Snag() { Free(); }
@@ -77,7 +78,7 @@ class Snag {
  private:
   Mutex mutex_;
   CondVar changed_;
-  std::optional<int> left_ ABSL_GUARDED_BY(mutex_);  // nothing: no pass hangs
+  std::optional<int> left_ ABSL_GUARDED_BY(mutex_);  // no value: no pass will hang
   bool hangs_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void()> caught_ ABSL_GUARDED_BY(mutex_);
 };
@@ -131,7 +132,7 @@ class HungPassTest : public ::testing::Test {
   doubles::FakeClock clock_;
 };
 
-TEST_F(HungPassTest, TheVerifierSaysThatItHangsUntilThePassEnds) {
+TEST_F(HungPassTest, TheVerifierReportsThatItHangsUntilThePassEnds) {
   Verifier verifier(model_, clock_);
   const auto stub = verifier::v1::VerifierService::NewStub(verifier.server->InProcessChannel());
   verifier.snag.Set(0, nullptr);
@@ -156,7 +157,7 @@ TEST_F(HungPassTest, TheVerifierSaysThatItHangsUntilThePassEnds) {
   verifier.snag.Free();
   while (!verifier.Handshake().ok()) std::this_thread::yield();
   EXPECT_THAT(verifier.Serving(), IsOkAndHolds(true));
-  EXPECT_THAT(opened.get(), IsOk()) << "the sequence that waited has lost nothing";
+  EXPECT_THAT(opened.get(), IsOk()) << "the sequence that waited continues";
 }
 
 TEST_F(HungPassTest, TheGatewayMovesAStreamWithoutADeadlineAndNoTokenChanges) {
@@ -206,7 +207,7 @@ TEST_F(HungPassTest, TheGatewayMovesAStreamWithoutADeadlineAndNoTokenChanges) {
   const std::vector<TokenId> undisturbed = generate(&moves);
   EXPECT_EQ(undisturbed.size(), 200u);
   EXPECT_EQ(moves, 0u);
-  // The pass hangs in the verifier that has the sequence, and in no other.
+  // Only the verifier that has the sequence hangs: it clears the snag of the other.
   verifiers["a"]->snag.Set(50, [&] {
     verifiers["b"]->snag.Clear();
     clock_.Advance(absl::Seconds(31));

@@ -7,9 +7,10 @@
 namespace recycling::gateway {
 namespace {
 
-// A clock that stands still until Run. Then each reading is a second later than the one before, for
-// a minute. A gateway reads it some ten times between two looks at its late sequences, so a minute
-// has several looks after the bound of half a minute. A call that begins after that cannot be late.
+// A clock that stands still until Run. After Run, each of the next 60 readings is a second later
+// than the one before. A gateway reads the clock about ten times between two checks for late steps.
+// So it makes several checks after the bound of 30 s. A call that begins after the 60 readings is
+// never late.
 class ReadingClock final : public Clock {
  public:
   absl::Time Now() const override { return absl::FromUnixSeconds(1'700'000'000) + Monotonic(); }
@@ -26,9 +27,9 @@ class ReadingClock final : public Clock {
 class LostStepTest : public GatewayServiceTest {
  protected:
   LostStepTest() { options_.clock = &clock_; }
-  ~LostStepTest() override { Stop(); }  // before the clock
+  ~LostStepTest() override { Stop(); }  // the gateway must end before the clock
 
-  // A verifier. The first of all these verifiers that gets a step number 5 loses it.
+  // Adds a verifier. Only one step number 5 is lost: the first that any of these verifiers gets.
   void AddForgetfulVerifier() {
     AddVerifier({.fault = [this](std::uint64_t step) {
       if (step != 5 || lost_.exchange(true)) return VerifierFault::kNone;

@@ -1,6 +1,6 @@
-// API keys at the verifier and the drafter, over real gRPC. Drafting and decoding need a caller of
-// role peer, because these messages name the tenant that they are for; reading and replacing
-// matrices needs one of role admin.
+// API keys at the verifier and the drafter, over real gRPC. Calls that draft or decode need a
+// caller of role peer, because their messages name a tenant. Calls that read or replace matrices
+// need a caller of role admin.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -40,7 +40,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 // A server whose keys are "user" (inference), "gateway" (peer) and "boss" (admin). A client whose
-// certificate has the name gw.test is a peer, one with cl.test may do inference.
+// certificate has the name gw.test has role peer. A client with the name cl.test has role
+// inference.
 class PeerKeysTest : public ::testing::Test {
  protected:
   PeerKeysTest() {
@@ -77,7 +78,7 @@ class PeerKeysTest : public ::testing::Test {
 
 using Call = std::function<grpc::Status(grpc::ClientContext*)>;
 
-// The codes of `calls`, each made once.
+// Makes each call once and returns their codes.
 std::vector<StatusCode> Codes(const std::vector<Call>& calls) {
   std::vector<StatusCode> codes;
   for (const Call& call : calls) {
@@ -150,7 +151,7 @@ TEST_F(PeerKeysTest, EveryCallOfTheDrafterNeedsItsRole) {
                             Codes(MatrixCalls(*user)), Codes(MatrixCalls(*gateway))}) {
     for (const StatusCode code : codes) EXPECT_EQ(code, StatusCode::PERMISSION_DENIED);
   }
-  // With the right key the answer depends on the message alone.
+  // With the right key the key is no reason to refuse.
   for (const auto& codes : {Codes(DraftCalls(*gateway)), Codes(MatrixCalls(*boss))}) {
     for (const StatusCode code : codes) {
       EXPECT_NE(code, StatusCode::UNAUTHENTICATED);
@@ -164,7 +165,7 @@ using drafter::Ask;
 using drafter::Rows;
 using drafter::Session;
 
-// Tokens of the tree that is proposed for `tenant`, or the error.
+// The tokens of the tree that the drafter proposes for `tenant`, or the error.
 absl::StatusOr<std::vector<TokenId>> Propose(drafter::v1::DrafterService::Stub& stub,
                                              const std::string& tenant) {
   drafter::v1::ProposeRequest request;
@@ -180,7 +181,7 @@ absl::StatusOr<std::vector<TokenId>> Propose(drafter::v1::DrafterService::Stub& 
   return status;
 }
 
-// Teaches the matrix of `tenant` that token 1 is followed by `first` or `second`.
+// Writes `first` and `second` into the matrix of `tenant` as candidates after token 1.
 absl::Status Teach(drafter::v1::DrafterService::Stub& stub, const std::string& tenant,
                    TokenId first, TokenId second) {
   drafter::v1::ObserveRequest request;
@@ -232,7 +233,8 @@ TEST_F(PeerKeysTest, AnInferenceKeyNeitherReadsNorWritesTheMatrixOfATenantThatIt
     stream->WritesDone();
     EXPECT_THAT(FromGrpcStatus(stream->Finish()), not_admin);
   }
-  EXPECT_THAT(Propose(*gateway, "victim"), IsOkAndHolds(ElementsAre(2, 3))) << "as it was";
+  EXPECT_THAT(Propose(*gateway, "victim"), IsOkAndHolds(ElementsAre(2, 3)))
+      << "the matrix is unchanged";
 }
 
 class VerifierKeysTest : public PeerKeysTest {
@@ -245,13 +247,13 @@ class VerifierKeysTest : public PeerKeysTest {
     EXPECT_THAT(verifier, IsOk());
     verifier_ = *std::move(verifier);
   }
-  // The server goes before the service that it serves.
+  // The server must end before its service.
   ~VerifierKeysTest() override { server_.reset(); }
 
   std::unique_ptr<verifier::VerifierServer> verifier_;
 };
 
-TEST_F(VerifierKeysTest, CachedTokensTellAnInferenceKeyNothingOfATenantThatItNames) {
+TEST_F(VerifierKeysTest, AnInferenceKeyCannotLearnTheCachedTokensOfATenantThatItNames) {
   Serve(verifier_->service());
   verifier::v1::VerifyRequest request;
   for (int i = 0; i < 200; ++i) request.mutable_open()->add_prompt_ids(5 + i % 7);
@@ -268,7 +270,7 @@ TEST_F(VerifierKeysTest, CachedTokensTellAnInferenceKeyNothingOfATenantThatItNam
   ASSERT_THAT(ask("gateway", &cached), IsOk());
   EXPECT_EQ(cached, 0u);
   ASSERT_THAT(ask("gateway", &cached), IsOk());
-  EXPECT_GT(cached, 0u) << "the verifier keeps the victim's prompt, and says so to a peer";
+  EXPECT_GT(cached, 0u) << "the verifier keeps the victim's prompt and reports this to a peer";
 
   const auto refused = StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("role peer"));
   EXPECT_THAT(ask("user", &cached), refused);
@@ -285,7 +287,7 @@ TEST_F(VerifierKeysTest, CachedTokensTellAnInferenceKeyNothingOfATenantThatItNam
   EXPECT_THAT(FromGrpcStatus(stream->Finish()), refused);
 }
 
-TEST_F(VerifierKeysTest, ACertificateOfAPeerNeedsNoKey) {
+TEST_F(VerifierKeysTest, APeerWithACertificateNeedsNoKey) {
   doubles::CertificateAuthority authority("authority");
   const auto files = [&](const std::string& name, const std::string& names) {
     return doubles::WriteTlsFiles(folder_, name, authority.Issue(names), authority.certificate());
@@ -309,7 +311,7 @@ TEST_F(VerifierKeysTest, ACertificateOfAPeerNeedsNoKey) {
   EXPECT_EQ(ask(client, ""), StatusCode::PERMISSION_DENIED);
   EXPECT_EQ(ask(stranger, ""), StatusCode::UNAUTHENTICATED);
   EXPECT_EQ(ask(stranger, "gateway"), StatusCode::OK);
-  // A key that is sent decides, whatever the certificate says.
+  // If the client sends a key, the key decides and not the certificate.
   EXPECT_EQ(ask(gateway, "user"), StatusCode::PERMISSION_DENIED);
   EXPECT_EQ(ask(gateway, "nobody"), StatusCode::UNAUTHENTICATED);
 }
@@ -352,7 +354,7 @@ TEST_F(VerifierKeysTest, EveryCallOfTheVerifierNeedsRolePeer) {
   EXPECT_EQ(gateway[3], StatusCode::INVALID_ARGUMENT);  // an empty prompt
 }
 
-TEST_F(PeerKeysTest, TheProcessKeyHasRolePeerAndNoOther) {
+TEST_F(PeerKeysTest, TheKeyOfTheProcessHasOnlyTheRolePeer) {
   const auto drafter = drafter::CreateDrafter({.callers = Callers("process")});
   ASSERT_THAT(drafter, IsOk());
   Serve((*drafter)->service());

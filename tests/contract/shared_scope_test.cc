@@ -1,4 +1,4 @@
-// Requests for the scope SHARED at a gateway whose drafter does not allow it.
+// Requests with the matrix scope SHARED at a gateway whose drafter does not allow that scope.
 #include "drafter/service/drafter_server.h"
 #include "tests/contract/gateway_service_fixture.h"
 
@@ -14,7 +14,7 @@ class SharedScopeTest : public GatewayServiceTest {
     AddVerifier();
     Start();
   }
-  ~SharedScopeTest() override { Stop(); }  // before the drafter
+  ~SharedScopeTest() override { Stop(); }  // the gateway must end before the drafter
 
   Generated Ask(const std::string& scope) {
     return Generate(
@@ -26,7 +26,7 @@ class SharedScopeTest : public GatewayServiceTest {
   absl::StatusOr<std::unique_ptr<drafter::DrafterServer>> drafter_ = drafter::CreateDrafter({});
 };
 
-TEST_F(SharedScopeTest, OneTenantsRefusedRequestsLeaveTheDrafterToTheOthers) {
+TEST_F(SharedScopeTest, RequestsRefusedByTheDrafterDoNotEjectIt) {
   for (int i = 0; i < 3; ++i) {
     const Generated refused = Ask("MATRIX_SCOPE_SHARED");
     EXPECT_THAT(refused.status, IsOk()) << "a request goes on without drafts";

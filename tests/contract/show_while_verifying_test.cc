@@ -1,5 +1,5 @@
-// The decode loop with the real verifier client: the tokens of a step are shown while the verifier
-// works on the next step, neither before that step is sent nor after it is answered.
+// The decode loop with the real verifier client. It shows the tokens of a step while the verifier
+// works on the next step: after it has sent that step, and before the verifier has answered it.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -24,9 +24,9 @@ class NoDrafters final : public DrafterDirectory {
   bool Judge(const std::string&, const absl::Status&) override { return true; }
 };
 
-// Each side waits for the other: the client takes a step's tokens only when the verifier has the
-// next step, and the verifier answers a step only when the client has the tokens of the one before.
-// A loop that shows tokens at any other moment never ends.
+// Each side waits for the other. The client takes the tokens of a step only when the verifier has
+// received the next step. The verifier answers a step only when the client has the tokens of the
+// step before. If the loop showed tokens at another moment, this test would never end.
 TEST(ShowWhileVerifyingTest, TheVerifierHasTheNextStepWhenTheClientIsShownTokens) {
   constexpr int kTokens = 6;
   Counter received;  // steps that the verifier has received

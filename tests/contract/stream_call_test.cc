@@ -35,7 +35,7 @@ class Event {
   std::future<void> future_ = promise_.get_future();
 };
 
-// A peer that does what the test says.
+// A peer whose behaviour is a function of the test.
 class Peer final : public pb::DrafterService::Service {
  public:
   using Script = std::function<grpc::Status(grpc::ServerContext*, Stream*)>;
@@ -111,7 +111,7 @@ TEST(StreamCallTest, ALateAnswerIsKeptForTheNextReceive) {
   EXPECT_EQ(response.step(), 7u);
 }
 
-TEST(StreamCallTest, ThePeersStatusEndsItAndOkCountsAsUnavailable) {
+TEST(StreamCallTest, TheCallEndsWithThePeersStatusAndOkCountsAsUnavailable) {
   for (const auto& [status, expected] :
        {std::pair(grpc::Status::OK, absl::StatusCode::kUnavailable),
         std::pair(grpc::Status(grpc::StatusCode::OUT_OF_RANGE, "x"),
@@ -193,7 +193,8 @@ TEST(StreamCallTest, APeerThatDoesNotEndIsCancelledAfterTheLinger) {
   cancelled.Wait();
 }
 
-// Its wall clock is far ahead of its monotonic one, as after a correction.
+// A clock whose wall time jumps a day ahead, as after a correction. Its monotonic time does not
+// jump.
 class WallClockAhead final : public Clock {
  public:
   absl::Time Now() const override { return absl::Now() + absl::Hours(ahead_.load()); }
@@ -204,7 +205,7 @@ class WallClockAhead final : public Clock {
   std::atomic<int> ahead_ = 0;
 };
 
-TEST(StreamCallTest, AJumpOfTheWallClockEndsNoLinger) {
+TEST(StreamCallTest, AJumpOfTheWallClockDoesNotEndTheLinger) {
   Event reached, jumped;
   std::atomic<bool> cancelled = true;
   Peer peer([&](grpc::ServerContext* context, Stream* stream) {
@@ -244,7 +245,7 @@ TEST(StreamCallTest, AnOpenCallThatIsDestroyedIsCancelled) {
   ended.Wait();
 }
 
-TEST(StreamCallTest, AfterABoundItRefusesMessagesThatThePeerDoesNotRead) {
+TEST(StreamCallTest, RefusesMoreMessagesWhenThePeerDoesNotReadThem) {
   Event stop;
   Peer peer([&](grpc::ServerContext*, Stream*) {
     stop.Wait();
@@ -289,7 +290,7 @@ class Babbler final
   };
 };
 
-TEST(StreamCallTest, AMessageThatCannotBeParsedEndsItAsInternal) {
+TEST(StreamCallTest, AMessageThatCannotBeParsedEndsTheCallAsInternal) {
   Babbler babbler;
   const auto server = RpcServer::Start({}, {&babbler}, {});
   ASSERT_TRUE(server.ok()) << server.status();

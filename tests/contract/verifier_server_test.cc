@@ -1,4 +1,4 @@
-// The whole verifier over real gRPC: a model file on disk, its forward pass, its service.
+// The whole verifier over real gRPC, with a model file on disk and real forward passes.
 #include "verifier/service/verifier_server.h"
 
 #include <gmock/gmock.h>
@@ -27,7 +27,7 @@ using ::testing::HasSubstr;
 
 constexpr std::uint32_t kVocab = 320;
 
-// A folder for this run of the test.
+// A temporary folder for the files of these tests.
 const std::string& Folder() {
   struct Temporary {
     Temporary() : path(::testing::TempDir() + "/verifier_server_test.XXXXXX") {
@@ -91,7 +91,7 @@ v1::DecodeRequest RandomRequest(std::mt19937& random) {
   return request;
 }
 
-TEST(VerifierServerTest, TreesThreadsChunksAndOtherSequencesDoNotChangeAToken) {
+TEST(VerifierServerTest, TreesThreadsPrefillChunksAndOtherSequencesChangeNoToken) {
   constexpr std::size_t kTokens = 24;
   Served plain({.threads = 1, .max_sequences = 1});
   Served mixed({.threads = 3, .max_sequences = 4, .max_tree_nodes = 16, .prefill_chunk = 7});
@@ -116,7 +116,7 @@ TEST(VerifierServerTest, TreesThreadsChunksAndOtherSequencesDoNotChangeAToken) {
   }
 }
 
-TEST(VerifierServerTest, ASequenceMovesBetweenVerifiersOfOneNumericsId) {
+TEST(VerifierServerTest, ASequenceMovesBetweenVerifiersWithTheSameNumericsId) {
   Served first({.threads = 1});
   Served second({.threads = 2, .prefill_chunk = 5, .kernel = "portable"});
   EXPECT_EQ(first.Handshake().numerics_id(), second.Handshake().numerics_id());
@@ -146,7 +146,8 @@ TEST(VerifierServerTest, HandshakeAndTokenizerComeFromTheFile) {
   EXPECT_EQ(handshake.load().open_sequences(), 0u) << "the warm-up sequence is closed";
   ASSERT_GE(handshake.load().pass_costs_size(), 5) << "passes of several sizes were measured";
   EXPECT_EQ(handshake.load().pass_costs(0).rows(), 1u);
-  EXPECT_EQ(handshake.load().pass_costs().rbegin()->rows(), 12u) << "up to the largest tree";
+  EXPECT_EQ(handshake.load().pass_costs().rbegin()->rows(), 12u)
+      << "the largest measured pass has the rows of the largest tree";
 
   grpc::ClientContext context;
   const auto reader = served.stub->GetTokenizer(&context, {});

@@ -1,4 +1,4 @@
-// The verifier's wire contract, over real gRPC. The model behind it has no arithmetic.
+// The verifier's protocol, over real gRPC, with a model that computes nothing.
 #include "verifier/service/verifier_service.h"
 
 #include <gmock/gmock.h>
@@ -97,7 +97,7 @@ class VerifierServiceTest : public ::testing::Test {
 
   static constexpr int kSlots = 3;
   static constexpr absl::Duration kIdleTimeout = absl::Minutes(5);
-  doubles::FakeClock clock_;  // decides which streams are idle
+  doubles::FakeClock clock_;  // the service measures idle time with it
   FakeTransformer* transformer_ = nullptr;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<VerifierService> service_;
@@ -105,7 +105,7 @@ class VerifierServiceTest : public ::testing::Test {
   std::unique_ptr<v1::VerifierService::Stub> stub_;
 };
 
-TEST_F(VerifierServiceTest, TheHandshakeTellsModelAndLimits) {
+TEST_F(VerifierServiceTest, TheHandshakeStatesTheModelAndTheLimits) {
   grpc::ClientContext context;
   v1::HandshakeResponse response;
   ASSERT_TRUE(stub_->Handshake(&context, {}, &response).ok());
@@ -174,7 +174,7 @@ TEST_F(VerifierServiceTest, AStreamOpensAndVerifies) {
   EXPECT_THAT(stream.End(), IsOk());
 }
 
-TEST_F(VerifierServiceTest, WhatIsNotAskedForIsAbsent) {
+TEST_F(VerifierServiceTest, AnswersLeaveOutFieldsThatTheClientDidNotAskFor) {
   const auto response = OpenThen(StepRequest(2));
   ASSERT_THAT(response, IsOk());
   EXPECT_FALSE(response->verified().has_candidates());
@@ -191,7 +191,7 @@ TEST_F(VerifierServiceTest, MessagesOutOfOrderAreRefused) {
   EXPECT_EQ(scheduler_->load().open_sequences, 0u);
 }
 
-TEST_F(VerifierServiceTest, OpensOutOfRangeAreRefused) {
+TEST_F(VerifierServiceTest, RefusesAnOpenWithFieldsOutOfRange) {
   const auto expect = [&](const v1::DecodeRequest& request, const std::string& message) {
     EXPECT_THAT(Stream(*stub_).Ask(request),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
@@ -216,7 +216,7 @@ TEST_F(VerifierServiceTest, OpensOutOfRangeAreRefused) {
   expect(request, "tenant: got 129 bytes, expected at most 128");
 }
 
-TEST_F(VerifierServiceTest, AnOpenForAnotherVerifierIsRefusedByStreamAndTwin) {
+TEST_F(VerifierServiceTest, DecodeAndUnaryVerifyRefuseAnOpenForAnotherVerifier) {
   const auto expect = [&](const v1::DecodeRequest& open, absl::StatusCode code,
                           const std::string& message) {
     v1::VerifyRequest twin;
@@ -276,7 +276,7 @@ TEST_F(VerifierServiceTest, MalformedTreesAreRefused) {
          "got 17 nodes");
 }
 
-TEST_F(VerifierServiceTest, AForeignBaseFailsAndAStaleTreeIsIgnored) {
+TEST_F(VerifierServiceTest, AWrongBaseFailsAndAStaleTreeIsIgnored) {
   EXPECT_THAT(OpenThen(StepRequest(3)),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("got 3, expected 2")));
   DraftTree stale = DraftTree::Root(1, 9);
@@ -294,12 +294,12 @@ TEST_F(VerifierServiceTest, AStepBeyondTheContextIsOutOfRange) {
   EXPECT_THAT(stream.Ask(StepRequest(kContext)), StatusIs(absl::StatusCode::kOutOfRange));
 }
 
-TEST_F(VerifierServiceTest, ABrokenModelIsInternal) {
+TEST_F(VerifierServiceTest, NanLogitsAreAnInternalError) {
   transformer_->poisoned = true;
   EXPECT_THAT(OpenThen(StepRequest(2)), StatusIs(absl::StatusCode::kInternal, HasSubstr("nan")));
 }
 
-TEST_F(VerifierServiceTest, AnOversizeMessageEndsItsStreamAlone) {
+TEST_F(VerifierServiceTest, AnOversizeMessageEndsOnlyItsStream) {
   Stream other(*stub_);
   ASSERT_THAT(other.Ask(OpenRequest({1, 2})), IsOk());
   EXPECT_THAT(Stream(*stub_).Ask(OpenRequest(std::vector<TokenId>(5000, 1))),
@@ -355,7 +355,7 @@ TEST_F(VerifierServiceTest, ADeadlineInAPassFreesTheSlot) {
   std::promise<void> reached;
   auto is_reached = reached.get_future();
   Start(Stuck(reached));
-  // On a slow machine the deadline may pass before the pass begins: try again with a later one.
+  // On a slow machine the deadline may be over before the pass begins. Then try a later deadline.
   absl::Duration deadline = absl::Milliseconds(100);
   do {
     Stream stream(*stub_, deadline);
@@ -376,7 +376,7 @@ TEST_F(VerifierServiceTest, AStreamWhoseClientSendsNothingIsEnded) {
     ASSERT_THAT(stream.Ask(StepRequest(2)), IsOk());
     clock_.Advance(kIdleTimeout - absl::Seconds(1));
     service_->EndIdleStreams();
-    EXPECT_EQ(scheduler_->load().open_sequences, 1u) << "each message begins a turn anew";
+    EXPECT_EQ(scheduler_->load().open_sequences, 1u) << "each message restarts the idle time";
 
     clock_.Advance(absl::Seconds(1));
     service_->EndIdleStreams();
@@ -389,7 +389,7 @@ TEST_F(VerifierServiceTest, AStreamWhoseClientSendsNothingIsEnded) {
 }
 
 TEST_F(VerifierServiceTest, AStreamWhoseClientDoesNotReadItsAnswerIsCancelled) {
-  Start({}, /*in_process=*/true);  // there, a message waits until it is read
+  Start({}, /*in_process=*/true);  // in process, a message waits until the client reads it
   Stream stream(*stub_);
   ASSERT_TRUE(stream.Write(OpenRequest({1, 2})));
   while (scheduler_->load().open_sequences == 0) std::this_thread::yield();
@@ -430,7 +430,7 @@ TEST_F(VerifierServiceTest, ShuttingDownEndsAStreamInAPass) {
   EXPECT_FALSE(stream.End().ok());
 }
 
-TEST_F(VerifierServiceTest, TheTwinGivesWhatTheStreamGives) {
+TEST_F(VerifierServiceTest, UnaryVerifyGivesTheAnswersOfTheStream) {
   for (const bool in_process : {false, true}) {
     Start({}, in_process);
     const std::vector<TokenId> truth = Generate(OpenRequest({1, 2}), 3);
@@ -458,7 +458,7 @@ TEST_F(VerifierServiceTest, TheTwinGivesWhatTheStreamGives) {
   }
 }
 
-TEST_F(VerifierServiceTest, CancellingTheTwinInAPassFreesItsSlot) {
+TEST_F(VerifierServiceTest, CancellingUnaryVerifyInAPassFreesItsSlot) {
   std::promise<void> reached;
   Start(Stuck(reached));
   grpc::ClientContext context;
@@ -474,7 +474,7 @@ TEST_F(VerifierServiceTest, CancellingTheTwinInAPassFreesItsSlot) {
   WaitUntilFree();
 }
 
-TEST_F(VerifierServiceTest, ADrainingVerifierRefusesTheTwinAsItRefusesAStream) {
+TEST_F(VerifierServiceTest, ADrainingVerifierRefusesUnaryVerifyAsItRefusesAStream) {
   service_->Drain(absl::ZeroDuration());
   v1::VerifyRequest request;
   *request.mutable_open() = OpenRequest({1, 2}).open();
@@ -483,12 +483,12 @@ TEST_F(VerifierServiceTest, ADrainingVerifierRefusesTheTwinAsItRefusesAStream) {
   EXPECT_THAT(Verify(request), refused);
 }
 
-TEST_F(VerifierServiceTest, ADrainCancelsATwinThatOutlivesTheGrace) {
+TEST_F(VerifierServiceTest, ADrainCancelsUnaryVerifyAfterTheGrace) {
   std::promise<void> reached;
   Start(Stuck(reached));
   auto status = std::async(std::launch::async, [&] {
     grpc::ClientContext context;
-    // Reached only if the verifier did not cancel the call.
+    // The test gets here only if the verifier did not cancel the call.
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     v1::VerifyRequest request;
     *request.mutable_open() = OpenRequest({1, 2, 3}).open();
@@ -500,7 +500,7 @@ TEST_F(VerifierServiceTest, ADrainCancelsATwinThatOutlivesTheGrace) {
   EXPECT_EQ(status.get().error_code(), grpc::StatusCode::CANCELLED);
 }
 
-TEST_F(VerifierServiceTest, SequencesTogetherGiveTheTokensThatEachGivesAlone) {
+TEST_F(VerifierServiceTest, SequencesTogetherGiveTheSameTokensAsEachAlone) {
   constexpr std::size_t kTokens = 40;
   std::vector<v1::DecodeRequest> requests;
   std::vector<std::vector<TokenId>> alone;
