@@ -21,14 +21,14 @@ std::vector<TokenId> Row(const AdjacencyMatrix& matrix, TokenId token) {
   return row;
 }
 
-TEST(AdjacencyMatrixTest, StartsCold) {
+TEST(AdjacencyMatrixTest, ANewMatrixHasNoRows) {
   const AdjacencyMatrix matrix(3, 2);
   for (TokenId token = 0; token < 3; ++token) EXPECT_THAT(Row(matrix, token), IsEmpty());
   EXPECT_EQ(matrix.rows_filled(), 0u);
   EXPECT_EQ(matrix.row_updates(), 0u);
 }
 
-TEST(AdjacencyMatrixTest, KeepsTheLastWriteOfARowWhole) {
+TEST(AdjacencyMatrixTest, AWriteReplacesTheWholeRow) {
   AdjacencyMatrix matrix(10, 3);
   matrix.WriteRow(4, std::array<TokenId, 3>{7, 0, 9});
   EXPECT_THAT(Row(matrix, 4), ElementsAre(7, 0, 9));
@@ -38,14 +38,14 @@ TEST(AdjacencyMatrixTest, KeepsTheLastWriteOfARowWhole) {
   EXPECT_THAT(Row(matrix, 5), IsEmpty());
 }
 
-TEST(AdjacencyMatrixTest, CountsFilledRowsOnceAndEveryWrite) {
+TEST(AdjacencyMatrixTest, CountsFilledRowsAndWrites) {
   AdjacencyMatrix matrix(10, 1);
   for (const TokenId token : {2u, 2u, 9u}) matrix.WriteRow(token, std::array<TokenId, 1>{0});
   EXPECT_EQ(matrix.rows_filled(), 2u);
   EXPECT_EQ(matrix.row_updates(), 3u);
 }
 
-TEST(AdjacencyMatrixTest, ATokenOutsideTheVocabularyReadsAsCold) {
+TEST(AdjacencyMatrixTest, ATokenOutsideTheVocabularyHasNoRow) {
   AdjacencyMatrix matrix(2, 1);
   matrix.WriteRow(1, std::array<TokenId, 1>{0});
   EXPECT_THAT(Row(matrix, 2), IsEmpty());
@@ -65,13 +65,13 @@ TEST(AdjacencyMatrixTest, AValidRowHasOneToKDistinctIdsOfTheVocabulary) {
   EXPECT_FALSE(valid(0, {3, 1, 3}));
 }
 
-TEST(AdjacencyMatrixTest, TakesLessThanTheTwoMegabytesOfThePaper) {
+TEST(AdjacencyMatrixTest, NeedsLessThanTheTwoMegabytesOfThePaper) {
   const AdjacencyMatrix matrix(32000, 8);
   EXPECT_EQ(matrix.memory_bytes(), 32000u * 40u);
   EXPECT_LE(matrix.memory_bytes(), 2'000'000u);
 }
 
-TEST(AdjacencyMatrixTest, TakesTheWidestRow) {
+TEST(AdjacencyMatrixTest, AcceptsTheLargestRow) {
   AdjacencyMatrix matrix(64, kMaxK);
   std::vector<TokenId> all(kMaxK);
   std::iota(all.begin(), all.end(), 0);
@@ -80,8 +80,8 @@ TEST(AdjacencyMatrixTest, TakesTheWidestRow) {
   EXPECT_EQ(Row(matrix, 63), all);
 }
 
-// Every write stores the ids n, n + 1, and so on, in rows of different lengths. So the test notices
-// a row that is mixed from two writes, and a count that belongs to another write.
+// Every write stores consecutive ids. The writers use different row lengths. So the readers notice
+// ids of two writes in a row, and a count that belongs to another write.
 TEST(AdjacencyMatrixTest, ReadersNeverSeeARowMixedFromTwoWrites) {
   constexpr std::uint32_t kRowSize = 16;
   constexpr int kWrites = 20'000;

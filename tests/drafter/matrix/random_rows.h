@@ -11,7 +11,7 @@
 
 namespace recycling::drafter {
 
-// Every row holds k random distinct ids.
+// Writes k random distinct ids into every row.
 inline void FillRandomly(AdjacencyMatrix& matrix, std::mt19937& random) {
   std::vector<TokenId> ids(matrix.vocab_size());
   std::iota(ids.begin(), ids.end(), 0);

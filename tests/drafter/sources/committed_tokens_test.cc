@@ -11,9 +11,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-TEST(CommittedTokensTest, GrowsByOneTokenAndCountsItIfTheNumberIsKnown) {
+TEST(CommittedTokensTest, AppendAndDropLastChangeAKnownBase) {
   CommittedTokens committed({1, 2});
-  EXPECT_EQ(committed.base(), std::nullopt) << "there may be tokens before these";
+  EXPECT_EQ(committed.base(), std::nullopt) << "the sequence may have tokens before these";
   committed.set_base(10);
   committed.Append(3);
   EXPECT_THAT(committed.tokens(), ElementsAre(1, 2, 3));
@@ -25,7 +25,7 @@ TEST(CommittedTokensTest, GrowsByOneTokenAndCountsItIfTheNumberIsKnown) {
   EXPECT_EQ(committed.base(), 9u);
 }
 
-TEST(CommittedTokensTest, AfterAGapOnlyTheNewTokenIsKnown) {
+TEST(CommittedTokensTest, RestartKeepsOnlyTheNewToken) {
   CommittedTokens committed({1, 2});
   committed.set_base(2);
   committed.Restart(7);
@@ -35,7 +35,7 @@ TEST(CommittedTokensTest, AfterAGapOnlyTheNewTokenIsKnown) {
   EXPECT_FALSE(CommittedTokens().EndsWith(0));
 }
 
-TEST(CommittedTokensTest, TrimForgetsTheOldestOfTooMany) {
+TEST(CommittedTokensTest, TrimDropsTheOldestTokensAboveTheBound) {
   CommittedTokens committed(std::vector<TokenId>(kMaxCommittedTokens, 1));
   committed.set_base(kMaxCommittedTokens);
   committed.Trim();

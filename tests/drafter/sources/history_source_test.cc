@@ -18,7 +18,7 @@ constexpr std::uint8_t Class(FollowClass follow) { return static_cast<std::uint8
 
 class HistorySourceTest : public ::testing::Test {
  protected:
-  // All tokens are new.
+  // Observes `tokens`, all of them fresh.
   void See(const std::vector<TokenId>& tokens) { See(tokens, tokens.size()); }
   void See(const std::vector<TokenId>& tokens, std::size_t fresh) {
     source_.Observe({.rows = nullptr, .committed = tokens, .fresh = fresh});
@@ -28,7 +28,7 @@ class HistorySourceTest : public ::testing::Test {
   HistorySource source_;
 };
 
-TEST_F(HistorySourceTest, NamesWhatFollowedTheLastTimeAndHowOftenInARow) {
+TEST_F(HistorySourceTest, NamesTheLastFollowerAndCountsItsRepetitions) {
   EXPECT_THAT(NamesOf(source_, {1}), IsEmpty());
   EXPECT_EQ(OthersOf(1), Class(FollowClass::kUnseen));
   See({1, 6});
@@ -41,20 +41,20 @@ TEST_F(HistorySourceTest, NamesWhatFollowedTheLastTimeAndHowOftenInARow) {
   EXPECT_THAT(NamesOf(source_, {1}), ElementsAre(Pair(6, Class(FollowClass::kOften))));
   See({1, 5});
   EXPECT_THAT(NamesOf(source_, {1}), ElementsAre(Pair(5, Class(FollowClass::kOnce))))
-      << "another follower is counted anew";
+      << "a different follower starts a new count";
 }
 
-TEST_F(HistorySourceTest, LearnsFreshTokensOnlyAndTheTokenBeforeThem) {
+TEST_F(HistorySourceTest, LearnsOnlyWhichFreshTokensFollowTheTokenBefore) {
   See({1, 2, 3, 4}, 1);
   EXPECT_THAT(NamesOf(source_, {1}), IsEmpty());
   EXPECT_THAT(NamesOf(source_, {2}), IsEmpty());
   EXPECT_THAT(NamesOf(source_, {3}), ElementsAre(Pair(4, Class(FollowClass::kOnce))));
   See({}, 0);
-  See({7}, 1);  // nothing is known before it
+  See({7}, 1);  // no token before it is known
   EXPECT_THAT(NamesOf(source_, {7}), IsEmpty());
 }
 
-TEST_F(HistorySourceTest, ThePriorRisesWithTheTimesInARow) {
+TEST_F(HistorySourceTest, ThePriorRisesWithTheRepetitions) {
   EXPECT_LT(source_.Prior(Class(FollowClass::kOnce)), source_.Prior(Class(FollowClass::kTwice)));
   EXPECT_LT(source_.Prior(Class(FollowClass::kTwice)), source_.Prior(Class(FollowClass::kOften)));
 }

@@ -15,7 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 
-TEST(MatrixSourceTest, NamesTheRowOfTheLastTokenOfThePathByRank) {
+TEST(MatrixSourceTest, NamesTheCandidatesInTheRowOfThePathsLastToken) {
   AdjacencyMatrix matrix(20, 2);
   matrix.WriteRow(1, std::vector<TokenId>{5, 6});
   const MatrixSource source(&matrix);
@@ -24,7 +24,7 @@ TEST(MatrixSourceTest, NamesTheRowOfTheLastTokenOfThePathByRank) {
   EXPECT_THAT(NamesOf(source, {1, 9}), IsEmpty());
 }
 
-TEST(MatrixSourceTest, RanksFromEightOnShareClassesWhosePriorsFall) {
+TEST(MatrixSourceTest, RanksFromEightShareClassesAndPriorsFallWithTheClass) {
   AdjacencyMatrix matrix(100, kMaxK);
   std::vector<TokenId> row(kMaxK);
   std::iota(row.begin(), row.end(), 0);

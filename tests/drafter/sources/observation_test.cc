@@ -26,7 +26,7 @@ void ExpectInvalid(const Observation& observation, const std::string& message) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
 }
 
-TEST(LearnTest, WritesEveryRowAndTheLaterOfEqualTokensWins) {
+TEST(LearnTest, WritesEveryRowAndTheLastRowOfAnEqualTokenWins) {
   AdjacencyMatrix matrix(10, 2);
   Learn({.tokens = {3, 5, 3, 7}, .candidates = {2, {1, 2, 3, 4, 5, 6, 7, 8}}}, &matrix);
   EXPECT_THAT(Row(matrix, 3), ElementsAre(5, 6));
@@ -38,7 +38,7 @@ TEST(LearnTest, WritesEveryRowAndTheLaterOfEqualTokensWins) {
 
 TEST(LearnTest, TheAcceptedPathIsLearntLast) {
   AdjacencyMatrix matrix(10, 2);
-  // Nodes 1 and 3 hold token 5, nodes 0 and 2 token 3; the accepted path is 0, 1.
+  // Nodes 0 and 2 have token 3, and nodes 1 and 3 have token 5. The accepted path is nodes 0 and 1.
   Learn({.tokens = {3, 5, 3, 5},
          .candidates = {2, {5, 1, 6, 2, 7, 3, 8, 4}},
          .accepted_path = {0, 1}},
@@ -48,7 +48,7 @@ TEST(LearnTest, TheAcceptedPathIsLearntLast) {
   EXPECT_EQ(matrix.row_updates(), 6u);
 }
 
-TEST(LearnTest, TheDeeperOfEqualTokensOnThePathWins) {
+TEST(LearnTest, OnTheAcceptedPathTheDeepestRowOfAnEqualTokenWins) {
   AdjacencyMatrix matrix(10, 1);
   Learn({.tokens = {3, 3, 3}, .candidates = {1, {3, 8, 9}}, .accepted_path = {0, 1}}, &matrix);
   EXPECT_THAT(Row(matrix, 3), ElementsAre(8));
@@ -62,7 +62,7 @@ TEST(ValidateObservationTest, AcceptsAStepAndAPrompt) {
   EXPECT_THAT(ValidateObservation({.tokens = {9}, .candidates = {2, {0, 9}}}, 10, 2), IsOk());
 }
 
-TEST(ValidateObservationTest, ParentsAreOneForEachRowBeforeItAndAgreeWithTheAcceptedPath) {
+TEST(ValidateObservationTest, RefusesParentsThatComeLaterOrDisagreeWithTheAcceptedPath) {
   const Observation step = {.tokens = {1, 2, 3, 4},
                             .candidates = {2, {1, 2, 3, 4, 5, 6, 7, 8}},
                             .accepted_path = {0, 2, 3}};
@@ -81,7 +81,7 @@ TEST(ValidateObservationTest, ParentsAreOneForEachRowBeforeItAndAgreeWithTheAcce
   ExpectInvalid(with({-1, 0, 1, 2}), "got 1 for row 2 of the accepted path");
 }
 
-TEST(ValidateObservationTest, RejectsWithWhatGotExpected) {
+TEST(ValidateObservationTest, RefusesInvalidObservationsAndSaysWhy) {
   ExpectInvalid({}, "got no rows");
   ExpectInvalid({.tokens = {1}, .candidates = {3, {1, 2, 3}}}, "got k 3, expected 2");
   ExpectInvalid({.tokens = {1}, .candidates = {2, {1}}}, "got 1 ids, expected 1 rows of 2");

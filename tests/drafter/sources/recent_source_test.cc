@@ -14,11 +14,11 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 
-TEST(RecentSourceTest, NamesTheRowOfTheLastAcceptedNodeWhereTheMatrixIsCold) {
+TEST(RecentSourceTest, ForATokenWithoutARowNamesTheRowOfTheLastAcceptedNode) {
   AdjacencyMatrix matrix(20, 2);
   RecentSource source(&matrix);
-  EXPECT_THAT(NamesOf(source, {4}), IsEmpty()) << "nothing was accepted yet";
-  // Row 1 was accepted last; row 2 was not accepted.
+  EXPECT_THAT(NamesOf(source, {4}), IsEmpty()) << "no node has been accepted";
+  // Node 1 is the last accepted one. Node 2 is rejected.
   const Observation rows = {.tokens = {3, 5, 6},
                             .candidates = {2, {5, 6, 7, 8, 9, 10}},
                             .accepted_path = {0, 1},
@@ -30,7 +30,7 @@ TEST(RecentSourceTest, NamesTheRowOfTheLastAcceptedNodeWhereTheMatrixIsCold) {
   EXPECT_THAT(NamesOf(source, {4}), IsEmpty());
 }
 
-TEST(RecentSourceTest, APieceOfThePromptAcceptsNothing) {
+TEST(RecentSourceTest, PromptRowsAreNotAcceptedNodes) {
   AdjacencyMatrix matrix(20, 2);
   RecentSource source(&matrix);
   const Observation prompt = {

@@ -1,4 +1,4 @@
-// What a source says, as a list that a test can compare.
+// Returns the candidates of a source as a list that a test can compare.
 #ifndef RECYCLING_TESTS_DRAFTER_SOURCES_SOURCE_NAMES_H_
 #define RECYCLING_TESTS_DRAFTER_SOURCES_SOURCE_NAMES_H_
 

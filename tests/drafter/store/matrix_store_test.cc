@@ -30,7 +30,7 @@ const MatrixKey kRequest = {MatrixScope::kRequest, "a"};
 
 class MatrixStoreTest : public ::testing::Test {
  protected:
-  // Room for `matrices`, bound to kModel and k = 2.
+  // Returns a store with room for `matrices` matrices, bound to kModel and k = 2.
   static std::unique_ptr<MatrixStore> Store(std::uint64_t matrices, bool allow_shared = false) {
     auto store = std::make_unique<MatrixStore>(
         MatrixStoreOptions{.max_bytes = matrices * kMatrixBytes, .allow_shared = allow_shared});
@@ -49,7 +49,7 @@ class MatrixStoreTest : public ::testing::Test {
   }
 };
 
-TEST_F(MatrixStoreTest, TheFirstBindDecidesModelAndK) {
+TEST_F(MatrixStoreTest, TheFirstBindSetsTheModelAndK) {
   MatrixStore store({});
   EXPECT_FALSE(store.binding().has_value());
   EXPECT_THAT(store.Use(Tenant("a")),
@@ -84,7 +84,7 @@ TEST_F(MatrixStoreTest, ARefusedBindBindsNothing) {
   EXPECT_FALSE(store.binding().has_value());
 }
 
-TEST_F(MatrixStoreTest, ScopesAndTenantsDoNotSeeEachOther) {
+TEST_F(MatrixStoreTest, ScopesAndTenantsHaveSeparateMatrices) {
   const auto store = Store(10, /*allow_shared=*/true);
   const auto a = store->Use(Tenant("a")).value();
   const auto b = store->Use(Tenant("b")).value();
@@ -114,7 +114,7 @@ TEST_F(MatrixStoreTest, RefusesBadKeys) {
   EXPECT_THAT(store->Find(Tenant("never used")), StatusIs(absl::StatusCode::kNotFound));
 }
 
-TEST_F(MatrixStoreTest, DropsTheLeastRecentlyUsedForRoom) {
+TEST_F(MatrixStoreTest, DropsTheLeastRecentlyUsedMatrixToMakeRoom) {
   const auto store = Store(3);
   for (const char* name : {"a", "b", "c"}) ASSERT_THAT(store->Use(Tenant(name)), IsOk());
   store->Use(Tenant("a")).value()->matrix.WriteRow(1, std::array<TokenId, 1>{2});
@@ -139,7 +139,7 @@ TEST_F(MatrixStoreTest, NeverDropsAMatrixInUse) {
   EXPECT_THAT(Names(*store), ElementsAre("d", "c"));
 }
 
-TEST_F(MatrixStoreTest, ARequestsMatrixIsFreedWithItsLastHolder) {
+TEST_F(MatrixStoreTest, TheMatrixOfARequestIsFreedWithItsLastReference) {
   const auto store = Store(1);
   auto request = store->Use(kRequest).value();
   EXPECT_THAT(Names(*store), ElementsAre("request"));
@@ -150,7 +150,7 @@ TEST_F(MatrixStoreTest, ARequestsMatrixIsFreedWithItsLastHolder) {
   EXPECT_THAT(store->Use(kRequest), IsOk());
 }
 
-TEST_F(MatrixStoreTest, AReplacedMatrixLivesAsLongAsItIsHeld) {
+TEST_F(MatrixStoreTest, AReplacedMatrixIsFreedWithItsLastReference) {
   const auto store = Store(2);
   auto old = store->Use(Tenant("a")).value();
   const auto fresh = store->Allocate().value();

@@ -56,15 +56,15 @@ class SnapshotDirTest : public ::testing::Test {
     }
     return names;
   }
-  // Teaches the tenant's matrix one row.
+  // Writes one row into the matrix of `key`.
   void Write(MatrixStore& store, const MatrixKey& key, TokenId token) {
     store.Use(key).value()->matrix.WriteRow(token, std::array<TokenId, 2>{token, 9});
   }
-  // What a drafter that starts now finds in `store`.
+  // Loads the snapshots into `store`, as a starting drafter does.
   SnapshotDir::LoadResult Load(MatrixStore* store) {
     return SnapshotDir(directory_, "d1", store).LoadAll().value();
   }
-  // Sets the time at which the file was written.
+  // Sets the modification time of the file.
   void Date(const std::string& name, int minutes) {
     fs::last_write_time(PathOf(name), fs::file_time_type{} + std::chrono::minutes(minutes));
   }
@@ -73,7 +73,7 @@ class SnapshotDirTest : public ::testing::Test {
   MatrixStore store_{{.allow_shared = true}};
 };
 
-TEST(SnapshotFileNameTest, IsReadBackForAnyTenantAndFitsTheDirectory) {
+TEST(SnapshotFileNameTest, EncodesAnyTenantAndIsAValidFileName) {
   const std::string id(48, 'x');
   for (const std::string& tenant :
        {std::string("default"), std::string("a/../b"), std::string("\0\xff", 2), std::string("A"),
@@ -88,7 +88,7 @@ TEST(SnapshotFileNameTest, IsReadBackForAnyTenantAndFitsTheDirectory) {
   EXPECT_EQ(ParseSnapshotFileName("d1", "d1.shared.rcm"), (MatrixKey{MatrixScope::kShared, ""}));
 }
 
-TEST(SnapshotFileNameTest, IgnoresOtherFiles) {
+TEST(SnapshotFileNameTest, OtherFilesAreNotSnapshots) {
   for (const char* name :
        {"", "d1", "d1.shared", "d1.shared.rcm.tmp", "d1.shared.rcm.aside", "d2.shared.rcm",
         "d1.tenant..rcm.tmp", "d1.tenant.ZGVmYXVsdA==.rcm", "d1.tenant.%%.rcm", "d1.tenant.rcm",
@@ -106,7 +106,7 @@ TEST(SnapshotFileNameTest, ADrafterIdHasOnlyLettersDigitsDashesAndUnderscores) {
   }
 }
 
-TEST_F(SnapshotDirTest, WhatWasSavedIsThereAfterARestart) {
+TEST_F(SnapshotDirTest, ARestartedDrafterLoadsTheSavedMatrices) {
   Write(store_, Tenant("a"), 1);
   Write(store_, {MatrixScope::kShared, ""}, 2);
   ASSERT_THAT(store_.Use({MatrixScope::kRequest, "a"}), IsOk());
@@ -122,7 +122,7 @@ TEST_F(SnapshotDirTest, WhatWasSavedIsThereAfterARestart) {
   }
 }
 
-TEST_F(SnapshotDirTest, WritesOnlyWhatLearntSinceTheLastTime) {
+TEST_F(SnapshotDirTest, WritesOnlyMatricesThatHaveChangedSinceTheLastSave) {
   SnapshotDir dir(directory_, "d1", &store_);
   ASSERT_THAT(store_.Use(Tenant("cold")), IsOk());
   Write(store_, Tenant("a"), 1);
@@ -134,7 +134,7 @@ TEST_F(SnapshotDirTest, WritesOnlyWhatLearntSinceTheLastTime) {
   Write(store_, Tenant("b"), 2);
   ASSERT_THAT(dir.SaveAll(), IsOk());
   EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.Yg.rcm"));
-  // A new matrix in the place of the old one is written, even if it has as many updates.
+  // A matrix that replaces another one is written, even if it has the same number of updates.
   const auto fresh = store_.Allocate().value();
   fresh->matrix.WriteRow(5, std::array<TokenId, 1>{6});
   ASSERT_THAT(store_.Replace(Tenant("a"), fresh), IsOk());
@@ -142,7 +142,7 @@ TEST_F(SnapshotDirTest, WritesOnlyWhatLearntSinceTheLastTime) {
   EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.YQ.rcm", "d1.tenant.Yg.rcm"));
 }
 
-TEST_F(SnapshotDirTest, ACorruptSnapshotIsSetAsideAndTheDrafterStartsWithoutIt) {
+TEST_F(SnapshotDirTest, ACorruptSnapshotIsRenamedAndTheDrafterStartsWithoutIt) {
   for (const char* content : {"first", "second"}) {
     std::ofstream(PathOf("d1.tenant.YQ.rcm")) << content;
     MatrixStore started({});
@@ -156,7 +156,7 @@ TEST_F(SnapshotDirTest, ACorruptSnapshotIsSetAsideAndTheDrafterStartsWithoutIt) 
   EXPECT_THAT(ReadFile(PathOf("d1.tenant.YQ.rcm.aside2"), 100), IsOkAndHolds("second"));
 }
 
-TEST_F(SnapshotDirTest, TheLastWrittenSnapshotDecidesTheModel) {
+TEST_F(SnapshotDirTest, TheNewestSnapshotDecidesTheModel) {
   ModelIdentity newer = kModel;
   newer.model_id = "newer";
   ASSERT_THAT(
@@ -175,7 +175,7 @@ TEST_F(SnapshotDirTest, TheLastWrittenSnapshotDecidesTheModel) {
   EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.YQ.rcm.aside", "d1.tenant.Yg.rcm"));
 }
 
-TEST_F(SnapshotDirTest, LoadsTheLastWrittenThatFitAndLeavesTheRest) {
+TEST_F(SnapshotDirTest, LoadsTheNewestSnapshotsThatFitAndKeepsTheOtherFiles) {
   for (const char* name : {"a", "b", "c"}) Write(store_, Tenant(name), 1);
   ASSERT_THAT(SnapshotDir(directory_, "d1", &store_).SaveAll(), IsOk());
   Date("d1.tenant.YQ.rcm", 3);
@@ -191,7 +191,7 @@ TEST_F(SnapshotDirTest, LoadsTheLastWrittenThatFitAndLeavesTheRest) {
   EXPECT_EQ(Files().size(), 3u);
 }
 
-TEST_F(SnapshotDirTest, ASharedSnapshotStaysWhereItIsWhereSharingIsNotAllowed) {
+TEST_F(SnapshotDirTest, WithoutSharingASharedSnapshotIsKeptButNotLoaded) {
   Write(store_, {MatrixScope::kShared, ""}, 1);
   ASSERT_THAT(SnapshotDir(directory_, "d1", &store_).SaveAll(), IsOk());
   MatrixStore started({});
@@ -207,7 +207,7 @@ TEST_F(SnapshotDirTest, AMissingDirectoryIsAnError) {
   EXPECT_THAT(dir.SaveAll(), StatusIs(absl::StatusCode::kNotFound, HasSubstr("absent")));
 }
 
-TEST_F(SnapshotDirTest, AMatrixThatCouldNotBeWrittenIsWrittenTheNextTime) {
+TEST_F(SnapshotDirTest, TheNextSaveWritesAMatrixWhoseSaveFailed) {
   SnapshotDir dir(directory_, "d1", &store_);
   Write(store_, Tenant("a"), 1);
   fs::create_directory(PathOf("d1.tenant.YQ.rcm.tmp"));
@@ -217,8 +217,8 @@ TEST_F(SnapshotDirTest, AMatrixThatCouldNotBeWrittenIsWrittenTheNextTime) {
   EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.YQ.rcm"));
 }
 
-// A drafter that opened the FIFO as a file would wait here for its other end.
-TEST_F(SnapshotDirTest, AFifoOrADeviceIsLeftAndTheOthersAreLoaded) {
+// Opening a FIFO without a writer would block the drafter.
+TEST_F(SnapshotDirTest, FifosAndDevicesAreSkippedAndOtherSnapshotsLoaded) {
   Write(store_, Tenant("c"), 1);
   ASSERT_THAT(SnapshotDir(directory_, "d1", &store_).SaveAll(), IsOk());
   ASSERT_EQ(mkfifo(PathOf("d1.tenant.YQ.rcm").c_str(), 0600), 0);
@@ -236,7 +236,7 @@ TEST_F(SnapshotDirTest, AFifoOrADeviceIsLeftAndTheOthersAreLoaded) {
   EXPECT_THAT(log, HasSubstr("d1.tenant.Yg.rcm: got a FIFO, a device"));
 }
 
-TEST_F(SnapshotDirTest, AFifoInTheWayOfASaveIsAnErrorOnce) {
+TEST_F(SnapshotDirTest, AFifoAsTheTemporaryFileFailsOneSave) {
   SnapshotDir dir(directory_, "d1", &store_);
   Write(store_, Tenant("a"), 1);
   ASSERT_EQ(mkfifo(PathOf("d1.tenant.YQ.rcm.tmp").c_str(), 0600), 0);
@@ -245,13 +245,13 @@ TEST_F(SnapshotDirTest, AFifoInTheWayOfASaveIsAnErrorOnce) {
   EXPECT_THAT(Files(), UnorderedElementsAre("d1.tenant.YQ.rcm"));
 }
 
-TEST_F(SnapshotDirTest, WhatAnInterruptedSaveLeftIsDeletedAtStartAndNothingElse) {
+TEST_F(SnapshotDirTest, LoadDeletesTemporaryFilesOfInterruptedSavesOnly) {
   const auto put = [&](const std::string& name) { std::ofstream(PathOf(name)) << "half"; };
   put("d1.tenant.YQ.rcm.tmp");
   put("d1.shared.rcm.tmp");
   const std::set<std::string> others = {
-      "d2.tenant.YQ.rcm.tmp",  // another drafter's
-      "d1.tenant.YR.rcm.tmp",  // not a name that this drafter would write
+      "d2.tenant.YQ.rcm.tmp",  // of another drafter
+      "d1.tenant.YR.rcm.tmp",  // a drafter never writes the encoding YR
       "d1.rcm.tmp",           "notes.tmp", "d1.tenant.Yw.rcm.tmp2", "d1.tenant.YQ.rcm.aside.tmp"};
   for (const std::string& name : others) put(name);
   fs::create_directory(PathOf("d1.tenant.Yg.rcm.tmp"));
@@ -265,7 +265,7 @@ TEST_F(SnapshotDirTest, WhatAnInterruptedSaveLeftIsDeletedAtStartAndNothingElse)
 TEST_F(SnapshotDirTest, AFullDiskKeepsTheOldFile) {
   const std::string path = PathOf("file");
   ASSERT_THAT(WriteFileDurably(path, "old"), IsOk());
-  // A child process does this, because a limit on file sizes cannot be raised again.
+  // A child process sets the limit on file sizes, because a process cannot raise it again.
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
@@ -283,9 +283,9 @@ TEST_F(SnapshotDirTest, AFullDiskKeepsTheOldFile) {
   EXPECT_THAT(WriteFileDurably("/dev/full/x", "new"), ::testing::Not(IsOk()));
 }
 
-TEST_F(SnapshotDirTest, ADirectoryWithoutPermissionIsNamed) {
+TEST_F(SnapshotDirTest, ErrorsNameADirectoryWithoutPermission) {
   if (geteuid() == 0) {
-    // The user root may write everywhere except into /proc.
+    // The user root can write to every directory except /proc.
     EXPECT_FALSE(WriteFileDurably("/proc/snapshot", "x").ok());
     return;
   }
@@ -295,7 +295,7 @@ TEST_F(SnapshotDirTest, ADirectoryWithoutPermissionIsNamed) {
   fs::permissions(directory_, fs::perms::owner_all);
 }
 
-TEST_F(SnapshotDirTest, AFileBeyondItsBoundIsNotReadWhole) {
+TEST_F(SnapshotDirTest, ReadFileRefusesFilesAboveTheBound) {
   ASSERT_THAT(WriteFileDurably(PathOf("file"), std::string(100, 'x')), IsOk());
   EXPECT_THAT(ReadFile(PathOf("file"), 99), StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_THAT(ReadFile(PathOf("file"), 100), IsOkAndHolds(std::string(100, 'x')));

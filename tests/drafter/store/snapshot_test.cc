@@ -32,7 +32,7 @@ std::string Small() {
   return EncodeSnapshot(kModel, matrix);
 }
 
-// Sets the little-endian word at `offset` of the snapshot, and corrects the checksum.
+// Sets the little-endian 32-bit word at `offset` of the snapshot and computes the checksum again.
 std::string Forged(std::string bytes, std::size_t offset, std::uint32_t word) {
   for (int i = 0; i < 4; ++i) {
     bytes[offset + static_cast<std::size_t>(i)] = static_cast<char>(word >> (8 * i));
@@ -47,8 +47,8 @@ void ExpectCorrupt(const std::string& bytes, const std::string& message) {
   EXPECT_THAT(Snapshot::Parse(bytes), StatusIs(absl::StatusCode::kDataLoss, HasSubstr(message)));
 }
 
-// The example of README.md.
-TEST(SnapshotTest, TheBytesAreAsDocumented) {
+// These bytes are the example of README.md.
+TEST(SnapshotTest, HasTheDocumentedBytes) {
   const std::string bytes = Small();
   EXPECT_EQ(absl::BytesToHexString(bytes.substr(0, bytes.size() - 32)),
             "5243594d41545258"  // RCYMATRX
@@ -86,14 +86,14 @@ TEST(SnapshotTest, RestoresEveryRowAndTheCounters) {
   EXPECT_EQ(EncodeSnapshot(kModel, matrix), bytes);
 }
 
-TEST(SnapshotTest, AColdMatrixIsASnapshotToo) {
+TEST(SnapshotTest, AnEmptyMatrixHasASnapshot) {
   const std::string bytes = EncodeSnapshot(kModel, AdjacencyMatrix(6, 2));
   const auto snapshot = Snapshot::Parse(bytes);
   ASSERT_THAT(snapshot, IsOk());
   EXPECT_EQ(snapshot->rows(), 0u);
 }
 
-TEST(SnapshotTest, ACorruptByteAnywhereIsFound) {
+TEST(SnapshotTest, ParseFindsAnyCorruptByte) {
   const std::string good = Small();
   for (std::size_t i = 0; i < good.size(); ++i) {
     for (const int flip : {0x01, 0x80, 0xff}) {
@@ -104,7 +104,7 @@ TEST(SnapshotTest, ACorruptByteAnywhereIsFound) {
   }
 }
 
-TEST(SnapshotTest, TruncationAtAnyLengthIsFound) {
+TEST(SnapshotTest, ParseFindsAnyTruncation) {
   const std::string good = Small();
   for (std::size_t length = 0; length < good.size(); ++length) {
     EXPECT_THAT(Snapshot::Parse(good.substr(0, length)), StatusIs(absl::StatusCode::kDataLoss))
@@ -113,8 +113,8 @@ TEST(SnapshotTest, TruncationAtAnyLengthIsFound) {
   EXPECT_THAT(Snapshot::Parse(good + '\0'), StatusIs(absl::StatusCode::kDataLoss));
 }
 
-// A file with a right checksum may still have been made to do harm.
-TEST(SnapshotTest, WrongFieldsAreFoundUnderARightChecksum) {
+// A hostile file can have a correct checksum.
+TEST(SnapshotTest, ParseFindsWrongFieldsInAFileWithACorrectChecksum) {
   const std::string good = Small();
   ASSERT_THAT(Snapshot::Parse(Forged(good, 8, 1)), IsOk());
   EXPECT_THAT(Snapshot::Parse(Forged(good, 8, 2)),
@@ -135,12 +135,12 @@ TEST(SnapshotTest, WrongFieldsAreFoundUnderARightChecksum) {
   ExpectCorrupt(Forged(good, 72, 6), "row 0 of 2");           // outside the vocabulary
   ExpectCorrupt(Forged(good, 76, 0), "row 0 of 2");           // an empty row
   ExpectCorrupt(Forged(good, 76, 3), "row 0 of 2");           // more than k
-  ExpectCorrupt(Forged(good, 76, 0xffffffff), "row 0 of 2");  // much more
-  ExpectCorrupt(Forged(good, 80, 6), "row 0 of 2");           // a candidate outside
+  ExpectCorrupt(Forged(good, 76, 0xffffffff), "row 0 of 2");  // far more than k
+  ExpectCorrupt(Forged(good, 80, 6), "row 0 of 2");           // a candidate outside the vocabulary
   ExpectCorrupt(Forged(good, 96, 4), "row 1 of 2");           // a candidate twice
 }
 
-TEST(SnapshotTest, AnotherModelReplacesNothing) {
+TEST(SnapshotTest, ASnapshotOfAnotherModelIsRefusedAndReplacesNothing) {
   MatrixStore store({});
   ASSERT_THAT(store.Bind({kModel, 2}), IsOk());
   const auto held = store.Use(kTenant).value();

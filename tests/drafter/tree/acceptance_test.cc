@@ -29,16 +29,16 @@ KindCounts Read(const SharedAcceptance& shared, std::uint16_t kind) {
   return counts.at(kind);
 }
 
-TEST(AcceptanceTest, AKindThatWasNeverTriedHasItsPriorAtEveryDepth) {
+TEST(AcceptanceTest, AKindWithoutTrialsHasItsPriorAtEveryDepth) {
   const std::vector<KindEstimates> estimates = Estimates(SharedAcceptance());
   for (std::size_t kind = 0; kind < kPriors.size(); ++kind) {
     for (const double at_depth : estimates[kind]) EXPECT_DOUBLE_EQ(at_depth, kPriors[kind]);
   }
 }
 
-// By hand, prior 0.35: four trials at depth 1 with three hits, two at depth 2 with none. This
-// sequence had two of the six, with one hit.
-TEST(AcceptanceTest, TheFormulaByHand) {
+// The prior is 0.35. All sequences together have four trials at depth 1 with three hits, and two
+// trials at depth 2 without hits. Two of these six trials, with one hit, belong to this sequence.
+TEST(AcceptanceTest, EstimatesFollowTheFormula) {
   SharedAcceptance shared;
   const auto trial = [&](int depth, bool hit) {
     return Trial{static_cast<std::uint8_t>(DepthBucket(depth)), kKind, hit};
@@ -55,7 +55,7 @@ TEST(AcceptanceTest, TheFormulaByHand) {
   EXPECT_NEAR(p[kOther][0], kPriors[kOther], 1e-12);
 }
 
-TEST(AcceptanceTest, DepthsBeyondTheThirdAreOneBucket) {
+TEST(AcceptanceTest, DepthsFromFourShareOneBucket) {
   EXPECT_EQ(DepthBucket(1), 0u);
   EXPECT_EQ(DepthBucket(3), 2u);
   EXPECT_EQ(DepthBucket(4), 3u);
@@ -70,7 +70,7 @@ TEST(AcceptanceTest, SharedCountsAreHalvedAt4096Trials) {
   EXPECT_EQ(Read(shared, kKind).any_depth.trials, 2048);
   EXPECT_EQ(Read(shared, kKind).any_depth.hits, 2047.5f);
   EXPECT_EQ(Read(shared, kKind).by_depth[0].trials, 2048);
-  // What happens now outweighs what happened before: as many misses again halve the estimate.
+  // New trials weigh more than old ones: 2047 misses halve the estimate of 4095 hits.
   const double before = Estimates(shared)[kKind][0];
   for (int i = 0; i < 2047; ++i) shared.Add(std::vector<Trial>{{0, kKind, false}});
   EXPECT_NEAR(Estimates(shared)[kKind][0], before / 2, 0.01);

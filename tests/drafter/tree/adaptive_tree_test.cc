@@ -30,7 +30,7 @@ const std::vector<TokenId> kZero = {0};  // a root without tokens before it
 
 StepCosts Free() { return Costs({{0, 1000}}); }
 
-// Tokens of one row, by rank, as classes.
+// Names the candidates in the row of the last token. The class of a candidate is its rank.
 class RowSource final : public CandidateSource {
  public:
   explicit RowSource(const AdjacencyMatrix* matrix) : matrix_(matrix) {}
@@ -47,7 +47,7 @@ class RowSource final : public CandidateSource {
   const AdjacencyMatrix* const matrix_;
 };
 
-// Names one token after another one.
+// Names `follower` after `token`.
 class OneFollower final : public CandidateSource {
  public:
   OneFollower(TokenId token, TokenId follower) : token_(token), follower_(follower) {}
@@ -69,7 +69,7 @@ CandidateSources RowsOf(const AdjacencyMatrix& matrix) {
   return sources;
 }
 
-// Probabilities that the test chooses, by depth bucket and class of the first source.
+// Returns the probabilities of a table, by depth bucket and class of the first source.
 class TableEstimator final : public Estimator {
  public:
   using Table = std::array<std::array<double, kRankClasses + 1>, kDepthBuckets>;
@@ -98,12 +98,12 @@ class TableEstimator final : public Estimator {
   Table table;
 };
 
-// For every size the most expected tokens below a node at `depth` whose path has this probability,
-// by trying every prefix-closed set of its descendants.
+// Tries every tree below a node at `depth` whose path has the probability `probability`. For each
+// number n of nodes, returns the expected numbers of accepted tokens of all trees with n nodes.
 std::vector<std::vector<double>> AllTrees(const AdjacencyMatrix& matrix, const TableEstimator& p,
                                           TokenId token, double probability, int depth,
                                           int max_depth) {
-  // sums[n]: expected tokens of each set of n nodes.
+  // sums[n]: the expected tokens of each tree with n nodes.
   std::vector<std::vector<double>> sums = {{0}};
   if (depth == max_depth) return sums;
   std::array<TokenId, kMaxK> row;
@@ -111,7 +111,7 @@ std::vector<std::vector<double>> AllTrees(const AdjacencyMatrix& matrix, const T
   for (std::uint8_t rank = 0; rank < size; ++rank) {
     const double child = probability * p.At(depth + 1, rank);
     const auto below = AllTrees(matrix, p, row[rank], child, depth + 1, max_depth);
-    std::vector<std::vector<double>> with = sums;  // without this child
+    std::vector<std::vector<double>> with = sums;  // begins with the trees without this child
     with.resize(sums.size() + below.size());
     for (std::size_t a = 0; a < sums.size(); ++a) {
       for (std::size_t b = 0; b < below.size(); ++b) {
@@ -125,7 +125,7 @@ std::vector<std::vector<double>> AllTrees(const AdjacencyMatrix& matrix, const T
   return sums;
 }
 
-TEST(AdaptiveTreeTest, NoTreeIsExpectedToPayMore) {
+TEST(AdaptiveTreeTest, NoOtherTreeHasMoreExpectedTokensPerMicrosecond) {
   std::mt19937 random(11);
   AdaptiveTreeBuilder builder;
   int sizes_seen = 0;
@@ -154,7 +154,7 @@ TEST(AdaptiveTreeTest, NoTreeIsExpectedToPayMore) {
     const DraftTree tree = builder.Build(RowsOf(matrix), p, kZero, costs, max_nodes, max_depth);
     ASSERT_THAT(ValidateTree(tree, 12, max_nodes), IsOk());
     EXPECT_NEAR(builder.expected_tokens() / costs.Micros(tree.drafted()), best, best * 1e-12);
-    // The expected tokens are the sum over the tree.
+    // The expected tokens must equal the sum of the path probabilities over the tree.
     const std::vector<int> depths = NodeDepths(tree);
     std::vector<double> path(tree.tokens.size(), 1);
     double expected = 1;
@@ -167,7 +167,7 @@ TEST(AdaptiveTreeTest, NoTreeIsExpectedToPayMore) {
     if (!seen[static_cast<std::size_t>(tree.drafted())]) ++sizes_seen;
     seen[static_cast<std::size_t>(tree.drafted())] = true;
   }
-  EXPECT_GE(sizes_seen, 5);  // the rounds are not all alike
+  EXPECT_GE(sizes_seen, 5);  // the rounds must give trees of different sizes
 }
 
 TEST(AdaptiveTreeTest, NodesAreInBreadthFirstOrderWithRankAndSource) {
@@ -192,7 +192,7 @@ TEST(AdaptiveTreeTest, NodesAreInBreadthFirstOrderWithRankAndSource) {
   EXPECT_NEAR(builder.expected_tokens(), 1 + 0.9 + 0.81 + 0.1 + 0.09 + 0.09, 1e-12);
 }
 
-TEST(AdaptiveTreeTest, IfNoNodePaysTheTreeIsTheRootAlone) {
+TEST(AdaptiveTreeTest, WithoutAUsefulNodeTheTreeIsOnlyTheRoot) {
   std::mt19937 random(2);
   AdjacencyMatrix matrix(30, 8);
   FillRandomly(matrix, random);
@@ -211,7 +211,7 @@ TEST(AdaptiveTreeTest, IfNoNodePaysTheTreeIsTheRootAlone) {
   EXPECT_THAT(builder.Build(RowsOf(cold), p, root, Free(), 80, 6).tokens, ElementsAre(3));
 }
 
-TEST(AdaptiveTreeTest, LimitsHold) {
+TEST(AdaptiveTreeTest, TreesKeepTheLimitsOfNodesAndDepth) {
   std::mt19937 random(5);
   AdjacencyMatrix matrix(300, 8);
   FillRandomly(matrix, random);
@@ -231,7 +231,7 @@ TEST(AdaptiveTreeTest, LimitsHold) {
   }
 }
 
-TEST(AdaptiveTreeTest, TreesAreValidWhileOthersWrite) {
+TEST(AdaptiveTreeTest, TreesAreValidWhileAnotherThreadWrites) {
   AdjacencyMatrix matrix(40, 8);
   std::mt19937 random(3);
   FillRandomly(matrix, random);

@@ -13,7 +13,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// Names the same tokens of every node.
+// Names the same tokens after every node.
 class Says final : public CandidateSource {
  public:
   Says(DraftSource origin, std::vector<std::pair<TokenId, std::uint8_t>> names, std::uint8_t others)
@@ -33,7 +33,7 @@ class Says final : public CandidateSource {
   const std::uint8_t others_;
 };
 
-TEST(CandidateFinderTest, ATokenThatSeveralSourcesNameIsOneCandidateWithAllTheirClasses) {
+TEST(CandidateFinderTest, MergesATokenOfSeveralSourcesIntoOneCandidate) {
   CandidateSources sources;
   using Names = std::vector<std::pair<TokenId, std::uint8_t>>;
   sources.push_back(std::make_unique<Says>(DraftSource::kMatrix, Names{{5, 0}, {6, 1}}, 9));

@@ -17,7 +17,7 @@ const std::vector<FollowClass> kAllFollows = {FollowClass::kUnseen,     FollowCl
                                               FollowClass::kOtherOften, FollowClass::kOnce,
                                               FollowClass::kTwice,      FollowClass::kOften};
 
-// A source with two classes that the estimator does not know.
+// A source that the estimator has no special rules for. It has two classes.
 class Stranger final : public CandidateSource {
  public:
   DraftSource origin() const override { return DraftSource::kUnspecified; }
@@ -27,7 +27,7 @@ class Stranger final : public CandidateSource {
   void Observe(const ObservedStep&) override {}
 };
 
-// Sources in this order: matrix 0, recent 1, history 2, stranger 3.
+// An estimator with four sources: 0 matrix, 1 recent, 2 history, 3 Stranger.
 struct Rig {
   Rig() : sources_(MakeSources(&matrix_)) {
     sources_.push_back(std::make_unique<Stranger>());
@@ -100,8 +100,8 @@ TEST_F(CountingEstimatorTest, ThePriorFallsWithTheRankAndRisesWithTheHistory) {
   EXPECT_DOUBLE_EQ(P(InRecentRow(0, FollowClass::kUnseen)), 0.03);
 }
 
-// Trials of one kind change the estimates of that kind alone.
-TEST_F(CountingEstimatorTest, KindsAreCountedApart) {
+// Trials of one kind change only the estimates of that kind.
+TEST_F(CountingEstimatorTest, EachKindHasItsOwnCounts) {
   const auto same = [](const Candidate& a, const Candidate& b) {
     Rig fresh;
     const double before = fresh.P(b);
@@ -115,16 +115,18 @@ TEST_F(CountingEstimatorTest, KindsAreCountedApart) {
   EXPECT_FALSE(same(InRow(0, FollowClass::kOtherOnce), InRow(0, FollowClass::kOtherOften)));
   EXPECT_FALSE(same(InRow(0, FollowClass::kOnce), InRow(0, FollowClass::kTwice)));
   EXPECT_FALSE(same(InRow(0, unseen), InRecentRow(0, unseen)));
-  // Of tokens that followed before, only rank 0 is told from the others, in whichever row.
+  // For tokens that followed before, there are two kinds: rank 0, and all other ranks or no rank.
+  // The row does not matter.
   EXPECT_FALSE(same(InRow(0, FollowClass::kOnce), InRow(1, FollowClass::kOnce)));
   EXPECT_TRUE(same(InRow(1, FollowClass::kOnce), InRow(9, FollowClass::kOnce)));
   EXPECT_TRUE(same(InRow(1, FollowClass::kOnce), InNoRow(FollowClass::kOnce)));
   EXPECT_TRUE(same(InRow(0, FollowClass::kOnce), InRecentRow(0, FollowClass::kOnce)));
-  // In a cold row it does not matter what else followed.
+  // For a token in the recent row, the class kUnseen and the classes of other followers are one
+  // kind.
   EXPECT_TRUE(same(InRecentRow(2, unseen), InRecentRow(2, FollowClass::kOtherOften)));
 }
 
-TEST_F(CountingEstimatorTest, ASourceThatItDoesNotKnowIsCountedByItself) {
+TEST_F(CountingEstimatorTest, AnUnknownSourceHasItsOwnCounts) {
   const Candidate lone = AlsoOfStranger(InNoRow(FollowClass::kUnseen), 0);
   const Candidate other_class = AlsoOfStranger(InNoRow(FollowClass::kUnseen), 1);
   EXPECT_DOUBLE_EQ(P(lone), 0.5);
@@ -134,17 +136,17 @@ TEST_F(CountingEstimatorTest, ASourceThatItDoesNotKnowIsCountedByItself) {
   EXPECT_DOUBLE_EQ(P(other_class), 0.25);
 }
 
-TEST_F(CountingEstimatorTest, OfSeveralEstimatesForATokenTheLargestCounts) {
+TEST_F(CountingEstimatorTest, TheLargestOfSeveralEstimatesForATokenIsUsed) {
   EXPECT_DOUBLE_EQ(P(AlsoOfStranger(InRow(0, FollowClass::kUnseen), 0)), 0.5);
   EXPECT_DOUBLE_EQ(P(AlsoOfStranger(InRow(0, FollowClass::kUnseen), 1)), 0.35);
-  // A trial teaches both.
+  // A trial counts for both kinds.
   const Candidate both = AlsoOfStranger(InRow(0, FollowClass::kUnseen), 0);
   Learn(both, true, 100);
   EXPECT_GT(P(InRow(0, FollowClass::kUnseen)), 0.8);
   EXPECT_GT(P(AlsoOfStranger(InNoRow(FollowClass::kUnseen), 0)), 0.9);
 }
 
-TEST_F(CountingEstimatorTest, AnotherSequenceHearsOfTrialsWhenTheyArePublished) {
+TEST_F(CountingEstimatorTest, OtherSequencesUsePublishedTrials) {
   CountingEstimator another(sources_, &shared_);
   const Candidate candidate = InRow(0, FollowClass::kUnseen);
   const auto of_another = [&] {
@@ -158,7 +160,7 @@ TEST_F(CountingEstimatorTest, AnotherSequenceHearsOfTrialsWhenTheyArePublished) 
   estimator_->Publish();
   EXPECT_GT(of_another(), 0.35);
   estimator_->Prepare();
-  EXPECT_GT(P(candidate), of_another()) << "its own trials count once more";
+  EXPECT_GT(P(candidate), of_another()) << "trials of the sequence itself must count more";
 }
 
 }  // namespace

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Token Recycling written a second time, in NumPy, to check the drafter against.
+"""A second implementation of Token Recycling, in NumPy. The tests compare the drafter with it.
 
-Reads a Llama GGUF of F32 tensors with a SentencePiece-style vocabulary, runs the loop greedily in float64 and
-  --table        prints steps, tokens and MAT for the update rules of the reference table;
-  --trace FILE   writes what the drafter saw and must have answered, step by step (format: trace_replay_test.cc);
-  --check FILE   compares its logits with a golden (FILE.json, FILE.logits.f32).
+It reads a Llama GGUF file with F32 tensors and a SentencePiece-style vocabulary, and runs the loop greedily in float64.
+  --table        prints steps, tokens and the mean of accepted tokens (MAT) for each update rule of the reference table
+  --trace FILE   writes the inputs and the expected trees of the drafter for each step (format: trace_replay_test.cc)
+  --check STEM   compares the logits with a golden (STEM.json, STEM.logits.f32)
 
-Shares no code with the project. The context length of the file is ignored; the last prompt token is the first root.
+It shares no code with the project. It ignores the context length of the file. The last prompt token is the first root.
 """
 import argparse
 import json
@@ -26,7 +26,7 @@ LEVELS = [
 
 
 def read_gguf(path):
-    """Returns (metadata, tensors); a tensor is float64 [rows, columns], row = output."""
+    """Returns (metadata, tensors). A tensor is float64 [rows, columns]; a row has the weights of one output."""
     data = open(path, "rb").read()
     at = 0
 
@@ -74,7 +74,7 @@ def read_gguf(path):
 
 
 class Tokenizer:
-    """SentencePiece-style: merge the neighbours whose joint piece has the highest score, leftmost first on ties."""
+    """Like SentencePiece: merges the two neighbours whose joint piece has the highest score; the leftmost pair on ties."""
 
     def __init__(self, meta):
         self.ids = {piece: i for i, piece in enumerate(meta["tokenizer.ggml.tokens"])}
@@ -127,7 +127,7 @@ class Model:
         return x / np.sqrt((x * x).mean(-1, keepdims=True) + self.eps) * weight
 
     def _rope(self, x, positions):
-        """x is [rows, heads, head]; neighbouring elements form a pair."""
+        """x is [rows, heads, elements]; neighbouring elements form a pair."""
         angle = positions[:, None, None] * self.freqs
         cos, sin = np.cos(angle), np.sin(angle)
         out = np.empty_like(x)
@@ -136,7 +136,7 @@ class Model:
         return out
 
     def forward(self, tokens, parents):
-        """Logits [rows, vocab]; remembers the rows' keys and values for commit()."""
+        """Returns logits [rows, vocab] and keeps the keys and values of the rows for commit()."""
         rows, past = len(tokens), self.length()
         mask = np.zeros((rows, past + rows), bool)
         mask[:, :past] = True
@@ -179,12 +179,12 @@ class Model:
 
 
 def top_k(logits):
-    """Highest first, ties by lower id."""
+    """Returns the ids of the K highest logits, highest first. On ties the lower id comes first."""
     return np.argsort(-logits, axis=-1, kind="stable")[:, :K].tolist()
 
 
 def draft(matrix, root):
-    """Breadth-first over the template; a row that is None proposes nothing."""
+    """Fills the template breadth-first. A row that is None proposes nothing."""
     tokens, parents, node = [root], [-1], {"": 0}
     for level in LEVELS:
         for path in level.split():
@@ -192,7 +192,7 @@ def draft(matrix, root):
             row = None if parent is None else matrix[tokens[parent]]
             if row is None:
                 continue
-            # The authors' zero rows propose one token eight times; the first of equal siblings stands for all.
+            # In the authors' rule, an empty row proposes token 0 eight times. accept() takes the first of equal siblings.
             node[path] = len(tokens)
             tokens.append(row[int(path[-1])])
             parents.append(parent)
@@ -209,7 +209,7 @@ def accept(tokens, parents, choices):
 
 
 def generate(model, matrix, prompt, new_tokens, path_last):
-    """Yields every step; matrix is updated in place."""
+    """Yields every step and updates the matrix in place."""
     model.reset()
     if len(prompt) > 1:
         model.forward(prompt[:-1], list(range(-1, len(prompt) - 2)))
@@ -246,7 +246,7 @@ def table(model, prompts, vocab, new_tokens):
 
 
 def fnv1a(matrix):
-    """64-bit FNV-1a over the matrix: for each row its count, then its ids, as little-endian 32-bit words."""
+    """Returns the 64-bit FNV-1a of the matrix: of each row's count and ids, as little-endian 32-bit words."""
     digest = 0xcbf29ce484222325
     for row in matrix:
         for word in [0 if row is None else len(row)] + (row or []):

@@ -1,5 +1,5 @@
-// A source that the product does not have, added without a change to any other file: it drafts, and
-// the estimator learns how far it is right.
+// Adds a candidate source without changing the product. Its candidates must enter the tree, and the
+// estimator must learn how often they are right.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -21,8 +21,8 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::Not;
 
-// Remembers the first candidate of the model after each pair of tokens, of rows that were rejected
-// too. Its class says whether the pair was seen once or more often.
+// Remembers the model's first candidate after each pair of tokens, also from rejected rows. The
+// class is 0 if the source has seen the pair once, and 1 if it has seen the pair more often.
 class PairSource final : public CandidateSource {
  public:
   DraftSource origin() const override { return DraftSource::kUnspecified; }
@@ -41,7 +41,7 @@ class PairSource final : public CandidateSource {
     if (step.rows == nullptr || step.rows->parents.empty()) return;
     const Observation& rows = *step.rows;
     for (std::size_t i = 0; i < rows.tokens.size(); ++i) {
-      if (i == 0 && step.root == 0) continue;  // the token before the root is not known
+      if (i == 0 && step.root == 0) continue;  // the token before the root is unknown
       const TokenId before = i == 0 ? step.committed[step.root - 1]
                                     : rows.tokens[static_cast<std::size_t>(rows.parents[i])];
       auto& [token, times] = seen_[{before, rows.tokens[i]}];
@@ -65,8 +65,9 @@ class SecondSourceTest : public ::testing::Test {
     return SequenceDrafter(std::move(sources), std::move(estimator), {1});
   }
 
-  // The verifier runs the tree of `tokens` and `parents`, whose root is the last committed token
-  // and of which it accepts `path`; row i has `candidates[i]` alone. Then it chooses `next`.
+  // Learns one step. The verifier has run the tree of `tokens` and `parents`, whose root is the
+  // last committed token. It has accepted `path` and chosen `next` after it. Row i has the one
+  // candidate `candidates[i]`.
   void Step(std::vector<TokenId> tokens, std::vector<std::int32_t> parents,
             std::vector<TokenId> candidates, std::vector<std::uint32_t> path, TokenId next) {
     base_ += path.size();
@@ -91,8 +92,8 @@ class SecondSourceTest : public ::testing::Test {
 };
 
 TEST_F(SecondSourceTest, ItsCandidatesEnterTheTree) {
-  // After "1 2" the model thought of 7; after "3 2", in a rejected row, of 9. The matrix keeps only
-  // what came last of the accepted path, 7.
+  // After "1 2" the model's candidate is 7. After "3 2", in a rejected row, it is 9. The matrix row
+  // of 2 keeps only 7, because the accepted path is written last.
   Step({1, 2, 3, 2}, {-1, 0, 0, 2}, {2, 7, 5, 9}, {0, 1}, 3);
   Step({3}, {-1}, {2}, {0}, 2);
   const DraftTree tree = Propose();
@@ -107,9 +108,9 @@ TEST_F(SecondSourceTest, ItsCandidatesEnterTheTree) {
   EXPECT_EQ(source_of(7), DraftSource::kMatrix);
 }
 
-// The output repeats "3 2 9 1 2 7". What follows 2 depends on the token before it, so the pair is
-// always right there, and the sources that look at 2 alone are always wrong.
-TEST_F(SecondSourceTest, TheEstimatorLearnsHowFarItIsRight) {
+// The output repeats "3 2 9 1 2 7". The token after 2 depends on the token before 2. So PairSource
+// is always right after 2, and the sources that use only the token 2 are always wrong there.
+TEST_F(SecondSourceTest, TheEstimatorLearnsHowOftenItIsRight) {
   constexpr std::array<TokenId, 6> kRound = {3, 2, 9, 1, 2, 7};
   const auto plain = [&](TokenId token, TokenId next) { Step({token}, {-1}, {next}, {0}, next); };
   const auto rounds = [&](int count) {
@@ -119,7 +120,7 @@ TEST_F(SecondSourceTest, TheEstimatorLearnsHowFarItIsRight) {
     plain(3, 2);
   };
   plain(1, 3);
-  // A node must come true in four of ten steps to pay.
+  // With these costs the tree gets a node only if its probability is above 0.4.
   const auto tree = [&] { return Propose(1000, 400).tokens; };
   rounds(1);
   EXPECT_THAT(tree(), Not(Contains(9u))) << "the prior is too low";

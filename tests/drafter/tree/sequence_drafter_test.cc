@@ -23,16 +23,17 @@ using ::testing::IsEmpty;
 constexpr std::uint32_t kVocab = 20;
 constexpr std::uint32_t kK = 2;
 
-// What sources were asked and told, in order.
+// The calls of a source, in order.
 struct Calls {
-  // "1 2 | 3 4": committed tokens before the root, then the drafted path.
+  // Calls of Candidates, for example "1 2|3 4": the committed tokens before the root, then the
+  // drafted path.
   std::vector<std::string> asked;
-  // "1 2 3 +1 root 1": committed tokens, how many of them are fresh, and where row 0 stands among
-  // them; the last only if there are rows.
+  // Calls of Observe, for example "1 2 3 +1 root 1": the committed tokens, how many of them are
+  // fresh, and the index of row 0 in them. Without rows there is no index.
   std::vector<std::string> told;
 };
 
-// Names nothing and writes down its calls.
+// Names no candidates and records its calls.
 class Recorder final : public CandidateSource {
  public:
   explicit Recorder(Calls* calls) : calls_(calls) {}
@@ -64,7 +65,7 @@ class SequenceDrafterTest : public ::testing::Test {
     drafter_.emplace(std::move(sources), std::move(estimator), std::move(committed));
   }
 
-  // A step whose accepted tokens are `path`; every row's candidates are `row`.
+  // Returns a step with the accepted tokens `path`. Every row has the candidates `row`.
   static Observation Step(const std::vector<TokenId>& path, const std::vector<TokenId>& row) {
     Observation observation{.tokens = path, .candidates = {.k = kK, .ids = {}}};
     for (std::uint32_t i = 0; i < path.size(); ++i) {
@@ -80,7 +81,7 @@ class SequenceDrafterTest : public ::testing::Test {
   }
   void Learn(std::uint64_t step, NextRoot next) { drafter_->Learn({.step = step, .next = next}); }
 
-  // Of all sequences of the matrix.
+  // The counts of a kind over all sequences of the matrix.
   KindCounts Counted(FollowClass follow, std::uint8_t rank) const {
     std::vector<KindCounts> counts;
     shared_.Read(&counts);
@@ -100,8 +101,8 @@ class SequenceDrafterTest : public ::testing::Test {
   std::optional<SequenceDrafter> drafter_;
 };
 
-// Root 1 with candidates 5 and 6, node 5 with 2 and 3: the model chose 5, then 9.
-TEST_F(SequenceDrafterTest, EveryCandidateOfANodeTheWalkStoodOnIsATrialAndNoOther) {
+// The root 1 has the candidates 5 and 6, and node 5 has 2 and 3. The model chose 5, then 9.
+TEST_F(SequenceDrafterTest, OnlyCandidatesOfAcceptedNodesAreTrials) {
   matrix_.WriteRow(1, std::vector<TokenId>{5, 6});
   matrix_.WriteRow(5, std::vector<TokenId>{2, 3});
   matrix_.WriteRow(6, std::vector<TokenId>{4, 7});
@@ -124,8 +125,9 @@ TEST_F(SequenceDrafterTest, EveryCandidateOfANodeTheWalkStoodOnIsATrialAndNoOthe
   EXPECT_EQ(trials, 4);
 }
 
-// A tree that was cut or ignored, or none: only what was emitted counts.
-TEST_F(SequenceDrafterTest, APlainStepTeachesWhatATreeWouldHave) {
+// A step without a tree, or with a tree that was cut or ignored, also gives trials for the emitted
+// tokens.
+TEST_F(SequenceDrafterTest, APlainStepGivesTheSameTrialsAsATree) {
   matrix_.WriteRow(1, std::vector<TokenId>{5, 6});
   Learn(1, Step({1}, {0, 2}), NextRoot{.base = 2, .root = 6});
   EXPECT_EQ(Trials(FollowClass::kUnseen, 0), 1);
@@ -133,7 +135,7 @@ TEST_F(SequenceDrafterTest, APlainStepTeachesWhatATreeWouldHave) {
   EXPECT_EQ(Hits(FollowClass::kUnseen, 1), 1);
 }
 
-TEST_F(SequenceDrafterTest, ATokenThatBecomesKnownWithTheNextStepCountsOnce) {
+TEST_F(SequenceDrafterTest, ATokenThatArrivesWithTheNextStepCountsOnce) {
   matrix_.WriteRow(1, std::vector<TokenId>{5, 6});
   Learn(1, Step({1}, {0, 2}));
   EXPECT_EQ(Trials(FollowClass::kUnseen, 0), 0);
@@ -144,15 +146,15 @@ TEST_F(SequenceDrafterTest, ATokenThatBecomesKnownWithTheNextStepCountsOnce) {
   EXPECT_EQ(Hits(FollowClass::kUnseen, 0), 1);
 }
 
-// The token stands twice on the path: both trials are of what was known when the tree was made.
-TEST_F(SequenceDrafterTest, AStepIsCountedBeforeItIsLearnt) {
+// Token 1 is on the path twice. Both trials use the row from before the step.
+TEST_F(SequenceDrafterTest, AStepIsCountedBeforeItsRowsAreWritten) {
   matrix_.WriteRow(1, std::vector<TokenId>{1, 6});
   Learn(1, Step({1, 1}, {0, 2}), NextRoot{.base = 3, .root = 1});
   EXPECT_EQ(Trials(FollowClass::kUnseen, 0), 2);
   EXPECT_EQ(Hits(FollowClass::kUnseen, 0), 2);
 }
 
-TEST_F(SequenceDrafterTest, SourcesAreAskedWithTheCommittedTokensAndThePath) {
+TEST_F(SequenceDrafterTest, SourcesGetTheCommittedTokensAndThePath) {
   Open({1, 2, 3});
   Learn(0, NextRoot{.base = 3, .root = 3});
   Learn(1, Step({3, 4}, {0, 2}), NextRoot{.base = 5, .root = 5});
@@ -165,7 +167,7 @@ TEST_F(SequenceDrafterTest, SourcesAreAskedWithTheCommittedTokensAndThePath) {
   EXPECT_EQ(calls_.asked.at(1), "1 2 3 4|5 6");
 }
 
-TEST_F(SequenceDrafterTest, SourcesHearWhichTokensAreFresh) {
+TEST_F(SequenceDrafterTest, SourcesGetTheNumberOfFreshTokens) {
   Open({1, 2, 3});
   Learn(0, NextRoot{.base = 3, .root = 3});
   EXPECT_THAT(calls_.told, IsEmpty());
@@ -178,7 +180,7 @@ TEST_F(SequenceDrafterTest, SourcesHearWhichTokensAreFresh) {
                                        "1 2 3 4 5 6 7 +1 root 5"));
 }
 
-TEST_F(SequenceDrafterTest, APieceOfThePromptIsTokensThatFollowEachOther) {
+TEST_F(SequenceDrafterTest, PromptRowsAreCommittedTokensInOrder) {
   const Observation prompt = {
       .tokens = {7, 8, 9}, .candidates = {kK, {1, 2, 3, 4, 5, 6}}, .accepted_path = {}};
   drafter_->Learn({.step = 0, .prompt = &prompt, .next = NextRoot{.base = 4, .root = 1}});
@@ -187,19 +189,19 @@ TEST_F(SequenceDrafterTest, APieceOfThePromptIsTokensThatFollowEachOther) {
   EXPECT_EQ(matrix_.ReadRow(8, row), 2u);
 }
 
-// A session that opens in the middle of a request: the first message tells of a step whose tokens
-// are among those that were committed when the session opened.
-TEST_F(SequenceDrafterTest, TheFirstStepOfALateSessionIsLearntOnceWithWhatWasBeforeIt) {
+// The session opens in the middle of a request. Its first message has a step whose tokens are
+// already among the committed tokens of the open message.
+TEST_F(SequenceDrafterTest, ALateSessionLearnsItsFirstStepOnce) {
   Open({1, 2, 3, 4, 5});
   Learn(7, Step({3, 4}, {0, 2}), NextRoot{.base = 5, .root = 5});
   EXPECT_THAT(calls_.asked, ElementsAre("1 2|3", "1 2|3 4"));
   EXPECT_THAT(calls_.told, ElementsAre("1 2 3 4 5 +2 root 2"));
   Open({1, 2, 3, 4, 5});
   Learn(7, Step({3, 4}, {0, 2}));
-  EXPECT_THAT(calls_.told, ElementsAre("1 2 3 4 +1 root 2")) << "which token came then is not told";
+  EXPECT_THAT(calls_.told, ElementsAre("1 2 3 4 +1 root 2")) << "this message has no next root";
 }
 
-TEST_F(SequenceDrafterTest, PlainStepsMayComeTogetherAsAChain) {
+TEST_F(SequenceDrafterTest, SeveralPlainStepsMayArriveAsOneChain) {
   Open({1});
   Learn(0, NextRoot{.base = 1, .root = 1});
   Learn(1, Step({1}, {0, 2}));
@@ -215,7 +217,7 @@ class LostMessagesTest : public SequenceDrafterTest {
   }
 };
 
-TEST_F(LostMessagesTest, AStepThatDoesNotFollowByNumberBeginsAnew) {
+TEST_F(LostMessagesTest, AGapInTheStepNumbersRestartsTheCommittedTokens) {
   matrix_.WriteRow(1, std::vector<TokenId>{5, 6});
   Learn(1, Step({1}, {0, 2}));
   Learn(3, Step({9}, {0, 2}));
@@ -223,26 +225,27 @@ TEST_F(LostMessagesTest, AStepThatDoesNotFollowByNumberBeginsAnew) {
   EXPECT_EQ(Trials(FollowClass::kUnseen, 0), 0);
 }
 
-TEST_F(LostMessagesTest, ABaseThatDoesNotFollowBeginsAnew) {
+TEST_F(LostMessagesTest, AGapInTheBaseRestartsTheCommittedTokens) {
   Learn(1, Step({1}, {0, 2}));
   Learn(2, Step({9}, {0, 2}), NextRoot{.base = 9, .root = 4});
   EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "9 4 +1 root 0"));
   Learn(3, Step({4}, {0, 2}), NextRoot{.base = 10, .root = 5});
-  EXPECT_EQ(calls_.told.back(), "9 4 5 +1 root 1") << "from there on the base is known again";
+  EXPECT_EQ(calls_.told.back(), "9 4 5 +1 root 1") << "after the restart the base is known again";
 }
 
-TEST_F(LostMessagesTest, ABaseThatFollowsIsBelievedWhateverTheNumberOfTheStep) {
+TEST_F(LostMessagesTest, AMatchingBaseIsAcceptedDespiteAGapInTheStepNumbers) {
   Learn(1, Step({1}, {0, 2}));
   Learn(9, Step({2, 3}, {0, 2}), NextRoot{.base = 4, .root = 4});
   EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "1 2 +1", "1 2 3 4 +2 root 1"));
 }
 
-TEST_F(LostMessagesTest, ARootWithoutAStepMayTellTheTokenThatWasAwaited) {
+TEST_F(LostMessagesTest, ARootWithoutAStepCanGiveTheMissingToken) {
   Learn(1, Step({1}, {0, 2}));
   Learn(2, NextRoot{.base = 2, .root = 8});
   EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "1 8 +1"));
   Learn(3, NextRoot{.base = 7, .root = 3});
-  EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "1 8 +1")) << "tokens between are missing";
+  EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "1 8 +1"))
+      << "the tokens before this root are unknown";
   Learn(4, Step({3}, {0, 2}), NextRoot{.base = 8, .root = 4});
   EXPECT_EQ(calls_.told.back(), "3 4 +1 root 0");
 }

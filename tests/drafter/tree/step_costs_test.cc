@@ -18,7 +18,7 @@ using doubles::StatusIs;
 using ::testing::HasSubstr;
 using Points = std::vector<StepCosts::Point>;
 
-TEST(StepCostsTest, IsLinearBetweenPointsAndBeyondTheLastTwo) {
+TEST(StepCostsTest, IsLinearBetweenPointsAndAfterTheLastPoint) {
   const auto costs = StepCosts::Create({{0, 100}, {10, 100}, {20, 300}, {40, 400}});
   ASSERT_THAT(costs, IsOk());
   EXPECT_DOUBLE_EQ(costs->Micros(0), 100);
@@ -60,7 +60,7 @@ TEST(StepCostsTest, RefusesBadPointsAndSaysWhatIsWrong) {
   EXPECT_THAT(StepCosts::Create(many), IsOk());
 }
 
-TEST(BestSizeTest, LooksBeyondTheFirstSizeThatDoesNotPay) {
+TEST(BestSizeTest, FindsALargerSizeAfterASizeThatCostsTooMuch) {
   // The first two nodes are expensive. The next eight cost nothing more.
   const auto costs = StepCosts::Create({{0, 100}, {2, 200}, {10, 200}});
   ASSERT_THAT(costs, IsOk());
@@ -68,7 +68,7 @@ TEST(BestSizeTest, LooksBeyondTheFirstSizeThatDoesNotPay) {
   EXPECT_EQ(BestSize(std::vector<double>(10, 0.2), *costs), 10);
 }
 
-TEST(BestSizeTest, IsZeroIfNothingPaysAndElseTheSmallestOfEqualSizes) {
+TEST(BestSizeTest, IsZeroIfNoSizeIsBetterAndTheSmallestOfEqualSizes) {
   const auto dear = StepCosts::Create({{0, 100}, {1, 300}});
   const auto equal = StepCosts::Create({{0, 100}, {2, 200}});
   ASSERT_THAT(dear, IsOk());
@@ -78,7 +78,8 @@ TEST(BestSizeTest, IsZeroIfNothingPaysAndElseTheSmallestOfEqualSizes) {
   EXPECT_EQ(BestSize({}, *dear), 0);
 }
 
-// A node adds 0.5 tokens and a tenth to the time. It pays until others get more than four tokens.
+// The first node adds 0.5 tokens and a tenth of the time. It is useful until other sequences get
+// more than four tokens.
 TEST(BestSizeTest, TokensOfOthersMakeNodesMoreExpensive) {
   const auto costs = StepCosts::Create({{0, 1000}, {1, 1100}, {2, 1200}});
   const std::vector<double> gains = {0.5, 0.2};
@@ -89,7 +90,8 @@ TEST(BestSizeTest, TokensOfOthersMakeNodesMoreExpensive) {
   EXPECT_EQ(BestSize(gains, *costs, 4.1), 0);
 }
 
-// The chosen size gives all sequences together the most tokens for the time.
+// BestSize chooses the size with which all sequences together get the most tokens per time. So it
+// chooses smaller trees when other sequences get more tokens.
 TEST(BestSizeTest, NeverGrowsWithTheTokensOfOthers) {
   const auto costs = StepCosts::Create({{0, 500}, {8, 600}, {16, 900}, {80, 3000}});
   std::vector<double> gains;

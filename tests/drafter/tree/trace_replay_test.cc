@@ -1,12 +1,15 @@
-// Replays what record_trace.py recorded: a second, independent implementation of the loop on a real
-// model. Text, one item a line:
+// Replays the trace of record_trace.py, an independent implementation of the loop that ran on a
+// real model. The trace is text with one item in each line:
 //   vocab V k K
-//   then for each step, in order:
-//   step BASE ROOT | tokens T... | parents P...     the tree that must be proposed
-//   row C... (one line for each node)               what the verifier said
-//   path I...                                       accepted nodes, root first
-//   matrix HEX                                      FNV-1a of the whole matrix after learning
-//   then each filled row at the end:  final TOKEN C...
+// For each step, in this order:
+//   step BASE ROOT
+//   tokens T...        the tokens of the expected tree
+//   parents P...       the parents of the expected tree
+//   row C...           the candidates of a node; one line for each node
+//   path I...          accepted nodes, root first
+//   matrix HEX         FNV-1a of the whole matrix after learning
+// At the end, for each filled row:
+//   final TOKEN C...
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -53,7 +56,7 @@ std::string Digest(const AdjacencyMatrix& matrix) {
   return absl::StrFormat("%016x", digest);
 }
 
-TEST(TraceReplayTest, EveryTreeAndEveryRowIsWhatTheReferenceRecorded) {
+TEST(TraceReplayTest, EveryTreeAndEveryRowEqualsTheTrace) {
   const char* const source = std::getenv("RECYCLING_SOURCE_DIR");
   ASSERT_NE(source, nullptr) << "RECYCLING_SOURCE_DIR is not set; run through ctest";
   std::ifstream file(absl::StrCat(source, "/tests/drafter/tree/testdata/stories260k_trace.txt"));

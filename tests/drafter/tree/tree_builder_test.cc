@@ -42,7 +42,7 @@ TEST(TreeBuilderTest, FollowsTheTemplateLevelByLevel) {
   EXPECT_EQ(tree.base, 0u);
 }
 
-TEST(TreeBuilderTest, AColdRowProposesNothingAndAShortRowAllItsCandidates) {
+TEST(TreeBuilderTest, AnEmptyRowProposesNothingAndAShortRowProposesItsCandidates) {
   AdjacencyMatrix matrix(6, 3);
   Fill(matrix, {{1, 2, 3}, {}, {4}, {5, 0}});
   const DraftTree tree =
@@ -67,15 +67,15 @@ TEST(TreeBuilderTest, LimitsKeepTheFirstNodesInBreadthFirstOrder) {
   }
 }
 
-// If rows are cold, the template has places without nodes. They do not use up the budget.
-TEST(TreeBuilderTest, ABudgetIsSpentOnNodesThatExist) {
+// A template path without a candidate gives no node and does not count towards the budget.
+TEST(TreeBuilderTest, OnlyExistingNodesCountTowardsTheBudget) {
   AdjacencyMatrix matrix(6, 2);
   Fill(matrix, {{1, 2}, {}, {3, 4}});
   const TreeTemplate shape = Shape("0 1 0.0 0.1 1.0 1.1");
   EXPECT_THAT(BuildTree(matrix, 0, shape, 4, 10).tokens, ElementsAre(0, 1, 2, 3, 4));
 }
 
-TEST(TreeBuilderTest, TreesAreValidWhileOthersWrite) {
+TEST(TreeBuilderTest, TreesAreValidWhileAnotherThreadWrites) {
   AdjacencyMatrix matrix(40, 8);
   std::mt19937 random(3);
   FillRandomly(matrix, random);

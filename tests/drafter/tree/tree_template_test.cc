@@ -25,7 +25,7 @@ void ExpectInvalid(const std::string& text, const std::string& message) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
 }
 
-TEST(TreeTemplateTest, ThePapersTreeHas80NodesOnSixLevels) {
+TEST(TreeTemplateTest, TheTemplateOfThePaperHas80NodesOnSixLevels) {
   const TreeTemplate& paper = TreeTemplate::Paper80();
   EXPECT_EQ(paper.name(), "paper-80");
   EXPECT_EQ(paper.size(), 80);
@@ -35,7 +35,7 @@ TEST(TreeTemplateTest, ThePapersTreeHas80NodesOnSixLevels) {
   for (std::size_t i = 1; i < paper.nodes().size(); ++i) EXPECT_LT(paper.nodes()[i].rank, 8u);
 }
 
-TEST(TreeTemplateTest, OrdersPathsBreadthFirstWhateverTheirOrderInTheFile) {
+TEST(TreeTemplateTest, SortsPathsBreadthFirst) {
   const auto shape = TreeTemplate::Parse("1.0 0.1.3 # leaves\n\n name small-5\r\n0.1\t0\n1");
   ASSERT_THAT(shape, IsOk());
   EXPECT_EQ(shape->name(), "small-5");
@@ -52,7 +52,7 @@ TEST(TreeTemplateTest, SortsRanksAsNumbers) {
               ElementsAre(Node{-1, 0, 0}, Node{0, 9, 1}, Node{0, 10, 1}, Node{0, 63, 1}));
 }
 
-TEST(TreeTemplateTest, NamesTheLineOfAnError) {
+TEST(TreeTemplateTest, ErrorsNameTheLine) {
   ExpectInvalid("", "got no name");
   ExpectInvalid("name x", "got no path");
   ExpectInvalid("0 1", "got no name");
@@ -72,7 +72,7 @@ TEST(TreeTemplateTest, NamesTheLineOfAnError) {
   ExpectInvalid("name x\n0 1\n0", "line 3: got path \"0\" a second time");
 }
 
-TEST(TreeTemplateTest, BoundsNodesAndDepth) {
+TEST(TreeTemplateTest, RefusesTooManyNodesAndTooDeepPaths) {
   std::string chain = "0";
   std::string deepest = "name deep\n0";
   for (int depth = 2; depth <= kMaxTemplateDepth; ++depth) {
