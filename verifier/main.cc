@@ -20,7 +20,7 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(options.callers, CallersFromFlags(ListenAddresses()));
   ASSIGN_OR_RETURN(const auto verifier, VerifierServer::Create(options));
   ASSIGN_OR_RETURN(RpcServerOptions server_options, ServerOptionsFromFlags());
-  // A gateway has one connection and a stream on it for each sequence.
+  // A gateway has one connection, and on it one stream for each sequence.
   server_options.limits.max_streams += options.max_sequences;
   ASSIGN_OR_RETURN(const auto server, StartService(std::move(server_options), verifier->service(),
                                                    VerifierServer::full_name()));
@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
   return recycling::RunService(
       argc, argv,
       {.name = "recycling-verifier",
-       .summary = "Serves a model: verifies draft trees, one forward pass each, over gRPC.",
+       .summary = "Serves a model over gRPC: verifies each draft tree in one forward pass.",
        .examples =
            "recycling-verifier --model model.gguf\n"
            "recycling-verifier --model model.gguf --threads 8 --listen 0.0.0.0:50051 --tls_cert "

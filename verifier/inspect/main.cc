@@ -161,11 +161,10 @@ int main(int argc, char** argv) {
        .summary =
            "Shows what is in a GGUF model file and computes with it, without a server. Usage: "
            "recycling-inspect MODEL [COMMAND]. Commands: info (the default) shows metadata, "
-           "tensors "
-           "and memory; tokenize and detokenize turn the lines of standard input into JSON arrays "
-           "of "
-           "ids and back; logits writes the logits of the model for --ids to --out; perplexity "
-           "scores the text on standard input, in pieces of --context_length tokens.",
+           "tensors and memory; tokenize and detokenize turn the lines of standard input into "
+           "JSON arrays of ids and back; logits writes the logits of the model for --ids to "
+           "--out; perplexity scores the text on standard input, in pieces of --context_length "
+           "tokens.",
        .examples =
            "recycling-inspect model.gguf\n"
            "echo 'Once upon a time' | recycling-inspect model.gguf tokenize --special\n"

@@ -1,7 +1,7 @@
-// What model architectures differ in. All of them are one decoder with small changes, so each is a
-// value of one type. The readers of model files and the forward pass read that value. To add an
-// architecture, add a description; to add a kind of change, add a field and compute it in the
-// forward pass.
+// The differences between model architectures. All architectures are one decoder with small
+// changes, so each architecture is a value of one type. The readers of model files and the forward
+// pass read this value. To add an architecture, add a description. To add a kind of change, add a
+// field and compute it in the forward pass.
 #ifndef RECYCLING_VERIFIER_MODEL_ARCHITECTURE_H_
 #define RECYCLING_VERIFIER_MODEL_ARCHITECTURE_H_
 
@@ -16,7 +16,7 @@ enum class Activation {
   kGeluTanh,  // x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
 };
 
-// Which two numbers of a head are rotated together by RoPE; d is the number of rotated dimensions.
+// The two numbers of a head that RoPE rotates together. d is the number of rotated dimensions.
 enum class Rotation {
   kNeighbours,  // 2i and 2i + 1
   kHalves,      // i and i + d / 2
@@ -30,9 +30,9 @@ struct Architecture {
 
   // The norms of a layer: tensor "blk.<layer>.<name>.weight", [hidden_size]. Empty: the
   // architecture has no norm at this place.
-  std::string_view attention_norm = "attn_norm";    // of what attention reads
-  std::string_view attention_post_norm = "";        // of what attention adds to the residual
-  std::string_view feed_forward_norm = "ffn_norm";  // the same of the feed-forward block
+  std::string_view attention_norm = "attn_norm";    // norm of the input of attention
+  std::string_view attention_post_norm = "";        // norm of the output of attention
+  std::string_view feed_forward_norm = "ffn_norm";  // norm of the input of the feed-forward block
   std::string_view feed_forward_post_norm = "";
 
   // Queries, keys and values have a bias: tensors "blk.<layer>.attn_q.bias", "attn_k", "attn_v".
@@ -43,7 +43,7 @@ struct Architecture {
   Activation activation = Activation::kSilu;
 };
 
-// The architectures that are served.
+// The architectures that the verifier can serve.
 std::span<const Architecture> Architectures();
 
 }  // namespace recycling::verifier

@@ -1,4 +1,5 @@
-// Reads bytes that are not trusted, one item after the other. Shared by the sources of GgufFile.
+// Reads bytes that are not trusted, one item after the other. The sources of GgufFile share this
+// header.
 #ifndef RECYCLING_VERIFIER_MODEL_GGUF_CURSOR_H_
 #define RECYCLING_VERIFIER_MODEL_GGUF_CURSOR_H_
 
@@ -18,7 +19,7 @@
 
 namespace recycling::verifier {
 
-// The start of `text` in quotes and escaped, for messages.
+// Quotes and escapes the start of `text`, for messages.
 inline std::string Quoted(std::string_view text) {
   constexpr std::size_t kShown = 80;
   return absl::StrCat("\"", absl::CEscape(std::string(text.substr(0, kShown))),
@@ -62,7 +63,8 @@ inline std::string_view AsText(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// A position in the file. It never leaves the file. `what` names what is read, for messages.
+// A position in the file. It never leaves the file. `what` is the name of the item that is read,
+// for messages.
 class Cursor {
  public:
   explicit Cursor(std::span<const std::byte> bytes) : bytes_(bytes) {}
@@ -101,7 +103,7 @@ class Cursor {
     return std::string(AsText(text));
   }
 
-  // Checks a count of items of at least `min_bytes` each against the bytes that are left.
+  // Checks that `count` items of at least `min_bytes` bytes each fit into the bytes that are left.
   absl::Status CheckCount(std::uint64_t count, std::uint64_t min_bytes,
                           std::string_view what) const {
     if (count <= remaining() / min_bytes) return absl::OkStatus();

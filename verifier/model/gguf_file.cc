@@ -90,7 +90,8 @@ absl::StatusOr<GgufValue> ReadValue(Cursor& cursor, const std::string& key,
   return value;
 }
 
-// A tensor's place relative to the start of the data, which is known only after all entries.
+// The place of a tensor, relative to the start of the tensor data. The start is known only after
+// all entries are read.
 struct TensorPlace {
   GgufTensor tensor;
   std::string name;
@@ -112,7 +113,7 @@ absl::StatusOr<std::uint64_t> TensorBytes(const GgufTensor& tensor, std::string_
     if (bytes > std::numeric_limits<std::uint64_t>::max() / factor) {
       return absl::DataLossError(absl::StrCat("GGUF: tensor ", Quoted(name), ": shape [",
                                               absl::StrJoin(tensor.shape, ", "),
-                                              "] is too large to count its bytes"));
+                                              "] has more bytes than fit into 64 bits"));
     }
     bytes *= factor;
   }
@@ -203,7 +204,7 @@ void GgufFile::DropPages(std::span<const std::byte> bytes) const {
   const std::size_t begin = (offset + page - 1) / page * page;  // whole pages only
   const std::size_t end = (offset + bytes.size()) / page * page;
   if (begin >= end) return;
-  // An error is ignored: pages that stay only cost memory.
+  // An error is ignored: pages that are not dropped only cost memory.
   madvise(const_cast<std::byte*>(bytes_.data()) + begin, end - begin, MADV_DONTNEED);
 }
 

@@ -1,9 +1,9 @@
 // Reads model files: GGUF version 3, little-endian.
 //
-// Whatever the bytes of the file are, a GgufFile promises:
-//  1. Every view (string, array, tensor) lies inside the file.
-//  2. Keys are distinct, tensor names are distinct, tensors do not overlap.
-//  3. Reading takes memory in proportion to the size of the file, whatever counts the file says.
+// For a file with any bytes, a GgufFile guarantees:
+// 1. Every view (string, array, tensor) is inside the file.
+// 2. Keys are distinct, tensor names are distinct, tensors do not overlap.
+// 3. Reading needs memory in proportion to the size of the file, not to the counts in the file.
 #ifndef RECYCLING_VERIFIER_MODEL_GGUF_FILE_H_
 #define RECYCLING_VERIFIER_MODEL_GGUF_FILE_H_
 
@@ -44,7 +44,7 @@ struct GgufValue {
   GgufValueType type = GgufValueType::kUint8;
   GgufValueType element_type = GgufValueType::kUint8;  // arrays only
   std::uint64_t count = 1;                             // elements of an array
-  std::span<const std::byte> bytes;  // a string's text alone; in an array each has its length first
+  std::span<const std::byte> bytes;  // a string: its text; an array of strings: length, text, ...
 };
 
 // One tensor; a view of the file's bytes.
@@ -52,26 +52,28 @@ struct GgufTensor {
   const TensorTypeInfo* type = nullptr;
   std::vector<std::uint64_t>
       shape;  // 1 to 4 extents of at least 1; the first one is a row's length
-  std::span<const std::byte> bytes;  // exactly the tensor's
+  std::span<const std::byte> bytes;  // exactly the bytes of the tensor
 };
 
 // Threads: immutable; all methods may be called from any thread.
 class GgufFile {
  public:
-  // Maps the file. NotFound or PermissionDenied if it cannot be opened, InvalidArgument if it is
-  // not a regular file, DataLoss if it is not a whole and consistent GGUF v3 file, Unimplemented
-  // for a tensor type whose size is not known. The file must not change while the GgufFile lives.
+  // Maps the file. Returns NotFound or PermissionDenied if it cannot open the file, InvalidArgument
+  // if the file is not regular, DataLoss if it is not a complete and consistent GGUF v3 file, and
+  // Unimplemented if the size of a tensor type is not known. The file must not change while the
+  // GgufFile exists.
   static absl::StatusOr<std::unique_ptr<const GgufFile>> Open(const std::string& path);
 
-  // The same for bytes in memory, which must outlive the result. For tests and the fuzz target.
+  // Reads a file in memory. `bytes` must outlive the result. For tests and the fuzz target.
   static absl::StatusOr<std::unique_ptr<const GgufFile>> Parse(std::span<const std::byte> bytes);
 
   ~GgufFile();
   GgufFile(const GgufFile&) = delete;
   GgufFile& operator=(const GgufFile&) = delete;
 
-  // The value of a key; absent if the key is absent. DataLoss, with the key, if the value has
-  // another type. An integer may have any width if its value fits. Float takes both widths.
+  // Return the value of a key, or no value if the key is absent. Return DataLoss, with the key, if
+  // the value has another type. An integer may have any width if the number fits. Float accepts 32
+  // and 64 bits.
   absl::StatusOr<std::optional<std::uint32_t>> Uint32(std::string_view key) const;
   absl::StatusOr<std::optional<double>> Float(std::string_view key) const;
   absl::StatusOr<std::optional<bool>> Bool(std::string_view key) const;
@@ -80,7 +82,7 @@ class GgufFile {
   absl::StatusOr<std::optional<std::vector<float>>> Floats(std::string_view key) const;
   absl::StatusOr<std::optional<std::vector<std::int32_t>>> Int32s(std::string_view key) const;
 
-  // Null if there is no tensor of this name.
+  // Returns null if there is no tensor with this name.
   const GgufTensor* FindTensor(std::string_view name) const;
 
   // All values by key, and all tensors by name.
@@ -90,8 +92,8 @@ class GgufFile {
   // The whole file.
   std::span<const std::byte> bytes() const { return bytes_; }
 
-  // Gives the memory of `bytes`, a part of a mapped file, back to the system. The system reads it
-  // from the file again if it is used. Does nothing for a file in memory.
+  // Returns the memory of `bytes`, a part of a mapped file, to the system. If the bytes are used
+  // again, the system reads them from the file. Does nothing if the file is not mapped.
   void DropPages(std::span<const std::byte> bytes) const;
 
  private:

@@ -20,7 +20,7 @@ absl::Status WrongType(std::string_view key, std::string_view expected) {
       "GGUF: ", Quoted(key), ": got a value of another type, expected ", std::string(expected)));
 }
 
-// The value as an integer; absent if it is no integer or does not fit.
+// The value as an integer; no value if it is not an integer or does not fit into 64 bits.
 std::optional<std::int64_t> AsInteger(GgufValueType type, const std::byte* at) {
   switch (type) {
     case GgufValueType::kUint8:
@@ -49,7 +49,7 @@ std::optional<std::int64_t> AsInteger(GgufValueType type, const std::byte* at) {
   }
 }
 
-// Element `index` of a value of a fixed-size type, as text for people.
+// A value of a fixed-size type as text for people.
 std::string ElementText(GgufValueType type, const std::byte* at) {
   if (type == GgufValueType::kFloat32) return absl::StrCat(Load<float>(at));
   if (type == GgufValueType::kFloat64) return absl::StrCat(Load<double>(at));

@@ -22,7 +22,7 @@ std::uint64_t Values(const GgufTensor& tensor) {
   return values;
 }
 
-// The name with '_' for every byte that is not printable ASCII, because messages must be UTF-8.
+// Replaces every byte that is not printable ASCII with '_', because messages must be UTF-8.
 std::string Printable(std::string name) {
   for (char& c : name) {
     if (c < ' ' || c > '~') c = '_';

@@ -1,4 +1,5 @@
-// A model file, checked and ready: configuration, weights, tokenizer data, identity. Immutable.
+// A model file that was read and checked: configuration, weights, tokenizer data, identity.
+// Immutable.
 #ifndef RECYCLING_VERIFIER_MODEL_MODEL_H_
 #define RECYCLING_VERIFIER_MODEL_MODEL_H_
 
@@ -19,14 +20,15 @@ namespace recycling::verifier {
 // Threads: immutable after Load; all methods may be called from any thread.
 class Model {
  public:
-  // Maps and checks the file at `path`, of one of Architectures(). NotFound or PermissionDenied if
-  // it cannot be opened. DataLoss if it is not a whole GGUF v3 file or contradicts itself.
-  // Unimplemented, with its name, for an architecture, rope scaling or tensor type that is not
-  // supported. The file must not change while the Model lives.
+  // Maps and checks the file at `path`. Its architecture must be one of Architectures(). Returns
+  // NotFound or PermissionDenied if it cannot open the file, and DataLoss if the file is not a
+  // complete GGUF v3 file or is not consistent. Returns Unimplemented for an architecture, rope
+  // scaling or tensor type that is not supported; the message names it. The file must not change
+  // while the Model exists.
   static absl::StatusOr<std::shared_ptr<const Model>> Load(const std::string& path);
 
-  // The same for a file that was read already. `name` becomes part of the model id. The file may be
-  // of any of `architectures`.
+  // Does the same with a file that was already read. `name` becomes part of the model id. The
+  // architecture of the file must be one of `architectures`.
   static absl::StatusOr<std::shared_ptr<const Model>> FromFile(
       std::unique_ptr<const GgufFile> file, const std::string& name,
       std::span<const Architecture> architectures = Architectures());
@@ -39,12 +41,12 @@ class Model {
   const ModelIdentity& identity() const { return identity_; }
   // SHA-256 of the whole file, 64 hex digits; part of the numerics id.
   const std::string& file_digest() const { return file_digest_; }
-  // Gives the memory of a matrix of weights() back to the system. The system reads it from the file
-  // again if it is used.
+  // Returns the memory of a matrix of weights() to the system. If the matrix is used again, the
+  // system reads it from the file.
   void DropPages(const Matrix& matrix) const {
     file_->DropPages({matrix.data, matrix.rows * matrix.row_bytes});
   }
-  // Numbers in all tensors.
+  // The number of values in all tensors.
   std::uint64_t parameters() const;
   // One line for people: architecture, parameter count, tensor types.
   std::string Description() const;

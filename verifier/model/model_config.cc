@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::uint32_t kMaxDimension = 1U << 24;
 
-// The count at `key`, in [1, 2^24]; `fallback` if absent, which is an error if that is empty.
+// Reads the count at `key`, in [1, 2^24]. If the key is absent, returns `fallback`, or an error if
+// there is no fallback.
 absl::StatusOr<std::uint32_t> ReadCount(const GgufFile& file, const std::string& key,
                                         std::optional<std::uint32_t> fallback = std::nullopt) {
   ASSIGN_OR_RETURN(const std::optional<std::uint32_t> read, file.Uint32(key));
@@ -27,7 +28,7 @@ absl::StatusOr<std::uint32_t> ReadCount(const GgufFile& file, const std::string&
   return count;
 }
 
-// A finite number of at least `low`.
+// Reads a finite number of at least `low`; `fallback` if the key is absent.
 absl::StatusOr<double> ReadNumber(const GgufFile& file, const std::string& key, double fallback,
                                   double low) {
   ASSIGN_OR_RETURN(const std::optional<double> read, file.Float(key));
@@ -54,7 +55,8 @@ absl::StatusOr<Architecture> ReadArchitecture(const GgufFile& file,
                                                "\" is not supported, expected ", expected));
 }
 
-// Refuses keys that would change what the model computes, and that the forward pass does not know.
+// Refuses keys that would change the result of the model and that the forward pass does not
+// support.
 absl::Status RefuseUnsupported(const GgufFile& file, const std::string& prefix) {
   ASSIGN_OR_RETURN(const auto scaling, file.String(prefix + "rope.scaling.type"));
   if (scaling && *scaling != "none") {

@@ -10,8 +10,8 @@
 
 namespace recycling::verifier {
 
-// What a model file says of the model. Keys begin with the architecture's name, for example
-// "llama.block_count". Counts are 1 to 2^24.
+// The configuration of the model in a model file. The comments name the keys; a key begins with the
+// name of the architecture, for example "llama.block_count". Counts are 1 to 2^24.
 struct ModelConfig {
   Architecture architecture;
   std::uint32_t vocab_size = 0;       // length of tokenizer.ggml.tokens
@@ -31,9 +31,9 @@ struct ModelConfig {
   std::uint32_t heads_per_group() const { return heads / kv_heads; }
 };
 
-// Reads a file of one of `architectures`. DataLoss if a required value is absent, of the wrong type
-// or out of range. Unimplemented, with its name, for another architecture, a rope scaling or
-// experts.
+// Reads a file of one of `architectures`. Returns DataLoss if a required value is absent, or if a
+// value has the wrong type or is out of range. Returns Unimplemented for another architecture, for
+// rope scaling and for experts; the message names it.
 absl::StatusOr<ModelConfig> ReadModelConfig(
     const GgufFile& file, std::span<const Architecture> architectures = Architectures());
 

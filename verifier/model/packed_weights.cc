@@ -45,7 +45,7 @@ absl::StatusOr<std::unique_ptr<const PackedWeights>> PackedWeights::Pack(
   }
   if (!kernel.packs()) return packed;
 
-  // With small pages the processor would spend much of a pass on translating addresses.
+  // With small pages, address translation would take much of the time of a pass.
   const std::size_t bytes = (total + kHugePage - 1) / kHugePage * kHugePage;
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {

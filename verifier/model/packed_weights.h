@@ -14,10 +14,10 @@
 
 namespace recycling::verifier {
 
-// Called with the number of bytes packed so far and the number of all bytes.
+// A function that gets the number of bytes packed so far and the number of all bytes.
 using PackingProgress = std::function<void(std::size_t done, std::size_t total)>;
 
-// Owns the packed weights. If the kernel does not pack, it has views of the file instead.
+// Owns the packed weights. If the kernel does not pack, this object has views of the file instead.
 // Immutable.
 class PackedWeights {
  public:
@@ -25,10 +25,10 @@ class PackedWeights {
     PackedMatrix query, key, value, attention_output, gate, up, down;
   };
 
-  // Packs on all threads of `pool`, in the order in which a pass reads the weights. After a matrix
-  // is packed, the memory of its file pages is given back to the system, so that the process never
-  // holds much more than the packed weights. ResourceExhausted if the system has no memory. `model`
-  // must outlive the result. `progress` may be null.
+  // Packs on all threads of `pool`, in the order in which a pass reads the weights. After it has
+  // packed a matrix, it returns the file's pages of this matrix to the system, so that the process
+  // never holds much more than the packed weights. Returns ResourceExhausted if the system has no
+  // memory. `model` must outlive the result. `progress` may be null.
   static absl::StatusOr<std::unique_ptr<const PackedWeights>> Pack(const Model& model,
                                                                    const MatMulKernel& kernel,
                                                                    ThreadPool& pool,

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
-// The id at a key; `fallback` if the key is absent, and no id if the file says that there is none.
+// Reads the id at a key. Returns `fallback` if the key is absent, and no id if the file has the
+// number that means none.
 absl::StatusOr<std::optional<TokenId>> ReadId(const GgufFile& file, std::string_view key,
                                               std::optional<TokenId> fallback) {
   ASSIGN_OR_RETURN(const std::optional<std::uint32_t> id, file.Uint32(key));
@@ -42,7 +43,7 @@ absl::StatusOr<std::vector<TokenType>> ReadTokenTypes(const GgufFile& file) {
   return types;
 }
 
-// Llama 3 needs a beginning-of-sequence token, but its files often do not say so.
+// Llama 3 needs a beginning-of-sequence token, but the key for it is often absent from its files.
 bool PreAddsBos(const std::string& pre) {
   return pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3";
 }
@@ -70,7 +71,8 @@ absl::StatusOr<TokenizerData> ReadTokenizerData(const GgufFile& file) {
     if (merges) data.merges = *std::move(merges);
   }
 
-  // The ids that SentencePiece uses, if the vocabulary is large enough.
+  // Returns the usual SentencePiece id, if the tokenizer is of that kind and its vocabulary has the
+  // id.
   const auto usual = [&](TokenId id) {
     return sentencepiece && id < data.tokens.size() ? std::optional<TokenId>(id) : std::nullopt;
   };

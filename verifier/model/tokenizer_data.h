@@ -7,9 +7,10 @@
 
 namespace recycling::verifier {
 
-// Reads the tokenizer's data from a file of any architecture, with or without tensors. README.md
-// says what an absent key means. DataLoss if the tokenizer's model or the tokens are absent, or a
-// value has the wrong type. Tokenizer::Create checks whether the parts fit together.
+// Reads the data of the tokenizer from a file of any architecture, with or without tensors.
+// README.md lists the defaults of absent keys. Returns DataLoss if the model of the tokenizer or
+// the tokens are absent, or if a value has the wrong type. Tokenizer::Create checks whether the
+// parts are consistent.
 absl::StatusOr<TokenizerData> ReadTokenizerData(const GgufFile& file);
 
 }  // namespace recycling::verifier

@@ -14,7 +14,7 @@
 namespace recycling::verifier {
 namespace {
 
-// Reads tensors of a file by name and remembers which ones it has read.
+// Reads tensors of a file by name, and records which tensors it has read.
 class TensorReader {
  public:
   explicit TensorReader(const GgufFile& file) : file_(file) {}
@@ -38,7 +38,8 @@ class TensorReader {
     return values;
   }
 
-  // A tensor that was not taken would change what the model computes.
+  // Refuses tensors that nobody has read, because such a tensor would change the result of the
+  // model.
   absl::Status CheckAllTaken(const Architecture& architecture) const {
     for (const auto& [name, tensor] : file_.tensors()) {
       if (taken_.count(name) == 0) {

@@ -36,9 +36,9 @@ struct Weights {
   std::vector<float> rope_factors;   // [rope_dimensions / 2] divisors of the frequencies, or empty
 };
 
-// Finds every tensor of the architecture. `file` must outlive the result. DataLoss if a tensor is
-// absent or its shape is not what `config` says. Unimplemented, with the tensor's name, if its type
-// is not supported or the architecture has no such tensor.
+// Reads every tensor of the architecture. `file` must outlive the result. Returns DataLoss if a
+// tensor is absent or does not have the shape that `config` requires. Returns Unimplemented, with
+// the name of the tensor, if its type is not supported or if the architecture has no such tensor.
 absl::StatusOr<Weights> ReadWeights(const GgufFile& file, const ModelConfig& config);
 
 }  // namespace recycling::verifier

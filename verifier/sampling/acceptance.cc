@@ -10,7 +10,7 @@ namespace recycling::verifier {
 namespace {
 
 std::optional<int> ChildWith(const DraftTree& tree, int node, TokenId token) {
-  // The tree is in breadth-first order, so the children of a node stand side by side.
+  // The tree is in breadth-first order, so the children of a node are adjacent.
   const auto [begin, end] = std::equal_range(tree.parents.begin(), tree.parents.end(), node);
   for (auto parent = begin; parent != end; ++parent) {
     const auto child = parent - tree.parents.begin();

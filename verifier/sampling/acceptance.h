@@ -19,12 +19,12 @@ struct AcceptedPath {
   bool stopped = false;         // the last token ends the output
 };
 
-// Walks down from the root. At each node it chooses a token from that node's logits, with the
-// tokens accepted so far as history.path. If a child holds that token, the child is accepted and
-// the walk goes on there; else the token is the bonus token and the walk ends. A token that ends
-// the output is always the bonus token. Asks for the logits of visited nodes only. Requires a valid
-// tree whose base is the number of tokens in `history`, and an empty history.path. Returns the
-// errors of ChooseToken.
+// Starts at the root. At each node it chooses a token from the logits of the node; history.path has
+// the tokens accepted so far. If a child of the node has this token, the child is accepted and
+// becomes the next node. If not, the token is the bonus token, and the function returns. A token
+// that ends the output is always the bonus token. Calls `logits` for visited nodes only. `tree`
+// must be valid, its base must be the number of tokens in `history`, and history.path must be
+// empty. Returns the errors of ChooseToken.
 absl::StatusOr<AcceptedPath> AcceptPath(
     const DraftTree& tree, const TokenHistory& history, const SamplingRules& rules,
     const std::function<std::span<const float>(int node)>& logits, SamplerScratch& scratch);

@@ -1,6 +1,6 @@
-// Philox4x32-10, a counter-based random generator: it computes four random words from a key and a
-// counter and has no state. Source: Salmon, Moraes, Dror, Shaw, "Parallel random
-// numbers: as easy as 1, 2, 3", SC 2011.
+// Philox4x32-10, a random generator without state: it computes four random words from a key and a
+// counter. Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC
+// 2011.
 #ifndef RECYCLING_VERIFIER_SAMPLING_PHILOX_H_
 #define RECYCLING_VERIFIER_SAMPLING_PHILOX_H_
 
@@ -23,7 +23,7 @@ constexpr std::array<std::uint32_t, 4> Philox4x32(std::array<std::uint32_t, 4> c
   return counter;
 }
 
-// The one random number of (seed, position): a multiple of 2^-53 in [0, 1).
+// The random number for a seed and a position: a multiple of 2^-53 in [0, 1).
 constexpr double UniformAt(std::uint64_t seed, std::uint64_t position) {
   const auto words = Philox4x32(
       {static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(position >> 32), 0, 0},

@@ -24,8 +24,8 @@ constexpr double kMasked = -std::numeric_limits<double>::infinity();
 
 absl::Status CheckFinite(std::span<const float> logits) {
   constexpr std::uint32_t kExponent = 0x7F800000;
-  // The exponent of a number that is not finite is all ones. There is no branch, so that compilers
-  // vectorize the loop.
+  // A number that is not finite has an exponent of all ones. The loop has no branch, so that
+  // compilers vectorize it.
   std::uint32_t special = 0;
   for (const float logit : logits) {
     special |= ((std::bit_cast<std::uint32_t>(logit) & kExponent) + (1U << 23)) & 0x80000000U;
@@ -42,7 +42,7 @@ const VectorKernels& Kernels() {  // every build gives the same bits
   return kernels;
 }
 
-// The id of the highest logit, the lowest id of equal ones.
+// The id of the highest logit; the lowest such id if there are several.
 TokenId ArgMax(std::span<const double> logits) {
   const double largest = Kernels().largest(logits.data(), logits.size());
   return static_cast<TokenId>(std::find(logits.begin(), logits.end(), largest) - logits.begin());
@@ -88,9 +88,9 @@ void ApplyPenalties(const TokenHistory& history, const SamplingOptions& options,
   }
 }
 
-// Gives tokens in order of probability and sorts only as many as are asked for. It takes tokens out
-// of the vocabulary in bands of falling probability and sorts each band in growing pieces. Nearly
-// all draws need the first band only.
+// Gives tokens in descending order of probability and sorts only as many as the caller needs. Takes
+// tokens from the vocabulary in bands of decreasing probability, and sorts each band in pieces of
+// increasing size. Nearly all draws need only the first band.
 class DescendingOrder {
  public:
   using Candidate = SamplerScratch::Candidate;
@@ -102,7 +102,8 @@ class DescendingOrder {
     candidates_.reserve(logits.size());
   }
 
-  // The token at place i, or null if there are no more unmasked tokens. Valid until the next call.
+  // Returns the token at place i, or null if there are not so many unmasked tokens. The result is
+  // valid until the next call.
   const Candidate* At(std::size_t i) {
     while (i >= sorted_) {
       if (sorted_ == candidates_.size() && !GatherBand()) return nullptr;
@@ -120,8 +121,8 @@ class DescendingOrder {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
   }
 
-  // True if one of 32 logits is in [above, below). There is no branch, so that compilers vectorize
-  // it.
+  // True if one of 32 logits is in [above, below). The loop has no branch, so that compilers
+  // vectorize it.
   static bool AnyInBand(const double* logits, double above, double below) {
     std::uint64_t any = 0;
     for (int i = 0; i < 32; ++i) {
@@ -131,7 +132,7 @@ class DescendingOrder {
     return any != 0;
   }
 
-  // Adds bands until one has tokens. False if no unmasked token is left.
+  // Adds bands until a band has tokens. Returns false if no unmasked token is left.
   bool GatherBand() {
     constexpr double kBands[] = {4, 16, 64};  // the first band has weights of at least e^-4
     while (band_ <= std::size(kBands) && sorted_ == candidates_.size()) {
@@ -172,7 +173,8 @@ class DescendingOrder {
   double above_ = std::numeric_limits<double>::infinity();
 };
 
-// Sum of the weights of the `count` most probable tokens, in order of ids.
+// The sum of the weights of the `count` most probable tokens, added in order of ids. Puts these
+// tokens into `kept`.
 double SumOfMostProbable(std::size_t count, DescendingOrder& order,
                          std::vector<SamplerScratch::Candidate>& kept) {
   kept.clear();
@@ -186,7 +188,7 @@ double SumOfMostProbable(std::size_t count, DescendingOrder& order,
   return sum;
 }
 
-// Sum of all weights, in order of ids.
+// The sum of all weights, added in order of ids.
 double SumOfAll(std::span<const double> logits, double highest, double temperature) {
   constexpr std::size_t kAtOnce = 256;
   double weights[kAtOnce];
@@ -200,13 +202,13 @@ double SumOfAll(std::span<const double> logits, double highest, double temperatu
   return sum;
 }
 
-// Requires temperature > 0 and a highest adjusted logit above kMasked.
+// Requires temperature > 0, and at least one token that is not masked.
 TokenId Draw(const SamplingRules& rules, std::uint64_t position, double highest,
              SamplerScratch& scratch) {
   const SamplingOptions& options = rules.options;
   DescendingOrder order(scratch.adjusted, highest, options.temperature, scratch.candidates);
   std::size_t kept = scratch.adjusted.size();
-  double sum = 0;  // of the weights of the `kept` most probable tokens
+  double sum = 0;  // sum of weights of the `kept` most probable tokens
   if (options.top_k > 0 && options.top_k < kept) {
     kept = options.top_k;
     sum = SumOfMostProbable(kept, order, scratch.kept);
@@ -230,7 +232,7 @@ TokenId Draw(const SamplingRules& rules, std::uint64_t position, double highest,
   for (std::size_t i = 0; i < kept && running <= target; ++i) {
     const auto* token = order.At(i);
     const double weight = token != nullptr ? order.Weight(*token) : 0;
-    if (weight == 0) break;  // rounding left the running sum below the target
+    if (weight == 0) break;  // because of rounding, the running sum stays below the target
     running += weight;
     chosen = token->id;
   }

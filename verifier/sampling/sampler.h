@@ -1,15 +1,16 @@
-// Chooses a token from logits. The choice depends on the logits, the tokens before it, the options,
-// the seed and the absolute position, and on nothing else. That makes the output with drafting
-// equal to the output without drafting.
+// Chooses a token from logits. The choice depends only on the logits, the tokens before it, the
+// options, the seed and the absolute position. So the output with drafting is equal to the output
+// without drafting.
 //
 // Order: logit bias, repetition penalty (prompt and output), frequency and presence penalty
 // (output), min_tokens mask, temperature, top_k, top_p, min_p, one draw. All arithmetic is in
 // double precision, in which finite float logits stay finite in every step. It gives the same bits
 // on every machine.
-//  - Order of probability means order of adjusted logit, ties by lower id.
-//  - top_k, top_p and min_p each apply to the tokens that the one before has left.
-//  - The sum of all weights is taken in order of ids, running sums in order of probability.
-//  - The draw picks the first token whose running sum exceeds UniformAt(seed, position) * sum.
+// - "Order of probability" means descending order of adjusted logits; of equal logits the lower id
+//   comes first.
+// - top_k, top_p and min_p are applied in this order, each to the tokens that are left.
+// - The sum of all weights is added in order of ids, running sums in order of probability.
+// - The draw chooses the first token whose running sum exceeds UniformAt(seed, position) * sum.
 #ifndef RECYCLING_VERIFIER_SAMPLING_SAMPLER_H_
 #define RECYCLING_VERIFIER_SAMPLING_SAMPLER_H_
 
@@ -25,8 +26,8 @@ namespace recycling::verifier {
 
 // The checked sampling options of one sequence, together with the model's end-of-sequence ids.
 struct SamplingRules {
-  // InvalidArgument if an option (ValidateSamplingOptions) or an id of `eos_ids` is out of range,
-  // or temperature is above 0 and there is no seed.
+  // Returns InvalidArgument if an option (ValidateSamplingOptions) or an id of `eos_ids` is out of
+  // range, or if temperature is above 0 and there is no seed.
   static absl::StatusOr<SamplingRules> Create(const SamplingOptions& options,
                                               std::span<const TokenId> eos_ids,
                                               std::uint32_t vocab_size);
@@ -40,7 +41,8 @@ struct SamplingRules {
   std::vector<TokenId> late_ids;  // masked until min_tokens: stop_token_ids and end-of-sequence ids
 };
 
-// The tokens before the one to choose, oldest first, every id less than the vocabulary.
+// The tokens before the token to choose, oldest first. Every id must be less than the size of the
+// vocabulary.
 struct TokenHistory {
   std::span<const TokenId> prompt;
   std::span<const TokenId> generated;  // emitted and committed
@@ -59,8 +61,8 @@ struct SamplerScratch {
   std::vector<std::uint32_t> counts;  // [vocab], zero between calls
 };
 
-// The token at `position`. Internal if a logit is not finite; FailedPrecondition if the min_tokens
-// mask leaves no token.
+// Returns the token for `position`. Returns Internal if a logit is not finite, and
+// FailedPrecondition if the min_tokens mask leaves no token.
 absl::StatusOr<TokenId> ChooseToken(std::span<const float> logits, const TokenHistory& history,
                                     const SamplingRules& rules, std::uint64_t position,
                                     SamplerScratch& scratch);

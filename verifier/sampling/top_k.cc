@@ -14,8 +14,8 @@
 namespace recycling::verifier {
 namespace {
 
-// A number that is larger for a higher logit and, of equal logits, for the lower id. NaN gives the
-// smallest. It is one integer, so that any two bit patterns compare.
+// A number that is larger for a higher logit and, for equal logits, for the lower id. NaN gives the
+// smallest number. The number is one integer, so that any two bit patterns can be compared.
 std::uint64_t OrderKey(float logit, TokenId id) {
   std::uint32_t order = 0;
   if (!std::isnan(logit)) {
@@ -36,7 +36,7 @@ void TopK(std::span<const float> logits, std::span<TokenId> ids) {
       many.empty() ? std::span(few).first(ids.size()) : std::span(many);
   const std::size_t n = logits.size();
   float least = NAN;  // logit of best.back() once `best` is full
-  // Of equal logits the earlier one wins.
+  // For equal logits, the lower id comes first.
   for (std::size_t i = kernels.next_above(logits.data(), 0, n, least); i < n;
        i = kernels.next_above(logits.data(), i + 1, n, least)) {
     const std::uint64_t key = OrderKey(logits[i], static_cast<TokenId>(i));

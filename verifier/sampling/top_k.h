@@ -10,14 +10,16 @@
 
 namespace recycling::verifier {
 
-// Writes the ids of the ids.size() highest logits to `ids`: highest first, ties by lower id; NaN
-// counts as lowest. Requires 1 <= ids.size() <= logits.size(). Takes O(vocab + k * n) time, where n
-// is how often a logit enters the best k so far.
+// Writes the ids of the ids.size() highest logits to `ids`, highest logit first; for equal logits
+// the lower id comes first. NaN counts as the lowest logit. Requires 1 <= ids.size() <=
+// logits.size(). The time is O(vocab + k * n), where n is how often a logit enters the best k so
+// far.
 void TopK(std::span<const float> logits, std::span<TokenId> ids);
 
-// Log-probabilities (natural) of `token` and of the `top` most probable tokens under
-// softmax(logits), computed in double with the sum taken in order of ids; finite and at most 0.
-// Requires finite logits and token < logits.size(); `top` is cut to logits.size().
+// Returns the natural log-probabilities of `token` and of the `top` most probable tokens under
+// softmax(logits). They are computed in double precision, and the sum is added in order of ids.
+// They are finite and at most 0. Requires finite logits and token < logits.size(). `top` is limited
+// to logits.size().
 TokenLogprob LogProbabilities(std::span<const float> logits, TokenId token, std::uint32_t top);
 
 }  // namespace recycling::verifier
