@@ -17,13 +17,16 @@
 #include "gateway/cli/json_text.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
 
-ABSL_FLAG(std::string, prompts, "",
-          "File with one JSON object per line: a \"prompt\", or Spec-Bench's \"turns\", of which "
-          "the first is taken. Required.");
-ABSL_FLAG(int, repeat, 1, "Runs of each prompt and mode.");
-ABSL_FLAG(int, concurrency, 0,
-          "Clients at once. Measures their speed together and how long each one waits; --repeat "
-          "counts rounds. 0: one request after the other, step by step.");
+ABSL_FLAG(
+    std::string, prompts, "",
+    "File with one JSON object per line, which has a string \"prompt\" or, as in Spec-Bench, an "
+    "array \"turns\". bench takes the first turn. Required.");
+ABSL_FLAG(int, repeat, 1, "How often each prompt is decoded in each mode.");
+ABSL_FLAG(
+    int, concurrency, 0,
+    "Number of clients that run at the same time. Measures the speed of all of them together and "
+    "the waiting times of each; --repeat is the number of rounds. 0: one request after the "
+    "other, with the times of its steps.");
 
 namespace recycling::cli {
 namespace {
@@ -31,7 +34,7 @@ namespace {
 constexpr char kBenchProgram[] = "recycling bench";
 constexpr std::uint32_t kDefaultMaxTokens = 128;
 constexpr int kDifferencesShown = 5;
-constexpr int kMostClients = 1024;  // a thread each
+constexpr int kMostClients = 1024;  // each has a thread
 constexpr int kMostRuns = 1'000'000;
 
 struct PromptFile {
@@ -159,16 +162,16 @@ class Bench {
   BenchSummary summary_;
 };
 
-// The request of every run. bench fixes the seed and the number of tokens where the flags do not,
+// The request of every run. If the flags do not set the seed or the number of tokens, bench does,
 // so that two runs can be compared.
 absl::StatusOr<gateway::v1::GenerateRequest> BenchRequest() {
   ASSIGN_OR_RETURN(gateway::v1::GenerateRequest request, RequestFromFlags());
   if (request.input_case() != gateway::v1::GenerateRequest::INPUT_NOT_SET) {
-    return absl::InvalidArgumentError("--request: got a prompt, expected those of --prompts alone");
+    return absl::InvalidArgumentError("--request: got a prompt, expected none with --prompts");
   }
   if (request.speculation().mode() == gateway::v1::SPECULATION_MODE_OFF) {
     return absl::InvalidArgumentError(
-        "--speculation: got off, which bench does beside it; expected auto or fixed");
+        "--speculation: got off, expected auto or fixed; bench always runs off too");
   }
   if (!request.sampling().has_seed()) request.mutable_sampling()->set_seed(0);
   if (!request.sampling().has_max_tokens()) {
@@ -184,7 +187,7 @@ std::string Conditions(const PromptFile& file, const gateway::v1::GenerateReques
                    request.sampling().max_tokens(), " tokens, temperature ",
                    request.sampling().temperature(), ", seed ", request.sampling().seed(), "\n");
   if (file.from_turns > 0) {
-    absl::StrAppend(&text, "the first turn only was taken of ", file.from_turns, " prompts\n");
+    absl::StrAppend(&text, "only the first turn was taken of ", file.from_turns, " prompts\n");
   }
   return absl::StrCat(text, "\n");
 }
@@ -236,8 +239,8 @@ int RunAndReport(const PromptFile& file, const gateway::v1::GenerateRequest& req
 ProgramInfo BenchInfo() {
   return {.name = kBenchProgram,
           .summary =
-              "Decodes the same prompts plainly and recycled, checks that the outputs are "
-              "equal, compares the speed. Exits 1 if an output differs.",
+              "Decodes the same prompts plainly and with drafts (recycled), checks that the "
+              "outputs are equal, and compares the speed. Exits 1 if an output differs.",
           .examples =
               "recycling bench --prompts prompts.jsonl --max_tokens 128\n"
               "recycling bench --prompts prompts.jsonl --concurrency 8 --repeat 5\n"

@@ -19,7 +19,7 @@ namespace pb = gateway::v1;
 
 double MicrosSince(absl::Time begin) { return absl::ToDoubleMicroseconds(absl::Now() - begin); }
 
-// The clients of half a round, which decodes every prompt in one mode.
+// The clients of half a round. Half a round decodes every prompt in one mode.
 class Clients {
  public:
   Clients(pb::GatewayService::StubInterface& stub, const pb::GenerateRequest& request,

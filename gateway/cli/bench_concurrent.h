@@ -22,11 +22,11 @@ struct ConcurrentOptions {
   std::function<absl::Status(const std::string&, int, const ConcurrentRound&)> on_round;
 };
 
-// In each round every prompt is decoded plainly and as `request` says, first all in one mode and
-// then all in the other; each mode goes first in every other round. A client that is done takes the
-// next prompt. If there are fewer prompts than twice the clients, the prompts are used several
-// times, so that all clients are busy most of the time. Returns the error of the first request that
-// fails.
+// Each round decodes all prompts in two modes: plainly, and as `request` says. All prompts are
+// decoded in one mode and then in the other; each mode goes first in every other round. A client
+// that has ended its prompt takes the next one. If there are fewer prompts than 2 * concurrency,
+// they are used several times, so that all clients are busy most of the time. Returns the error of
+// the first request that fails.
 absl::StatusOr<ConcurrentSummary> RunConcurrently(gateway::v1::GatewayService::StubInterface& stub,
                                                   const gateway::v1::GenerateRequest& request,
                                                   const std::vector<std::string>& prompts,

@@ -172,8 +172,9 @@ Median MedianOf(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t n = values.size();
   result.median = (values[(n - 1) / 2] + values[n / 2]) / 2;
-  // The median lies between the value at `low` from the lower end and the one at `low` from the
-  // upper end, unless at most `low` of the n values lie on one side of it.
+  // The true median lies between the low-th smallest and the low-th largest value, unless fewer
+  // than `low` of the n values lie on one side of it. For each side this has a probability of at
+  // most 2.5 %.
   std::size_t low = 0;
   while (low < n / 2 && FairCoins(n, low) <= 0.025) ++low;
   if (low > 0) result.interval = {values[low - 1], values[n - low]};
@@ -295,8 +296,10 @@ std::string BenchTable(const BenchSummary& summary) {
   for (const double percent : summary.recycled.AcceptedPerDepthPercent()) {
     absl::StrAppend(&table, absl::StrFormat(" %.1f%%", percent));
   }
-  absl::StrAppend(&table, "\nsteps without a wanted draft: ", summary.recycled.Fallbacks(),
-                  ", paused: ", summary.recycled.speculation.paused_steps(), "\noutputs: ");
+  absl::StrAppend(&table, "\nsteps without a draft: ", summary.recycled.Fallbacks(),
+                  " because no drafter gave a usable one, ",
+                  summary.recycled.speculation.paused_steps(),
+                  " because drafting was paused\noutputs: ");
   if (summary.different == 0) {
     absl::StrAppend(&table, "all equal\n");
   } else {

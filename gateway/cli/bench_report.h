@@ -54,11 +54,11 @@ void AddHistogram(const gateway::v1::DurationHistogram& from, gateway::v1::Durat
 
 std::uint64_t CountOf(const gateway::v1::DurationHistogram& histogram);
 
-// The duration below which a share `q` in [0, 1] of all durations lies, linear inside a bucket; 0
-// if there are none.
+// The duration below which a share `q` in [0, 1] of all durations lies; 0 if there are none. It is
+// interpolated linearly inside a bucket.
 double QuantileMicros(const gateway::v1::DurationHistogram& histogram, double q);
 
-// The median of what was measured, and two of the values between which the true median lies.
+// The median of the measured values, and two of these values between which the true median lies.
 struct Median {
   std::size_t values = 0;
   double median = 0;
@@ -75,15 +75,15 @@ struct BenchSummary {
   Totals recycled;
   // Decode tokens per second of each pair of runs, plain first. [pairs]
   std::vector<std::pair<double, double>> pairs;
-  std::uint64_t different = 0;  // runs whose output was not the prompt's first plain one
+  std::uint64_t different = 0;  // runs whose output was not equal to the prompt's first one
 };
 
 // The ratio of decode tokens per second, recycled to plain; 0 without plain runs.
 double Ratio(const Totals& plain, const Totals& recycled);
 
-// The ratios of recycled to plain, pair by pair.
+// The median of the ratios of recycled to plain over all pairs.
 Median PairRatio(const BenchSummary& summary);
-// Decode tokens per second of one mode of the pairs.
+// The median of one mode's decode tokens per second over all pairs.
 Median PlainMedian(const BenchSummary& summary);
 Median RecycledMedian(const BenchSummary& summary);
 

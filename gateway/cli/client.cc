@@ -26,7 +26,7 @@ struct Interrupts {
   bool interrupted ABSL_GUARDED_BY(mu) = false;
 };
 
-// Never destroyed, because the watching thread lives as long as the process.
+// Never destroyed, because the watching thread runs as long as the process.
 Interrupts& Global() {
   static Interrupts* const interrupts = new Interrupts();
   return *interrupts;
@@ -46,7 +46,7 @@ std::string Hint(const absl::Status& status) {
     return " (--api_key_file or RECYCLING_API_KEY gives a key)";
   }
   if (absl::IsUnimplemented(status) && status.message().empty()) {
-    return "what answers there is another service";
+    return "the server at this address does not have this service";
   }
   if (absl::IsUnavailable(status) && status.message().find("onnect") != std::string::npos) {
     return " (is the service running there? --help says how to name another address)";

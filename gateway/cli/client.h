@@ -31,8 +31,8 @@ class InterruptibleCall {
   grpc::ClientContext context_;
 };
 
-// Prints "<program>: <what>: CODE: message" on stderr, foreign control characters escaped. Returns
-// the exit code: kExitInterrupted after Ctrl-C, else kExitFailure.
+// Prints "<program>: <what>: CODE: message" on stderr, with control characters escaped. Returns the
+// exit code: kExitInterrupted after Ctrl-C, else kExitFailure.
 int Fail(const std::string& program, const std::string& what, const absl::Status& status);
 
 // Prints "<program>: <message>" and where help is, on stderr. Returns kExitUsage.

@@ -4,14 +4,14 @@
 ABSL_FLAG(std::string, gateway, "127.0.0.1:50050",
           "Address of the gateway, host:port or unix:/path.");
 ABSL_FLAG(absl::Duration, timeout, absl::ZeroDuration(),
-          "Longest time for each call, for example 30s or 5m. 0: as long as it takes.");
+          "Longest time for each call, for example 30s or 5m. 0: no limit.");
 ABSL_FLAG(std::string, api_key_file, "",
-          "File with the API key that calls carry. Empty: the key in the environment variable "
+          "File with the API key that the client sends. Empty: the key in the environment variable "
           "RECYCLING_API_KEY, if it is set.");
 ABSL_FLAG(bool, json, false,
           "Print JSON, one object per line; gateway/cli/README.md describes it.");
 ABSL_FLAG(std::string, tls_name, "",
-          "Name that the server's certificate must carry. Empty: the host at which it is reached.");
+          "Name that the server's certificate must have. Empty: the host of the server's address.");
 ABSL_FLAG(std::string, tenant, "default", "Tenant that the matrix or the key belongs to.");
 
 namespace recycling::cli {

@@ -9,7 +9,7 @@
 
 namespace recycling::cli {
 
-// What --help says about a command, and the flags that the command takes.
+// The help text of a command, and the flags that the command takes.
 ProgramInfo GenerateInfo();
 ProgramInfo BenchInfo();
 ProgramInfo StatsInfo();

@@ -1,4 +1,4 @@
-// Adds up what the clients of a concurrent run of bench measured, and makes its table. No I/O.
+// Adds up the measurements of the clients of bench --concurrency, and makes the table. No I/O.
 #ifndef RECYCLING_GATEWAY_CLI_CONCURRENT_REPORT_H_
 #define RECYCLING_GATEWAY_CLI_CONCURRENT_REPORT_H_
 
@@ -37,8 +37,8 @@ struct ConcurrentRound {
   double TokensPerSecond() const;  // of all clients together; 0 if no time passed
 };
 
-// The value that a share `q` in [0, 1] of all values does not exceed, linear between the two
-// nearest; 0 if there are none.
+// The value that a share `q` in [0, 1] of all values does not exceed; 0 if there are none. It is
+// interpolated linearly between the two nearest values.
 double Quantile(std::vector<double> values, double q);
 
 struct ConcurrentSummary {
@@ -46,7 +46,7 @@ struct ConcurrentSummary {
   ConcurrentRound plain;        // sums
   ConcurrentRound recycled;     // sums
   std::vector<double> ratios;   // recycled over plain tokens per second, round by round
-  std::uint64_t different = 0;  // outputs that were not the prompt's first one
+  std::uint64_t different = 0;  // outputs that were not equal to the prompt's first one
 };
 
 std::string ConcurrentTable(const ConcurrentSummary& summary);

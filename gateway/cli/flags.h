@@ -24,18 +24,18 @@ struct OptionalText {
 bool AbslParseFlag(absl::string_view text, OptionalText* flag, std::string* error);
 std::string AbslUnparseFlag(const OptionalText& flag);
 
-// `own` and, behind them, the flags of every command that talks to a server.
+// Returns `own`, followed by the flags that every command that talks to a server has.
 std::vector<FlagGroup> WithConnectionFlags(std::vector<FlagGroup> own);
 // The flags that RequestFromFlags reads.
 FlagGroup RequestFlags();
 
-// InvalidArgument that names `what` and the byte if `text` is not UTF-8, since no message can carry
-// it then.
+// Returns InvalidArgument with `what` and the position of the byte if `text` is not UTF-8, because
+// no message can hold such a text.
 absl::Status CheckUtf8(const std::string& what, const std::string& text);
 
-// The request of --request, with the fields that the other flags of RequestFlags set. Fields that
-// nobody gave stay absent. InvalidArgument naming the flag that is wrong. The gateway checks
-// ranges.
+// Returns the request of --request, with the fields that the other flags of RequestFlags set. Other
+// fields stay absent. Returns InvalidArgument with the name of the wrong flag. Does not check
+// ranges; the gateway does.
 absl::StatusOr<gateway::v1::GenerateRequest> RequestFromFlags();
 
 // Names of our services, as grpc.health.v1 knows them.

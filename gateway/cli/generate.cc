@@ -21,14 +21,14 @@
 
 ABSL_FLAG(
     recycling::cli::OptionalText, prompt, {},
-    "The prompt. Without --prompt, and without a prompt in --request, it is read from standard "
-    "input as it is, last line break included.");
+    "The prompt. Without --prompt, and without a prompt in --request, the client reads it from "
+    "standard input, with the last line break.");
 
 namespace recycling::cli {
 namespace {
 
 constexpr char kGenerateProgram[] = "recycling generate";
-constexpr std::size_t kMaxPromptBytes = 16 << 20;  // what a gateway takes in one message
+constexpr std::size_t kMaxPromptBytes = 16 << 20;  // the most that a gateway takes in one message
 
 absl::StatusOr<std::string> ReadAll(std::istream& in, const std::string& name) {
   std::string text;
@@ -63,7 +63,7 @@ absl::Status SetPrompt(gateway::v1::GenerateRequest* request) {
 absl::StatusOr<gateway::v1::GenerateRequest> RequestToSend() {
   ASSIGN_OR_RETURN(gateway::v1::GenerateRequest request, RequestFromFlags());
   if (request.sampling().has_top_logprobs() && !absl::GetFlag(FLAGS_json)) {
-    return absl::InvalidArgumentError("topLogprobs in --request: expected --json beside it");
+    return absl::InvalidArgumentError("topLogprobs in --request: expected --json too");
   }
   RETURN_IF_ERROR(SetPrompt(&request));
   return request;
@@ -137,7 +137,7 @@ int Generate(const gateway::v1::GenerateRequest& request) {
 
 ProgramInfo GenerateInfo() {
   return {.name = kGenerateProgram,
-          .summary = "Writes text behind a prompt, as it comes.",
+          .summary = "Continues a prompt, and prints the text as the gateway sends it.",
           .examples =
               "recycling generate --prompt 'Once upon a time' --max_tokens 100\n"
               "recycling generate --temperature 0.8 --top_p 0.95 --seed 7 < prompt.txt\n"

@@ -12,9 +12,9 @@
 #include "gateway/cli/json_text.h"
 
 ABSL_FLAG(std::string, service, "",
-          "Full name of the service whose readiness is asked, for example "
-          "recycling.verifier.v1.VerifierService. Empty: the gateway's, the verifier's or the "
-          "drafter's, whichever the server has.");
+          "Full name of the service to ask about, for example "
+          "recycling.verifier.v1.VerifierService. Empty: the service of the gateway, the verifier "
+          "or the drafter, whichever the server has.");
 ABSL_FLAG(bool, live, false,
           "Ask only whether the server is alive, not whether it is ready for requests.");
 
@@ -24,8 +24,8 @@ namespace {
 constexpr char kHealthProgram[] = "recycling health";
 constexpr absl::Duration kDefaultTimeout = absl::Seconds(10);
 
-// The readiness of `service`; if that is empty, of the first of our services that the server has,
-// and `service` becomes its name.
+// Returns whether `service` is ready. If `service` is empty, asks about the first of our services
+// that the server has, and sets `service` to its name.
 absl::StatusOr<bool> CheckReady(const std::shared_ptr<grpc::Channel>& channel,
                                 absl::Duration timeout, std::string* service) {
   if (!service->empty()) return CheckHealth(channel, *service, timeout);
@@ -69,16 +69,17 @@ std::string HealthText(const HealthReport& report) {
 }  // namespace
 
 ProgramInfo HealthInfo() {
-  return {.name = kHealthProgram,
-          .summary =
-              "Tells whether the gateway, or each server whose address is given, is alive (its "
-              "process answers) and ready (it takes requests; a gateway needs a ready verifier for "
-              "that). Exits 0 if all are ready, or with --live if all are alive, else 1.",
-          .examples =
-              "recycling health\n"
-              "recycling health 127.0.0.1:50051 unix:/run/recycling/drafter\n"
-              "recycling health --live --timeout 2s\n",
-          .flags = WithConnectionFlags({GroupOf("Health", FLAGS_service, FLAGS_live)})};
+  return {
+      .name = kHealthProgram,
+      .summary =
+          "Tells whether the gateway, or each server whose address is given, is alive and ready. "
+          "Alive: its process answers. Ready: it takes requests; a gateway also needs a ready "
+          "verifier. Exits 0 if all are ready (with --live: alive), else 1.",
+      .examples =
+          "recycling health\n"
+          "recycling health 127.0.0.1:50051 unix:/run/recycling/drafter\n"
+          "recycling health --live --timeout 2s\n",
+      .flags = WithConnectionFlags({GroupOf("Health", FLAGS_service, FLAGS_live)})};
 }
 
 int RunHealth(const std::vector<std::string>& words) {

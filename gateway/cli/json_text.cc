@@ -160,7 +160,7 @@ Json ToJson(const drafter::v1::MatrixInfo& matrix) {
           {"bytes", matrix.bytes()}};
 }
 
-// An object that begins with "event": `event` and goes on with `fields`.
+// An object with "event": `event`, followed by `fields`.
 std::string Event(const std::string& event, const Json& fields) {
   Json json = {{"event", event}};
   json.update(fields);

@@ -1,6 +1,6 @@
 // All JSON that the program reads and writes. README.md names the fields. Numbers are JSON numbers,
-// and durations are microseconds. Each function that writes returns one line with its newline,
-// which is always valid UTF-8.
+// and durations are microseconds. Each function that writes JSON returns one line with its newline.
+// The line is always valid UTF-8.
 #ifndef RECYCLING_GATEWAY_CLI_JSON_TEXT_H_
 #define RECYCLING_GATEWAY_CLI_JSON_TEXT_H_
 
@@ -16,18 +16,18 @@
 
 namespace recycling::cli {
 
-// The strings of a JSON array if `text` begins with '[', else `text` itself. InvalidArgument
-// (beginning with `what`) for an array that does not parse.
+// Returns the strings of a JSON array if `text` begins with '[', else `text` itself. Returns
+// InvalidArgument that begins with `what` if this is not an array of strings.
 absl::StatusOr<std::vector<std::string>> ParseStringOrArray(const std::string& what,
                                                             const std::string& text);
 
 // The prompt in one line of a prompt file.
 struct PromptLine {
   std::string prompt;
-  bool from_turns = false;  // the first of "turns"; the others are left out
+  bool from_turns = false;  // `prompt` is the first of "turns"
 };
-// InvalidArgument if `line` is not an object with a string "prompt" or an array "turns" of strings,
-// not empty.
+// Returns InvalidArgument if `line` is not an object with a string "prompt" or an array "turns"
+// that begins with a string.
 absl::StatusOr<PromptLine> ParsePromptLine(const std::string& line);
 
 // Lines of generate.
@@ -40,7 +40,7 @@ std::string BenchRunJson(std::size_t prompt, int repeat, const std::string& mode
                          const gateway::v1::Final& final,
                          const std::optional<std::string>& difference);
 std::string BenchSummaryJson(const BenchSummary& summary);
-// The same with --concurrency.
+// Lines of bench --concurrency.
 std::string ConcurrentRoundJson(int concurrency, int round, const std::string& mode,
                                 const ConcurrentRound& measured);
 std::string ConcurrentSummaryJson(const ConcurrentSummary& summary);
@@ -48,11 +48,11 @@ std::string ConcurrentSummaryJson(const ConcurrentSummary& summary);
 // What a server answered about its health.
 struct HealthReport {
   std::string address;
-  std::string service;  // whose readiness was asked; empty if none was
+  std::string service;  // the service that `ready` is about; empty if none
   absl::StatusOr<bool> alive = false;
-  std::optional<absl::StatusOr<bool>> ready;  // none: only life was asked about
+  std::optional<absl::StatusOr<bool>> ready;  // absent: only `alive` was asked
 
-  // Whether the server is ready, or alive if only life was asked about.
+  // Whether the server is ready, or alive if `ready` is absent.
   bool good() const {
     const absl::StatusOr<bool>& answer = ready.has_value() ? *ready : alive;
     return answer.ok() && *answer;

@@ -44,7 +44,7 @@ int New(const std::string& tenant, KeyRole role) {
 
 ProgramInfo KeyInfo() {
   return {.name = kKeyProgram,
-          .summary = "Makes an API key: new.",
+          .summary = "Makes an API key. The argument must be new.",
           .examples =
               "recycling key new --tenant acme\n"
               "recycling key new --tenant gateways --role peer\n"

@@ -1,4 +1,4 @@
-// The client program. It speaks to servers over gRPC alone.
+// The client program. It talks to servers only over gRPC.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -23,8 +23,8 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"generate", "continue a prompt", recycling::cli::GenerateInfo, recycling::cli::RunGenerate},
-    {"bench", "compare plain and recycled decoding of a file of prompts", recycling::cli::BenchInfo,
-     recycling::cli::RunBench},
+    {"bench", "compare decoding with and without drafts on a file of prompts",
+     recycling::cli::BenchInfo, recycling::cli::RunBench},
     {"stats", "show a gateway's totals and peers", recycling::cli::StatsInfo,
      recycling::cli::RunStats},
     {"health", "tell whether servers are alive and ready", recycling::cli::HealthInfo,
@@ -77,8 +77,8 @@ int Unknown(const char* name) {
   return recycling::cli::FailUsage("recycling", std::string("unknown command \"") + name + "\"");
 }
 
-// Parses the flags of the command argv[0] and runs it. Where the flags ask for help, it prints the
-// help and exits.
+// Parses the flags of the command argv[0] and runs it. If the flags ask for help, prints the help
+// and exits.
 int Run(const Command& command, int argc, char** argv) {
   return command.run(recycling::ParseProgramFlags(argc, argv, command.info()));
 }

@@ -34,7 +34,7 @@ ABSL_FLAG(std::string, drafter, "127.0.0.1:50052",
           "Address of the drafter, host:port or unix:/path.");
 ABSL_FLAG(recycling::ChoiceFlag<recycling::cli::kScopes>, scope,
           recycling::common::v1::MATRIX_SCOPE_TENANT,
-          "Which matrix: tenant, that of --tenant; or shared, that of all tenants.");
+          "Which matrix: tenant (the matrix of --tenant) or shared (the matrix of all tenants).");
 
 namespace recycling::cli {
 namespace {
@@ -168,8 +168,8 @@ ProgramInfo MatrixInfo() {
   return {
       .name = kMatrixProgram,
       .summary =
-          "Shows, saves and loads a drafter's adjacency matrices: info | save FILE | load "
-          "FILE.",
+          "Shows, saves and loads a drafter's adjacency matrices. The arguments are info, save "
+          "FILE or load FILE.",
       .examples =
           "recycling matrix info\n"
           "recycling matrix save default.matrix --drafter 127.0.0.1:50052\n"

@@ -34,25 +34,27 @@ ABSL_FLAG(std::optional<float>, top_p, std::nullopt,
           "Draw from the smallest set of tokens with at least this probability together; more than "
           "0, at most 1. Not given: 1.");
 ABSL_FLAG(std::optional<std::uint64_t>, seed, std::nullopt,
-          "Seed of the draws. Not given: the gateway draws one and says which.");
+          "Seed of the random draws. Not given: the gateway chooses a seed and returns it.");
 ABSL_FLAG(
     std::optional<std::uint32_t>, max_tokens, std::nullopt,
-    "Most tokens to write. Not given: the gateway's own bound, usually 512, and at most what the "
-    "context has left. An output that ends there says so: ended by length.");
-ABSL_FLAG(recycling::cli::OptionalText, stop, {},
-          "Text that ends the output and is not part of it. Several as a JSON array of strings: "
-          "'[\"\\n\\n\", \"The End\"]'.");
-ABSL_FLAG(recycling::ChoiceFlag<recycling::cli::kSpeculations>, speculation,
-          recycling::gateway::v1::SPECULATION_MODE_UNSPECIFIED,
-          "What is drafted; none of it changes a token. auto: the tree that pays, while one does; "
-          "fixed: the drafter's whole template at every step; off: nothing; default: what the "
-          "gateway is set to, usually auto.");
+    "Most tokens to write. Not given: the gateway's own limit, usually 512, but at most the room "
+    "that the context has left. An output that reaches the limit has the finish reason length.");
+ABSL_FLAG(
+    recycling::cli::OptionalText, stop, {},
+    "Text that ends the output and is not part of it. Write several as a JSON array of strings: "
+    "'[\"\\n\\n\", \"The End\"]'.");
+ABSL_FLAG(
+    recycling::ChoiceFlag<recycling::cli::kSpeculations>, speculation,
+    recycling::gateway::v1::SPECULATION_MODE_UNSPECIFIED,
+    "How to draft; no choice changes a token. auto: at every step the tree that saves the most "
+    "time, if one does; fixed: the drafter's whole template at every step; off: no drafts; "
+    "default: the gateway's setting, usually auto.");
 ABSL_FLAG(
     std::string, request, "",
     "The request, or any of its fields, as JSON of the message GenerateRequest "
     "(protos/recycling/gateway/v1/gateway.proto), for example '{\"sampling\": {\"minP\": 0.05, "
-    "\"repetitionPenalty\": 1.1}, \"speculation\": {\"nodeBudget\": 16}}'. A flag of its own "
-    "wins over the same field here.");
+    "\"repetitionPenalty\": 1.1}, \"speculation\": {\"nodeBudget\": 16}}'. If another flag "
+    "sets the same field, that flag counts.");
 
 namespace recycling::cli {
 namespace {

@@ -14,17 +14,17 @@ namespace {
 
 double Seconds(std::uint64_t micros) { return static_cast<double>(micros) / 1e6; }
 
-// " (a row costs 11 % of a pass, 0.06 tokens gained)"; of this what is known. A row that costs less
-// than half a percent is no reason, and not named.
+// " (a row costs 11 % of a pass and gains 0.06 tokens)", or only the part that is known. The text
+// leaves out a cost below half a percent, because it is no reason for a pause.
 std::string RowText(const gateway::v1::SpeculationStats& stats, const Totals& totals) {
   std::vector<std::string> known;
   if (stats.row_cost() >= 0.005) {
-    known.push_back(absl::StrFormat("a row costs %.0f %% of a pass", 100 * stats.row_cost()));
+    known.push_back(absl::StrFormat("costs %.0f %% of a pass", 100 * stats.row_cost()));
   }
   if (stats.draft_tokens() > 0) {
-    known.push_back(absl::StrFormat("%.2f tokens gained", totals.AcceptanceRate()));
+    known.push_back(absl::StrFormat("gains %.2f tokens", totals.AcceptanceRate()));
   }
-  return known.empty() ? "" : absl::StrCat(" (", absl::StrJoin(known, ", "), ")");
+  return known.empty() ? "" : absl::StrCat(" (a row ", absl::StrJoin(known, " and "), ")");
 }
 
 std::string DraftingText(const gateway::v1::SpeculationStats& stats,
@@ -37,7 +37,7 @@ std::string DraftingText(const gateway::v1::SpeculationStats& stats,
                         stats.draft_tokens(), 100 * totals.AcceptanceRate()));
   }
   if (stats.paused_steps() > 0) {
-    parts.push_back(absl::StrFormat("paused in %d of %d steps, it does not pay here%s",
+    parts.push_back(absl::StrFormat("paused in %d of %d steps, because it does not pay here%s",
                                     stats.paused_steps(), stats.steps(), RowText(stats, totals)));
   } else if (stats.drafted_steps() == 0) {
     const auto asked = CountOf(steps.drafted_overhead());
@@ -56,7 +56,7 @@ std::string TimeText(const Totals& totals) {
       Seconds(totals.timings.decode_micros()));
 }
 
-// Empty without steps.
+// Returns an empty text if there are no steps.
 std::string OverheadText(const std::string& of, const gateway::v1::DurationHistogram& histogram) {
   if (CountOf(histogram) == 0) return "";
   return absl::StrFormat("overhead     p50 %.0f us, p99 %.0f us of %d steps that %s\n",
@@ -66,7 +66,7 @@ std::string OverheadText(const std::string& of, const gateway::v1::DurationHisto
 
 std::string StepsText(const gateway::v1::StepDurations& steps) {
   return OverheadText("waited for a draft", steps.drafted_overhead()) +
-         OverheadText("waited for none", steps.plain_overhead());
+         OverheadText("did not wait", steps.plain_overhead());
 }
 
 std::string EndText(const gateway::v1::Final& final) {
@@ -186,7 +186,7 @@ static std::string RefusalsText(const gateway::v1::GetStatsResponse& stats) {
 
 std::string StatsText(const gateway::v1::GetStatsResponse& stats) {
   Totals totals;
-  // Only of requests that have ended. The steps of running requests are not counted yet.
+  // The tokens that the counted steps gave.
   totals.tokens = static_cast<std::uint64_t>(
       std::llround(stats.speculation().mean_accepted_tokens() * stats.speculation().steps()));
   totals.timings = stats.timings();

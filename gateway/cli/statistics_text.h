@@ -1,4 +1,4 @@
-// Statistics for people.
+// Formats statistics as text.
 #ifndef RECYCLING_GATEWAY_CLI_STATISTICS_TEXT_H_
 #define RECYCLING_GATEWAY_CLI_STATISTICS_TEXT_H_
 

@@ -19,10 +19,9 @@
 #include "gateway/cli/stats_view.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
 
-ABSL_FLAG(
-    bool, watch, false,
-    "Show again and again what has happened since the last time, every 2 seconds or every SECONDS "
-    "that the argument gives. Ctrl-C ends it.");
+ABSL_FLAG(bool, watch, false,
+          "Show what has happened since the last view, again every 2 seconds, or every SECONDS if "
+          "the argument gives them. Ctrl-C ends the command.");
 
 namespace recycling::cli {
 namespace {
@@ -40,10 +39,10 @@ absl::StatusOr<gateway::v1::GetStatsResponse> Ask(Stub& stub, absl::Duration tim
   return stats;
 }
 
-// Until it is interrupted, or cannot print.
+// Runs until it is interrupted or cannot print.
 int Watch(const std::string& address, absl::Duration interval) {
   const bool terminal = isatty(STDOUT_FILENO) == 1;
-  // A later answer would come after the next question.
+  // Waits for an answer as long as one interval, but at least 2 s.
   const absl::Duration timeout = std::max(interval, absl::Seconds(2));
   std::unique_ptr<Stub> stub;
   std::optional<gateway::v1::GetStatsResponse> before;
@@ -63,7 +62,7 @@ int Watch(const std::string& address, absl::Duration interval) {
       before = *stats;
     } else {
       view = LostView(address, stats.status());
-      stub.reset();  // a new channel does not wait as long as one that has failed often
+      stub.reset();  // a new channel connects at once; one that has failed often waits first
     }
     screen += terminal ? Redraw(view) : view + "\n";
     if (!Print(kStatsProgram, screen)) return kExitFailure;

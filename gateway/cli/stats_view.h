@@ -1,4 +1,4 @@
-// Shows what a gateway is doing, from two of its answers. No I/O.
+// Shows what a gateway did between two of its answers to GetStats. No I/O.
 #ifndef RECYCLING_GATEWAY_CLI_STATS_VIEW_H_
 #define RECYCLING_GATEWAY_CLI_STATS_VIEW_H_
 
@@ -15,12 +15,12 @@ namespace recycling::cli {
 gateway::v1::GetStatsResponse StatsBetween(const gateway::v1::GetStatsResponse& before,
                                            const gateway::v1::GetStatsResponse& after);
 
-// Returns a screen of plain lines about that time: about ten, and one for each peer. What has not
-// happened is left out or shown as "-". `address` is the gateway's.
+// Returns about ten lines of text about that time, and one line for each peer. Values without data
+// are left out or shown as "-". `address` is the gateway's.
 std::string StatsView(const std::string& address, const gateway::v1::GetStatsResponse& before,
                       const gateway::v1::GetStatsResponse& after);
 
-// The same for a gateway that does not answer, with the reason.
+// Returns the line for a gateway that does not answer, with the reason.
 std::string LostView(const std::string& address, const absl::Status& error);
 
 // Returns `view` with the control characters that let it replace the previous view on a terminal.

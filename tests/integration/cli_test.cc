@@ -349,7 +349,7 @@ TEST_F(CliTest, BenchComparesPlainAndRecycledRuns) {
   const ProcessResult result = Run({"bench", "--prompts", prompts, "--repeat=2", "--max_tokens=7"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("2 prompts, 2 runs each way, at most 7 tokens"));
-  EXPECT_THAT(result.out, HasSubstr("the first turn only was taken of 1 prompts"));
+  EXPECT_THAT(result.out, HasSubstr("only the first turn was taken of 1 prompts"));
   EXPECT_THAT(result.out, HasSubstr("   all        12        1.0        3.0    3.00   1.50"));
   EXPECT_THAT(result.out, HasSubstr("accepted per depth, of drafted steps: 50.0%\n"));
   EXPECT_THAT(result.out, HasSubstr("outputs: all equal\n"));

@@ -31,16 +31,17 @@ TEST(FinalTextTest, SaysInOneSentenceThatDraftingDoesNotPay) {
                                 "usage { completion_tokens: 30 } speculation { steps: 30 "
                                 "paused_steps: 28 row_cost: 0.112 } ") +
                             kOneStepWaited;
-  EXPECT_EQ(Lines("drafting", final),
-            "drafting     paused in 28 of 30 steps, it does not pay here (a row costs 11 % of a "
-            "pass)\n");
+  EXPECT_EQ(
+      Lines("drafting", final),
+      "drafting     paused in 28 of 30 steps, because it does not pay here (a row costs 11 % of a "
+      "pass)\n");
   EXPECT_EQ(Lines("overhead", final),
             "overhead     p50 91 us, p99 92 us of 1 steps that waited for a draft\n");
 }
 
 TEST(FinalTextTest, NamesNoRowCostThatRoundsToNothing) {
   EXPECT_EQ(Lines("drafting", "speculation { steps: 30 paused_steps: 30 row_cost: 0.004 }"),
-            "drafting     paused in 30 of 30 steps, it does not pay here\n");
+            "drafting     paused in 30 of 30 steps, because it does not pay here\n");
 }
 
 TEST(FinalTextTest, SaysWhatDraftsGainedBeforeThePause) {
@@ -49,8 +50,8 @@ TEST(FinalTextTest, SaysWhatDraftsGainedBeforeThePause) {
             "usage { completion_tokens: 32 } speculation { steps: 30 drafted_steps: 2 "
             "draft_tokens: 32 accepted_tokens: 2 paused_steps: 27 row_cost: 0.112 }"),
       "drafting     MAT 1.07 over 30 steps; accepted 2 of 32 drafted tokens (6.2%); paused in "
-      "27 of 30 steps, it does not pay here (a row costs 11 % of a pass, 0.06 tokens "
-      "gained)\n");
+      "27 of 30 steps, because it does not pay here (a row costs 11 % of a pass and gains "
+      "0.06 tokens)\n");
 }
 
 TEST(FinalTextTest, TellsStepsThatAskedInVainFromStepsThatDidNotAsk) {
