@@ -101,7 +101,7 @@ void DecodeLoop::FollowVerifier() {
 }
 
 absl::Status DecodeLoop::Step(const Show& show) {
-  // A peer that always answers at once leaves its stream no moment to notice the deadline.
+  // If a peer always answers at once, its stream may never check the deadline. So check it here.
   if (parts_.clock.Now() >= request_.deadline) {
     return absl::DeadlineExceededError("the request's deadline has passed");
   }
@@ -223,7 +223,7 @@ void DecodeLoop::Learn(TokenId root, const std::optional<DraftTree>& asked,
   if (!drafting_.has_value() || verified->candidates.ids.empty()) return;
   const bool plain = !asked.has_value() || verified->draft_ignored;
   if (observation_.has_value() && observation_->candidates.k == verified->candidates.k) {
-    // A chain that was held back; this plain step continues it.
+    // The observation is a chain of plain steps that was held back. This step adds one row to it.
     observation_->parents.push_back(static_cast<int>(observation_->tokens.size()) - 1);
     observation_->accepted_path.push_back(static_cast<int>(observation_->tokens.size()));
     observation_->tokens.push_back(root);

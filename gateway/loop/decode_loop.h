@@ -4,21 +4,22 @@
 //                          ^                                                    |
 //                          +------------------- not finished ------------------+
 //                                                                  finished --> Ended
-//   If a verifier is lost, the sequence moves to another one (moving_sequence.h) and the loop goes
-//   on in the same state; if no other verifier takes the sequence, the loop ends. An error of the
-//   drafter never ends the loop.
+//   If a verifier is lost, the sequence moves to another one (moving_sequence.h), and the loop
+//   continues in the same state. If no other verifier takes the sequence, the loop ends. An error
+//   of the drafter never ends the loop.
 //
-//  1. The output depends on what the verifier chooses, and on nothing that a drafter does.
+//  1. The output depends only on the tokens that the verifier chooses, never on the drafter.
 //  2. The loop asks for a draft only if the node budget is above 0 and if more than one token may
-//     still be emitted. The depth of the tree is at most the number of these tokens, less the
-//     bonus token.
+//     still be emitted. The depth of the tree is at most the number of these tokens minus 1, for
+//     the bonus token.
 //  3. With speculation off there is no drafter session, and the drafter learns nothing.
-//  4. The client is shown the tokens of a step while the verifier works on the next step, or when
-//     the output has ended. So tokens wait at most one draft deadline, and no step waits for them.
-//  5. DraftPolicy (draft_policy.h) decides when and how much to draft. The loop does what the
-//     policy plans.
-//  6. The loop never waits for the drafter to learn. The drafter hears of every step, the last one
-//     included, unless the policy leaves the teaching to another request.
+//  4. The loop shows the tokens of a step to the client while the verifier works on the next step,
+//     or when the output has ended. So tokens wait at most one draft deadline, and no step waits
+//     until tokens are shown.
+//  5. DraftPolicy (draft_policy.h) decides when to draft and how large a draft may be. The loop
+//     follows its plans.
+//  6. The loop never waits for the drafter to learn. It sends the drafter the observation of every
+//     step, including the last one, unless the policy leaves this to another request.
 #ifndef RECYCLING_GATEWAY_LOOP_DECODE_LOOP_H_
 #define RECYCLING_GATEWAY_LOOP_DECODE_LOOP_H_
 
@@ -44,16 +45,18 @@
 
 namespace recycling::gateway {
 
-// A request that has been validated: it has at least one prompt id, prompt and max_tokens fit into
-// the context, and there is a seed if the temperature is above 0.
+// A validated request. It has at least one prompt id. Prompt and max_tokens together fit into the
+// context. If the temperature is above 0, it has a seed.
 struct DecodeRequest {
   std::vector<TokenId> prompt_ids;
   SamplingOptions sampling;
   std::uint32_t max_tokens = 1;
   std::vector<std::string> stop;
   Speculation speculation = Speculation::kAuto;
-  int node_budget = 0;           // most drafted nodes in a step; cut to the verifier's limit
-  std::uint32_t learn_last = 0;  // learn from this many last tokens of the prompt; UINT32_MAX: all
+  // At most this many drafted nodes in a step. The verifier's limit applies too.
+  int node_budget = 0;
+  // The drafter learns from this many last tokens of the prompt. UINT32_MAX: all.
+  std::uint32_t learn_last = 0;
   MatrixScope scope = MatrixScope::kTenant;
   std::string tenant = "default";
   absl::Time deadline = absl::InfiniteFuture();
@@ -61,31 +64,31 @@ struct DecodeRequest {
   CallOrigin origin;       // this request, for the peers' logs
 };
 
-// What the loop works with; what is referred to must outlive it.
+// The objects that the loop uses. The objects behind references must outlive the loop.
 struct DecodeParts {
-  std::shared_ptr<VerifierClient> verifier;  // where the sequence begins
+  std::shared_ptr<VerifierClient> verifier;  // the first verifier of the sequence
   MoveParts moves;
   DrafterDirectory& drafters;
   DraftLedger& ledger;
   const Clock& clock;
   TokenBytesFn token_bytes;
   absl::Duration draft_deadline;
-  // Called on Run's thread after tokens were shown, with the sums of the steps that this completed
-  // (see ShownSteps). May be empty.
+  // The loop calls it on Run's thread after it has shown tokens. It gets the sums of the steps
+  // whose tokens are now all shown (see ShownSteps). May be empty.
   std::function<void(const SpeculationStats&)> on_steps = nullptr;
 };
 
 struct DecodeOutcome {
-  absl::Status status;  // OK: `finish` is set. Else why the loop ended; what was shown stays shown.
+  absl::Status status;  // OK: `finish` is set. Else the error that ended the loop.
   Finish finish;
-  std::uint32_t completion_tokens = 0;  // that were shown
+  std::uint32_t completion_tokens = 0;  // tokens that were shown
   std::uint32_t cached_prompt_tokens = 0;
   Timings timings;
   StepDurations steps;
   SpeculationStats speculation;
-  SpeculationStats counted;  // what on_steps was told, all together; part of speculation
-  std::string drafter;       // address of the one in use at the end; empty: none
-  std::string verifier;      // address of the one in use at the end
+  SpeculationStats counted;  // the sum of all calls of on_steps; part of `speculation`
+  std::string drafter;       // address of the drafter in use at the end; empty: none
+  std::string verifier;      // address of the verifier in use at the end
 };
 
 // Call order: Run once. Threads: Run one, Cancel any.
@@ -93,11 +96,12 @@ class DecodeLoop {
  public:
   DecodeLoop(DecodeRequest request, DecodeParts parts);
 
-  // Blocks until the output has ended. `show` gets every delta that is not empty, in order, on this
-  // thread. When this returns, the verifier's slot is free.
+  // Runs the request and blocks until the output has ended. Calls `show` on this thread for every
+  // delta that is not empty, in order. When Run returns, the verifier's slot is free.
   DecodeOutcome Run(const std::function<void(OutputDelta)>& show);
 
-  // Makes Run return Cancelled within one pass of the verifier. Any time, any number of times.
+  // Makes Run return Cancelled within the duration of one pass of the verifier. May be called at
+  // any time, any number of times.
   void Cancel();
 
  private:
@@ -110,7 +114,7 @@ class DecodeLoop {
   void FollowVerifier();
   absl::Status Step(const Show& show);
 
-  // The parts of a step, in order. `times` gets what each took.
+  // The parts of a step, in order. They write their durations to `times`.
   Drafting::Draft TakeDraft(StepTimes* times);
   absl::StatusOr<StepVerified> Verify(std::optional<DraftTree>* tree, const Show& show,
                                       StepTimes* times);
@@ -122,16 +126,16 @@ class DecodeLoop {
   DecodeOutcome Summary(absl::Status status) const;
 
   const DecodeRequest request_;
-  DecodeParts parts_;                  // the verifier is moved to sequence_
+  DecodeParts parts_;                  // `verifier` is null, because sequence_ has it
   std::optional<DraftPolicy> policy_;  // until the loop has ended
   std::optional<Drafting> drafting_;   // absent: speculation is off
   Emission emission_;
-  std::string verifier_;  // that policy_ follows
+  std::string verifier_;  // address that policy_ follows
   MovingSequence sequence_;
 
-  std::uint64_t step_ = 0;                  // of the request
-  std::optional<Observation> observation_;  // of steps before; the drafter has not heard it
-  std::optional<OutputDelta> unshown_;      // of the step before
+  std::uint64_t step_ = 0;                  // number of steps of the request so far
+  std::optional<Observation> observation_;  // of earlier steps; not yet sent to the drafter
+  std::optional<OutputDelta> unshown_;      // of the previous step
 
   std::vector<StepRecord> records_;
   ShownSteps shown_steps_;

@@ -1,4 +1,4 @@
-// What the decoding of one request cost and what drafting did for it. The fields are those of
+// The durations and the drafting statistics of a request. The fields are those of
 // recycling.gateway.v1.SpeculationStats, Timings and StepDurations.
 #ifndef RECYCLING_GATEWAY_LOOP_DECODE_STATS_H_
 #define RECYCLING_GATEWAY_LOOP_DECODE_STATS_H_
@@ -20,81 +20,87 @@ inline constexpr int kFallbackReasons = 6;
 
 // One verify step.
 struct StepRecord {
-  std::uint32_t tokens = 0;    // taken from the step, before trimming at a stop string
-  std::uint32_t drafted = 0;   // drafted nodes, root not counted
-  std::uint32_t accepted = 0;  // accepted draft nodes, bonus not counted
+  // Tokens taken from the step, including tokens that a stop string cuts off later.
+  std::uint32_t tokens = 0;
+  std::uint32_t drafted = 0;   // drafted nodes, without the root
+  std::uint32_t accepted = 0;  // accepted draft nodes, without the bonus token
   std::optional<FallbackReason> fallback;
-  bool paused = false;  // no draft was asked for because drafting does not pay
+  bool paused = false;  // asked for no draft because the guard had paused drafting
 };
 
-// Sums over steps of which at least one token is output.
+// Sums over the steps with at least one output token.
 struct SpeculationStats {
   std::uint64_t steps = 0;
   std::uint64_t emitted_tokens = 0;
   std::uint64_t drafted_steps = 0;
   std::uint64_t draft_tokens = 0;
-  std::uint64_t accepted_tokens = 0;              // those that are output
+  std::uint64_t accepted_tokens = 0;              // accepted tokens that are output
   std::vector<std::uint64_t> accepted_per_depth;  // sums to accepted_tokens
   std::array<std::uint64_t, kFallbackReasons> fallbacks{};
   std::uint64_t paused_steps = 0;
-  std::uint64_t moves = 0;    // of the sequence to another verifier
-  std::uint64_t retries = 0;  // times the sequence was opened beyond the first, moves included
-  absl::Duration moving;  // spent on moves and retries, waiting included; of the other durations
-                          // only the total contains it
-  std::optional<double> row_cost;  // of one more row, as a share of a pass; the newest known
+  std::uint64_t moves = 0;    // how often the sequence moved to another verifier
+  std::uint64_t retries = 0;  // how often the sequence was opened again, including moves
+  // Time for moves and retries, including waits. Of the other durations, only Timings::total,
+  // Timings::time_to_first_token and StepDurations::inter_token contain it.
+  absl::Duration moving;
+  // The newest known cost of one more row, as a fraction of a pass.
+  std::optional<double> row_cost;
 
-  // Emitted tokens / steps, 0 without steps; exactly 1 for plain decoding.
+  // Emitted tokens / steps; 0 if there are no steps; exactly 1 if there are no drafts.
   double MeanAcceptedTokens() const;
 
-  // Accepted / drafted, in [0, 1]; 0 without drafts.
+  // Accepted tokens / drafted tokens, in [0, 1]; 0 if there are no drafts.
   double AcceptanceRate() const;
 
   void Add(const SpeculationStats& other);
 
-  // Takes back the counts of `part`, which was added before. Moves, retries and costs stay.
+  // Subtracts the counts of `part`, which was added before. Does not change moves, retries, moving
+  // and row_cost.
   void TakeBack(const SpeculationStats& part);
 
   bool operator==(const SpeculationStats&) const = default;
 };
 
-// The statistics of an output of `output_tokens` tokens. `steps` produced it, in this order; steps
-// after the last output token are left out.
+// Returns the statistics of an output of `output_tokens` tokens. `steps` are the steps that
+// produced it, in order. Steps after the last output token do not count.
 SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t output_tokens);
 
-// Counts the steps of a request while it runs, each one once all its tokens have been shown.
+// Counts the steps of a running request. It counts each step once, when all its tokens have been
+// shown.
 class ShownSteps {
  public:
-  // `steps`: all steps of the request so far, in order. `shown`: its tokens that have been shown so
-  // far. Returns the sums of the steps that are counted now and were not before.
+  // `steps`: all steps of the request so far, in order. `shown`: the number of its tokens that have
+  // been shown so far. Returns the sums of the steps that this call counts.
   SpeculationStats Count(std::span<const StepRecord> steps, std::uint32_t shown);
 
   // The sums of all steps that were counted.
   const SpeculationStats& counted() const { return counted_; }
 
  private:
-  std::size_t steps_ = 0;  // that are counted
+  std::size_t steps_ = 0;  // number of counted steps
   SpeculationStats counted_;
 };
 
-// How long one step took.
+// The durations of one step.
 struct StepTimes {
   absl::Duration step;
-  bool waited = false;   // for a draft
-  absl::Duration moved;  // moving to another verifier; in no other duration
-  absl::Duration draft;  // asking for the draft and waiting for it
-  std::optional<absl::Duration>
-      draft_inside;               // inside the drafter if the draft came; at most draft
-  absl::Duration verify;          // waiting for the verifier
-  absl::Duration verify_inside;   // at most verify
-  absl::Duration verify_forward;  // at most verify_inside
+  bool waited = false;   // the loop waited for a draft
+  absl::Duration moved;  // time to move to another verifier; no other field here contains it
+  absl::Duration draft;  // time to ask for the draft and wait for it
+  // Time inside the drafter, at most `draft`. Absent if no draft came.
+  std::optional<absl::Duration> draft_inside;
+  absl::Duration verify;          // time that the loop waited for the verifier
+  absl::Duration verify_inside;   // time inside the verifier; at most `verify`
+  absl::Duration verify_forward;  // time of the verifier's forward passes; at most verify_inside
 
-  // Cuts what the peers say they spent to what was waited for them.
+  // Limits the times inside the peers, which the peers report, to the times that the loop waited
+  // for them.
   void BoundWhatPeersSay();
 
-  // The step without the time inside the verifier.
+  // The step minus the time inside the verifier.
   absl::Duration overhead() const { return step - verify_inside; }
 
-  // What the loop waited beyond the time inside the drafter and inside the verifier.
+  // The time that the loop waited for drafter and verifier, minus the times inside them.
   absl::Duration wire() const;
 };
 
@@ -112,7 +118,7 @@ struct Timings {
   absl::Duration verify_inside;
   absl::Duration wire;
 
-  // The time in the loop that was spent on neither draft nor verifier; never negative.
+  // The decoding time without the waiting for drafts and for the verifier; never negative.
   absl::Duration rest() const;
 
   void Add(const StepTimes& times);
@@ -127,7 +133,7 @@ struct StepDurations {
   DurationHistogram verify;
   DurationHistogram wire;
   DurationHistogram rest;
-  DurationHistogram inter_token;  // of every step but the first one added
+  DurationHistogram inter_token;  // for every step except the first
 
   void Add(const StepTimes& times);
   void Add(const StepDurations& other);

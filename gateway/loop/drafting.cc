@@ -51,7 +51,7 @@ Drafting::Draft Drafting::Take() {
   const absl::Duration left = options_.deadline - clock_.Now();
   auto answer = session_->Receive(asked_step_, std::min(options_.draft_deadline, left));
   if (!answer.ok() && left < options_.draft_deadline) {
-    // The request's own deadline has ended the wait. This says nothing about the drafter.
+    // The request's own deadline has ended the wait, so the drafter is not to blame.
     session_.reset();
     drafter_.reset();
     return Fail(ReasonOf(answer.status()), std::nullopt);
@@ -64,7 +64,7 @@ Drafting::Draft Drafting::Take() {
 std::optional<FallbackReason> Drafting::EnsureSession() {
   if (session_ != nullptr) return std::nullopt;
   auto picked = directory_.Pick(options_.tenant, options_.scope);
-  // Asking the directory costs nothing, so the loop asks it at every step.
+  // Pick is cheap, so every step tries it, without back-off.
   if (!picked.ok()) return ReasonOf(picked.status());
   drafter_ = *std::move(picked);
   session_ = drafter_->NewSession(
@@ -89,12 +89,12 @@ Drafting::Draft Drafting::Judge(absl::StatusOr<DraftAnswer> answer, const Propos
     return Fail(FallbackReason::kMalformed, answer->inside);
   }
   if (tree.base != proposal.base || tree.tokens[0] != proposal.root) {
-    Blame(absl::InvalidArgumentError("a tree for another base or root"));
+    Blame(absl::InvalidArgumentError("got a tree for another base or root"));
     return Fail(FallbackReason::kStale, answer->inside);
   }
-  // Breadth-first order: the last node is one of the deepest.
+  // The tree is in breadth-first order, so no node is deeper than the last one.
   if (NodeDepths(tree).back() > proposal.max_depth) {
-    Blame(absl::InvalidArgumentError("a tree deeper than asked for"));
+    Blame(absl::InvalidArgumentError("got a tree that is deeper than max_depth"));
     return Fail(FallbackReason::kMalformed, answer->inside);
   }
   failures_ = 0;

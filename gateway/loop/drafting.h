@@ -1,15 +1,15 @@
-// One request's side of drafting: keeps a session at a drafter, asks for trees, checks the answers
-// and says why a step has no draft. Whatever a drafter does, it costs a step at most one draft
-// deadline and changes no token.
-//  1. A returned tree is valid, keeps the limits of the request, and continues the step of the
-//     request.
-//  2. After an error the session is closed. The next attempt opens a session at the drafter that is
-//     picked then; it hears all committed tokens, and the base and root of its step. After a
-//     timeout, a stale tree or a malformed tree the session is kept and still gets observations.
-//     The session is closed, too, if the directory gives the drafter up because of its answers.
-//     A wait that the request's deadline cuts short does not count against the drafter.
-//  3. After n failures in a row, min(2^(n-1) - 1, 31) steps do not ask. They count with the same
-//     reason.
+// The drafter client of one request: keeps a session at a drafter, asks for trees, checks the
+// answers, and reports why a step has no draft. A bad drafter costs a step at most one draft
+// deadline, and never changes a token.
+//  1. A returned tree is valid, is within the limits of its proposal, and has the proposal's base
+//     and root.
+//  2. After an error, the session is closed. The next attempt picks a drafter and opens a session
+//     with all committed tokens. After a timeout, a stale tree or a malformed tree, the session
+//     stays open and still gets observations. But if the directory ejects the drafter because of
+//     such answers, the session is closed. If the request's deadline ends a wait, this does not
+//     count against the drafter.
+//  3. After n consecutive failures, the next min(2^(n-1) - 1, 31) steps do not ask for a draft.
+//     They count as fallbacks with the reason of the last failure.
 #ifndef RECYCLING_GATEWAY_LOOP_DRAFTING_H_
 #define RECYCLING_GATEWAY_LOOP_DRAFTING_H_
 
@@ -33,11 +33,12 @@ namespace recycling::gateway {
 struct DraftingOptions {
   std::string tenant;
   MatrixScope scope = MatrixScope::kTenant;
-  absl::Duration draft_deadline;  // longest wait for one draft
-  absl::Time deadline;            // of the request
+  absl::Duration draft_deadline;  // the longest wait for one draft
+  absl::Time deadline;            // the request's deadline
   std::uint32_t vocab_size = 0;
   CallOrigin origin;  // the request, for the drafter's logs
-  // All committed tokens of the request, the prompt first. Called when a session opens.
+  // Returns all committed tokens of the request, the prompt first. Drafting calls it when it opens
+  // a session.
   std::function<std::vector<TokenId>()> committed;
 };
 
@@ -55,14 +56,14 @@ class Drafting {
     std::optional<absl::Duration> inside;    // time inside the drafter, if its answer came
   };
 
-  // What the prompt taught; the first session gets it.
+  // Sets the observation of the prompt. The first session gets it.
   void LearnPrompt(Observation prompt) { prompt_ = std::move(prompt); }
 
-  // Sends `step` to the drafter. If the step has a proposal, this asks for a tree. Does not wait.
+  // Sends `step` to the drafter. A step with a proposal asks for a tree. Does not wait.
   void Ask(DraftStep step);
 
-  // What came of the last Ask; waits for the tree if one was asked for. Call at most once after
-  // each Ask.
+  // Returns the result of the last Ask. If Ask asked for a tree, waits for it, at most for the
+  // draft deadline. Call it at most once after each Ask.
   Draft Take();
 
   // Address of the drafter in use; empty if none.
@@ -73,7 +74,8 @@ class Drafting {
   Draft Judge(absl::StatusOr<DraftAnswer> answer, const Proposal& proposal);
   Draft Fail(FallbackReason reason, std::optional<absl::Duration> inside);
   void Drop(const absl::Status& error);
-  // Reports an answer that was of no use; closes the session if the drafter is given up for it.
+  // Reports a useless answer to the directory. Closes the session if the directory then ejects the
+  // drafter.
   void Blame(const absl::Status& answer);
 
   const DraftingOptions options_;
@@ -82,12 +84,12 @@ class Drafting {
 
   std::shared_ptr<DrafterClient> drafter_;
   std::unique_ptr<DrafterSession> session_;  // null: none is open
-  std::optional<Observation> prompt_;        // that no session has got yet
-  std::optional<Proposal> asked_;            // Take waits for the answer to it
+  std::optional<Observation> prompt_;        // no session has got it yet
+  std::optional<Proposal> asked_;            // Take waits for its answer
   std::uint64_t asked_step_ = 0;
-  std::optional<FallbackReason> missing_;  // why a wanted draft could not be asked for
-  int failures_ = 0;                       // in a row
-  int skip_ = 0;                           // so many of the next steps do not ask
+  std::optional<FallbackReason> missing_;  // why Ask could not ask for a wanted draft
+  int failures_ = 0;                       // consecutive failures
+  int skip_ = 0;                           // this many of the next steps do not ask
   FallbackReason last_failure_ = FallbackReason::kUnavailable;
 };
 

@@ -1,6 +1,6 @@
-// Decides which verified tokens become output. Tokens are taken one by one. The first token that
-// ends the output is the last one taken, wherever it stands in an accepted path. Text, ids,
-// logprobs and counts are cut at the same place (rule 4 of text_stream.h).
+// Decides which verified tokens become output. Emission takes tokens one by one, up to the first
+// token that ends the output. This token may stand anywhere in an accepted path. Text, ids,
+// logprobs and counts all end with the same token (rule 4 of text_stream.h).
 #ifndef RECYCLING_GATEWAY_LOOP_EMISSION_H_
 #define RECYCLING_GATEWAY_LOOP_EMISSION_H_
 
@@ -29,7 +29,8 @@ struct Finish {
   bool operator==(const Finish&) const = default;
 };
 
-// A piece of the output. If a token ends inside a character, its id is here before its text.
+// A piece of the output. If a token ends inside a character, its id may come in an earlier delta
+// than its text.
 struct OutputDelta {
   std::string text;
   std::vector<TokenId> tokens;
@@ -41,12 +42,12 @@ struct OutputDelta {
 
 struct EmissionRules {
   std::uint32_t max_tokens = 1;         // at least 1
-  std::vector<TokenId> eos_token_ids;   // empty: end of sequence is ignored
-  std::vector<TokenId> stop_token_ids;  // a token that is also in eos_token_ids ends as kEos
-  std::vector<std::string> stop;        // none empty, valid UTF-8
+  std::vector<TokenId> eos_token_ids;   // empty: end-of-sequence tokens do not end the output
+  std::vector<TokenId> stop_token_ids;  // a token that is also in eos_token_ids gives kEos
+  std::vector<std::string> stop;        // no empty string; valid UTF-8
 };
 
-// Bytes a token adds to the running text.
+// Returns the bytes that a token adds to the text.
 using TokenBytesFn = std::function<std::string(TokenId)>;
 
 // Threads: one.
@@ -61,17 +62,18 @@ class Emission {
   // Set once the output has ended.
   const std::optional<Finish>& finish() const { return finish_; }
 
-  // Tokens taken, also those that a stop string may still cut off.
+  // The number of taken tokens, including tokens that a stop string may still cut off.
   std::uint32_t taken() const { return taken_; }
 
-  // Tokens that may still be taken: max_tokens - taken().
+  // The number of tokens that may still be taken: max_tokens - taken().
   std::uint32_t allowed() const { return rules_.max_tokens - taken_; }
 
-  // Tokens shown so far; once finished, the tokens of the output.
+  // The number of tokens shown so far. After the end, it is the number of tokens of the output.
   std::uint32_t shown() const { return shown_; }
 
  private:
-  // The text that can be shown with this token; sets finish_ if the token ends the output.
+  // Takes one token and returns the text that can be shown now. Sets finish_ if the token ends the
+  // output.
   std::string Take(TokenId token);
 
   const EmissionRules rules_;
@@ -79,7 +81,7 @@ class Emission {
   TextStream text_;
   std::uint32_t taken_ = 0;
   std::uint32_t shown_ = 0;
-  OutputDelta held_;  // tokens taken and not shown, and their logprobs
+  OutputDelta held_;  // taken tokens that are not shown yet, with their logprobs
   std::optional<Finish> finish_;
 };
 

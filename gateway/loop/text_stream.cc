@@ -62,8 +62,8 @@ std::string TextStream::ReleaseUpTo(std::size_t end, bool last) {
 }
 
 void TextStream::SettleUpTo(std::size_t end) {
-  // A token is settled if it begins before `end`. A token without bytes is settled, too, if it
-  // stands at `end`.
+  // A token belongs to the output if it begins before `end`. A token without bytes also belongs to
+  // it if its position is `end`.
   while (settled_ < token_ends_.size()) {
     const std::size_t token_begin = settled_ == 0 ? 0 : token_ends_[settled_ - 1];
     if (token_begin >= end && token_ends_[settled_] > end) break;

@@ -1,10 +1,10 @@
-// The text of a sequence as its tokens arrive: whole UTF-8 characters, up to a stop string.
-//  1. Text and match depend on the bytes alone, not on how tokens or steps divide them.
-//  2. The match that is complete first wins. Of the matches that end at the same byte, the longest
-//     wins.
-//  3. Text that may be the beginning of a stop string is held back, and so are the bytes of an
+// Turns the tokens of a sequence into text: whole UTF-8 characters, up to a stop string.
+//  1. Text and match depend only on the bytes, not on how tokens or steps divide them.
+//  2. The first match to be complete ends the text. If several matches end at the same byte, the
+//     longest one counts.
+//  3. The stream holds back text that may be the beginning of a stop string, and the bytes of an
 //     unfinished character.
-//  4. A token belongs to the output if at least one of its bytes lies before the match.
+//  4. A token belongs to the output if at least one of its bytes stands before the match.
 #ifndef RECYCLING_GATEWAY_LOOP_TEXT_STREAM_H_
 #define RECYCLING_GATEWAY_LOOP_TEXT_STREAM_H_
 
@@ -19,22 +19,22 @@ namespace recycling::gateway {
 // Call order: Add* Finish?. Call nothing after a match or after Finish. Threads: one.
 class TextStream {
  public:
-  // `stops`: distinct or not, none empty; valid UTF-8, so that a match begins and ends between
-  // characters.
+  // `stops`: valid UTF-8, so that a match begins and ends between characters. No string is empty.
+  // Strings may be equal.
   explicit TextStream(const std::vector<std::string>& stops);
 
-  // Appends the bytes of one token, which may have none. Returns the text that can be shown now. If
-  // a stop string matches, that is the rest of the text before the match.
+  // Appends the bytes of one token, which may be empty. Returns the text that can be shown now. If
+  // a stop string matches, returns the rest of the text before the match.
   std::string Add(std::string_view token_bytes);
 
-  // The output ends without a match. Returns everything held back; an unfinished character becomes
-  // U+FFFD.
+  // Ends the text without a match. Returns the text that was held back. An unfinished character
+  // becomes U+FFFD.
   std::string Finish();
 
-  // Index in `stops` of the string that matched.
+  // The index in `stops` of the string that matched. Absent if none did.
   std::optional<std::size_t> match() const { return match_; }
 
-  // How many of the added tokens belong to the output, whatever follows. After a match or Finish it
+  // The number of added tokens that belong to the output for certain. After a match or Finish, this
   // is the number of tokens of the output.
   std::size_t settled_tokens() const { return settled_; }
 
@@ -43,22 +43,24 @@ class TextStream {
   struct Stop {
     std::string text;
     std::vector<std::size_t> failure;
-    std::size_t matched = 0;  // longest prefix of text that is a suffix of what was added
+    // The length of the longest prefix of `text` that is a suffix of the added bytes.
+    std::size_t matched = 0;
 
-    // True if text is complete with `byte`.
+    // Adds one byte. Returns true if it completes `text`.
     bool Add(char byte);
   };
 
-  // The text of the bytes before position `end`, counted from the start of the sequence, but for an
-  // unfinished character at its end; if it is `last`, that becomes U+FFFD.
+  // Releases the bytes before position `end`, which counts from the start of the sequence. Returns
+  // their text. An unfinished character at the end is kept for the next call, or becomes U+FFFD if
+  // this is the `last` call.
   std::string ReleaseUpTo(std::size_t end, bool last);
   void SettleUpTo(std::size_t end);
 
   std::vector<Stop> stops_;
-  std::string unfinished_;               // bytes released that begin a character
+  std::string unfinished_;               // released bytes that begin an unfinished character
   std::string held_;                     // bytes not released yet
-  std::size_t released_ = 0;             // bytes released
-  std::vector<std::size_t> token_ends_;  // position behind each token added
+  std::size_t released_ = 0;             // number of released bytes
+  std::vector<std::size_t> token_ends_;  // position after the last byte of each added token
   std::size_t settled_ = 0;
   std::optional<std::size_t> match_;
 };

@@ -50,8 +50,8 @@ class DraftKind {
   Mean paused_step_ ABSL_GUARDED_BY(mutex_);
   DraftGuard guard_ ABSL_GUARDED_BY(mutex_);
   int running_ ABSL_GUARDED_BY(mutex_) = 0;  // requests that use the guard
-  bool taught_ ABSL_GUARDED_BY(mutex_) =
-      false;  // one request is chosen to teach the drafter in pauses
+  // True while one request is chosen to teach the drafter in pauses.
+  bool taught_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 // One running request's access to the state of its kind. The destructor ends the request's part in
