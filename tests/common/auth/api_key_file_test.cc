@@ -26,7 +26,7 @@ class ApiKeyFileTest : public ::testing::Test {
   ApiKeyFileTest() : path_(absl::StrCat(::testing::TempDir(), "/keys.", getpid())) {}
   ~ApiKeyFileTest() override { std::remove(path_.c_str()); }
 
-  // Replaces the file at once by another one, as an operator should.
+  // Replaces the file atomically, as an operator should.
   void Write(const std::string& text) {
     const std::string temporary = path_ + ".new";
     std::ofstream(temporary) << text;
@@ -47,18 +47,18 @@ TEST_F(ApiKeyFileTest, TakesANewFileWithinASecond) {
   const auto before = (*file)->Get();
   EXPECT_NE(before->Find("one"), nullptr);
   Write(Line("b", "two"));
-  EXPECT_EQ((*file)->Get(), before);  // not looked at yet
+  EXPECT_EQ((*file)->Get(), before);  // it has not looked at the file yet
   clock_.Advance(absl::Seconds(1));
   const auto after = (*file)->Get();
   EXPECT_EQ(after->Find("one"), nullptr);
   ASSERT_NE(after->Find("two"), nullptr);
   EXPECT_EQ(after->Find("two")->tenant, "b");
-  EXPECT_NE(before->Find("one"), nullptr);  // who holds the old keys may still use them
+  EXPECT_NE(before->Find("one"), nullptr);  // the old set of keys is still usable
   clock_.Advance(absl::Seconds(1));
-  EXPECT_EQ((*file)->Get(), after);  // unchanged: not read again
+  EXPECT_EQ((*file)->Get(), after);  // an unchanged file is not read again
 }
 
-TEST_F(ApiKeyFileTest, AFileThatIsWrongLeavesTheKeysAsTheyWere) {
+TEST_F(ApiKeyFileTest, KeepsTheKeysWhenTheFileBecomesWrong) {
   Write(Line("a", "one"));
   auto file = ApiKeyFile::Open(path_, clock_);
   ASSERT_THAT(file, IsOk());
@@ -77,7 +77,7 @@ TEST_F(ApiKeyFileTest, AFileThatIsWrongLeavesTheKeysAsTheyWere) {
   EXPECT_NE((*file)->Get()->Find("two"), nullptr);
 }
 
-TEST_F(ApiKeyFileTest, AtTheStartAFileThatIsWrongIsAnErrorThatNamesIt) {
+TEST_F(ApiKeyFileTest, OpenNamesAWrongFileInItsError) {
   EXPECT_THAT(ApiKeyFile::Open(path_, clock_),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(path_)));
   Write("nonsense");

@@ -75,7 +75,7 @@ TEST(ApiKeysTest, NamesTheLineThatIsWrong) {
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)))
         << text;
   }
-  // Messages do not show what may be a key written there by mistake.
+  // A message does not show the text, because an operator may have written a key there by mistake.
   EXPECT_THAT(std::string(ApiKeys::Parse("acme secret admin").status().message()),
               ::testing::Not(HasSubstr("secret")));
 }
@@ -104,7 +104,7 @@ TEST(ApiKeysTest, FindsTheCallerOfACertificateByAnyOfItsNames) {
     EXPECT_EQ(keys->FindCertificate({stranger}), nullptr) << stranger;
   }
   EXPECT_EQ(keys->FindCertificate({}), nullptr);
-  EXPECT_EQ(keys->Find("gw.example"), nullptr) << "a name is no key";
+  EXPECT_EQ(keys->Find("gw.example"), nullptr) << "a name is not a key";
 }
 
 TEST(ApiKeysTest, TheNumberOfKeysIsBounded) {

@@ -14,14 +14,14 @@ std::string Said(const absl::Status& status) {
   return std::string(status.message());
 }
 
-TEST(CheckRangeTest, TakesBothEndsAndWhatLiesBetween) {
+TEST(CheckRangeTest, AcceptsBothEndsAndTheValuesBetween) {
   for (const int value : {-1, 0, 2}) EXPECT_TRUE(CheckRange("n", value, -1, 2).ok()) << value;
   for (const double value : {0.0, 0.5, 1.0}) EXPECT_TRUE(CheckRange("p", value, 0, 1).ok());
   EXPECT_TRUE(CheckRange("t", absl::Seconds(1), absl::Seconds(1)).ok());
   EXPECT_TRUE(CheckRange("t", absl::InfiniteDuration(), absl::Seconds(1)).ok());
 }
 
-TEST(CheckRangeTest, SaysNameValueAndBounds) {
+TEST(CheckRangeTest, ErrorNamesTheOptionTheValueAndTheBounds) {
   EXPECT_EQ(Said(CheckRange("k", 65, 1, 64)), "k: got 65, expected 1 to 64");
   EXPECT_EQ(Said(CheckRange("k", 0, 1, 64)), "k: got 0, expected 1 to 64");
   EXPECT_EQ(Said(CheckRange("p", 1.5, 0, 1)), "p: got 1.5, expected 0 to 1");

@@ -22,7 +22,7 @@ TEST(DurationHistogramTest, IsEmptyAtFirst) {
   EXPECT_EQ(DurationHistogram().count(), 0u);
 }
 
-TEST(DurationHistogramTest, EveryDurationLiesInItsBucketAndNoBucketIsWide) {
+TEST(DurationHistogramTest, EveryDurationIsInItsBucketAndBucketsAreNarrow) {
   for (std::int64_t micros = 0; micros < (std::int64_t{1} << 32); micros = micros * 17 / 16 + 1) {
     const auto buckets = Of({absl::Microseconds(micros)}).Buckets();
     ASSERT_EQ(buckets.size(), 1u);
@@ -34,7 +34,7 @@ TEST(DurationHistogramTest, EveryDurationLiesInItsBucketAndNoBucketIsWide) {
   }
 }
 
-TEST(DurationHistogramTest, BucketsMeetWithoutGaps) {
+TEST(DurationHistogramTest, BucketsHaveNoGapsBetweenThem) {
   DurationHistogram all;
   for (std::int64_t micros = 0; micros < 4096; ++micros) all.Add(absl::Microseconds(micros));
   std::uint64_t at = 0;

@@ -13,7 +13,7 @@ TEST(HostPortTest, ReadsHostAndPort) {
   EXPECT_EQ(ParseHostPort(":1"), (HostPort{"", "", 1}));
 }
 
-TEST(HostPortTest, ReadsNoOtherText) {
+TEST(HostPortTest, RefusesOtherText) {
   for (const char* bad :
        {"",        "1",       "host",    "host:",         "host:x",       "host:-1",  "host:+1",
         "host: 1", "host:1 ", "host:1x", "host:65536",    "host:000080",  "::1:1",    "[]:1",

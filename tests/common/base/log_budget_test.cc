@@ -5,7 +5,7 @@
 namespace recycling {
 namespace {
 
-TEST(LogBudgetTest, LeavesOutLinesAboveTheBoundAndCountsThem) {
+TEST(LogBudgetTest, DropsLinesAboveTheBoundAndCountsThem) {
   LogBudget budget(2, absl::Seconds(10));
   EXPECT_EQ(budget.Take(absl::Seconds(100)), 0u);
   EXPECT_EQ(budget.Take(absl::Seconds(105)), 0u);

@@ -34,7 +34,7 @@ TEST(FormatLogLineTest, QuotesValuesThatCouldBeMisread) {
   EXPECT_EQ(Value("say \"a\\b\""), "\"say \\\"a\\\\b\\\"\"");
 }
 
-TEST(FormatLogLineTest, CannotBeForgedByControlCharactersOrForeignBytes) {
+TEST(FormatLogLineTest, EscapesControlCharactersAndBytesThatAreNotAscii) {
   EXPECT_EQ(Value("x\n2026 E forged"), "\"x\\n2026 E forged\"");
   EXPECT_EQ(Value("\x1b[31m\r\t\x7f"), "\"\\x1b[31m\\x0d\\x09\\x7f\"");
   EXPECT_EQ(Value(std::string("\0", 1)), "\"\\x00\"");
@@ -84,7 +84,7 @@ TEST(FormatJsonLogLineTest, ReplacesBytesThatAreNotUtf8AndCutsLongValues) {
   EXPECT_EQ(JsonValue(std::string(1025, 'a')), std::string(1024, 'a') + "...");
 }
 
-TEST(LogTest, WritesJsonIfSetTo) {
+TEST(LogTest, WritesJsonIfTheFormatIsJson) {
   SetLogFormat(LogFormat::kJson);
   testing::internal::CaptureStderr();
   Log(LogLevel::kInfo, "m", {{"k", "v"}});

@@ -42,7 +42,7 @@ TEST(MetricSetTest, CountsDurationsBelowEachBoundExactly) {
   EXPECT_DOUBLE_EQ(histogram.sum, 1.000238);
 }
 
-TEST(MetricSetTest, EveryBoundInUseIsABoundOfTheHistogramToo) {
+TEST(MetricSetTest, EveryMetricBoundIsABoundOfTheHistogram) {
   for (const DurationBounds bounds : {kStepBounds, kRequestBounds}) {
     DurationHistogram below, at;
     const auto last = std::int64_t{1} << bounds.last;

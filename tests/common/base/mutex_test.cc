@@ -45,7 +45,7 @@ TEST(CondVarTest, WaitEndsWithANotificationAndHoldsTheMutex) {
   other.join();
 }
 
-TEST(CondVarTest, WaitForSaysWhetherTheTimeoutPassed) {
+TEST(CondVarTest, WaitForReturnsWhetherTheTimeoutPassed) {
   Counter counter;
   {
     MutexLock lock(counter.mu);

@@ -40,7 +40,7 @@ TEST(TickerTest, TicksAtOnceAndAfterEveryNudge) {
   ticks.Await(3);
 }
 
-TEST(TickerTest, TicksAgainWhenItIsDueUntilItEnds) {
+TEST(TickerTest, TicksAgainAfterTheReturnedTimeUntilItIsDestroyed) {
   Ticks ticks;
   auto ticker = std::make_unique<Ticker>([&] {
     ticks.Add();

@@ -12,7 +12,7 @@ using ::testing::MatchesRegex;
 
 constexpr char kValid[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-// A source of random bits that gives the given numbers, one after another.
+// A source of random bits that returns these numbers in order.
 TraceContext::Random Bits(std::vector<std::uint64_t> bits) {
   return [bits = std::move(bits), next = std::size_t{0}]() mutable { return bits.at(next++); };
 }
@@ -56,7 +56,7 @@ TEST(TraceContextTest, IgnoresHeadersThatTheSpecificationCallsInvalid) {
   }
 }
 
-TEST(TraceContextTest, TakesTheKnownPartOfALaterVersionAndSendsVersion00) {
+TEST(TraceContextTest, ReadsTheKnownPartOfALaterVersionAndSendsVersion00) {
   for (const char* later : {"cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
                             "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what-more",
                             "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-"}) {
@@ -66,7 +66,7 @@ TEST(TraceContextTest, TakesTheKnownPartOfALaterVersionAndSendsVersion00) {
   }
 }
 
-TEST(TraceContextTest, PassesOnlyTheFlagItKnows) {
+TEST(TraceContextTest, ForwardsOnlyTheFlagThatItKnows) {
   const auto sampled =
       TraceContext::Parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-ff");
   ASSERT_TRUE(sampled.has_value());
@@ -84,7 +84,7 @@ TEST(TraceContextTest, AChildHasANewSpanInTheSameTrace) {
   EXPECT_EQ(child.traceparent(), "00-0af7651916cd43dd8448eb211c80319c-0000000000001234-01");
 }
 
-TEST(TraceContextTest, ANewTraceHasNoParentAndNoIdThatIsZero) {
+TEST(TraceContextTest, ANewTraceHasNoParentAndNoZeroId) {
   const TraceContext first = TraceContext::Begin(Bits({0, 0, 0xab, 0, 0xcd}));
   EXPECT_EQ(first.traceparent(), "00-000000000000000000000000000000ab-00000000000000cd-00");
   EXPECT_EQ(first.parent_span_id(), "");
@@ -98,7 +98,7 @@ TEST(TraceContextTest, RandomIdsAreValidAndDiffer) {
   EXPECT_NE(one.span_id(), one.Child().span_id());
 }
 
-TEST(TraceContextTest, PassesOnATracestateThatCanBeSent) {
+TEST(TraceContextTest, ForwardsATracestateThatCanBeSent) {
   TraceContext context = *TraceContext::Parse(kValid);
   context.set_tracestate("vendor=1,other=2");
   EXPECT_EQ(context.Child().tracestate(), "vendor=1,other=2");

@@ -13,7 +13,7 @@ namespace {
 using doubles::IsOk;
 using doubles::StatusIs;
 
-TEST(CheckTokensTest, TakesTheIdsOfTheVocabularyAndNamesTheFirstOther) {
+TEST(CheckTokensTest, AcceptsIdsOfTheVocabularyAndNamesTheFirstOtherId) {
   EXPECT_THAT(CheckTokens("ids", {}, 0), IsOk());
   EXPECT_THAT(CheckTokens("ids", std::vector<TokenId>{0, 9}, 10), IsOk());
   EXPECT_THAT(

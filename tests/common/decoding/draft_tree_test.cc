@@ -32,7 +32,7 @@ TEST(ValidateTreeTest, AcceptsRootAloneChainStarAndFullTree) {
   EXPECT_TRUE(ValidateTree(Tree({{1, -1}, {2, 0}, {3, 0}, {2, 1}, {2, 2}}), 10, 4).ok());
 }
 
-TEST(ValidateTreeTest, RejectsEachBrokenRuleSayingWhatGotExpected) {
+TEST(ValidateTreeTest, RejectsEachBrokenRuleAndStatesTheActualAndTheExpectedValue) {
   ExpectInvalid(Tree({}), "got no nodes");
   ExpectInvalid(Tree({{1, -1}, {1, 0}, {2, 0}, {3, 0}, {4, 0}, {5, 0}}),
                 "got 5 nodes beside the root, expected at most 4");
@@ -51,7 +51,7 @@ TEST(ValidateTreeTest, RejectsEachBrokenRuleSayingWhatGotExpected) {
   ExpectInvalid(lengths, "got 1 ranks for 2 nodes");
 }
 
-TEST(CutTreeTest, KeepsTheParentOfEveryNodeThatStays) {
+TEST(CutTreeTest, KeepsTheParentOfEveryRemainingNode) {
   const DraftTree tree = Tree({{1, -1}, {2, 0}, {3, 0}, {2, 1}, {2, 2}, {4, 3}});
   EXPECT_THAT(NodeDepths(tree), ElementsAre(0, 1, 1, 2, 2, 3));
   EXPECT_THAT(CutTree(tree, 80, 2).tokens, ElementsAre(1, 2, 3, 2, 2));

@@ -29,7 +29,7 @@ TEST(ValidateModelIdentityTest, AcceptsTheEdgesOfEveryRange) {
   EXPECT_THAT(ValidateModelIdentity(identity), IsOk());
 }
 
-TEST(ValidateModelIdentityTest, RefusesFieldsOutsideTheirRangeSayingWhatGotExpected) {
+TEST(ValidateModelIdentityTest, RefusesFieldsOutOfRangeAndStatesTheActualAndTheExpectedValue) {
   ModelIdentity identity = Valid();
   identity.model_id = "";
   EXPECT_THAT(ValidateModelIdentity(identity),

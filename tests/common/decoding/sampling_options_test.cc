@@ -78,7 +78,7 @@ void ExpectRefused(const SamplingOptions& options, const std::string& message) {
               StatusIs(absl::StatusCode::kInvalidArgument, message));
 }
 
-TEST(ValidateSamplingOptionsTest, RefusesWrongIdsCountsAndDuplicatesSayingWhatGotExpected) {
+TEST(ValidateSamplingOptionsTest, RefusesWrongIdsCountsAndDuplicatesAndStatesTheExpectedValue) {
   ExpectRefused({.logit_bias = {{kVocab, 1}}},
                 "logit_bias: got token id 10, expected less than 10");
   ExpectRefused({.logit_bias = {{3, 1}, {4, 1}, {3, 2}}},

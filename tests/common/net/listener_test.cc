@@ -32,7 +32,7 @@ bool Eventually(const std::function<bool()>& condition) {
   return true;
 }
 
-// A connection to "127.0.0.1:port" that closes itself.
+// A connection to "127.0.0.1:port". The destructor closes it.
 class Client {
  public:
   explicit Client(const std::string& address) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
@@ -47,7 +47,7 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Waits for the other side to close or to send.
+  // Waits until the other side closes the connection or sends something.
   bool IsClosed() {
     char byte;
     return recv(fd_, &byte, 1, 0) <= 0;
@@ -57,7 +57,7 @@ class Client {
   const int fd_;
 };
 
-// While it lives, the process can open no more descriptors than it has open now.
+// While this object exists, the process cannot open another descriptor.
 class NoMoreDescriptors {
  public:
   NoMoreDescriptors() {
@@ -99,7 +99,7 @@ class ListenerTest : public testing::Test {
     return taken_.size();
   }
 
-  // Closes the first connection that was taken, as its owner would.
+  // Closes the first accepted connection, as the server that owns it would.
   void CloseOne() {
     MutexLock lock(mutex_);
     close(taken_.front());
@@ -113,7 +113,7 @@ class ListenerTest : public testing::Test {
   std::unique_ptr<Listener> listener_;
 };
 
-TEST_F(ListenerTest, TakesConnectionsThatArrivedBeforeStart) {
+TEST_F(ListenerTest, AcceptsConnectionsThatArrivedBeforeStart) {
   Bind({.addresses = {"127.0.0.1:0"}});
   EXPECT_THAT(address(), MatchesRegex("127.0.0.1:[1-9][0-9]*"));
   Client early(address());
@@ -123,7 +123,7 @@ TEST_F(ListenerTest, TakesConnectionsThatArrivedBeforeStart) {
   EXPECT_EQ(listener_->refused(), 0);
 }
 
-TEST_F(ListenerTest, ClosesConnectionsAboveTheBoundAndTakesOneForEachThatEnds) {
+TEST_F(ListenerTest, ClosesConnectionsAboveTheBoundAndAcceptsOneForEachThatEnds) {
   Bind({.addresses = {"127.0.0.1:0"}, .max_connections = 2});
   Start();
   Client first(address());
@@ -139,7 +139,7 @@ TEST_F(ListenerTest, ClosesConnectionsAboveTheBoundAndTakesOneForEachThatEnds) {
   EXPECT_GE(listener_->refused(), 1);
 }
 
-TEST_F(ListenerTest, RefusesWhileThereAreNoDescriptorsAndRecovers) {
+TEST_F(ListenerTest, RefusesConnectionsWithoutDescriptorsAndRecovers) {
   Bind({.addresses = {"127.0.0.1:0"}});
   Client early(address());
   {
@@ -179,7 +179,7 @@ TEST_F(ListenerTest, AWildcardAddressListensOnEveryInterface) {
   }
 }
 
-TEST_F(ListenerTest, SaysWhyItCannotBind) {
+TEST_F(ListenerTest, ErrorGivesTheReasonWhyItCannotBind) {
   Bind({.addresses = {"127.0.0.1:0"}});
   EXPECT_THAT(std::string(Listener::Bind({.addresses = {address()}}).status().message()),
               HasSubstr(absl::StrCat("cannot bind ", address(), ": Address already in use")));
@@ -190,7 +190,7 @@ TEST_F(ListenerTest, SaysWhyItCannotBind) {
               HasSubstr("expected host:port"));
 }
 
-TEST_F(ListenerTest, ASocketFileIsForOwnerAndGroupAndIsRemovedInTheEnd) {
+TEST_F(ListenerTest, ASocketFileIsForOwnerAndGroupAndStopRemovesIt) {
   const doubles::TempDir folder;
   const std::string path = folder / "s";
   const mode_t before = umask(0);
@@ -202,7 +202,7 @@ TEST_F(ListenerTest, ASocketFileIsForOwnerAndGroupAndIsRemovedInTheEnd) {
   listener_->Stop();
 }
 
-TEST_F(ListenerTest, LeavesASocketFileThatAnotherProcessMadeSince) {
+TEST_F(ListenerTest, DoesNotRemoveTheSocketFileOfALaterListener) {
   const doubles::TempDir folder;
   const std::string path = folder / "s";
   Bind({.addresses = {"unix:" + path}});

@@ -26,7 +26,7 @@ using ::testing::HasSubstr;
 
 constexpr char kAnyPort[] = "127.0.0.1:0";
 
-TEST(MetricsServerTest, AsksItsSourcesAtEachRequest) {
+TEST(MetricsServerTest, CallsItsSourcesInEachRequest) {
   std::atomic<int> asked = 0;
   const auto server = MetricsServer::Start(
       kAnyPort, {[&](MetricSet* set) {
@@ -77,7 +77,7 @@ TEST(MetricsServerTest, RefusesAddressesThatItCannotBind) {
   ASSERT_THAT(server, IsOk());
   EXPECT_THAT(MetricsServer::Start((*server)->address(), {}).status(),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr((*server)->address())))
-      << "a port that is taken is not shared";
+      << "it does not share a port that another server uses";
 }
 
 TEST(MetricsServerTest, RefusesOtherAddressesThanLoopbackUnlessAllowed) {

@@ -1,4 +1,5 @@
-// A client that speaks TLS meets a server that does not, and the reverse, on real sockets.
+// Clients with TLS call servers without TLS, and clients without TLS call servers with TLS, on real
+// sockets.
 #include "common/net/server_probe.h"
 
 #include <gmock/gmock.h>
@@ -24,7 +25,7 @@ constexpr absl::Duration kLong = absl::Seconds(30);
 
 class ServerProbeTest : public testing::Test {
  protected:
-  // On TCP and on a unix socket.
+  // Starts a server on TCP and on a Unix socket.
   std::unique_ptr<RpcServer> Serve(bool tls) {
     RpcServerOptions options;
     options.listen = {"127.0.0.1:0", "unix:" + folder_.path() + (tls ? "/tls" : "/plain")};
@@ -32,7 +33,8 @@ class ServerProbeTest : public testing::Test {
     return RpcServer::Start(options, {}, {}).value();
   }
 
-  // How a call on a channel of the wrong kind fails, explained.
+  // Makes a call that fails, because only one side uses TLS. Returns the error with its
+  // explanation.
   absl::Status FailedCall(const std::string& address, bool tls) {
     const auto credentials = tls ? CreateChannelCredentials({.files = {.ca = files_.ca}}).value()
                                  : grpc::InsecureChannelCredentials();
@@ -47,7 +49,7 @@ class ServerProbeTest : public testing::Test {
       folder_.path(), "server", authority_.Issue("IP:127.0.0.1"), authority_.certificate());
 };
 
-TEST_F(ServerProbeTest, TellsTlsFromPlaintext) {
+TEST_F(ServerProbeTest, DistinguishesTlsFromPlaintext) {
   const auto plain = Serve(/*tls=*/false);
   const auto tls = Serve(/*tls=*/true);
   for (const std::string& address : plain->addresses()) {
@@ -58,7 +60,7 @@ TEST_F(ServerProbeTest, TellsTlsFromPlaintext) {
   }
 }
 
-TEST_F(ServerProbeTest, KnowsNothingOfAServerThatIsNotThere) {
+TEST_F(ServerProbeTest, ReturnsUnknownIfThereIsNoServer) {
   auto server = Serve(/*tls=*/false);
   const std::vector<std::string> addresses = server->addresses();
   server.reset();
@@ -68,7 +70,7 @@ TEST_F(ServerProbeTest, KnowsNothingOfAServerThatIsNotThere) {
   EXPECT_EQ(ProbeServer("no port", kLong), ServerSpeaks::kUnknown);
 }
 
-TEST_F(ServerProbeTest, APlaintextClientLearnsThatTheServerSpeaksTls) {
+TEST_F(ServerProbeTest, APlaintextClientGetsAnErrorThatNamesTls) {
   const auto server = Serve(/*tls=*/true);
   const std::string& address = server->addresses()[0];
   EXPECT_THAT(FailedCall(address, /*tls=*/false),
@@ -76,7 +78,7 @@ TEST_F(ServerProbeTest, APlaintextClientLearnsThatTheServerSpeaksTls) {
                        HasSubstr("the server at " + address + " speaks TLS: set --tls_ca")));
 }
 
-TEST_F(ServerProbeTest, ATlsClientLearnsThatTheServerDoesNotSpeakTls) {
+TEST_F(ServerProbeTest, ATlsClientGetsAnErrorThatNamesPlaintext) {
   const auto server = Serve(/*tls=*/false);
   const std::string& address = server->addresses()[0];
   EXPECT_THAT(
@@ -85,7 +87,7 @@ TEST_F(ServerProbeTest, ATlsClientLearnsThatTheServerDoesNotSpeakTls) {
                HasSubstr("the server at " + address + " does not speak TLS: leave out --tls_ca")));
 }
 
-TEST_F(ServerProbeTest, LeavesOtherErrorsAsTheyAre) {
+TEST_F(ServerProbeTest, DoesNotChangeOtherErrors) {
   const auto server = Serve(/*tls=*/false);
   const std::string& address = server->addresses()[0];
   const absl::Status busy = absl::ResourceExhaustedError("full");

@@ -31,7 +31,7 @@ TEST(TargetTest, AcceptsAddressesThatCanBeConnectedTo) {
   }
 }
 
-TEST(TargetTest, RefusesOtherAddressesByName) {
+TEST(TargetTest, RefusesOtherAddressesAndNamesThem) {
   for (const char* address :
        {"", "localhost", "localhost:", ":50050", "localhost:0", "localhost:65536", "localhost:http",
         "::1:50050", "[::1:50050", "[]:1", "[localhost]:1", "http://localhost:1", "dns:///a:1",

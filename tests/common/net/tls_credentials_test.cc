@@ -33,7 +33,8 @@ bool Eventually(const std::function<bool()>& condition) {
 
 class TlsCredentialsTest : public testing::Test {
  protected:
-  // Files of an identity that `authority` signs; its peer must be signed by `trusted`.
+  // Writes the files of an identity that `authority` signs. Its peers need a certificate that
+  // `trusted` signs.
   TlsFiles Files(const std::string& name, CertificateAuthority& authority,
                  const CertificateAuthority& trusted, const std::string& names = kHere) {
     return WriteTlsFiles(folder_.path(), name, authority.Issue(names), trusted.certificate());
@@ -135,7 +136,7 @@ TEST_F(TlsCredentialsTest, ServesOnlyTheNamesItAllows) {
   EXPECT_THAT(std::string(refused.message()), HasSubstr("got names [drafter]"));
 }
 
-TEST_F(TlsCredentialsTest, TakesRotatedFilesOfBothSidesWithoutARestart) {
+TEST_F(TlsCredentialsTest, BothSidesReadRotatedFilesWithoutARestart) {
   const TlsFiles server = Files("server", authority_, authority_);
   const TlsFiles client = Files("client", authority_, authority_);
   Serve({.files = server});
@@ -143,7 +144,7 @@ TEST_F(TlsCredentialsTest, TakesRotatedFilesOfBothSidesWithoutARestart) {
   ASSERT_TRUE(credentials.ok()) << credentials.status();
   ASSERT_TRUE(Call(*credentials).ok());
 
-  // All files are now from another authority, which nothing in the old files trusts.
+  // All server files are now from another authority, which the old files do not trust.
   Files("server", stranger_, stranger_);
   ASSERT_TRUE(Eventually([&] { return !Call(*credentials).ok(); }));
   Files("client", stranger_, stranger_);
@@ -151,12 +152,12 @@ TEST_F(TlsCredentialsTest, TakesRotatedFilesOfBothSidesWithoutARestart) {
   EXPECT_EQ(Call(Files("late", authority_, stranger_)).code(), absl::StatusCode::kUnavailable);
 }
 
-TEST_F(TlsCredentialsTest, KeepsTheOldFilesWhileNewOnesAreNotInOrder) {
+TEST_F(TlsCredentialsTest, KeepsTheOldFilesWhileTheNewOnesAreInvalid) {
   const TlsFiles server = Files("server", authority_, authority_);
   const TlsFiles client = Files("client", authority_, authority_);
   Serve({.files = server});
-  // First a certificate whose key has not been written yet, then a list that is half written. The
-  // log shows that the files were read in between. The next good files are taken all the same.
+  // Writes a new certificate without its key, and an empty list of authorities. The log shows that
+  // the server read these files. It still uses the valid files that follow.
   const auto next = stranger_.Issue(kHere);
   ReplaceFile(server.certificate, next.certificate);
   ReplaceFile(server.ca, "");
@@ -176,7 +177,7 @@ TEST_F(TlsCredentialsTest, KeepsTheOldFilesWhileNewOnesAreNotInOrder) {
   EXPECT_TRUE(Eventually([&] { return Call(client).ok(); }));
 }
 
-TEST_F(TlsCredentialsTest, TellsWhenTheCertificateInUseEnds) {
+TEST_F(TlsCredentialsTest, ReportsWhenTheCertificateInUseExpires) {
   const TlsFiles files = Files("server", authority_, authority_);
   const absl::Time first = ReadTlsFiles(files)->expires;
   const auto server = std::make_shared<CertificateExpiry>();
@@ -190,7 +191,7 @@ TEST_F(TlsCredentialsTest, TellsWhenTheCertificateInUseEnds) {
   ASSERT_TRUE(server_credentials.ok() && client_credentials.ok() && other_credentials.ok());
   EXPECT_EQ(server->Get(), first);
   EXPECT_EQ(client->Get(), first);
-  EXPECT_EQ(trusting->Get(), std::nullopt) << "it shows none";
+  EXPECT_EQ(trusting->Get(), std::nullopt) << "a client without a certificate has no expiry";
 
   const auto next = authority_.Issue(kHere, absl::Hours(5));
   ReplaceFile(files.key, next.key);

@@ -31,7 +31,7 @@ class TlsFilesTest : public testing::Test {
       doubles::WriteTlsFiles(folder_.path(), "here", identity_, authority_.certificate());
 };
 
-TEST_F(TlsFilesTest, ReadsFilesThatAreInOrder) {
+TEST_F(TlsFilesTest, ReadsValidFiles) {
   const auto material = ReadTlsFiles(files_);
   ASSERT_TRUE(material.ok()) << material.status();
   EXPECT_EQ(material->identity, identity_.certificate + "\n" + identity_.key);
@@ -50,7 +50,7 @@ TEST_F(TlsFilesTest, IdentityOrAuthoritiesMayBeAbsent) {
   EXPECT_EQ(only_identity->ca, "");
 }
 
-TEST_F(TlsFilesTest, TakesAChainAfterTheLeaf) {
+TEST_F(TlsFilesTest, AcceptsAChainAfterTheLeaf) {
   ReplaceFile(files_.certificate, identity_.certificate + authority_.certificate());
   EXPECT_TRUE(ReadTlsFiles(files_).ok());
   ReplaceFile(files_.certificate, authority_.certificate() + identity_.certificate);
@@ -70,7 +70,7 @@ TEST_F(TlsFilesTest, NamesTheFileThatCannotBeRead) {
   EXPECT_TRUE(ReadTlsFiles(files_).ok());
 }
 
-TEST_F(TlsFilesTest, NamesTheFileThatHoldsSomethingElse) {
+TEST_F(TlsFilesTest, NamesAFileWithTheWrongContent) {
   for (const std::string bytes : {"", "certainly not PEM"}) {
     ReplaceFile(files_.certificate, bytes);
     ExpectWrong(files_, files_.certificate, "no certificate in it");
@@ -114,19 +114,19 @@ TEST_F(TlsFilesTest, RefusesAnExpiredCertificate) {
   ExpectWrong(files_, files_.certificate, "expired at");
 }
 
-TEST_F(TlsFilesTest, RefusesACertificateWithoutAKeyAndTheReverse) {
+TEST_F(TlsFilesTest, RefusesACertificateWithoutAKeyAndAKeyWithoutACertificate) {
   ExpectWrong({.certificate = files_.certificate}, files_.certificate, "without a key");
   ExpectWrong({.key = files_.key}, files_.key, "without a certificate");
 }
 
-TEST_F(TlsFilesTest, AreParsedOnlyWhenTheirBytesChange) {
+TEST_F(TlsFilesTest, ParsesFilesOnlyWhenTheirBytesChange) {
   TlsFileReader reader(files_);
   const std::string first = identity_.certificate + "\n" + identity_.key;
   for (int i = 0; i < 3; ++i) EXPECT_EQ(reader.Read().value().identity, first);
   EXPECT_EQ(reader.parses(), 1);
   ReplaceFile(files_.key, "half a k");
   for (int i = 0; i < 3; ++i) EXPECT_FALSE(reader.Read().ok());
-  EXPECT_EQ(reader.parses(), 2) << "files that are wrong are parsed once, too";
+  EXPECT_EQ(reader.parses(), 2) << "invalid files are also parsed only once";
   ReplaceFile(files_.key, identity_.key);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(reader.Read().value().identity, first);
   EXPECT_EQ(reader.parses(), 3);

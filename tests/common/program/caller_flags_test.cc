@@ -37,7 +37,7 @@ class CallerFlagsTest : public testing::Test {
   const absl::FlagSaver saver_;
 };
 
-TEST_F(CallerFlagsTest, WithoutKeysOnlyThisMachineMayAdministrate) {
+TEST_F(CallerFlagsTest, WithoutKeysAdminCallsAreAllowedOnlyOnALocalListener) {
   for (const std::vector<std::string>& here :
        {std::vector<std::string>{}, {"127.0.0.1:0", "unix:/run/s", "localhost:1", "[::1]:1"}}) {
     EXPECT_THAT(Ask(here, Access::kAdmin), IsOk());

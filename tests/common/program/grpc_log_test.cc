@@ -13,8 +13,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-TEST(GrpcLogTest, BecomesLinesOfThisLogAndNoMoreThanAFew) {
-  grpc_init();  // else gRPC does not know its level yet
+TEST(GrpcLogTest, GrpcMessagesBecomeAFewLinesOfOurLog) {
+  grpc_init();  // because gRPC must read its log level first
   RouteGrpcLog();
   testing::internal::CaptureStderr();
   for (int i = 0; i < 1000; ++i) gpr_log(GPR_ERROR, "complaint %d\nforged", i);
@@ -22,7 +22,7 @@ TEST(GrpcLogTest, BecomesLinesOfThisLogAndNoMoreThanAFew) {
   grpc_shutdown();
   EXPECT_THAT(text, HasSubstr("E grpc text=\"complaint 0\\nforged\" at=grpc_log_test.cc:"));
   EXPECT_THAT(text, Not(HasSubstr("complaint 999")));
-  // A new span of time may begin meanwhile, and the lines with it.
+  // A new time window may begin meanwhile and allow more lines.
   EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 100);
 }
 

@@ -31,21 +31,21 @@ TEST(MemoryTrimmerTest, TrimsWhenTheProcessHasGrown) {
   EXPECT_FALSE(trims_at(563, 0));
   EXPECT_TRUE(trims_at(564, 510));
   EXPECT_FALSE(trims_at(573, 0));
-  EXPECT_TRUE(trims_at(900, 900)) << "it was in use";
+  EXPECT_TRUE(trims_at(900, 900)) << "it trims, although all memory is in use";
   EXPECT_FALSE(trims_at(963, 0));
-  EXPECT_FALSE(trims_at(600, 0)) << "it was given back without";
+  EXPECT_FALSE(trims_at(600, 0)) << "the process gave the memory back without a trim";
   EXPECT_TRUE(trims_at(664, 600));
 }
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-TEST(MemoryTrimmerTest, GivesBackWhatLiesBetweenBlocksInUse) {
+TEST(MemoryTrimmerTest, GivesBackFreedMemoryBetweenBlocksInUse) {
   MemoryTrimmer trimmer = TrimmerOfThisProcess();
   const std::uint64_t before = ResidentBytes();
   constexpr std::size_t kPiece = 8192;
   std::vector<std::unique_ptr<char[]>> pieces;
   std::vector<std::unique_ptr<char[]>> stay;
   for (int i = 0; i < 40000; ++i) {
-    pieces.push_back(std::make_unique<char[]>(kPiece));  // zeroed, and so resident
+    pieces.push_back(std::make_unique<char[]>(kPiece));  // the zeros make it resident
     if (i % 100 == 0) stay.push_back(std::make_unique<char[]>(64));
   }
   EXPECT_GT(ResidentBytes(), before + 300 * kMiB);

@@ -30,13 +30,13 @@ class MetricsFlagsTest : public testing::Test {
   }
 };
 
-TEST_F(MetricsFlagsTest, ServesNowhereUnlessTold) {
+TEST_F(MetricsFlagsTest, ServesNoMetricsWithoutAnAddress) {
   const auto server = Start("", {});
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_EQ(*server, nullptr);
 }
 
-TEST_F(MetricsFlagsTest, PlaintextBeyondLoopbackIsAskedForByName) {
+TEST_F(MetricsFlagsTest, PlaintextBeyondLoopbackNeedsItsFlag) {
   EXPECT_TRUE(Start("127.0.0.1:0", {}).ok());
   for (const char* beyond : {":0", "0.0.0.0:0", "192.0.2.1:0"}) {
     const auto refused = Start(beyond, {});
@@ -49,7 +49,7 @@ TEST_F(MetricsFlagsTest, PlaintextBeyondLoopbackIsAskedForByName) {
   }
   EXPECT_EQ(Start("192.0.2.1:0", {"metrics_allow_plaintext"}).status().code(),
             absl::StatusCode::kUnavailable)
-      << "allowed, and not this machine's";
+      << "the flag allows this address, but the machine does not have it";
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ std::vector<std::string> Parse(std::vector<std::string> arguments,
   return ParseProgramFlags(static_cast<int>(argv.size()), argv.data(), info);
 }
 
-// What goes to stdout is shown to EXPECT_EXIT, which reads stderr.
+// Sends stdout to stderr, because EXPECT_EXIT reads only stderr.
 void ParseWithStdoutOnStderr(std::vector<std::string> arguments, const ProgramInfo& info = kInfo) {
   dup2(STDERR_FILENO, STDOUT_FILENO);
   Parse(std::move(arguments), info);
@@ -58,7 +58,7 @@ class ProgramTest : public testing::Test {
   std::vector<const char*> variables_;
 };
 
-TEST_F(ProgramTest, TakesEverySpelling) {
+TEST_F(ProgramTest, AcceptsEverySpellingOfAFlag) {
   EXPECT_THAT(Parse({"a", "--node_budget=3", "--model-path", "--x", "b", "--nowarm_up", "-", "--",
                      "--node_budget=4"}),
               ElementsAre("a", "b", "-", "--node_budget=4"));
@@ -73,7 +73,7 @@ TEST_F(ProgramTest, TakesEverySpelling) {
   EXPECT_EQ(absl::GetFlag(FLAGS_node_budget), 6);
 }
 
-TEST_F(ProgramTest, FlagWinsOverEnvironmentOverDefault) {
+TEST_F(ProgramTest, AFlagOverridesTheEnvironmentWhichOverridesTheDefault) {
   SetEnv("RECYCLING_NODE_BUDGET", "7");
   SetEnv("RECYCLING_WARM_UP", "false");
   SetEnv("RECYCLING_MODEL_PATH", "");
@@ -83,7 +83,7 @@ TEST_F(ProgramTest, FlagWinsOverEnvironmentOverDefault) {
   EXPECT_EQ(absl::GetFlag(FLAGS_model_path), "default.gguf");
 }
 
-TEST_F(ProgramTest, NamesWhatItCannotTakeAndExitsWithUsage) {
+TEST_F(ProgramTest, NamesTheWrongFlagOrValueAndExitsWithUsage) {
   EXPECT_EXIT(Parse({"--node_budgets=3"}), ExitedWithCode(kExitUsage),
               "unknown flag --node_budgets \\(did you mean --node_budget\\?\\)");
   EXPECT_EXIT(Parse({"--wholly_different"}), ExitedWithCode(kExitUsage),
@@ -129,7 +129,7 @@ TEST_F(ProgramTest, HelpManIsAManualPage) {
             HasSubstr(".nf\nprobe \\-\\-node_budget 3\n.fi\n")));
 }
 
-TEST_F(ProgramTest, AProgramMayHaveDefaultsOfItsOwn) {
+TEST_F(ProgramTest, AProgramMayChangeTheDefaultOfAFlag) {
   ProgramInfo info = kInfo;
   info.defaults = {{"node_budget", "5"}};
   SetEnv("RECYCLING_MODEL_PATH", "x");
@@ -157,7 +157,7 @@ TEST_F(ProgramTest, VersionNamesProgramCommitAndLibraries) {
       AllOf(HasSubstr("probe " + BuildVersion()), HasSubstr("\ngRPC "), HasSubstr(", protobuf ")));
 }
 
-TEST_F(ProgramTest, FlagsThatAreNotAProgramsOwnAreUnknown) {
+TEST_F(ProgramTest, FlagsOutsideAProgramsGroupsAreUnknown) {
   ProgramInfo other = kInfo;
   other.flags = {GroupOf("Model", FLAGS_model_path)};
   EXPECT_EXIT(Parse({"--node_budget=3"}, other), ExitedWithCode(kExitUsage), "unknown flag");

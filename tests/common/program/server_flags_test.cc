@@ -34,7 +34,7 @@ class ServerFlagsTest : public testing::Test {
   const absl::FlagSaver saver_;
 };
 
-TEST_F(ServerFlagsTest, PlaintextStaysOnThisMachineUnlessToldOtherwise) {
+TEST_F(ServerFlagsTest, PlaintextBeyondThisMachineNeedsTheFlag) {
   const auto options = ServerOptionsFromFlags();
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->credentials, nullptr);
@@ -43,7 +43,7 @@ TEST_F(ServerFlagsTest, PlaintextStaysOnThisMachineUnlessToldOtherwise) {
   EXPECT_TRUE(ServerOptionsFromFlags()->allow_plaintext);
 }
 
-TEST_F(ServerFlagsTest, MakesCredentialsOfTheFiles) {
+TEST_F(ServerFlagsTest, MakesCredentialsFromTheFiles) {
   const doubles::TempDir folder;
   doubles::CertificateAuthority authority("authority");
   const TlsFiles files = WriteTlsFiles(folder.path(), "server", authority.Issue("DNS:server"),
@@ -73,7 +73,8 @@ TEST_F(ServerFlagsTest, NamesTheFlagThatIsOutOfRange) {
   }
 }
 
-// In a process of its own, whose limits may be spoilt: exits with the connections allowed there.
+// Sets the limit of descriptors and exits with the allowed number of connections. Call it in a
+// child process (EXPECT_EXIT).
 void ExitWithConnections(rlim_t soft, rlim_t hard, int servers) {
   const rlimit limit = {.rlim_cur = soft, .rlim_max = hard};
   setrlimit(RLIMIT_NOFILE, &limit);

@@ -9,7 +9,7 @@ namespace {
 
 constexpr absl::Duration kLong = absl::Seconds(30);
 
-TEST(StopServiceTest, TellsWhileCallsAreTakenAndThenRefusesThem) {
+TEST(StopServiceTest, CallsTheHookWhileTheServerStillAnswersAndThenStopsIt) {
   const auto server = RpcServer::Start({.listen = {"127.0.0.1:0"}}, {}, {"probe"});
   ASSERT_TRUE(server.ok()) << server.status();
   (*server)->SetServing(true);
@@ -28,7 +28,7 @@ TEST(StopServiceTest, TellsWhileCallsAreTakenAndThenRefusesThem) {
   EXPECT_EQ(CheckHealth(channel, "", kLong).status().code(), absl::StatusCode::kUnavailable);
 }
 
-TEST(StopServiceTest, NeedsNoHook) {
+TEST(StopServiceTest, WorksWithoutAHook) {
   const auto server = RpcServer::Start({.listen = {"127.0.0.1:0"}}, {}, {"probe"});
   ASSERT_TRUE(server.ok()) << server.status();
   const auto channel =

@@ -10,7 +10,7 @@ namespace {
 constexpr char kTrace[] = "0af7651916cd43dd8448eb211c80319c";
 constexpr char kSent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-TEST(OriginOfTest, ContinuesTheCallersTraceWithASpanOfItsOwn) {
+TEST(OriginOfTest, ContinuesTheCallersTraceWithANewSpan) {
   const CallOrigin origin = OriginOf({{"traceparent", kSent},
                                       {"tracestate", "a=1"},
                                       {"tracestate", "b=2"},
@@ -33,7 +33,7 @@ TEST(OriginOfTest, BeginsANewTraceIfTheCallerSentNoValidOne) {
     EXPECT_EQ(origin.trace.trace_id().size(), 32u);
     EXPECT_NE(origin.trace.trace_id(), kTrace);
     EXPECT_EQ(origin.trace.parent_span_id(), "");
-    EXPECT_EQ(origin.trace.tracestate(), "") << "the state of a trace that was not taken";
+    EXPECT_EQ(origin.trace.tracestate(), "") << "the tracestate of an invalid trace is dropped";
   }
 }
 

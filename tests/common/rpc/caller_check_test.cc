@@ -46,7 +46,7 @@ class CallerCheckTest : public ::testing::Test {
   const CallerCheck callers_{*ApiKeyFile::Open(path_, clock_)};
 };
 
-TEST_F(CallerCheckTest, TellsTheTenantOfAKeyAndItsLimits) {
+TEST_F(CallerCheckTest, ReturnsTheTenantOfAKeyAndItsLimits) {
   for (const char* value : {"Bearer user", "bearer user", "BEARER user"}) {
     const auto caller = Check(callers_, {value}, Access::kInference);
     ASSERT_TRUE(caller.ok()) << caller.status();
@@ -58,7 +58,7 @@ TEST_F(CallerCheckTest, TellsTheTenantOfAKeyAndItsLimits) {
   EXPECT_EQ(Check(callers_, {"Bearer boss"}, Access::kAny)->tenant, "ops");
 }
 
-TEST_F(CallerCheckTest, WithoutAKnownKeyIsUnauthenticated) {
+TEST_F(CallerCheckTest, ACallerWithoutAKnownKeyIsUnauthenticated) {
   const std::vector<std::vector<std::string>> cases = {{},
                                                        {""},
                                                        {"user"},
@@ -94,7 +94,7 @@ TEST_F(CallerCheckTest, NoRoleIncludesAnotherOne) {
   }
 }
 
-TEST_F(CallerCheckTest, WithoutKeysAdministrationMayBeRefused) {
+TEST_F(CallerCheckTest, WithoutKeysAdminCallsCanBeRefused) {
   const CallerCheck closed(WithoutKeys::kAllButAdmin);
   for (const char* value : {"Bearer boss", "Bearer "}) {
     const auto refused = Check(closed, {value}, Access::kAdmin);
@@ -105,7 +105,7 @@ TEST_F(CallerCheckTest, WithoutKeysAdministrationMayBeRefused) {
   EXPECT_EQ(Check(closed, {}, Access::kAny)->tenant, "default");
 }
 
-TEST_F(CallerCheckTest, WithoutKeysEverybodyIsTheDefaultTenant) {
+TEST_F(CallerCheckTest, WithoutKeysEveryCallerIsTheDefaultTenant) {
   const CallerCheck open;
   EXPECT_EQ(Check(open, {}, Access::kAdmin)->tenant, "default");
   EXPECT_EQ(Check(open, {"Bearer user"}, Access::kInference)->tenant, "default");

@@ -30,14 +30,14 @@ double Refused(const std::vector<const RpcServer*>& servers) {
   return set.families()[0].samples[0].value;
 }
 
-// A channel with a connection of its own.
+// A channel that shares its connection with no other channel.
 std::shared_ptr<grpc::Channel> Channel(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
-TEST(ConnectionMetricsTest, CountsTheConnectionsThatAllServersRefused) {
+TEST(ConnectionMetricsTest, CountsTheRefusedConnectionsOfAllServers) {
   std::vector<std::unique_ptr<RpcServer>> servers;
   std::vector<const RpcServer*> watched;
   std::vector<std::shared_ptr<grpc::Channel>> open;
@@ -53,13 +53,14 @@ TEST(ConnectionMetricsTest, CountsTheConnectionsThatAllServersRefused) {
     EXPECT_EQ(CheckHealth(Channel(server->addresses()[0]), "", kLong).status().code(),
               absl::StatusCode::kUnavailable);
     EXPECT_GE(server->refused_connections(), 1u);
-    server->Shutdown(absl::ZeroDuration());  // accepts no more, so the counts stay
+    server->Shutdown(absl::ZeroDuration());  // so that it accepts no more connections and the
+                                             // counts stay the same
   }
   EXPECT_EQ(Refused(watched), static_cast<double>(servers[0]->refused_connections() +
                                                   servers[1]->refused_connections()));
 }
 
-TEST(ConnectionMetricsTest, SaysWhenTheFirstCertificateEnds) {
+TEST(ConnectionMetricsTest, ReportsWhenTheFirstCertificateExpires) {
   std::vector<std::unique_ptr<RpcServer>> servers;
   std::vector<const RpcServer*> watched;
   for (const std::int64_t seconds : {2'100'000'000, 2'000'000'000}) {
@@ -75,7 +76,7 @@ TEST(ConnectionMetricsTest, SaysWhenTheFirstCertificateEnds) {
   EXPECT_EQ(set.families()[1].samples[0].value, 2e9);
 }
 
-TEST(CertificateMetricsTest, SaysWhenACertificateEndsIfThereIsOne) {
+TEST(CertificateMetricsTest, ReportsWhenACertificateExpiresIfThereIsOne) {
   MetricSet set;
   AddCertificateMetrics("server", std::nullopt, &set);
   EXPECT_THAT(set.families(), IsEmpty());

@@ -33,7 +33,7 @@ class OpenCallsTest : public testing::Test {
     return id;
   }
 
-  // The calls that were ended since the last time.
+  // The calls that were ended since the last call of this function.
   std::vector<OpenCalls::Id> Ended() {
     calls_.EndDue();
     return std::exchange(ended_, {});
@@ -69,7 +69,7 @@ TEST_F(OpenCallsTest, RefusesOneCallTooManyUntilAnotherIsClosed) {
   EXPECT_THAT(Ended(), IsEmpty());
 }
 
-TEST_F(OpenCallsTest, RefusesAnAnswerWhereItsConnectionHasTooMuchUnread) {
+TEST_F(OpenCallsTest, RefusesAnAnswerIfItsConnectionHasTooManyUnreadBytes) {
   const OpenCalls::Id first = Open("a");
   const OpenCalls::Id second = Open("a");
   EXPECT_THAT(calls_.AddUnread(first, 60), IsOk());
@@ -78,10 +78,11 @@ TEST_F(OpenCallsTest, RefusesAnAnswerWhereItsConnectionHasTooMuchUnread) {
   EXPECT_THAT(Ended(), UnorderedElementsAre(second));
   EXPECT_THAT(calls_.AddUnread(Open("b"), 100), IsOk()) << "another connection is served";
   calls_.ClearUnread(first);
-  EXPECT_THAT(calls_.AddUnread(Open("a"), 100), IsOk()) << "what has been read makes room";
+  EXPECT_THAT(calls_.AddUnread(Open("a"), 100), IsOk())
+      << "the first answer has been read, so there is room";
 }
 
-TEST_F(OpenCallsTest, EndsTheCallsOfTheFullestConnectionWhenAllTogetherHaveTooMuchUnread) {
+TEST_F(OpenCallsTest, EndsTheCallsOfTheConnectionWithMostUnreadBytesAtTheTotalBound) {
   const OpenCalls::Id small = Open("small");
   const OpenCalls::Id large = Open("large");
   const OpenCalls::Id idle = Open("large");
@@ -90,13 +91,13 @@ TEST_F(OpenCallsTest, EndsTheCallsOfTheFullestConnectionWhenAllTogetherHaveTooMu
   EXPECT_THAT(calls_.AddUnread(large, 100), IsOk());
   EXPECT_THAT(calls_.AddUnread(next, 80), IsOk());
   EXPECT_THAT(calls_.status(large), StatusIs(kExhausted, HasSubstr("holds the most")));
-  EXPECT_THAT(calls_.status(idle), IsOk()) << "it held nothing";
+  EXPECT_THAT(calls_.status(idle), IsOk()) << "this call had no unread answer";
   EXPECT_THAT(Ended(), UnorderedElementsAre(large));
   EXPECT_EQ(calls_.Counts().unread, 170u);
   EXPECT_EQ(calls_.Counts().ended, 1u);
 }
 
-TEST_F(OpenCallsTest, RefusesTheFullestConnectionItself) {
+TEST_F(OpenCallsTest, RefusesAnAnswerOfTheConnectionWithMostUnreadBytes) {
   EXPECT_THAT(calls_.AddUnread(Open("a"), 80), IsOk());
   EXPECT_THAT(calls_.AddUnread(Open("b"), 80), IsOk());
   EXPECT_THAT(calls_.AddUnread(Open("c"), 85), IsOk());
@@ -106,7 +107,7 @@ TEST_F(OpenCallsTest, RefusesTheFullestConnectionItself) {
   EXPECT_EQ(calls_.Counts().unread, 245u);
 }
 
-TEST_F(OpenCallsTest, CountsNothingOnceAllCallsAreClosed) {
+TEST_F(OpenCallsTest, CountsAreZeroWhenAllCallsAreClosed) {
   for (const char* connection : {"a", "a", "b", "c"}) {
     (void)calls_.AddUnread(Open(connection, /*public_stream=*/true), 90);
   }
@@ -127,7 +128,7 @@ TEST_F(OpenCallsTest, RefusesOnePublicStreamTooMany) {
   EXPECT_THAT(calls_.status(Open("c", true)), StatusIs(kExhausted, HasSubstr("the 3 that this")));
 }
 
-TEST_F(OpenCallsTest, EndsAPublicStreamWhenItsTimeIsOverAndNoOtherCall) {
+TEST_F(OpenCallsTest, EndsOnlyPublicStreamsAtTheirTimeout) {
   Open("a");
   const OpenCalls::Id early = Open("a", true);
   EXPECT_EQ(calls_.EndDue(), absl::Minutes(1));

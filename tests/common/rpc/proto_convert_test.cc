@@ -26,7 +26,7 @@ absl::StatusOr<DraftTree> Tree(const std::string& text) {
   return DraftTreeFromProto(ParseProto<pb::DraftTree>(text));
 }
 
-TEST(DraftTreeConvertTest, JoinsTheRootAndTheArraysAndSplitsThemAgain) {
+TEST(DraftTreeConvertTest, JoinsTheRootWithTheArraysAndSplitsThemAgain) {
   const std::string text = R"pb(
     base: 9
     root: 1
@@ -49,7 +49,7 @@ TEST(DraftTreeConvertTest, JoinsTheRootAndTheArraysAndSplitsThemAgain) {
   EXPECT_THAT(back, EqualsProto(ParseProto<pb::DraftTree>(text)));
 }
 
-TEST(DraftTreeConvertTest, AcceptsTheRootAloneAndTreesWithoutRanksAndSources) {
+TEST(DraftTreeConvertTest, AcceptsOnlyARootAndTreesWithoutRanksAndSources) {
   EXPECT_THAT(Tree("base: 3 root: 7"), IsOkAndHolds(DraftTree::Root(3, 7)));
   const auto bare = Tree("base: 3 root: 7 tokens: 1 parents: 0");
   ASSERT_THAT(bare, IsOk());
@@ -59,7 +59,7 @@ TEST(DraftTreeConvertTest, AcceptsTheRootAloneAndTreesWithoutRanksAndSources) {
   EXPECT_EQ(back.ranks_size() + back.sources_size(), 0);
 }
 
-TEST(DraftTreeConvertTest, RefusesArraysOfOtherLengthsAndParentsBeyondAnInt) {
+TEST(DraftTreeConvertTest, RefusesArraysOfDifferentLengthsAndParentsAboveIntMax) {
   EXPECT_THAT(Tree("tokens: [ 1, 2 ] parents: 0"),
               StatusIs(kInvalid, "draft tree: got 1 parents for 2 drafted nodes"));
   EXPECT_THAT(Tree("tokens: 1 parents: [ 0, 0 ]"), StatusIs(kInvalid, HasSubstr("got 2 parents")));
@@ -71,7 +71,7 @@ TEST(DraftTreeConvertTest, RefusesArraysOfOtherLengthsAndParentsBeyondAnInt) {
               StatusIs(kInvalid, HasSubstr("got parent 2147483648")));
 }
 
-TEST(DraftTreeConvertTest, ReadsSourcesItDoesNotKnowAsUnspecified) {
+TEST(DraftTreeConvertTest, ReadsUnknownSourcesAsUnspecified) {
   pb::DraftTree proto = ParseProto<pb::DraftTree>("tokens: 1 parents: 0");
   proto.mutable_sources()->Add(99);
   const auto tree = DraftTreeFromProto(proto);
@@ -79,7 +79,7 @@ TEST(DraftTreeConvertTest, ReadsSourcesItDoesNotKnowAsUnspecified) {
   EXPECT_EQ(tree->sources[1], DraftSource::kUnspecified);
 }
 
-TEST(CandidatesConvertTest, AcceptsExactlyTheRowsThatWereAskedFor) {
+TEST(CandidatesConvertTest, AcceptsExactlyTheExpectedNumberOfRows) {
   const auto proto = ParseProto<pb::Candidates>("k: 2 ids: [ 4, 3, 9, 0 ]");
   const auto candidates = CandidatesFromProto(proto, 2, 10);
   EXPECT_THAT(candidates, IsOkAndHolds(Candidates{.k = 2, .ids = {4, 3, 9, 0}}));
@@ -103,7 +103,7 @@ TEST(CandidatesConvertTest, RefusesHostileCountsAndUnknownIds) {
               StatusIs(kInvalid, "candidates: got token id 10, expected less than 10"));
 }
 
-TEST(SamplingOptionsConvertTest, AbsentFieldsAreDefaultsAndZeroIsNot) {
+TEST(SamplingOptionsConvertTest, AnAbsentFieldIsTheDefaultAndAZeroIsNot) {
   EXPECT_EQ(SamplingOptionsFromProto({}), SamplingOptions());
   const auto zeros = SamplingOptionsFromProto(ParseProto<pb::SamplingOptions>(
       "top_p: 0 repetition_penalty: 0 seed: 0 max_tokens: 0 top_logprobs: 0"));
@@ -158,7 +158,7 @@ TEST(TokenLogprobConvertTest, ConvertsBothWays) {
   EXPECT_EQ(TokenLogprobFromProto(proto), logprob);
 }
 
-TEST(MicrosFromProtoTest, BoundsWhatAPeerTells) {
+TEST(MicrosFromProtoTest, BoundsTheDurationsOfAPeer) {
   EXPECT_EQ(MicrosFromProto(0), absl::ZeroDuration());
   EXPECT_EQ(MicrosFromProto(7), absl::Microseconds(7));
   EXPECT_EQ(MicrosFromProto(86'400'000'000), kLongestTold);

@@ -1,4 +1,4 @@
-// A client that speaks TCP and HTTP/2 by hand, for what no gRPC client would do.
+// A client that sends its own TCP bytes and HTTP/2 frames, to do what no gRPC client does.
 #ifndef RECYCLING_TESTS_COMMON_RPC_RAW_CLIENT_H_
 #define RECYCLING_TESTS_COMMON_RPC_RAW_CLIENT_H_
 
@@ -16,7 +16,7 @@
 
 namespace recycling {
 
-// Types and flags of frames (RFC 9113, 6).
+// Types and flags of HTTP/2 frames (RFC 9113, section 6).
 inline constexpr int kData = 0;
 inline constexpr int kHeaders = 1;
 inline constexpr int kSettings = 4;
@@ -26,7 +26,7 @@ inline constexpr char kAck = 1;
 inline constexpr char kEndStream = 1;
 inline constexpr char kEndHeaders = 4;
 
-// What an HTTP/2 client says first: the preface and empty settings.
+// The first bytes of an HTTP/2 client: the preface and empty settings.
 inline const std::string kHello("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
 
 struct RawFrame {
@@ -36,7 +36,7 @@ struct RawFrame {
   std::string payload;
 };
 
-// Every read waits a minute at most and fails the test then. Threads: one.
+// Every read waits at most a minute and then fails the test. Threads: only one thread may use it.
 class RawClient {
  public:
   explicit RawClient(const std::string& address) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
@@ -53,13 +53,13 @@ class RawClient {
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
 
-  // Everything; waits as long as the server does not take it.
+  // Sends all bytes. Waits until the server has accepted them.
   void Send(const std::string& bytes) {
     EXPECT_EQ(send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(bytes.size()));
   }
 
-  // Waits until the server has closed the connection; what it said before is lost.
+  // Waits until the server has closed the connection. Drops the bytes that arrive before.
   void WaitForEnd() {
     char bytes[4096];
     ssize_t count = 1;
@@ -79,15 +79,15 @@ class RawClient {
     return frame;
   }
 
-  // Answers the next ping, whatever comes before it.
+  // Skips frames until the next ping, and answers it.
   void AnswerPing() { Send(Frame(kPing, kAck, 0, WaitForFrame(kPing).payload)); }
 
-  // Says hello, and that no bytes of answers may be sent until further notice.
+  // Sends the first bytes with an initial window of 0, so that the server may send no answer bytes.
   void SayHelloWithWindowZero() {
     Send(std::string(kHello, 0, 24) + Frame(kSettings, 0, 0, std::string("\0\4\0\0\0\0", 6)));
   }
 
-  // Calls the method at `path` with one message, on a stream of its own. Does not read.
+  // Calls the method at `path` with one message, on a new stream. Does not read the answer.
   void Call(const std::string& path, const std::string& message) {
     const std::string headers = Header(":method", "POST") + Header(":scheme", "http") +
                                 Header(":path", path) + Header(":authority", "a") +
@@ -98,7 +98,7 @@ class RawClient {
          Frame(kData, kEndStream, last_stream_, '\0' + Big(message.size(), 4) + message));
   }
 
-  // The trailers of the next call that ends, packed as HTTP/2 packs them (RFC 7541).
+  // Returns the trailers of the next call that ends, with HPACK encoding (RFC 7541).
   std::string WaitForTrailers() {
     RawFrame frame;
     do {
@@ -107,7 +107,7 @@ class RawClient {
     return frame.payload;
   }
 
-  // The settings in the first frame of the server.
+  // Reads the first frame of the server and returns its settings.
   std::map<int, std::uint32_t> ReadSettings() {
     const std::string head = Read(9);
     const std::string body = Read(Number(head.substr(0, 3)));
@@ -136,7 +136,7 @@ class RawClient {
            Big(stream, 4) + payload;
   }
 
-  // A header that is not packed (RFC 7541, 6.2.2); texts of less than 127 bytes.
+  // A header in literal form (RFC 7541, section 6.2.2). Name and value have less than 127 bytes.
   static std::string Header(const std::string& name, const std::string& value) {
     return std::string(1, '\0') + static_cast<char>(name.size()) + name +
            static_cast<char>(value.size()) + value;

@@ -1,4 +1,4 @@
-// The limits of a server's connections. Hostile clients speak TCP or HTTP/2 by hand.
+// The limits of a server's connections. Hostile clients send their own TCP bytes or HTTP/2 frames.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -23,7 +23,7 @@ using ::testing::Contains;
 using ::testing::Pair;
 
 constexpr absl::Duration kLong = absl::Seconds(30);
-constexpr int kMaxConcurrentStreams = 3;  // ids of SETTINGS
+constexpr int kMaxConcurrentStreams = 3;  // ids of HTTP/2 settings
 constexpr int kMaxHeaderListSize = 6;
 // Limits that close no connection.
 ConnectionLimits Patient() {
@@ -101,7 +101,7 @@ TEST_F(RpcLimitsTest, DrainsAnOldConnection) {
   old.WaitForFrame(kGoAway);
 }
 
-TEST_F(RpcLimitsTest, ClosesAConnectionThatGivesNoSignOfLife) {
+TEST_F(RpcLimitsTest, ClosesAConnectionThatAnswersNoPing) {
   ConnectionLimits limits = Patient();
   limits.keepalive_time = absl::Milliseconds(50);
   limits.keepalive_timeout = absl::Milliseconds(50);
@@ -111,7 +111,7 @@ TEST_F(RpcLimitsTest, ClosesAConnectionThatGivesNoSignOfLife) {
   dead.WaitForEnd();
 }
 
-TEST_F(RpcLimitsTest, GoesOnAskingForSignsOfLife) {
+TEST_F(RpcLimitsTest, SendsAPingAgainAfterEachAnswer) {
   ConnectionLimits limits = Patient();
   limits.keepalive_time = absl::Milliseconds(50);
   limits.keepalive_timeout = absl::Milliseconds(500);
@@ -122,7 +122,7 @@ TEST_F(RpcLimitsTest, GoesOnAskingForSignsOfLife) {
   client.WaitForEnd();
 }
 
-TEST_F(RpcLimitsTest, TellsClientsHowManyStreamsAndHowMuchMetadataItTakes) {
+TEST_F(RpcLimitsTest, SendsTheLimitsOfStreamsAndMetadataToClients) {
   Serve({.max_streams = 7});
   RawClient client(address());
   client.Send(kHello);
@@ -131,7 +131,7 @@ TEST_F(RpcLimitsTest, TellsClientsHowManyStreamsAndHowMuchMetadataItTakes) {
   EXPECT_THAT(settings, Contains(Pair(kMaxHeaderListSize, 16u << 10)));
 }
 
-TEST_F(RpcLimitsTest, ServesOthersBesideAThousandIdleConnectionsInBoundedMemory) {
+TEST_F(RpcLimitsTest, ServesOtherClientsDuringAThousandIdleConnectionsInBoundedMemory) {
   constexpr int kIdle = 1000;
   rlimit limit = {};
   getrlimit(RLIMIT_NOFILE, &limit);
@@ -164,7 +164,7 @@ TEST_F(RpcLimitsTest, ServesOthersBesideAThousandIdleConnectionsInBoundedMemory)
   EXPECT_TRUE(CheckHealth(channel, "", kLong).ok());
 }
 
-TEST_F(RpcLimitsTest, ServesOpenConnectionsWhileNoDescriptorsAreLeftAndNewOnesAfterwards) {
+TEST_F(RpcLimitsTest, ServesOpenConnectionsWithoutFreeDescriptorsAndNewOnesLater) {
   Serve({});
   const auto channel = Channel();
   ASSERT_TRUE(CheckHealth(channel, "", kLong).ok());
@@ -172,7 +172,7 @@ TEST_F(RpcLimitsTest, ServesOpenConnectionsWhileNoDescriptorsAreLeftAndNewOnesAf
   getrlimit(RLIMIT_NOFILE, &before);
   std::vector<std::unique_ptr<RawClient>> hostile;
   {
-    // The next descriptors go in turn to the client and to the server.
+    // Client and server are one process, so they take the remaining descriptors in turn.
     const int lowest_free = dup(STDERR_FILENO);
     close(lowest_free);
     const rlimit few = {.rlim_cur = static_cast<rlim_t>(lowest_free) + 20,

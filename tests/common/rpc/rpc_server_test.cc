@@ -131,7 +131,7 @@ TEST_F(RpcServerTest, ServesInProcessWithoutAnAddress) {
   EXPECT_EQ(DrafterId((*server)->InProcessChannel()), "probe");
 }
 
-TEST_F(RpcServerTest, HealthFollowsSetServing) {
+TEST_F(RpcServerTest, HealthChangesWithSetServing) {
   const auto server = Start({"127.0.0.1:0"});
   ASSERT_TRUE(server.ok()) << server.status();
   const auto channel = Connect((*server)->addresses()[0]);
@@ -183,7 +183,7 @@ TEST_F(RpcServerTest, RefusesAddressesThatDoNotParse) {
               "1 to 107 bytes");
 }
 
-TEST_F(RpcServerTest, RefusesAPortThatIsTaken) {
+TEST_F(RpcServerTest, RefusesAPortInUse) {
   const auto first = Start({"127.0.0.1:0"});
   ASSERT_TRUE(first.ok()) << first.status();
   const std::string taken = (*first)->addresses()[0];
@@ -244,7 +244,7 @@ TEST_F(RpcServerTest, ShutdownCancelsACallWhenTheGraceIsOver) {
   EXPECT_FALSE(call.get().ok());
 }
 
-TEST(StopSignalTest, WaitsForOneSignalAndTheSecondEndsTheProcess) {
+TEST(StopSignalTest, WaitsForOneSignalAndASecondSignalEndsTheProcess) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   for (const int signal : {SIGINT, SIGTERM}) {
     const auto stop_once = [signal] {

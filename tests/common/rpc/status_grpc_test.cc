@@ -40,7 +40,7 @@ TEST(StatusGrpcTest, CodesOutsideTheCanonicalRangeBecomeUnknown) {
   EXPECT_THAT(FromGrpcStatus(grpc::Status::OK), IsOk());
 }
 
-TEST(StatusGrpcTest, ARetryDelayTravelsAsRetryInfo) {
+TEST(StatusGrpcTest, ARetryDelayIsSentAsRetryInfo) {
   const absl::Status full =
       WithRetryDelay(absl::ResourceExhaustedError("full"), absl::Milliseconds(1500));
   const grpc::Status wire = ToGrpcStatus(full);

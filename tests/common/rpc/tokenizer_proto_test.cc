@@ -73,7 +73,7 @@ TEST(TokenizerProtoTest, SplitsIntoFullChunksAndARest) {
   EXPECT_EQ(*data, large);
 }
 
-TEST(TokenizerProtoTest, RefusesPartsThatDoNotFit) {
+TEST(TokenizerProtoTest, RefusesInvalidFields) {
   using Proto = verifier::v1::TokenizerData;
   const auto refuses = [](const std::function<void(Proto&)>& spoil, const std::string& message) {
     Proto proto;
@@ -104,7 +104,7 @@ TEST(TokenizerDataJoinerTest, RefusesBytesThatAreNotAMessage) {
                 "not a TokenizerData message");
   ExpectInvalid(Join({chunks->front(), std::string(1, '\0')}).status(),
                 "not a TokenizerData message");
-  // A group, then its end.
+  // A protobuf group: its start, then its end.
   ExpectInvalid(Join({chunks->front() + "\xA3\x06\xA4\x06"}).status(),
                 "not a TokenizerData message");
 }

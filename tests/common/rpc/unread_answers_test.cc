@@ -1,4 +1,5 @@
-// What a server keeps for clients that do not read, over real HTTP/2 connections.
+// A server bounds the answers that it keeps for clients that do not read. Over real HTTP/2
+// connections.
 #include <gmock/gmock.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
@@ -28,7 +29,7 @@ constexpr char kStream[] = "/recycling.verifier.v1.VerifierService/GetTokenizer"
 constexpr char kReflection[] = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
 constexpr char kWatch[] = "/grpc.health.v1.Health/Watch";
 
-// A unary method of gRPC's synchronous API, and the same of its callback API.
+// A unary method in gRPC's synchronous API, and the same method in its callback API.
 class WaitingUnary final : public drafter::v1::DrafterService::Service {
  public:
   grpc::Status GetMatrixInfo(grpc::ServerContext*, const drafter::v1::GetMatrixInfoRequest*,
@@ -85,7 +86,8 @@ class UnreadAnswersTest : public testing::Test {
     return grpc::CreateCustomChannel(address(), grpc::InsecureChannelCredentials(), arguments);
   }
 
-  // Asks until the counts are as wanted; the test's time limit is the only one.
+  // Reads the counts until `wanted` returns true. If it never does, the test ends by its time
+  // limit.
   void AwaitCounts(const std::function<bool(const CallCounts&)>& wanted) {
     while (!wanted(server_->call_counts())) {
     }
@@ -100,7 +102,8 @@ class UnreadAnswersTest : public testing::Test {
     return status;
   }
 
-  // A client whose window is 0 calls `path` twenty times.
+  // A client with an HTTP/2 window of 0 calls `path` twenty times. The server keeps few answers and
+  // refuses the other calls.
   void ExpectBoundedAnswers(const std::string& path) {
     constexpr std::uint64_t kBound = 5 * kAnswerBytes;
     RawClient client(address());
@@ -108,7 +111,7 @@ class UnreadAnswersTest : public testing::Test {
     for (int i = 0; i < 20; ++i) client.Call(path, "");
     for (int refused = 0; refused < 16; ++refused) {
       const std::string trailers = client.WaitForTrailers();
-      if (refused > 0) continue;  // later trailers may refer to the first one's texts
+      if (refused > 0) continue;  // HPACK may encode later trailers as references to the first ones
       EXPECT_THAT(trailers, HasSubstr("unread on this connection"));
       EXPECT_THAT(trailers, HasSubstr("grpc-status\1"
                                       "8"));
@@ -131,17 +134,17 @@ class UnreadAnswersTest : public testing::Test {
 
 const RpcServerOptions kFiveAnswers = {.calls = {.max_unread_per_connection = 5 * kAnswerBytes}};
 
-TEST_F(UnreadAnswersTest, AreBoundedForAUnaryMethodThatWaits) {
+TEST_F(UnreadAnswersTest, AreBoundedForAUnaryMethodOfTheSynchronousApi) {
   Serve(std::make_unique<WaitingUnary>(), kFiveAnswers);
   ExpectBoundedAnswers(kUnary);
-  EXPECT_TRUE(GetMatrixInfo().ok()) << "others are served meanwhile";
+  EXPECT_TRUE(GetMatrixInfo().ok()) << "the server answers other clients meanwhile";
   ExpectNothingIsLeft();
 }
 
-TEST_F(UnreadAnswersTest, AreBoundedForAUnaryMethodThatReacts) {
+TEST_F(UnreadAnswersTest, AreBoundedForAUnaryMethodOfTheCallbackApi) {
   Serve(std::make_unique<ReactingUnary>(), kFiveAnswers);
   ExpectBoundedAnswers(kUnary);
-  EXPECT_TRUE(GetMatrixInfo().ok()) << "others are served meanwhile";
+  EXPECT_TRUE(GetMatrixInfo().ok()) << "the server answers other clients meanwhile";
   ExpectNothingIsLeft();
 }
 
@@ -151,7 +154,7 @@ TEST_F(UnreadAnswersTest, AreBoundedForStreams) {
   ExpectNothingIsLeft();
 }
 
-TEST_F(UnreadAnswersTest, OfManyConnectionsAreBoundedAndTheFullestLosesItsCalls) {
+TEST_F(UnreadAnswersTest, OfAllConnectionsAreBoundedAndTheConnectionWithMostLosesItsCalls) {
   Serve(std::make_unique<ReactingUnary>(), {.calls = {.max_unread = 4 * kAnswerBytes}});
   std::vector<std::unique_ptr<RawClient>> clients;
   for (int i = 0; i < 3; ++i) {
@@ -183,7 +186,8 @@ TEST_F(UnreadAnswersTest, CallsBeyondTheBoundOfTheServerAreRefused) {
   EXPECT_THAT(status.error_message(), HasSubstr("one more than the 3"));
 }
 
-// A stream of reflection that asks nothing, or one that watches the server's health.
+// A stream of the reflection service without a question, or a stream that watches the server's
+// health.
 class IdleStream {
  public:
   IdleStream(const std::shared_ptr<grpc::Channel>& channel, const std::string& method)
@@ -230,7 +234,7 @@ class IdleStream {
 class PublicStreamsTest : public UnreadAnswersTest,
                           public testing::WithParamInterface<const char*> {};
 
-TEST_P(PublicStreamsTest, LeaveThreadsForOtherCallsHoweverManyAreTried) {
+TEST_P(PublicStreamsTest, LeaveThreadsForOtherCallsWithAnyNumberOfStreams) {
   Serve(std::make_unique<WaitingUnary>(),
         {.max_threads = 12,
          .calls = {.max_public_streams = 6, .max_public_streams_per_connection = 4}});
@@ -253,7 +257,7 @@ TEST_P(PublicStreamsTest, LeaveThreadsForOtherCallsHoweverManyAreTried) {
   EXPECT_TRUE(CheckHealth(Channel(), "", kLong).ok());
 }
 
-TEST_P(PublicStreamsTest, EndWhenTheirTimeIsOver) {
+TEST_P(PublicStreamsTest, EndAtTheirTimeout) {
   Serve(std::make_unique<WaitingUnary>(), {});
   IdleStream stream(Channel(), GetParam());
   AwaitCounts([](const CallCounts& counts) { return counts.public_streams == 1; });

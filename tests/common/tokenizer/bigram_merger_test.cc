@@ -16,7 +16,7 @@ std::vector<Piece> Apply(const MergeTable& table, std::vector<Piece> pieces) {
   return pieces;
 }
 
-TEST(MergeTableTest, LeavesPiecesThatCannotBeJoined) {
+TEST(MergeTableTest, DoesNotJoinPiecesWithoutAMerge) {
   MergeTable table;
   table.Add(1, 2, {0, 12});
   EXPECT_THAT(Apply(table, {}), IsEmpty());
@@ -48,7 +48,7 @@ TEST(MergeTableTest, KeepsTheLowestRankOfAPair) {
   EXPECT_EQ(table.Find(2, 1), nullptr);
 }
 
-TEST(MergeTableTest, AgreesWithScanningForTheBestPairEachTime) {
+TEST(MergeTableTest, AgreesWithASearchForTheBestPairAtEachStep) {
   std::mt19937 random(7);
   const auto below = [&](Piece bound) { return static_cast<Piece>(random() % bound); };
   for (int round = 0; round < 300; ++round) {
@@ -83,7 +83,7 @@ TEST(MergeTableTest, AgreesWithScanningForTheBestPairEachTime) {
 TEST(MergeTableTest, OneRepeatedPieceTakesLinearithmicTime) {
   MergeTable table;
   table.Add(1, 1, {1, 2});
-  table.Add(2, 1, {0, 2});  // one piece takes its right neighbour until it holds all
+  table.Add(2, 1, {0, 2});  // after the first join, the result joins each right neighbour in turn
   EXPECT_THAT(Apply(table, std::vector<Piece>(std::size_t{1} << 20, 1)), ElementsAre(2));
 }
 

@@ -1,4 +1,4 @@
-// The "gpt2" family on vocabularies of a few merges.
+// The tokenizer for model "gpt2", with vocabularies of a few merges.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -15,8 +15,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// The 256 byte tokens as GPT-2's vocabulary begins, in the order of their characters: first the
-// printable ones of Latin-1, then those from U+0100 on.
+// The 256 byte tokens in the order of GPT-2's vocabulary: first the printable characters of
+// Latin-1, then the characters from U+0100 on.
 std::vector<std::string> ByteTokens() {
   std::vector<std::string> tokens;
   for (char32_t c = 0x21; c <= 0x143; ++c) {
@@ -26,7 +26,7 @@ std::vector<std::string> ByteTokens() {
   return tokens;
 }
 
-// Byte tokens, then the results of merges that are not byte tokens.
+// A vocabulary of the byte tokens, then the results of the merges.
 TokenizerData Vocabulary(const std::vector<std::string>& merges, std::string pre = "gpt-2") {
   TokenizerData data = {.model = "gpt2", .pre = std::move(pre)};
   data.tokens = ByteTokens();
@@ -60,7 +60,7 @@ std::vector<TokenId> Encode(const Tokenizer& tokenizer, std::string_view text,
   return ids.ok() ? *ids : std::vector<TokenId>();
 }
 
-// Tokens of `text` as the vocabulary writes them.
+// Encodes `text` and returns the texts of its tokens in the vocabulary.
 std::vector<std::string> Split(const TokenizerData& data, std::string_view text,
                                const EncodeOptions& options = {}) {
   std::vector<std::string> tokens;
@@ -106,7 +106,7 @@ TEST(ByteBpeTest, DoesNotJoinWithoutAMerge) {
   EXPECT_THAT(Split(data, "abc"), ElementsAre("ab", "c"));
 }
 
-TEST(ByteBpeTest, TakesAWholeWordOfTheVocabularyWithLlamaBpeOnly) {
+TEST(ByteBpeTest, UsesTheTokenOfAWholeWordOnlyWithLlamaBpe) {
   for (const auto& [pre, whole] : {std::pair("llama-bpe", true), std::pair("qwen2", false)}) {
     TokenizerData data = Vocabulary({"a b"}, pre);
     Add(data, "Ġabc", TokenType::kNormal);
@@ -129,7 +129,7 @@ TEST(ByteBpeTest, WritesTextAsBytes) {
 TEST(ByteBpeTest, FindsUserDefinedTokensBeforeItCutsWords) {
   TokenizerData data = Vocabulary({"a b", "Ã ¼"});
   Add(data, "bc", TokenType::kUserDefined);
-  data.tokens.push_back("ü");  // also the character of byte 0xFC
+  data.tokens.push_back("ü");  // 'ü' is also the character that stands for byte 0xFC
   data.token_types.push_back(TokenType::kUserDefined);
   EXPECT_THAT(Split(data, "abcü"), ElementsAre("a", "bc", "ü"));
   const auto tokenizer = Create(data);
@@ -168,7 +168,7 @@ TEST(ByteBpeTest, RefusesBytesWithoutAToken) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("no token for \"!\""));
   Add(data, "<|e|>", TokenType::kControl);
-  data.unknown = 256;  // a control token, which no text may become
+  data.unknown = 256;  // a control token, so text must not be encoded as it
   EXPECT_FALSE(Create(data)->Encode("a!", {}).ok());
   data.token_types[256] = TokenType::kUnknown;
   EXPECT_THAT(Split(data, "a!!"), ElementsAre("a", "<|e|>", "<|e|>"));
@@ -198,7 +198,7 @@ TEST(ByteBpeTest, TheFirstOfEqualMergesCounts) {
 
 TEST(ByteBpeTest, EmptyTextHasNoTokens) { EXPECT_THAT(Split(Vocabulary({}), ""), IsEmpty()); }
 
-TEST(ByteBpeTest, GivesTheTextBackAndTokenBytesAddUpToIt) {
+TEST(ByteBpeTest, DecodesToTheTextAndTokenBytesJoinToIt) {
   std::mt19937 random(5);
   const std::vector<std::string> alphabet = {"a",     "b", " ", "é", "\n",     "1", "'s",
                                              "<|e|>", "😁", "!", "ü", "\u4E00", "\t"};

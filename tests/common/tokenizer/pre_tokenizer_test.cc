@@ -1,4 +1,5 @@
-// The words of each pre-tokenizer, written out by hand from its patterns.
+// The words that each pre-tokenizer must find. The expected words were derived by hand from its
+// patterns.
 #include "common/tokenizer/pre_tokenizer.h"
 
 #include <gmock/gmock.h>
@@ -46,11 +47,11 @@ TEST(Gpt2PatternTest, KeepsTheLastSpaceForTheWord) {
   EXPECT_THAT(Words("gpt-2", "a\tb\n\nc  "), ElementsAre("a", "\t", "b", "\n", "\n", "c", "  "));
 }
 
-TEST(Gpt2PatternTest, CombiningMarksAreNoLetters) {
+TEST(Gpt2PatternTest, CombiningMarksAreNotLetters) {
   EXPECT_THAT(Words("gpt-2", "e\u0301a"), ElementsAre("e", "\u0301", "a"));
 }
 
-TEST(Gpt2PatternTest, SpaceIsUnicodesWhiteSpace) {
+TEST(Gpt2PatternTest, SpaceIsAnyUnicodeWhiteSpace) {
   for (const char* space : {"\v", "\f", "\r", "\u0085", "\u00A0", "\u2028", "\u3000"}) {
     const std::string text = std::string("!") + space + "!";
     EXPECT_THAT(Words("gpt-2", text), ElementsAre("!", space, "!")) << text;
@@ -74,13 +75,13 @@ TEST(LlamaBpePatternTest, GroupsDigitsByThreeWithoutSpace) {
   EXPECT_THAT(Words("llama-bpe", "12345 6"), ElementsAre("123", "45", " ", "6"));
 }
 
-TEST(LlamaBpePatternTest, KeepsLineEndsWithSignsAndTogether) {
+TEST(LlamaBpePatternTest, KeepsLineEndsTogetherAndWithTheSignsBefore) {
   EXPECT_THAT(Words("llama-bpe", "a!!\n\nb"), ElementsAre("a", "!!\n\n", "b"));
   EXPECT_THAT(Words("llama-bpe", "a \r\n\n b  c"), ElementsAre("a", " \r\n\n", " b", " ", " c"));
   EXPECT_THAT(Words("llama-bpe", "a   \n  "), ElementsAre("a", "   \n", "  "));
 }
 
-TEST(LlamaBpePatternTest, IsTheOnlyOneThatTakesWholeWords) {
+TEST(LlamaBpePatternTest, IsTheOnlyPatternThatUsesWholeWordTokens) {
   for (const char* name : {"gpt-2", "qwen2", "smollm", "starcoder", "deepseek-llm", "default"}) {
     EXPECT_FALSE(PreTokenizer::Create(name)->whole_words()) << name;
   }
@@ -115,8 +116,9 @@ TEST(DeepseekLlmPatternTest, CutsSignsWithOneSpaceBefore) {
               ElementsAre("y", "'", "all", "!", " ", " ...", " ～"));
 }
 
-// The range from ':' to '~' holds the ASCII letters, and the one from U+0800 the ideographic stop.
-TEST(DeepseekLlmPatternTest, LaterPatternsCutWhatEarlierOnesLeftWhole) {
+// The pattern's range from ':' to '~' includes the ASCII letters. Its range from U+0800 includes
+// the ideographic full stop.
+TEST(DeepseekLlmPatternTest, LaterPatternsCutThePiecesOfEarlierPatterns) {
   EXPECT_THAT(Words("deepseek-llm", "a Führer"), ElementsAre("a", " F", "ü", "hrer"));
   EXPECT_THAT(Words("deepseek-llm", "～。"), ElementsAre("～", "。"));
 }
@@ -166,7 +168,7 @@ TEST(PreTokenizerTest, LongRunsTakeLinearTime) {
   }
 }
 
-// ICU's stack holds 8 MB; a pattern that takes a frame per character would overflow it.
+// ICU's regex stack has 8 MB. A pattern that needs a frame for each character would overflow it.
 TEST(PreTokenizerTest, RunsOfAMegabyteDoNotOverflowTheStack) {
   for (const char* name : {"gpt-2", "llama-bpe", "starcoder", "deepseek-llm", "default"}) {
     const auto pre_tokenizer = PreTokenizer::Create(name);

@@ -1,4 +1,4 @@
-// The "llama" family on vocabularies of a few tokens.
+// The tokenizer for model "llama", with vocabularies of a few tokens.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,7 +27,7 @@ void Add(TokenizerData& data, std::string token, float score, TokenType type) {
   data.token_types.push_back(type);
 }
 
-// <unk>, <s>, </s>, 256 bytes, then normal pieces from kFirstPiece on.
+// A vocabulary of <unk>, <s>, </s>, the 256 byte tokens, and `pieces` from id kFirstPiece on.
 TokenizerData Vocabulary(const Pieces& pieces) {
   TokenizerData data = {.model = "llama", .bos = kBos, .eos = kEos, .unknown = kUnknownId};
   Add(data, "<unk>", 0, TokenType::kUnknown);
@@ -67,7 +67,7 @@ std::vector<TokenId> Encode(const Tokenizer& tokenizer, std::string_view text,
   return ids.ok() ? *ids : std::vector<TokenId>();
 }
 
-// Tokens of `text` as the vocabulary writes them.
+// Encodes `text` and returns the texts of its tokens in the vocabulary.
 std::vector<std::string> Split(const TokenizerData& data, std::string_view text,
                                const EncodeOptions& options = {}) {
   std::vector<std::string> tokens;
@@ -123,7 +123,7 @@ TEST(SentencePieceTest, RefusesCharactersWithoutATokenOrBytes) {
   const absl::Status status = Create(data)->Encode("aé", {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("no token for \"\\xc3\\xa9\""));
-  data.unknown = kEos;  // a control token, which no text may become
+  data.unknown = kEos;  // a control token, so text must not be encoded as it
   EXPECT_FALSE(Create(data)->Encode("b", {}).ok());
 }
 
@@ -201,7 +201,7 @@ TEST(SentencePieceTest, RefusesBadByteTokens) {
   }
 }
 
-// Random texts of a small alphabet; the vocabulary has user-defined and control tokens too.
+// Tests with random vocabularies and random texts of a small alphabet.
 class SentencePieceRandomTest : public testing::Test {
  protected:
   std::size_t Below(std::size_t bound) { return random_() % bound; }
@@ -223,7 +223,7 @@ class SentencePieceRandomTest : public testing::Test {
   std::mt19937 random_{3};
 };
 
-// The definition itself: joins strings and looks up every joint text.
+// Tokenizes by the definition: joins the best pair of symbols until no joined text is a token.
 std::vector<std::string> SplitByDefinition(const TokenizerData& data,
                                            std::vector<std::string> symbols) {
   while (true) {
@@ -245,7 +245,7 @@ std::vector<std::string> SplitByDefinition(const TokenizerData& data,
   }
 }
 
-TEST_F(SentencePieceRandomTest, AgreesWithTheDefinition) {
+TEST_F(SentencePieceRandomTest, EqualsTokenizationByTheDefinition) {
   for (int round = 0; round < 200; ++round) {
     const TokenizerData data = RandomVocabulary();
     const auto tokenizer = Create(data);
@@ -263,7 +263,8 @@ TEST_F(SentencePieceRandomTest, AgreesWithTheDefinition) {
         split.push_back(data.tokens[id]);
         continue;
       }
-      bytes += tokenizer->TokenBytes(id);  // a character of one or two bytes
+      bytes += tokenizer->TokenBytes(
+          id);  // collects the byte tokens of a character, which has one or two bytes
       if (bytes[0] == 'a' || bytes[0] == 'b' || bytes.size() == 2) {
         split.push_back(std::exchange(bytes, ""));
       }

@@ -43,7 +43,7 @@ TEST(SpecialTokensTest, TheLastOfEqualTextsCounts) {
   EXPECT_THAT(Find({{"a", 1}, {"a", 2}}, "a"), ElementsAre("0-1:2"));
 }
 
-TEST(SpecialTokensTest, AgreesWithTryingEveryTokenEverywhere) {
+TEST(SpecialTokensTest, AgreesWithASearchForEveryTokenAtEveryPosition) {
   std::mt19937 random(1);
   const auto text_of = [&](std::size_t length) {
     std::string text;
@@ -78,8 +78,8 @@ TEST(SpecialTokensTest, AgreesWithTryingEveryTokenEverywhere) {
   }
 }
 
-// At each position the text nearly matches the longest token, so to try every position would take
-// 2^38 steps.
+// At each position the text matches the longest token except for its last byte. A search that
+// compares again at each position would take 2^38 steps.
 TEST(SpecialTokensTest, AlmostMatchesTakeLinearTime) {
   const std::string text(std::size_t{1} << 20, 'a');
   const std::string miss = text.substr(0, std::size_t{1} << 18) + "b";

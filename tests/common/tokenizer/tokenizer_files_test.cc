@@ -1,4 +1,4 @@
-// Real vocabularies against the ids that the reference implementation gives.
+// Compares the token ids of real vocabularies with those of the reference implementation.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

@@ -84,14 +84,14 @@ TEST(TokenizerTest, NamesTheModelThatItRefuses) {
   EXPECT_THAT(std::string(pre.message()), HasSubstr("\"tekken\""));
 }
 
-TEST(TokenizerTest, RefusesPartsThatDoNotFit) {
+TEST(TokenizerTest, RefusesInvalidFields) {
   const absl::Status status = CreateError({.model = "llama", .tokens = {"a"}, .bos = 1});
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("got bos id 1, expected less than 1"));
   EXPECT_EQ(CreateError({.model = "llama"}).code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(TokenizerTest, SaysWhereTextIsNotUtf8) {
+TEST(TokenizerTest, NamesTheFirstByteThatIsNotUtf8) {
   const auto tokenizer =
       Tokenizer::Create({.model = "llama", .tokens = {"a", "<unk>"}, .unknown = 1});
   ASSERT_TRUE(tokenizer.ok());
@@ -99,7 +99,7 @@ TEST(TokenizerTest, SaysWhereTextIsNotUtf8) {
       {"a\x80", 1},             // continuation without a lead
       {"\xC3", 0},              // cut short
       {"é\xC3(", 2},            // wrong continuation
-      {"aa\xC0\xAF", 2},        // too long a form
+      {"aa\xC0\xAF", 2},        // an overlong form
       {"\xED\xA0\x80", 0},      // a surrogate
       {"\xF4\x90\x80\x80", 0},  // beyond the last code point
       {"a\xFF", 1},

@@ -30,7 +30,7 @@ TEST(ReplaceInvalidUtf8Test, ReplacesEachMaximalPartOnce) {
   EXPECT_EQ(ReplaceInvalidUtf8("a\xE2\x82"), "a" + kBad);
 }
 
-TEST(LengthWithoutUnfinishedUtf8Test, LeavesOutOnlyWhatMayStillBecomeACharacter) {
+TEST(LengthWithoutUnfinishedUtf8Test, LeavesOutOnlyAnUnfinishedCharacterAtTheEnd) {
   const std::string smile = "\xF0\x9F\x98\x80";
   for (std::size_t bytes = 1; bytes < smile.size(); ++bytes) {
     EXPECT_EQ(LengthWithoutUnfinishedUtf8("a" + smile.substr(0, bytes)), 1u) << bytes;
@@ -38,7 +38,7 @@ TEST(LengthWithoutUnfinishedUtf8Test, LeavesOutOnlyWhatMayStillBecomeACharacter)
   EXPECT_EQ(LengthWithoutUnfinishedUtf8("a" + smile), 5u);
   EXPECT_EQ(LengthWithoutUnfinishedUtf8(""), 0u);
   EXPECT_EQ(LengthWithoutUnfinishedUtf8("\xE2"), 0u);
-  EXPECT_EQ(LengthWithoutUnfinishedUtf8("a\x80"), 2u) << "no beginning of a character";
+  EXPECT_EQ(LengthWithoutUnfinishedUtf8("a\x80"), 2u) << "a lone continuation byte";
   EXPECT_EQ(LengthWithoutUnfinishedUtf8("a\xE0\x80"), 3u) << "overlong, never a character";
 }
 
