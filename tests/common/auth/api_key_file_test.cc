@@ -40,7 +40,7 @@ class ApiKeyFileTest : public ::testing::Test {
   FakeClock clock_;
 };
 
-TEST_F(ApiKeyFileTest, TakesANewFileWithinASecond) {
+TEST_F(ApiKeyFileTest, ReadsANewFileWithinASecond) {
   Write(Line("a", "one"));
   auto file = ApiKeyFile::Open(path_, clock_);
   ASSERT_THAT(file, IsOk());

@@ -121,7 +121,7 @@ TEST(ApiKeysTest, TheNumberOfKeysIsBounded) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("line 4097: got more keys")));
 }
 
-TEST(ParseTenantLimitsTest, TakesTheLimitsOfALineByThemselves) {
+TEST(ParseTenantLimitsTest, ParsesLimitsWithoutATenantAndAKey) {
   EXPECT_EQ(*ParseTenantLimits("concurrency=4  rate=2.5 burst=10"),
             (TenantLimits{.concurrency = 4, .rate = 2.5, .burst = 10}));
   EXPECT_EQ(*ParseTenantLimits("rate=1"), (TenantLimits{.rate = 1}));

@@ -29,14 +29,14 @@ TEST(ByteSizeTest, ReadsNumbersWithAndWithoutAUnit) {
   EXPECT_EQ(Parse("18446744073709551615"), std::numeric_limits<std::uint64_t>::max());
 }
 
-TEST(ByteSizeTest, RefusesEverythingElse) {
+TEST(ByteSizeTest, RefusesAllOtherTexts) {
   for (const char* text : {"", "GiB", "-1", "1.5GiB", "2GB", "2gib", "2 GiB", " 2", "0x10", "1KiBB",
                            "18446744073709551616", "16777216TiB", "1\nKiB"}) {
     EXPECT_EQ(Parse(text), std::nullopt) << text;
   }
 }
 
-TEST(ByteSizeTest, WritesWhatItReads) {
+TEST(ByteSizeTest, FormatsSizesSoThatItCanReadThem) {
   for (const std::uint64_t bytes : {std::uint64_t{0}, std::uint64_t{1000}, std::uint64_t{1} << 31,
                                     std::uint64_t{3} << 10, (std::uint64_t{1} << 40) + 1}) {
     EXPECT_EQ(Parse(AbslUnparseFlag({bytes})), bytes);

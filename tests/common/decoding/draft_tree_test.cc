@@ -25,7 +25,7 @@ void ExpectInvalid(const DraftTree& tree, const std::string& message) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(message));
 }
 
-TEST(ValidateTreeTest, AcceptsRootAloneChainStarAndFullTree) {
+TEST(ValidateTreeTest, AcceptsASingleRootAChainAStarAndAFullTree) {
   EXPECT_TRUE(ValidateTree(DraftTree::Root(3, 9), 10, 0).ok());
   EXPECT_TRUE(ValidateTree(Tree({{1, -1}, {2, 0}, {3, 1}, {4, 2}}), 10, 4).ok());
   EXPECT_TRUE(ValidateTree(Tree({{1, -1}, {2, 0}, {3, 0}, {4, 0}}), 10, 4).ok());

@@ -65,7 +65,7 @@ TEST(LlamaBpePatternTest, CutsContractionsInAnyCase) {
   EXPECT_THAT(Words("llama-bpe", "'\u017Fx"), ElementsAre("'\u017F", "x"));
 }
 
-TEST(LlamaBpePatternTest, TakesOneSignBeforeLetters) {
+TEST(LlamaBpePatternTest, PutsOneSignIntoTheWordThatFollowsIt) {
   EXPECT_THAT(Words("llama-bpe", "(word\tword e\u0301a"),
               ElementsAre("(word", "\tword", " e", "\u0301a"));
   EXPECT_THAT(Words("llama-bpe", "((word"), ElementsAre("((", "word"));

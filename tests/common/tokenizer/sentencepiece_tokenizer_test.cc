@@ -273,7 +273,7 @@ TEST_F(SentencePieceRandomTest, EqualsTokenizationByTheDefinition) {
   }
 }
 
-TEST_F(SentencePieceRandomTest, GivesTheTextBack) {
+TEST_F(SentencePieceRandomTest, DecodesToTheOriginalText) {
   for (int round = 0; round < 200; ++round) {
     TokenizerData data = RandomVocabulary();
     Add(data, "[x]", 0, TokenType::kUserDefined);
