@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes an authority and a certificate for each part, for trials: deploy/certificates.sh FOLDER [DAYS]
-# FOLDER gets ca.crt and, for verifier, drafter, gateway and client, NAME.crt and NAME.key. Run again, it keeps the
-# authority and renews the certificates; running services take them within seconds.
+# Makes an authority and certificates for trials: deploy/certificates.sh FOLDER [DAYS]
+# FOLDER gets ca.crt and, for verifier, drafter, gateway and client, NAME.crt and NAME.key. A second run keeps the
+# authority and renews the certificates. Running services use them within seconds.
 # NAMES adds names to every certificate: NAMES=DNS:gw.example.com,IP:10.0.0.7 deploy/certificates.sh FOLDER
 set -euo pipefail
 if [ $# -lt 1 ] || [ $# -gt 2 ]; then
@@ -35,4 +35,4 @@ for name in verifier drafter gateway client; do
 done
 chmod 644 ./*.crt
 echo "ca.crt and the certificates of verifier, drafter, gateway and client are in $PWD"
-echo "ca.key signs others: keep it off the machines that serve"
+echo "ca.key signs new certificates: do not copy it to the machines that serve"

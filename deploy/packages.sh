@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034
-# Sourced by the scripts beside it: which distribution packages each task needs, and how to install them.
-# Names are those of Debian 12 and Ubuntu 24.04.
+# The scripts in this folder source this file. It lists the distribution packages that each task needs, and installs
+# them. The names are those of Debian 12 and Ubuntu 24.04.
 
 build_packages=(
   g++ cmake ninja-build ccache git pkg-config
@@ -11,7 +11,8 @@ build_packages=(
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format python3)
 sanitizer_packages=(clang clang-tidy libclang-rt-dev)
 
-# install_packages NAME...: installs what is missing, saying so on stderr; needs root or sudo only if something is.
+# install_packages NAME...: installs the packages that are missing and prints their names on stderr. Needs root or sudo
+# only if a package is missing.
 install_packages() {
   local missing=() name
   for name in "$@"; do
@@ -22,7 +23,7 @@ install_packages() {
   if [ ${#missing[@]} -eq 0 ]; then return 0; fi
   echo "installing packages: ${missing[*]}" >&2
   if ! command -v apt-get >/dev/null; then
-    echo "apt-get: not found; install the packages above (or what your distribution calls them) and run again" >&2
+    echo "apt-get: not found; install the packages above (names may differ in your distribution) and run again" >&2
     return 1
   fi
   local as_root=()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh clone to generated text: installs packages, builds, starts the three services, generates, stops them.
+# Generates a text from a fresh clone: installs packages, builds, starts the three services, generates, stops them.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -12,13 +12,13 @@ usage() {
   cat <<EOF
 usage: deploy/quickstart.sh [--prompt TEXT] [--model FILE] [--max_tokens N] [--keep-running]
 
-Installs the packages the build needs (as root or with sudo; says which), builds the programs, starts verifier,
-drafter and gateway as three processes on free loopback ports, prints what the model writes after the prompt and
-a block of statistics, and stops everything it started. Needs no network beyond the package manager.
+Installs the packages that the build needs (as root or with sudo) and prints their names. Builds the programs. Starts
+verifier, drafter and gateway as three processes on free loopback ports. Prints the text that the model writes after
+the prompt, and statistics. Stops the three processes. Only the package manager needs the network.
 
-  --prompt TEXT    what to continue (default: "$prompt")
+  --prompt TEXT    the text to continue (default: "$prompt")
   --model FILE     a GGUF file of the llama architecture (default: deploy/model/default.q8_0.gguf)
-  --max_tokens N   most tokens to write (default: $max_tokens)
+  --max_tokens N   the most tokens to write (default: $max_tokens)
   --keep-running   after the text, print the addresses and keep serving until Ctrl-C
   --help           this text
 EOF
@@ -60,7 +60,8 @@ trap stop_all EXIT
 trap 'stop_all; exit 130' INT
 trap 'stop_all; exit 143' TERM
 
-# build: compiles the programs. A terminal shows ninja's own line; elsewhere a line every 10 seconds tells how far it is.
+# build: compiles the programs. In a terminal ninja shows its own progress line. Elsewhere a line every 10 seconds shows
+# the progress.
 build() {
   if [ -t 2 ]; then
     ninja -C "$root/build/quickstart" >&2
@@ -85,7 +86,7 @@ cmake --preset quickstart -S "$root" >"$work/configure.log" 2>&1 || { cat "$work
 build
 bin="$root/build/quickstart/bin"
 
-# start NAME ARG...: starts recycling-NAME on a free loopback port and sets `address` once it listens.
+# start NAME ARG...: starts recycling-NAME on a free loopback port, waits until it listens and sets `address`.
 start() {
   local name=$1
   shift
@@ -119,7 +120,7 @@ done
 printf "%s" "$prompt"
 "$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" --max_tokens="$max_tokens" \
   --temperature=0.7 --top_p=0.95 &
-generate=$!  # in the background, so that a signal is acted on at once
+generate=$!  # in the background, so that the script handles a signal at once
 services=("${pids[@]}")
 pids=("$generate" "${pids[@]}")
 wait "$generate"

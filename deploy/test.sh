@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need, builds everything and runs every test through ctest.
+# Installs the packages that the tests need, builds everything and runs every test with ctest.
 #   deploy/test.sh [PRESET]     PRESET: dev (default), release, asan-ubsan, tsan, fuzz, tidy
 set -euo pipefail
 
@@ -21,14 +21,14 @@ install_packages "${packages[@]}"
 cd "$root"
 deploy/format.sh --check
 if command -v npm >/dev/null; then
-  # The linter comes from npm; without npm this check is left to those who have it.
+  # npm installs the linter. Without npm the protos are not linted.
   npm exec --yes -- @bufbuild/buf@1.75.0 lint protos
 else
   echo "protos are not linted: npm is not installed" >&2
 fi
 
 cmake --workflow --preset "$preset"
-# What quickstart.sh builds: the same sources, compiled otherwise.
+# Builds what quickstart.sh builds: the same sources with other build options.
 if [ "$preset" = dev ]; then
   cmake --preset quickstart && cmake --build --preset quickstart
 fi

@@ -21,19 +21,19 @@ SOURCES = ("stories", "novels", "sums")
 VOCAB_SIZE = 4096
 UNK, BOS, EOS = 0, 1, 2
 PASSAGE_CHARS = 6000        # novels are cut into passages of about this size, at paragraph ends
-NOVEL_BYTES = 18_000_000    # the plainest books are taken until this much text is collected
+NOVEL_BYTES = 18_000_000    # the most bytes of text that are taken from the plainest books
 PLAIN = str.maketrans({"\u201c": '"', "\u201d": '"', "\u2018": "'", "\u2019": "'", "\u2013": "-",
                        "\u2026": "...", "\u00a0": " ", "\u017f": "s", "\ufeff": None, "_": None,
                        "\r": None, "*": None})
 
 
 def bucket(key, n):
-    """A number below n that depends on nothing but the text `key`."""
+    """A number below n that depends only on the text `key`."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % n
 
 
 def read_stories(corpus):
-    """The complete stories of the sample; its last one is cut off and therefore dropped."""
+    """The complete stories of the sample. The last story is cut off, so it is left out."""
     text = (corpus / "tinystories_sample.txt").read_text(encoding="utf-8").translate(PLAIN)
     stories = [s.strip() for s in text.split("<|endoftext|>")[:-1]]
     return [s for s in stories if len(s) > 50]
@@ -52,8 +52,8 @@ def read_sums(corpus):
 def unwrap(lines):
     """Joins lines broken at a fixed width into paragraphs.
 
-    A paragraph ends at a blank line, and at a line that ends a sentence though the next word would
-    still have fitted.
+    A paragraph ends at a blank line. It also ends at a line that ends a sentence, if the next word
+    would still have fitted into that line.
     """
     width = np.percentile([len(line) for line in lines if line], 95)
     paragraphs, part = [], []
@@ -68,7 +68,7 @@ def unwrap(lines):
 
 
 def read_novel(path):
-    """The paragraphs of one book; those that are not mostly English letters are left out."""
+    """The paragraphs of one book, without those that hold many characters other than ASCII."""
     text = path.read_text(encoding="utf-8", errors="replace").translate(PLAIN)
     paragraphs = [re.sub(r"\s+", " ", line).strip() for line in text.split("\n")]
     if np.percentile([len(line) for line in paragraphs if line], 95) < 90:
@@ -77,7 +77,7 @@ def read_novel(path):
 
 
 def is_torn(paragraphs):
-    """Whether many paragraphs end in mid-sentence: the book's line ends are not its paragraphs."""
+    """Whether many paragraphs end in the middle of a sentence, because the book's lines are broken wrongly."""
     return sum(p[-1].isalpha() or p[-1] == "," for p in paragraphs) > 0.15 * len(paragraphs)
 
 
@@ -96,10 +96,10 @@ def passages(paragraphs):
 
 
 def plainest_novels(corpus, stories):
-    """Books in order of plainness, the plainest first, until NOVEL_BYTES are collected.
+    """The plainest books, the plainest first, up to NOVEL_BYTES.
 
-    Plainness of a book: the share of its words that occur at least twice in the stories. The model
-    sees only a few million tokens, so the books nearest to simple English teach it most.
+    The plainness of a book is the share of its words that occur at least twice in the stories. The
+    model is trained on only a few million tokens, so it learns most from books in simple English.
     """
     words = re.compile(r"[a-z']+")
     seen = Counter(w for s in stories for w in words.findall(s.lower()))
@@ -142,8 +142,8 @@ def load_corpus(corpus):
 def train_vocabulary(split, work):
     """Trains the SentencePiece BPE vocabulary on the training documents; returns the model's path.
 
-    Bytes outside the vocabulary (a newline is one) fall back to byte pieces and no whitespace is
-    changed, so decoding an encoded text gives the text back.
+    Bytes outside the vocabulary (for example a newline) become byte pieces, and no white space is
+    changed. So decoding an encoded text gives the text back.
     """
     import sentencepiece as spm
     sample = work / "vocabulary_sample.txt"
@@ -163,7 +163,7 @@ def train_vocabulary(split, work):
 def prepare(corpus, work):
     """Writes vocabulary.model, {source}.bin/.docs (tokens, document starts) and heldout.json to `work`.
 
-    Stories and sums end with EOS; a passage of a novel does not, for the book goes on.
+    Stories and sums end with EOS. A passage of a novel does not, because the book goes on after it.
     """
     import sentencepiece as spm
     split, names = load_corpus(corpus)
@@ -206,7 +206,7 @@ class Stream:
         self._shuffle()
 
     def row(self, length):
-        """length + 1 tokens; the first is always BOS, as in every prompt the model will be given."""
+        """The next length + 1 tokens. The first one is always BOS, as in every prompt."""
         if self.pos + length + 1 > len(self.packed):
             self.epoch, self.pos = self.epoch + 1, 0
             self._shuffle()

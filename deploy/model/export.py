@@ -68,7 +68,7 @@ def hyperparameters(c):
 
 
 def weights(state, c):
-    """[(GGUF tensor name, float32 array)], the fused matrices of training split into their parts."""
+    """[(GGUF tensor name, float32 array)]. The fused matrices of train.py are split into their parts."""
     q, kv = c["heads"] * c["head_dim"], c["kv_heads"] * c["head_dim"]
     out = [("token_embd.weight", state["embed"]), ("output_norm.weight", state["norm"]),
            ("output.weight", state["head"])]

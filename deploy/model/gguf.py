@@ -1,4 +1,4 @@
-"""GGUF version 3 files: the little of the format that the default model needs, written and read.
+"""Reads and writes GGUF version 3 files, as far as the default model needs the format.
 
 A file is a header (metadata key-value pairs, then one record per tensor) and, from the next multiple
 of the alignment on, the tensors' bytes, each tensor again at a multiple of the alignment. All numbers
@@ -21,7 +21,7 @@ Q8_0 = np.dtype([("scale", "<f2"), ("q", "i1", BLOCK)])
 def quantize(a):
     """float [rows, columns] -> Q8_0 blocks: a float16 scale amax / 127 and 32 signed bytes.
 
-    The bytes are chosen for the rounded scale, the one a reader will multiply with.
+    The bytes are chosen for the rounded scale, because readers multiply with that one.
     """
     blocks = np.asarray(a, np.float64).reshape(-1, BLOCK)
     out = np.empty(len(blocks), Q8_0)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""A plain float64 model of the GGUF file, written straight from the format's definition.
+"""Runs a GGUF file in float64, with code that follows only the definition of the format.
 
-It reads the file's bytes, dequantizes them and computes in float64, apart from training and from the
-server, so what it prints is the exact function of the file. Needs numpy only.
+It reads the file's bytes, dequantizes them and computes in float64. It shares no code with the
+training or the server, so its output is the exact function of the file. It needs only numpy.
 
   reference.py text --model FILE --prompt "Once upon a time" [--tokens 200] [--temperature 0.7]
   reference.py goldens --model FILE --out DIR
@@ -44,7 +44,7 @@ class Tokenizer:
         self.cache = {}
 
     def _word(self, word):
-        """Merges the best-scored neighbours of a word, the leftmost first, until none can be merged."""
+        """Merges the neighbours with the best score, the leftmost of equal ones, until none can be merged."""
         if word not in self.cache:
             parts = list(word)
             while True:
@@ -59,7 +59,7 @@ class Tokenizer:
         return self.cache[word]
 
     def encode(self, text):
-        """Ids of the text without BOS; a space is put before it, as the vocabulary was trained."""
+        """Ids of the text, without BOS. It puts a space before the text, as in the training of the vocabulary."""
         if not text:
             return []
         words = re.findall("\u2581[^\u2581]*", "\u2581" + text.replace(" ", "\u2581"))
@@ -72,7 +72,7 @@ class Tokenizer:
 
 
 class Model:
-    """The forward pass in float64, with the keys and values of earlier positions kept."""
+    """The forward pass in float64. It keeps the keys and values of earlier positions."""
 
     def __init__(self, path):
         self.meta, self.w = gguf.read(path)
@@ -123,7 +123,7 @@ class Model:
         return (gate / (1 + np.exp(-gate)) * up) @ self.w[f"blk.{i}.ffn_down.weight"].T
 
     def logits(self, ids):
-        """Logits [len(ids), vocabulary] of the next tokens; the ids follow those given before."""
+        """Logits [len(ids), vocabulary] of the next tokens. `ids` continue the ids of earlier calls."""
         x = self.w["token_embd.weight"][ids]
         for i in range(self.layers):
             x = x + self._attention(i, self._norm(x, f"blk.{i}.attn_norm.weight"))
@@ -146,7 +146,7 @@ def generate(model, ids, count, choose):
 
 
 def sampler(temperature, top_p, seed):
-    """A choice among the likeliest tokens that together reach top_p; temperature 0 is greedy."""
+    """A function that draws among the most probable tokens that reach top_p together. Temperature 0 is greedy."""
     rng = np.random.default_rng(seed)
 
     def choose(row):
@@ -171,8 +171,8 @@ def text(model, args):
 def goldens(model, args):
     """Writes NAME.json and NAME.logits.f32 for each prompt of GOLDEN_PROMPTS.
 
-    greedy: the ids that follow; min_margin: the smallest gap between the best and the second logit
-    among them, so a test can tell a rounding difference from an error.
+    greedy: the ids that greedy decoding emits. min_margin: the smallest gap between the best and the
+    second logit of these ids, so that a test can tell a rounding difference from an error.
     """
     args.out.mkdir(parents=True, exist_ok=True)
     for name, prompt in GOLDEN_PROMPTS.items():
@@ -197,7 +197,8 @@ def goldens(model, args):
 def perplexity(model, args):
     """Per source: perplexity per token and bits per byte of the held-out documents.
 
-    Each document is scored by itself after BOS, in windows that fill the context when it is longer.
+    Each document is scored on its own after BOS. A longer document is split into windows as long as
+    the context.
     """
     import data
     split, _ = data.load_corpus(args.corpus)

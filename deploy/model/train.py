@@ -3,10 +3,10 @@
 
   python3 train.py --corpus DIR --work DIR --minutes 115 --out default.q8_0.gguf
 
-The run lasts --minutes of training time, whatever the machine's speed: the learning rate follows the
-clock (short warmup, constant, then linearly to zero), and so does the change from rows of 256 tokens
-to rows of 1024. Checkpoints are written to --work every few minutes; --resume continues from the
-last one, with the training time already spent counted.
+The run lasts --minutes of training time, whatever the machine's speed. The learning rate depends on
+the time that has passed (short warmup, constant, then linearly to zero), and so does the change from
+rows of 256 tokens to rows of 1024. The program writes a checkpoint to --work every few minutes.
+--resume continues from the last one and counts the training time before it.
 
 Needs PyTorch, numpy and sentencepiece. Matrix products run in bfloat16, weights are kept in float32.
 """
@@ -42,7 +42,7 @@ CONFIG = {"vocab": data.VOCAB_SIZE, "dim": 384, "layers": 5, "heads": 6, "kv_hea
 
 
 class NextTokenLoss(torch.autograd.Function):
-    """Mean cross entropy of bfloat16 logits; saves the probabilities in place of a float32 copy."""
+    """Mean cross entropy of bfloat16 logits. It keeps the probabilities instead of a float32 copy."""
 
     @staticmethod
     def forward(ctx, logits, targets):
@@ -70,8 +70,8 @@ def rope_table(config, positions):
 class Llama(torch.nn.Module):
     """Llama: RMSNorm, RoPE on interleaved pairs, grouped-query attention, SwiGLU, no biases.
 
-    q, k, v lie in one matrix, gate and up in another, so that each layer needs four products; the
-    exporter splits them. RoPE turns interleaved pairs, so exported rows need no permutation.
+    One matrix holds q, k and v, another gate and up, so that each layer needs four products.
+    export.py splits them. RoPE rotates interleaved pairs, so exported rows need no permutation.
     """
 
     def __init__(self, config, dtype=torch.bfloat16):
@@ -155,7 +155,7 @@ def orthogonalise(g):
 class Muon:
     """Momentum whose update is orthogonalised, for the weight matrices of the layers.
 
-    The parts of a fused matrix (q, k, v; gate, up) are orthogonalised each by itself.
+    Each part of a fused matrix (q, k, v; gate, up) is orthogonalised on its own.
     """
 
     def __init__(self, model):
@@ -171,7 +171,7 @@ class Muon:
 
     @torch.no_grad()
     def step(self, lr, pool):
-        @torch.no_grad()    # holds for the calling thread alone
+        @torch.no_grad()    # no_grad holds only for the thread that calls it
         def update(job):
             params, grads, start, end = job
             scale = lr * max(1.0, (end - start) / grads.shape[2]) ** 0.5
@@ -188,7 +188,7 @@ class Muon:
 
 
 def learning_rate(step, progress):
-    """Factor of the peak rates: warmup by steps, then constant, then linear to zero by the clock."""
+    """Factor of the peak rates. It rises with the steps, stays constant, then falls to zero with the time."""
     warm = min(1.0, (step + 1) / WARMUP_STEPS)
     return warm * min(1.0, max(0.0, 1.0 - progress) / (1.0 - DECAY_FROM))
 
@@ -248,7 +248,7 @@ def heldout_loss(model, work, tokens):
 def train(args):
     work = args.work
     work.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)        # the threads of the pool work on rows of their own, not on one product
+    torch.set_num_threads(1)        # the threads of the pool share no product: each works on its own rows
     pool = ThreadPoolExecutor(args.threads, initializer=torch.set_num_threads, initargs=(1,))
     torch.manual_seed(args.seed)
     if not (work / "heldout.json").exists():

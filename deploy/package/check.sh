@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes the Debian package and tries it in a fresh Debian: installs it with dpkg, verifies the units with systemd-analyze,
-# then runs the command of each unit by hand, as a user without rights, and asks the gateway for a text.
+# Makes the Debian package and tries it in a fresh Debian root: installs it with dpkg, verifies the units with
+# systemd-analyze, runs the command of each unit as an unprivileged user, and asks the gateway for a text.
 #   deploy/package/check.sh [FOLDER]     as root; FOLDER holds the Debian root (default: a new one, which is deleted)
-# Needs debootstrap, dpkg-dev and systemd, and a Debian mirror ($MIRROR). It is no part of the tests, since it takes minutes.
+# Needs debootstrap, dpkg-dev and systemd, and a Debian mirror ($MIRROR). It takes minutes, so the tests do not run it.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -36,7 +36,7 @@ trap stop EXIT
 
 [ -e "$root/usr/bin/dpkg" ] || debootstrap --variant=minbase "$release" "$root" "$mirror"
 cp "$deb" "$root/tmp/recycling.deb"
-# dpkg says what the package depends on and is missing; apt then gets just that.
+# dpkg unpacks the package and reports missing dependencies. Then apt installs exactly those.
 chroot "$root" dpkg -i /tmp/recycling.deb || true
 chroot "$root" sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -f'
 chroot "$root" dpkg -s recycling | grep '^Status: install ok installed'
@@ -46,7 +46,8 @@ for unit in "${units[@]}"; do
   systemd-analyze verify --root="$root" --man=no --recursive-errors=no "recycling-$unit.service"
 done
 
-# Runs ExecStart with the unit's Environment lines, as the user nobody. State goes where systemd would make a folder.
+# start UNIT: runs ExecStart with the unit's Environment lines, as the user nobody. The state folder is at the place
+# where systemd would make it.
 start() {
   local unit=$1 file=$root/usr/lib/systemd/system/recycling-$1.service line settings=()
   [ -e "$file" ] || file=$root/lib/systemd/system/recycling-$1.service

@@ -1,5 +1,5 @@
-// recycling-standalone: gateway, verifier and drafter in one process, put together by the same
-// factories as the three programs; they speak over in-process channels.
+// recycling-standalone: gateway, verifier and drafter in one process. It uses the same factories as
+// the three programs. The parts call each other over in-process channels.
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,10 +23,11 @@
 #include "verifier/service/verifier_flags.h"
 #include "verifier/service/verifier_server.h"
 
-ABSL_FLAG(std::vector<std::string>, peer_listen, {},
-          "Addresses on which the verifier and the drafter are served too, for example for "
-          "'recycling matrix'; the log names the bound ones, --port_file does not. Empty: only the "
-          "gateway in this process reaches them.");
+ABSL_FLAG(
+    std::vector<std::string>, peer_listen, {},
+    "Addresses on which other programs reach the verifier and the drafter, for example "
+    "'recycling matrix'. The log names the bound addresses, --port_file does not. Empty: only "
+    "the gateway in this process reaches them.");
 
 namespace recycling {
 namespace {
@@ -39,7 +40,7 @@ std::vector<FlagGroup> Flags() {
   return groups;
 }
 
-// `peers` serves verifier and drafter to callers that have `process_key`, and must outlive the
+// `peers` serves verifier and drafter to callers that have `process_key`. It must outlive the
 // gateway.
 absl::StatusOr<std::unique_ptr<gateway::GatewayServer>> MakeGateway(
     RpcServer& peers, const ConnectionLimits& limits, const std::string& process_key) {
@@ -54,7 +55,7 @@ absl::StatusOr<std::unique_ptr<gateway::GatewayServer>> MakeGateway(
   return gateway::CreateGateway(options);
 }
 
-// Serves until a stop signal. What is made later uses what is made earlier.
+// Serves until a stop signal. The order matters: later objects use earlier ones.
 absl::Status Run() {
   ASSIGN_OR_RETURN(auto verifier_options, verifier::OptionsFromFlags());
   ASSIGN_OR_RETURN(const std::string process_key, NewApiKey());
@@ -68,7 +69,7 @@ absl::Status Run() {
   RpcServerOptions peer_options = options;
   peer_options.listen = absl::GetFlag(FLAGS_peer_listen);
   peer_options.max_threads += drafter->max_threads();
-  // A gateway elsewhere has one connection and a stream on it for each request.
+  // A gateway in another process has one connection, with one stream for each request.
   peer_options.limits.max_streams += drafter->max_threads() + verifier_options.max_sequences;
   ASSIGN_OR_RETURN(
       const auto peers,

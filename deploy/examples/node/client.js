@@ -1,5 +1,5 @@
-// A client of the gateway: streams a text, prints the statistics, can cancel, tries again when the gateway is full.
-// See ../README.md for the packages that it needs and for its arguments.
+// A client of the gateway. It streams a text, prints the statistics, can cancel the request, and tries again when the
+// gateway is full. See ../README.md for its packages and arguments.
 'use strict';
 
 const path = require('node:path');
@@ -53,7 +53,7 @@ function stream(client, request, cancelAfter) {
   });
 }
 
-// As stream(), but waits and tries again while the gateway takes no more requests.
+// Like stream(), but if the gateway takes no more requests, waits and tries again.
 async function generate(client, request, cancelAfter) {
   let pause = 0.25;
   for (let left = TRIES; ; left -= 1) {

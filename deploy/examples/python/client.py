@@ -1,6 +1,6 @@
-"""A client of the gateway: streams a text, prints the statistics, can cancel, tries again when the gateway is full.
+"""A client of the gateway. It streams a text, prints the statistics and can cancel the request.
 
-See ../README.md for the packages that it needs and for its arguments.
+If the gateway is full, it tries again. See ../README.md for its packages and arguments.
 """
 import argparse
 import sys
@@ -30,7 +30,7 @@ def stream(stub, request, cancel_after):
 
 
 def generate(stub, request, cancel_after):
-    """As stream(), but waits and tries again while the gateway takes no more requests."""
+    """Like stream(), but if the gateway takes no more requests, waits and tries again."""
     pause = 0.25
     for left in range(TRIES, 0, -1):
         try:
@@ -48,7 +48,7 @@ def main():
     parser.add_argument("--gateway", default="127.0.0.1:50050")
     parser.add_argument("--prompt", default="Once upon a time")
     parser.add_argument("--max_tokens", type=int, default=64)
-    parser.add_argument("--cancel_after", type=int, default=0, help="pieces of text; 0: never")
+    parser.add_argument("--cancel_after", type=int, default=0, help="cancel after this many pieces of text; 0: never")
     arguments = parser.parse_args()
 
     request = pb.GenerateRequest(prompt=arguments.prompt)
