@@ -1,4 +1,4 @@
-// Checks and lays out the rows of one pass.
+// Checks the rows of one pass and puts them in order.
 #ifndef RECYCLING_VERIFIER_FORWARD_STEP_H_
 #define RECYCLING_VERIFIER_FORWARD_STEP_H_
 

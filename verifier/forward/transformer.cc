@@ -256,8 +256,8 @@ void CpuTransformer::AddToResidual(const PackedMatrix& weights,
 
 absl::Status CpuTransformer::Commit(int segment, std::span<const int> path) {
   if (segment < 0 || static_cast<std::size_t>(segment) >= step_.segments.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("commit: got segment ", segment, ", expected one of ", step_.segments.size()));
+    return absl::InvalidArgumentError(absl::StrCat("commit: got segment ", segment,
+                                                   ", expected less than ", step_.segments.size()));
   }
   StepSegment& s = step_.segments[static_cast<std::size_t>(segment)];
   if (s.committed) {
@@ -306,7 +306,7 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Create(
   if (!Supports(options.instruction_set)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "instruction set: got ", std::string(Name(options.instruction_set)), ", expected at most ",
-        std::string(Name(BestInstructionSet())), ", which this machine has"));
+        std::string(Name(BestInstructionSet())), ", the best that this machine can run"));
   }
   ASSIGN_OR_RETURN(std::unique_ptr<ThreadPool> pool, ThreadPool::Create(options.threads));
   auto transformer = std::make_unique<CpuTransformer>(std::move(model), options, std::move(pool));

@@ -39,7 +39,7 @@ struct TransformerOptions {
   std::uint32_t context_length = 0;
 };
 
-// Threads: not thread-safe; one pass at a time.
+// Not thread-safe.
 class Transformer {
  public:
   // Packs the weights for the kernel. Returns InvalidArgument for options out of range, and
@@ -59,8 +59,8 @@ class Transformer {
   virtual absl::Status Forward(std::span<const Segment> segments,
                                const std::atomic<bool>* cancelled) = 0;
 
-  // The logits [vocab_size] of logit row `row`, counted over all segments. Valid until the next
-  // Forward.
+  // Returns the logits [vocab_size] of logit row `row`. Logit rows are numbered over all segments.
+  // The result is valid until the next Forward.
   virtual std::span<const float> logits(int row) const = 0;
 
   // Appends the keys and values of `path` to the sequence of segment `segment` of the last pass.

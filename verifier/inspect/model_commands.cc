@@ -75,7 +75,7 @@ absl::StatusOr<std::vector<TokenId>> WriteLogits(Transformer& transformer, KvTyp
   const std::size_t total = ids.size() + static_cast<std::size_t>(std::max(greedy, 1)) - 1;
   if (ids.empty() || total > transformer.context_length()) {
     return absl::InvalidArgumentError(absl::StrCat("got ", ids.size(), " ids and ", greedy,
-                                                   " to follow, expected 1 to ",
+                                                   " greedy ids, expected 1 to ",
                                                    transformer.context_length(), " positions"));
   }
   ASSIGN_OR_RETURN(Sequence sequence, Sequence::Open(transformer, kv_type));
@@ -85,7 +85,7 @@ absl::StatusOr<std::vector<TokenId>> WriteLogits(Transformer& transformer, KvTyp
               static_cast<std::streamsize>(logits.size_bytes()));
     best = Best(logits);
   }));
-  if (!out.flush()) return absl::DataLossError("the logits could not be written whole");
+  if (!out.flush()) return absl::DataLossError("not all logits could be written");
   std::vector<TokenId> followed;
   for (int i = 0; i < greedy; ++i) {
     followed.push_back(best);

@@ -52,7 +52,7 @@ absl::StatusOr<std::string> ReadAll(std::istream& in) {
     in.read(piece.data(), static_cast<std::streamsize>(piece.size()));
     all.append(piece.data(), static_cast<std::size_t>(in.gcount()));
   }
-  if (in.bad()) return absl::DataLossError("the input could not be read whole");
+  if (in.bad()) return absl::DataLossError("the input could not be read to its end");
   return all;
 }
 

@@ -133,9 +133,9 @@ absl::StatusOr<InstructionSet> ChooseInstructionSet(std::string_view name) {
                      "\", expected auto, portable, avx2, avx512, avx512-vnni or amx"));
   }
   if (!Supports(*set)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("kernel: got ", std::string(name), ", expected at most ",
-                     std::string(Name(BestInstructionSet())), ", which this machine has"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "kernel: got ", std::string(name), ", expected at most ",
+        std::string(Name(BestInstructionSet())), ", the best that this machine can run"));
   }
   return *set;
 }

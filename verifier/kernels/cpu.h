@@ -30,7 +30,7 @@ InstructionSet BestInstructionSet();
 // Every supported level, lowest first. Tests run on all of them.
 std::vector<InstructionSet> SupportedInstructionSets();
 
-// "portable", "avx2", "avx512", "avx512-vnni", "amx".
+// The names are "portable", "avx2", "avx512", "avx512-vnni" and "amx".
 std::string_view Name(InstructionSet set);
 
 // The level with that name, even if this machine does not support it. Nullopt for an unknown name.

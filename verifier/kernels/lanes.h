@@ -1,6 +1,5 @@
-// Sixteen floats side by side, in the registers of the instruction set that the including source
-// file is compiled for. Each lane does IEEE arithmetic, so code written with Lanes gives the same
-// bits in every build.
+// Sixteen floats, in registers of the instruction set for which the including source is compiled.
+// Each lane does IEEE arithmetic, so code written with Lanes gives the same bits in every build.
 //
 // Only the sources of vector_kernels may include this file. Everything here has internal linkage,
 // so that the linker never uses code for one instruction set in place of code for another.

@@ -19,8 +19,8 @@ class MatMul {
   // `kernel` and `pool` must outlive this object.
   MatMul(const MatMulKernel& kernel, ThreadPool& pool) : kernel_(kernel), pool_(pool) {}
 
-  // Reserves memory for inputs of up to `rows` rows and `columns` columns. ResourceExhausted if the
-  // system has no memory.
+  // Reserves memory for inputs of up to `rows` rows and `columns` columns. Returns
+  // ResourceExhausted if the system has no memory.
   absl::Status Reserve(std::size_t rows, std::size_t columns);
 
   // A function that returns a row of the input, [columns] floats. It may compute the row in
@@ -38,8 +38,8 @@ class MatMul {
   void Multiply(std::initializer_list<Product> products);
   // Adds the product to `out`.
   void MultiplyAdd(const PackedMatrix& weights, float* out);
-  // out[i] = activation(gate[i]) * up[i], i in [0, n); out may be gate. For example
-  // VectorKernels::silu_times.
+  // A function that sets out[i] = activation(gate[i]) * up[i] for i in [0, n), for example
+  // VectorKernels::silu_times. out may be gate.
   using GateTimes = void (*)(const float* gate, const float* up, std::size_t n, float* out);
   // Multiplies the input with `gate` and with `up`, which have the same shape, and stores the
   // second product in up_out. Then sets gate_out to gate_times of the two products.

@@ -37,14 +37,15 @@ enum class InputFormat {
 };
 inline constexpr std::size_t kInputFormats = 3;
 
-// Which numbers are multiplied.
+// The numbers that a kernel multiplies.
 //   kFast   Weights and their scales as in the file, activations rounded to 8 bits
 //           (packed_format.h). All kernels of all machines give the same bits.
 //   kExact  Weights and activations as floats, summed in the order of dot.h. Slow; the tests
 //           compare the other kernels with it.
 enum class Arithmetic { kFast, kExact };
 
-// The arithmetic of the name "fast" or "exact". InvalidArgument for another name.
+// Returns the arithmetic with the name "fast" or "exact". Returns InvalidArgument for any other
+// name.
 absl::StatusOr<Arithmetic> ArithmeticFromName(std::string_view name);
 
 // Stateless. Threads: any.

@@ -1,4 +1,4 @@
-// How integer weights lie in memory, and what the fast arithmetic computes from them.
+// How integer weights are stored in memory, and how the fast arithmetic uses them.
 //
 // A matrix is packed into panels of 32 outputs. A panel has chunks of 256 columns, and a chunk has
 // blocks of 32 columns. The last chunk of a panel may have fewer blocks. A chunk is a header
@@ -6,7 +6,7 @@
 //
 // The arithmetic, for one row x and one output. Each weight of the file is d q - m, with a small
 // integer q, and with a scale d and a minimum m that 16 or 32 neighbouring columns share.
-// Activations are rounded to signed bytes a. With M the largest |x| of a chunk:
+// Activations are rounded to signed bytes a. Let M be the largest |x| of a chunk. Then
 //   k_b = the largest integer in [0, 10] with 2^k_b (largest |x| of block b) <= M
 //   a   = round to even (x (127 / M) 2^k_b)           in [-127, 127]
 //   e_b = 10 - k_b,  s = (M / 127) 2^-10

@@ -497,7 +497,7 @@ class PanelKernel final : public MatMulKernel {
     const std::size_t blocks = Blocks(task.w.columns);
     const auto* values = reinterpret_cast<const float*>(task.inputs);
     const Tiles<Isa> tiles(task.rows);
-    constexpr std::size_t kGroup = 4;  // blocks that stay in the cache while all rows pass
+    constexpr std::size_t kGroup = 4;  // blocks that stay in the cache while all rows use them
     for (std::size_t b = 0; b < blocks; b += kGroup, data += kGroup * W::kBytes) {
       const std::size_t count = std::min(kGroup, blocks - b);
       for (std::size_t tile = 0; tile < tiles.count(); ++tile) {

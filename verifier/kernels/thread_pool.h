@@ -26,7 +26,7 @@ class ThreadPool {
   // that it gave.
   static absl::StatusOr<std::unique_ptr<ThreadPool>> Create(int threads);
 
-  // Stops the workers and waits for them. No Run may be under way.
+  // Stops the workers and waits for them. No call of Run may be in progress.
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;

@@ -40,16 +40,17 @@ struct VectorKernels {
   // out[i] = gate[i] / (1 + e^-2t) * up[i], t = sqrt(2 / pi) (gate[i] + 0.044715 gate[i]^3), which
   // is the tanh form of GELU; out may be gate or up.
   void (*gelu_times)(const float* gate, const float* up, std::size_t n, float* out);
-  // x[i] = x[i] * cosines[i] + x[i ^ 1] * sines[i], n even. Turns the pair (x[2i], x[2i + 1]) by an
-  // angle a if cosines[2i] = cosines[2i + 1] = cos a, sines[2i] = -sin a and sines[2i + 1] = sin a.
+  // x[i] = x[i] * cosines[i] + x[i ^ 1] * sines[i]. n must be even. This turns the pair (x[2i],
+  // x[2i + 1]) by an angle a if cosines[2i] = cosines[2i + 1] = cos a, sines[2i] = -sin a and
+  // sines[2i + 1] = sin a.
   void (*turn_pairs)(const float* cosines, const float* sines, std::size_t n, float* x);
-  // With h = n / 2 and i in [0, h): x[i] = x[i] * cosines[i] + x[i + h] * sines[i] and
-  // x[i + h] = x[i + h] * cosines[i + h] + x[i] * sines[i + h], n even. Turns the pair (x[i],
-  // x[i + h]) by an angle a if cosines[i] = cosines[i + h] = cos a, sines[i] = -sin a and
-  // sines[i + h] = sin a.
+  // For h = n / 2 and i in [0, h): x[i] = x[i] * cosines[i] + x[i + h] * sines[i] and x[i + h] =
+  // x[i + h] * cosines[i + h] + x[i] * sines[i + h]. n must be even. This turns the pair (x[i], x[i
+  // + h]) by an angle a if cosines[i] = cosines[i + h] = cos a, sines[i] = -sin a and sines[i + h]
+  // = sin a.
   void (*turn_halves)(const float* cosines, const float* sines, std::size_t n, float* x);
-  // Returns the first i in [begin, n) for which x[i] <= bound is false, also because of a NaN.
-  // Returns n if there is none.
+  // Returns the first i in [begin, n) for which x[i] <= bound is false, which it is for NaN.
+  // Returns n if there is no such i.
   std::size_t (*next_above)(const float* x, std::size_t begin, std::size_t n, float bound);
   // out[i] = ExpNonPositive((x[i] - highest) / temperature), of float_math.h.
   void (*weights)(const double* x, std::size_t n, double highest, double temperature, double* out);

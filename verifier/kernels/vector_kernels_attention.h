@@ -1,4 +1,5 @@
-// The inner loops of attention. Only for the sources of vector_kernels; see lanes.h.
+// The inner loops of attention. Only the sources of vector_kernels may include this file; see
+// lanes.h.
 #ifndef RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_ATTENTION_H_
 #define RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_ATTENTION_H_
 

@@ -1,4 +1,5 @@
-// The functions of one build as a table. Only for the sources of vector_kernels; see lanes.h.
+// The functions of one build as a table. Only the sources of vector_kernels may include this file;
+// see lanes.h.
 #ifndef RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_BUILD_H_
 #define RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_BUILD_H_
 

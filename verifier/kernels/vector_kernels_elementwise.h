@@ -1,4 +1,5 @@
-// Element-wise loops over one row. Only for the sources of vector_kernels; see lanes.h.
+// Element-wise loops over one row. Only the sources of vector_kernels may include this file; see
+// lanes.h.
 #ifndef RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_ELEMENTWISE_H_
 #define RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_ELEMENTWISE_H_
 

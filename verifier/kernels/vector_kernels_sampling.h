@@ -1,4 +1,4 @@
-// Scans over a vocabulary. Only for the sources of vector_kernels; see lanes.h.
+// Scans over a vocabulary. Only the sources of vector_kernels may include this file; see lanes.h.
 #ifndef RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_SAMPLING_H_
 #define RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_SAMPLING_H_
 

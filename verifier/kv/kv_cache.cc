@@ -127,9 +127,9 @@ absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(const ModelConfig& conf
                                                          int max_sequences,
                                                          std::uint64_t max_bytes) {
   if (context_length < 1 || max_sequences < 1) {
-    return absl::InvalidArgumentError(absl::StrCat("key-value cache: got ", max_sequences,
-                                                   " sequences of ", context_length,
-                                                   " tokens, expected at least 1 of 1"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("key-value cache: got ", max_sequences, " sequences of ", context_length,
+                     " tokens, expected at least 1 sequence of 1 token"));
   }
   const KvLayout layout = KvLayout::Of(config, type);
   const std::uint64_t pages =
@@ -206,7 +206,7 @@ absl::Status KvCache::Promise(std::size_t pages) {
     return absl::ResourceExhaustedError(
         absl::StrCat("key-value cache: got a sequence that may need ", pages * page_bytes_,
                      " bytes more, expected at most ", (max_pages_ - taken) * page_bytes_, " of ",
-                     max_pages_ * page_bytes_, ", which is what open sequences leave"));
+                     max_pages_ * page_bytes_, ", the part that open sequences do not need"));
   }
   while (pages + taken + tree_.idle_pages() > max_pages_) DropOldest();
   while (used_.size() + unused_.size() < promised_pages_ + pages) {

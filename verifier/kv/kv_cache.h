@@ -146,7 +146,8 @@ class KvCache {
   std::uint32_t context_length() const { return context_length_; }
   const KvLayout& layout() const { return layout_; }
 
-  // The bytes of one page, and the bound that Create uses with max_bytes 0.
+  // PageBytes returns the size of one page in bytes. AllBytes returns the bound that Create uses if
+  // max_bytes is 0.
   static std::uint64_t PageBytes(const KvLayout& layout);
   static std::uint64_t AllBytes(const KvLayout& layout, std::uint32_t context_length,
                                 int max_sequences);

@@ -93,7 +93,7 @@ class Cursor {
     return Take(size, what);
   }
 
-  // A key or a tensor's name.
+  // Reads a key or the name of a tensor.
   absl::StatusOr<std::string> Name(std::string_view what) {
     ASSIGN_OR_RETURN(const auto text, Text(what));
     if (text.empty() || text.size() > kMaxNameBytes) {

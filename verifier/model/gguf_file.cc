@@ -24,8 +24,8 @@ constexpr std::uint32_t kVersion = 3;
 constexpr std::uint64_t kDefaultAlignment = 32;
 constexpr std::uint32_t kMaxShape = 4;
 constexpr int kMaxArrayNesting = 4;
-// The fewest bytes of a metadata value (a key of one byte, a type, a value of one byte) and of a
-// tensor's entry (a name of one byte, one extent, a type, an offset).
+// The smallest sizes, in bytes, of a metadata value (a key of one byte, a type, a value of one
+// byte) and of a tensor entry (a name of one byte, one extent, a type, an offset).
 constexpr std::uint64_t kMinEntryBytes = 8 + 1 + 4 + 1;
 constexpr std::uint64_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
 

@@ -247,8 +247,8 @@ absl::StatusOr<SamplingRules> SamplingRules::Create(const SamplingOptions& optio
   RETURN_IF_ERROR(ValidateSamplingOptions(options, vocab_size));
   RETURN_IF_ERROR(CheckTokens("end-of-sequence", eos_ids, vocab_size));
   if (options.temperature > 0 && !options.seed.has_value()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "seed: got none, expected one where temperature is above 0; it is ", options.temperature));
+    return absl::InvalidArgumentError(
+        absl::StrCat("seed: got none, expected a seed for temperature ", options.temperature));
   }
   SamplingRules rules;
   rules.options = options;
@@ -284,7 +284,7 @@ absl::StatusOr<TokenId> ChooseToken(std::span<const float> logits, const TokenHi
   if (scratch.adjusted[best] == kMasked) {
     return absl::FailedPreconditionError(
         absl::StrCat("min_tokens: got ", options.min_tokens, " and a mask of all ", logits.size(),
-                     " tokens, expected at least one that may be chosen"));
+                     " tokens, expected at least one token without a mask"));
   }
   if (greedy) return best;
   return Draw(rules, position, scratch.adjusted[best], scratch);

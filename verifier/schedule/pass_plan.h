@@ -26,7 +26,7 @@ struct PassLimits {
 // While steps wait or are expected soon, prefill rows may make a pass longer by this share of the
 // time that the steps alone would take.
 inline constexpr double kPrefillShare = 1.0;
-// The limit on prefill rows in that case if no pass was measured yet.
+// The limit on prefill rows in the same case, if no pass was measured yet.
 inline constexpr int kUnmeasuredPrefillRows = 16;
 
 // Returns how many rows of each job go into the next pass; 0 means none. `jobs` are in order of

@@ -99,7 +99,8 @@ absl::Status Sequence::Verify(VerifyStep step, StepDone done) {
     if (scheduler_.stopping_) return absl::CancelledError("the verifier is stopping");
     if (state_->busy) {
       return absl::FailedPreconditionError(
-          "verify: got a step while another operation is under way, expected it after the answer");
+          "verify: got a step during another operation, expected it after the answer to that "
+          "operation");
     }
     if (state_->kv == nullptr) {
       return absl::FailedPreconditionError("verify: got a step for a sequence that did not open");

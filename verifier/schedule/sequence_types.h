@@ -26,8 +26,7 @@ struct SchedulerOptions {
 struct SequenceOptions {
   std::vector<TokenId> prompt_ids;     // at least one
   std::vector<TokenId> generated_ids;  // emitted before; prompt and these: at most the context
-  SamplingOptions
-      sampling;  // max_tokens: most of the output, generated_ids included; absent: no limit
+  SamplingOptions sampling;      // max_tokens limits generated_ids and new output; absent: no limit
   std::uint32_t learn_last = 0;  // last prefilled tokens that get candidates; UINT32_MAX: all
   bool want_candidates = false;  // for the rows of verify steps
   std::string tenant;            // tenants share passes fairly; the empty name is a tenant too

@@ -206,8 +206,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
   Turn turn_ ABSL_GUARDED_BY(mutex_) = Turn::kOurs;
   absl::Duration turn_since_ ABSL_GUARDED_BY(mutex_);
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;  // EndIfIdle ended the stream during a read
-  std::optional<absl::Status> idle_
-      ABSL_GUARDED_BY(mutex_);  // if set, ends the stream after the write
+  std::optional<absl::Status> idle_ ABSL_GUARDED_BY(mutex_);  // ends the stream after the write
 };
 
 // One call of Verify: opens a sequence, verifies one step and ends. Drain handles it like a Decode
