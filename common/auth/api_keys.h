@@ -31,7 +31,7 @@
 
 namespace recycling {
 
-// What a caller may do. No role includes another one.
+// The calls that a caller may make. A caller has one role, and no role includes another.
 enum class KeyRole {
   kInference,  // generate text at a gateway, as the tenant of the line
   kPeer,       // call drafters and verifiers as a gateway does, on behalf of any tenant

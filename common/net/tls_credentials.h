@@ -42,13 +42,13 @@ struct ChannelTlsOptions {
   // The server's certificate must carry one of these DNS names. Empty: the host that the channel
   // was created for, or the name in its channel argument GRPC_SSL_TARGET_NAME_OVERRIDE_ARG.
   std::vector<std::string> names;
-  // As in ServerTlsOptions, for the certificate that is shown to servers. Never set if there is
-  // none.
+  // As in ServerTlsOptions, for the certificate that is shown to servers. Stays unset if there is
+  // no certificate.
   std::shared_ptr<CertificateExpiry> expiry;
 };
 
-// For clients. Versions and changed files: as for servers. Errors as ReadTlsFiles; InvalidArgument
-// too without `ca`.
+// Credentials for clients. TLS versions and changed files are handled as for servers. Errors as
+// ReadTlsFiles. InvalidArgument too without `ca`.
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CreateChannelCredentials(
     const ChannelTlsOptions& options);
 
