@@ -150,7 +150,7 @@ def measure_rows(run):
         run.raw[f"rows_{kind}"] = {"micros": tables, "read_micros": reads, "conditions": names}
         run.details.append((
             f"Milliseconds of a pass over r rows and T(r) / T(1), {kind.upper()} grown model, context {a.context} "
-            "(peers: none)", ["rows", *tables],
+            "(other engines: no context)", ["rows", *tables],
             [[r, *(f"{measured(cost[r]).median / 1000:.1f} ms, {ratios(cost[r], cost[1]).text()}"
                    for cost in tables.values())] for r in a.rows]))
         if kind == "q8_0":
@@ -420,7 +420,7 @@ def sha256(path):
 
 def conditions(run):
     a = run.a
-    lines = [f"processor: {processor()}", f"threads: {a.threads}, here and in the peers",
+    lines = [f"processor: {processor()}", f"threads: {a.threads}, also in the other engines",
              f"rounds: {a.repeats}; in each round all programs run in turn; a value is the median over rounds (and its "
              "interval)",
              f"load average of the machine before the run: {os.getloadavg()[0]:.1f}",
