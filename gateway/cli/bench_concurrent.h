@@ -16,9 +16,9 @@ namespace recycling::cli {
 struct ConcurrentOptions {
   int concurrency = 1;  // clients, at least 1
   int rounds = 1;
-  absl::Duration timeout;  // of each request; 0: none
+  absl::Duration timeout;  // of each request; 0: no timeout
   // Called after each half of a round with its mode ("plain", "recycled"), the number of the round
-  // and what was measured. An error that it returns ends the run.
+  // and its measurements. An error that it returns ends the run.
   std::function<absl::Status(const std::string&, int, const ConcurrentRound&)> on_round;
 };
 

@@ -238,8 +238,8 @@ double Totals::AcceptanceRate() const {
 }
 
 double Totals::DraftPercent() const {
-  // Time spent waiting for drafts that never came counts neither as the drafter's nor as the
-  // wire's.
+  // The wait for a draft that did not come counts neither as time of the drafter nor as time of the
+  // wire.
   return Percent(timings.draft_inside_micros(), timings.decode_micros());
 }
 

@@ -1,4 +1,4 @@
-// Compares the outputs of bench, adds up what it measured and makes its table. No I/O.
+// Compares the outputs of bench, adds up its measurements and makes its table. No I/O.
 #ifndef RECYCLING_GATEWAY_CLI_BENCH_REPORT_H_
 #define RECYCLING_GATEWAY_CLI_BENCH_REPORT_H_
 

@@ -1,4 +1,5 @@
-// What all commands share: calls that Ctrl-C cancels, printing of errors, and the terminal.
+// The functions that all commands share: calls that Ctrl-C cancels, printing of errors, and the
+// terminal.
 #ifndef RECYCLING_GATEWAY_CLI_CLIENT_H_
 #define RECYCLING_GATEWAY_CLI_CLIENT_H_
 
@@ -15,7 +16,8 @@ namespace recycling::cli {
 // process with exit code 130. A second signal ends it at once. Call first in main.
 void WatchInterrupts();
 
-// The context of one call, which Ctrl-C cancels while this object lives. Make one at a time.
+// The context of one call, which Ctrl-C cancels while this object exists. Only one may exist at a
+// time.
 class InterruptibleCall {
  public:
   // No deadline if `timeout` is zero or infinite.
@@ -35,7 +37,7 @@ class InterruptibleCall {
 // exit code: kExitInterrupted after Ctrl-C, else kExitFailure.
 int Fail(const std::string& program, const std::string& what, const absl::Status& status);
 
-// Prints "<program>: <message>" and where help is, on stderr. Returns kExitUsage.
+// Prints "<program>: <message>" and how to get help, on stderr. Returns kExitUsage.
 int FailUsage(const std::string& program, const std::string& message);
 
 // Writes to stdout and flushes. If that fails, says so on stderr and returns false.

@@ -45,7 +45,7 @@ std::string ConcurrentRoundJson(int concurrency, int round, const std::string& m
                                 const ConcurrentRound& measured);
 std::string ConcurrentSummaryJson(const ConcurrentSummary& summary);
 
-// What a server answered about its health.
+// The answers of a server about its health.
 struct HealthReport {
   std::string address;
   std::string service;  // the service that `ready` is about; empty if none

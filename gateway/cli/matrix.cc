@@ -95,8 +95,8 @@ int Info(DrafterService::Stub& stub) {
                                                                              : kExitFailure;
 }
 
-// Writes the snapshot to a file beside `path` and renames it, so that `path` is replaced only by a
-// whole snapshot.
+// Writes the snapshot to a temporary file in the same folder, and renames this file to `path`. So
+// only a complete snapshot replaces `path`.
 int Save(DrafterService::Stub& stub, const Target& target, const std::string& path) {
   const std::string temporary = absl::StrCat(path, ".", getpid(), ".tmp");
   std::ofstream file(temporary, std::ios::binary | std::ios::trunc);

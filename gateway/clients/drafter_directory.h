@@ -10,7 +10,7 @@
 
 namespace recycling::gateway {
 
-// Where a request finds its drafter. Threads: any. No method blocks.
+// Finds drafters for requests. Threads: any. No method blocks.
 class DrafterDirectory {
  public:
   virtual ~DrafterDirectory() = default;

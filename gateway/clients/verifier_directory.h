@@ -21,7 +21,7 @@ struct VerifierWish {
   std::span<const std::string> avoid;  // addresses that must not be picked
 };
 
-// Where a request finds its verifiers. Threads: any.
+// Finds verifiers for sequences. Threads: any.
 class VerifierDirectory {
  public:
   virtual ~VerifierDirectory() = default;

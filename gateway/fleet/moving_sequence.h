@@ -66,7 +66,7 @@ struct SequenceRequest {
 // Call order: Open Verify* Close. Threads: any for Cancel, one for the others.
 class MovingSequence {
  public:
-  // The most verifiers that one sequence may lose, whatever max_moves allows.
+  // The most verifiers that one sequence may lose, even if max_moves allows more.
   static constexpr int kMostMoves = 32;
 
   // The sequence begins at the verifier `first`.

@@ -39,7 +39,7 @@ class PeerBreaker {
   // probe ends, but at most for as long as the last ejection.
   void Begin(absl::Duration now);
 
-  // Work ended well.
+  // Work succeeded.
   void Succeeded(absl::Duration now);
 
   // Work that began at `since` failed. Does not count if `since` is before the last failure that
@@ -63,7 +63,7 @@ class PeerBreaker {
   int in_a_row_ = 0;
   std::optional<absl::Duration> open_until_;   // absent: closed
   std::optional<absl::Duration> probe_until_;  // absent: no probe is under way
-  absl::Duration time_;                        // how long it was open last
+  absl::Duration time_;                        // how long it was open the last time
   absl::Duration closed_at_ = -absl::InfiniteDuration();
   absl::Duration failed_at_ = -absl::InfiniteDuration();
   std::uint64_t failures_ = 0;

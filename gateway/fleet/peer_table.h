@@ -91,7 +91,7 @@ class PeerTable {
 
   struct NotGreetedResult {
     PeerChange change;
-    bool gone = false;  // false if the peer was merely slow once
+    bool gone = false;  // false if only one greeting was slow
   };
   // The greeting failed with `error`. `heard` is when the peer last answered work.
   NotGreetedResult NotGreeted(const PeerGreeting& greeting, const absl::Status& error,
@@ -109,7 +109,7 @@ class PeerTable {
   NotedResult Note(const std::string& address, const absl::Status& outcome, bool is_fault,
                    absl::Duration since, bool doubt);
 
-  // Chooses an index among peers that are ready and take work; absent: none of them.
+  // Returns the index of one of the peers that are ready and take work, or nothing.
   using Choose = std::function<std::optional<std::size_t>(std::span<const ReadyPeer>,
                                                           std::span<const void* const>)>;
   // Returns the client that `choose` chooses; `choose` is called under the lock. The rest as

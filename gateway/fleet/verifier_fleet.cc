@@ -13,7 +13,8 @@ namespace recycling::gateway {
 namespace {
 
 absl::Status TakesSequences(const VerifierClient& verifier) {
-  return verifier.info().draining ? absl::UnavailableError("it drains") : absl::OkStatus();
+  return verifier.info().draining ? absl::UnavailableError("the verifier drains")
+                                  : absl::OkStatus();
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Counts of all requests since start.
+// Counters over all requests since the gateway's start.
 #ifndef RECYCLING_GATEWAY_FRONT_GATEWAY_TOTALS_H_
 #define RECYCLING_GATEWAY_FRONT_GATEWAY_TOTALS_H_
 

@@ -25,7 +25,7 @@ struct RequestIdentity {
   std::string verifier;  // address of the one in use at the end
 };
 
-// Writes who asked, how the request ended and what it cost. Writes no text of prompt or output.
+// Writes the tenant, the end and the cost of a request. Writes no text of its prompt or output.
 void LogRequest(const RequestIdentity& request, const DecodeOutcome& outcome);
 
 // The line of a request that did not begin. Fields that are not known are empty.
