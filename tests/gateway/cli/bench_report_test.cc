@@ -16,12 +16,12 @@ Output MakeOutput(const std::string& text, std::vector<std::uint32_t> ids) {
   return {.text = text, .token_ids = std::move(ids), .final = {}};
 }
 
-TEST(DifferenceTest, IsNothingForEqualOutputs) {
+TEST(DifferenceTest, IsEmptyForEqualOutputs) {
   EXPECT_EQ(Difference(MakeOutput("", {}), MakeOutput("", {})), std::nullopt);
   EXPECT_EQ(Difference(MakeOutput("ab", {1, 2}), MakeOutput("ab", {1, 2})), std::nullopt);
 }
 
-TEST(DifferenceTest, SaysWhereOutputsPart) {
+TEST(DifferenceTest, SaysWhereOutputsDiffer) {
   EXPECT_EQ(Difference(MakeOutput("ab", {1, 2}), MakeOutput("ac", {1, 3})),
             "token 1 is 2, expected 3; texts differ from byte 1");
   EXPECT_EQ(Difference(MakeOutput("a", {1}), MakeOutput("a", {1, 3})),
@@ -87,7 +87,7 @@ TEST(TotalsTest, WeighRunsByTokensAndTime) {
   EXPECT_EQ(totals.DraftPercent(), 1.5);
   EXPECT_EQ(totals.VerifyPercent(), 15);
   EXPECT_EQ(totals.WirePercent(), 3.5);
-  EXPECT_EQ(totals.RestPercent(), 80) << "what is not known to be anything else";
+  EXPECT_EQ(totals.RestPercent(), 80) << "the rest is all time that is not draft, verify or wire";
   EXPECT_THAT(totals.AcceptedPerDepthPercent(), ElementsAre(70, 10));
   EXPECT_EQ(totals.Fallbacks(), 6U);
   EXPECT_EQ(totals.speculation.fallbacks_size(), 2);
@@ -131,15 +131,15 @@ TEST(MedianTest, IsTheMiddleOrTheMeanOfTheTwoInTheMiddle) {
   EXPECT_EQ(MedianOf({4, 1, 3, 2}).median, 2.5);
 }
 
-TEST(MedianTest, TheIntervalIsTheNarrowestWithAtLeast95Percent) {
+TEST(MedianTest, TheIntervalIsTheSmallestWithAtLeast95Percent) {
   std::vector<double> values;
   const auto interval = [&values](int count) {
     values.clear();
     for (int i = count; i >= 1; --i) values.push_back(i);
     return MedianOf(values).interval;
   };
-  EXPECT_EQ(interval(5), std::nullopt) << "1 and 5 would be 93.75 %";
-  // The ranks of the tables of the sign test.
+  EXPECT_EQ(interval(5), std::nullopt) << "the widest interval, from rank 1 to 5, has 93.75 %";
+  // The expected ranks are those in the tables of the sign test.
   EXPECT_EQ(interval(6), std::pair(1.0, 6.0));
   EXPECT_EQ(interval(8), std::pair(1.0, 8.0));
   EXPECT_EQ(interval(9), std::pair(2.0, 8.0));
@@ -147,7 +147,7 @@ TEST(MedianTest, TheIntervalIsTheNarrowestWithAtLeast95Percent) {
   EXPECT_EQ(interval(100), std::pair(40.0, 61.0));
 }
 
-TEST(PairsTest, RatiosAreTakenPairByPair) {
+TEST(PairsTest, EachPairGivesOneRatio) {
   BenchSummary summary;
   summary.pairs = {{100, 150}, {10, 30}, {1, 1}};
   EXPECT_EQ(PairRatio(summary).median, 1.5);

@@ -19,7 +19,7 @@ TEST(QuantileTest, IsLinearBetweenTheNearestValues) {
   EXPECT_EQ(Quantile({5, 9, 1}, 1), 9);
 }
 
-TEST(ConcurrentRoundTest, AMessageOfSeveralTokensIsAsManyShorterGaps) {
+TEST(ConcurrentRoundTest, AMessageWithSeveralTokensDividesItsGapAmongThem) {
   ConcurrentRound round;
   const std::vector<Arrival> arrivals = {{100, 2}, {130, 3}, {150, 1}};
   round.Add(arrivals);
@@ -30,7 +30,7 @@ TEST(ConcurrentRoundTest, AMessageOfSeveralTokensIsAsManyShorterGaps) {
   EXPECT_THAT(round.inter_token_micros, ElementsAre(10, 10, 10, 20));
 }
 
-TEST(ConcurrentRoundTest, ARequestWithoutTokensCountsAsARequestOnly) {
+TEST(ConcurrentRoundTest, ARequestWithoutTokensCountsOnlyAsARequest) {
   ConcurrentRound round;
   round.Add(std::vector<Arrival>());
   EXPECT_EQ(round.requests, 1u);

@@ -9,12 +9,12 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-TEST(ParseStringOrArrayTest, TakesATextAsItIs) {
+TEST(ParseStringOrArrayTest, ATextThatIsNotAnArrayIsOneString) {
   EXPECT_THAT(*ParseStringOrArray("--stop", "a, \"b\""), ElementsAre("a, \"b\""));
   EXPECT_THAT(*ParseStringOrArray("--stop", ""), ElementsAre(""));
 }
 
-TEST(ParseStringOrArrayTest, TakesAnArrayOfStrings) {
+TEST(ParseStringOrArrayTest, AcceptsAnArrayOfStrings) {
   EXPECT_THAT(*ParseStringOrArray("--stop", R"(["a\n", "[b", "\u00e9"])"),
               ElementsAre("a\n", "[b", "\xc3\xa9"));
   EXPECT_THAT(*ParseStringOrArray("--stop", "[]"), ElementsAre());
@@ -28,7 +28,7 @@ TEST(ParseStringOrArrayTest, RefusesOtherArrays) {
   }
 }
 
-TEST(ParsePromptLineTest, TakesPromptOrTheFirstTurn) {
+TEST(ParsePromptLineTest, ReadsThePromptOrTheFirstTurn) {
   EXPECT_EQ(ParsePromptLine(R"({"id": 1, "prompt": "a"})")->prompt, "a");
   EXPECT_FALSE(ParsePromptLine(R"({"prompt": "a", "turns": ["b"]})")->from_turns);
   const auto turns = ParsePromptLine(R"({"question_id": 1, "turns": ["a", "b"]})");
@@ -36,7 +36,7 @@ TEST(ParsePromptLineTest, TakesPromptOrTheFirstTurn) {
   EXPECT_TRUE(turns->from_turns);
 }
 
-TEST(ParsePromptLineTest, RefusesEverythingElse) {
+TEST(ParsePromptLineTest, RefusesOtherLines) {
   for (const char* line :
        {"", "a", "{", "[]", "\"a\"", "{}", R"({"prompt": 1})", R"({"turns": []})",
         R"({"turns": "a"})", R"({"turns": [["a"]]})", "{\"prompt\": \"\xff\"}"}) {
@@ -45,7 +45,7 @@ TEST(ParsePromptLineTest, RefusesEverythingElse) {
   EXPECT_FALSE(ParsePromptLine(std::string(100'000, '[')).ok());
 }
 
-TEST(JsonTextTest, WritesOneLineWhateverTheText) {
+TEST(JsonTextTest, WritesOneLineEvenIfTheTextHasLineBreaks) {
   gateway::v1::Delta delta;
   delta.set_text("a\n\"\x1b\xe2\x80\xa8");
   delta.add_token_ids(4294967295U);
@@ -54,7 +54,7 @@ TEST(JsonTextTest, WritesOneLineWhateverTheText) {
             "\"token_ids\":[4294967295]}\n");
 }
 
-TEST(JsonTextTest, WritesLogprobsWhereTheyWereAskedFor) {
+TEST(JsonTextTest, WritesRequestedLogprobs) {
   gateway::v1::Delta delta;
   delta.add_token_ids(5);
   auto* logprob = delta.add_logprobs();
@@ -66,7 +66,7 @@ TEST(JsonTextTest, WritesLogprobsWhereTheyWereAskedFor) {
             "\"logprob\":-0.5,\"top\":[{\"token_id\":6,\"logprob\":0.0}]}]}\n");
 }
 
-TEST(JsonTextTest, FinalNamesWhatMatched) {
+TEST(JsonTextTest, FinalNamesTheMatchedStop) {
   gateway::v1::Final final;
   final.set_finish_reason(gateway::v1::FINISH_REASON_STOP_TOKEN);
   final.set_matched_token(0);

@@ -39,7 +39,7 @@ TEST(FinalTextTest, SaysInOneSentenceThatDraftingDoesNotPay) {
             "overhead     p50 91 us, p99 92 us of 1 steps that waited for a draft\n");
 }
 
-TEST(FinalTextTest, NamesNoRowCostThatRoundsToNothing) {
+TEST(FinalTextTest, OmitsARowCostThatRoundsToZero) {
   EXPECT_EQ(Lines("drafting", "speculation { steps: 30 paused_steps: 30 row_cost: 0.004 }"),
             "drafting     paused in 30 of 30 steps, because it does not pay here\n");
 }
@@ -54,7 +54,7 @@ TEST(FinalTextTest, SaysWhatDraftsGainedBeforeThePause) {
       "0.06 tokens)\n");
 }
 
-TEST(FinalTextTest, TellsStepsThatAskedInVainFromStepsThatDidNotAsk) {
+TEST(FinalTextTest, SaysWhetherStepsAskedForADraftInVainOrDidNotAsk) {
   EXPECT_EQ(Lines("drafting", "speculation { steps: 30 }"),
             "drafting     no draft was asked for in 30 steps\n");
   EXPECT_EQ(Lines("drafting", std::string("speculation { steps: 30 } ") + kOneStepWaited),

@@ -103,7 +103,7 @@ drafter        drafter\x1b:1: not ready, 0 running: no answer\n
 )");
 }
 
-TEST(StatsViewTest, SaysNothingOfWhatHasNotHappened) {
+TEST(StatsViewTest, ShowsADashForValuesWithoutSamples) {
   EXPECT_EQ(StatsView("unix:/g", After(), After()).substr(0, 200).find("nan"), std::string::npos);
   EXPECT_EQ(StatsView("unix:/g", pb::GetStatsResponse(),
                       ParseProto<pb::GetStatsResponse>("uptime_micros: 2000000")),
@@ -118,19 +118,19 @@ fallbacks      none
 )");
 }
 
-TEST(StatsViewTest, AGatewayThatRestartedIsShownSinceItsStart) {
+TEST(StatsViewTest, AfterARestartOfTheGatewayShowsTheTimeSinceItsStart) {
   const pb::GetStatsResponse between = StatsBetween(After(), Before());
   EXPECT_EQ(between.uptime_micros(), 60'000'000u);
   EXPECT_EQ(between.completion_tokens(), 1000u);
   EXPECT_EQ(between.speculation().steps(), 500u);
 }
 
-TEST(StatsViewTest, ALostGatewayIsShownWithTheReason) {
+TEST(StatsViewTest, ShowsWhyTheGatewayDoesNotAnswer) {
   EXPECT_EQ(LostView("127.0.0.1:1", absl::UnavailableError("refused\x1b[2J")),
             "gateway        127.0.0.1:1 does not answer: UNAVAILABLE: refused\\x1b[2J\n");
 }
 
-TEST(StatsViewTest, RedrawingClearsEachLineAndWhatIsBelow) {
+TEST(StatsViewTest, RedrawingClearsEachLineAndAllLinesBelow) {
   EXPECT_EQ(Redraw("a\nb\n"), "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J");
 }
 

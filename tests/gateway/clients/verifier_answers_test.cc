@@ -14,7 +14,7 @@ using doubles::IsOk;
 using doubles::StatusIs;
 using ::testing::HasSubstr;
 
-// A step whose tree is root 5 with children 6 and 7, 6 with child 8.
+// A step with a tree: the root 5 has the children 6 and 7, and 6 has the child 8.
 VerifyStep Asked() {
   DraftTree tree = DraftTree::Root(10, 5);
   tree.tokens = {5, 6, 7, 8};
@@ -41,7 +41,7 @@ void ExpectBreach(const std::string& message, const std::function<void(StepVerif
   EXPECT_THAT(Check(change), StatusIs(absl::StatusCode::kInternal, HasSubstr(message)));
 }
 
-TEST(CheckVerifiedTest, AcceptsAPathAndItsBonus) {
+TEST(CheckVerifiedTest, AcceptsAPathAndOneTokenMore) {
   EXPECT_THAT(Check([](StepVerified&) {}), IsOk());
   EXPECT_THAT(Check([](StepVerified& a) {
                 a.tokens = {7, 9};
@@ -52,7 +52,7 @@ TEST(CheckVerifiedTest, AcceptsAPathAndItsBonus) {
   EXPECT_THAT(Check([](StepVerified& a) { a.candidates = {}; }), IsOk());
 }
 
-TEST(CheckVerifiedTest, AcceptsATreeThatTheVerifierHasCut) {
+TEST(CheckVerifiedTest, AcceptsTheAnswerToATreeThatTheVerifierHasCut) {
   const auto cut = [](StepVerified& a) {
     a.tokens = {6, 9};
     a.accepted_nodes = {1};

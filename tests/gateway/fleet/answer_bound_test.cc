@@ -7,40 +7,41 @@
 namespace recycling::gateway {
 namespace {
 
-TEST(AnswerBoundTest, AnAnswerMayAlwaysTakeThirtySecondsAndItsRows) {
+TEST(AnswerBoundTest, TheBoundIsThirtySecondsAndTimeForTheRows) {
   AnswerBound bound;
   EXPECT_EQ(bound.Get(0, 0), absl::Seconds(30));
-  EXPECT_EQ(bound.Get(100, 50), absl::Seconds(30 + 4 * 150 * 0.1)) << "no cost is known";
+  EXPECT_EQ(bound.Get(100, 50), absl::Seconds(30 + 4 * 150 * 0.1))
+      << "without a known cost, 0.1 s for each row";
   bound.SetFullPass(10, absl::Milliseconds(50));
   EXPECT_EQ(bound.Get(1, 0), absl::Seconds(30) + absl::Milliseconds(4 * 5));
   EXPECT_EQ(bound.Get(100, 900), absl::Seconds(30) + absl::Milliseconds(4 * 5 * 1000));
 }
 
-TEST(AnswerBoundTest, AFullPassMayTakeTwentyTimesWhatTheVerifierSays) {
+TEST(AnswerBoundTest, TheBoundIsAtLeastTwentyFullPasses) {
   AnswerBound bound;
   bound.SetFullPass(10, absl::Seconds(5));
   EXPECT_EQ(bound.Get(0, 0), absl::Seconds(100));
 }
 
-TEST(AnswerBoundTest, AVerifierThatWasLateAndAnsweredMayBeLateAgain) {
+TEST(AnswerBoundTest, ALateAnswerRaisesTheBound) {
   AnswerBound bound;
   bound.SetFullPass(10, absl::Milliseconds(50));
-  bound.Answered(/*own=*/100, /*others=*/0, absl::Seconds(42));  // 40 s beyond its rows
+  bound.Answered(/*own=*/100, /*others=*/0, absl::Seconds(42));  // 40 s more than its rows take
   EXPECT_EQ(bound.Get(0, 0), absl::Seconds(120));
   bound.Answered(100, 0, absl::Seconds(1));
-  EXPECT_EQ(bound.Get(0, 0), absl::Seconds(120)) << "the latest answer counts";
+  EXPECT_EQ(bound.Get(0, 0), absl::Seconds(120)) << "the answer that was latest counts";
   bound.Answered(1, 0, absl::Hours(9));
-  EXPECT_EQ(bound.Get(0, 0), absl::Minutes(15)) << "as 5 min at most";
+  EXPECT_EQ(bound.Get(0, 0), absl::Minutes(15)) << "a late answer counts as at most 5 minutes late";
 }
 
-TEST(AnswerBoundTest, ALongWaitThatItsRowsExplainTeachesNothing) {
+TEST(AnswerBoundTest, ALongAnswerWithManyRowsDoesNotRaiseTheBound) {
   AnswerBound bound;
   bound.SetFullPass(10, absl::Milliseconds(50));
   bound.Answered(100'000, 100'000, absl::Minutes(60));
   EXPECT_EQ(bound.Get(0, 0), absl::Seconds(30));
 }
 
-TEST(AnswerBoundTest, WhatAVerifierSaysOfItsPassesIsBounded) {
+TEST(AnswerBoundTest, TheReportedCostOfAFullPassIsBounded) {
   AnswerBound bound;
   bound.SetFullPass(1, absl::Microseconds(std::numeric_limits<std::uint32_t>::max()));
   EXPECT_EQ(bound.Get(0, 0), absl::Minutes(100));

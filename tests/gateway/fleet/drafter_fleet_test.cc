@@ -21,7 +21,7 @@ using ::testing::HasSubstr;
 using ::testing::NiceMock;
 using ::testing::ReturnRef;
 
-// A drafter that says in its handshake whether it allows the shared scope.
+// A drafter whose handshake says whether it allows the shared scope.
 class Drafter final : public NiceMock<doubles::MockDrafterClient> {
  public:
   Drafter(std::string address, bool allows_shared)
@@ -37,7 +37,8 @@ class Drafter final : public NiceMock<doubles::MockDrafterClient> {
 
 class DrafterFleetTest : public ::testing::Test {
  protected:
-  // Drafters a:1 to c:1, of which those in `allow` allow the shared scope. All are ready.
+  // Makes a fleet of the ready drafters a:1, b:1 and c:1. The drafters in `allow` allow the shared
+  // scope.
   void Make(const std::set<std::string>& allow) {
     fleet_ = std::make_unique<DrafterFleet>(
         PeerPoolOptions{.targets = *ParsePeerList("a:1,b:1,c:1"),
@@ -76,7 +77,7 @@ TEST_F(DrafterFleetTest, ARequestForTheSharedScopeGetsADrafterThatAllowsIt) {
   EXPECT_EQ(own.size(), 3u) << "other scopes are spread over all drafters";
 }
 
-TEST_F(DrafterFleetTest, WhereNoDrafterAllowsTheSharedScopeTheGatewayRefusesItItself) {
+TEST_F(DrafterFleetTest, IfNoDrafterAllowsTheSharedScopeTheGatewayRefusesIt) {
   Make({});
   for (int i = 0; i < 100; ++i) {
     EXPECT_THAT(fleet_->Pick("acme", MatrixScope::kShared),
@@ -86,7 +87,7 @@ TEST_F(DrafterFleetTest, WhereNoDrafterAllowsTheSharedScopeTheGatewayRefusesItIt
   EXPECT_EQ(fleet_->ejections(), 0u);
 }
 
-TEST_F(DrafterFleetTest, RefusedSessionsOfOneTenantLeaveTheDrafterToTheOthers) {
+TEST_F(DrafterFleetTest, RefusedSessionsOfOneTenantDoNotEjectTheDrafter) {
   Make({});
   const std::string address = (*fleet_->Pick("acme", MatrixScope::kTenant))->address();
   for (int i = 0; i < 100; ++i) {

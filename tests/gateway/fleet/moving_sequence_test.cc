@@ -28,7 +28,7 @@ using ::testing::SizeIs;
 
 const std::vector<TokenId> kPrompt = {5, 6, 7, 8};
 
-// A sequence over toy verifiers named a, b, c, and so on. Every Open is recorded in opens_.
+// A sequence with toy verifiers named a, b, c, and so on. opens_ records every call of Open.
 class MovingSequenceTest : public ::testing::Test {
  protected:
   doubles::FakeVerifierClient& Add(doubles::FakeVerifierOptions options = {}) {
@@ -41,7 +41,7 @@ class MovingSequenceTest : public ::testing::Test {
     return *client;
   }
 
-  // Fails at this step of its stream, with this error.
+  // Options of a verifier that fails with `error` at step `step` of its stream.
   static doubles::FakeVerifierOptions FailsAt(std::uint64_t step, absl::Status error) {
     return {.fault =
                 [step](std::uint64_t at) {
@@ -61,7 +61,7 @@ class MovingSequenceTest : public ::testing::Test {
     return *sequence_;
   }
 
-  // Opens the sequence and takes plain steps. Returns the first error, and adds tokens to tokens_.
+  // Opens the sequence, makes plain steps and adds the tokens to tokens_. Returns the first error.
   absl::Status Run(int steps) {
     if (const auto opened = sequence_->Open(); !opened.ok()) return opened.status();
     return Steps(steps);
@@ -117,18 +117,19 @@ TEST_F(MovingSequenceTest, MovesWithPromptAndTokensInSeparateFields) {
   EXPECT_EQ(opens_[1].second.prompt_ids, kPrompt);
   EXPECT_EQ(opens_[1].second.generated_ids, Plain(3));
   EXPECT_EQ(opens_[1].second.sampling.presence_penalty, 0.5f);
-  EXPECT_EQ(opens_[1].second.learn_last, 0u) << "learnt from the first";
+  EXPECT_EQ(opens_[1].second.learn_last, 0u)
+      << "the first verifier has already sent the candidates of the prompt";
   EXPECT_EQ(sequence_->moves(), 1u);
   EXPECT_EQ(sequence_->verifier().address(), "b");
   EXPECT_EQ(sequence_->base(), 14u);
 }
 
-TEST_F(MovingSequenceTest, EveryErrorMovesItExceptThoseOfTheRequestItself) {
+TEST_F(MovingSequenceTest, EveryErrorButThoseOfTheRequestMovesTheSequence) {
   const std::map<absl::StatusCode, bool> moves = {
       {absl::StatusCode::kUnavailable, true},       {absl::StatusCode::kInternal, true},
       {absl::StatusCode::kResourceExhausted, true}, {absl::StatusCode::kFailedPrecondition, true},
       {absl::StatusCode::kUnknown, true},           {absl::StatusCode::kAborted, true},
-      {absl::StatusCode::kCancelled, true},  // by the verifier, not by this side
+      {absl::StatusCode::kCancelled, true},  // the verifier cancelled, not the gateway
       {absl::StatusCode::kDataLoss, true},          {absl::StatusCode::kInvalidArgument, false},
       {absl::StatusCode::kOutOfRange, false},       {absl::StatusCode::kDeadlineExceeded, false}};
   for (const auto& [code, moved] : moves) {
@@ -148,7 +149,7 @@ TEST_F(MovingSequenceTest, EveryErrorMovesItExceptThoseOfTheRequestItself) {
   }
 }
 
-TEST_F(MovingSequenceTest, AVerifierThatBreaksTheProtocolIsLeftAndReported) {
+TEST_F(MovingSequenceTest, LeavesAndReportsAVerifierThatBreaksTheProtocol) {
   for (const VerifierFault fault :
        {VerifierFault::kWrongStep, VerifierFault::kNoTokens, VerifierFault::kUnknownToken}) {
     verifiers_.clients.clear();
@@ -165,7 +166,7 @@ TEST_F(MovingSequenceTest, AVerifierThatBreaksTheProtocolIsLeftAndReported) {
   }
 }
 
-TEST_F(MovingSequenceTest, AVerifierWithAnotherNumericsIdNeverTakesItOver) {
+TEST_F(MovingSequenceTest, NeverMovesToAVerifierWithAnotherNumericsId) {
   Add(FailsAt(2, absl::UnavailableError("died")));
   Add({.numerics_id = "other"});
   Add({.context_length = 100});
@@ -192,7 +193,7 @@ TEST_F(MovingSequenceTest, WaitsForAVerifierUntilShortlyBeforeItsDeadline) {
   EXPECT_EQ(verifiers_.waited, absl::Milliseconds(8900));
 }
 
-TEST_F(MovingSequenceTest, ContinuesAtItsVerifierOnceThatIsBack) {
+TEST_F(MovingSequenceTest, ContinuesAtTheSameVerifierIfItComesBack) {
   int step = 0;
   Add({.fault = [&step](std::uint64_t) {
     return step++ == 2 ? VerifierFault::kDropped : VerifierFault::kNone;
@@ -213,8 +214,9 @@ TEST_F(MovingSequenceTest, AFullVerifierIsSkipped) {
   Make();
   EXPECT_THAT(Run(5), IsOk());
   EXPECT_THAT(Opened(), ElementsAre("a", "b"));
-  EXPECT_EQ(opens_[1].second.learn_last, 2u) << "the first has not answered";
-  EXPECT_EQ(sequence_->moves(), 0u) << "it was nowhere yet";
+  EXPECT_EQ(opens_[1].second.learn_last, 2u)
+      << "the first verifier sent no candidates of the prompt";
+  EXPECT_EQ(sequence_->moves(), 0u) << "a sequence that was never open does not move";
   EXPECT_EQ(sequence_->retries(), 1u);
   EXPECT_EQ(verifiers_.waited, absl::ZeroDuration());
 }
@@ -228,7 +230,7 @@ TEST_F(MovingSequenceTest, ANewSequenceTriesAllVerifiersAndThenWaitsForRoom) {
   EXPECT_TRUE(RetryDelay(full).has_value());
   EXPECT_EQ(verifiers_.waited, absl::Seconds(30));
   const std::vector<std::string> opened = Opened();
-  EXPECT_LT(opened.size(), 3u * 25u) << "pauses grow";
+  EXPECT_LT(opened.size(), 3u * 25u) << "the pauses between tries must grow";
   EXPECT_THAT((std::vector<std::string>{opened.begin(), opened.begin() + 6}),
               ElementsAre("a", "b", "c", "a", "b", "c"));
 }
@@ -242,7 +244,7 @@ TEST_F(MovingSequenceTest, ANewSequenceDoesNotWaitForRoomBeyondItsDeadline) {
   EXPECT_GT(verifiers_.waited, absl::Seconds(4));
 }
 
-TEST_F(MovingSequenceTest, ANewSequenceGetsTheRoomThatAnotherLeaves) {
+TEST_F(MovingSequenceTest, ANewSequenceGetsTheRoomOfAClosedOne) {
   auto& full = Add({.max_sequences = 1});
   auto taker = full.NewSession(absl::InfiniteFuture(), {});
   ASSERT_THAT(taker->Open({.prompt_ids = kPrompt}), IsOk());
@@ -266,10 +268,10 @@ TEST_F(MovingSequenceTest, ASequenceWithTokensWaitsForRoom) {
   Make();
   EXPECT_THAT(Run(5), IsOk());
   EXPECT_EQ(tokens_, Plain(5));
-  EXPECT_LT(opens_.size(), 12u) << "pauses grow";
+  EXPECT_LT(opens_.size(), 12u) << "the pauses between tries must grow";
 }
 
-TEST_F(MovingSequenceTest, ARequestThatKillsVerifiersIsNotTriedOnAllOfThem) {
+TEST_F(MovingSequenceTest, ARequestThatKillsVerifiersEndsAfterFour) {
   for (int i = 0; i < 10; ++i) Add(FailsAt(0, absl::UnavailableError("died")));
   Make();
   EXPECT_THAT(Run(5), StatusIs(absl::StatusCode::kUnavailable,
@@ -289,20 +291,21 @@ TEST_F(MovingSequenceTest, ARequestThatMakesVerifiersBreakTheProtocolEndsAsInter
   EXPECT_THAT(Run(5), StatusIs(absl::StatusCode::kInternal, HasSubstr("nonsense")));
 }
 
-TEST_F(MovingSequenceTest, ATokenBetweenLossesAllowsMoreMovesUpToABound) {
+TEST_F(MovingSequenceTest, WithTokensBetweenLossesASequenceMovesMoreOftenUpToABound) {
   for (int i = 0; i < 40; ++i) Add(FailsAt(1, absl::UnavailableError("died")));
   Make();
   EXPECT_THAT(Run(100), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("lost 33 verifiers;")));
   EXPECT_EQ(tokens_, Plain(33));
 }
 
-TEST_F(MovingSequenceTest, PausesGrowUntilThereIsAToken) {
+TEST_F(MovingSequenceTest, PausesBetweenTriesGrowUntilThereIsAToken) {
   rules_.max_moves = 30;
   for (int i = 0; i < 30; ++i) Add({.open_error = absl::UnavailableError("died")});
   verifiers_.clients.back() = std::make_shared<doubles::FakeVerifierClient>();
   Make();
   ASSERT_THAT(Run(3), IsOk());
-  // 29 failed: the first retry is made at once, then 50, 100, ..., 1600 ms and 2 s each.
+  // 29 verifiers fail. The first retry has no pause. The pauses after it are 50, 100, ... 1600 ms,
+  // then 2 s each.
   EXPECT_EQ(verifiers_.waited, absl::Milliseconds(50 * 63) + absl::Seconds(2) * 22);
 }
 
@@ -318,7 +321,7 @@ TEST_F(MovingSequenceTest, RetriesWaitForTheBudget) {
   EXPECT_EQ(verifiers_.waited, absl::Seconds(2));
 }
 
-TEST_F(MovingSequenceTest, LeavesADrainingVerifierAfterAnotherOneHasOpenedIt) {
+TEST_F(MovingSequenceTest, LeavesADrainingVerifierAfterAnotherVerifierHasOpenedTheSequence) {
   std::atomic<bool> leaving = false;
   auto& a = Add(Leaves(&leaving));
   auto& b = Add();
@@ -334,7 +337,7 @@ TEST_F(MovingSequenceTest, LeavesADrainingVerifierAfterAnotherOneHasOpenedIt) {
   EXPECT_EQ(sequence_->moves(), 1u);
 }
 
-TEST_F(MovingSequenceTest, StaysAtADrainingVerifierIfNoOtherOneTakesIt) {
+TEST_F(MovingSequenceTest, StaysAtADrainingVerifierIfNoOtherVerifierAcceptsTheSequence) {
   std::atomic<bool> leaving = true;
   Add(Leaves(&leaving));
   Add({.open_error = absl::ResourceExhaustedError("no slot")});
@@ -342,27 +345,27 @@ TEST_F(MovingSequenceTest, StaysAtADrainingVerifierIfNoOtherOneTakesIt) {
   Make();
   ASSERT_THAT(Run(50), IsOk());
   EXPECT_EQ(tokens_, Plain(50));
-  EXPECT_THAT(Opened(), ElementsAre("a", "b")) << "and not at every step";
+  EXPECT_THAT(Opened(), ElementsAre("a", "b")) << "it must not try to move at every step";
   EXPECT_EQ(sequence_->moves(), 0u);
   clock_.Advance(absl::Seconds(3));
   ASSERT_THAT(Steps(10), IsOk());
   EXPECT_THAT(Opened(), ElementsAre("a", "b", "b"));
 }
 
-TEST_F(MovingSequenceTest, CancelEndsItInEveryState) {
-  // While it waits for a verifier.
+TEST_F(MovingSequenceTest, CancelEndsTheSequenceInEveryState) {
+  // While the sequence waits for a verifier.
   Add(FailsAt(2, absl::UnavailableError("died")));
   verifiers_.on_await = [this] { sequence_->Cancel(); };
   Make();
   EXPECT_THAT(Run(5), StatusIs(absl::StatusCode::kCancelled));
   EXPECT_EQ(tokens_, Plain(2));
-  // Before it opens.
+  // Before the sequence opens.
   verifiers_.down.clear();
   opens_.clear();
   Make().Cancel();
   EXPECT_THAT(Run(5), StatusIs(absl::StatusCode::kCancelled));
   EXPECT_THAT(opens_, IsEmpty());
-  // While it moves.
+  // While the sequence moves.
   verifiers_.clients.push_back(std::make_shared<doubles::FakeVerifierClient>(
       doubles::FakeVerifierOptions{.address = "b", .on_call = [this](const std::string& call) {
                                      if (call == "verifier.open") sequence_->Cancel();

@@ -11,7 +11,7 @@ constexpr BreakerOptions kOptions = {.in_a_row = 3,
                                      .first = absl::Seconds(5),
                                      .longest = absl::Seconds(40)};
 
-// A breaker and the time that it is told.
+// A breaker, and the time that the tests pass to it.
 class PeerBreakerTest : public ::testing::Test {
  protected:
   void Succeed() { breaker_.Succeeded(now_); }
@@ -19,7 +19,7 @@ class PeerBreakerTest : public ::testing::Test {
   void Eject() {
     while (!breaker_.ejected()) Fail();
   }
-  // Advances the time until work is admitted, and returns the seconds that this took.
+  // Advances the time until the breaker admits work, and returns the seconds until then.
   int Closed() {
     int seconds = 0;
     for (; !breaker_.admits(now_); ++seconds) now_ += absl::Seconds(1);
@@ -30,7 +30,7 @@ class PeerBreakerTest : public ::testing::Test {
   absl::Duration now_ = absl::Seconds(1000);
 };
 
-TEST_F(PeerBreakerTest, FailuresInARowEjectForAWhile) {
+TEST_F(PeerBreakerTest, SeveralFailuresInARowEjectThePeer) {
   Fail();
   Fail();
   EXPECT_TRUE(breaker_.admits(now_));
@@ -42,7 +42,7 @@ TEST_F(PeerBreakerTest, FailuresInARowEjectForAWhile) {
   EXPECT_EQ(breaker_.ejections(), 1u);
 }
 
-TEST_F(PeerBreakerTest, ASuccessEndsARowOfFailures) {
+TEST_F(PeerBreakerTest, ASuccessResetsTheCountOfFailuresInARow) {
   for (int i = 0; i < 4; ++i) {
     Fail();
     Fail();
@@ -53,36 +53,36 @@ TEST_F(PeerBreakerTest, ASuccessEndsARowOfFailures) {
   EXPECT_FALSE(breaker_.ejected());
 }
 
-TEST_F(PeerBreakerTest, FailuresInHalfOfAFullWindowEject) {
+TEST_F(PeerBreakerTest, FailuresInHalfOfAFullWindowEjectThePeer) {
   for (int i = 0; i < 4; ++i) {
     Fail();
     Succeed();
   }
   Succeed();
-  EXPECT_FALSE(breaker_.ejected()) << "9 outcomes are no window";
+  EXPECT_FALSE(breaker_.ejected()) << "the window is full only with 10 outcomes";
   Fail();
   EXPECT_TRUE(breaker_.ejected());
 }
 
-TEST_F(PeerBreakerTest, ThereIsOneProbeAtATimeAndItsSuccessEndsTheEjection) {
+TEST_F(PeerBreakerTest, OneProbeRunsAtATimeAndItsSuccessEndsTheEjection) {
   Eject();
   Closed();
   breaker_.Begin(now_);
-  EXPECT_FALSE(breaker_.admits(now_)) << "the probe is under way";
+  EXPECT_FALSE(breaker_.admits(now_)) << "the probe still runs";
   EXPECT_TRUE(breaker_.ejected());
   Succeed();
   EXPECT_TRUE(breaker_.admits(now_));
   EXPECT_FALSE(breaker_.ejected());
 }
 
-TEST_F(PeerBreakerTest, AfterAProbeWithoutAnOutcomeThereIsAnother) {
+TEST_F(PeerBreakerTest, AProbeWithoutAnOutcomeIsRepeated) {
   Eject();
   Closed();
   breaker_.Begin(now_);
   EXPECT_EQ(Closed(), 5);
 }
 
-TEST_F(PeerBreakerTest, EveryFailedProbeDoublesTheTimeUpToABound) {
+TEST_F(PeerBreakerTest, EveryFailedProbeDoublesTheEjectionTimeUpToABound) {
   Eject();
   for (const int seconds : {5, 10, 20, 40, 40}) {
     EXPECT_EQ(Closed(), seconds);
@@ -92,7 +92,7 @@ TEST_F(PeerBreakerTest, EveryFailedProbeDoublesTheTimeUpToABound) {
   EXPECT_EQ(breaker_.ejections(), 6u);
 }
 
-TEST_F(PeerBreakerTest, TheTimeStartsAgainOnlyAfterALongTimeWithoutEjection) {
+TEST_F(PeerBreakerTest, ALongTimeWithoutEjectionResetsTheEjectionTime) {
   Eject();
   Closed();
   Succeed();
@@ -105,7 +105,7 @@ TEST_F(PeerBreakerTest, TheTimeStartsAgainOnlyAfterALongTimeWithoutEjection) {
   EXPECT_EQ(Closed(), 5);
 }
 
-TEST_F(PeerBreakerTest, SequencesThatAreLostTogetherAreOneFailure) {
+TEST_F(PeerBreakerTest, SequencesLostTogetherCountAsOneFailure) {
   const absl::Duration began = now_;
   now_ += absl::Seconds(1);
   for (int i = 0; i < 10; ++i) breaker_.Failed(began, now_);

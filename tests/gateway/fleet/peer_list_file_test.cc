@@ -38,7 +38,7 @@ TEST_F(PeerListFileTest, ReadsLinesCommasAndComments) {
                                   PeerTarget{.address = "unix:/d"}));
 }
 
-TEST_F(PeerListFileTest, ABadFileIsAnErrorThatNamesIt) {
+TEST_F(PeerListFileTest, AnErrorNamesTheFile) {
   EXPECT_THAT(file_.Read(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path_)));
   Write("a\n");
   EXPECT_THAT(file_.Read(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(path_)));
@@ -60,7 +60,7 @@ TEST_F(PeerListFileTest, AChangeIsReturnedOnce) {
   EXPECT_EQ(file_.Poll(), std::nullopt);
 }
 
-TEST_F(PeerListFileTest, AFileThatIsWrongOrMissingChangesNothing) {
+TEST_F(PeerListFileTest, AnInvalidOrMissingFileChangesNothing) {
   Write("a:1");
   ASSERT_THAT(file_.Read(), IsOk());
   for (const char* bad : {"nonsense", "", "a:1,a:1"}) {

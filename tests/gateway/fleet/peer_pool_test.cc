@@ -39,7 +39,8 @@ class FakeResolver : public Resolver {
   int calls = 0;
 };
 
-// A pool without threads, whose peers answer a greeting with errors_[address], OK by default.
+// Makes a pool without threads. The peer at `address` answers a handshake with errors_[address],
+// which is OK by default.
 class PeerPoolTest : public ::testing::Test {
  protected:
   PeerPool<Client>& Make(const std::string& list) {
@@ -65,7 +66,7 @@ class PeerPoolTest : public ::testing::Test {
     return *pool_;
   }
 
-  // Moves the clock and lets the pool do what is due; returns who was greeted.
+  // Advances the clock, calls Tick, and returns the peers to which the pool sent a handshake.
   std::vector<std::string> After(absl::Duration time) {
     greeted_.clear();
     clock_.Advance(time);
@@ -73,7 +74,7 @@ class PeerPoolTest : public ::testing::Test {
     return greeted_;
   }
 
-  // The peer with the fewest running requests, ties by order.
+  // Picks the peer with the fewest running requests. On ties it picks the first one.
   absl::StatusOr<std::shared_ptr<Client>> Pick() {
     return pool_->Pick([](std::span<const ReadyPeer> peers) { return PickVerifier({}, peers); });
   }
@@ -120,7 +121,7 @@ TEST_F(PeerPoolTest, AClientOutlivesItsPool) {
   EXPECT_EQ(client->address, "a:1");
 }
 
-TEST_F(PeerPoolTest, AReadyPeerIsGreetedAgainAndALostOneWithGrowingPauses) {
+TEST_F(PeerPoolTest, RepeatsHandshakesWithGrowingPausesForALostPeer) {
   Make("a:1");
   EXPECT_THAT(After(absl::ZeroDuration()), ElementsAre("a:1"));
   EXPECT_THAT(After(absl::Seconds(1.9)), IsEmpty());
@@ -136,13 +137,13 @@ TEST_F(PeerPoolTest, AReadyPeerIsGreetedAgainAndALostOneWithGrowingPauses) {
   EXPECT_THAT(Pick(), IsOk());
 }
 
-TEST_F(PeerPoolTest, TickSaysWhenSomethingIsDue) {
+TEST_F(PeerPoolTest, TickReturnsTheTimeToTheNextHandshake) {
   EXPECT_EQ(Make("a:1").Tick(), absl::Seconds(2));
   errors_["b:1"] = absl::UnavailableError("gone");
   EXPECT_EQ(Make("a:1,b:1").Tick(), absl::Milliseconds(100));
 }
 
-TEST_F(PeerPoolTest, AReportThatAPeerIsGoneMakesItUnreadyAtOnce) {
+TEST_F(PeerPoolTest, AReportOfUnavailableMakesAPeerUnreadyAtOnce) {
   Make("a:1,b:1").Tick();
   pool_->Report("a:1", absl::UnavailableError("broken stream"));
   EXPECT_EQ((*Pick())->address, "b:1");
@@ -151,7 +152,7 @@ TEST_F(PeerPoolTest, AReportThatAPeerIsGoneMakesItUnreadyAtOnce) {
   pool_->Report("nobody:1", absl::UnavailableError("ignored"));
 }
 
-TEST_F(PeerPoolTest, AfterAReportOfAnotherErrorAHandshakeDecides) {
+TEST_F(PeerPoolTest, AfterAReportOfAnotherErrorAHandshakeDecidesWhetherAPeerIsReady) {
   Make("a:1").Tick();
   pool_->Report("a:1", absl::FailedPreconditionError("refused this session"));
   EXPECT_THAT(Pick(), IsOk());
@@ -172,7 +173,7 @@ TEST_F(PeerPoolTest, APeerIsUnreadyAfterTwoSlowHandshakesInARow) {
   EXPECT_THAT(Pick(), StatusIs(absl::StatusCode::kUnavailable));
 }
 
-TEST_F(PeerPoolTest, SlowHandshakesDoNotCountWhileThePeerAnswersWork) {
+TEST_F(PeerPoolTest, SlowHandshakesDoNotCountWhileThePeerAnswersRequests) {
   Make("a:1").Tick();
   errors_["a:1"] = absl::DeadlineExceededError("slow");
   for (int i = 0; i < 5; ++i) {
@@ -186,20 +187,20 @@ TEST_F(PeerPoolTest, SlowHandshakesDoNotCountWhileThePeerAnswersWork) {
   EXPECT_THAT(Pick(), StatusIs(absl::StatusCode::kUnavailable));
 }
 
-TEST_F(PeerPoolTest, TellsThatAPeerIsLostOnlyAfterAHandshakeHasFailed) {
+TEST_F(PeerPoolTest, APeerIsLostOnlyAfterAFailedHandshake) {
   Make("a:1,b:1").Tick();
   pool_->Report("a:1", absl::UnavailableError("broken stream"));
-  EXPECT_THAT(lost_, IsEmpty()) << "the others at a:1 may be well";
+  EXPECT_THAT(lost_, IsEmpty()) << "other streams to a:1 may still work";
   After(absl::ZeroDuration());
   EXPECT_THAT(lost_, IsEmpty());
   errors_["a:1"] = absl::DeadlineExceededError("hangs");
   After(absl::Seconds(2));
-  EXPECT_THAT(lost_, IsEmpty()) << "slow once";
+  EXPECT_THAT(lost_, IsEmpty()) << "one slow handshake is not enough";
   After(absl::Seconds(2));
   EXPECT_THAT(lost_, ElementsAre("a:1"));
 }
 
-TEST_F(PeerPoolTest, APeerThatTakesNoNewWorkIsNotPickedButNotLost) {
+TEST_F(PeerPoolTest, APeerThatAdmitsNoWorkIsNotPickedAndNotLost) {
   Make("a:1,b:1").Tick();
   admits_["a:1"] = absl::UnavailableError("drains");
   After(absl::Seconds(2));
@@ -213,7 +214,7 @@ TEST_F(PeerPoolTest, APeerThatTakesNoNewWorkIsNotPickedButNotLost) {
   EXPECT_THAT(ready_changes_, ElementsAre(true, false));
 }
 
-TEST_F(PeerPoolTest, APeerThatFailsAtWorkIsEjectedAndProbed) {
+TEST_F(PeerPoolTest, APeerWhoseRequestsFailIsEjectedAndProbed) {
   Make("a:1,b:1").Tick();
   for (int i = 0; i < 2; ++i) pool_->Report("a:1", absl::InternalError("nonsense"));
   EXPECT_EQ((*Pick())->address, "b:1");
@@ -224,8 +225,8 @@ TEST_F(PeerPoolTest, APeerThatFailsAtWorkIsEjectedAndProbed) {
   EXPECT_EQ(status.ejections, 1u);
   EXPECT_THAT(status.detail, HasSubstr("nonsense"));
   After(absl::Seconds(5));
-  EXPECT_EQ((*Pick())->address, "a:1") << "the probe";
-  EXPECT_EQ((*Pick())->address, "b:1") << "one at a time";
+  EXPECT_EQ((*Pick())->address, "a:1") << "this request is the probe";
+  EXPECT_EQ((*Pick())->address, "b:1") << "only one probe runs at a time";
   pool_->Report("a:1", absl::OkStatus());
   EXPECT_EQ((*Pick())->address, "a:1");
   EXPECT_FALSE(pool_->Statuses()[0].ejected);
@@ -258,7 +259,7 @@ TEST_F(PeerPoolTest, RefusedRequestsEjectNoPeer) {
   EXPECT_EQ(pool_->Statuses()[0].failures, 0u);
 }
 
-TEST_F(PeerPoolTest, EveryOtherErrorIsThePeersFault) {
+TEST_F(PeerPoolTest, EveryOtherErrorCountsAsAFailureOfThePeer) {
   for (const absl::Status& failure :
        {absl::UnavailableError("gone"), absl::DeadlineExceededError("late"),
         absl::InternalError("nonsense"), absl::UnknownError("?"), absl::DataLossError("corrupt"),
@@ -274,13 +275,13 @@ TEST_F(PeerPoolTest, ARefusedRequestDoesNotUseUpTheProbeOfAnEjectedPeer) {
   Make("a:1").Tick();
   for (int i = 0; i < 2; ++i) pool_->Report("a:1", absl::InternalError("nonsense"));
   After(absl::Seconds(5));
-  ASSERT_THAT(Pick(), IsOk()) << "the probe";
-  EXPECT_THAT(Pick(), StatusIs(absl::StatusCode::kUnavailable)) << "one at a time";
+  ASSERT_THAT(Pick(), IsOk()) << "this request is the probe";
+  EXPECT_THAT(Pick(), StatusIs(absl::StatusCode::kUnavailable)) << "only one probe runs at a time";
   pool_->Report("a:1", absl::PermissionDeniedError("the shared scope"));
   EXPECT_THAT(Pick(), IsOk());
 }
 
-TEST_F(PeerPoolTest, AJudgedAnswerCausesNoHandshake) {
+TEST_F(PeerPoolTest, JudgeSendsNoHandshake) {
   Make("a:1").Tick();
   EXPECT_TRUE(pool_->Judge("a:1", absl::DeadlineExceededError("late")));
   EXPECT_TRUE(pool_->Judge("a:1", absl::OkStatus()));
@@ -291,7 +292,7 @@ TEST_F(PeerPoolTest, AJudgedAnswerCausesNoHandshake) {
   EXPECT_THAT(Pick(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("no tree")));
 }
 
-TEST_F(PeerPoolTest, AnEjectedPeerIsPickedIfThereIsNoOtherAndTheOptionsSaySo) {
+TEST_F(PeerPoolTest, WithUseEjectedAnEjectedPeerIsPickedIfThereIsNoOther) {
   use_ejected_ = true;
   Make("a:1").Tick();
   for (int i = 0; i < 2; ++i) pool_->Report("a:1", absl::InternalError("nonsense"));
@@ -306,7 +307,7 @@ TEST_F(PeerPoolTest, ANewListAddsAndRemovesPeersWhileItRuns) {
   EXPECT_THAT(removed_, ElementsAre("a:1"));
   EXPECT_EQ(pool_->Statuses()[0].address, "b:1");
   EXPECT_EQ(pool_->Statuses().size(), 2u);
-  EXPECT_THAT(lost_, IsEmpty()) << "who is removed may go on";
+  EXPECT_THAT(lost_, IsEmpty()) << "a removed peer finishes its requests";
 }
 
 TEST_F(PeerPoolTest, PeersFollowTheAddressesOfAName) {
@@ -332,7 +333,7 @@ TEST_F(PeerPoolTest, ANameThatCannotBeResolvedKeepsItsAddressesAndIsShown) {
   EXPECT_THAT(statuses[1].detail, HasSubstr("no such name"));
 }
 
-TEST_F(PeerPoolTest, TellsWhenTheFirstPeerIsReadyAndWhenTheLastOneIsLost) {
+TEST_F(PeerPoolTest, OnReadyReportsTheFirstReadyPeerAndTheLossOfTheLast) {
   Make("a:1,b:1").Tick();
   errors_["a:1"] = errors_["b:1"] = absl::UnavailableError("gone");
   After(absl::Seconds(2));
@@ -340,12 +341,12 @@ TEST_F(PeerPoolTest, TellsWhenTheFirstPeerIsReadyAndWhenTheLastOneIsLost) {
   EXPECT_THAT(ready_changes_, ElementsAre(true, false));
 }
 
-// Collects what is logged from its construction on.
+// Collects the log lines from the constructor to the call of InfoLines.
 class CapturedLog {
  public:
   CapturedLog() { ::testing::internal::CaptureStderr(); }
 
-  // The lines of level info, without their times. Call once.
+  // Returns the lines of level info without their times. Call it only once.
   std::vector<std::string> InfoLines() {
     std::vector<std::string> lines;
     for (const absl::string_view line :
@@ -363,7 +364,7 @@ TEST_F(PeerPoolTest, LogsOneLineWhenAVerifierIsLostAndOneWhenItIsReadyAgain) {
   errors_["a:1"] = absl::UnavailableError("gone");
   pool_->Report("a:1", errors_["a:1"]);
   for (int i = 0; i < 10; ++i) {
-    After(absl::Seconds(2));  // greeted in vain
+    After(absl::Seconds(2));  // the handshake fails again
     pool_->Report("a:1", errors_["a:1"]);
   }
   errors_["b:1"] = absl::UnavailableError("gone too");
@@ -401,7 +402,7 @@ TEST_F(PeerPoolTest, LogsOneLineWhenADrafterIsLostAndOneWhenItIsReadyAgain) {
                   "I drafter ready address=a:1 ready=1 requests=\"requests may draft with it\""));
 }
 
-TEST_F(PeerPoolTest, APeerHasOneGreetingAtATime) {
+TEST_F(PeerPoolTest, APeerHasOneHandshakeAtATime) {
   std::vector<std::function<void()>> tasks;
   run_ = [&tasks](std::function<void()> task) { tasks.push_back(std::move(task)); };
   Make("a:1").Tick();
@@ -410,10 +411,10 @@ TEST_F(PeerPoolTest, APeerHasOneGreetingAtATime) {
   ASSERT_EQ(tasks.size(), 1u);
   tasks[0]();
   pool_->Tick();
-  EXPECT_EQ(tasks.size(), 2u) << "the nudge counts once the greeting has ended";
+  EXPECT_EQ(tasks.size(), 2u) << "after the handshake, Nudge() causes another one";
 }
 
-TEST_F(PeerPoolTest, TheGreetingOfARemovedPeerDoesNotCountForALaterPeerAtItsAddress) {
+TEST_F(PeerPoolTest, TheHandshakeOfARemovedPeerDoesNotCountForANewPeerAtTheSameAddress) {
   std::vector<std::function<void()>> tasks;
   run_ = [&tasks](std::function<void()> task) { tasks.push_back(std::move(task)); };
   Make("a:1,b:1").Tick();
@@ -497,7 +498,7 @@ TEST_F(PeerPoolTest, ANameServerThatHangsDelaysNoOtherPeer) {
   changed.notify_all();
 }
 
-TEST_F(PeerPoolTest, ANudgeGreetsAgain) {
+TEST_F(PeerPoolTest, NudgeRepeatsTheHandshake) {
   std::mutex mutex;
   std::condition_variable greeted;
   int count = 0;

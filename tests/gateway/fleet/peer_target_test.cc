@@ -22,7 +22,7 @@ TEST(ParsePeerListTest, ReadsEveryForm) {
   EXPECT_THAT(ParsePeerList(""), IsOkAndHolds(IsEmpty()));
 }
 
-TEST(ParsePeerListTest, NamesTheEntryItCannotRead) {
+TEST(ParsePeerListTest, ErrorsNameTheInvalidEntry) {
   for (const std::string entry :
        {"localhost", ":80", "localhost:", "localhost:0", "localhost:65536", "localhost:x",
         "http://a:1", "dns:///a", "dns:a:1", "unix:", "::1:80", "a b:1", "dns:///unix:b",

@@ -14,7 +14,7 @@ using ::testing::UnorderedElementsAre;
 
 constexpr std::uint32_t kPage = 64;  // tokens
 
-// Tokens first, first + 1, ...
+// Returns the tokens first, first + 1, and so on.
 std::vector<TokenId> Prompt(std::size_t tokens, TokenId first = 0) {
   std::vector<TokenId> prompt(tokens);
   std::iota(prompt.begin(), prompt.end(), first);
@@ -31,7 +31,7 @@ TEST(PrefixRoutesTest, RemembersWholePagesOfAPrompt) {
   EXPECT_THAT(routes.Held("t", Prompt(kPage - 1), kPage), IsEmpty());
   EXPECT_THAT(routes.Held("t", Prompt(9 * kPage), kPage),
               UnorderedElementsAre(Pair("a", 3 * kPage)));
-  EXPECT_THAT(routes.Held("t", Prompt(3 * kPage, 1), kPage), IsEmpty()) << "another text";
+  EXPECT_THAT(routes.Held("t", Prompt(3 * kPage, 1), kPage), IsEmpty()) << "this is another prompt";
 }
 
 TEST(PrefixRoutesTest, TenantsDoNotShareRoutes) {
@@ -51,7 +51,7 @@ TEST(PrefixRoutesTest, PromptsShareTheRoutesOfTheirCommonBeginning) {
               UnorderedElementsAre(Pair("a", 3 * kPage), Pair("b", 2 * kPage)));
 }
 
-TEST(PrefixRoutesTest, TheNewestHoldersOfAPageAreKept) {
+TEST(PrefixRoutesTest, KeepsTheFourNewestVerifiersOfAPage) {
   PrefixRoutes routes;
   for (const char* address : {"a", "b", "c", "d", "a", "e"}) {
     routes.Record("t", Prompt(kPage), kPage, address);
@@ -74,7 +74,7 @@ TEST(PrefixRoutesTest, IsBoundedAndDropsTheEndsOfOldPromptsFirst) {
   EXPECT_EQ(routes.pages(), 5u);
 }
 
-TEST(PrefixRoutesTest, AVerifierThatIsGoneHoldsNothing) {
+TEST(PrefixRoutesTest, AForgottenVerifierHoldsNothing) {
   PrefixRoutes routes;
   routes.Record("t", Prompt(2 * kPage), kPage, "a");
   routes.Record("t", Prompt(kPage), kPage, "b");
@@ -82,7 +82,7 @@ TEST(PrefixRoutesTest, AVerifierThatIsGoneHoldsNothing) {
   EXPECT_THAT(routes.Held("t", Prompt(2 * kPage), kPage), UnorderedElementsAre(Pair("b", kPage)));
 }
 
-TEST(PrefixRoutesTest, TakesAnyPageSizeThatAPeerMaySay) {
+TEST(PrefixRoutesTest, AcceptsAnyPageSize) {
   PrefixRoutes routes(/*capacity=*/5000);
   const std::vector<TokenId> prompt = Prompt(3000);
   for (const std::uint32_t page_tokens : {0U, 3001U, 1U << 31, 0xffffffffU}) {

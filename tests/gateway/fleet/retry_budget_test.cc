@@ -5,13 +5,13 @@
 namespace recycling::gateway {
 namespace {
 
-TEST(RetryBudgetTest, IsFullAtFirstAndThenEmpty) {
+TEST(RetryBudgetTest, BeginsWithTheBurst) {
   RetryBudget budget({.burst = 3, .per_request = 0.5, .per_second = 0.1});
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(budget.Take(absl::Seconds(100)));
   EXPECT_FALSE(budget.Take(absl::Seconds(100)));
 }
 
-TEST(RetryBudgetTest, RequestsAddAShareAndTimeAddsALittle) {
+TEST(RetryBudgetTest, RequestsAndTimeFillTheBudget) {
   RetryBudget budget({.burst = 1, .per_request = 0.5, .per_second = 0.1});
   EXPECT_TRUE(budget.Take(absl::ZeroDuration()));
   budget.Request();

@@ -50,7 +50,7 @@ TEST(PickByKeyTest, OnlyTenantsOfALostPeerMove) {
   }
 }
 
-TEST(PickByKeyTest, SpreadTakesTheLeastLoadedOfTheHeaviest) {
+TEST(PickByKeyTest, WithASpreadOfTwoPicksTheLessLoadedOfTwoPeers) {
   std::vector<ReadyPeer> peers = Peers(4);
   const std::size_t heaviest = *PickByKey("default", peers, 2);
   EXPECT_EQ(heaviest, *PickByKey("default", peers, 1));
@@ -63,14 +63,14 @@ TEST(PickByKeyTest, SpreadTakesTheLeastLoadedOfTheHeaviest) {
   EXPECT_EQ(*PickByKey("default", peers, 0), heaviest);
 }
 
-// Verifiers with these loads.
+// Returns verifiers with these numbers of running sequences.
 std::vector<ReadyPeer> Loaded(const std::vector<int>& loads) {
   std::vector<ReadyPeer> peers = Peers(static_cast<int>(loads.size()));
   for (std::size_t i = 0; i < loads.size(); ++i) peers[i].running = loads[i];
   return peers;
 }
 
-TEST(PickVerifierTest, TakesTheLeastLoadedOfAllGateways) {
+TEST(PickVerifierTest, PicksTheVerifierWithTheLeastLoadOfAllGateways) {
   EXPECT_EQ(PickVerifier({}, {}), std::nullopt);
   std::vector<ReadyPeer> peers = Loaded({3, 1, 1});
   EXPECT_EQ(PickVerifier({}, peers), 1u);
@@ -78,7 +78,7 @@ TEST(PickVerifierTest, TakesTheLeastLoadedOfAllGateways) {
   EXPECT_EQ(PickVerifier({}, peers), 2u);
 }
 
-TEST(PickVerifierTest, NeverTakesAnAddressToAvoid) {
+TEST(PickVerifierTest, NeverPicksAnAvoidedAddress) {
   const std::vector<ReadyPeer> peers = Loaded({0, 5});
   const std::vector<std::string> first = {peers[0].address};
   EXPECT_EQ(PickVerifier(first, peers), 1u);
@@ -86,7 +86,7 @@ TEST(PickVerifierTest, NeverTakesAnAddressToAvoid) {
   EXPECT_EQ(PickVerifier(both, peers), std::nullopt);
 }
 
-TEST(PickVerifierTest, TakesAFullVerifierOnlyIfAllAreFull) {
+TEST(PickVerifierTest, PicksAFullVerifierOnlyIfAllAreFull) {
   std::vector<ReadyPeer> peers = Loaded({2, 6, 3});
   peers[0].room = 2;
   EXPECT_EQ(PickVerifier({}, peers), 2u);
@@ -94,21 +94,21 @@ TEST(PickVerifierTest, TakesAFullVerifierOnlyIfAllAreFull) {
   EXPECT_EQ(PickVerifier({}, peers), 0u);
 }
 
-TEST(PickVerifierTest, TakesTheHolderOfThePrefixUnlessItIsClearlyBusier) {
+TEST(PickVerifierTest, PicksTheVerifierWithTheLongestPrefixUnlessItIsMuchBusier) {
   std::vector<ReadyPeer> peers = Loaded({0, 2, 1});
   peers[1].held = 64;
   peers[2].held = 32;
-  EXPECT_EQ(PickVerifier({}, peers), 1u) << "the longest";
+  EXPECT_EQ(PickVerifier({}, peers), 1u) << "it has the longest prefix";
   peers[1].running = 3;
-  EXPECT_EQ(PickVerifier({}, peers), 2u) << "more than 2 sequences busier";
+  EXPECT_EQ(PickVerifier({}, peers), 2u) << "verifier 1 has more than 2 sequences more";
   peers = Loaded({40, 50});
   peers[1].held = 32;
   EXPECT_EQ(PickVerifier({}, peers), 1u);
   peers[1].running = 51;
-  EXPECT_EQ(PickVerifier({}, peers), 0u) << "more than a quarter busier";
+  EXPECT_EQ(PickVerifier({}, peers), 0u) << "verifier 1 has over a quarter more sequences";
   peers = Loaded({2, 1, 1});
   for (ReadyPeer& peer : peers) peer.held = 32;
-  EXPECT_EQ(PickVerifier({}, peers), 1u) << "equal prefixes: the least loaded";
+  EXPECT_EQ(PickVerifier({}, peers), 1u) << "with equal prefixes the load decides";
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ const VerifierInfo kInfo = doubles::FakeVerifierClient().info();
 
 absl::StatusOr<TokenizerData> ToyTokenizer() { return doubles::ToyModel().MakeTokenizerData(); }
 
-TEST(ModelReferenceTest, TheFirstVerifierDecidesWhatIsServed) {
+TEST(ModelReferenceTest, TheFirstVerifierDecidesTheModel) {
   ModelReference reference;
   EXPECT_EQ(reference.Get(), nullptr);
   ASSERT_THAT(reference.Admit(kInfo, ToyTokenizer), IsOk());
@@ -27,7 +27,7 @@ TEST(ModelReferenceTest, TheFirstVerifierDecidesWhatIsServed) {
   EXPECT_EQ(reference.Get()->tokenizer->vocab_size(), 320u);
 }
 
-TEST(ModelReferenceTest, LaterVerifiersAreComparedAndTheirTokenizerIsNotFetched) {
+TEST(ModelReferenceTest, ComparesLaterVerifiersAndDoesNotFetchTheirTokenizer) {
   ModelReference reference;
   ASSERT_THAT(reference.Admit(kInfo, ToyTokenizer), IsOk());
   const auto never = []() -> absl::StatusOr<TokenizerData> {
@@ -51,11 +51,11 @@ TEST(ModelReferenceTest, LaterVerifiersAreComparedAndTheirTokenizerIsNotFetched)
   refuses("k: got 9, expected 8", [](VerifierInfo& info) { info.k = 9; });
 }
 
-TEST(ModelReferenceTest, AVerifierWhoseTokenizerComesLateDoesNotReplaceTheModel) {
+TEST(ModelReferenceTest, AVerifierWhoseTokenizerArrivesLateDoesNotReplaceTheModel) {
   ModelReference reference;
   VerifierInfo late = kInfo;
   late.numerics_id = "other";
-  // While the first one's tokenizer is on its way, another verifier is admitted.
+  // The gateway admits another verifier before it receives the tokenizer of this one.
   const absl::Status status = reference.Admit(late, [&]() -> absl::StatusOr<TokenizerData> {
     EXPECT_THAT(reference.Admit(kInfo, ToyTokenizer), IsOk());
     return ToyTokenizer();

@@ -35,7 +35,7 @@ class WatchedVerifierTest : public ::testing::Test {
   doubles::FakeClock clock_;
   std::function<void()> on_silence_ = [] {};
   std::shared_ptr<VerifierWatch> watch_ = std::make_shared<VerifierWatch>();
-  // Answers step 0 and no other.
+  // Answers only step 0.
   WatchedVerifier verifier_{std::make_shared<doubles::FakeVerifierClient>(
                                 doubles::FakeVerifierOptions{.fault =
                                                                  [this](std::uint64_t step) {
@@ -59,7 +59,7 @@ TEST_F(WatchedVerifierTest, GivingUpEndsACallThatIsNeverAnswered) {
   giver.join();
 }
 
-TEST_F(WatchedVerifierTest, TheCallersWorkIsDoneBetweenTheStepAndItsAnswer) {
+TEST_F(WatchedVerifierTest, VerifyWhileRunsTheFunctionBetweenTheStepAndItsAnswer) {
   const auto trace = std::make_shared<doubles::CallTrace>();
   WatchedVerifier verifier(
       std::make_shared<doubles::FakeVerifierClient>(doubles::FakeVerifierOptions{
@@ -85,7 +85,7 @@ TEST_F(WatchedVerifierTest, ACancelledSessionReturnsCancelled) {
   EXPECT_THAT(session->Verify(Step(0)), StatusIs(absl::StatusCode::kCancelled));
 }
 
-TEST_F(WatchedVerifierTest, AnswersAreSignsOfLife) {
+TEST_F(WatchedVerifierTest, RecordsTheTimeOfTheLastAnswer) {
   EXPECT_LT(watch_->heard(), clock_.Monotonic());
   clock_.Advance(absl::Seconds(1));
   const auto session = Open();
@@ -95,14 +95,14 @@ TEST_F(WatchedVerifierTest, AnswersAreSignsOfLife) {
   EXPECT_EQ(watch_->heard(), absl::Seconds(2));
 }
 
-TEST_F(WatchedVerifierTest, TellsThatSequencesShouldLeave) {
+TEST_F(WatchedVerifierTest, ReportsThatSequencesShouldLeave) {
   EXPECT_FALSE(verifier_.leaving());
   watch_->SetLeaving(true);
   EXPECT_TRUE(verifier_.leaving());
 }
 
-// A verifier that computes rows only when told to, and tells that a full pass of kFullRows takes
-// kFullPass. Its clients wait on threads of their own. Threads: any.
+// A verifier that runs a pass only when the test calls Pass(). It reports that a full pass of
+// kFullRows rows takes kFullPass. Each client has its own thread. Thread-safe.
 class SlowVerifier {
  public:
   static constexpr int kFullRows = 64;
@@ -124,7 +124,7 @@ class SlowVerifier {
     for (std::thread& thread : clients_) thread.join();
   }
 
-  // Each client opens a prompt of `prompt` tokens and then takes `steps` steps.
+  // Starts `count` clients. Each opens a prompt of `prompt` tokens and then makes `steps` steps.
   void AddClients(int count, int prompt, int steps) {
     running_ = count;
     for (int i = 0; i < count; ++i) {
@@ -138,13 +138,14 @@ class SlowVerifier {
     }
   }
 
-  // Waits until every client that still runs waits for an answer.
+  // Waits until all running clients wait for an answer.
   void AwaitCalls() {
     MutexLock lock(mutex_);
     while (static_cast<int>(left_.size()) < running_) changed_.Wait(mutex_);
   }
 
-  // A pass: one row each to the calls that wait, in turns. Returns whether any client runs.
+  // Runs a pass, which gives one row to each waiting call in turn until kFullRows are used. Returns
+  // whether a client still runs.
   bool Pass() {
     AwaitCalls();
     MutexLock lock(mutex_);
@@ -157,7 +158,7 @@ class SlowVerifier {
     return running_ > 0;
   }
 
-  // Every call that waits is answered, and so are those that come.
+  // Answers every waiting call and every later call at once.
   void LoseNothing() {
     MutexLock lock(mutex_);
     loses_nothing_ = true;
@@ -201,7 +202,7 @@ class SlowVerifier {
   Mutex mutex_;
   CondVar changed_;
   int running_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::vector<int*> left_ ABSL_GUARDED_BY(mutex_);  // rows of each call that waits
+  std::vector<int*> left_ ABSL_GUARDED_BY(mutex_);  // remaining rows of each waiting call
   int turn_ ABSL_GUARDED_BY(mutex_) = 0;
   bool loses_nothing_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<absl::Status> statuses_ ABSL_GUARDED_BY(mutex_);
@@ -214,13 +215,14 @@ TEST_F(WatchedVerifierTest, NoneOfSixtyFourClientsGivesUpASlowVerifier) {
     clock_.Advance(SlowVerifier::kFullPass);
     verifier.watch().GiveUpLate(clock_.Monotonic());
   }
-  EXPECT_GT(clock_.Monotonic(), absl::Seconds(400)) << "far beyond what a call may take alone";
+  EXPECT_GT(clock_.Monotonic(), absl::Seconds(400))
+      << "this is much longer than the bound of one call";
   const std::vector<absl::Status> statuses = verifier.statuses();
   EXPECT_EQ(statuses.size(), 64u);
   for (const absl::Status& status : statuses) EXPECT_THAT(status, IsOk());
 }
 
-// Looks every second for 100 s whether `watch` has late sequences.
+// Calls GiveUpLate on `watch` every second for 100 s.
 std::thread LookForLateOnes(doubles::FakeClock& clock, VerifierWatch& watch) {
   return std::thread([&] {
     for (int i = 0; i < 100; ++i) {
@@ -230,7 +232,7 @@ std::thread LookForLateOnes(doubles::FakeClock& clock, VerifierWatch& watch) {
   });
 }
 
-TEST_F(WatchedVerifierTest, ASequenceWhoseStepIsLostGivesTheVerifierUpOnTheSecondLook) {
+TEST_F(WatchedVerifierTest, TheSecondLateCheckGivesUpASequenceWhoseStepIsLost) {
   const auto session = Open();
   const auto other = Open();
   std::thread looker;
@@ -239,7 +241,7 @@ TEST_F(WatchedVerifierTest, ASequenceWhoseStepIsLostGivesTheVerifierUpOnTheSecon
               StatusIs(absl::StatusCode::kUnavailable,
                        HasSubstr("no answer for 32s, expected one within 30.4s")));
   looker.join();
-  EXPECT_THAT(other->Verify(Step(0)), IsOk()) << "it waits for nothing";
+  EXPECT_THAT(other->Verify(Step(0)), IsOk()) << "this sequence waited for no answer";
 }
 
 TEST_F(WatchedVerifierTest, SequencesOfOtherGatewaysLengthenTheWait) {

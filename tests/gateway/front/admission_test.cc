@@ -30,7 +30,7 @@ class AdmissionTest : public ::testing::Test {
     return *queue_;
   }
 
-  // Requests are named by ticket, in the order in which they come: 1, 2, ...
+  // The ticket of a request is its number in the order of arrival: 1, 2, and so on.
   Admission::Ticket Arrive(const std::string& tenant = "a", TenantLimits limits = {},
                            std::uint64_t bytes = 0,
                            absl::Duration deadline = absl::InfiniteDuration()) {
@@ -49,7 +49,7 @@ class AdmissionTest : public ::testing::Test {
     started_.insert(started_.end(), changes.start.begin(), changes.start.end());
     for (auto& refused : changes.refuse) refused_.push_back(std::move(refused));
   }
-  // What has happened since the last call.
+  // The requests that were started since the last call.
   std::vector<Admission::Ticket> Started() { return std::exchange(started_, {}); }
   std::vector<Admission::Ticket> Refused() {
     std::vector<Admission::Ticket> tickets;
@@ -69,7 +69,7 @@ class AdmissionTest : public ::testing::Test {
   Refusal last_refusal_;
 };
 
-TEST_F(AdmissionTest, StartsAsManyAsMayRunAndTheNextWhenOneEnds) {
+TEST_F(AdmissionTest, StartsRequestsUpToTheCapacityAndTheNextWhenOneEnds) {
   capacity_ = 2;
   for (int i = 0; i < 4; ++i) Arrive();
   EXPECT_THAT(Started(), ElementsAre(1, 2));
@@ -77,7 +77,7 @@ TEST_F(AdmissionTest, StartsAsManyAsMayRunAndTheNextWhenOneEnds) {
   EXPECT_EQ(queue().waiting(), 2);
   Finish(2);
   EXPECT_THAT(Started(), ElementsAre(3));
-  Finish(2);  // has ended already
+  Finish(2);  // request 2 has already ended
   EXPECT_THAT(Started(), IsEmpty());
   capacity_ = 3;
   Take();
@@ -91,7 +91,7 @@ TEST_F(AdmissionTest, StartsAsManyAsMayRunAndTheNextWhenOneEnds) {
   EXPECT_THAT(Refused(), IsEmpty());
 }
 
-TEST_F(AdmissionTest, RefusesTheNewestWhenTheQueueIsFullAndSaysWhenToComeBack) {
+TEST_F(AdmissionTest, AFullQueueRefusesTheNewestRequestWithARetryDelay) {
   options_.max_queue = 2;
   for (int i = 0; i < 4; ++i) Arrive();
   EXPECT_THAT(Started(), ElementsAre(1));
@@ -99,7 +99,7 @@ TEST_F(AdmissionTest, RefusesTheNewestWhenTheQueueIsFullAndSaysWhenToComeBack) {
   EXPECT_EQ(last_refusal_.reason, RefusalReason::kQueueFull);
   EXPECT_THAT(last_refusal_.status, StatusIs(absl::StatusCode::kResourceExhausted,
                                              HasSubstr("the 1 that run and the 2 that wait")));
-  EXPECT_EQ(RetryDelay(last_refusal_.status), absl::Seconds(1));  // nothing is known yet
+  EXPECT_EQ(RetryDelay(last_refusal_.status), absl::Seconds(1));  // no request has ended yet
 
   clock_.Advance(absl::Seconds(3));
   Finish(1);
@@ -107,7 +107,7 @@ TEST_F(AdmissionTest, RefusesTheNewestWhenTheQueueIsFullAndSaysWhenToComeBack) {
   EXPECT_THAT(Refused(), IsEmpty());
   Arrive();
   EXPECT_THAT(Refused(), ElementsAre(6));
-  // Three requests wait (the refused one still counts) for one place, and a request takes 3 s.
+  // Three requests, with the refused one, wait for one place, and a request takes 3 s.
   EXPECT_EQ(RetryDelay(last_refusal_.status), absl::Seconds(9));
 }
 
@@ -121,11 +121,11 @@ TEST_F(AdmissionTest, WithoutAQueueNoRequestWaits) {
 
 TEST_F(AdmissionTest, TheQueueIsBoundedInBytes) {
   options_.max_queue_bytes = 100;
-  Arrive("a", {}, 1000);  // runs
+  Arrive("a", {}, 1000);  // this request runs
   Arrive("a", {}, 40);
   Arrive("b", {}, 60);
   EXPECT_THAT(Refused(), IsEmpty());
-  Arrive("c", {}, 1);  // the largest is b
+  Arrive("c", {}, 1);  // tenant b has the most bytes in the queue
   EXPECT_THAT(Refused(), ElementsAre(3));
   Arrive("c", {}, 200);
   EXPECT_THAT(Refused(), ElementsAre(5));
@@ -136,7 +136,7 @@ TEST_F(AdmissionTest, TheQueueIsBoundedInBytes) {
   EXPECT_THAT(Refused(), IsEmpty());
 }
 
-TEST_F(AdmissionTest, TenantsTakeTurnsAndEachIsServedInItsOrder) {
+TEST_F(AdmissionTest, TenantsTakeTurnsAndTheRequestsOfATenantKeepTheirOrder) {
   Arrive("z");
   for (const char* tenant : {"b", "b", "b", "a", "c", "a"}) Arrive(tenant);
   std::vector<Admission::Ticket> order;
@@ -147,10 +147,10 @@ TEST_F(AdmissionTest, TenantsTakeTurnsAndEachIsServedInItsOrder) {
     running = next.empty() ? 0 : next[0];
     if (running != 0) order.push_back(running);
   }
-  EXPECT_THAT(order, ElementsAre(5, 2, 6, 7, 3, 4));  // a b c a b b
+  EXPECT_THAT(order, ElementsAre(5, 2, 6, 7, 3, 4));  // tenants a b c a b b
 }
 
-TEST_F(AdmissionTest, AFullQueueMakesRoomForATenantThatHasLess) {
+TEST_F(AdmissionTest, AFullQueueMakesRoomForATenantWithFewerRequests) {
   options_.max_queue = 4;
   Arrive("busy");
   for (int i = 0; i < 4; ++i) Arrive("busy");
@@ -158,14 +158,14 @@ TEST_F(AdmissionTest, AFullQueueMakesRoomForATenantThatHasLess) {
   EXPECT_THAT(Refused(), ElementsAre(5));
   Arrive("quiet");
   EXPECT_THAT(Refused(), ElementsAre(4));
-  Arrive("quiet");  // would be the larger one
+  Arrive("quiet");  // this tenant would have the most requests in the queue
   EXPECT_THAT(Refused(), ElementsAre(8));
   Started();
   Finish(1);
   EXPECT_THAT(Started(), ElementsAre(6));
 }
 
-TEST_F(AdmissionTest, ATenantAtItsConcurrencyWaitsWithoutHoldingOthersUp) {
+TEST_F(AdmissionTest, ATenantAtItsConcurrencyDoesNotDelayOtherTenants) {
   capacity_ = 3;
   for (int i = 0; i < 3; ++i) Arrive("a", {.concurrency = 1});
   Arrive("b");
@@ -175,7 +175,7 @@ TEST_F(AdmissionTest, ATenantAtItsConcurrencyWaitsWithoutHoldingOthersUp) {
   EXPECT_THAT(Started(), IsEmpty());
   Finish(1);
   EXPECT_THAT(Started(), ElementsAre(2));
-  Arrive("a", {.concurrency = 2});  // a new limit holds for those that wait, too
+  Arrive("a", {.concurrency = 2});  // the new limit also holds for the waiting requests
   EXPECT_THAT(Started(), ElementsAre(3));
 }
 
@@ -189,7 +189,7 @@ TEST_F(AdmissionTest, ARateIsATokenBucket) {
   EXPECT_THAT(last_refusal_.status, StatusIs(absl::StatusCode::kResourceExhausted,
                                              HasSubstr("tenant a: got more than 2 a second")));
   EXPECT_EQ(RetryDelay(last_refusal_.status), absl::Milliseconds(500));
-  Arrive("b", limits);  // has its own
+  Arrive("b", limits);  // tenant b has its own rate
   EXPECT_THAT(Started(), ElementsAre(5));
   clock_.Advance(absl::Milliseconds(499));
   Arrive("a", limits);
@@ -197,12 +197,12 @@ TEST_F(AdmissionTest, ARateIsATokenBucket) {
   clock_.Advance(absl::Milliseconds(1));
   Arrive("a", limits);
   EXPECT_THAT(Started(), ElementsAre(7));
-  clock_.Advance(absl::Hours(1));  // no more than the burst is saved up
+  clock_.Advance(absl::Hours(1));  // fills the bucket up to the burst
   for (int i = 0; i < 4; ++i) Arrive("a", limits);
   EXPECT_THAT(Started(), ElementsAre(8, 9, 10));
 }
 
-TEST_F(AdmissionTest, ARefusalByTheQueueCostsNoRate) {
+TEST_F(AdmissionTest, ARefusalByTheQueueDoesNotCountForTheRate) {
   options_.max_queue = 0;
   const TenantLimits limits = {.rate = 0.001, .burst = 2};
   Arrive("a", limits);
@@ -214,7 +214,7 @@ TEST_F(AdmissionTest, ARefusalByTheQueueCostsNoRate) {
   EXPECT_THAT(Started(), ElementsAre(1, 3));
 }
 
-TEST_F(AdmissionTest, TheQueueTimeoutAndTheRequestsOwnDeadlineEndTheWait) {
+TEST_F(AdmissionTest, TheQueueTimeoutOrTheDeadlineOfTheRequestEndsTheWait) {
   options_.queue_timeout = absl::Seconds(10);
   Arrive();
   Arrive("a", {}, 0, absl::Seconds(4));
@@ -241,16 +241,16 @@ TEST_F(AdmissionTest, TheQueueTimeoutAndTheRequestsOwnDeadlineEndTheWait) {
                        HasSubstr("waited 10s for its turn, expected at most 10s")));
   EXPECT_NE(RetryDelay(last_refusal_.status), std::nullopt);
   EXPECT_EQ(queue().NextDue(), absl::InfiniteDuration());
-  EXPECT_EQ(queue().running(), 1);  // neither time ends a running request
+  EXPECT_EQ(queue().running(), 1);  // timeout and deadline do not end a running request
 }
 
-TEST_F(AdmissionTest, ARequestThatLeavesTheQueueMakesRoomAtOnce) {
+TEST_F(AdmissionTest, ACancelledRequestLeavesTheQueueAtOnce) {
   options_.max_queue = 1;
   Arrive();
   Arrive();
   queue().Leave(2);
   queue().Leave(2);
-  queue().Leave(1);  // it runs; only Finish ends it
+  queue().Leave(1);  // has no effect: request 1 runs, so only Finish ends it
   Take();
   EXPECT_THAT(Refused(), ElementsAre(2));
   EXPECT_EQ(last_refusal_.reason, RefusalReason::kCancelled);
@@ -276,7 +276,7 @@ TEST_F(AdmissionTest, DrainingRefusesWaitingAndNewRequestsAndLetsRunningOnesEnd)
   EXPECT_THAT(Started(), ElementsAre(1));
 }
 
-TEST_F(AdmissionTest, TenantsWithoutRequestsAreForgottenOnceTheirBurstIsFull) {
+TEST_F(AdmissionTest, ForgetsTenantsWithoutRequestsAndWithAFullBurst) {
   capacity_ = 1000;
   for (int i = 0; i < 100; ++i) {
     Finish(Arrive("plain" + std::to_string(i)));
@@ -288,7 +288,7 @@ TEST_F(AdmissionTest, TenantsWithoutRequestsAreForgottenOnceTheirBurstIsFull) {
   EXPECT_EQ(queue().tenants(), 0u);
 }
 
-// Random calls in random order: each request is started or refused once, and the bounds hold.
+// Makes random calls in random order.
 TEST_F(AdmissionTest, EveryRequestIsStartedOrRefusedOnceAndTheBoundsHold) {
   options_.max_queue = 7;
   options_.max_queue_bytes = 50;
@@ -350,7 +350,7 @@ TEST_F(AdmissionTest, ShortCallsAndRequestsShareTheTenantsRate) {
   EXPECT_EQ(queue().EnterShort("a", limits, clock_.Monotonic()), std::nullopt);
 }
 
-TEST_F(AdmissionTest, RefusesOneShortCallMoreThanTheTenantsConcurrency) {
+TEST_F(AdmissionTest, RefusesShortCallsAboveTheConcurrencyOfTheTenant) {
   const TenantLimits limits{.concurrency = 2};
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(queue().EnterShort("a", limits, clock_.Monotonic()), std::nullopt);

@@ -8,7 +8,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-TEST(GatewayTotalsTest, CountsWhatRunsAndWhatNeverDid) {
+TEST(GatewayTotalsTest, CountsRunningAndRefusedRequests) {
   GatewayTotals totals;
   totals.Begin();
   totals.Begin();
@@ -19,7 +19,7 @@ TEST(GatewayTotalsTest, CountsWhatRunsAndWhatNeverDid) {
   EXPECT_EQ(totals.Snapshot().running, 1);
 }
 
-TEST(GatewayTotalsTest, AddsUpWhatEnded) {
+TEST(GatewayTotalsTest, AddsUpEndedRequests) {
   GatewayTotals totals;
   DecodeOutcome good;
   good.completion_tokens = 6;
@@ -50,7 +50,7 @@ TEST(GatewayTotalsTest, AddsUpWhatEnded) {
   EXPECT_EQ(sum.failures[static_cast<std::size_t>(absl::StatusCode::kUnavailable)], 1u);
   EXPECT_EQ(sum.requests.queue.sum_micros(), 6000u);
   EXPECT_EQ(sum.requests.time_to_first_token.count(), 2u);
-  EXPECT_EQ(sum.requests.total.sum_micros(), 2000000u) << "of the one that ended well";
+  EXPECT_EQ(sum.requests.total.sum_micros(), 2000000u) << "only the request with status OK counts";
 }
 
 TEST(GatewayTotalsTest, CountsTokensAsTheyAreShown) {
@@ -61,7 +61,7 @@ TEST(GatewayTotalsTest, CountsTokensAsTheyAreShown) {
   EXPECT_EQ(totals.Snapshot().running, 1);
 }
 
-TEST(GatewayTotalsTest, CountsStepsWhileARequestRunsAndEachOnce) {
+TEST(GatewayTotalsTest, CountsEachStepOnceAndWhileTheRequestRuns) {
   GatewayTotals totals;
   totals.Begin();
   const std::vector<StepRecord> steps = {{.tokens = 3, .drafted = 8, .accepted = 2},
@@ -77,7 +77,7 @@ TEST(GatewayTotalsTest, CountsStepsWhileARequestRunsAndEachOnce) {
   EXPECT_EQ(totals.Snapshot().speculation, outcome.speculation);
 }
 
-TEST(GatewayTotalsTest, CountsCallsThatTheirCallersMayNotMake) {
+TEST(GatewayTotalsTest, CountsUnauthenticatedAndNotPermittedCalls) {
   GatewayTotals totals;
   totals.CountNotAllowed(absl::UnauthenticatedError("no key"));
   totals.CountNotAllowed(absl::PermissionDeniedError("another role"));

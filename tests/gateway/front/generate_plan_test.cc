@@ -54,14 +54,14 @@ TEST_F(PlanDecodeTest, FillsEveryDefault) {
   EXPECT_EQ(plan->tenant, "default");
 }
 
-TEST_F(PlanDecodeTest, ADrawnSeedIsOneThatADoubleHoldsExactly) {
+TEST_F(PlanDecodeTest, ADrawnSeedHasAtMost53Bits) {
   random_ = std::numeric_limits<std::uint64_t>::max();
   EXPECT_EQ(Plan({.prompt = kIds})->sampling.seed, (std::uint64_t{1} << 53) - 1);
   EXPECT_EQ(Plan({.prompt = kIds, .sampling = {.seed = random_}})->sampling.seed, random_)
-      << "a client's own seed is taken as it is";
+      << "the gateway must not change a seed of the client";
 }
 
-TEST_F(PlanDecodeTest, WithoutMaxTokensTheDefaultIsCutToWhatFits) {
+TEST_F(PlanDecodeTest, WithoutMaxTokensTheDefaultIsCutToTheContext) {
   defaults_.max_tokens = 50;
   EXPECT_EQ(Plan({.prompt = kIds})->max_tokens, 50u);
   EXPECT_EQ(Plan({.prompt = kIds})->sampling.max_tokens, 50u);
@@ -69,11 +69,12 @@ TEST_F(PlanDecodeTest, WithoutMaxTokensTheDefaultIsCutToWhatFits) {
   EXPECT_EQ(Plan({.prompt = kIds, .sampling = {.max_tokens = 90}})->max_tokens, 90u);
   EXPECT_EQ(Plan({.prompt = kIds, .sampling = {.min_tokens = 70}})->max_tokens, 70u);
   defaults_.max_tokens = 0;
-  EXPECT_EQ(Plan({.prompt = kIds})->max_tokens, 97u) << "0: what the context has room for";
+  EXPECT_EQ(Plan({.prompt = kIds})->max_tokens, 97u)
+      << "with the default 0 the context is the limit";
   EXPECT_EQ(RequestDefaults().max_tokens, 512u);
 }
 
-TEST_F(PlanDecodeTest, TakesWhatIsSaid) {
+TEST_F(PlanDecodeTest, KeepsTheOptionsOfTheRequest) {
   const auto plan = Plan({.prompt = kIds,
                           .sampling = {.seed = 0, .max_tokens = 97},
                           .stop = {"a", "b"},
@@ -92,25 +93,25 @@ TEST_F(PlanDecodeTest, TakesWhatIsSaid) {
   EXPECT_EQ(plan->learn_last, 2u);
 }
 
-TEST_F(PlanDecodeTest, LearnsTheWholePromptUnlessToldHowMuch) {
+TEST_F(PlanDecodeTest, LearnsTheWholePromptUnlessLearnLastIsSet) {
   EXPECT_EQ(Plan({.prompt = kIds, .learn_from_prompt = true})->learn_last,
             std::numeric_limits<std::uint32_t>::max());
   EXPECT_EQ(Plan({.prompt = kIds, .learn_last = 2})->learn_last, 0u);
 }
 
-TEST_F(PlanDecodeTest, ABudgetBeyondEveryLimitIsCut) {
+TEST_F(PlanDecodeTest, ABudgetAboveTheLargestIntIsCut) {
   EXPECT_EQ(Plan({.prompt = kIds, .node_budget = 4'294'967'295u})->node_budget,
             std::numeric_limits<int>::max());
 }
 
-TEST_F(PlanDecodeTest, TextIsTokenizedByTheModelsRulesWithoutControlTokens) {
+TEST_F(PlanDecodeTest, TokenizesTextByTheRulesOfTheModelWithoutControlTokens) {
   const auto plan = Plan({.prompt = std::string("</s>")});
   ASSERT_THAT(plan, IsOk());
   EXPECT_EQ(plan->prompt_ids[0], 1u);  // <s>
-  EXPECT_GT(plan->prompt_ids.size(), 3u) << "</s> is four characters, not a control token";
+  EXPECT_GT(plan->prompt_ids.size(), 3u) << "the text </s> must become four characters";
 }
 
-TEST_F(PlanDecodeTest, RefusesPromptsThatCannotBeContinued) {
+TEST_F(PlanDecodeTest, RefusesInvalidPrompts) {
   ExpectInvalid({}, "got neither prompt nor prompt_ids");
   ExpectInvalid({.prompt = std::vector<TokenId>()}, "prompt: got no tokens");
   ExpectInvalid({.prompt = std::vector<TokenId>{5, 320}}, "prompt_ids: got token id 320");

@@ -15,7 +15,7 @@ using ::testing::HasSubstr;
 using ::testing::internal::CaptureStderr;
 using ::testing::internal::GetCapturedStderr;
 
-TEST(RequestLogTest, ARefusalIsALineLikeThatOfARequest) {
+TEST(RequestLogTest, ARefusalLogsTheSameKindOfLineAsARequest) {
   const TraceContext trace =
       TraceContext::Parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")->Child();
   CaptureStderr();
@@ -33,7 +33,7 @@ TEST(RequestLogTest, ARefusalIsALineLikeThatOfARequest) {
                        "full\" reason=queue_full seconds=1.500 left_out=0\n"));
 }
 
-TEST(RequestLogTest, ADroppedOutputSaysHowMuchAndHowLong) {
+TEST(RequestLogTest, ADroppedOutputLogsItsUnreadBytesAndSeconds) {
   const TraceContext trace = TraceContext::Begin();
   const RequestIdentity request = {.trace = trace, .tenant = "acme"};
   CaptureStderr();
@@ -46,7 +46,7 @@ TEST(RequestLogTest, ADroppedOutputSaysHowMuchAndHowLong) {
   EXPECT_THAT(lines, HasSubstr("tenant=acme reason=draining unread_bytes=0 seconds=0.000\n"));
 }
 
-TEST(RequestLogTest, EveryRefusalHasANameOfItsOwn) {
+TEST(RequestLogTest, EveryRefusalReasonHasADifferentName) {
   std::set<std::string> names;
   for (int i = 0; i < static_cast<int>(RefusalReason::kCount); ++i) {
     names.insert(RefusalReasonName(static_cast<RefusalReason>(i)));

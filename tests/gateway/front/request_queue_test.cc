@@ -61,7 +61,7 @@ TEST_F(RequestQueueTest, CountsEachReasonOfRefusal) {
   EXPECT_THAT(refused_, ElementsAre(4, 3));
   EXPECT_EQ(reason_, RefusalReason::kCancelled);
   queue_.Leave(3);
-  queue_.Leave(1);  // runs
+  queue_.Leave(1);  // has no effect: request 1 runs
   queue_.Leave(99);
   clock_.Advance(absl::Seconds(5));
   EXPECT_EQ(queue_.Tick(), absl::InfiniteDuration());
@@ -76,11 +76,11 @@ TEST_F(RequestQueueTest, CountsEachReasonOfRefusal) {
   EXPECT_EQ(queue_.Counts().running, 1);
 }
 
-TEST_F(RequestQueueTest, TicksFindNewCapacityAndSayWhenTheNextIsDue) {
+TEST_F(RequestQueueTest, TickUsesNewCapacityAndReturnsTheTimeToTheNextTick) {
   Submit();
   EXPECT_EQ(queue_.Tick(), absl::InfiniteDuration());
   Submit();
-  EXPECT_EQ(queue_.Tick(), absl::Milliseconds(100));  // looks for capacity
+  EXPECT_EQ(queue_.Tick(), absl::Milliseconds(100));  // then checks the capacity again
   clock_.Advance(absl::Seconds(5) - absl::Milliseconds(1));
   EXPECT_EQ(queue_.Tick(), absl::Milliseconds(1));
   capacity_ = 2;
@@ -88,8 +88,8 @@ TEST_F(RequestQueueTest, TicksFindNewCapacityAndSayWhenTheNextIsDue) {
   EXPECT_THAT(started_, ElementsAre(1, 2));
 }
 
-// Requests come, leave and end on many threads: each is started or refused once, and never too many
-// run.
+// Requests arrive, leave and end on many threads. Never do more requests run than the capacity
+// allows.
 TEST(RequestQueueThreadsTest, EachRequestIsStartedOrRefusedOnce) {
   constexpr int kThreads = 4, kEach = 2000, kCapacity = 2;
   FakeClock clock;

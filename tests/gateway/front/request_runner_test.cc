@@ -1,5 +1,5 @@
-// A second transport, which only this test has: requests go straight to the runner, and their
-// output to a sink in memory.
+// Tests the runner without a network: the test passes requests to the runner, and a sink in memory
+// gets their output.
 #include "gateway/front/request_runner.h"
 
 #include <gmock/gmock.h>
@@ -28,7 +28,8 @@ using doubles::VerifierFault;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// A client in memory: takes its output when the test reads it, and leaves when the test says so.
+// A client in memory. It reads its output when the test calls Read(), and it goes away when the
+// test calls Leave().
 class MemorySink final : public OutputSink {
  public:
   explicit MemorySink(const Clock& clock) : clock_(clock) {}
@@ -74,7 +75,7 @@ class MemorySink final : public OutputSink {
     return status_.has_value() && unread_ == 0;
   }
 
-  // The client reads what is there.
+  // The client reads all output so far.
   void Read() {
     MutexLock lock(mutex_);
     unread_ = 0;
@@ -106,7 +107,7 @@ class MemorySink final : public OutputSink {
     MutexLock lock(mutex_);
     return tokens_;
   }
-  // The calls of the sink, without Show.
+  // The calls that the sink received, without Show.
   std::vector<std::string> calls() const {
     MutexLock lock(mutex_);
     return calls_;
@@ -201,14 +202,14 @@ class RequestRunnerTest : public ::testing::Test {
   std::unique_ptr<RequestRunner> runner_;
 };
 
-// Never answers step 3, until it is cancelled.
+// Options of a verifier that does not answer step 3.
 doubles::FakeVerifierOptions SilentAtStep3() {
   return {.fault = [](std::uint64_t step) {
     return step == 3 ? VerifierFault::kSilent : VerifierFault::kNone;
   }};
 }
 
-TEST_F(RequestRunnerTest, AnOutputGoesToTheSinkInOrderAndIntoTotalsAndLog) {
+TEST_F(RequestRunnerTest, TheSinkGetsTheOutputInOrderAndTotalsAndLogCountIt) {
   Start();
   ::testing::internal::CaptureStderr();
   const auto sink = Run("mine");
@@ -226,7 +227,7 @@ TEST_F(RequestRunnerTest, AnOutputGoesToTheSinkInOrderAndIntoTotalsAndLog) {
   EXPECT_EQ(runner_->Stats().outputs.open, 0);
 }
 
-TEST_F(RequestRunnerTest, AFullQueueRefusesAndSaysWhenToComeBack) {
+TEST_F(RequestRunnerTest, AFullQueueRefusesARequestWithARetryDelay) {
   options_.max_requests = 1;
   options_.admission.max_queue = 0;
   Start(SilentAtStep3());
@@ -244,7 +245,7 @@ TEST_F(RequestRunnerTest, AFullQueueRefusesAndSaysWhenToComeBack) {
   EXPECT_THAT(runs->AwaitEnd(), StatusIs(absl::StatusCode::kCancelled));
 }
 
-TEST_F(RequestRunnerTest, AClientThatLeavesFreesEverythingWhetherItRunsOrWaits) {
+TEST_F(RequestRunnerTest, AClientThatLeavesEndsItsRunningOrWaitingRequest) {
   options_.max_requests = 1;
   Start(SilentAtStep3());
   const auto runs = Run("runs");
@@ -260,7 +261,8 @@ TEST_F(RequestRunnerTest, AClientThatLeavesFreesEverythingWhetherItRunsOrWaits) 
   EXPECT_EQ(runner_->Stats().totals.failed, 2u);
 }
 
-TEST_F(RequestRunnerTest, DrainingRefusesWhoWaitsAndInterruptsWhoRunsBeyondTheGrace) {
+TEST_F(RequestRunnerTest,
+       DrainingRefusesWaitingRequestsAndInterruptsRunningOnesAfterTheGracePeriod) {
   options_.max_requests = 1;
   Start(SilentAtStep3());
   const auto runs = Run("runs");
@@ -280,7 +282,7 @@ TEST_F(RequestRunnerTest, DrainingRefusesWhoWaitsAndInterruptsWhoRunsBeyondTheGr
   EXPECT_EQ(runner_->Stats().outputs.open, 0);
 }
 
-TEST_F(RequestRunnerTest, AnOutputThatIsNotReadFreesItsSlotAndIsDroppedAfterTheTimeout) {
+TEST_F(RequestRunnerTest, AnUnreadOutputHoldsNoSlotAndIsDroppedAfterTheTimeout) {
   Start();
   const auto unread = Run("unread");
   EXPECT_THAT(unread->AwaitEnd(), IsOk());
@@ -293,7 +295,7 @@ TEST_F(RequestRunnerTest, AnOutputThatIsNotReadFreesItsSlotAndIsDroppedAfterTheT
   EXPECT_EQ(runner_->Stats().outputs.open, 0);
 }
 
-TEST_F(RequestRunnerTest, ARequestThatCannotBeReadEndsWithTheErrorOfTheTransport) {
+TEST_F(RequestRunnerTest, AnUnreadableRequestEndsWithTheErrorOfTheTransport) {
   Start();
   IncomingRequest request = Request("bad");
   request.read = [] { return absl::InvalidArgumentError("not a request"); };
@@ -305,7 +307,7 @@ TEST_F(RequestRunnerTest, ARequestThatCannotBeReadEndsWithTheErrorOfTheTransport
   EXPECT_THAT(sink->calls(), ElementsAre("end"));
 }
 
-TEST_F(RequestRunnerTest, ACallerThatMayNotAskIsCountedAndItsSinkEnded) {
+TEST_F(RequestRunnerTest, ACallWithoutPermissionIsCountedAndItsSinkEnds) {
   Start();
   MemorySink sink(clock_);
   ::testing::internal::CaptureStderr();

@@ -18,26 +18,26 @@ UnreadOutput Ended(std::uint64_t bytes, int since, int end) {
   return {.bytes = bytes, .since = absl::Seconds(since), .ended = true, .end = absl::Seconds(end)};
 }
 
-TEST(SlowReadersTest, AMessageMayWaitForTheTimeoutAndTheRestOfAnOutputForAsLong) {
+TEST(SlowReadersTest, TheTimeoutHoldsForAMessageAndForTheRestOfAnEndedOutput) {
   const ReaderLimits limits = {.timeout = absl::Seconds(10)};
-  const std::vector<UnreadOutput> outputs = {Running(1, 91),    // waits 9 s
-                                             Running(1, 90),    // 10 s
-                                             Ended(1, 99, 91),  // is being read, for 9 s
-                                             Ended(1, 99, 90),  // for 10 s
-                                             Ended(0, 1, 1),    // was read
-                                             Running(0, 1)};    // has nothing to be read
+  const std::vector<UnreadOutput> outputs = {Running(1, 91),    // unread for 9 s
+                                             Running(1, 90),    // unread for 10 s
+                                             Ended(1, 99, 91),  // ended 9 s ago
+                                             Ended(1, 99, 90),  // ended 10 s ago
+                                             Ended(0, 1, 1),    // completely read
+                                             Running(0, 1)};    // completely read so far
   EXPECT_THAT(SlowReaders(outputs, limits, absl::Seconds(100)), ElementsAre(1, 3));
   EXPECT_THAT(SlowReaders(outputs, limits, absl::Seconds(99)), IsEmpty());
 }
 
-TEST(SlowReadersTest, OfTooManyEndedOutputsTheStalestAreDropped) {
+TEST(SlowReadersTest, DropsTheLongestUnreadOutputsIfTooManyHaveEnded) {
   const ReaderLimits limits = {.timeout = absl::Seconds(1000), .max_outputs = 2};
   const std::vector<UnreadOutput> outputs = {Ended(1, 5, 9), Running(1, 1), Ended(1, 3, 9),
                                              Ended(1, 4, 9), Ended(1, 6, 9)};
   EXPECT_THAT(SlowReaders(outputs, limits, absl::Seconds(10)), ElementsAre(2, 3));
 }
 
-TEST(SlowReadersTest, OfTooManyBytesTheStalestOutputsAreDroppedEndedOrNot) {
+TEST(SlowReadersTest, DropsTheLongestUnreadOutputsIfTheyHoldTooManyBytes) {
   const ReaderLimits limits = {.timeout = absl::Seconds(1000), .max_bytes = 100};
   EXPECT_THAT(SlowReaders(std::vector<UnreadOutput>{Ended(60, 5, 9), Running(40, 3)}, limits,
                           absl::Seconds(10)),
@@ -47,7 +47,7 @@ TEST(SlowReadersTest, OfTooManyBytesTheStalestOutputsAreDroppedEndedOrNot) {
               ElementsAre(1));
 }
 
-TEST(SlowReadersTest, OfTooManyBytesOnOneConnectionItsStalestOutputsAreDropped) {
+TEST(SlowReadersTest, DropsTheLongestUnreadOutputsOfAConnectionWithTooManyBytes) {
   const ReaderLimits limits = {.timeout = absl::Seconds(1000), .max_connection_bytes = 100};
   std::vector<UnreadOutput> outputs = {Running(90, 1), Running(60, 4), Ended(30, 3, 9),
                                        Running(20, 5)};

@@ -17,7 +17,7 @@
 namespace recycling::gateway {
 namespace {
 
-TEST(WorkerPoolTest, RunsAsManyAtOnceAsItHasThreads) {
+TEST(WorkerPoolTest, EachThreadRunsATaskAtTheSameTime) {
   const auto pool = *WorkerPool::Create(3);
   std::latch together(3);
   std::latch done(3);
@@ -39,7 +39,7 @@ TEST(WorkerPoolTest, OneThreadKeepsTheOrder) {
   EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4}));
 }
 
-TEST(WorkerPoolTest, DestructionRunsWhatIsQueued) {
+TEST(WorkerPoolTest, TheDestructorRunsAllQueuedTasks) {
   std::atomic<int> ran = 0;
   {
     const auto pool = *WorkerPool::Create(2);
@@ -48,7 +48,7 @@ TEST(WorkerPoolTest, DestructionRunsWhatIsQueued) {
   EXPECT_EQ(ran, 100);
 }
 
-TEST(WorkerPoolTest, TooFewThreadsAreResourceExhaustedAndThoseStartedEnd) {
+TEST(WorkerPoolTest, IfAThreadCannotStartCreateFailsAndEndsTheOthers) {
   int started = 0;
   std::atomic<int> ended = 0;
   const auto pool = WorkerPool::Create(5, [&](std::function<void()> run) {

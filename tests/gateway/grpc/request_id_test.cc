@@ -11,7 +11,7 @@ namespace {
 
 using doubles::ParseProto;
 
-// Read in pieces of `piece` bytes.
+// Reads the request id from `bytes` in pieces of `piece` bytes.
 std::string IdIn(const std::string& bytes, int piece) {
   google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()),
                                                 piece);
@@ -22,7 +22,7 @@ std::string IdIn(const v1::GenerateRequest& request, int piece = -1) {
   return IdIn(request.SerializeAsString(), piece);
 }
 
-TEST(RequestIdTest, IsFoundWhereverItStands) {
+TEST(RequestIdTest, IsFoundAtAnyPlaceInTheMessage) {
   auto request = ParseProto<v1::GenerateRequest>(
       "prompt: 'the way of the' sampling { max_tokens: 9 seed: 7 } stop: 'x' request_id: 'mine'");
   for (const int piece : {-1, 1, 3}) EXPECT_EQ(IdIn(request, piece), "mine") << piece;
@@ -35,7 +35,7 @@ TEST(RequestIdTest, IsFoundWhereverItStands) {
       "last");
 }
 
-TEST(RequestIdTest, IsEmptyWhereItIsTooLong) {
+TEST(RequestIdTest, IsEmptyIfTheIdIsTooLong) {
   v1::GenerateRequest request;
   request.set_request_id(std::string(128, 'x'));
   EXPECT_EQ(IdIn(request), request.request_id());
@@ -43,14 +43,15 @@ TEST(RequestIdTest, IsEmptyWhereItIsTooLong) {
   EXPECT_EQ(IdIn(request), "");
 }
 
-TEST(RequestIdTest, IsEmptyWhereTheBytesAreNoMessage) {
+TEST(RequestIdTest, IsEmptyIfTheBytesAreNotAMessage) {
   const std::string good =
       ParseProto<v1::GenerateRequest>("request_id: 'mine' prompt: 'text'").SerializeAsString();
   ASSERT_EQ(IdIn(good, -1), "mine");
   EXPECT_EQ(IdIn(good.substr(0, good.size() - 1), -1), "");
   EXPECT_EQ(IdIn(std::string("\xff\xff\xff\xff\xff\xff", 6), -1), "");
   EXPECT_EQ(IdIn(good + std::string("\0", 1), -1), "");
-  EXPECT_EQ(IdIn(std::string("\x0a\xff\xff\xff\xff\x0f", 6), -1), "") << "a length of 2^32 - 1";
+  EXPECT_EQ(IdIn(std::string("\x0a\xff\xff\xff\xff\x0f", 6), -1), "")
+      << "the field has a length of 2^32 - 1";
   EXPECT_EQ(IdIn("", -1), "");
 }
 

@@ -1,5 +1,5 @@
-// A request whose verifiers die gives what it would have given otherwise: tokens, text,
-// log-probabilities, finish reason and the statistics of its steps.
+// Checks that lost verifiers do not change the tokens, text, log-probabilities, finish reason and
+// step statistics of a request.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -37,13 +37,15 @@ struct Output {
   OutputDelta all;
 };
 
-// When each verifier fails: at one of its steps, counted from 0, or while it opens.
+// Values for the entries of `fail_at`, beside step numbers from 0: the verifier fails in Open, or
+// never.
 constexpr int kAtOpen = -1;
 constexpr int kNever = 1000;
 
 class DecodeLoopFailoverTest : public ::testing::Test {
  protected:
-  // One verifier for each entry, and after them one that works.
+  // Runs `request` with one verifier for each entry of `fail_at`, and a last one that works. The
+  // entry is the step at which the verifier fails.
   Output Run(const DecodeRequest& request, std::vector<int> fail_at,
              VerifierFault fault = VerifierFault::kDropped) {
     doubles::FakeClock clock;
@@ -85,7 +87,7 @@ class DecodeLoopFailoverTest : public ::testing::Test {
     return output;
   }
 
-  // `got` is `expected` but for `moves`.
+  // Expects that `got` equals `expected`, except that it has `moves` moves.
   static void ExpectSame(const Output& got, const Output& expected, std::uint64_t moves) {
     ASSERT_THAT(got.outcome.status, IsOk());
     EXPECT_EQ(got.all, expected.all);
@@ -101,7 +103,8 @@ class DecodeLoopFailoverTest : public ::testing::Test {
   const std::shared_ptr<const doubles::ToyModel> model_ = std::make_shared<doubles::ToyModel>();
 };
 
-// Greedy and sampled, with penalties and log-probabilities, drafting on and off.
+// Requests with greedy and sampled decoding, penalties and log-probabilities, with and without
+// drafts.
 std::vector<DecodeRequest> Requests() {
   std::vector<DecodeRequest> requests;
   for (const Speculation speculation :
@@ -124,7 +127,7 @@ std::vector<DecodeRequest> Requests() {
   return requests;
 }
 
-TEST_F(DecodeLoopFailoverTest, AVerifierThatDiesAtAnyStepChangesNothing) {
+TEST_F(DecodeLoopFailoverTest, LosingAVerifierAtAnyStepChangesNothing) {
   for (const DecodeRequest& request : Requests()) {
     const Output expected = Run(request, {});
     ASSERT_THAT(expected.outcome.status, IsOk());
@@ -149,7 +152,7 @@ TEST_F(DecodeLoopFailoverTest, BreakingTheProtocolAtAnyStepChangesNothing) {
   }
 }
 
-TEST_F(DecodeLoopFailoverTest, VerifiersThatDieOneAfterTheOtherChangeNothing) {
+TEST_F(DecodeLoopFailoverTest, LosingSeveralVerifiersChangesNothing) {
   for (const DecodeRequest& request : Requests()) {
     const Output expected = Run(request, {});
     ExpectSame(Run(request, {kAtOpen}), expected, 0);
@@ -158,7 +161,7 @@ TEST_F(DecodeLoopFailoverTest, VerifiersThatDieOneAfterTheOtherChangeNothing) {
   }
 }
 
-TEST_F(DecodeLoopFailoverTest, StopStringsAcrossAMoveMatch) {
+TEST_F(DecodeLoopFailoverTest, AStopStringMatchesAcrossAMove) {
   DecodeRequest request = Requests().front();
   const Output whole = Run(request, {});
   const std::string stop = std::to_string(whole.all.tokens[3]) + "><" +
@@ -170,7 +173,7 @@ TEST_F(DecodeLoopFailoverTest, StopStringsAcrossAMoveMatch) {
   for (int step = 3; step < 6; ++step) ExpectSame(Run(request, {step}), expected, 1);
 }
 
-TEST_F(DecodeLoopFailoverTest, AMoveIsCountedInADurationOfItsOwn) {
+TEST_F(DecodeLoopFailoverTest, TheTimeOfAMoveIsMeasuredSeparately) {
   doubles::FakeClock clock;
   doubles::FakeVerifierDirectory verifiers(clock);
   const auto on_call = [&clock](const std::string& call) {
@@ -202,7 +205,7 @@ TEST_F(DecodeLoopFailoverTest, AMoveIsCountedInADurationOfItsOwn) {
   EXPECT_EQ(outcome.verifier, "b");
   EXPECT_EQ(outcome.timings.prefill, absl::Milliseconds(7));
   EXPECT_EQ(outcome.speculation.moving, absl::Milliseconds(7));
-  // Three steps, and the lost one, for which the loop had waited too.
+  // Three answered steps and the lost step, for which the loop also waited.
   EXPECT_EQ(outcome.timings.verify, absl::Milliseconds(15));
   EXPECT_EQ(outcome.timings.decode, absl::Milliseconds(15));
 }

@@ -43,7 +43,7 @@ class OneDrafter : public DrafterDirectory {
   std::vector<absl::Status> reported;
 };
 
-// The loop over a toy verifier and a drafter that knows the toy's language.
+// Runs the loop with a toy verifier and a drafter that knows the toy model.
 class DecodeLoopTest : public ::testing::Test {
  protected:
   DecodeOutcome Run(DecodeRequest request) {
@@ -89,7 +89,7 @@ class DecodeLoopTest : public ::testing::Test {
     return outcome.speculation.fallbacks[static_cast<std::size_t>(reason)];
   }
 
-  // How often calls that start with `word` were made.
+  // The number of calls whose names start with `word`.
   long Calls(const std::string& word) const {
     const auto calls = trace_->Calls();
     return std::count_if(calls.begin(), calls.end(),
@@ -106,7 +106,8 @@ class DecodeLoopTest : public ::testing::Test {
   std::function<void(const SpeculationStats&)> on_steps_;
   doubles::FakeClock clock_;
   OneDrafter drafters_;
-  doubles::FakeVerifierDirectory verifiers_{clock_};  // none is up, or the same one
+  // Has no verifier, or only the first one again if offers_itself_.
+  doubles::FakeVerifierDirectory verifiers_{clock_};
   bool offers_itself_ = false;
   RetryBudget budget_;
   DraftLedger ledger_;
@@ -125,7 +126,7 @@ TEST_F(DecodeLoopTest, DraftedOutputEqualsPlainOutputInFewerSteps) {
   EXPECT_EQ(outcome.drafter, "fake-drafter");
 }
 
-TEST_F(DecodeLoopTest, AStepAsksForADraftThenVerifiesThenTellsTheDrafter) {
+TEST_F(DecodeLoopTest, AStepGetsADraftThenVerifiesItThenSendsTheResultToTheDrafter) {
   drafter_options_.acceptance_rate = 0;
   ASSERT_THAT(Run({.max_tokens = 2, .node_budget = 8}).status, IsOk());
   EXPECT_THAT(trace_->Calls(), ElementsAre("verifier.session", "verifier.open", "drafter.session",
@@ -144,7 +145,7 @@ TEST_F(DecodeLoopTest, SpeculationOffMakesNoDrafterCallAndAsksNoCandidates) {
   EXPECT_EQ(outcome.drafter, "");
 }
 
-TEST_F(DecodeLoopTest, ABudgetOfZeroStepsPlainlyButTheDrafterHearsEveryStep) {
+TEST_F(DecodeLoopTest, WithABudgetOfZeroStepsArePlainAndTheDrafterLearnsThem) {
   const DecodeOutcome outcome = Run({.max_tokens = 10, .node_budget = 0});
   ASSERT_THAT(outcome.status, IsOk());
   EXPECT_EQ(Tokens(), Plain(10));
@@ -161,12 +162,12 @@ TEST_F(DecodeLoopTest, TheLastTokenIsNotDrafted) {
   EXPECT_EQ(Tokens(), Plain(1));
 }
 
-TEST_F(DecodeLoopTest, BudgetAndDepthAreCutToTheVerifierAndToTheTokensStillAllowed) {
+TEST_F(DecodeLoopTest, TreesAreCutToTheLimitOfTheVerifierAndToTheAllowedTokens) {
   verifier_options_.max_tree_nodes = 5;
   ASSERT_THAT(Run({.max_tokens = 3, .node_budget = 16}).status, IsOk());
   EXPECT_EQ(Tokens(), Plain(3));
   for (const OutputDelta& delta : deltas_) EXPECT_LE(delta.tokens.size(), 3u);
-  // A larger tree, or a deeper one, would have been InvalidArgument or more tokens than allowed.
+  // The verifier would refuse a larger tree, and a deeper tree would give too many tokens.
   EXPECT_EQ(Calls("verifier.verify"), 1);
 }
 
@@ -186,7 +187,7 @@ TEST_F(DecodeLoopTest, EndOfSequenceInsideAnAcceptedRunEndsTheOutputThere) {
   EXPECT_EQ(Tokens(), Plain(5));
 }
 
-TEST_F(DecodeLoopTest, IgnoredEndOfSequenceGoesOn) {
+TEST_F(DecodeLoopTest, WithIgnoreEosTheOutputContinuesAfterEndOfSequence) {
   model_ = std::make_shared<doubles::ToyModel>(doubles::ToyModelOptions{.script = {{8, kEos}}});
   const DecodeOutcome outcome =
       Run({.sampling = {.ignore_eos = true}, .max_tokens = 9, .node_budget = 16});
@@ -200,7 +201,7 @@ TEST_F(DecodeLoopTest, AStopStringInsideAnAcceptedRunTrimsTextIdsAndCounts) {
   const DecodeOutcome outcome = Run({.max_tokens = 10, .stop = {stop}, .node_budget = 16});
   EXPECT_EQ(outcome.finish.reason, FinishReason::kStopString);
   EXPECT_EQ(outcome.finish.matched_stop, stop);
-  EXPECT_EQ(Tokens(), Plain(4));  // the fourth's "<" stands before the match
+  EXPECT_EQ(Tokens(), Plain(4));  // the "<" of the fourth token is before the match
   EXPECT_EQ(outcome.completion_tokens, 4u);
   EXPECT_EQ(outcome.speculation.emitted_tokens, 4u);
   EXPECT_LE(outcome.speculation.accepted_tokens, 4u);
@@ -216,7 +217,7 @@ TEST_F(DecodeLoopTest, EveryDeltaHasOneLogprobForEachToken) {
   }
 }
 
-TEST_F(DecodeLoopTest, EveryFaultOfTheDrafterCostsSpeedAndIsCounted) {
+TEST_F(DecodeLoopTest, FaultsOfTheDrafterGivePlainStepsAndAreCounted) {
   const std::vector<std::pair<DraftFault, FallbackReason>> faults = {
       {DraftFault::kError, FallbackReason::kError},
       {DraftFault::kMismatch, FallbackReason::kMismatch},
@@ -238,7 +239,8 @@ TEST_F(DecodeLoopTest, EveryFaultOfTheDrafterCostsSpeedAndIsCounted) {
     ASSERT_THAT(outcome.status, IsOk());
     EXPECT_EQ(Tokens(), Plain(10));
     EXPECT_EQ(outcome.speculation.steps, 10u);
-    EXPECT_EQ(Fallbacks(outcome, reason), 9u) << static_cast<int>(fault);  // the last is not asked
+    // The last step asks for no draft.
+    EXPECT_EQ(Fallbacks(outcome, reason), 9u) << static_cast<int>(fault);
   }
 }
 
@@ -279,9 +281,9 @@ TEST_F(DecodeLoopTest, TimingsSeparateDraftVerifyAndRest) {
   EXPECT_EQ(outcome.timings.time_to_first_token, absl::Milliseconds(11));
 }
 
-TEST_F(DecodeLoopTest, TheClientIsShownAStepWhileTheVerifierWorksOnTheNextOne) {
+TEST_F(DecodeLoopTest, ShowsAStepToTheClientWhileTheVerifierRunsTheNextOne) {
   on_show_ = [this] { trace_->Add("show"); };
-  // The answer to a step is withheld until the client has been shown all steps before it.
+  // Before the verifier answers a step, the loop must have shown all earlier steps to the client.
   verifier_options_.on_answer = [this](std::uint64_t step) {
     EXPECT_EQ(deltas_.size(), step);
     trace_->Add("answer " + std::to_string(step));
@@ -298,7 +300,7 @@ TEST_F(DecodeLoopTest, TheClientIsShownAStepWhileTheVerifierWorksOnTheNextOne) {
 TEST_F(DecodeLoopTest, StepsAreCountedWhileTheRequestRuns) {
   SpeculationStats counted;
   on_steps_ = [&](const SpeculationStats& steps) { counted.Add(steps); };
-  // Before step n is answered, the steps before it have been shown and counted.
+  // Before the verifier answers step n, the loop must have shown and counted all earlier steps.
   verifier_options_.on_answer = [&](std::uint64_t step) { EXPECT_EQ(counted.steps, step); };
   const DecodeOutcome outcome = Run({.max_tokens = 20, .node_budget = 8});
   ASSERT_THAT(outcome.status, IsOk());
@@ -322,8 +324,8 @@ TEST_F(DecodeLoopTest, StepDurationsSeparateInsideWireAndRest) {
   const DecodeOutcome outcome = Run({.max_tokens = 4, .node_budget = 8});
   EXPECT_EQ(outcome.timings.draft, absl::Microseconds(300));
   EXPECT_EQ(outcome.timings.draft_inside, absl::Microseconds(120));
-  // A step is shown while the next one is verified; the fakes' work and the showing add up, because
-  // all of it is on one thread.
+  // The loop shows a step while the verifier runs the next one. Here both times add up, because
+  // they are on one thread.
   EXPECT_EQ(outcome.timings.verify, absl::Microseconds(1200 + 30));
   EXPECT_EQ(outcome.timings.verify_inside, absl::Microseconds(1000));
   EXPECT_EQ(outcome.timings.wire, absl::Microseconds(380 + 30));
@@ -335,7 +337,7 @@ TEST_F(DecodeLoopTest, StepDurationsSeparateInsideWireAndRest) {
   EXPECT_EQ(outcome.steps.verify.sum_micros(), 1230u);
 }
 
-TEST_F(DecodeLoopTest, WhatAPeerSaysItSpentIsAtMostWhatWasWaited) {
+TEST_F(DecodeLoopTest, TheReportedTimeOfAPeerIsCutToTheWaitingTime) {
   verifier_options_.inside = absl::Hours(1);
   verifier_options_.forward = absl::Hours(2);
   drafter_options_.inside = absl::InfiniteDuration();
@@ -345,8 +347,8 @@ TEST_F(DecodeLoopTest, WhatAPeerSaysItSpentIsAtMostWhatWasWaited) {
   EXPECT_EQ(outcome.timings.verify_forward, absl::ZeroDuration());
 }
 
-// Passes of one row take 1 ms, passes of a tree take 10 ms, and the verifier says so. No guess is
-// right.
+// A pass of one row takes 1 ms, and a pass of a tree takes 10 ms. The verifier reports these costs.
+// No draft is accepted.
 class CostlyTreesTest : public DecodeLoopTest {
  protected:
   CostlyTreesTest() {
@@ -358,14 +360,14 @@ class CostlyTreesTest : public DecodeLoopTest {
       if (!call.starts_with("verifier.verify")) return;
       clock_.Advance(absl::Milliseconds(std::exchange(drafted_, false) ? 10 : 1));
     };
-    verifier_options_.inside = absl::InfiniteDuration();  // cut to what was waited
+    verifier_options_.inside = absl::InfiniteDuration();  // the loop cuts it to the waiting time
     verifier_options_.pass_costs = {{1, absl::Milliseconds(1)}, {9, absl::Milliseconds(10)}};
   }
 
   bool drafted_ = false;
 };
 
-TEST_F(CostlyTreesTest, ADraftThatDoesNotPayIsNoLongerAskedForButEverythingIsLearnt) {
+TEST_F(CostlyTreesTest, StopsAskingForCostlyDraftsButSendsEveryStepToTheDrafter) {
   std::vector<TokenId> learnt;  // accepted rows, in order
   drafter_options_.on_step = [&learnt](const DraftStep& step) {
     if (!step.observation.has_value()) return;
@@ -382,15 +384,16 @@ TEST_F(CostlyTreesTest, ADraftThatDoesNotPayIsNoLongerAskedForButEverythingIsLea
   EXPECT_EQ(Calls("drafter.propose"), 1);
   std::vector<TokenId> rows = Plain(199);
   rows.insert(rows.begin(), kPrompt.back());
-  EXPECT_EQ(learnt, rows) << "the drafter hears every step, in order";
-  EXPECT_LE(Calls("drafter.observe"), 10) << "one message tells many steps";
-  EXPECT_EQ(outcome.speculation.paused_steps, 198u) << "all but the first and the last";
+  EXPECT_EQ(learnt, rows) << "the drafter must learn every step, in order";
+  EXPECT_LE(Calls("drafter.observe"), 10) << "one message must carry many steps";
+  EXPECT_EQ(outcome.speculation.paused_steps, 198u)
+      << "all steps but the first and the last are paused";
   EXPECT_EQ(outcome.speculation.fallbacks, (SpeculationStats().fallbacks));
 }
 
-// The guard also counts what drafting costs other sequences: a tree that pays for a sequence that
-// is alone does not pay where many sequences wait for it.
-TEST_F(DecodeLoopTest, UnderLoadATreeThatDelaysOthersIsNoLongerAskedFor) {
+// The guard also counts the time that drafting costs other sequences. A tree that saves time for a
+// lone sequence can cost time if many sequences wait for it.
+TEST_F(DecodeLoopTest, UnderLoadStopsAskingForTreesThatDelayOthers) {
   verifier_options_.pass_costs = {{1, absl::Microseconds(1000)}, {101, absl::Microseconds(51000)}};
   verifier_options_.on_call = [this](const std::string& call) {
     if (call.starts_with("verifier.verify")) clock_.Advance(absl::Milliseconds(6));
@@ -401,13 +404,12 @@ TEST_F(DecodeLoopTest, UnderLoadATreeThatDelaysOthersIsNoLongerAskedFor) {
   const DecodeOutcome loaded = Run({.max_tokens = 60, .node_budget = 8, .tenant = "b"});
   EXPECT_EQ(Tokens(), Plain(60));
   EXPECT_GT(loaded.speculation.paused_steps, 20u);
-  // The same tenant, after the others have left.
+  // The same tenant again, after the other sequences have ended.
   verifier_options_.others = {};
   EXPECT_EQ(Run({.max_tokens = 100, .node_budget = 8, .tenant = "b"}).speculation.paused_steps, 1u);
 }
 
-// Each row of a step is a token and the parent that it had in the tree.
-TEST_F(DecodeLoopTest, TheDrafterHearsTheParentOfEachRow) {
+TEST_F(DecodeLoopTest, TheDrafterGetsTheParentOfEachRow) {
   std::vector<std::vector<int>> parents;
   std::vector<std::vector<TokenId>> tokens;
   drafter_options_.children = 2;
@@ -424,7 +426,7 @@ TEST_F(DecodeLoopTest, TheDrafterHearsTheParentOfEachRow) {
   for (std::size_t i = 0; i < parents.size(); ++i) EXPECT_EQ(parents[i].size(), tokens[i].size());
 }
 
-TEST_F(DecodeLoopTest, TheDrafterHearsThePromptAndANewOneAllTokensSoFar) {
+TEST_F(DecodeLoopTest, TheDrafterGetsThePromptAndANewDrafterGetsAllTokensSoFar) {
   std::vector<std::vector<TokenId>> heard;
   drafter_options_.on_open = [&](const OpenDrafting& open) { heard.push_back(open.committed); };
   drafter_options_.fault = [](std::uint64_t step) {
@@ -455,19 +457,19 @@ TEST_F(DecodeLoopTest, OnlyTheVerifiedPartOfACutTreeIsLearntAndCounted) {
   EXPECT_EQ(outcome.speculation.draft_tokens + outcome.speculation.steps, rows);
 }
 
-TEST_F(CostlyTreesTest, TheNextRequestOfTheTenantContinuesThePause) {
+TEST_F(CostlyTreesTest, ThePauseContinuesInTheNextRequestOfTheTenant) {
   Run({.max_tokens = 10, .node_budget = 8});
   EXPECT_EQ(Run({.max_tokens = 10, .node_budget = 8}).speculation.paused_steps, 9u);
   EXPECT_EQ(Calls("drafter.propose"), 1);
   EXPECT_EQ(Run({.max_tokens = 10, .node_budget = 8, .tenant = "b"}).speculation.drafted_steps, 1u);
-  // The first one lost 9 ms, which is 2 % of 450 ms.
+  // The first request lost 9 ms, which is 2 % of a pause of 450 ms.
   const DecodeOutcome outcome = Run({.max_tokens = 500, .node_budget = 8});
-  EXPECT_GE(outcome.speculation.drafted_steps, 1u) << "a probe";
+  EXPECT_GE(outcome.speculation.drafted_steps, 1u) << "the guard must probe after the pause";
   EXPECT_LE(outcome.speculation.drafted_steps, 2u);
   EXPECT_EQ(outcome.speculation.drafted_steps + outcome.speculation.paused_steps, 499u);
 }
 
-// One request beside others of its kind, each with a place of its own.
+// Runs a request while the test holds the places of other requests of the same kind.
 class ManyRequestsTest : public CostlyTreesTest {
  protected:
   std::unique_ptr<DraftPlace> Join(MatrixScope scope = MatrixScope::kTenant) {
@@ -492,7 +494,7 @@ TEST_F(ManyRequestsTest, TheLossesOfOtherRequestsCount) {
   EXPECT_EQ(outcome.speculation.drafted_steps, 4u);
 }
 
-TEST_F(ManyRequestsTest, InAPauseOneRequestTeachesForAll) {
+TEST_F(ManyRequestsTest, InAPauseOnlyOneRequestTeachesTheDrafter) {
   auto other = Join();
   Lose(*other, absl::Seconds(100));
   ASSERT_TRUE(other->Teach());
@@ -503,7 +505,8 @@ TEST_F(ManyRequestsTest, InAPauseOneRequestTeachesForAll) {
   for (int request = 0; request < 2; ++request) {
     EXPECT_THAT(Run({.max_tokens = 100, .node_budget = 8}).status, IsOk());
   }
-  EXPECT_EQ(Calls("drafter.observe"), 2 * 4) << "three messages of 32 rows, and one with the rest";
+  EXPECT_EQ(Calls("drafter.observe"), 2 * 4)
+      << "each request sends three messages of 32 rows and one with the rest";
 }
 
 TEST_F(ManyRequestsTest, ARequestThatIsNotTheTeacherDoesNotTeachInAPause) {
@@ -519,7 +522,7 @@ TEST_F(ManyRequestsTest, ARequestThatIsNotTheTeacherDoesNotTeachInAPause) {
   EXPECT_EQ(Calls("drafter.observe"), 0);
 }
 
-TEST_F(ManyRequestsTest, AMatrixOfTheRequestAloneIsAlwaysTaught) {
+TEST_F(ManyRequestsTest, AMatrixOfOneRequestIsAlwaysTaught) {
   const auto other = Join(MatrixScope::kRequest);
   Lose(*other, absl::Seconds(100));
   ASSERT_TRUE(other->Teach());
@@ -527,13 +530,14 @@ TEST_F(ManyRequestsTest, AMatrixOfTheRequestAloneIsAlwaysTaught) {
   EXPECT_EQ(Calls("drafter.observe"), 4);
 }
 
-TEST_F(ManyRequestsTest, EachMatrixScopeHasAGuardOfItsOwn) {
+TEST_F(ManyRequestsTest, EachMatrixScopeHasItsOwnGuard) {
   Lose(*Join(MatrixScope::kShared), absl::Seconds(100));
   EXPECT_EQ(Run({.max_tokens = 10, .node_budget = 8}).speculation.drafted_steps, 1u);
 }
 
-// It has taught the drafter nothing and cannot teach it, so the drafter would guess at random.
-TEST_F(ManyRequestsTest, ARequestOpenedInAPauseWithoutCandidatesIsNeverDraftedFor) {
+// The request has sent no candidates to the drafter and cannot send any. So the drafts would be
+// random.
+TEST_F(ManyRequestsTest, ARequestThatOpensInAPauseWithoutCandidatesNeverAsksForDrafts) {
   const auto other = Join();
   Lose(*other, absl::Seconds(100));
   ASSERT_TRUE(other->Teach());
@@ -546,8 +550,7 @@ TEST_F(ManyRequestsTest, ARequestOpenedInAPauseWithoutCandidatesIsNeverDraftedFo
   EXPECT_FALSE(other->paused());
 }
 
-// However a request ends, other requests may probe and teach after it.
-TEST_F(ManyRequestsTest, ARequestThatFailsLeavesProbingAndTeachingToOthers) {
+TEST_F(ManyRequestsTest, AfterAFailedRequestOthersCanProbeAndTeach) {
   Lose(*Join(), absl::Milliseconds(10));
   Join()->Paused(absl::Hours(1), 0);
   for (const bool at_open : {true, false}) {
@@ -563,7 +566,7 @@ TEST_F(ManyRequestsTest, ARequestThatFailsLeavesProbingAndTeachingToOthers) {
   EXPECT_TRUE(Join()->Teach());
 }
 
-TEST_F(CostlyTreesTest, FixedSpeculationAsksWhateverItCosts) {
+TEST_F(CostlyTreesTest, FixedSpeculationAsksForDraftsAtAnyCost) {
   const DecodeOutcome outcome =
       Run({.max_tokens = 20, .speculation = Speculation::kFixed, .node_budget = 8});
   EXPECT_EQ(Tokens(), Plain(20));
@@ -571,13 +574,13 @@ TEST_F(CostlyTreesTest, FixedSpeculationAsksWhateverItCosts) {
   EXPECT_EQ(outcome.speculation.paused_steps, 0u);
 }
 
-TEST_F(CostlyTreesTest, AVerifierThatPublishesNoCostsIsDraftedFor) {
+TEST_F(CostlyTreesTest, WithoutCostsOfTheVerifierEveryStepAsksForADraft) {
   verifier_options_.pass_costs = {};
   Run({.max_tokens = 20, .node_budget = 8});
   EXPECT_EQ(Calls("drafter.propose"), 19);
 }
 
-// The costs that each request for a tree carries.
+// Records the costs in each request for a tree.
 class PricesTest : public DecodeLoopTest {
  protected:
   std::vector<std::vector<StepCost>> Prices(Speculation speculation) {
@@ -607,32 +610,33 @@ class PricesTest : public DecodeLoopTest {
     return prices;
   }
 
-  std::vector<double> other_tokens_;  // of each request for a tree
+  std::vector<double> other_tokens_;  // in each request for a tree
 };
 
-TEST_F(PricesTest, AreTheVerifiersPassesAndTheOverheadThatWasMeasured) {
+TEST_F(PricesTest, PricesAreThePassCostsAndTheMeasuredOverhead) {
   const auto prices = Prices(Speculation::kAuto);
   ASSERT_GE(prices.size(), 2u);
   EXPECT_THAT(prices[0], ElementsAre(StepCost{0, 1300}, StepCost{80, 1800}))
-      << "nothing is measured yet";
-  // Asking, waiting 70 us and verifying in no time takes 70 us beyond the pass.
+      << "before the first measurement the overhead is a default";
+  // The step takes 70 us more than the pass, because the loop waits 70 us for the draft.
   EXPECT_THAT(Prices(Speculation::kAuto)[0], ElementsAre(StepCost{0, 1070}, StepCost{80, 1570}));
 }
 
-TEST_F(PricesTest, CountTheRowsAndPassesOfOtherSequences) {
+TEST_F(PricesTest, PricesCountTheRowsAndPassesOfOtherSequences) {
   verifier_options_.others = {.rows = 15, .tokens = 7, .passes = absl::Milliseconds(2)};
   const auto prices = Prices(Speculation::kAuto);
   ASSERT_GE(prices.size(), 2u);
   EXPECT_THAT(other_tokens_, ::testing::Contains(7));
-  // 6.25 us a row beyond the first; the passes of others are longer than the overhead.
+  // A row after the first costs 6.25 us. The passes of others take longer than the overhead, so
+  // they hide it.
   EXPECT_THAT(prices.back(), ElementsAre(StepCost{0, 3093}, StepCost{65, 3500}));
 }
 
-TEST_F(PricesTest, AreNotSentInFixedMode) {
+TEST_F(PricesTest, FixedModeSendsNoPrices) {
   for (const auto& costs : Prices(Speculation::kFixed)) EXPECT_THAT(costs, ElementsAre());
 }
 
-TEST_F(DecodeLoopTest, AnErrorOfTheVerifierEndsTheLoopAndKeepsWhatWasShown) {
+TEST_F(DecodeLoopTest, AnErrorOfTheVerifierEndsTheLoopAndKeepsTheShownTokens) {
   verifier_options_.fault = [](std::uint64_t step) {
     return step == 3 ? VerifierFault::kError : VerifierFault::kNone;
   };
@@ -651,7 +655,7 @@ TEST_F(DecodeLoopTest, AnErrorAtOpenEndsTheLoopBeforeAnyStep) {
   EXPECT_EQ(Calls("drafter"), 0);
 }
 
-TEST_F(DecodeLoopTest, AVerifierThatBreaksTheProtocolIsInternal) {
+TEST_F(DecodeLoopTest, AVerifierThatBreaksTheProtocolGivesAnInternalError) {
   offers_itself_ = true;
   for (const VerifierFault fault :
        {VerifierFault::kWrongStep, VerifierFault::kNoTokens, VerifierFault::kUnknownToken}) {
@@ -661,13 +665,13 @@ TEST_F(DecodeLoopTest, AVerifierThatBreaksTheProtocolIsInternal) {
   }
 }
 
-TEST_F(DecodeLoopTest, CancelBeforeRunEndsItAtOnce) {
+TEST_F(DecodeLoopTest, AfterCancelRunEndsAtOnce) {
   on_start_ = [](DecodeLoop& loop) { loop.Cancel(); };
   EXPECT_THAT(Run({.max_tokens = 10}).status, StatusIs(absl::StatusCode::kCancelled));
   EXPECT_EQ(Calls("verifier.verify"), 0);
 }
 
-TEST_F(DecodeLoopTest, CancelWithinAPassEndsItWithThatPass) {
+TEST_F(DecodeLoopTest, CancelDuringAPassEndsTheLoopWithThatPass) {
   DecodeLoop* running = nullptr;
   on_start_ = [&](DecodeLoop& loop) { running = &loop; };
   verifier_options_.on_call = [&](const std::string& call) {
@@ -696,7 +700,7 @@ TEST_F(DecodeLoopTest, TheDeadlineEndsARequestWhoseVerifierAlwaysAnswers) {
   EXPECT_EQ(Calls("verifier.verify"), 3);
 }
 
-TEST_F(DecodeLoopTest, ADraftThatTheVerifierIgnoredIsAStaleStep) {
+TEST_F(DecodeLoopTest, ADraftThatTheVerifierIgnoresCountsAsStale) {
   doubles::MockVerifierClient client;
   auto session = std::make_unique<doubles::MockVerifierSession>();
   VerifierInfo info{.model = model_->Identity(), .max_tree_nodes = 80};

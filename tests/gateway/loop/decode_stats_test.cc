@@ -21,7 +21,7 @@ TEST(SummarizeTest, PlainDecodingHasExactlyOneTokenAStep) {
   EXPECT_EQ(stats.drafted_steps, 0u);
 }
 
-TEST(SummarizeTest, CountsAcceptedPerDepthWithoutTheBonus) {
+TEST(SummarizeTest, CountsAcceptedDraftsPerDepth) {
   const std::vector<StepRecord> steps = {{.tokens = 3, .drafted = 10, .accepted = 2},
                                          {.tokens = 1, .drafted = 4, .accepted = 0},
                                          {.tokens = 2, .drafted = 6, .accepted = 1}};
@@ -33,14 +33,14 @@ TEST(SummarizeTest, CountsAcceptedPerDepthWithoutTheBonus) {
   EXPECT_THAT(stats.accepted_per_depth, ElementsAre(2, 1));
 }
 
-TEST(SummarizeTest, AStepThatEndsInsideItsAcceptedRunCountsWhatWasTaken) {
+TEST(SummarizeTest, IfTheOutputEndsInsideAStepOnlyEmittedTokensCount) {
   const std::vector<StepRecord> steps = {{.tokens = 2, .drafted = 8, .accepted = 5}};
   const SpeculationStats stats = Summarize(steps, 2);
   EXPECT_EQ(stats.accepted_tokens, 2u);
   EXPECT_THAT(stats.accepted_per_depth, ElementsAre(1, 1));
 }
 
-TEST(SummarizeTest, LeavesOutStepsBehindTheLastOutputToken) {
+TEST(SummarizeTest, LeavesOutStepsAfterTheLastOutputToken) {
   const std::vector<StepRecord> steps = {
       {.tokens = 2, .drafted = 3, .accepted = 1},
       {.tokens = 3, .drafted = 3, .accepted = 2},
@@ -53,7 +53,7 @@ TEST(SummarizeTest, LeavesOutStepsBehindTheLastOutputToken) {
   EXPECT_EQ(Summarize(steps, 0), SpeculationStats());
 }
 
-TEST(ShownStepsTest, AStepCountsOnceAllItsTokensHaveBeenShown) {
+TEST(ShownStepsTest, AStepCountsWhenAllItsTokensHaveBeenShown) {
   const std::vector<StepRecord> steps = {{.tokens = 2, .drafted = 3, .accepted = 1},
                                          {.tokens = 3, .drafted = 3, .accepted = 2}};
   ShownSteps shown;
@@ -78,7 +78,7 @@ TEST(SpeculationStatsTest, AddsUp) {
   EXPECT_EQ(Count(sum, FallbackReason::kUnavailable), 7u);
 }
 
-TEST(TimingsTest, RestIsDecodeLessDraftAndVerify) {
+TEST(TimingsTest, RestIsDecodeMinusDraftAndVerify) {
   Timings timings{
       .decode = absl::Seconds(10), .draft = absl::Seconds(2), .verify = absl::Seconds(7)};
   EXPECT_EQ(timings.rest(), absl::Seconds(1));

@@ -44,7 +44,7 @@ DraftTree Chain(std::uint32_t base, TokenId root, int nodes) {
   return tree;
 }
 
-// Every session answers a proposal with answer(step) and keeps what it was sent.
+// Every session answers a proposal with answer_(step). sent_ keeps the messages to the sessions.
 class DraftingTest : public ::testing::Test {
  protected:
   DraftingTest() {
@@ -104,13 +104,13 @@ class DraftingTest : public ::testing::Test {
     return Chain(kBase, kRoot, 2);
   };
   int sessions_ = 0;
-  OpenDrafting opened_;  // the last session
+  OpenDrafting opened_;  // of the last session
   std::vector<std::uint64_t> asked_;
   std::vector<DraftStep> sent_;
   absl::Duration timeout_;
 };
 
-TEST_F(DraftingTest, HandsOverAValidTree) {
+TEST_F(DraftingTest, ReturnsAValidTree) {
   EXPECT_CALL(*client_, NewSession(::testing::_, clock_.Now() + absl::Seconds(1), ::testing::_));
   const Drafting::Draft draft = Ask(0);
   EXPECT_EQ(opened_.tenant, "default");
@@ -122,7 +122,7 @@ TEST_F(DraftingTest, HandsOverAValidTree) {
   EXPECT_EQ(draft.inside, absl::Microseconds(9));
 }
 
-TEST_F(DraftingTest, EveryAnswerIsJudgedAndADrafterThatIsGivenUpIsLeft) {
+TEST_F(DraftingTest, JudgesEveryAnswerAndLeavesAnEjectedDrafter) {
   Ask(0);
   answer_ = [](std::uint64_t) { return absl::DeadlineExceededError("late"); };
   Ask(1);
@@ -134,13 +134,13 @@ TEST_F(DraftingTest, EveryAnswerIsJudgedAndADrafterThatIsGivenUpIsLeft) {
   EXPECT_EQ(sessions_, 1);
   EXPECT_EQ(drafting_.drafter(), "drafter:1");
   directory_.goes_on = false;
-  Ask(3);  // skipped
+  Ask(3);  // asks no drafter, because of the pause after the failures
   Ask(4);
   EXPECT_EQ(drafting_.drafter(), "");
   directory_.goes_on = true;
   answer_ = [](std::uint64_t) { return Chain(kBase, kRoot, 2); };
   for (std::uint64_t step = 5; step < 9; ++step) Ask(step);
-  EXPECT_EQ(sessions_, 2) << "with whoever is picked then";
+  EXPECT_EQ(sessions_, 2) << "the second session is with the drafter that is picked now";
 }
 
 TEST_F(DraftingTest, AsksWithoutWaiting) {
@@ -149,7 +149,7 @@ TEST_F(DraftingTest, AsksWithoutWaiting) {
   EXPECT_THAT(asked_, ElementsAre());
   EXPECT_TRUE(drafting_.Take().waited);
   EXPECT_THAT(asked_, ElementsAre(3));
-  EXPECT_FALSE(drafting_.Take().waited) << "an answer is taken once";
+  EXPECT_FALSE(drafting_.Take().waited) << "Take() returns an answer only once";
 }
 
 TEST_F(DraftingTest, ObservationAndProposalTravelInOneMessage) {
@@ -160,7 +160,7 @@ TEST_F(DraftingTest, ObservationAndProposalTravelInOneMessage) {
   EXPECT_THAT(sent_[0].proposal, Optional(Field(&Proposal::root, kRoot)));
 }
 
-TEST_F(DraftingTest, WaitsForTheDraftDeadlineOrTheRequestsIfThatIsSooner) {
+TEST_F(DraftingTest, WaitsUntilTheDraftDeadlineOrTheEarlierDeadlineOfTheRequest) {
   Ask(0);
   EXPECT_EQ(timeout_, absl::Milliseconds(20));
   clock_.Advance(absl::Milliseconds(995));
@@ -168,7 +168,7 @@ TEST_F(DraftingTest, WaitsForTheDraftDeadlineOrTheRequestsIfThatIsSooner) {
   EXPECT_EQ(timeout_, absl::Milliseconds(5));
 }
 
-TEST_F(DraftingTest, AWaitThatTheRequestsDeadlineCutsShortIsNotHeldAgainstTheDrafter) {
+TEST_F(DraftingTest, AWaitCutByTheDeadlineOfTheRequestIsNoFailureOfTheDrafter) {
   EXPECT_CALL(directory_, Report).Times(0);
   clock_.Advance(absl::Milliseconds(995));  // 5 of the drafter's 20 ms are left
   answer_ = [](std::uint64_t) { return absl::DeadlineExceededError("late"); };
@@ -193,20 +193,20 @@ TEST_F(DraftingTest, ATreeWithoutDraftedNodesIsNoFallback) {
   EXPECT_EQ(draft.fallback, std::nullopt);
 }
 
-TEST_F(DraftingTest, WithoutAProposalNothingIsAwaited) {
+TEST_F(DraftingTest, WithoutAProposalDoesNotWait) {
   const Drafting::Draft draft = Next(drafting_, {.step = 0, .observation = Observation{}});
   EXPECT_EQ(draft.fallback, std::nullopt);
   EXPECT_THAT(asked_, ElementsAre());
   EXPECT_EQ(sent_.size(), 1u);
 }
 
-TEST_F(DraftingTest, WithNothingToSayNoSessionIsOpened) {
+TEST_F(DraftingTest, WithoutAMessageOpensNoSession) {
   Next(drafting_, {.step = 0});
   EXPECT_EQ(sessions_, 0);
   EXPECT_EQ(drafting_.drafter(), "");
 }
 
-TEST_F(DraftingTest, NoDrafterIsUnavailableAndIsLookedForAtEveryStep) {
+TEST_F(DraftingTest, WithoutADrafterEveryStepLooksForOne) {
   picked_ = absl::UnavailableError("none");
   EXPECT_CALL(directory_, Pick("default", MatrixScope::kTenant)).Times(4);
   for (std::uint64_t step = 0; step < 3; ++step) ExpectFallback(FallbackReason::kUnavailable);
@@ -214,12 +214,12 @@ TEST_F(DraftingTest, NoDrafterIsUnavailableAndIsLookedForAtEveryStep) {
   EXPECT_TRUE(Ask(3).tree.has_value());
 }
 
-TEST_F(DraftingTest, OnlyDraftersOfAnotherModelIsMismatch) {
+TEST_F(DraftingTest, IfAllDraftersHaveAnotherModelTheFallbackIsMismatch) {
   picked_ = absl::FailedPreconditionError("model");
   ExpectFallback(FallbackReason::kMismatch);
 }
 
-TEST_F(DraftingTest, NoDrafterIsNoFallbackWhereNoDraftIsWanted) {
+TEST_F(DraftingTest, WithoutAProposalAMissingDrafterIsNoFallback) {
   picked_ = absl::UnavailableError("none");
   EXPECT_EQ(Next(drafting_, {.step = 0, .observation = Observation{}}).fallback, std::nullopt);
 }
@@ -243,7 +243,7 @@ TEST_F(DraftingTest, ADraftForAnotherBaseOrRootIsStaleAndKeepsTheSession) {
   EXPECT_EQ(sessions_, 1);
 }
 
-TEST_F(DraftingTest, NonsenseIsMalformed) {
+TEST_F(DraftingTest, AnInvalidTreeIsMalformed) {
   DraftTree cycle = Chain(kBase, kRoot, 2);
   cycle.parents[1] = 2;
   DraftTree unknown = Chain(kBase, kRoot, 2);
@@ -269,7 +269,7 @@ TEST_F(DraftingTest, NonsenseIsMalformed) {
   }
 }
 
-TEST_F(DraftingTest, AnErrorIsReportedAndANewSessionIsOpenedAtTheNextStep) {
+TEST_F(DraftingTest, ReportsAnErrorAndOpensANewSessionAtTheNextStep) {
   const std::vector<std::pair<absl::Status, FallbackReason>> errors = {
       {absl::UnavailableError("gone"), FallbackReason::kUnavailable},
       {absl::FailedPreconditionError("model"), FallbackReason::kMismatch},
@@ -293,11 +293,11 @@ TEST_F(DraftingTest, AnErrorIsReportedAndANewSessionIsOpenedAtTheNextStep) {
     EXPECT_TRUE(Next(drafting, {.step = 1, .proposal = proposal}).tree.has_value());
     EXPECT_EQ(sessions_, 2);
     EXPECT_TRUE(sent_[0].prompt.has_value());
-    EXPECT_FALSE(sent_[1].prompt.has_value()) << "nothing is replayed";
+    EXPECT_FALSE(sent_[1].prompt.has_value()) << "the prompt must not be sent again";
   }
 }
 
-TEST_F(DraftingTest, ADeadDrafterIsAskedLessAndLess) {
+TEST_F(DraftingTest, AsksAFailingDrafterLessAndLessOften) {
   answer_ = [](std::uint64_t) { return absl::InternalError("dead"); };
   for (std::uint64_t step = 0; step < 130; ++step) {
     EXPECT_EQ(Ask(step).fallback, FallbackReason::kError) << step;
@@ -305,7 +305,7 @@ TEST_F(DraftingTest, ADeadDrafterIsAskedLessAndLess) {
   EXPECT_THAT(asked_, ElementsAre(0, 1, 3, 7, 15, 31, 63, 95, 127));
 }
 
-TEST_F(DraftingTest, ASilentDrafterIsAskedLessAndLessButHearsEverything) {
+TEST_F(DraftingTest, AsksASilentDrafterLessAndLessOftenButSendsEveryObservation) {
   answer_ = [](std::uint64_t) { return absl::DeadlineExceededError("late"); };
   for (std::uint64_t step = 0; step < 16; ++step) {
     EXPECT_EQ(Ask(step).fallback, FallbackReason::kTimeout) << step;
@@ -325,7 +325,7 @@ TEST_F(DraftingTest, ADraftInTimeEndsTheBackOff) {
   EXPECT_THAT(asked_, ElementsAre(0, 1, 3, 7, 8, 9, 11));
 }
 
-TEST_F(DraftingTest, EachNewSessionHearsAllTokensThatAreCommittedThen) {
+TEST_F(DraftingTest, EachNewSessionGetsAllCommittedTokens) {
   answer_ = [](std::uint64_t) { return absl::InternalError("dead"); };
   Ask(0);
   EXPECT_THAT(opened_.committed, ElementsAre(7, 8, kRoot));
@@ -336,7 +336,7 @@ TEST_F(DraftingTest, EachNewSessionHearsAllTokensThatAreCommittedThen) {
   EXPECT_THAT(opened_.committed, ElementsAre(7, 8, 9, 3, kRoot));
 }
 
-TEST_F(DraftingTest, ThePromptWaitsForTheFirstSession) {
+TEST_F(DraftingTest, SendsThePromptWithTheFirstSession) {
   drafting_.LearnPrompt(Observation{.tokens = {1, 2}});
   picked_ = absl::UnavailableError("none");
   Ask(0);

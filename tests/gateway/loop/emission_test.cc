@@ -9,8 +9,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// Token 0..25 is the letter 'a' + id; 30 is end of sequence, 31 is the first half of e-acute and 32
-// the second.
+// Tokens 0 to 25 are the letters a to z. Token 30 is end of sequence. Tokens 31 and 32 are the
+// first and the second byte of the character U+00E9.
 std::string Bytes(TokenId id) {
   if (id == 31) return "\xC3";
   if (id == 32) return "\xA9";
@@ -55,7 +55,7 @@ TEST(EmissionTest, AnEndOfSequenceTokenThatIsAlsoAStopTokenEndsAsEos) {
   EXPECT_EQ(emission.finish()->reason, FinishReason::kEos);
 }
 
-TEST(EmissionTest, EndsAtMaxTokensAndReleasesWhatWasHeld) {
+TEST(EmissionTest, EndsAtMaxTokensAndReleasesHeldText) {
   Emission emission = Make({.max_tokens = 3, .stop = {"cd"}});
   const OutputDelta delta = Add(emission, {0, 1, 2, 3});
   EXPECT_EQ(delta.text, "abc");
@@ -64,7 +64,7 @@ TEST(EmissionTest, EndsAtMaxTokensAndReleasesWhatWasHeld) {
   EXPECT_EQ(emission.allowed(), 0u);
 }
 
-TEST(EmissionTest, AStopStringBeatsTheLengthItIsReachedWith) {
+TEST(EmissionTest, AStopStringAtMaxTokensEndsAsStopString) {
   Emission emission = Make({.max_tokens = 3, .stop = {"bc"}});
   EXPECT_EQ(Add(emission, {0, 1, 2}).text, "a");
   EXPECT_EQ(emission.finish()->reason, FinishReason::kStopString);
@@ -102,7 +102,7 @@ TEST(EmissionTest, TrimsTextIdsAndLogprobsTogetherAtAStopString) {
   EXPECT_EQ(emission.finish(), (Finish{FinishReason::kStopString, "bcd", std::nullopt}));
 }
 
-TEST(EmissionTest, EndOfSequenceReleasesWhatMightHaveBecomeAStop) {
+TEST(EmissionTest, EndOfSequenceReleasesTheTextOfAPossibleStop) {
   Emission emission = Make({.max_tokens = 10, .eos_token_ids = {30}, .stop = {"bcd"}});
   EXPECT_EQ(Add(emission, {0, 1}).text, "a");
   const OutputDelta delta = Add(emission, {30});
@@ -110,7 +110,7 @@ TEST(EmissionTest, EndOfSequenceReleasesWhatMightHaveBecomeAStop) {
   EXPECT_THAT(delta.tokens, ElementsAre(1, 30));
 }
 
-TEST(EmissionTest, IdsRunAheadOfAnUnfinishedCharacter) {
+TEST(EmissionTest, EmitsTheIdsOfAnUnfinishedCharacterBeforeItsText) {
   Emission emission = Make({.max_tokens = 3});
   OutputDelta delta = Add(emission, {31});
   EXPECT_EQ(delta.text, "");

@@ -16,9 +16,9 @@ using Strings = std::vector<std::string>;
 const std::string kBad = "\xEF\xBF\xBD";
 
 struct Played {
-  Strings shown;            // per token, then what Finish released if there was no match
-  std::size_t settled = 0;  // tokens of the output
-  std::string match;        // or empty
+  Strings shown;            // the text after each token; without a match also the text of Finish
+  std::size_t settled = 0;  // number of output tokens
+  std::string match;        // empty without a match
 
   std::string text() const {
     std::string all;
@@ -53,7 +53,7 @@ TEST(TextStreamTest, ShowsTextAtOnceWithoutStops) {
   EXPECT_EQ(played.settled, 3u);
 }
 
-TEST(TextStreamTest, HoldsSplitCharactersBack) {
+TEST(TextStreamTest, HoldsUnfinishedCharacters) {
   const Played played = Play({}, {"a\xF0\x9F", "\x98",
                                   "\x80"
                                   "b"});
@@ -72,11 +72,11 @@ TEST(TextStreamTest, HoldsTextThatMayBecomeAStop) {
   EXPECT_THAT(Play({"END"}, {"a", "EN"}).shown, ElementsAre("a", "", "EN"));
 }
 
-TEST(TextStreamTest, MatchesAcrossTokensAndCountsTokensBeforeIt) {
+TEST(TextStreamTest, MatchesAcrossTokensAndCountsTheTokensBeforeTheMatch) {
   const Played played = Play({"END"}, {"one", " tE", "N", "D!", "never"});
   EXPECT_EQ(played.text(), "one t");
   EXPECT_EQ(played.match, "END");
-  EXPECT_EQ(played.settled, 2u);  // " tE" lies partly before the match, "N" and "D!" do not
+  EXPECT_EQ(played.settled, 2u);  // " tE" begins before the match, "N" and "D!" do not
 }
 
 TEST(TextStreamTest, CountsNoTokenThatBeginsWithTheMatch) {
@@ -85,18 +85,18 @@ TEST(TextStreamTest, CountsNoTokenThatBeginsWithTheMatch) {
   EXPECT_EQ(Play({"END"}, {"xEND"}).settled, 1u);
 }
 
-TEST(TextStreamTest, CountsEmptyTokensBeforeTheMatchOnly) {
+TEST(TextStreamTest, CountsEmptyTokensOnlyBeforeTheMatch) {
   EXPECT_EQ(Play({"ab"}, {"x", "", "a", "", "b"}).settled, 2u);
   EXPECT_EQ(Play({"ab"}, {"", "ab"}).settled, 1u);
 }
 
-TEST(TextStreamTest, OverlappingBeginningsAreFound) {
+TEST(TextStreamTest, FindsAStopAfterAnOverlappingPartialMatch) {
   EXPECT_EQ(Play({"aab"}, {"a", "a", "a", "b"}).text(), "a");
   EXPECT_EQ(Play({"abab!"}, {"ab", "ab", "ab", "!"}).text(), "ab");
   EXPECT_EQ(Play({"\n\n"}, {"x\n", "y\n", "\nz"}).text(), "x\ny");
 }
 
-TEST(TextStreamTest, TheMatchThatIsCompleteFirstWins) {
+TEST(TextStreamTest, TheMatchThatEndsFirstWins) {
   EXPECT_EQ(Play({"abcd", "bc"}, {"xabcd"}).match, "bc");
   EXPECT_EQ(Play({"abc", "ab"}, {"abc"}).match, "ab");
   EXPECT_EQ(Play({"cd", "b"}, {"abcd"}).match, "b");
@@ -109,15 +109,15 @@ TEST(TextStreamTest, TheLongestWinsAmongMatchesThatEndTogether) {
 }
 
 TEST(TextStreamTest, AStopInsideACharacterNeverMatches) {
-  // The stop's bytes C3 A9 do not stand in E2 82 AC; an unfinished character before it is replaced.
+  // The bytes of the stop are C3 A9. The stream replaces an unfinished character before the stop.
   EXPECT_EQ(Play({"\xC3\xA9"}, {"\xE2\x82\xAC"}).match, "");
   const Played played = Play({"\xC3\xA9"}, {"\xE2\x82", "\xC3", "\xA9"});
   EXPECT_EQ(played.match, "\xC3\xA9");
   EXPECT_EQ(played.text(), kBad);
 }
 
-// The oracle: search the whole text for the match that ends first.
-TEST(TextStreamTest, TextAndCountsDoNotDependOnHowTokensCut) {
+// Compares with a search for the match that ends first in the whole text.
+TEST(TextStreamTest, TextAndCountsDoNotDependOnTokenBoundaries) {
   std::mt19937 random(1);
   const auto letters = [&](std::size_t length) {
     std::string text;

@@ -9,10 +9,11 @@ namespace {
 
 constexpr absl::Duration kPlain = absl::Milliseconds(1);
 
-// A request whose plain steps take kPlain and whose drafted steps take what the test says.
+// A request whose plain steps take kPlain. The test sets the time of the drafted steps.
 class DraftGuardTest : public ::testing::Test {
  protected:
-  // One step that gives `tokens` and takes `took` if it asks; true if it asked.
+  // Runs one step. If the guard asks for a draft, the step gives `tokens` tokens and takes `took`,
+  // otherwise it is plain. Returns whether the guard asked.
   bool Step(int tokens, absl::Duration took) {
     const bool asks = guard_.Ask();
     clock_.Advance(asks ? took : kPlain);
@@ -26,7 +27,7 @@ class DraftGuardTest : public ::testing::Test {
     return asks;
   }
 
-  // Plain steps until the guard asks again.
+  // Runs plain steps until the guard asks again. Returns their time.
   absl::Duration PauseNow() {
     const absl::Duration begin = clock_.Monotonic();
     while (!guard_.asks()) Step(1, kPlain);
@@ -39,7 +40,7 @@ class DraftGuardTest : public ::testing::Test {
   int asked_ = 0;
 };
 
-TEST_F(DraftGuardTest, AsksAsLongAsDraftingWinsTime) {
+TEST_F(DraftGuardTest, AsksWhileDraftingSavesTime) {
   for (int i = 0; i < 1000; ++i) ASSERT_TRUE(Step(2, 1.9 * kPlain)) << i;
 }
 
@@ -50,11 +51,11 @@ TEST_F(DraftGuardTest, JudgesWindowsNotSteps) {
 TEST_F(DraftGuardTest, StopsAfterAWindowThatLostTime) {
   for (int i = 0; i < DraftGuard::kWindow; ++i) EXPECT_TRUE(Step(1, 1.1 * kPlain)) << i;
   EXPECT_FALSE(guard_.asks());
-  // It lost 1.6 plain steps, which is 2 % of 80.
+  // Drafting lost the time of 1.6 plain steps, which is 2 % of 80 plain steps.
   EXPECT_NEAR(absl::FDivDuration(PauseNow(), kPlain), 80, 1);
 }
 
-TEST_F(DraftGuardTest, StopsAtOnceWhereAStepLosesMoreThanTheAllowance) {
+TEST_F(DraftGuardTest, StopsAtOnceIfOneStepLosesMoreThanTheAllowance) {
   EXPECT_TRUE(Step(2, 10 * kPlain));
   EXPECT_FALSE(guard_.asks());
   EXPECT_NEAR(absl::FDivDuration(PauseNow(), kPlain), 8 / DraftGuard::kShare, 1);
@@ -78,7 +79,7 @@ TEST_F(DraftGuardTest, PausesDoNotGrowForEver) {
   }
 }
 
-TEST_F(DraftGuardTest, LossesTakeAtMostTheirShareOfTheTime) {
+TEST_F(DraftGuardTest, LossesAreAtMostTheAllowedShareOfTheTime) {
   for (const double cost : {1.01, 1.1, 1.5, 3.0, 10.0, 100.0}) {
     guard_ = DraftGuard();
     lost_ = absl::ZeroDuration();
@@ -95,18 +96,18 @@ TEST_F(DraftGuardTest, LossesTakeAtMostTheirShareOfTheTime) {
   }
 }
 
-TEST_F(DraftGuardTest, AProbeThatWinsEndsThePausesAndForgetsThem) {
+TEST_F(DraftGuardTest, AProbeThatSavesTimeEndsThePausesAndResetsTheirLength) {
   Step(1, 3 * kPlain);
   for (int i = 1; i < DraftGuard::kWindow; ++i) Step(1, 1.1 * kPlain);
   const absl::Duration first = PauseNow();
   EXPECT_GT(first, absl::ZeroDuration());
   for (int i = 0; i < DraftGuard::kProbe + 100; ++i) ASSERT_TRUE(Step(2, 1.5 * kPlain)) << i;
   while (guard_.asks()) Step(1, 1.01 * kPlain);
-  EXPECT_LT(PauseNow(), first) << "not twice the pause before";
+  EXPECT_LT(PauseNow(), first) << "the pause must not be twice the previous one";
 }
 
-// Sixteen requests that share each pass, and what each of them adds to it.
-TEST_F(DraftGuardTest, ManyRequestsTogetherLoseNoMoreThanOne) {
+// Sixteen requests share each pass, and each drafted step makes the pass longer.
+TEST_F(DraftGuardTest, ManyRequestsTogetherLoseNoMoreTimeThanOneRequest) {
   constexpr int kRequests = 16;
   absl::Duration first;
   int probes = 0;
@@ -144,10 +145,10 @@ TEST_F(DraftGuardTest, AProbeWaitsForTheResultsOfItsSteps) {
   guard_.Unasked();
   EXPECT_TRUE(guard_.Ask());
   for (int i = 0; i < DraftGuard::kProbe; ++i) guard_.Asked(2, 1.5 * kPlain, kPlain);
-  for (int i = 0; i < 100; ++i) EXPECT_TRUE(guard_.Ask()) << "it has won";
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(guard_.Ask()) << "the probe has saved time";
 }
 
-TEST_F(DraftGuardTest, ResultsThatComeInAPauseDoNotProlongIt) {
+TEST_F(DraftGuardTest, ResultsThatArriveInAPauseDoNotMakeItLonger) {
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(guard_.Ask());
   guard_.Asked(1, 10 * kPlain, kPlain);
   EXPECT_FALSE(guard_.Ask());
@@ -155,8 +156,8 @@ TEST_F(DraftGuardTest, ResultsThatComeInAPauseDoNotProlongIt) {
   EXPECT_NEAR(absl::FDivDuration(PauseNow(), kPlain), 9 / DraftGuard::kShare, 1);
 }
 
-// Two tokens in 1.9 plain steps pay for a sequence that is alone. Where three other sequences wait
-// meanwhile, the second token is worth only a fourth of a plain step.
+// For a lone sequence, two tokens in the time of 1.9 plain steps save time. If three other
+// sequences wait meanwhile, the second token saves only a fourth of a plain step.
 TEST_F(DraftGuardTest, TheTimeOfOtherSequencesCounts) {
   const auto asked_of = [](double other_tokens, double cost) {
     DraftGuard guard;
@@ -188,7 +189,7 @@ TEST_F(DraftGuardTest, APauseEndsWhenTheLoadHasHalved) {
   EXPECT_TRUE(ends.asks());
 }
 
-TEST_F(DraftGuardTest, IsSilentWhileThePlainCostIsNotKnown) {
+TEST_F(DraftGuardTest, DoesNotPauseWhileThePlainCostIsUnknown) {
   for (int i = 0; i < 100; ++i) guard_.Asked(1, absl::Seconds(1), absl::ZeroDuration());
   EXPECT_TRUE(guard_.asks());
 }

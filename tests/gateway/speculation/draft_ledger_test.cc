@@ -12,13 +12,13 @@ using ::testing::Optional;
 
 constexpr absl::Duration kPlain = absl::Milliseconds(1);
 
-// A ledger and places in it that go by the guard.
+// A ledger. The places that Join() returns use the guard.
 class DraftLedgerTest : public ::testing::Test {
  protected:
   std::unique_ptr<DraftPlace> Join(const std::string& kind) {
     return std::make_unique<DraftPlace>(ledger_.Kind(kind), /*guarded=*/true);
   }
-  // Loses so much that the guard pauses.
+  // Records a drafted step that loses `loss`. With the default the guard pauses.
   void Lose(DraftPlace& place, absl::Duration loss = 100 * kPlain) {
     EXPECT_TRUE(place.Ask());
     place.Asked(1, kPlain + loss, kPlain, 0);
@@ -45,7 +45,7 @@ TEST_F(DraftLedgerTest, OverheadsAreRunningMeansOfAKind) {
   EXPECT_EQ(Join("b")->overhead().drafted, std::nullopt);
 }
 
-TEST_F(DraftLedgerTest, OneSlowStepMovesAMeanLittleAndALastingChangeMovesIt) {
+TEST_F(DraftLedgerTest, OneSlowStepChangesAMeanLittleAndALastingChangeDoes) {
   const auto a = Join("a");
   for (int i = 0; i < 100; ++i) a->RecordOverhead(absl::Microseconds(100), std::nullopt);
   a->RecordOverhead(absl::InfiniteDuration(), std::nullopt);
@@ -58,21 +58,23 @@ TEST_F(DraftLedgerTest, RequestsOfAKindShareAGuardAndItsTime) {
   const auto first = Join("a");
   const auto second = Join("a");
   const auto other = Join("b");
-  for (int step = 0; step < DraftGuard::kWindow; ++step) {  // a window is twice as long for two
+  // With two requests, a window has twice as many steps.
+  for (int step = 0; step < DraftGuard::kWindow; ++step) {
     Lose(*first, 0.1 * kPlain);
     Lose(*second, 0.1 * kPlain);
   }
   EXPECT_TRUE(first->paused());
   EXPECT_FALSE(second->Ask());
   EXPECT_TRUE(other->Ask());
-  // The loss of 32 x 0.1 is 2 % of the pause. Each of the two requests tells half of the time.
+  // The loss of 32 x 0.1 plain steps is 2 % of the pause. Each of the two requests reports half of
+  // the time.
   first->Paused(160 * kPlain, 0);
   EXPECT_TRUE(second->paused());
   second->Paused(161 * kPlain, 0);
   EXPECT_FALSE(first->paused());
 }
 
-TEST_F(DraftLedgerTest, WhoGoesByNoGuardTellsNoTime) {
+TEST_F(DraftLedgerTest, APlaceWithoutAGuardDoesNotCountForTheTimeOfThePause) {
   const DraftPlace fixed(ledger_.Kind("a"), /*guarded=*/false);
   const auto a = Join("a");
   Lose(*a);
@@ -80,7 +82,7 @@ TEST_F(DraftLedgerTest, WhoGoesByNoGuardTellsNoTime) {
   EXPECT_FALSE(a->paused());
 }
 
-TEST_F(DraftLedgerTest, ARequestThatEndsWithinAProbeLeavesTheProbeToOthers) {
+TEST_F(DraftLedgerTest, AfterARequestThatEndsDuringAProbeOthersCanProbe) {
   const auto stays = Join("a");
   Lose(*stays);
   stays->Paused(absl::Hours(1), 0);
@@ -92,10 +94,10 @@ TEST_F(DraftLedgerTest, ARequestThatEndsWithinAProbeLeavesTheProbeToOthers) {
   EXPECT_FALSE(stays->Ask());
   leave.pop_back();
   EXPECT_TRUE(stays->Ask());
-  EXPECT_TRUE(stays->Ask()) << "its last step told nothing";
+  EXPECT_TRUE(stays->Ask()) << "a step without a result must not count as a running probe step";
 }
 
-TEST_F(DraftLedgerTest, WhereTeachingCostsNoticeableTimeOneRequestTeachesAtATime) {
+TEST_F(DraftLedgerTest, IfStepsAreShortOneRequestTeachesAtATime) {
   auto first = Join("a");
   const auto second = Join("a");
   EXPECT_TRUE(first->Teach());
@@ -106,11 +108,11 @@ TEST_F(DraftLedgerTest, WhereTeachingCostsNoticeableTimeOneRequestTeachesAtATime
   EXPECT_TRUE(second->Teach());
 }
 
-TEST_F(DraftLedgerTest, WhereStepsAreLongEveryRequestTeaches) {
+TEST_F(DraftLedgerTest, IfStepsAreLongEveryRequestTeaches) {
   std::vector<std::unique_ptr<DraftPlace>> places;
   for (int i = 0; i < 10; ++i) places.push_back(Join("a"));
   Lose(*places[0]);
-  places[0]->Paused(absl::Milliseconds(21), 0);  // ten tokens in 21 ms: 476 a second
+  places[0]->Paused(absl::Milliseconds(21), 0);  // ten requests give 476 tokens per second
   for (const auto& place : places) EXPECT_TRUE(place->Teach());
   places.push_back(Join("a"));
   places.push_back(Join("a"));
@@ -118,7 +120,7 @@ TEST_F(DraftLedgerTest, WhereStepsAreLongEveryRequestTeaches) {
   EXPECT_FALSE(places[1]->Teach());
 }
 
-TEST_F(DraftLedgerTest, ForgetsTheKindUsedLeastRecentlyButRunningRequestsKeepIt) {
+TEST_F(DraftLedgerTest, ForgetsTheLeastRecentlyUsedKindButRunningRequestsKeepIt) {
   DraftLedger ledger(/*capacity=*/2);
   const auto a = ledger.Kind("a");
   const auto b = ledger.Kind("b");

@@ -9,14 +9,14 @@
 namespace recycling::gateway {
 namespace {
 
-TEST(LimitsOfTest, CutsTheTreeToTheVerifierAndToTheTokensStillAllowed) {
+TEST(LimitsOfTest, CutsTheTreeToTheLimitOfTheVerifierAndToTheAllowedTokens) {
   EXPECT_EQ(LimitsOf(16, 80, 10), (TreeLimits{.nodes = 16, .depth = 9}));
   EXPECT_EQ(LimitsOf(80, 5, 10), (TreeLimits{.nodes = 5, .depth = 9}));
   EXPECT_EQ(LimitsOf(80, 80, std::numeric_limits<std::uint32_t>::max()).depth,
             std::numeric_limits<int>::max());
 }
 
-TEST(LimitsOfTest, ADraftIsOfNoUseWithoutBudgetOrBeforeTheLastToken) {
+TEST(LimitsOfTest, ADraftIsNotUsefulWithoutABudgetOrForTheLastToken) {
   EXPECT_TRUE(LimitsOf(1, 1, 2).useful());
   EXPECT_FALSE(LimitsOf(0, 80, 10).useful());
   EXPECT_FALSE(LimitsOf(80, 0, 10).useful());
@@ -35,16 +35,17 @@ Observation Rows(std::size_t rows, std::size_t accepted) {
 TEST(HoldsBackTest, OnlyAShortChainInAPauseWaitsForMoreRows) {
   EXPECT_TRUE(HoldsBack(/*resting=*/true, Rows(1, 1)));
   EXPECT_TRUE(HoldsBack(true, Rows(kHeldRows - 1, kHeldRows - 1)));
-  EXPECT_FALSE(HoldsBack(true, Rows(kHeldRows, kHeldRows))) << "long enough for a message";
-  EXPECT_FALSE(HoldsBack(true, Rows(3, 2))) << "no chain: the next step does not continue it";
+  EXPECT_FALSE(HoldsBack(true, Rows(kHeldRows, kHeldRows)))
+      << "the chain is long enough for a message";
+  EXPECT_FALSE(HoldsBack(true, Rows(3, 2))) << "the next step continues only a chain";
   EXPECT_FALSE(HoldsBack(/*resting=*/false, Rows(1, 1)));
 }
 
-// A row costs 100 us beyond the 1000 us of the first.
+// The first row costs 1000 us, and each further row costs 100 us.
 const std::vector<PassCost> kCosts = {{1, absl::Microseconds(1000)},
                                       {11, absl::Microseconds(2000)}};
 
-TEST(JudgeStepTest, AlonePlainIsAPassOfOneRowAndTheMeanOverhead) {
+TEST(JudgeStepTest, ForALoneSequenceAPlainStepCostsOneRowAndTheMeanOverhead) {
   const StepVerdict verdict =
       JudgeStep({.step = absl::Microseconds(1700), .verify = absl::Microseconds(1400)},
                 {.plain = absl::Microseconds(50)}, kCosts, {});
@@ -52,7 +53,7 @@ TEST(JudgeStepTest, AlonePlainIsAPassOfOneRowAndTheMeanOverhead) {
   EXPECT_EQ(verdict.plain, absl::Microseconds(1050));
 }
 
-TEST(JudgeStepTest, BeforeAMeanIsKnownThisStepsOwnOverheadCounts) {
+TEST(JudgeStepTest, WithoutAMeanTheOverheadOfTheStepCounts) {
   const StepVerdict verdict = JudgeStep({.step = absl::Microseconds(1700),
                                          .overhead = absl::Microseconds(300),
                                          .draft = absl::Microseconds(180)},
@@ -60,7 +61,7 @@ TEST(JudgeStepTest, BeforeAMeanIsKnownThisStepsOwnOverheadCounts) {
   EXPECT_EQ(verdict.plain, absl::Microseconds(1120));
 }
 
-TEST(JudgeStepTest, WaitingForOthersPassesIsNoCostOfThisSequence) {
+TEST(JudgeStepTest, WaitingForPassesOfOthersDoesNotCount) {
   const StepMeasures measures{.step = absl::Microseconds(3000),
                               .verify = absl::Microseconds(2500),
                               .queue = absl::Microseconds(1200)};
@@ -68,10 +69,10 @@ TEST(JudgeStepTest, WaitingForOthersPassesIsNoCostOfThisSequence) {
   StepMeasures lied = measures;
   lied.queue = absl::Hours(1);
   EXPECT_EQ(JudgeStep(lied, {}, kCosts, {}).took, absl::Microseconds(500))
-      << "at most what was waited";
+      << "the queue time is cut to the waiting time";
 }
 
-TEST(JudgeStepTest, UnderLoadOnlyWhatTheDraftAddsIsThisStepsDoing) {
+TEST(JudgeStepTest, UnderLoadOnlyTheTimeThatTheDraftAddsCounts) {
   const OtherLoad others{.rows = 4, .tokens = 4};
   const StepOverhead overhead{.drafted = absl::Microseconds(150), .plain = absl::Microseconds(50)};
   const StepVerdict verdict =
@@ -81,7 +82,7 @@ TEST(JudgeStepTest, UnderLoadOnlyWhatTheDraftAddsIsThisStepsDoing) {
   EXPECT_EQ(
       JudgeStep({.step = absl::Microseconds(80), .drafted = 3}, overhead, kCosts, others).plain,
       absl::Microseconds(10))
-      << "never less than an eighth";
+      << "a plain step costs at least an eighth of the step";
 }
 
 }  // namespace

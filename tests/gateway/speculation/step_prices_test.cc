@@ -12,7 +12,7 @@ using ::testing::IsEmpty;
 const std::vector<PassCost> kCosts = {
     {1, absl::Microseconds(100)}, {16, absl::Microseconds(130)}, {81, absl::Microseconds(260)}};
 
-TEST(PassCostAtTest, IsLinearBetweenPointsAndBehindThem) {
+TEST(PassCostAtTest, IsLinearBetweenPointsAndAfterTheLastOne) {
   EXPECT_EQ(PassCostAt({}, 1), absl::ZeroDuration());
   EXPECT_EQ(PassCostAt(kCosts, 1), absl::Microseconds(100));
   EXPECT_EQ(PassCostAt(kCosts, 6), absl::Microseconds(110));
@@ -34,16 +34,16 @@ TEST(PriceStepsTest, EndsAtTheFirstNumberThatReachesTheLimit) {
                                                           StepCost{80, 260}, StepCost{95, 290}));
 }
 
-TEST(PriceStepsTest, BeginsAtNoNodesWhateverTheFirstPointIs) {
+TEST(PriceStepsTest, BeginsAtZeroNodesForAnyFirstPoint) {
   const std::vector<PassCost> late = {{3, absl::Microseconds(30)}};
   EXPECT_THAT(PriceSteps(late, {}, {}, 2), ElementsAre(StepCost{0, 30}, StepCost{2, 30}));
 }
 
-TEST(PriceStepsTest, NothingIsKnownWithoutPoints) {
+TEST(PriceStepsTest, IsEmptyWithoutPoints) {
   EXPECT_THAT(PriceSteps({}, absl::Microseconds(40), {}, 80), IsEmpty());
 }
 
-TEST(PriceStepsTest, AreAcceptedByADrafterWhateverThePoints) {
+TEST(PriceStepsTest, ADrafterAcceptsThePricesForAnyPoints) {
   std::vector<PassCost> many;
   for (std::uint32_t i = 1; i <= 200; ++i) many.push_back({i, absl::Nanoseconds(10 * i)});
   for (const int most : {0, 1, 62, 63, 64, 1000}) {
@@ -60,7 +60,7 @@ TEST(PriceStepsTest, AreAcceptedByADrafterWhateverThePoints) {
   }
 }
 
-// With 15 rows of others, a step without nodes costs what a lone step with 15 nodes costs.
+// With 15 rows of others, a step without nodes costs the same as a lone step with 15 nodes.
 TEST(PriceStepsTest, CountsTheRowsOfOthers) {
   EXPECT_THAT(PriceSteps(kCosts, absl::Microseconds(40), {.rows = 15}, 80),
               ElementsAre(StepCost{0, 170}, StepCost{65, 300}, StepCost{80, 330}));
@@ -78,18 +78,18 @@ TEST(PriceStepsTest, PassesOfOthersHideTheOverhead) {
               ElementsAre(StepCost{0, 800}, StepCost{15, 830}));
 }
 
-TEST(DraftCostTest, IsWhatTheNodesAddToTheSharedPass) {
+TEST(DraftCostTest, IsTheTimeThatTheNodesAddToTheSharedPass) {
   EXPECT_EQ(DraftCost(kCosts, {}, 15), absl::Microseconds(30));
   EXPECT_EQ(DraftCost(kCosts, {.rows = 15}, 65), absl::Microseconds(130));
   EXPECT_EQ(DraftCost(kCosts, {.rows = 15}, 0), absl::ZeroDuration());
   EXPECT_EQ(DraftCost({}, {}, 15), absl::ZeroDuration());
 }
 
-TEST(RowCostTest, IsTheShareThatOneMoreRowAddsToAPass) {
+TEST(RowCostTest, IsTheShareOfThePassThatOneMoreRowAdds) {
   const std::vector<PassCost> costs = {{1, absl::Microseconds(1000)},
                                        {11, absl::Microseconds(2000)}};
   EXPECT_DOUBLE_EQ(RowCost(costs, {}).value(), 0.1);
-  EXPECT_DOUBLE_EQ(RowCost(costs, {.rows = 10}).value(), 0.05) << "beside the rows of others";
+  EXPECT_DOUBLE_EQ(RowCost(costs, {.rows = 10}).value(), 0.05) << "with ten rows of others";
   EXPECT_EQ(RowCost({}, {}), std::nullopt);
 }
 
