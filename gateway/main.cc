@@ -1,4 +1,5 @@
-// recycling-gateway: parses flags and wires.
+// The program recycling-gateway: parses flags, makes the gateway, and serves until a stop signal
+// comes.
 #include <memory>
 #include <string>
 #include <utility>
@@ -20,20 +21,23 @@
 
 ABSL_FLAG(
     std::string, verifiers, "127.0.0.1:50051",
-    "Verifiers, separated by commas: host:port, unix:/path, or dns:///name:port for every "
-    "address behind a name, which is resolved again every 10 s. @FILE: the peers that the file "
-    "lists, separated by line breaks or commas; it is read again when it changes.");
+    "Addresses of the verifiers, separated by commas: host:port, unix:/path, or dns:///name:port. "
+    "With dns:///, the gateway uses every address of the name, and resolves the name again every "
+    "10 s. @FILE: the gateway reads the addresses from this file, separated by line breaks or "
+    "commas, and reads the file again when it changes.");
 ABSL_FLAG(std::string, drafters, "127.0.0.1:50052",
-          "Drafters, as in --verifiers. Empty: nothing is drafted, and every step decodes one "
-          "token.");
+          "Addresses of the drafters, in the same form as --verifiers. Empty: the gateway uses no "
+          "drafts, and every step decodes one token.");
 ABSL_FLAG(int, drafters_per_tenant, 1,
-          "Drafters that share the requests of one tenant, 1 to 1048576. More than one suits a "
-          "tenant that keeps one drafter busy; each learns only from its share.");
+          "Number of drafters that share the requests of one tenant, 1 to 1048576. Set more than "
+          "one if the requests of one tenant keep one drafter busy. Each drafter learns only from "
+          "the requests that it gets.");
 
 namespace recycling::gateway {
 namespace {
 
-// A list, or "@" and the name of a file that holds one, which goes to `file`.
+// Reads the peers of a flag. The flag holds a list, or "@" and the name of a file with a list. Sets
+// `file` to that name.
 absl::StatusOr<std::vector<PeerTarget>> ReadPeers(const std::string& flag, std::size_t at_least,
                                                   std::string* file) {
   if (!flag.starts_with('@')) return ParsePeerList(flag);
@@ -90,8 +94,8 @@ int main(int argc, char** argv) {
   return recycling::RunService(
       argc, argv,
       {.name = "recycling-gateway",
-       .summary = "Generates text: runs the guess-verify-update loop between drafters and "
-                  "verifiers, and is what clients speak to.",
+       .summary = "Generates text for clients: runs the guess-verify-update loop between drafters "
+                  "and verifiers.",
        .examples = "recycling-gateway\n"
                    "recycling-gateway --peer_tls_ca ca.crt --peer_tls_names verifier,drafter "
                    "--verifiers 10.0.0.1:50051,10.0.0.2:50051 --drafters dns:///drafter:50052\n"

@@ -12,10 +12,12 @@
 namespace recycling::gateway {
 namespace {
 
-// Tokens accepted at deeper positions count in the sum only.
+// The per-position counters have this many positions. Tokens at deeper positions count only in the
+// total.
 constexpr int kPositions = 64;
 
-// "FALLBACK_REASON_TIMEOUT" with a prefix of 16 characters becomes "timeout".
+// Cuts off the first `prefix` characters of `value` and makes the rest lower case:
+// "FALLBACK_REASON_TIMEOUT" with a prefix of 16 becomes "timeout".
 std::string NameOf(const std::string& value, std::size_t prefix) {
   return absl::AsciiStrToLower(value.substr(prefix));
 }
@@ -38,13 +40,14 @@ void AddSeconds(std::string_view name, std::string_view help, std::uint64_t micr
 void AddRequests(const v1::GetStatsResponse& stats, MetricSet* metrics) {
   metrics->Gauge("recycling_num_requests_running", "Requests that decode now.",
                  stats.requests_running());
-  metrics->Gauge("recycling_num_requests_waiting", "Requests that wait for their turn.",
+  metrics->Gauge("recycling_num_requests_waiting", "Requests that wait in the queue.",
                  stats.requests_waiting());
-  metrics->Gauge("recycling_requests_capacity", "Requests that may run at once now.",
+  metrics->Gauge("recycling_requests_capacity",
+                 "The number of requests that may run at the same time now.",
                  stats.requests_capacity());
   metrics->Gauge("recycling_unread_outputs", "Outputs that have ended and are not read yet.",
                  stats.unread_outputs());
-  metrics->Gauge("recycling_unread_bytes", "Output that waits to be read, bytes.",
+  metrics->Gauge("recycling_unread_bytes", "Bytes of output that clients have not read yet.",
                  static_cast<double>(stats.unread_bytes()));
   std::map<v1::RefusalReason, std::uint64_t> refusals;
   for (const v1::Refusal& refusal : stats.refusals()) refusals[refusal.reason()] = refusal.count();
@@ -57,11 +60,12 @@ void AddRequests(const v1::GetStatsResponse& stats, MetricSet* metrics) {
   }
   for (const v1::FinishCount& finish : stats.finishes()) {
     metrics->Counter("recycling_request_success_total",
-                     "Requests that ended well, by the reason why their output ended.",
+                     "Requests that succeeded, by the reason why their output ended.",
                      finish.count(),
                      {{"finished_reason", NameOf(v1::FinishReason_Name(finish.reason()), 14)}});
   }
-  // Every code, so that the first failure is a step up from 0 and not a new series.
+  // Export a counter for every code, starting at 0. So the first failure changes an existing series
+  // and does not begin a new one.
   std::map<int, std::uint64_t> failures;
   for (int code = 1; code <= 16; ++code) failures[code] = 0;
   for (const v1::FailureCount& failure : stats.failures()) {
@@ -69,7 +73,7 @@ void AddRequests(const v1::GetStatsResponse& stats, MetricSet* metrics) {
   }
   for (const auto& [code, count] : failures) {
     metrics->Counter("recycling_request_failure_total",
-                     "Requests that began and ended with an error, by gRPC status code.", count,
+                     "Requests that failed after they had begun, by gRPC status code.", count,
                      {{"code", absl::StatusCodeToString(static_cast<absl::StatusCode>(code))}});
   }
   metrics->Counter("recycling_prompt_tokens_total", "Tokens of the prompts of ended requests.",
@@ -78,24 +82,25 @@ void AddRequests(const v1::GetStatsResponse& stats, MetricSet* metrics) {
                    stats.completion_tokens());
 
   const v1::RequestDurations& took = stats.requests();
-  AddDurations("recycling_request_queue_time_seconds", "From a request's arrival until it began.",
-               took.queue(), kRequestBounds, metrics);
+  AddDurations("recycling_request_queue_time_seconds",
+               "Time from a request's arrival to its start.", took.queue(), kRequestBounds,
+               metrics);
   AddDurations("recycling_request_prefill_time_seconds",
-               "From opening a sequence at the verifier to its being prefilled.", took.prefill(),
-               kRequestBounds, metrics);
+               "Time from opening a sequence at the verifier to the end of its prefill.",
+               took.prefill(), kRequestBounds, metrics);
   AddDurations("recycling_time_to_first_token_seconds",
-               "From a request's arrival to its first token.", took.time_to_first_token(),
+               "Time from a request's arrival to its first token.", took.time_to_first_token(),
                kRequestBounds, metrics);
   AddDurations("recycling_request_decode_time_seconds",
-               "From a request's first step to the end of its last.", took.decode(), kRequestBounds,
-               metrics);
+               "Time from a request's first step to the end of its last step.", took.decode(),
+               kRequestBounds, metrics);
   AddDurations("recycling_e2e_request_latency_seconds",
-               "From a request's arrival to its final message.", took.total(), kRequestBounds,
+               "Time from a request's arrival to its final message.", took.total(), kRequestBounds,
                metrics);
 }
 
 void AddDrafting(const v1::SpeculationStats& stats, MetricSet* metrics) {
-  metrics->Counter("recycling_decode_steps_total", "Verify steps, plain ones included.",
+  metrics->Counter("recycling_decode_steps_total", "Verify steps, including steps without a draft.",
                    std::uint64_t{stats.steps()});
   metrics->Counter("recycling_spec_decode_num_drafts_total", "Steps with a draft.",
                    std::uint64_t{stats.drafted_steps()});
@@ -106,10 +111,10 @@ void AddDrafting(const v1::SpeculationStats& stats, MetricSet* metrics) {
   const int positions = std::clamp(stats.accepted_per_depth_size(), 1, kPositions);
   for (int depth = 0; depth < positions; ++depth) {
     const bool known = depth < stats.accepted_per_depth_size();
-    metrics->Counter("recycling_spec_decode_num_accepted_tokens_per_pos_total",
-                     "Steps whose accepted path reached this position of the draft, 0 the first.",
-                     known ? stats.accepted_per_depth(depth) : 0,
-                     {{"position", absl::StrCat(depth)}});
+    metrics->Counter(
+        "recycling_spec_decode_num_accepted_tokens_per_pos_total",
+        "Steps whose accepted path reached this position of the draft. Positions count from 0.",
+        known ? stats.accepted_per_depth(depth) : 0, {{"position", absl::StrCat(depth)}});
   }
   metrics->Counter("recycling_draft_paused_steps_total",
                    "Steps that asked for no draft because drafting did not pay.",
@@ -130,18 +135,19 @@ void AddDrafting(const v1::SpeculationStats& stats, MetricSet* metrics) {
 void AddSteps(const v1::GetStatsResponse& stats, MetricSet* metrics) {
   const v1::StepDurations& steps = stats.steps();
   AddDurations("recycling_inter_token_latency_seconds",
-               "From the tokens of one step to those of the next.", steps.inter_token(),
-               kStepBounds, metrics);
-  AddDurations("recycling_step_draft_seconds", "Waiting for a draft, of steps that waited for one.",
+               "Time between the tokens of one step and the tokens of the next step.",
+               steps.inter_token(), kStepBounds, metrics);
+  AddDurations("recycling_step_draft_seconds", "Time that a step waited for its draft.",
                steps.draft(), kStepBounds, metrics);
-  AddDurations("recycling_step_verify_seconds", "Waiting for the verifier.", steps.verify(),
+  AddDurations("recycling_step_verify_seconds", "Time that a step waited for the verifier.",
+               steps.verify(), kStepBounds, metrics);
+  AddDurations("recycling_step_wire_seconds",
+               "Time of a step for communication with drafter and verifier.", steps.wire(),
                kStepBounds, metrics);
-  AddDurations("recycling_step_wire_seconds", "Communication with drafter and verifier.",
-               steps.wire(), kStepBounds, metrics);
-  AddDurations("recycling_step_rest_seconds", "Everything else of a step.", steps.rest(),
+  AddDurations("recycling_step_rest_seconds", "Time of a step for everything else.", steps.rest(),
                kStepBounds, metrics);
   constexpr char kOverhead[] = "recycling_step_overhead_seconds";
-  constexpr char kOverheadHelp[] = "A step less the time inside the verifier.";
+  constexpr char kOverheadHelp[] = "Duration of a step minus the time inside the verifier.";
   AddDurations(kOverhead, kOverheadHelp, steps.drafted_overhead(), kStepBounds, metrics,
                {{"kind", "drafted"}});
   AddDurations(kOverhead, kOverheadHelp, steps.plain_overhead(), kStepBounds, metrics,
@@ -189,8 +195,8 @@ void AddPeers(const v1::GetStatsResponse& stats, MetricSet* metrics) {
     metrics->Gauge("recycling_peers_ready", "Verifiers and drafters that are ready for work.",
                    ready, labels);
     metrics->Gauge("recycling_peers_ejected",
-                   "Verifiers and drafters that get no work for a while, or little, because they "
-                   "failed at it.",
+                   "Verifiers and drafters that get little or no work for a while, because their "
+                   "work failed.",
                    ejected, labels);
   }
 }
@@ -207,7 +213,7 @@ void AddGatewayMetrics(const v1::GetStatsResponse& stats, MetricSet* metrics) {
 
 void AddEjections(std::uint64_t verifiers, std::uint64_t drafters, MetricSet* metrics) {
   constexpr char kName[] = "recycling_peer_ejections_total";
-  constexpr char kHelp[] = "How often a peer was ejected because it failed at work.";
+  constexpr char kHelp[] = "How often a peer was ejected because its work failed.";
   metrics->Counter(kName, kHelp, verifiers, RoleLabel(v1::PEER_ROLE_VERIFIER));
   metrics->Counter(kName, kHelp, drafters, RoleLabel(v1::PEER_ROLE_DRAFTER));
 }

@@ -8,13 +8,13 @@
 
 namespace recycling::gateway {
 
-// Adds a gateway's statistics as metrics, so that metrics say exactly what GetStats says. Names and
-// meanings are listed in deploy/monitoring/README.md. Metrics that other servers have too have the
-// same names here.
+// Adds the statistics of GetStats as metrics. So metrics and GetStats always show the same numbers.
+// deploy/monitoring/README.md lists the names and meanings. If other LLM servers have a metric with
+// the same meaning, it has the same name here.
 void AddGatewayMetrics(const v1::GetStatsResponse& stats, MetricSet* metrics);
 
-// Adds how often peers of each role were ejected. Peers that have left count too; GetStats no
-// longer shows those.
+// Adds the number of ejections of verifiers and of drafters. They include ejections of peers that
+// have left; GetStats does not show those peers.
 void AddEjections(std::uint64_t verifiers, std::uint64_t drafters, MetricSet* metrics);
 
 }  // namespace recycling::gateway

@@ -11,7 +11,7 @@
 namespace recycling::gateway {
 namespace {
 
-// In the order of FallbackReason.
+// Has the same order as FallbackReason.
 constexpr v1::FallbackReason kReasons[kFallbackReasons] = {
     v1::FALLBACK_REASON_UNAVAILABLE, v1::FALLBACK_REASON_TIMEOUT, v1::FALLBACK_REASON_STALE,
     v1::FALLBACK_REASON_MALFORMED,   v1::FALLBACK_REASON_ERROR,   v1::FALLBACK_REASON_MISMATCH};

@@ -12,12 +12,12 @@
 
 namespace recycling::gateway {
 
-// InvalidArgument naming the field if an enum has a value that this program does not know.
-// PlanDecode checks everything else.
+// Returns InvalidArgument, with the name of the field, if an enum has an unknown value. PlanDecode
+// checks all other fields.
 absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateRequest& proto);
 
 void DeltaToProto(const OutputDelta& delta, v1::Delta* proto);
-// Everything but the peers.
+// Sets all fields except the peers.
 void StatsToProto(const RunnerStats& stats, v1::GetStatsResponse* proto);
 void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto);
 

@@ -22,12 +22,12 @@
 namespace recycling::gateway {
 namespace {
 
-// Tokenize and Detokenize do not count against max_requests and run on gRPC's own threads. These
-// bounds keep each call short and its memory small.
+// Tokenize and Detokenize run on gRPC's own threads, and max_requests does not limit them. These
+// limits keep each call short and its memory small.
 constexpr std::size_t kMostTextBytes = 1 << 20;
 constexpr int kMostIds = 1 << 16;
-// A unary request stays in memory until its answer is read, with the fields that are not known
-// here. Real requests are far smaller, apart from texts.
+// Limits the size of a request without its text. A unary request, including unknown fields, stays
+// in memory until the client has read the answer. Real requests are far smaller than this limit.
 constexpr std::size_t kMostOtherBytes = 1 << 20;
 
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {
@@ -44,7 +44,7 @@ absl::StatusOr<Message> Parse(grpc::ByteBuffer bytes) {
       "request: not a ", Message::descriptor()->full_name(), ", or a text in it is not UTF-8"));
 }
 
-// The bytes wait unread until the request's turn has come.
+// The result holds the bytes of the message. They are parsed only when it is the request's turn.
 IncomingRequest IncomingOf(const grpc::CallbackServerContext& context,
                            const grpc::ByteBuffer& bytes) {
   return {.bytes = bytes.Length(),
@@ -68,8 +68,8 @@ absl::Status CheckRequestBytes(std::size_t got, std::size_t most) {
       absl::StrCat("request: got ", got, " bytes, expected at most ", most));
 }
 
-// Ends a Tokenize or Detokenize call. It counts as its tenant's until gRPC is done with it, so also
-// as long as the client does not read the answer.
+// Ends a Tokenize or Detokenize call. The call counts against the limits of its tenant until gRPC
+// has finished it. So it also counts while the client does not read the answer.
 class ShortReply final : public grpc::ServerUnaryReactor {
  public:
   ShortReply(std::unique_ptr<RequestQueue::ShortCall> call, const absl::Status& status)

@@ -1,8 +1,8 @@
-// The gRPC door of the gateway: recycling.gateway.v1.GatewayService. It checks who calls, converts
-// messages, and leaves all else to the RequestRunner.
+// The gRPC service of the gateway, recycling.gateway.v1.GatewayService. It checks the caller,
+// converts messages, and passes requests to the RequestRunner.
 //
-// Who calls is told by an API key, where there are keys (caller_check.h): Generate takes one for
-// inference, GetStats and Drain take one for administration, the other methods any.
+// If the gateway has API keys (caller_check.h), every call needs one. Generate needs a key for
+// inference. GetStats and Drain need a key for administration. The other methods accept any key.
 #ifndef RECYCLING_GATEWAY_GRPC_GATEWAY_SERVICE_H_
 #define RECYCLING_GATEWAY_GRPC_GATEWAY_SERVICE_H_
 
@@ -18,13 +18,14 @@
 namespace recycling::gateway {
 
 struct GatewayServiceOptions {
-  std::shared_ptr<const CallerCheck> callers;            // null: no keys
-  std::function<void()> on_drain;                        // Drain was called; may be empty
-  std::function<void(v1::GetStatsResponse*)> add_peers;  // fills peers; may be empty
+  std::shared_ptr<const CallerCheck> callers;  // null: callers need no key
+  std::function<void()> on_drain;              // runs when a client calls Drain; may be empty
+  // Fills GetStatsResponse.peers. May be empty.
+  std::function<void(v1::GetStatsResponse*)> add_peers;
 };
 
-// Generate and Tokenize take raw bytes: a text that is not UTF-8 makes a message that does not
-// parse, which generated code would answer with UNIMPLEMENTED and no reason.
+// Generate and Tokenize take raw bytes. A message with a text that is not UTF-8 cannot be parsed.
+// Generated code would then answer UNIMPLEMENTED without a reason.
 using GatewayServiceBase = v1::GatewayService::WithRawCallbackMethod_Generate<
     v1::GatewayService::WithRawCallbackMethod_Tokenize<
         v1::GatewayService::WithCallbackMethod_GetModel<
@@ -32,7 +33,7 @@ using GatewayServiceBase = v1::GatewayService::WithRawCallbackMethod_Generate<
                 v1::GatewayService::WithCallbackMethod_GetStats<
                     v1::GatewayService::WithCallbackMethod_Drain<v1::GatewayService::Service>>>>>>;
 
-// Threads: any. Destroy after the server is shut down.
+// Threads: any. The owner destroys the service after it has shut down the server.
 class GatewayService final : public GatewayServiceBase {
  public:
   // `runner` and `clock` must outlive the service.
@@ -56,14 +57,15 @@ class GatewayService final : public GatewayServiceBase {
                                   const v1::DrainRequest* request,
                                   v1::DrainResponse* response) override;
 
-  // What GetStats says, as metrics; see gateway_metrics.h.
+  // Adds the statistics of GetStats as metrics; see gateway_metrics.h.
   void AddMetrics(MetricSet* metrics) const;
 
  private:
-  // The caller of a method other than Generate; counts one that may not call it.
+  // Returns the caller of a method other than Generate. If the caller may not call it, counts the
+  // refusal and returns the error.
   absl::StatusOr<Caller> Identify(const grpc::CallbackServerContext& context, Access access);
-  // Begins a Tokenize or Detokenize call, if its caller may make it and the tenant's limits allow
-  // it.
+  // Begins a Tokenize or Detokenize call. Returns an error if the caller may not make it, or if the
+  // limits of the tenant do not allow it.
   absl::StatusOr<std::unique_ptr<RequestQueue::ShortCall>> BeginShort(
       const grpc::CallbackServerContext& context);
   v1::GetStatsResponse Stats() const;

@@ -10,7 +10,7 @@
 
 namespace recycling::gateway {
 
-// Writes an output as the messages of a Generate call. Threads: any.
+// Sends an output to the client as the response messages of a Generate call. Threads: any.
 class GenerateSink final : public OutputSink {
  public:
   explicit GenerateSink(std::shared_ptr<StreamWriter> writer) : writer_(std::move(writer)) {}

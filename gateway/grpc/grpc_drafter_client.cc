@@ -20,7 +20,7 @@ namespace {
 namespace pb = ::recycling::drafter::v1;
 using DraftCall = StreamCall<pb::DraftRequest, pb::DraftResponse>;
 
-constexpr absl::Duration kLinger = absl::Seconds(1);  // so that the last observation arrives
+constexpr absl::Duration kLinger = absl::Seconds(1);  // time for the last observation to arrive
 
 common::v1::MatrixScope ScopeToProto(MatrixScope scope) {
   switch (scope) {
@@ -43,7 +43,7 @@ void StepToProto(const DraftStep& step, pb::DraftStep* proto) {
     observation.mutable_tokens()->Add(from.tokens.begin(), from.tokens.end());
     CandidatesToProto(from.candidates, observation.mutable_candidates());
     observation.mutable_accepted_path()->Add(from.accepted_path.begin(), from.accepted_path.end());
-    if (!from.parents.empty()) {  // the root's is not sent
+    if (!from.parents.empty()) {  // the parent of the root is not sent
       observation.mutable_parents()->Add(from.parents.begin() + 1, from.parents.end());
     }
   }
@@ -95,16 +95,17 @@ class GrpcDrafterSession final : public DrafterSession {
     while (true) {
       const absl::Duration left = until - clock_.Monotonic();
       const auto received = call_->Receive(left, &response_);
-      // The request's deadline has ended the stream. No answer will come, so this one is not late.
+      // The request's deadline has ended the stream. No answer will come any more, so return
+      // Unavailable, because DeadlineExceeded would mean a late answer.
       if (absl::IsDeadlineExceeded(received.status())) {
         return absl::UnavailableError(received.status().message());
       }
       RETURN_IF_ERROR(received.status());
-      // Answers to earlier steps are dropped, as long as there is time: a drafter may send them
+      // Drop answers to earlier steps, but only until the timeout, because a drafter may send them
       // without end.
       const bool stale = *received && response_.step() < step;
       if (!*received || (stale && left <= absl::ZeroDuration())) {
-        return absl::DeadlineExceededError(absl::StrCat("draft of step ", step, ": late"));
+        return absl::DeadlineExceededError(absl::StrCat("the draft of step ", step, " is late"));
       }
       if (stale) continue;
       if (response_.step() > step) {
@@ -112,8 +113,8 @@ class GrpcDrafterSession final : public DrafterSession {
             absl::StrCat("draft: got step ", response_.step(), ", expected ", step));
       }
       auto tree = DraftTreeFromProto(response_.tree());
-      // A malformed answer becomes a tree without nodes. The caller counts it, and the session goes
-      // on.
+      // A malformed answer becomes a tree without nodes. The caller counts it as malformed, and the
+      // session continues.
       return DraftAnswer{.tree = tree.ok() ? *std::move(tree) : DraftTree(),
                          .inside = MicrosFromProto(response_.draft_micros())};
     }
@@ -123,7 +124,7 @@ class GrpcDrafterSession final : public DrafterSession {
   const Clock& clock_;
   const std::shared_ptr<pb::DrafterService::Stub> stub_;
   std::unique_ptr<DraftCall> call_;
-  pb::DraftResponse response_;  // reused, with its memory
+  pb::DraftResponse response_;  // reused, so that its memory is not allocated again
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// DrafterClient over gRPC.
+// Implements DrafterClient over gRPC.
 #ifndef RECYCLING_GATEWAY_GRPC_GRPC_DRAFTER_CLIENT_H_
 #define RECYCLING_GATEWAY_GRPC_GRPC_DRAFTER_CLIENT_H_
 
@@ -19,9 +19,10 @@ namespace recycling::gateway {
 
 class GrpcDrafterClient final : public DrafterClient {
  public:
-  // Does the handshake over `channel` for `model` with `k` candidates a row, within `timeout`.
-  // Returns the drafter's own error; FailedPrecondition if it serves another model or protocol.
-  // `clock` measures the waiting for drafts; it must outlive the client and its sessions.
+  // Makes a client after a handshake over `channel`, for `model` with `k` candidates for each row.
+  // Blocks for at most `timeout`. Returns the drafter's own error, or FailedPrecondition if it
+  // serves another model or speaks another protocol version. `clock` measures the waits for drafts.
+  // It must outlive the client and its sessions.
   static absl::StatusOr<std::shared_ptr<GrpcDrafterClient>> Connect(
       std::shared_ptr<grpc::Channel> channel, const std::string& address,
       const ModelIdentity& model, std::uint32_t k, absl::Duration timeout,

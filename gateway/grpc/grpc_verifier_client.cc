@@ -21,13 +21,14 @@ namespace {
 namespace pb = ::recycling::verifier::v1;
 using DecodeCall = StreamCall<pb::DecodeRequest, pb::DecodeResponse>;
 
-constexpr absl::Duration kLinger = absl::Seconds(1);  // so that the verifier can free the slot
+constexpr absl::Duration kLinger = absl::Seconds(1);  // time for the verifier to free the slot
 
 void SetTimeout(grpc::ClientContext* context, absl::Duration timeout) {
   context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
 }
 
-// Costs are only advice on speed: a list that makes no sense counts as not known, and is no error.
+// Costs affect only the speed. So an invalid list is not an error: the result is empty, as if the
+// verifier had sent no costs.
 std::vector<PassCost> PassCostsFromProto(const pb::Load& load) {
   constexpr int kMostCosts = 1024;
   if (load.pass_costs_size() > kMostCosts) return {};
@@ -79,7 +80,8 @@ absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
   return info;
 }
 
-// This is advice too: a value that is no possible number of rows or tokens counts as 0.
+// These values affect only the speed too. So an impossible number of rows or tokens is not an
+// error, and counts as 0.
 OtherLoad OtherLoadFromProto(const pb::Load& load) {
   constexpr double kMost = 1e6;
   const auto sane = [](double value) { return value >= 0 && value <= kMost ? value : 0; };
@@ -153,7 +155,7 @@ class GrpcVerifierSession final : public VerifierSession {
           return stub_->PrepareAsyncDecode(context, events);
         })) {}
 
-  // Waits until the verifier has ended the stream, so that its slot is free for the next request.
+  // Waits until the verifier has ended the stream. Then the slot is free for the next request.
   ~GrpcVerifierSession() override {
     call_->Close(kLinger);
     call_->WaitDone();
@@ -174,7 +176,7 @@ class GrpcVerifierSession final : public VerifierSession {
     const absl::Status status = ReceiveAnswer();
     if (absl::IsFailedPrecondition(status)) {
       return absl::UnavailableError(
-          absl::StrCat(status.message(), "; not the verifier of the handshake"));
+          absl::StrCat(status.message(), "; this is not the verifier of the handshake"));
     }
     RETURN_IF_ERROR(status);
     if (!response_.has_opened()) return Breach("expected opened");
@@ -185,7 +187,7 @@ class GrpcVerifierSession final : public VerifierSession {
 
   absl::StatusOr<StepVerified> VerifyWhile(const VerifyStep& step,
                                            absl::FunctionRef<void()> meanwhile) override {
-    // If the message cannot be sent, Receive says why.
+    // If Send fails, ReceiveAnswer below returns the reason.
     call_->Send([&step](pb::DecodeRequest& request) {
       auto& proto = *request.mutable_verify();
       proto.Clear();
@@ -206,7 +208,7 @@ class GrpcVerifierSession final : public VerifierSession {
   void Cancel() override { call_->Cancel(); }
 
  private:
-  // Puts the answer into response_.
+  // Waits for the next message and puts it into response_.
   absl::Status ReceiveAnswer() {
     const auto received = call_->Receive(absl::InfiniteDuration(), &response_);
     if (received.ok()) return absl::OkStatus();
@@ -223,7 +225,7 @@ class GrpcVerifierSession final : public VerifierSession {
   const ModelIdentity model_;
   const std::string numerics_id_;
   const std::unique_ptr<DecodeCall> call_;
-  pb::DecodeResponse response_;  // reused, with its memory
+  pb::DecodeResponse response_;  // reused, so that its memory is not allocated again
 };
 
 }  // namespace
@@ -261,7 +263,7 @@ absl::StatusOr<TokenizerData> GrpcVerifierClient::FetchTokenizer(absl::Duration 
   RETURN_IF_ERROR(finished);
   ASSIGN_OR_RETURN(TokenizerData data, joiner.Finish());
   if (TokenizerDigest(data) != info_.model.tokenizer_digest) {
-    return absl::DataLossError("tokenizer: its digest is not the one of the handshake");
+    return absl::DataLossError("tokenizer: the digest differs from the one in the handshake");
   }
   return data;
 }

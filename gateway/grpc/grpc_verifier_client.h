@@ -1,4 +1,4 @@
-// VerifierClient over gRPC.
+// Implements VerifierClient over gRPC.
 #ifndef RECYCLING_GATEWAY_GRPC_GRPC_VERIFIER_CLIENT_H_
 #define RECYCLING_GATEWAY_GRPC_GRPC_VERIFIER_CLIENT_H_
 
@@ -17,17 +17,19 @@ namespace recycling::gateway {
 
 class GrpcVerifierClient final : public VerifierClient {
  public:
-  // Does the handshake over `channel`, within `timeout`. Returns the verifier's own error;
-  // FailedPrecondition if it speaks another version of the protocol; Internal if its answer is
-  // malformed.
+  // Makes a client after a handshake over `channel`. Blocks for at most `timeout`. Returns the
+  // verifier's own error, FailedPrecondition if it speaks another protocol version, and Internal if
+  // its answer is malformed.
   static absl::StatusOr<std::shared_ptr<GrpcVerifierClient>> Connect(
       std::shared_ptr<grpc::Channel> channel, const std::string& address, absl::Duration timeout);
 
-  // The tokenizer's data, within `timeout`. DataLoss if its digest is not the one of the handshake.
+  // Fetches the tokenizer's data. Blocks for at most `timeout`. Returns DataLoss if the digest of
+  // the data differs from the one in the handshake.
   absl::StatusOr<TokenizerData> FetchTokenizer(absl::Duration timeout) const;
 
-  // Open names the model and numerics id of the handshake. Another verifier that has taken the
-  // address since then refuses that, and Open is Unavailable, as if the first verifier were lost.
+  // The session's Open sends the model and the numerics id of the handshake. If another verifier
+  // now has this address, it refuses them. Then Open returns Unavailable, as if the first verifier
+  // were lost.
   std::unique_ptr<VerifierSession> NewSession(absl::Time deadline,
                                               const CallOrigin& origin) override;
   const VerifierInfo& info() const override { return info_; }

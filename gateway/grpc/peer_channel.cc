@@ -6,7 +6,7 @@
 namespace recycling::gateway {
 namespace {
 
-// Servers allow a ping every 5 s, proxies cut connections that are idle for a minute.
+// Our servers allow one ping every 5 s. Proxies often close connections that are idle for a minute.
 constexpr int kKeepaliveMs = 10'000;
 
 }  // namespace
@@ -24,7 +24,7 @@ ChannelFactory PeerChannels(const PeerChannelOptions& options) {
     if (options.credentials != nullptr) {
       return CreateKeyedChannel(address, options.credentials, arguments, options.key);
     }
-    // gRPC answers every call on a channel without credentials with an error.
+    // If a channel has no credentials, gRPC fails every call on it.
     const bool may = options.allow_plaintext || StaysOnThisMachine(address);
     return CreateKeyedChannel(address, may ? grpc::InsecureChannelCredentials() : nullptr,
                               arguments, options.key);

@@ -7,9 +7,9 @@
 
 namespace recycling::gateway {
 
-// The request_id of a serialized GenerateRequest, for the log line of a request that is refused
-// before it is parsed. The other fields are skipped, not copied. Empty if there is no request_id,
-// if it is too long, or if the bytes are not a message.
+// Returns the request_id of a serialized GenerateRequest. It is for the log line of a request that
+// is refused before it is parsed. Skips the other fields without copying them. Returns "" if there
+// is no request_id, if it is too long, or if the bytes are not a valid message.
 std::string RequestIdOf(google::protobuf::io::ZeroCopyInputStream* request);
 
 }  // namespace recycling::gateway

@@ -1,14 +1,14 @@
-// A bidirectional stream as a blocking object: send without waiting, receive with a timeout, close
-// gracefully within a bounded time. The thread that waits for an answer polls gRPC itself, on a
-// completion queue of the call's own, so that no other thread has to be woken for it.
+// The client side of a bidirectional stream, as a blocking object. Send does not wait, Receive has
+// a timeout, and Close ends the stream within a bounded time. Each call has its own completion
+// queue, and the thread that waits for an answer polls it. So gRPC need not wake another thread.
 //  1. At most one message is read ahead, and at most kMaxQueued messages wait to be written. The
-//     message objects are reused, with the memory they hold.
+//     message objects and their memory are reused.
 //  2. The call makes progress only while a thread is in a method. A message that is sent is written
 //     at once unless the peer has stopped reading.
-//  3. A message that cannot be parsed ends the call. gRPC itself would leave the call open, and its
-//     owner would wait for an answer that never comes.
-//  4. All waiting is bounded in monotonic time: changes of the wall clock and a peer that never
-//     stops sending prolong nothing.
+//  3. A message that cannot be parsed ends the call. gRPC alone would keep the call open, and the
+//     caller would wait for an answer that never comes.
+//  4. All time limits use the monotonic clock. So neither changes of the wall clock nor a peer that
+//     never stops sending make a wait longer.
 #ifndef RECYCLING_GATEWAY_GRPC_STREAM_CALL_H_
 #define RECYCLING_GATEWAY_GRPC_STREAM_CALL_H_
 
@@ -32,17 +32,17 @@
 
 namespace recycling::gateway {
 
-// Threads: Cancel any; everything else one at a time.
+// Threads: any thread may call Cancel at any time. The caller makes all other calls one at a time.
 template <typename Request, typename Response>
 class StreamCall final : public ClosingStream {
  public:
   static constexpr std::size_t kMaxQueued = 16;
-  // Longest wait for the status after the last message.
+  // The longest wait for the status after the last message.
   static constexpr absl::Duration kStatusWait = absl::Seconds(1);
 
-  // The call that `prepare(context, queue)` makes, for example
-  // `stub->PrepareAsyncDecode(context, queue)`. The first message begins the call; at `deadline` it
-  // ends with DeadlineExceeded. `clock` must outlive the call.
+  // Starts the call that `prepare(context, queue)` makes, for example
+  // `stub->PrepareAsyncDecode(context, queue)`. gRPC sends the call to the peer with the first
+  // message. At `deadline` the call ends with DeadlineExceeded. `clock` must outlive the call.
   template <typename Prepare>
   static std::unique_ptr<StreamCall> Start(absl::Time deadline, const Prepare& prepare,
                                            const Clock& clock = RealClock()) {
@@ -50,13 +50,13 @@ class StreamCall final : public ClosingStream {
     if (deadline != absl::InfiniteFuture()) {
       call->context_.set_deadline(absl::ToChronoTime(deadline));
     }
-    call->context_.set_initial_metadata_corked(true);  // travels with the first message
+    call->context_.set_initial_metadata_corked(true);  // gRPC sends it with the first message
     call->stream_ = prepare(&call->context_, &call->events_);
     call->stream_->StartCall(nullptr);
     return call;
   }
 
-  // Cancels the call if it has not ended.
+  // If the call has not ended, cancels it and waits for its end.
   ~StreamCall() override {
     if (!done_.has_value()) {
       Cancel();
@@ -73,9 +73,9 @@ class StreamCall final : public ClosingStream {
   StreamCall(const StreamCall&) = delete;
   StreamCall& operator=(const StreamCall&) = delete;
 
-  // Sends the message that `fill(message)` makes. The message it gets may still hold what was sent
-  // before, so `fill` clears or overwrites it. Returns false, and sends nothing, if the stream has
-  // ended or is closed, or if kMaxQueued messages wait. Does not wait.
+  // Sends the message that `fill(message)` makes. The message may still hold the content of an
+  // earlier message, so `fill` must clear or overwrite it. Returns false and sends nothing if the
+  // stream has ended or is closed, or if kMaxQueued messages wait to be written. Does not wait.
   template <typename Fill>
   bool Send(const Fill& fill) {
     if (writing_ || reads_ended_) TakeEvents();
@@ -89,9 +89,10 @@ class StreamCall final : public ClosingStream {
     return true;
   }
 
-  // Puts the next message into `message` and returns true. Returns false if none came within
-  // `timeout`, and the stream's status once it has ended: Unavailable if it ended with OK, because
-  // an answer was due; Internal after a message that cannot be parsed.
+  // Waits for the next message, puts it into `message` and returns true. Returns false if no
+  // message came within `timeout`. After the end of the stream, returns its status, but Unavailable
+  // instead of OK, because an answer was due. Returns Internal after a message that cannot be
+  // parsed.
   absl::StatusOr<bool> Receive(absl::Duration timeout, Response* message) {
     const absl::Duration until = clock_.Monotonic() + timeout;
     if (!arrived_) Read();
@@ -107,8 +108,9 @@ class StreamCall final : public ClosingStream {
     return *done_;
   }
 
-  // Sends what is queued, ends this side, and lets the peer end the other side. If that takes
-  // longer than `linger` from now, WaitDone cancels the call. Does not wait. Idempotent.
+  // Begins to close the stream: the queued messages are still sent, then this side ends, then the
+  // peer can end its side. If the stream has not ended after `linger`, WaitDone cancels the call.
+  // Does not wait. Further calls do nothing.
   void Close(absl::Duration linger) {
     if (std::exchange(closing_, true)) return;
     arrived_ = false;
@@ -119,7 +121,7 @@ class StreamCall final : public ClosingStream {
     if (!writing_) EndWrites();
   }
 
-  // Waits until the call has ended. Bounded after Close or Cancel.
+  // Waits until the call has ended. After Close or Cancel, the wait is bounded.
   void WaitDone() override {
     Read();
     while (!done_.has_value()) TakeEvent(absl::InfiniteDuration());
@@ -141,11 +143,13 @@ class StreamCall final : public ClosingStream {
 
   static void* Tag(Event event) { return reinterpret_cast<void*>(event); }
 
-  // Handles the next event. False if none came until `until` (Clock::Monotonic()).
+  // Handles the next event and returns true. Returns false if none came before `until`
+  // (Clock::Monotonic()).
   bool TakeEvent(absl::Duration until) {
     while (true) {
       const absl::Duration now = clock_.Monotonic();
-      if (now >= give_up_) GiveUp();  // before any event: a peer may send them without end
+      // Check this before the events, because a peer may send events without end.
+      if (now >= give_up_) GiveUp();
       void* tag = nullptr;
       bool ok = false;
       const absl::Duration wait = std::min(until, give_up_) - now;
@@ -163,7 +167,8 @@ class StreamCall final : public ClosingStream {
     Cancel();
   }
 
-  // Handles events that have happened already; not more than it takes to write what is queued.
+  // Handles events that have already happened, without waiting. Handles at most enough events to
+  // write all queued messages.
   void TakeEvents() {
     for (std::size_t i = 0; i <= kMaxQueued; ++i) {
       if (!TakeEvent(-absl::InfiniteDuration())) return;
@@ -209,8 +214,8 @@ class StreamCall final : public ClosingStream {
     stream_->Read(&incoming_, Tag(kRead));
   }
 
-  // Either the peer has ended the stream and its status is on the way, or a message cannot be
-  // parsed and no status will come.
+  // There are two cases. Either the peer has ended the stream, and its status will come. Or a
+  // message cannot be parsed, and no status will come.
   void EndReads() {
     reads_ended_ = true;
     if (!closing_) give_up_ = clock_.Monotonic() + kStatusWait;
@@ -219,7 +224,7 @@ class StreamCall final : public ClosingStream {
 
   void Write(const Request& message) {
     writing_ = true;
-    stream_->Write(message, Tag(kWrite));  // which keeps no reference to the message
+    stream_->Write(message, Tag(kWrite));  // gRPC serializes the message in this call
   }
 
   void EndWrites() {
@@ -234,15 +239,16 @@ class StreamCall final : public ClosingStream {
   std::unique_ptr<grpc::ClientAsyncReaderWriter<Request, Response>> stream_;
 
   Request outgoing_;
-  std::deque<Request> queue_;  // messages that wait until the one before is written
+  std::deque<Request> queue_;  // messages that wait to be written, oldest first
   Response incoming_;          // gRPC writes to it while reading_
   bool writing_ = false;
   bool writes_ended_ = false;
   bool reading_ = false;
-  bool arrived_ = false;  // incoming_ waits to be taken
+  bool arrived_ = false;  // incoming_ holds a message for Receive
   bool reads_ended_ = false;
   bool closing_ = false;
-  absl::Duration give_up_ = absl::InfiniteDuration();  // Clock::Monotonic(): cancels the call then
+  // The time, by Clock::Monotonic(), at which TakeEvent cancels the call.
+  absl::Duration give_up_ = absl::InfiniteDuration();
   bool gave_up_ = false;
   grpc::Status status_;  // gRPC writes to it after EndReads
   std::optional<absl::Status> done_;

@@ -9,29 +9,29 @@
 
 namespace recycling::gateway {
 
-// A stream that its owner has closed. It takes a bounded time to end.
+// A stream that its owner has closed. It ends within a bounded time.
 class ClosingStream {
  public:
   virtual ~ClosingStream() = default;
-  // Waits until the stream has ended; cancels it when the time that it was given at closing is
-  // over.
+  // Waits until the stream has ended. Cancels it if it has not ended within the time limit that was
+  // set when it was closed.
   virtual void WaitDone() = 0;
 };
 
-// Waits for closed streams to end, so that their owners need not wait. One thread, which is started
-// with the first stream, waits for one stream after the other. The time that a stream is given
-// begins when it is closed, so a slow stream does not give the streams behind it more time.
+// Waits for closed streams to end, so that their owners need not wait. One thread waits for one
+// stream after the other; it starts with the first stream. The time limit of each stream begins
+// when the stream is closed, so a slow stream does not extend the limits of the streams after it.
 // Threads: any.
 class StreamCloser {
  public:
   StreamCloser() = default;
-  // Waits for the streams that it was given.
+  // Waits until all streams have ended.
   ~StreamCloser();
 
   StreamCloser(const StreamCloser&) = delete;
   StreamCloser& operator=(const StreamCloser&) = delete;
 
-  // Does not wait.
+  // Takes over a closed stream. Does not wait.
   void Take(std::unique_ptr<ClosingStream> stream);
 
  private:

@@ -66,8 +66,8 @@ bool StreamWriter::Drop(const absl::Status& why) {
     if (dropped_ || finished_) return false;
     dropping_ = dropped_ = true;
   }
-  CancelCall(context_->c_call(),
-             why);  // without the lock: OnCancel needs it, and may be called from here
+  // Do not hold mutex_ here: this may call OnCancel, which locks it.
+  CancelCall(context_->c_call(), why);
   MutexLock lock(mutex_);
   dropping_ = false;
   Next();
