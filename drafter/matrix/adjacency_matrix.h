@@ -19,7 +19,7 @@
 
 namespace recycling::drafter {
 
-// The most candidates that a row can have.
+// A row has at most this many candidates.
 inline constexpr std::uint32_t kMaxK = 64;
 
 // Threads: all methods may be called from any thread at any time.

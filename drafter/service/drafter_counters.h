@@ -14,7 +14,7 @@ namespace recycling::drafter {
 class DrafterCounters {
  public:
   struct Snapshot {
-    std::uint64_t sessions = 0;      // opened
+    std::uint64_t sessions = 0;      // sessions opened
     std::uint64_t rows_learnt = 0;   // rows of observations and prompts
     std::uint64_t draft_tokens = 0;  // nodes of drafts, without the roots
     DurationHistogram drafts;        // how long each draft took, including the learning before it

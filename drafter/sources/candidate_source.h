@@ -30,7 +30,7 @@ struct DraftPath {
 
   // The node's own token.
   TokenId last() const { return drafted.back(); }
-  // The token `distance` places before the node's own; absent if it is not known.
+  // The token `distance` positions before the node's own token. Absent if it is not known.
   std::optional<TokenId> Before(std::size_t distance) const {
     if (distance < drafted.size()) return drafted[drafted.size() - 1 - distance];
     const std::size_t beyond = distance - drafted.size();

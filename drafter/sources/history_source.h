@@ -23,7 +23,7 @@ enum class FollowClass : std::uint8_t {
 };
 inline constexpr std::size_t kFollowClasses = 6;
 
-// True if a token of this class is the one that followed.
+// True for the classes of the named token, which followed before.
 constexpr bool Followed(FollowClass follow) { return follow >= FollowClass::kOnce; }
 
 // Names the token that followed the last time. It learns from committed tokens: emitted tokens and

@@ -1,4 +1,5 @@
-// The adjacency matrix as a draft source: the candidates of a token are its row.
+// The adjacency matrix as a draft source. It names the tokens in the matrix row of the last token
+// of the path.
 #ifndef RECYCLING_DRAFTER_SOURCES_MATRIX_SOURCE_H_
 #define RECYCLING_DRAFTER_SOURCES_MATRIX_SOURCE_H_
 

@@ -183,7 +183,7 @@ absl::Status SnapshotDir::SaveAll() {
 
 absl::Status SnapshotDir::SaveOne(const MatrixKey& key) {
   const auto found = store_->Find(key);
-  if (!found.ok()) return absl::OkStatus();  // dropped since it was listed
+  if (!found.ok()) return absl::OkStatus();  // the store has dropped it since List()
   const std::shared_ptr<ScopeMemory>& memory = *found;
   // Read this number before the rows. If a row changes during the save, the next save writes it.
   const std::uint64_t updates = memory->matrix.row_updates();

@@ -27,7 +27,7 @@ namespace recycling::drafter {
 
 inline constexpr std::size_t kDepthBuckets = 4;  // 1, 2, 3, deeper
 
-// [0, kDepthBuckets). depth >= 1.
+// The bucket of a depth, in [0, kDepthBuckets). Requires depth >= 1.
 std::size_t DepthBucket(int depth);
 
 struct Trial {

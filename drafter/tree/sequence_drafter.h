@@ -21,7 +21,7 @@
 
 namespace recycling::drafter {
 
-// Where the next tree begins.
+// The root of the next tree.
 struct NextRoot {
   std::uint64_t base = 0;  // the number of committed tokens, including the root
   TokenId root = 0;        // the last committed token

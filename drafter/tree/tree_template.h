@@ -23,7 +23,7 @@ class TreeTemplate {
   struct Node {
     int parent = -1;
     std::uint32_t rank = 0;  // [0, kMaxK)
-    int depth = 0;           // the root's is 0
+    int depth = 0;           // 0 for the root
 
     bool operator==(const Node&) const = default;
   };
@@ -42,7 +42,7 @@ class TreeTemplate {
   // has more than 1 MiB.
   static absl::StatusOr<TreeTemplate> Load(const std::string& path);
 
-  // 1 to 64 of the characters [A-Za-z0-9_.-].
+  // The name of the template: 1 to 64 of the characters [A-Za-z0-9_.-].
   const std::string& name() const { return name_; }
   const std::vector<Node>& nodes() const { return nodes_; }
   // The number of nodes, without the root.

@@ -68,7 +68,7 @@ absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
   info.model_description = proto.model_description();
   info.draining = proto.draining();
   info.open_sequences = proto.load().open_sequences();
-  info.page_tokens = proto.page_tokens();  // PrefixRoutes takes any number
+  info.page_tokens = proto.page_tokens();  // not checked, because PrefixRoutes accepts any number
   info.pass_costs = PassCostsFromProto(proto.load());
   info.eos_token_ids.assign(proto.eos_token_ids().begin(), proto.eos_token_ids().end());
   for (const TokenId id : info.eos_token_ids) {

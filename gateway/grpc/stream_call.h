@@ -3,8 +3,9 @@
 // queue, and the thread that waits for an answer polls it. So gRPC need not wake another thread.
 //  1. At most one message is read ahead, and at most kMaxQueued messages wait to be written. The
 //     message objects and their memory are reused.
-//  2. The call makes progress only while a thread is in a method. A message that is sent is written
-//     at once unless the peer has stopped reading.
+//  2. The call makes progress only while a thread runs one of its methods. Send writes its message
+//     at once, unless an earlier message is still being written because the peer has stopped
+//     reading.
 //  3. A message that cannot be parsed ends the call. gRPC alone would keep the call open, and the
 //     caller would wait for an answer that never comes.
 //  4. All time limits use the monotonic clock. So neither changes of the wall clock nor a peer that

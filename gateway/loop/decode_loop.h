@@ -61,7 +61,7 @@ struct DecodeRequest {
   std::string tenant = "default";
   absl::Time deadline = absl::InfiniteFuture();
   absl::Duration arrived;  // Clock::Monotonic() when the request came
-  CallOrigin origin;       // this request, for the peers' logs
+  CallOrigin origin;       // identifies the request in the logs of the peers
 };
 
 // The objects that the loop uses. The objects behind references must outlive the loop.
@@ -91,7 +91,7 @@ struct DecodeOutcome {
   std::string verifier;      // address of the verifier in use at the end
 };
 
-// Call order: Run once. Threads: Run one, Cancel any.
+// Call order: Run once. Threads: one thread calls Run; any thread may call Cancel.
 class DecodeLoop {
  public:
   DecodeLoop(DecodeRequest request, DecodeParts parts);
@@ -127,7 +127,7 @@ class DecodeLoop {
 
   const DecodeRequest request_;
   DecodeParts parts_;                  // `verifier` is null, because sequence_ has it
-  std::optional<DraftPolicy> policy_;  // until the loop has ended
+  std::optional<DraftPolicy> policy_;  // absent after the loop has ended
   std::optional<Drafting> drafting_;   // absent: speculation is off
   Emission emission_;
   std::string verifier_;  // address that policy_ follows

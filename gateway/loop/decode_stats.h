@@ -35,7 +35,7 @@ struct SpeculationStats {
   std::uint64_t drafted_steps = 0;
   std::uint64_t draft_tokens = 0;
   std::uint64_t accepted_tokens = 0;              // accepted tokens that are output
-  std::vector<std::uint64_t> accepted_per_depth;  // sums to accepted_tokens
+  std::vector<std::uint64_t> accepted_per_depth;  // [depth - 1]; their sum is accepted_tokens
   std::array<std::uint64_t, kFallbackReasons> fallbacks{};
   std::uint64_t paused_steps = 0;
   std::uint64_t moves = 0;    // how often the sequence moved to another verifier

@@ -36,7 +36,7 @@ struct DraftingOptions {
   absl::Duration draft_deadline;  // the longest wait for one draft
   absl::Time deadline;            // the request's deadline
   std::uint32_t vocab_size = 0;
-  CallOrigin origin;  // the request, for the drafter's logs
+  CallOrigin origin;  // identifies the request in the drafter's logs
   // Returns all committed tokens of the request, the prompt first. Drafting calls it when it opens
   // a session.
   std::function<std::vector<TokenId>()> committed;

@@ -23,8 +23,8 @@ inline constexpr int kFinishReasons = 4;
 // Why the output ended.
 struct Finish {
   FinishReason reason = FinishReason::kLength;
-  std::string matched_stop;              // kStopString
-  std::optional<TokenId> matched_token;  // kEos, kStopToken
+  std::string matched_stop;              // the stop string, for kStopString
+  std::optional<TokenId> matched_token;  // the token, for kEos and kStopToken
 
   bool operator==(const Finish&) const = default;
 };
@@ -59,7 +59,7 @@ class Emission {
   // `logprobs`: as many as tokens, or none. Requires !finish().
   OutputDelta Add(std::span<const TokenId> tokens, std::span<const TokenLogprob> logprobs);
 
-  // Set once the output has ended.
+  // Absent until the output has ended.
   const std::optional<Finish>& finish() const { return finish_; }
 
   // The number of taken tokens, including tokens that a stop string may still cut off.

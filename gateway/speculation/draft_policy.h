@@ -85,7 +85,7 @@ class DraftPolicy {
   const bool guarded_;  // the mode is kAuto, so the guard decides
   DraftLedger& ledger_;
   std::optional<DraftPlace> place_;  // in the kind of this tenant, verifier and matrix scope
-  bool learns_ = false;              // the verifier sends candidates
+  bool learns_ = false;              // the policy has asked the verifier for candidates
   std::vector<PassCost> costs_;      // from the last message of the verifier that had them
   OtherLoad others_;                 // from the last message of the verifier
   bool paused_ = false;

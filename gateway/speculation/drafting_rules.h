@@ -58,7 +58,7 @@ struct StepMeasures {
       queue;  // the part of `verify` that the step waited for its pass, as the verifier measured it
   bool waited = false;          // the step waited for a draft
   bool draft_came = false;      // the draft came in time
-  bool opened_streams = false;  // the first step of a request does
+  bool opened_streams = false;  // true for the first step of a request
   bool moved = false;           // the sequence moved to another verifier
   int tokens = 0;               // tokens of the step that were taken
   int drafted = 0;              // drafted nodes that were verified, without the root
