@@ -1,11 +1,11 @@
-// Candidates from the wire are refused or have exactly the rows and ids that were asked for.
+// CandidatesFromProto must refuse a message or return the expected number of rows with valid ids.
 #include <algorithm>
 
 #include "common/rpc/proto_convert.h"
 #include "tests/fuzz/proto_fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  // The first byte is the number of rows the receiver expects.
+  // The first byte of the input is the expected number of rows.
   if (size == 0) return 0;
   const std::size_t rows = data[0];
   constexpr std::uint32_t kVocab = 512;

@@ -1,4 +1,5 @@
-// A draft tree from the wire is refused or keeps its invariants through cutting and back.
+// DraftTreeFromProto and ValidateTree must refuse a message or give a tree that stays valid when it
+// is cut and does not change when it is converted to a message and back.
 #include <algorithm>
 
 #include "common/decoding/draft_tree.h"

@@ -1,4 +1,5 @@
-// A message of a Draft stream is refused or can be learnt from and answered with a valid tree.
+// The drafter must refuse a message of a Draft stream, or learn from it and answer with a valid
+// tree.
 #include <memory>
 #include <utility>
 
@@ -21,7 +22,7 @@ const drafter::MatrixBinding kBinding = {
 void CheckOpen(const drafter::v1::OpenSession& open) {
   const auto key = drafter::MatrixKeyFromProto(open.scope(), open.tenant());
   const drafter::MatrixBinding binding = drafter::BindingFromProto(open.model(), open.k());
-  if (!key.ok() || binding.model.vocab_size > 4096) return;  // more takes memory, not other code
+  if (!key.ok() || binding.model.vocab_size > 4096) return;  // a larger one only takes more memory
   drafter::MatrixStore store({.max_bytes = 1 << 20, .allow_shared = true});
   if (!store.Bind(binding).ok()) return;
   FUZZ_CHECK(recycling::ValidateModelIdentity(binding.model).ok());
@@ -54,7 +55,7 @@ void CheckStep(const drafter::v1::DraftStep& step) {
       drafter::ProposalFromProto(step.proposal(), shape, kBinding.model.vocab_size);
   if (proposal.ok()) news.next = drafter::NextRoot{.base = proposal->base, .root = proposal->root};
   drafts.Learn(news);
-  drafts.Learn(news);  // a second message with the same content is learnt without harm
+  drafts.Learn(news);  // learning the same message twice must not break anything
 
   if (!proposal.ok()) return;
   recycling::DraftTree tree = drafter::BuildTree(memory.matrix, proposal->root, shape,

@@ -1,4 +1,4 @@
-// What a client asks a gateway for is refused or gives a plan that fits the model.
+// The gateway must refuse a GenerateRequest or make a plan that fits the model.
 #include <memory>
 
 #include "gateway/front/generate_plan.h"

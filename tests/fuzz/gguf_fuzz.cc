@@ -1,5 +1,6 @@
-// Bytes are refused or give a file whose parts can be read, and, if they make a small model, a pass
-// that gives the same bits alone and beside other rows.
+// GgufFile::Parse must refuse the bytes or return a file whose values and tensors can be read. If
+// the file is a small model, a row must have the same logit bits alone and in a pass with other
+// rows.
 #include <cstring>
 #include <vector>
 
@@ -12,7 +13,7 @@ namespace {
 
 using namespace recycling::verifier;  // NOLINT(google-build-using-namespace)
 
-// Large enough for every seed, small enough for thousands of passes a second.
+// All seeds are smaller than this. A pass of such a model takes less than a millisecond.
 constexpr std::uint64_t kMaxNumbers = 20000;
 constexpr std::uint32_t kMaxContext = 16;
 
@@ -22,7 +23,7 @@ bool IsSmall(const ModelConfig& c) {
          kMaxNumbers;
 }
 
-// The file's own end-of-sequence ids are masked.
+// Samples one token from `logits`. min_tokens masks the end-of-sequence ids of the file.
 void ChooseOnce(const Model& model, std::span<const float> logits) {
   std::vector<recycling::TokenId> eos;
   for (const auto& id : {model.tokenizer_data().eos, model.tokenizer_data().eot}) {
@@ -74,7 +75,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     FUZZ_CHECK(GgufValueText(value, 50).size() < 50 + 6 * size);
   }
   for (const auto& [name, tensor] : (*file)->tensors()) {
-    // Touches the tensor's ends.
+    // Read the first and the last byte of the tensor.
     FUZZ_CHECK(!tensor.bytes.empty());
     volatile std::byte sink = tensor.bytes.front();
     sink = tensor.bytes.back();

@@ -1,4 +1,4 @@
-// Shared by the proto-to-domain targets.
+// Helpers of the fuzz targets.
 #ifndef RECYCLING_TESTS_FUZZ_PROTO_FUZZ_H_
 #define RECYCLING_TESTS_FUZZ_PROTO_FUZZ_H_
 
@@ -10,21 +10,23 @@
 #include <cstdlib>
 #include <limits>
 
-// Ends the process if a promise is broken, whatever NDEBUG says.
-#define FUZZ_CHECK(condition)                                                              \
-  do {                                                                                     \
-    if (!(condition)) {                                                                    \
-      std::fprintf(stderr, "%s:%d: broken promise: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                        \
-    }                                                                                      \
+// Ends the process if the condition is false, also with NDEBUG.
+#define FUZZ_CHECK(condition)                                                            \
+  do {                                                                                   \
+    if (!(condition)) {                                                                  \
+      std::fprintf(stderr, "%s:%d: check failed: %s\n", __FILE__, __LINE__, #condition); \
+      std::abort();                                                                      \
+    }                                                                                    \
   } while (false)
 
 namespace recycling::fuzz {
 
-// The input as a serialized Message; what does not parse gives what was read until then.
+// Parses the input as a Message. If it is not valid, returns the fields that were read before the
+// error.
 template <typename Message>
 Message ParseInput(const std::uint8_t* data, std::size_t size) {
-  static const auto unused = google::protobuf::SetLogHandler(nullptr);  // invalid UTF-8 is no news
+  // Switches off warnings about invalid UTF-8.
+  static const auto unused = google::protobuf::SetLogHandler(nullptr);
   static_cast<void>(unused);
   Message message;
   if (size <= static_cast<std::size_t>(std::numeric_limits<int>::max())) {

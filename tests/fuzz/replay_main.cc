@@ -1,6 +1,6 @@
-// Stands in for libFuzzer where it is not linked: feeds every file of the folders or files named on
-// the command line to LLVMFuzzerTestOneInput, then the empty input and a fixed number of truncated,
-// spliced and bit-flipped variants of each file. Exits 1 if there was no file to feed.
+// Replaces libFuzzer in builds without it. The arguments are files and folders. Runs
+// LLVMFuzzerTestOneInput on every file, on the empty input, and on 64 truncated, spliced or
+// bit-flipped variants of each file. Exits with 1 if there is no file.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -21,7 +21,7 @@ using Bytes = std::vector<std::uint8_t>;
 constexpr int kVariantsPerFile = 64;
 
 void Feed(const std::string& name, const Bytes& input) {
-  // Said before the input runs, so that a crash is preceded by the input that caused it.
+  // Print the name before the run, so that after a crash the last line names the input.
   std::fprintf(stderr, "replay: %s, %zu bytes\n", name.c_str(), input.size());
   LLVMFuzzerTestOneInput(input.data(), input.size());
 }

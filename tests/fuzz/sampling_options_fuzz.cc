@@ -1,4 +1,5 @@
-// Sampling options from the wire convert without loss, and what validates is in range.
+// Sampling options from a message must convert back without loss. Options that
+// ValidateSamplingOptions accepts must be in range.
 #include "common/decoding/sampling_options.h"
 #include "common/rpc/proto_convert.h"
 #include "tests/fuzz/proto_fuzz.h"

@@ -1,4 +1,4 @@
-// A snapshot is refused, or restores to a matrix that encodes to the same bytes.
+// Snapshot::Parse must refuse the bytes, or restore a matrix that encodes to the same bytes.
 #include <openssl/sha.h>
 
 #include <string>
@@ -7,7 +7,8 @@
 #include "tests/fuzz/proto_fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  // The first byte says whether the right checksum is put behind the rest: no fuzzer finds one.
+  // If the first byte is even, append the correct checksum to the rest, because a fuzzer cannot
+  // find it.
   if (size == 0) return 0;
   std::string bytes(reinterpret_cast<const char*>(data + 1), size - 1);
   if (data[0] % 2 == 0) {

@@ -1,8 +1,9 @@
-// Tokenizer data from the wire is refused or gives a tokenizer that keeps its promises on any text.
+// Tokenizer::Create must refuse tokenizer data, or return a tokenizer that keeps its contract for
+// any text.
 //
 // Input: a byte of switches, the length of the message (2 bytes, little-endian), the message, and
-// the text to encode. Switches: 1 parse control tokens; 2 complete the vocabulary (see Complete),
-// with the kind of tokenizer in the next three bits.
+// the text to encode. Switch 1 parses control tokens. Switch 2 calls Complete; the next three bits
+// are its `kind`.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -27,7 +28,8 @@ void Add(TokenizerData& data, std::string token, TokenType type) {
   data.token_types.push_back(type);
 }
 
-// Names a kind and adds the byte tokens it wants, so that few inputs are wasted on refusals.
+// Sets the tokenizer model and adds the byte tokens that it needs. Otherwise most inputs would be
+// refused.
 void Complete(unsigned kind, TokenizerData& data) {
   static const char* const kPres[] = {"gpt-2",     "llama-bpe",    "qwen2",  "smollm",
                                       "starcoder", "deepseek-llm", "default"};
@@ -60,7 +62,7 @@ void CheckTravels(const TokenizerData& data) {
   FUZZ_CHECK(TokenizerDigest(*again) == TokenizerDigest(data));
 }
 
-// Whether decoding must give `text` back: README.md says when it does not.
+// Whether decoding `ids` must return `text`. README.md lists the exceptions.
 bool Reversible(const TokenizerData& data, const std::string& text,
                 const std::vector<TokenId>& ids) {
   if (data.unknown && std::count(ids.begin(), ids.end(), *data.unknown) > 0) return false;

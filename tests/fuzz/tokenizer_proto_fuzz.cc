@@ -1,5 +1,5 @@
-// Tokenizer data from the wire is refused or gives a tokenizer that takes any text and gives it
-// back in ids of its vocabulary.
+// Tokenizer data must convert to a message and back without loss. Tokenizer::Create must refuse it
+// or return a tokenizer that encodes text to ids of its vocabulary.
 #include <string_view>
 
 #include "common/rpc/tokenizer_proto.h"
@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   recycling::verifier::v1::TokenizerData proto;
   recycling::TokenizerDataToProto(*tokenizer_data, &proto);
   const auto again = recycling::TokenizerDataFromProto(proto);
-  // Byte for byte, because a score may be NaN.
+  // Compare bytes, because a score may be NaN.
   recycling::verifier::v1::TokenizerData back;
   FUZZ_CHECK(again.ok());
   recycling::TokenizerDataToProto(*again, &back);

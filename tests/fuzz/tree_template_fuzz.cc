@@ -1,4 +1,5 @@
-// A template is refused, or is in breadth-first order with distinct siblings and within its limits.
+// TreeTemplate::Parse must refuse the text, or return a template within the limits, in
+// breadth-first order and with distinct siblings.
 #include "drafter/matrix/adjacency_matrix.h"
 #include "drafter/tree/tree_template.h"
 #include "tests/fuzz/proto_fuzz.h"

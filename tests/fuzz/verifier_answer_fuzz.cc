@@ -1,5 +1,5 @@
-// What a verifier answers to a gateway, over real gRPC within the process, is refused or keeps the
-// promises that the decode loop builds on.
+// The gateway must refuse an answer of a verifier, or the answer must have the properties that the
+// decode loop needs. The answers go through real gRPC within the process.
 #include <grpcpp/grpcpp.h>
 
 #include <string>
@@ -19,7 +19,7 @@ namespace gateway = recycling::gateway;
 
 constexpr std::uint32_t kVocab = 64;
 
-// Answers with what it is given; one input at a time.
+// A verifier that sends the answers of the input.
 class Puppet final : public pb::VerifierService::Service {
  public:
   grpc::Status Handshake(grpc::ServerContext*, const pb::HandshakeRequest*,
@@ -49,7 +49,7 @@ class Puppet final : public pb::VerifierService::Service {
   }
 
  private:
-  // ThreadSanitizer does not see what orders the calls inside gRPC.
+  // The calls come in order, but ThreadSanitizer does not see the synchronization inside gRPC.
   recycling::Mutex mutex_;
   pb::HandshakeResponse handshake_ ABSL_GUARDED_BY(mutex_);
   pb::DecodeResponse opened_ ABSL_GUARDED_BY(mutex_);
@@ -90,8 +90,9 @@ void CheckSession(gateway::VerifierClient& client) {
 
 }  // namespace
 
-// The first byte is the length of the answer to open; the answer to verify follows. With its high
-// bit the rest is a handshake instead.
+// If the high bit of the first byte is set, the rest of the input is a handshake. Otherwise the
+// first byte is the length of the answer to open, which follows, and then comes the answer to
+// verify.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Puppet& puppet = *new Puppet;
   static auto& server = *recycling::RpcServer::Start({}, {&puppet}, {})->release();

@@ -1,4 +1,5 @@
-// A message of a Decode stream is refused or converted into what a scheduler may be given.
+// The verifier must refuse a message of a Decode stream, or convert it to a valid request for the
+// scheduler.
 #include "tests/fuzz/proto_fuzz.h"
 #include "verifier/service/verifier_convert.h"
 

@@ -1,5 +1,5 @@
-# Installs the doubles of the build tree BUILD under a prefix of their own, and builds and runs the project beside this
-# file against them.
+# Installs the test doubles of the build tree BUILD into a separate prefix. Then builds the project in this folder with
+# them and runs its test.
 set(work ${BUILD}/install_test)
 file(REMOVE_RECURSE ${work}/prefix)
 function(run)

@@ -1,5 +1,5 @@
-// What somebody else's project may write with the installed doubles: a test with a mock, and one
-// with a fake verifier.
+// Tests that a user of the installed package can write: one with a mock, and one with a fake
+// verifier.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,13 +10,13 @@
 
 namespace doubles = recycling::doubles;
 
-TEST(ConsumerTest, AMockAnswersWhatItIsTold) {
+TEST(ConsumerTest, AMockReturnsTheAnswerOfTheTest) {
   doubles::MockVerifierSession session;
   EXPECT_CALL(session, Open).WillOnce(testing::Return(absl::UnavailableError("down")));
   EXPECT_TRUE(absl::IsUnavailable(session.Open({}).status()));
 }
 
-TEST(ConsumerTest, AFakeVerifierServes) {
+TEST(ConsumerTest, AFakeVerifierAnswersAHandshake) {
   doubles::FakeVerifierService verifier;
   const auto server = *recycling::RpcServer::Start({}, {&verifier}, {});
   const auto stub = recycling::verifier::v1::VerifierService::NewStub(server->InProcessChannel());

@@ -106,7 +106,7 @@ class DecodeLoopTest : public ::testing::Test {
   std::function<void(const SpeculationStats&)> on_steps_;
   doubles::FakeClock clock_;
   OneDrafter drafters_;
-  // Has no verifier, or only the first one again if offers_itself_.
+  // Has no verifier, or with offers_itself_ the first verifier again.
   doubles::FakeVerifierDirectory verifiers_{clock_};
   bool offers_itself_ = false;
   RetryBudget budget_;
