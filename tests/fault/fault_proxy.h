@@ -71,7 +71,7 @@ class FaultProxy {
     std::deque<Chunk> chunks;
     std::size_t held = 0;  // bytes in chunks
     bool ended = false;    // no more bytes come from `from`
-    bool told = false;     // `to` has been told that
+    bool told = false;     // `to` knows that `from` has ended
   };
 
   struct Link {

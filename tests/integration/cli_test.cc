@@ -219,7 +219,7 @@ TEST_F(CliTest, GenerateTakesThePromptFromFlagStdinOrRequest) {
   EXPECT_EQ(LastRequest().prompt(), "from the environment");
 }
 
-TEST_F(CliTest, GenerateSendsOnlyOptionsThatAreGiven) {
+TEST_F(CliTest, GenerateSendsOnlyTheGivenOptions) {
   Run({"generate", "--prompt", "x"});
   EXPECT_EQ(LastRequest().ShortDebugString(), "prompt: \"x\" sampling { }");
   Run({"generate", "--prompt", "x", "--temperature=0.5", "--top_k=40", "--top_p=0.75",
@@ -344,7 +344,7 @@ TEST_F(CliTest, WrongFlagsAreNamedAndExitWithTwo) {
   }
 }
 
-TEST_F(CliTest, BenchComparesPlainAndRecycledRuns) {
+TEST_F(CliTest, BenchComparesRunsWithAndWithoutDrafts) {
   const std::string prompts = WritePrompts("{\"prompt\": \"a\"}\n{\"turns\": [\"b\", \"c\"]}\n");
   const ProcessResult result = Run({"bench", "--prompts", prompts, "--repeat=2", "--max_tokens=7"});
   EXPECT_EQ(result.exit_code, 0) << result.err;

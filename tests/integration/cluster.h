@@ -1,4 +1,4 @@
-// Runs the three services as processes, on ports that they choose.
+// Runs the services as processes. The system chooses their ports.
 #ifndef RECYCLING_TESTS_INTEGRATION_CLUSTER_H_
 #define RECYCLING_TESTS_INTEGRATION_CLUSTER_H_
 
@@ -26,7 +26,7 @@ struct Output {
   std::vector<std::string> logprobs;  // serialized, so that equal means equal bits
   gateway::v1::Final final;           // empty unless status is OK
 
-  // Compares everything that must not depend on drafting.
+  // Whether everything that must not depend on drafting is equal.
   bool SameTokens(const Output& other) const;
   std::uint64_t Fallbacks(gateway::v1::FallbackReason reason) const;
   std::uint64_t Fallbacks() const;

@@ -115,7 +115,7 @@ TEST_F(DrafterProgramTest, AnswersAHundredStreamsAtOnce) {
   EXPECT_EQ(integration::StreamsAnsweredAtOnce(*stub_, Session(), 100), 100);
 }
 
-TEST_F(DrafterProgramTest, StartsWithoutACorruptSnapshot) {
+TEST_F(DrafterProgramTest, RenamesACorruptSnapshotAndStarts) {
   std::ofstream(folder_ / "drafter.tenant.YQ.rcm") << "not a snapshot";
   const std::unique_ptr<Process> drafter = Serve();
   ASSERT_NE(drafter, nullptr);

@@ -47,7 +47,7 @@ pb::GenerateRequest Request(const std::string& options) {
   return ParseProto<pb::GenerateRequest>("prompt: 'the way of the' " + options);
 }
 
-// Sums over final messages.
+// Sums over the final messages of requests.
 struct Sums {
   std::uint64_t requests = 0;
   std::map<std::string, std::uint64_t> finishes;
@@ -224,7 +224,7 @@ class MetricsTest : public testing::Test {
   Cluster cluster_;
   std::string verifier_, drafter_;
   std::shared_ptr<grpc::Channel> gateway_;
-  std::map<std::string, std::string> metrics_;  // address by name
+  std::map<std::string, std::string> metrics_;  // addresses that serve metrics, by name
 };
 
 const std::vector<std::string> kMix = {

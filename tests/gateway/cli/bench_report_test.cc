@@ -44,7 +44,7 @@ gateway::v1::Final MakeFinal(std::uint32_t tokens, std::uint64_t decode_micros,
   return final;
 }
 
-TEST(TotalsTest, AreZeroBeforeAnythingRan) {
+TEST(TotalsTest, AreZeroBeforeTheFirstRun) {
   const Totals totals;
   EXPECT_EQ(totals.DecodeTokensPerSecond(), 0);
   EXPECT_EQ(totals.MeanAcceptedTokens(), 0);
@@ -124,7 +124,7 @@ TEST(HistogramTest, QuantilesAreLinearInsideABucket) {
   EXPECT_EQ(QuantileMicros(histogram, 1), 208);
 }
 
-TEST(MedianTest, IsTheMiddleOrTheMeanOfTheTwoInTheMiddle) {
+TEST(MedianTest, IsTheMiddleValueOrTheMeanOfTheTwoMiddleValues) {
   EXPECT_EQ(MedianOf({}).values, 0u);
   EXPECT_EQ(MedianOf({}).median, 0);
   EXPECT_EQ(MedianOf({3, 1, 2}).median, 2);

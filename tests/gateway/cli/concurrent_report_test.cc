@@ -54,7 +54,7 @@ TEST(ConcurrentRoundTest, RoundsAddUpAndSpeedIsTokensOverWallTime) {
   EXPECT_EQ(sum.TokensPerSecond(), 2);
 }
 
-TEST(ConcurrentTableTest, SaysWhatWasMeasuredAndWhetherOutputsDiffer) {
+TEST(ConcurrentTableTest, ShowsTheMeasurementsAndWhetherOutputsDiffer) {
   ConcurrentSummary summary = {.concurrency = 8, .ratios = {1.5, 0.5, 1.25}};
   summary.plain.Add(std::vector<Arrival>{{2000, 1}, {5000, 1}});
   summary.plain.wall_micros = 1e5;

@@ -87,7 +87,7 @@ const pb::GetStatsResponse& After() {
   return *stats;
 }
 
-TEST(StatsViewTest, ShowsWhatHappenedBetweenTwoAnswers) {
+TEST(StatsViewTest, ShowsTheDifferenceBetweenTwoAnswers) {
   EXPECT_EQ(StatsView("127.0.0.1:50050", Before(), After()),
             R"(gateway        127.0.0.1:50050, up 1h1m2s; the last 3602.0 s
 requests       3 running of 8, 2 waiting; 1.00/s ended well, 0.00/s failed

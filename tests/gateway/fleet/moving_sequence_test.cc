@@ -285,7 +285,7 @@ TEST_F(MovingSequenceTest, ARequestThatKillsVerifiersEndsAfterFour) {
   EXPECT_THAT(Opened(), SizeIs(1));
 }
 
-TEST_F(MovingSequenceTest, ARequestThatMakesVerifiersBreakTheProtocolEndsAsInternal) {
+TEST_F(MovingSequenceTest, ARequestThatMakesVerifiersBreakTheProtocolEndsWithInternal) {
   for (int i = 0; i < 10; ++i) Add(FailsAt(0, absl::InternalError("nonsense")));
   Make();
   EXPECT_THAT(Run(5), StatusIs(absl::StatusCode::kInternal, HasSubstr("nonsense")));

@@ -321,7 +321,7 @@ TEST_F(PeerPoolTest, PeersFollowTheAddressesOfAName) {
   EXPECT_EQ(pool_->Statuses()[0].address, "10.0.0.2:1");
 }
 
-TEST_F(PeerPoolTest, ANameThatCannotBeResolvedKeepsItsAddressesAndIsShown) {
+TEST_F(PeerPoolTest, ANameThatCannotBeResolvedKeepsItsAddressesAndShowsTheError) {
   resolver_.answer = std::vector<std::string>{"10.0.0.1:1"};
   Make("dns:///drafters:1").Tick();
   resolver_.answer = absl::UnavailableError("no such name");

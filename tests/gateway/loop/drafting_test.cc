@@ -152,7 +152,7 @@ TEST_F(DraftingTest, AsksWithoutWaiting) {
   EXPECT_FALSE(drafting_.Take().waited) << "Take() returns an answer only once";
 }
 
-TEST_F(DraftingTest, ObservationAndProposalTravelInOneMessage) {
+TEST_F(DraftingTest, SendsObservationAndProposalInOneMessage) {
   Ask(7);
   ASSERT_EQ(sent_.size(), 1u);
   EXPECT_EQ(sent_[0].step, 7u);

@@ -1,4 +1,5 @@
-// Compares attention with its definition in scalar code, to the bit, for every instruction set.
+// Compares attention with its definition in scalar code for every instruction set. All bits must be
+// equal.
 #include "verifier/forward/attention.h"
 
 #include <gtest/gtest.h>
@@ -248,7 +249,7 @@ class AttentionTest : public testing::TestWithParam<InstructionSet> {
   std::mt19937 random_{5};
 
  private:
-  // Appends the prefix in pieces of odd sizes.
+  // Appends the prefix in pieces of random sizes.
   void Fill(Sequence& sequence, std::size_t count, const ModelConfig& config,
             const VectorKernels& kernels) {
     sequence.prefix.rounded_keys = sequence.prefix.keys;
@@ -316,7 +317,7 @@ TEST_P(AttentionTest, SequencesInOnePassDoNotMix) {
 
 // Several tasks compute the chunks of a long prefix, with one thread and with four. The last chunk
 // can hold the end of the prefix and the first new rows.
-TEST_P(AttentionTest, LongPrefixesEqualTheDefinitionForAnyCutIntoTasks) {
+TEST_P(AttentionTest, LongPrefixesEqualTheDefinitionForAnyNumberOfThreads) {
   for (const int threads : {1, 4}) {
     Check({1, 2, 16, 16}, KvType::kF16, threads, {{9000, Tree(9)}});
     Check({1, 2, 16, 16}, KvType::kF16, threads, {{9215, Tree(3)}, {2100, {-1}}});

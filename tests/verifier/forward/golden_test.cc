@@ -60,7 +60,7 @@ TEST(GoldenTest, ReferenceModelsMatchTheGoldensInExactArithmetic) {
   const std::vector<Reference> references = References();
   if (references.empty()) GTEST_SKIP() << "no reference files: the shared folder does not exist";
   const Checked checked = CheckAll(references, {.arithmetic = Arithmetic::kExact});
-  // There are 18 models with 4 prompts each. Some greedy ids are not compared, because their gap is
+  // There are 18 models with 4 prompts each. CheckGoldens does not compare greedy ids whose gap is
   // too small.
   EXPECT_EQ(checked.logits, 72);
   EXPECT_GE(checked.greedy, 60);
@@ -69,7 +69,7 @@ TEST(GoldenTest, ReferenceModelsMatchTheGoldensInExactArithmetic) {
 TEST(GoldenTest, ReferenceModelsAreNearTheGoldensInFastArithmetic) {
   const std::vector<Reference> references = References();
   if (references.empty()) GTEST_SKIP() << "no reference files: the shared folder does not exist";
-  // Every kernel gives the same bits, so one is enough.
+  // All kernels give the same bits, so the test uses only one.
   EXPECT_EQ(CheckAll(references, {}).logits, 72);
 }
 

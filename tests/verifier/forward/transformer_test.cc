@@ -18,7 +18,8 @@ namespace {
 using doubles::TinyModelSpec;
 using ::testing::HasSubstr;
 
-// Loads a model and keeps it until the program ends. Models are keyed by the bytes of their files.
+// Loads a model and keeps it until the program ends. A model with the same bytes is loaded only
+// once.
 std::shared_ptr<const Model> LoadTiny(const TinyModelSpec& spec) {
   static auto& models = *new std::map<std::string, std::shared_ptr<const Model>>();
   const auto it = models.emplace(doubles::TinyModelBytes(spec), nullptr).first;
@@ -62,7 +63,7 @@ struct Tree {
   Segment AsSegment(KvSequence* kv, std::span<const int> logit_rows) const {
     return {.kv = kv, .tokens = tokens, .parents = parents, .logit_rows = logit_rows};
   }
-  // Rows from the root down to `row`.
+  // The rows on the path from the root to `row`.
   std::vector<int> Path(int row) const {
     std::vector<int> path;
     for (int at = row; at >= 0; at = parents[static_cast<std::size_t>(at)]) path.push_back(at);
@@ -135,7 +136,7 @@ class Plain {
 class Random {
  public:
   explicit Random(unsigned seed) : engine_(seed) {}
-  // In [low, high].
+  // A random number from low to high.
   int Number(int low, int high) {
     return low + static_cast<int>(engine_() % static_cast<unsigned>(high - low + 1));
   }

@@ -9,7 +9,7 @@
 namespace recycling::verifier {
 namespace {
 
-TEST(CpuTest, LevelsIncludeTheOnesBefore) {
+TEST(CpuTest, EachInstructionSetIncludesTheOnesBefore) {
   const auto sets = SupportedInstructionSets();
   ASSERT_FALSE(sets.empty());
   for (std::size_t i = 0; i < sets.size(); ++i) {
@@ -27,7 +27,7 @@ TEST(CpuTest, NamesConvertBothWays) {
   EXPECT_EQ(InstructionSetFromName("sse"), std::nullopt);
 }
 
-// Linux lists the instructions that it and the processor support.
+// Linux lists the instruction sets that both Linux and the processor support.
 TEST(CpuTest, AgreesWithTheListOfTheOperatingSystem) {
   std::ifstream info("/proc/cpuinfo");
   std::string line;

@@ -15,7 +15,7 @@ TEST(HalfTest, EveryHalfConvertsToSingleAndBack) {
     const int mantissa = static_cast<int>(bits & 1023U);
     if (exponent == 31 && mantissa != 0) {
       ASSERT_TRUE(std::isnan(value)) << bits;
-      ASSERT_EQ(FloatToHalf(value), bits | 0x0200U) << bits;  // a quiet NaN, otherwise unchanged
+      ASSERT_EQ(FloatToHalf(value), bits | 0x0200U) << bits;  // a NaN becomes a quiet NaN
       continue;
     }
     const float size = exponent == 31 ? std::numeric_limits<float>::infinity()
@@ -31,7 +31,7 @@ TEST(HalfTest, EveryHalfConvertsToSingleAndBack) {
 TEST(HalfTest, RoundsToNearestTiesToEven) {
   for (std::uint16_t low = 0; low < 0x7bff; ++low) {
     const auto high = static_cast<std::uint16_t>(low + 1);
-    const float middle = (HalfToFloat(low) + HalfToFloat(high)) / 2;  // exact
+    const float middle = (HalfToFloat(low) + HalfToFloat(high)) / 2;  // an exact result
     ASSERT_EQ(FloatToHalf(middle), low % 2 == 0 ? low : high) << low;
     ASSERT_EQ(FloatToHalf(std::nextafter(middle, 0.0F)), low) << low;
     ASSERT_EQ(FloatToHalf(std::nextafter(middle, 1e9F)), high) << low;
@@ -66,7 +66,7 @@ TEST(ExpNonPositiveTest, IsWithinTwoUnitsInTheLastPlace) {
   EXPECT_EQ(ExpNonPositive(-std::numeric_limits<double>::infinity()), 0);
 }
 
-TEST(SineCosineTest, IsWithinABillionthUpToTheLongestContext) {
+TEST(SineCosineTest, ErrorIsAtMostABillionthUpToTheLongestContext) {
   double x = 1e-7;
   for (int i = 0; i < 100000 && x < (1 << 24); ++i, x *= 1.0004) {
     ASSERT_NEAR(SineCosine(x).sin, std::sin(x), 1e-9) << x;

@@ -57,7 +57,7 @@ std::vector<std::size_t> HalvesOf(TensorType type) {
   }
 }
 
-// A random matrix in the file's format.
+// A random matrix in the format of a model file.
 struct TestMatrix {
   TestMatrix(TensorType type, std::size_t rows, std::size_t columns, unsigned seed) {
     const TensorTypeInfo& info = InfoOf(type);
@@ -162,7 +162,7 @@ bool HasMinimum(TensorType type) {
          type == TensorType::kQ4_K || type == TensorType::kQ5_K;
 }
 
-// A row of activations as packed_format.h rounds it.
+// A row of activations, rounded as packed_format.h says.
 struct Rounded {
   std::vector<int> a;    // [columns]
   std::vector<int> e;    // [columns / 32]

@@ -73,7 +73,8 @@ bool Decode(const ucontext_t& context, Instruction& i) {
     }
     i.address = static_cast<std::uint64_t>(std::int64_t{offset}) + i.index;
     if (!no_base) i.address += Register(context, base | high_base);
-    if (no_base && i.rm == 5) i.address += reinterpret_cast<std::uint64_t>(at);  // from RIP
+    // Without a base the address is relative to RIP.
+    if (no_base && i.rm == 5) i.address += reinterpret_cast<std::uint64_t>(at);
   }
   i.length = reinterpret_cast<std::uint64_t>(at) - start;
   return true;

@@ -176,7 +176,7 @@ TEST_P(VectorKernelsTest, WeightsAndLargestEqualScalarCode) {
   }
 }
 
-TEST_P(VectorKernelsTest, EveryHalfConvertsAsInSoftware) {
+TEST_P(VectorKernelsTest, EveryHalfConvertsAsInScalarCode) {
   std::vector<std::uint16_t> halves(65536 + 5);
   Floats expected(halves.size());
   for (std::size_t i = 0; i < halves.size(); ++i) {
@@ -193,7 +193,7 @@ TEST_P(VectorKernelsTest, EveryHalfConvertsAsInSoftware) {
   }
 }
 
-TEST_P(VectorKernelsTest, FloatsRoundToHalvesAsInSoftware) {
+TEST_P(VectorKernelsTest, FloatsRoundToHalvesAsInScalarCode) {
   Floats floats;
   for (std::uint32_t bits = 0; bits < 0xffff0000U; bits += 0x2a37U) {  // every exponent, both signs
     floats.push_back(std::bit_cast<float>(bits));

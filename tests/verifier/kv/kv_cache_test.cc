@@ -34,7 +34,7 @@ std::unique_ptr<KvCache> NewCache(std::uint64_t pages, int sequences = 64) {
   return *KvCache::Create(Config(), KvType::kF32, kContext, sequences, pages * kPageBytes);
 }
 
-// Every page repeats one token, so that many prefixes are equal.
+// Returns the tokens of pages. Each page repeats one token, so that many prefixes are equal.
 std::vector<TokenId> Pages(const std::vector<TokenId>& pages) {
   std::vector<TokenId> tokens;
   for (const TokenId token : pages) tokens.insert(tokens.end(), kPage, token);
@@ -341,7 +341,7 @@ TEST(KvCacheTest, RandomUseStaysWithinTheBoundAndKeepsEveryPromise) {
     const auto cache = NewCache(bound / kPageBytes, static_cast<int>(number(1, 12)));
     struct Open {
       std::unique_ptr<KvSequence> kv;
-      std::vector<TokenId> tokens;  // kContext of them, even if fewer fit
+      std::vector<TokenId> tokens;  // always kContext tokens, even if fewer fit
     };
     std::vector<Open> open;
     for (int step = 0; step < 400; ++step) {

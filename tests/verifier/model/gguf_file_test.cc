@@ -44,7 +44,7 @@ std::string OneValue(std::uint32_t type, const std::string& bytes) {
   return Head(0, 1) + GgufText("k") + GgufBytes(type) + bytes;
 }
 
-// A file of one tensor with `data_size` bytes of data.
+// A file with one tensor. Its data has `data_size` bytes.
 std::string OneTensor(const std::vector<std::uint64_t>& shape, std::uint32_t type,
                       std::uint64_t offset, std::size_t data_size) {
   std::string file =
@@ -81,7 +81,7 @@ TEST(GgufFileTest, ReadsTypedValuesAndReportsAbsentKeys) {
   EXPECT_EQ(*file->Strings("absent"), std::nullopt);
 }
 
-TEST(GgufFileTest, AValueOfAnotherTypeIsAnErrorAndNotAbsent) {
+TEST(GgufFileTest, AValueOfAnotherTypeIsAnError) {
   GgufWriter writer;
   writer.String("s", "text");
   writer.Int32s("is", {-1});
@@ -221,7 +221,7 @@ TEST(GgufFileTest, OpenNamesTheFile) {
   EXPECT_EQ((*file)->bytes().size(), doubles::TinyModelBytes({}).size());
 }
 
-TEST(GgufFileTest, ValuesReadAsText) {
+TEST(GgufFileTest, FormatsValuesAsText) {
   GgufWriter writer;
   writer.Strings("ss", {"a", "b\n"});
   writer.Floats("fs", std::vector<float>(100, 1.5F));

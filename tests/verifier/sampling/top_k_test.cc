@@ -33,7 +33,7 @@ TEST(TopKTest, EqualsAFullStableSort) {
     const std::size_t vocab = 1 + random() % 200;
     const std::size_t k = 1 + random() % std::min<std::size_t>(vocab, 64);
     std::vector<float> logits(vocab);
-    // There are few distinct values, so that many logits are equal.
+    // There are only 20 distinct values, so many logits are equal.
     for (float& logit : logits) logit = static_cast<float>(random() % 20) - 10.0f;
     std::vector<TokenId> sorted(vocab);
     std::iota(sorted.begin(), sorted.end(), 0);

@@ -28,7 +28,8 @@ inline std::unique_ptr<KvCache> FakeKvCache(std::uint32_t context_length, int sl
 
 class FakeTransformer final : public Transformer {
  public:
-  // Called at the start of every pass, on the scheduler's thread; an error ends the pass.
+  // Forward calls the hook at the start of every pass. If the hook returns an error, Forward
+  // returns that error.
   using Hook =
       std::function<absl::Status(std::span<const Segment>, const std::atomic<bool>* cancelled)>;
 

@@ -26,7 +26,7 @@ PassCosts Measured() {
   return costs;
 }
 
-TEST(PassCostsTest, IsEmptyBeforeAnythingRan) { EXPECT_THAT(PassCosts().Snapshot(), IsEmpty()); }
+TEST(PassCostsTest, IsEmptyBeforeTheFirstPass) { EXPECT_THAT(PassCosts().Snapshot(), IsEmpty()); }
 
 TEST(PassCostsTest, HasTheMeasuredPointsInOrderOfRows) {
   const auto costs = Measured().Snapshot();
@@ -82,7 +82,7 @@ TEST(PassCostsTest, APassOnTheLineBetweenTwoPointsChangesNothing) {
   EXPECT_THAT(costs.Snapshot(), SizeIs(3));
 }
 
-TEST(PassCostsTest, APassFarFromEveryPointBecomesOne) {
+TEST(PassCostsTest, APassFarFromEveryPointAddsAPoint) {
   PassCosts costs;
   costs.Record(3, absl::Microseconds(30));
   costs.Record(40, absl::Microseconds(100));

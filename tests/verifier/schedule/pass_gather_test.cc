@@ -81,7 +81,7 @@ TEST_F(PassGatherTest, ForgetsSequencesThatLeft) {
 
 TEST_F(PassGatherTest, ANewSequenceIsExpectedToBehaveLikeTheOthers) {
   gather_.Answered(&c_, now_);
-  EXPECT_EQ(Wait(), Us(0)) << "nothing is known yet";
+  EXPECT_EQ(Wait(), Us(0)) << "no sequence has a mean yet";
   Learn(a_, Us(100));
   gather_.Answered(&c_, now_);
   EXPECT_EQ(Wait(), Us(125));

@@ -23,7 +23,7 @@ PassJob Prefill(int rows, std::string_view tenant = "") {
   return {.tenant = tenant, .prefill = true, .rows = rows};
 }
 
-// The first row costs 1000 us, every other one 100 us.
+// The first row costs 1000 us, and each further row costs 100 us.
 PassCosts Linear() {
   PassCosts costs;
   costs.Set(1, absl::Microseconds(1000));
@@ -83,7 +83,7 @@ TEST(PassPlanTest, ExpectedStepsCountAsWaitingSteps) {
               ElementsAre(31));
 }
 
-TEST(PassPlanTest, BeforeAnythingIsMeasuredPromptsGetAFewRows) {
+TEST(PassPlanTest, WithoutMeasuredCostsPromptsGetAFewRows) {
   EXPECT_THAT(Plan({Step(1), Prefill(1000)}, kWide, PassCosts()),
               ElementsAre(1, kUnmeasuredPrefillRows));
 }

@@ -99,8 +99,8 @@ class PassRunnerTest : public ::testing::Test {
 
   const SchedulerOptions options_ = {
       .vocab_size = kVocab, .eos_ids = {kEos}, .k = 4, .max_tree_nodes = 16, .prefill_chunk = 4};
-  std::vector<int> pass_rows_;   // of each pass
-  std::vector<int> logit_rows_;  // of each pass
+  std::vector<int> pass_rows_;   // [passes], number of rows
+  std::vector<int> logit_rows_;  // [passes], number of rows with logits
   std::unique_ptr<KvCache> cache_ = FakeKvCache(kContext, 8);
   FakeTransformer transformer_{kVocab, kContext,
                                [this](std::span<const Segment> segments, const std::atomic<bool>*) {

@@ -31,7 +31,7 @@ TEST(PassWatchTest, WithoutAPassTheCheckIsOk) {
   EXPECT_THAT(watch.Check(absl::Hours(1)), IsOk());
 }
 
-TEST(PassWatchTest, APassMayTakeThirtySecondsOrTwentyTimesAFullOne) {
+TEST(PassWatchTest, APassMayTakeThirtySecondsOrTwentyTimesTheTimeOfAFullPass) {
   PassWatch watch;
   watch.Began(absl::Seconds(100), absl::ZeroDuration());
   ExpectMost(watch, absl::Seconds(100), absl::Seconds(30));

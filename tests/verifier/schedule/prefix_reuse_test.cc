@@ -49,11 +49,11 @@ class PrefixReuseTest : public ::testing::Test {
     return verifier::OpenLater(*scheduler_, std::move(options));
   }
 
-  // The results of one sequence, which is destroyed afterwards.
+  // The results of one sequence. Run() destroys the sequence.
   struct Outcome {
     OpenResult opened;
     std::vector<TokenId> tokens;
-    std::vector<int> prefill_rows;  // of each pass
+    std::vector<int> prefill_rows;  // [passes], number of rows
   };
 
   Outcome Run(SequenceOptions options, std::size_t count) {
@@ -84,7 +84,8 @@ class PrefixReuseTest : public ::testing::Test {
     return promise->get_future().get();
   }
 
-  std::vector<int> pass_rows_;  // passes write it; tests read it between passes
+  // [passes], number of rows. Passes write it; tests read it between passes.
+  std::vector<int> pass_rows_;
   std::unique_ptr<Scheduler> scheduler_;
 };
 

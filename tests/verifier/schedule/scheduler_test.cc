@@ -81,7 +81,7 @@ class SchedulerTest : public ::testing::Test {
 
   doubles::FakeClock clock_;
   FakeTransformer* transformer_ = nullptr;
-  // The scheduler's thread writes it; tests read it after the result of an operation.
+  // The scheduler's thread writes pass_rows_. Tests read it after the result of an operation.
   std::vector<int> pass_rows_;
   std::vector<int> logit_rows_;
   std::unique_ptr<Scheduler> scheduler_;

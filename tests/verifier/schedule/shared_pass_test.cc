@@ -1,5 +1,5 @@
-// Many sequences share passes of the real model. They start, end, are cancelled, prefill and draft.
-// Each sequence must give the same bits as alone and without drafts.
+// Many sequences share passes of a real transformer. They start, end, are cancelled, prefill and
+// draft. Each sequence must give the same bits as alone and without drafts.
 #include <gtest/gtest.h>
 
 #include <atomic>
