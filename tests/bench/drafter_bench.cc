@@ -1,8 +1,8 @@
-// Measures the time of a step inside the drafter. A step builds the paper's tree of 80 nodes from a
-// full matrix, and learns its 81 rows with an accepted path of three nodes. Roots and rows vary, so
-// that the reads are spread over the matrix as in production. BM_BuildAdaptiveTree chooses the tree
-// by cost, with costs at which every node pays. The last two benchmarks encode and parse a
-// snapshot.
+// Measures the time of a step inside the drafter. A step builds the built-in template's tree of 80
+// nodes from a full matrix, and learns its 81 rows with an accepted path of three nodes. Roots and
+// rows vary, so that the reads are spread over the matrix as in production. BM_BuildAdaptiveTree
+// chooses the tree by cost. A node costs so little there that a large tree is worth its time. The
+// last two benchmarks encode and parse a snapshot.
 #include <benchmark/benchmark.h>
 
 #include <memory>
@@ -92,7 +92,8 @@ void BM_BuildAdaptiveTree(benchmark::State& state) {
   state.counters["nodes"] = benchmark::Counter(nodes, benchmark::Counter::kAvgIterations);
 }
 
-// All sources learn a step: the estimator counts, and the matrix learns as in BM_Learn.
+// A SequenceDrafter learns a step: the estimator counts, and all candidate sources learn. The
+// matrix learns as in BM_Learn.
 void BM_LearnStep(benchmark::State& state) {
   std::mt19937 random(1);
   const auto memory = FullMemory(static_cast<std::uint32_t>(state.range(0)), random);

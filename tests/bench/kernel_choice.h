@@ -12,8 +12,8 @@
 
 namespace recycling::bench {
 
-// Names of the kernels that run on this machine: kExact stands for the exact arithmetic, and the
-// portable kernel follows.
+// Names of the kernels that run on this machine. The first name, kExact, stands for the exact
+// arithmetic. The second one is the portable kernel.
 inline constexpr char kExact[] = "exact";
 inline std::vector<std::string> Kernels() {
   std::vector<std::string> names = {kExact};

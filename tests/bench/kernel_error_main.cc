@@ -89,7 +89,7 @@ double RelativeError(const std::vector<float>& got, const std::vector<float>& ex
   return difference / scale;
 }
 
-// The largest error of a kernel on one model, over so many prompts.
+// The largest error of a kernel on one model, and the number of prompts that were compared.
 struct Worst {
   int prompts = 0;
   double error = 0;

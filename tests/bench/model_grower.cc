@@ -69,7 +69,7 @@ void EncodeQ4_0(const float* x, std::string& out) {
   std::array<int, kBlock> best = {};
   std::uint16_t best_half = 0;
   float best_error = std::numeric_limits<float>::infinity();
-  for (int quarters = -36; quarters <= -28; ++quarters) {  // x becomes -9 to -7 at the extreme
+  for (int quarters = -36; quarters <= -28; ++quarters) {  // maps `extreme` to -9 ... -7
     const std::uint16_t half = verifier::FloatToHalf(extreme * 4 / static_cast<float>(quarters));
     const float error = QuantizeQ4_0(x, verifier::HalfToFloat(half), numbers);
     if (!(error < best_error)) continue;

@@ -43,8 +43,8 @@ absl::Status GrowModel(const verifier::GgufFile& small, const Growth& growth, st
 // Appends `values` (whole blocks) in the number format of `type`, one that Growth allows. Rounds to
 // the nearest number of the format. The scale of a block is
 //   Q8_0  the largest magnitude / 127, rounded to F16
-//   Q4_0  one of nine scales around the one that makes the largest number -8: the scale with the
-//         least squared error
+//   Q4_0  of nine scales, the one with the least squared error; the scale in the middle maps the
+//         value of the largest magnitude to -8
 void EncodeRow(verifier::TensorType type, std::span<const float> values, std::string& out);
 
 }  // namespace recycling::bench

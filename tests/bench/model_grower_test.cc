@@ -99,8 +99,9 @@ TEST(ModelGrowerTest, AGrownModelHasTheLogitsOfTheSmallOne) {
   }
 }
 
-// Checks two steps apart. The small and the grown model with the same rounding have equal logits.
-// And rounding changes the logits as much as the type explains, not more and not much less.
+// Checks growing and rounding separately. With the same rounding, the small and the grown model
+// have equal logits. Rounding changes the logits by at most the error that is normal for the type,
+// and by at least a hundredth of it.
 TEST(ModelGrowerTest, AQuantizedGrownModelHasTheLogitsOfTheQuantizedSmallOne) {
   const std::string small = doubles::TinyModelBytes(SmallSpec());
   for (const auto& [type, rounding] :

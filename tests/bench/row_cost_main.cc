@@ -37,7 +37,8 @@ ABSL_FLAG(
     "0: not measured.");
 ABSL_FLAG(int, context, 256, "Positions in the sequence before the trees.");
 ABSL_FLAG(int, repeats, 7,
-          "Rounds. Each round measures everything once, in turn. One round before is not counted.");
+          "Rounds. Each round measures everything once, in turn. One more round runs first and is "
+          "not counted.");
 
 namespace recycling::bench {
 namespace {

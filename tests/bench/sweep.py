@@ -137,7 +137,7 @@ def parse(argv):
 
 
 def find_server(run):
-    """llama.cpp if it has a server. If not, returns None and notes the reason for the conditions."""
+    """llama.cpp if it has a server. If not, returns None and adds the reason to the printed conditions."""
     peer = run.peers.get("llama.cpp")
     if peer is None or llama_server.available(peer):
         return peer

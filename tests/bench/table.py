@@ -52,10 +52,11 @@ def all_rows():
         row("row_cost_vnni", "T(80) / T(1), AVX-512 VNNI without AMX", 5, 3, True),
         row("floor", "T(1) / time of only reading the weights", 1.3, 1.1, True),
         row("method", "2.70 x T(1) / (T(80) + all else)", 1.5, 2.2, False),
-        row("decode_sampled", "decoding, three processes, against llama.cpp plain, by the run's MAT, temperature 0.6",
-            0.65, 0.95, False, unit="x MAT"),
+        row("decode_sampled", "decoding with three processes over llama.cpp plain, as a multiple of the run's MAT, "
+            "temperature 0.6", 0.65, 0.95, False, unit="x MAT"),
         row("decode_greedy", "the same, greedy, against the better of llama.cpp plain and lookup", 1.3, 2.2, False),
-        row("decode_q4_0", "Q4_0, by MAT, temperature 0.6, against llama.cpp plain", 0.45, 0.75, False, unit="x MAT"),
+        row("decode_q4_0", "Q4_0 over llama.cpp plain, as a multiple of MAT, temperature 0.6", 0.45, 0.75, False,
+            unit="x MAT"),
         row("prefill", "prefill of 512 tokens against the best of llama.cpp and ik_llama.cpp", 3.5, 8, False),
         row("plain", "plain decoding against llama.cpp plain", 1.0, 1.15, False),
         row("overhead_unix", "time of a step in gateway, drafter and wire, p50, Unix sockets", 300, 120, True,
@@ -218,7 +219,7 @@ def decode_rounds(run, cluster, model, sampling, rivals, speculation, prompts=No
         for mode, runs in ours.items():
             speeds[mode].append(tokens_per_second(runs))
         speeds["mat"].append(mean_accepted_tokens(ours["recycled"]))
-        for rival in rivals:  # all prompts have equally many tokens, so this is from the mean time of a token
+        for rival in rivals:  # all prompts have equally many tokens, so this is tokens / time
             speeds[rival].append(1e6 * len(prompts) / micros[rival])
         recycled_runs += ours["recycled"]
     return speeds, recycled_runs
@@ -466,10 +467,10 @@ def parse(argv):
                    help="layers, heads, key-value heads and feed-forward size to grow to (default: %(default)s)")
     p.add_argument("--models", help="folder that keeps grown models for the next run (default: grow them in each run)")
     p.add_argument("--prompts", default=shared_prompts, help="JSON lines with a prompt each (default: %(default)s)")
-    p.add_argument("--limit", type=int, default=0, help="use only so many of the first prompts; 0: all")
+    p.add_argument("--limit", type=int, default=0, help="number of prompts to use, from the first on; 0: all")
     p.add_argument("--heldout", help="text for perplexity and prefill (default: the prompts)")
     p.add_argument("--heldout-characters", type=int, default=20000,
-                   help="use only so many of its first characters (default: %(default)s)")
+                   help="number of characters of --heldout to use, from the first on (default: %(default)s)")
     p.add_argument("--kernels", default="", help="kernels to measure passes with; all other measurements use the first "
                    "(default: the best of the machine)")
     p.add_argument("--threads", type=int, default=2, help="threads of each engine (default: %(default)s)")

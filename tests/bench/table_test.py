@@ -18,7 +18,8 @@ class MeasuredTest(unittest.TestCase):
         self.assertEqual(figures.measured([5, 1, 3, 2, 4]), figures.Measured(3, 1, 5, 5))
 
     def test_interval_holds_the_median_with_95_percent(self):
-        # P(a binomial of n halves is at most s) <= 2.5 %: s is -1 below n = 6, 0 for 6 to 8, 1 for 9 to 11.
+        # The interval leaves out the s smallest and the s largest of n values. s is the largest number for which a
+        # binomial variable (n, 1/2) is at most s with a probability of at most 2.5 %: 0 for n = 8, 1 for 9, 2 for 12.
         self.assertEqual(figures.measured(range(8)), figures.Measured(3.5, 0, 7, 8))
         self.assertEqual(figures.measured(range(9)), figures.Measured(4, 1, 7, 9))
         self.assertEqual(figures.measured(range(12)), figures.Measured(5.5, 2, 9, 12))

@@ -58,8 +58,8 @@ void BM_BarrierAfterGap(benchmark::State& state) {
 }
 BENCHMARK(BM_BarrierAfterGap)->ArgName("loops")->Arg(100)->Arg(10000)->Arg(30000)->UseRealTime();
 
-// A [5120, 1920] projection with packed weights, by one thread. At best the cache holds the
-// weights. The counter is multiply-adds per second.
+// A [5120, 1920] projection with packed weights, computed by one thread. Each iteration uses the
+// same weights, so a large enough cache holds them. The counter is multiply-adds per second.
 void BM_MatMul(benchmark::State& state) {
   const auto set = static_cast<InstructionSet>(state.range(0));
   if (!Supports(set)) {
