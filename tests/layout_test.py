@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that no file includes a header of a higher layer.
+"""Checks that no file includes a header of a higher floor.
 
 A room is a top-level folder. Its folders are its floors, in a fixed order from the bottom up. A file may include files
 of its own floor, of lower floors of its room, and of the rooms that BELOW lists for its room. Only files on the floors
@@ -76,7 +76,7 @@ def faults(root):
 
 
 class LayoutTest(unittest.TestCase):
-    def test_no_file_includes_a_higher_layer(self):
+    def test_no_file_includes_a_higher_floor(self):
         root = pathlib.Path(__file__).resolve().parent.parent
         self.assertEqual(faults(root), [])
 

@@ -1,5 +1,5 @@
-// The main function of every test program. A skipped test fails the run, unless expected_skips.txt
-// lists the test and the need that it names there is absent.
+// The main function of every test program. A test may skip only if a line of expected_skips.txt
+// matches it and the need that this line names is absent. Any other skip fails the run.
 #include <gtest/gtest.h>
 
 #include <cstdio>

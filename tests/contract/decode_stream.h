@@ -108,8 +108,8 @@ inline std::vector<TokenId> GenerateTokens(v1::VerifierService::Stub& stub,
   return tokens;
 }
 
-// A function that makes random trees with the true next tokens in them. `truth` has the tokens
-// after the first `prompt` ones. `random` must outlive the result.
+// A function that makes random trees with the true next tokens in them. `prompt` is the number of
+// prompt tokens, and `truth` has the tokens after the prompt. `random` must outlive the result.
 inline TreesOfTest RandomTrees(std::size_t prompt, std::vector<TokenId> truth,
                                std::uint32_t vocab_size, std::mt19937& random) {
   return [=, &random](const std::vector<TokenId>& so_far) {

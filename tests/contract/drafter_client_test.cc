@@ -59,9 +59,9 @@ class LateDrafter final : public pb::DrafterService::Service {
   const int late_;
 };
 
-// Asks a drafter that sends so many late answers. The clock hardly moves while the client waits, so
-// the speed of the drafter does not matter. The client sends the step only during Receive, so the
-// test must not wait for answers before it calls Receive.
+// Asks a drafter that first sends `late_answers` late answers. The clock hardly moves while the
+// client waits, so the speed of the drafter does not matter. The client sends the step only during
+// Receive, so the test must not wait for answers before it calls Receive.
 absl::StatusOr<DraftAnswer> AskOnce(int late_answers, const Clock& clock) {
   LateDrafter service(late_answers);
   const auto server = *RpcServer::Start({.listen = {"127.0.0.1:0"}}, {&service}, {});

@@ -83,7 +83,7 @@ class Snag {
   std::function<void()> caught_ ABSL_GUARDED_BY(mutex_);
 };
 
-// A verifier without a file.
+// A verifier whose model is a FakeTransformer, so it needs no model file.
 struct Verifier {
   Verifier(const doubles::ToyModel& model, const Clock& clock)
       : scheduler(
@@ -207,7 +207,7 @@ TEST_F(HungPassTest, TheGatewayMovesAStreamWithoutADeadlineAndNoTokenChanges) {
   const std::vector<TokenId> undisturbed = generate(&moves);
   EXPECT_EQ(undisturbed.size(), 200u);
   EXPECT_EQ(moves, 0u);
-  // Only the verifier that has the sequence hangs: it clears the snag of the other.
+  // The first verifier that hangs clears the snag of the other one, so only one verifier hangs.
   verifiers["a"]->snag.Set(50, [&] {
     verifiers["b"]->snag.Clear();
     clock_.Advance(absl::Seconds(31));

@@ -35,7 +35,7 @@ class Event {
   std::future<void> future_ = promise_.get_future();
 };
 
-// A peer whose behaviour is a function of the test.
+// A peer that runs a function of the test for each call.
 class Peer final : public pb::DrafterService::Service {
  public:
   using Script = std::function<grpc::Status(grpc::ServerContext*, Stream*)>;

@@ -42,8 +42,10 @@ struct FakeDrafterOptions {
   // The probability, 0 to 1, that the right (greedy) token is among the children at a depth, if the
   // right tokens were there at all depths above.
   double acceptance_rate = 1;
-  std::uint64_t seed = 0;   // seed of the hash that decides this
-  int children = 2;         // one node of each depth has so many: the right node, or else the first
+  std::uint64_t seed = 0;  // seed of the hash that decides this
+  // The number of children of one node at each depth: of the right node, or of the first one if no
+  // node is right.
+  int children = 2;
   int max_tree_nodes = 80;  // the most nodes that it drafts beside the root
   std::string address = "fake-drafter";
   absl::Duration inside;  // the time in the drafter, as its answers state it

@@ -19,7 +19,7 @@ extern char** environ;
 namespace recycling::doubles {
 namespace {
 
-// While it waits for a child, it checks the child's state once in this time.
+// The time between two checks of a child's state in Wait and WaitForLines.
 constexpr absl::Duration kPoll = absl::Milliseconds(2);
 
 // setpriv asks the kernel to kill the program with its parent, then becomes the program.

@@ -49,9 +49,8 @@ std::uint16_t SignedHalfBits(float value) {
   return static_cast<std::uint16_t>(HalfBits(std::fabs(value)) | (value < 0 ? 0x8000 : 0));
 }
 
-// The bytes of one random block (of one value in a type without blocks). Values are spread over
-// about
-// [-scale, scale].
+// The bytes of one random block (of one value in a type without blocks). The values are spread over
+// about [-scale, scale].
 std::string RandomBlock(std::uint32_t type, float scale, Random& random) {
   std::string block;
   const auto bytes = [&](int n) {

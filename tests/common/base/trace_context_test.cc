@@ -29,10 +29,11 @@ TEST(TraceContextTest, ReadsTheSendersIds) {
 
 TEST(TraceContextTest, IgnoresHeadersThatTheSpecificationCallsInvalid) {
   for (const char* invalid : {
-           "", "00",
+           "",
+           "00",
            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",      // no flags
            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1",    // short flags
-           "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-",  // version 00 has no more
+           "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-",  // a fourth dash
            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-010",
            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0g",
@@ -47,8 +48,7 @@ TEST(TraceContextTest, IgnoresHeadersThatTheSpecificationCallsInvalid) {
            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331_01",
            "0g-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
            "FF-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-           "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",  // a version that never
-                                                                       // exists
+           "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",  // version ff is invalid
            " 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
            "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01.more",  // no dash
        }) {

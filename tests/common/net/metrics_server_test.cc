@@ -115,7 +115,7 @@ TEST(MetricsServerTest, AnswersManyRequestsAtOnce) {
   for (std::thread& client : clients) client.join();
 }
 
-TEST(ProcessMetricsTest, HasTheMetricsThatPrometheusClientsGive) {
+TEST(ProcessMetricsTest, HasTheMetricsOfPrometheusClientLibraries) {
   const auto server =
       MetricsServer::Start(kAnyPort, {[](MetricSet* set) { AddProcessMetrics("test", set); }});
   ASSERT_THAT(server, IsOk());

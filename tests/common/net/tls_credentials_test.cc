@@ -91,7 +91,7 @@ TEST_F(TlsCredentialsTest, IsRefusedByClientsThatDoNotTrustItsAuthority) {
   ExpectUnavailable(Call(TlsFiles{.ca = server.ca}, "another.name"), "failed to connect");
 }
 
-TEST_F(TlsCredentialsTest, IsTrustedByOneOfTheNamesThatAClientExpects) {
+TEST_F(TlsCredentialsTest, AClientTrustsAServerThatHasOneOfTheExpectedNames) {
   Serve({.files = Files("server", authority_, authority_, "DNS:verifier,DNS:verifier-0")});
   const TlsFiles client = Files("client", authority_, authority_);
   const auto call = [&](std::vector<std::string> names) {
