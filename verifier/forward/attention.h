@@ -21,10 +21,12 @@ namespace recycling::verifier {
 // the absolute positions 0, 1, ..., position(r).
 //
 // The result of one query depends only on its own positions. They are divided into blocks of
-// kKvBlockRows positions and chunks of kChunkBlocks blocks, beginning at position 0. The state of a
-// chunk starts empty. Its blocks are added one after the other (VectorKernels::attend), and the
-// chunks are merged in ascending order. So the bits of a row do not depend on the other rows of the
-// pass, on the division into tasks or on the lengths of other sequences.
+// kKvBlockRows positions and chunks of kChunkBlocks blocks, beginning at position 0. A state is
+// what softmax attention has summed up for one query: the largest score, the sum of the weights and
+// the weighted sum of the values. The state of a chunk starts empty. Its blocks are added one after
+// the other (VectorKernels::attend), and the chunks are merged in ascending order. So the bits of a
+// row do not depend on the other rows of the pass, on the division into tasks or on the lengths of
+// other sequences.
 //
 // A block of the prefix is read and converted once for up to 256 queries: those of all rows of its
 // sequence in the pass and of all heads that share it. If there are more queries, the block is read
@@ -39,8 +41,9 @@ class Attention {
   // Makes room for the rows of `step`. Returns ResourceExhausted if the system has no memory.
   absl::Status Prepare(const Step& step);
 
-  // Turns the keys by their positions, rounds the keys and values and stores them in layer `layer`
-  // of `fresh`. Then computes, with group g = h / heads_per_group,
+  // Rotates the keys by their positions (Rope), rounds the keys and values, and stores them in
+  // layer `layer` of `fresh`, which holds the keys and values of the rows of the pass. Then
+  // computes, with group g = h / heads_per_group,
   //   out[r, h] = sum over positions p of
   //               softmax(rope(query[r, h]) . key[p, g] / sqrt(key_length)) value[p, g].
   // Shapes: query [rows, heads, key_length], key [rows, kv_heads, key_length], value [rows,
@@ -74,7 +77,7 @@ class Attention {
   };
   // Memory of one task.
   struct Scratch {
-    float* queries;            // [tile queries, key_length]; turned and scaled
+    float* queries;            // [tile queries, key_length]; rotated and scaled
     float* keys;               // [key_length, kKvBlockRows]
     float* values;             // [kKvBlockRows, padded value_length]
     float* scores;             // [tile queries, kKvBlockRows]

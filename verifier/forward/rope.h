@@ -19,7 +19,7 @@ namespace recycling::verifier {
 class Rope {
  public:
   // `factors` is [rope_dimensions / 2], or empty if all factors are 1. `kernels` must outlive this
-  // object; all its builds give the same bits.
+  // object. Every build of the kernels gives the same bits.
   Rope(const ModelConfig& config, std::span<const float> factors, const VectorKernels& kernels);
 
   // Makes room for `rows` rows. Returns ResourceExhausted if the system has no memory.

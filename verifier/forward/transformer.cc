@@ -118,16 +118,17 @@ class CpuTransformer final : public Transformer {
   void FeedForwardBlock(std::size_t layer);
   void Output();
 
-  // Sets the input of the next products, which have `weights`: the first `count` rows of the
-  // residual, normalized unless `norm` is empty.
+  // Sets the input of the next products to the first `count` rows of the residual. Normalizes these
+  // rows unless `norm` is empty. `weights` are the matrices of these products.
   void SetNormedInput(const std::vector<float>& norm, std::size_t count,
                       std::initializer_list<const PackedMatrix*> weights);
-  // Sets all rows of `rows` as the input of the next product, which has `weights`.
+  // Sets the input of the next product to all rows of `rows`. `weights` is the matrix of this
+  // product.
   void SetInput(const float* rows, const PackedMatrix& weights);
   // Adds `bias` to each row of the pass in `rows`. Does nothing if `bias` is empty.
   void AddBias(const std::vector<float>& bias, float* rows) const;
-  // Adds weights x to the residual, or norm(weights x) if `post_norm` is not empty. x is the input
-  // that was set.
+  // Adds the product of `weights` and the input to the residual. If `post_norm` is not empty,
+  // normalizes the product first.
   void AddToResidual(const PackedMatrix& weights, const std::vector<float>& post_norm);
 
   const std::shared_ptr<const Model> model_;

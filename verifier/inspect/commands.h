@@ -33,9 +33,9 @@ absl::Status Tokenize(const Tokenizer& tokenizer, const EncodeOptions& options, 
 absl::Status Detokenize(const Tokenizer& tokenizer, std::istream& in, std::ostream& out);
 
 // Writes the logits of every position of `ids` to `out`, as little-endian float32 [positions,
-// vocab_size]. Returns the `greedy` ids that follow if the token with the highest logit is always
-// chosen. `kv_type` must be that of the transformer. Returns InvalidArgument if `ids` is empty or
-// has too many ids, and DataLoss if writing to `out` fails.
+// vocab_size]. Then chooses `greedy` further ids, each with the highest logit, and returns them.
+// `kv_type` must be that of the transformer. Returns InvalidArgument if `ids` is empty or has too
+// many ids, and DataLoss if writing to `out` fails.
 absl::StatusOr<std::vector<TokenId>> WriteLogits(Transformer& transformer, KvType kv_type,
                                                  const std::vector<TokenId>& ids, int greedy,
                                                  std::ostream& out);

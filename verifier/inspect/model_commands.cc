@@ -74,9 +74,9 @@ absl::StatusOr<std::vector<TokenId>> WriteLogits(Transformer& transformer, KvTyp
                                                  std::ostream& out) {
   const std::size_t total = ids.size() + static_cast<std::size_t>(std::max(greedy, 1)) - 1;
   if (ids.empty() || total > transformer.context_length()) {
-    return absl::InvalidArgumentError(absl::StrCat("got ", ids.size(), " ids and ", greedy,
-                                                   " greedy ids, expected 1 to ",
-                                                   transformer.context_length(), " positions"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "got ", ids.size(), " ids and ", greedy, " greedy ids, expected at least 1 id and at most ",
+        transformer.context_length(), " positions in all"));
   }
   ASSIGN_OR_RETURN(Sequence sequence, Sequence::Open(transformer, kv_type));
   TokenId best = 0;

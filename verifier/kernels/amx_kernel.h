@@ -6,12 +6,12 @@
 // outputs. A tile has 8 rows of 4 columns x 16 outputs. Other formats are first unpacked to such
 // blocks, a chunk at a time. The kernel multiplies a tile of 16 rows of activations with a tile of
 // weights and stores the integer sums to memory. Vector code loads the sums, scales and adds them.
-// The tile products run two steps before the vector code, through a ring of four tiles of sums, so
-// that both run at the same time. All tiles of rows use a chunk of weights while the next chunk is
-// prefetched.
+// The kernel issues each tile product two steps before vector code uses its sums. A ring of four
+// buffers holds the sums in the meantime. So tile products and vector code run at the same time.
+// All tiles of rows use a chunk of weights while the next chunk is prefetched.
 //
-// Tiles, a template parameter, is the way to multiply tiles. While a Tiles object exists, the tile
-// registers of the thread that constructed it are configured.
+// The template parameter Tiles is a class that multiplies tiles. While a Tiles object exists, the
+// tile registers of the thread that constructed it are configured.
 //   explicit Tiles(int columns)               columns of a product, 16 or 32
 //   Zero<T>()
 //   LoadInputs<T>(from)                       16 rows of `columns` bytes, 32 apart
@@ -38,8 +38,8 @@ constexpr std::size_t kTileRows = 16;
 constexpr std::size_t kTileOutputs = 16;
 constexpr std::size_t kTileSums = kTileRows * kTileOutputs;
 
-// The prepared activations of a tile of 16 rows, for one chunk of columns. Letters:
-// packed_format.h.
+// The prepared activations of a tile of 16 rows, for one chunk of columns. packed_format.h defines
+// the letters.
 //   bytes  [8 blocks][16 rows][32]   a, zero past the last row
 //   float  [8][16]                   2^e
 //   float  [8][parts][16]            t 2^e

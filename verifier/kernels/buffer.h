@@ -26,8 +26,8 @@ class Buffer {
     if (count <= size_) return absl::OkStatus();
     constexpr std::size_t kAlignment = 64;
     if (count > (std::numeric_limits<std::size_t>::max() - kAlignment) / sizeof(T)) {
-      return absl::ResourceExhaustedError(absl::StrCat("memory for ", what, ": the bytes of ",
-                                                       count, " values do not fit into 64 bits"));
+      return absl::ResourceExhaustedError(absl::StrCat("memory for ", what, ": the size of ", count,
+                                                       " values does not fit into 64 bits"));
     }
     const std::size_t bytes = (count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
     void* data = std::aligned_alloc(kAlignment, bytes);

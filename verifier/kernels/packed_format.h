@@ -38,12 +38,15 @@ inline constexpr int kLargestShift = 10;
 // A packed format is a struct in formats/ with these members:
 //   kType                  the type in the model file
 //   kScaleColumns          columns that share a scale, 16 or 32
-//   kOffset                Values() gives q + kOffset as an unsigned byte; 128 if q uses all 8 bits
+//   kOffset                Values() gives q + kOffset as an unsigned byte. 128 if q uses all 8
+//                          bits; if Isa::kSignedBytes is true, too, Values() gives q instead, as a
+//                          signed byte
 //   kHasMinimum
 //   kHeaderBytes           of a chunk; a multiple of 64
 //   kBlockBytes            a multiple of 64
 //   Pack(from, o, chunk)   packs one block of the file, for output o of the panel, into memory that
-//                          was zero. Block 0 of `chunk` is the place of the file's first 32 columns
+//                          was zero. The first 32 columns of the file's block go to the first block
+//                          of `chunk`
 //   Values<Isa, k>(block, v)           columns [4 k, 4 k + 4) of vector v of outputs
 //   Scale<Isa>(header, block, part, v) d of the columns of part `part` of a block
 //   Minimum<Isa>(header, block, part, v)  m of these columns; only with kHasMinimum

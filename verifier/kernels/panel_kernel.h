@@ -40,7 +40,7 @@ RECYCLING_INLINE inline void Unroll(F f) {
 //   int32  [8][R]                                    e
 //   float  [8][parts][R]                             t 2^e
 //   float  [R]                                       s
-// where parts is 1 or 2, the number of scales in a block. Letters: packed_format.h.
+// where parts is 1 or 2, the number of scales in a block. packed_format.h defines the letters.
 template <int kParts>
 struct Record {
   static constexpr std::size_t Bytes(std::size_t rows) {
@@ -67,7 +67,8 @@ template <class Isa, int kParts, bool kMinima, bool kWide>
 struct Unpacked {
   static constexpr std::size_t kScaleColumns = kBlockColumns / kParts;
   static constexpr bool kHasMinimum = kMinima;
-  static constexpr int kOffset = kWide ? 128 : 0;  // AddIntegerChunk gets narrow formats' offset
+  // 0 for narrow formats: AddIntegerChunk gets their offset as a parameter.
+  static constexpr int kOffset = kWide ? 128 : 0;
   static constexpr std::size_t kHeaderBytes = 0;
   static constexpr std::size_t kFloats = 4 * kPanelOutputs;
   static constexpr std::size_t kBlockBytes = kByteValues + kParts * kFloats * (kMinima ? 2 : 1);
@@ -157,7 +158,7 @@ __attribute__((noinline)) void AddIntegerChunk(const std::byte* chunk, std::size
   constexpr bool kWide = W::kOffset == 128;
   constexpr bool kOffsets = !W::kHasMinimum && !(kWide && Isa::kSignedBytes);
   constexpr std::size_t kChunkBytes = W::kHeaderBytes + kChunkBlocks * W::kBlockBytes;
-  constexpr std::size_t kRow = 4;  // bytes of a row's number in a record
+  constexpr std::size_t kRow = 4;  // bytes from the number of one row to that of the next
   const Record<kParts> record(inputs, R);
   const Int shift = Isa::SplatInt(offset_shift);
   for (int group = 0; group < static_cast<int>(kPanelOutputs / Isa::kOutputs); group += 2) {

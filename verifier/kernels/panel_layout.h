@@ -41,7 +41,7 @@ inline constexpr int kOffsetShift = W::kOffset == 0
                                         ? 0
                                         : std::countr_zero(static_cast<unsigned>(W::kOffset));
 
-// How a chunk of a row is rounded. Letters: packed_format.h.
+// How a chunk of a row is rounded. packed_format.h defines the letters.
 struct ChunkScale {
   std::uint32_t largest_bits = 0;  // bits of M; 0 if M counts as 0
   float inverse = 0;               // 127 / M; 0 if M counts as 0 or is not finite

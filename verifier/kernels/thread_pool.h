@@ -47,7 +47,7 @@ class ThreadPool {
 
   explicit ThreadPool(bool waits_awake) : waits_awake_(waits_awake) {}
 
-  // Tasks [first, end) that nobody has taken, in one word.
+  // Tasks [first, end) that nobody has taken, as one 64-bit number.
   static std::uint64_t Tasks(std::uint64_t first, std::uint64_t end) { return first << 32 | end; }
   static std::uint32_t First(std::uint64_t tasks) {
     return static_cast<std::uint32_t>(tasks >> 32);

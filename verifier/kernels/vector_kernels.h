@@ -49,7 +49,7 @@ struct VectorKernels {
   // + h]) by an angle a if cosines[i] = cosines[i + h] = cos a, sines[i] = -sin a and sines[i + h]
   // = sin a.
   void (*turn_halves)(const float* cosines, const float* sines, std::size_t n, float* x);
-  // Returns the first i in [begin, n) for which x[i] <= bound is false, which it is for NaN.
+  // Returns the first i in [begin, n) for which x[i] <= bound is false. It is false for a NaN, too.
   // Returns n if there is no such i.
   std::size_t (*next_above)(const float* x, std::size_t begin, std::size_t n, float bound);
   // out[i] = ExpNonPositive((x[i] - highest) / temperature), of float_math.h.
@@ -67,11 +67,11 @@ struct VectorKernels {
                  float* scores, std::size_t scores_stride);
   // Adds positions [0, count) of a block to the states of `queries` queries, [queries,
   // state_stride]. count is in [1, kKvBlockRows]. Let m be the larger of the state's maximum and
-  // the block's maximum, f = e^(maximum - m) and w[p] = e^(scores[p] - m). The weights w overwrite
-  // the scores. The terms are added from left to right:
+  // the block's maximum, f = e^(the state's maximum - m) and w[p] = e^(scores[p] - m). The weights
+  // w overwrite the scores. The terms are added from left to right:
   //   sums[l] = sums[l] f + w[l] + w[l + 16] + ...
   //   out[d]  = out[d] f + w[0] values[0][d] + ...
-  // values[p] has 16 value_vectors floats.
+  // values[p] has 16 * value_vectors floats.
   void (*attend)(float* scores, std::size_t scores_stride, std::size_t queries,
                  const float* const* values, std::size_t count, std::size_t value_vectors,
                  float* states, std::size_t state_stride);

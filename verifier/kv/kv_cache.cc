@@ -206,7 +206,7 @@ absl::Status KvCache::Promise(std::size_t pages) {
     return absl::ResourceExhaustedError(
         absl::StrCat("key-value cache: got a sequence that may need ", pages * page_bytes_,
                      " bytes more, expected at most ", (max_pages_ - taken) * page_bytes_, " of ",
-                     max_pages_ * page_bytes_, ", the part that open sequences do not need"));
+                     max_pages_ * page_bytes_, ", because open sequences need the rest"));
   }
   while (pages + taken + tree_.idle_pages() > max_pages_) DropOldest();
   while (used_.size() + unused_.size() < promised_pages_ + pages) {

@@ -175,7 +175,8 @@ class KvCache {
   // Drops the kept page that no sequence has held for the longest time. Returns false if there is
   // no such page.
   bool DropOldest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Takes a free page for a promised one, so there always is a free page. Allocates nothing.
+  // Takes a free page. Requires a promised page that is not taken yet, so there is always a free
+  // page. Allocates nothing.
   KvRows* TakePage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void GiveBack(KvRows* page) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::size_t held_pages() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {

@@ -106,7 +106,7 @@ class GgufFile {
   std::map<std::string, GgufTensor, std::less<>> tensors_;
 };
 
-// The value as text for people, in about `limit` characters or fewer: `llama`,
+// The value as text for people, cut off after about `limit` characters: `llama`,
 // `[512 strings] "<unk>" ...`.
 std::string GgufValueText(const GgufValue& value, std::size_t limit);
 

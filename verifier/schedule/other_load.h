@@ -1,4 +1,5 @@
-// Measures how much of a sequence's passes is for other sequences. The caller gives the times.
+// Measures the work for other sequences, in the passes of one sequence and between them. The caller
+// gives the times.
 #ifndef RECYCLING_VERIFIER_SCHEDULE_OTHER_LOAD_H_
 #define RECYCLING_VERIFIER_SCHEDULE_OTHER_LOAD_H_
 

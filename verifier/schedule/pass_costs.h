@@ -19,8 +19,9 @@ struct PassCost {
 // between them. Each recorded pass corrects the curve:
 // 1. A pass of any size moves the whole curve by 1/8 of its error, because a machine that slows
 //    down, or a longer context, makes all passes slower by about the same factor.
-// 2. The point nearest to the pass moves by up to 1/32 of the error more, so that the shape of the
-//    curve changes slowly.
+// 2. The point nearest to the pass moves further, so that the shape of the curve changes, too. It
+//    moves by 7/8 of the error, divided by the number of passes at this point; the number counts up
+//    to 32, and is 32 for a point of Set.
 // 3. The error of one pass is limited to a factor of 1.5, so that one disturbed pass changes
 //    little.
 // Not thread-safe.
@@ -28,7 +29,8 @@ class PassCosts {
  public:
   static constexpr std::size_t kMostPoints = 48;
 
-  // Sets the point at `rows` to a measured time. Requires rows >= 1.
+  // Sets the point at `rows` to a measured time. Does nothing if it would be point kMostPoints + 1.
+  // Requires rows >= 1.
   void Set(int rows, absl::Duration duration);
 
   // Corrects the curve with the time of a pass. If the nearest point differs by more than a fourth

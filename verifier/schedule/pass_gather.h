@@ -26,13 +26,14 @@ class PassGather {
 
   // A step of `id` was answered, and another one is expected.
   void Answered(Id id, absl::Duration now);
-  // The expected step of `id` has arrived. Updates the usual time of the sequence.
+  // The expected step of `id` has arrived. Updates the usual time of the sequence, the mean time
+  // from an answer to the next step.
   void Arrived(Id id, absl::Duration now);
   // No more steps of `id` will come.
   void Left(Id id) { sequences_.erase(id); }
 
-  // The number of sequences whose next step is expected soon. These are the sequences whose last
-  // answer is at most twice their usual time ago.
+  // The number of sequences whose next step is expected soon. Their last step was answered, their
+  // next step has not arrived, and at most twice their usual time has passed since the answer.
   int Expected(absl::Duration now) const;
 
   // Returns when to start a pass that could have started at `ready`. The pass waits for all

@@ -54,7 +54,7 @@ struct SchedulerCounts {
   std::uint64_t shares = 0;      // the number of sequences in each pass, summed over all passes
   std::uint64_t steps = 0;       // steps in passes; each has one root row
   std::uint64_t draft_rows = 0;  // draft rows that were verified
-  std::uint64_t cut_rows = 0;    // draft rows of clients for which a pass had no room
+  std::uint64_t cut_rows = 0;    // draft rows that were cut because a pass had no room
   std::uint64_t prefill_rows = 0;
   std::uint64_t waiting = 0;  // operations that wait now
   DurationHistogram took;     // times of ended passes, with sampling and candidates
@@ -122,7 +122,7 @@ class Scheduler {
   Load load() const;
   SchedulerCounts counts() const;
   // Returns Unavailable if the running pass seems to hang (PassWatch), and OK if not. The message
-  // has the time since the last pass ended. Takes no lock that is held during a pass.
+  // has the time since this pass began. Takes no lock that is held during a pass.
   absl::Status CheckPasses() const { return watch_.Check(clock_.Monotonic()); }
   KvUsage kv_usage() const { return cache_->usage(); }
   // Replaces the measured times of verify passes, which include sampling and candidates. Later
@@ -161,8 +161,7 @@ class Scheduler {
   // Answers with `status`. OK is allowed only for an open.
   void Answer(Job& job, const absl::Status& status);
   // Ends an operation. Frees the slot if `close` is set or the sequence is cancelled. `more` says
-  // that another step is expected. Returns how much of the sequence's passes is for other
-  // sequences.
+  // that another step is expected. Returns the load by other sequences.
   OtherLoad Release(SequenceState& state, bool close, bool more);
 
   // Constant after construction.

@@ -25,7 +25,7 @@ struct SchedulerOptions {
 
 struct SequenceOptions {
   std::vector<TokenId> prompt_ids;     // at least one
-  std::vector<TokenId> generated_ids;  // emitted before; prompt and these: at most the context
+  std::vector<TokenId> generated_ids;  // emitted before; with the prompt at most the context
   SamplingOptions sampling;      // max_tokens limits generated_ids and new output; absent: no limit
   std::uint32_t learn_last = 0;  // last prefilled tokens that get candidates; UINT32_MAX: all
   bool want_candidates = false;  // for the rows of verify steps
@@ -42,8 +42,8 @@ struct StepTimings {
   absl::Duration sample;
 };
 
-// How much of a sequence's passes is for other sequences. The numbers are means over the last
-// passes of the sequence.
+// The work for other sequences, in the passes of one sequence and between them. The numbers are
+// means over the last passes of the sequence.
 struct OtherLoad {
   double rows = 0;        // of steps of other sequences in the same pass
   double tokens = 0;      // of other sequences, from the end of one pass to the end of the next
@@ -53,7 +53,7 @@ struct OtherLoad {
 struct OpenResult {
   std::uint32_t base = 0;           // number of committed tokens, with the root
   std::uint32_t cached_tokens = 0;  // tokens whose keys and values were in the cache
-  Candidates prompt_candidates;     // rows [base - 1 - rows, base - 1)
+  Candidates prompt_candidates;     // of the last prefilled tokens, learn_last or fewer
   StepTimings timings;
 };
 

@@ -11,7 +11,7 @@ ABSL_FLAG(
     "Number format of the cached keys and values: f16, or f32, which takes twice the memory.");
 ABSL_FLAG(std::string, arithmetic, "fast",
           "Arithmetic of the forward pass. fast: activations are rounded to 8 bits. exact: all "
-          "numbers are floats; slow, to compare other results with.");
+          "numbers are floats; this is slow and serves as a reference for tests.");
 ABSL_FLAG(std::string, kernel, "auto",
           "Kernel of the fast arithmetic: portable, avx2, avx512, avx512-vnni or amx; auto: the "
           "best that this machine can run. All kernels give the same tokens.");

@@ -15,7 +15,7 @@ namespace recycling::verifier {
 
 // Checks that the caller means this verifier. If `proto` has a model or a numerics id, it must be
 // equal to `model` or `numerics_id`. Returns FailedPrecondition for the first difference and
-// InvalidArgument for an identity out of range.
+// InvalidArgument for a malformed model identity.
 absl::Status CheckMeansThisVerifier(const v1::OpenSequence& proto, const ModelIdentity& model,
                                     const std::string& numerics_id);
 

@@ -55,7 +55,7 @@ void AddPasses(const SchedulerCounts& counts, MetricSet* metrics) {
   metrics->Counter(kRows, kHelp, counts.draft_rows, {{"kind", "draft"}});
   metrics->Counter(kRows, kHelp, counts.prefill_rows, {{"kind", "prefill"}});
   metrics->Counter("recycling_verifier_cut_draft_rows_total",
-                   "Drafted nodes of clients for which a pass had no room.", counts.cut_rows);
+                   "Drafted nodes that were left out because a pass had no room.", counts.cut_rows);
 }
 
 }  // namespace

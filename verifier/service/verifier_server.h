@@ -22,11 +22,11 @@ struct VerifierOptions {
   int max_sequences = 8;   // open at once, 1 to 4096
   std::uint32_t context_length = 0;  // tokens of a sequence, up to 2^20; 0: the model's limit
   std::uint32_t k = 8;               // candidates per row, 1 to 64
-  // The most nodes of a draft tree without the root, 0 to 4096. The paper's tree has 80. Much
-  // larger trees take more time than they save.
+  // The most nodes of a draft tree without the root, 0 to 4096. The tree of the Token Recycling
+  // paper (arXiv 2408.08696) has 80. Much larger trees take more time than they save.
   int max_tree_nodes = 256;
-  // The most prompt rows of a pass, 1 to 4096. More rows would not use the weights better, and
-  // other sequences would wait longer.
+  // The most prompt rows of a pass, 1 to 4096. More rows would hardly speed up prompts, and other
+  // sequences would wait longer.
   int prefill_chunk = 256;
   std::string kv_type = "f16";  // "f16" or "f32"
   // The limit on the memory of all keys and values, in bytes; at least one page (kv_cache.h). 0:

@@ -54,7 +54,7 @@ class TokenizerReactor final : public grpc::ServerWriteReactor<v1::GetTokenizerR
 };
 
 // One stream. At any time exactly one of these is in progress: a read, an operation of the
-// scheduler, a write, or the end of the stream. During it only OnCancel and EndIfIdle may be
+// scheduler, a write, or the end of the stream. In the meantime only OnCancel and EndIfIdle may be
 // called.
 class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>,
                             public IdleStream {
@@ -102,7 +102,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
       MutexLock lock(mutex_);
       if (turn_ == Turn::kOurs || turn_since_ > since || ended_) return;
       if (turn_ == Turn::kAnswered) {
-        // If the client has not read its answer until the next sweep, it would not read a status
+        // If the client still has not read its answer at the next sweep, it would not read a status
         // either.
         if (idle_.has_value()) context_.TryCancel();
         idle_ = why;

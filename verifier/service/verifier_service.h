@@ -25,8 +25,8 @@ struct VerifierFacts {
   ModelIdentity model;
   std::string build;
   std::string model_description;
-  // Checks that a caller has the role peer. The service trusts the tenant names of peers. Null:
-  // anybody may call.
+  // Checks that a caller has the role "peer" (common/auth). The service trusts the tenant names
+  // that peers send. Null: anybody may call.
   std::shared_ptr<const CallerCheck> callers = nullptr;
   std::vector<std::string> tokenizer_chunks;  // a serialized TokenizerData, at most 1 MiB each
 };
