@@ -30,7 +30,7 @@ constexpr std::size_t kLongestName = 253;  // of a DNS name
 constexpr std::size_t kLongestTenant = 64;
 constexpr double kMostPerSecond = 1e6;
 
-// Whether `text` is 1 to `longest` letters, digits and characters of `others`.
+// Whether `text` has 1 to `longest` characters, and each is a letter, a digit or one of `others`.
 bool IsName(absl::string_view text, std::size_t longest, absl::string_view others) {
   return !text.empty() && text.size() <= longest &&
          std::all_of(text.begin(), text.end(), [others](char c) {

@@ -54,8 +54,9 @@ class ApiKeys {
   static constexpr std::size_t kMostKeys = 4096;   // lines with a caller
   static constexpr std::size_t kLongestKey = 512;  // bytes
 
-  // InvalidArgument that names the first wrong line. Also if the text has no caller or more than
-  // kMostKeys. The message never shows a word that might be a key.
+  // InvalidArgument that names the first wrong line. InvalidArgument too if the text has no line
+  // with a caller, or more than kMostKeys such lines. The message never shows a word that might be
+  // a key.
   static absl::StatusOr<ApiKeys> Parse(std::string_view text);
 
   // The line that has the hash of `key`. Null if there is none. The result is valid as long as this

@@ -10,8 +10,8 @@ void DurationHistogram::Add(absl::Duration duration) {
       static_cast<std::uint64_t>(std::max(absl::ToInt64Microseconds(duration), std::int64_t{0}));
   sum_micros_ += micros;
   ++count_;
-  // Below 2^kBits the value is the bucket's index. Above, its highest kBits + 1 bits give the
-  // index.
+  // Below 2^kBits the value is the bucket's index. Above, its highest kBits + 1 bits and their
+  // position give the index.
   const int shift = std::max(static_cast<int>(std::bit_width(micros)) - kBits - 1, 0);
   const std::size_t bucket =
       (static_cast<std::size_t>(shift) << kBits) + static_cast<std::size_t>(micros >> shift);

@@ -26,11 +26,12 @@ class TraceContext {
   // No trace: every id is empty.
   TraceContext() = default;
 
-  // The sender's span, from its `traceparent`. Of a header of a later version the known part is
-  // read. Returns nothing for a header that the specification calls invalid; the caller then begins
-  // a new trace. Invalid are: digits in capitals, ids that are all 0, version ff, a header of
-  // version 00 that has not 55 characters, a header of a later version whose known part is not
-  // followed by the end or a dash.
+  // The sender's span, from its `traceparent`. If the header has a later version, only the
+  // known part is read. Returns nothing for a header that the specification calls invalid; the
+  // caller then begins a new trace. A header is invalid
+  //  1. if it has capital letters as digits, an id that is all 0, or the version ff,
+  //  2. if its version is 00 and it does not have exactly 55 characters,
+  //  3. if its version is later and neither its end nor a dash follows the known part.
   static std::optional<TraceContext> Parse(std::string_view traceparent);
 
   // The first span of a new trace, not sampled.

@@ -14,7 +14,7 @@ namespace {
 // NaN is not above zero.
 absl::Status CheckAboveZero(const char* name, float value, float high) {
   if (value > 0 && value <= high) return absl::OkStatus();
-  return OutOfRange(name, absl::StrCat(value), absl::StrCat("more than 0 to ", high));
+  return OutOfRange(name, absl::StrCat(value), absl::StrCat("more than 0, at most ", high));
 }
 
 }  // namespace

@@ -25,7 +25,8 @@ namespace recycling {
 struct ListenerOptions {
   // "host:port" or "unix:/path". Port 0 picks a free port. An empty host, 0.0.0.0 and [::] mean
   // every interface, of IPv4 and IPv6. A socket file on which no process listens is replaced. Only
-  // its owner and group may connect to it, if the umask allows that. Stop removes the file.
+  // the owner and the group of the new file may connect. The umask can exclude them too. Stop
+  // removes the file.
   std::vector<std::string> addresses;
   // Refuses to bind anything but loopback addresses and unix sockets.
   bool loopback_only = false;
@@ -66,8 +67,8 @@ class Listener {
   // Idempotent.
   void Stop();
 
-  // How many connections the listener closed at once since Start, because the bound was reached or
-  // no descriptors were left.
+  // How many connections the listener has closed since Start as soon as it had accepted them,
+  // because the bound was reached or no descriptors were left.
   std::int64_t refused() const;
 
  private:

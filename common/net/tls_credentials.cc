@@ -31,10 +31,10 @@ constexpr absl::Duration kLook = absl::Seconds(1);
 constexpr unsigned int kRefreshSeconds = 1;
 
 // Bytes in memory under a path that gRPC can watch as a file. New content replaces the old in one
-// step. It gets a modification time that is later by at least one whole second, because gRPC
-// compares these times to see whether two reads belong together. The descriptor is never closed,
-// because gRPC may read the path after the other objects here are destroyed. Threads: one at a
-// time.
+// step. The new modification time is at least one second later than the old one. gRPC compares the
+// times before and after it reads the files, to see whether they changed meanwhile. The descriptor
+// is never closed, because gRPC may read the path after the other objects here are destroyed.
+// Threads: one at a time.
 class MemoryFile {
  public:
   absl::Status Write(const std::string& bytes) {

@@ -16,13 +16,14 @@
 namespace recycling {
 
 struct ServerTlsOptions {
-  // Certificate and key are required. With `ca`, a client must show a certificate that one of its
-  // authorities signed. Without `ca`, clients need no certificate.
+  // Certificate and key are required. With `ca`, a client must show a certificate that an authority
+  // in the file `ca` signed. Without `ca`, clients need no certificate.
   TlsFiles files;
   // If not empty, the client's certificate must also have one of these names among its subject
   // alternative names; other clients get PermissionDenied. Needs `ca`.
   std::vector<std::string> allowed_names;
-  // Is told when the certificate expires, now and whenever another one is used. May be null.
+  // Gets the expiry of the certificate in use: at once, and each time that another certificate
+  // comes into use. May be null.
   std::shared_ptr<CertificateExpiry> expiry;
 };
 

@@ -17,8 +17,9 @@ ABSL_FLAG(
     "unless every --listen address is loopback or unix:, or --allow_open_admin is set.");
 ABSL_FLAG(
     bool, allow_open_admin, false,
-    "Without --api_keys, let every caller administrate, also from other machines: drain a gateway, "
-    "which cannot be undone, and read its statistics; read and replace a drafter's matrices.");
+    "Without --api_keys, let every caller administrate, also from other machines. At a gateway, "
+    "every caller can then read the statistics and drain the gateway, which cannot be undone. At a "
+    "drafter, every caller can read and replace the matrices.");
 
 namespace recycling {
 

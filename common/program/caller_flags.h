@@ -14,10 +14,10 @@ namespace recycling {
 
 FlagGroup CallerFlags();
 
-// Checks callers by the keys of --api_keys; see CallerCheck. Without --api_keys every caller may do
-// everything if all addresses in `listen`, the service's, are loopback or unix sockets, or with
-// --allow_open_admin. Otherwise every caller may do everything but administration. InvalidArgument
-// that names the key file if it is wrong.
+// Checks callers by the keys of --api_keys; see CallerCheck. `listen` holds the addresses of the
+// service. Without --api_keys, every caller may do everything except administration.
+// Administration is allowed too if all addresses are loopback or unix sockets, or if
+// --allow_open_admin is set. InvalidArgument that names the key file if it is wrong.
 absl::StatusOr<std::shared_ptr<const CallerCheck>> CallersFromFlags(
     const std::vector<std::string>& listen, const std::string& process_key = "");
 

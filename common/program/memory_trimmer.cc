@@ -24,8 +24,9 @@ void MemoryTrimmer::Look() {
 
 MemoryTrimmer TrimmerOfThisProcess() {
 #ifdef __GLIBC__
-  // free() alone gives back the end of an arena if it exceeds a threshold. Large blocks raise this
-  // threshold to 64 MiB for each arena, unless both thresholds are fixed.
+  // When free() leaves more free memory at the end of an arena than the trim threshold, glibc gives
+  // this memory back. Large blocks raise the trim threshold to as much as 64 MiB, unless the
+  // program sets the thresholds.
   constexpr int kMiB = 1 << 20;
   mallopt(M_TRIM_THRESHOLD, kMiB);
   mallopt(M_MMAP_THRESHOLD, kMiB);

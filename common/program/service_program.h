@@ -17,10 +17,11 @@
 namespace recycling {
 
 // The main function of a service. Blocks stop signals, parses flags and refuses positional
-// arguments. Then calls `run`, which serves until a stop signal comes. If `run` fails, prints the
-// error on stderr. Meanwhile a thread gives freed memory back (memory_trimmer.h). `info` names the
-// program's own flags and gives a default for --listen; the flags of every service are added.
-// Returns kExitUsage for InvalidArgument, kExitFailure for any other error. Call first in main.
+// arguments. Then calls `run`, which serves until a stop signal comes. While `run` runs, a thread
+// gives freed memory back (memory_trimmer.h). If `run` fails, prints the error on stderr. `info`
+// names the program's own flags and gives a default for --listen; the flags of every service are
+// added. Returns kExitUsage for InvalidArgument, kExitFailure for any other error. Call first in
+// main.
 int RunService(int argc, char** argv, ProgramInfo info, const std::function<absl::Status()>& run);
 
 // The addresses of --listen.

@@ -11,9 +11,9 @@
 
 namespace recycling {
 
-// Interceptors for grpc::ServerBuilder. A call that `calls` refuses or ends is cancelled with that
-// status, and none of its later answers is sent. In-process calls are not counted or bounded.
-// `calls` must outlive the server.
+// Interceptors for grpc::ServerBuilder. If `calls` refuses or ends a call, the call is cancelled
+// with the status that `calls` gives, and none of its later answers is sent. In-process calls are
+// not counted or bounded. `calls` must outlive the server.
 std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
 CallInterceptors(OpenCalls& calls);
 

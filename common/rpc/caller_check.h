@@ -37,8 +37,8 @@ enum class WithoutKeys {
 // Threads: any.
 class CallerCheck {
  public:
-  // For a service without a key file. Every caller is the tenant "default". A call that names
-  // another tenant is believed, as from a peer.
+  // For a service without a key file. Every caller is the tenant "default". If a call names
+  // another tenant, the service believes it, as it believes a peer.
   explicit CallerCheck(WithoutKeys may = WithoutKeys::kEverything) : without_keys_(may) {}
 
   // `process_key` is a secret of this process. A caller that sends it has role peer. Empty: there

@@ -16,7 +16,8 @@ MetricSource ConnectionMetrics(std::vector<const RpcServer*> servers) {
       if (expires.has_value() && (!first.has_value() || *expires < *first)) first = expires;
     }
     metrics->Counter("recycling_connections_refused_total",
-                     "Connections closed at once: too many were open, or no descriptors were left.",
+                     "Connections closed as soon as they were accepted: too many were open, or no "
+                     "descriptors were left.",
                      refused);
     AddCertificateMetrics("server", first, metrics);
   };

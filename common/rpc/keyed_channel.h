@@ -24,8 +24,8 @@ std::shared_ptr<grpc::Channel> CreateKeyedChannel(
 std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> KeyInterceptors(
     const std::string& key);
 
-// The key in the file at `path`, whose only line it is. InvalidArgument that names `what` and the
-// path, but not the content, if the file cannot be read or holds no key.
+// Reads a key from the file at `path`. The key is the only line of the file. InvalidArgument that
+// names `what` and the path, but not the content, if the file cannot be read or holds no key.
 absl::StatusOr<std::string> ReadKeyFile(const std::string& what, const std::string& path);
 
 // OK if metadata can carry `key`: 1 to 512 bytes of printable ASCII without spaces.

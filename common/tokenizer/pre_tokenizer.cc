@@ -17,8 +17,8 @@ namespace {
 #define SPACE "\\p{White_Space}"
 #define NOT_SPACE "\\P{White_Space}"
 
-// In this order: contractions; letters; digits; other signs; white space up to the last one before
-// a word; white space.
+// In this order: contractions; letters; digits; other signs; white space without its last character
+// if a word follows; white space.
 constexpr char kGpt2[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^" SPACE
                          "\\p{L}\\p{N}]+|" SPACE "+(?!" NOT_SPACE ")|" SPACE "+";
 
@@ -69,8 +69,9 @@ const std::vector<Rules>& KnownRules() {
         SPACE
         "?[!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3000}-\\x{3002}]+",
         // White space at the end. The look-behind keeps the search from trying every start of a
-        // long run. It also sees the text before the word. That changes nothing, because a word of
-        // white space alone is not cut.
+        // long run. The look-behind also sees the text before the word. So a word that is all white
+        // space may not match. The result is the same: a match would be the whole word, which cuts
+        // nothing.
         "(?<!" SPACE ")" SPACE "+\\z",
         "[\\x{4E00}-\\x{9FA5}\\x{800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+", "\\p{N}+"}},
       {"default", false, {"[\\p{P}\\$\\+<=>\\^~\\|]+", kGpt2, "\\p{N}+", "[0-9][0-9][0-9]"}},

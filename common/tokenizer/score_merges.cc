@@ -44,7 +44,8 @@ bool LessFromBehind(std::string_view a, std::string_view b) {
 }
 
 // For each entry, the longest other entry that is a prefix (suffix) of it; kNoEntry if there is
-// none. `order` must sort the texts as read from that side. Then all prefixes (suffixes) of an
+// none. `order` must list the entries sorted by text. For prefixes the texts are compared from the
+// first character on, for suffixes from the last character back. Then all prefixes (suffixes) of an
 // entry stand before it, and each contains the one before.
 template <typename Affix>
 std::vector<std::size_t> FindAffixes(const std::vector<Entry>& entries,

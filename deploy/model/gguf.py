@@ -1,8 +1,8 @@
 """Reads and writes GGUF version 3 files, as far as the default model needs the format.
 
-A file is a header (metadata key-value pairs, then one record per tensor) and, from the next multiple
-of the alignment on, the tensors' bytes, each tensor again at a multiple of the alignment. All numbers
-are little-endian. A tensor's dimensions are stored fastest-varying first, so a matrix [rows, columns]
+A file is a header and then the bytes of the tensors. The header holds metadata key-value pairs, then
+one record per tensor. The bytes of each tensor begin at a multiple of the alignment. All numbers are
+little-endian. A tensor's dimensions are stored fastest-varying first, so a matrix [rows, columns]
 appears as (columns, rows).
 """
 import struct

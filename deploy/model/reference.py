@@ -2,7 +2,8 @@
 """Runs a GGUF file in float64, with code that follows only the definition of the format.
 
 It reads the file's bytes, dequantizes them and computes in float64. It shares no code with the
-training or the server, so its output is the exact function of the file. It needs only numpy.
+server. With the training it shares only gguf.py and data.py. So its output can show errors of the
+server. It needs only numpy.
 
   reference.py text --model FILE --prompt "Once upon a time" [--tokens 200] [--temperature 0.7]
   reference.py goldens --model FILE --out DIR
