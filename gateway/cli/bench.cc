@@ -26,7 +26,7 @@ ABSL_FLAG(
     int, concurrency, 0,
     "Number of clients that run at the same time. Measures the speed of all of them together and "
     "the waiting times of each; --repeat is the number of rounds. 0: one request after the "
-    "other, with the times of its steps.");
+    "other; the report then shows the times of the steps.");
 
 namespace recycling::cli {
 namespace {

@@ -13,7 +13,7 @@
 namespace recycling::cli {
 
 // From now on Ctrl-C and SIGTERM cancel the running call. If no call is running, they end the
-// process with exit code 130. A second signal ends it at once. Call first in main.
+// process with exit code 130. A second signal ends the process at once. Call first in main.
 void WatchInterrupts();
 
 // The context of one call, which Ctrl-C cancels while this object exists. Only one may exist at a

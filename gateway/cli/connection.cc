@@ -24,7 +24,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CredentialsFromFlags()
   if (!files.ca.empty()) return CreateChannelCredentials({.files = files});
   if (!files.certificate.empty() || !files.key.empty() || !absl::GetFlag(FLAGS_tls_name).empty()) {
     return absl::InvalidArgumentError(
-        "--tls_ca: got none, but other --tls flags; expected the file of authorities");
+        "--tls_ca: got none, but other --tls flags; expected the file of certificate authorities");
   }
   return std::shared_ptr<grpc::ChannelCredentials>();
 }

@@ -22,7 +22,7 @@
 ABSL_FLAG(
     recycling::cli::OptionalText, prompt, {},
     "The prompt. Without --prompt, and without a prompt in --request, the client reads it from "
-    "standard input, with the last line break.");
+    "standard input. A line break at the end is part of the prompt.");
 
 namespace recycling::cli {
 namespace {

@@ -44,7 +44,7 @@ int New(const std::string& tenant, KeyRole role) {
 
 ProgramInfo KeyInfo() {
   return {.name = kKeyProgram,
-          .summary = "Makes an API key. The argument must be new.",
+          .summary = "Makes an API key. The argument must be the word 'new'.",
           .examples =
               "recycling key new --tenant acme\n"
               "recycling key new --tenant gateways --role peer\n"
@@ -53,7 +53,8 @@ ProgramInfo KeyInfo() {
 }
 
 int RunKey(const std::vector<std::string>& words) {
-  if (words.size() != 1 || words[0] != "new") return FailUsage(kKeyProgram, "expected new");
+  if (words.size() != 1 || words[0] != "new")
+    return FailUsage(kKeyProgram, "expected the word 'new'");
   return New(absl::GetFlag(FLAGS_tenant), absl::GetFlag(FLAGS_role).value());
 }
 

@@ -19,9 +19,10 @@
 #include "gateway/cli/stats_view.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
 
-ABSL_FLAG(bool, watch, false,
-          "Show what has happened since the last view, again every 2 seconds, or every SECONDS if "
-          "the argument gives them. Ctrl-C ends the command.");
+ABSL_FLAG(
+    bool, watch, false,
+    "Show what has happened since the last view, and repeat this every 2 seconds. An argument "
+    "gives another number of seconds. Ctrl-C ends the command.");
 
 namespace recycling::cli {
 namespace {
@@ -62,7 +63,7 @@ int Watch(const std::string& address, absl::Duration interval) {
       before = *stats;
     } else {
       view = LostView(address, stats.status());
-      stub.reset();  // a new channel connects at once; one that has failed often waits first
+      stub.reset();  // a new channel connects at once, but after failures an old one waits
     }
     screen += terminal ? Redraw(view) : view + "\n";
     if (!Print(kStatsProgram, screen)) return kExitFailure;
@@ -75,8 +76,8 @@ int Watch(const std::string& address, absl::Duration interval) {
 ProgramInfo StatsInfo() {
   return {.name = kStatsProgram,
           .summary =
-              "Shows a gateway's totals since its start and its peers, or "
-              "with --watch what it is doing.",
+              "Shows a gateway's peers and its totals since its start, or "
+              "with --watch what it is doing now.",
           .examples =
               "recycling stats\n"
               "recycling stats --gateway 10.0.0.7:50050 --json\n"

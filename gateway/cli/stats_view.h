@@ -9,9 +9,9 @@
 
 namespace recycling::cli {
 
-// Returns the statistics of the time from `before` to `after`. Counts, durations and the uptime are
-// differences. States (requests running, peers) are those of `after`. If the gateway restarted in
-// between, returns `after`: everything since the restart.
+// Returns the statistics of the time from `before` to `after`. The uptime, and the counts and
+// durations that StatsView shows, are differences. The other fields are those of `after` or absent.
+// If the gateway restarted in between, returns `after`: everything since the restart.
 gateway::v1::GetStatsResponse StatsBetween(const gateway::v1::GetStatsResponse& before,
                                            const gateway::v1::GetStatsResponse& after);
 

@@ -18,6 +18,8 @@
 
 namespace recycling::gateway {
 
+// A drafter drafts from an adjacency matrix, and updates it with each observation. The scope says
+// who uses the same matrix: one request alone, the requests of one tenant, or those of all tenants.
 enum class MatrixScope { kRequest, kTenant, kShared };
 
 // The data of one verified step, or of a prompt, from which a drafter learns.

@@ -67,8 +67,9 @@ struct OpenSequence {
 };
 
 struct SequenceOpened {
-  std::uint32_t base = 0;        // committed tokens, root included
-  Candidates prompt_candidates;  // rows [base - 1 - rows, base - 1)
+  std::uint32_t base = 0;  // committed tokens, root included
+  // Of the last n prefilled tokens: those at positions [base - 1 - n, base - 1).
+  Candidates prompt_candidates;
   std::uint32_t cached_tokens = 0;
   // `rows` is at least 1 and ascends; `duration` is above 0 and never descends. Empty if not known.
   std::vector<PassCost> pass_costs;

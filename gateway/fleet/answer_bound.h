@@ -13,7 +13,8 @@ namespace recycling::gateway {
 //
 //   F       duration of the largest pass whose cost the verifier has reported
 //   r       rows of that pass
-//   E       longest wait for an answer so far, minus the last term for that answer; at least 0
+//   E       largest difference so far between the wait for an answer and the last term for this
+//           answer; at least 0
 //   own     rows that the call asks for: the tokens of a prompt, or the root and nodes of a tree
 //   others  rows of other calls that the verifier may compute first
 //

@@ -26,7 +26,7 @@ class DrafterFleet final : public DrafterDirectory {
                const Clock& clock, int per_tenant);
 
   void Start() { pool_.Start(); }
-  // Makes a handshake with every drafter due now.
+  // Causes a handshake with every drafter soon, even if none is due.
   void Nudge() { pool_.Nudge(); }
 
   absl::StatusOr<std::shared_ptr<DrafterClient>> Pick(const std::string& tenant,

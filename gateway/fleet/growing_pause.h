@@ -7,8 +7,9 @@
 
 namespace recycling::gateway {
 
-// Returns the pause after a failure: `first`, doubled once for each of the `before` failures in a
-// row before it (at least 0), but at most `longest`.
+// Returns the pause after one of several failures in a row. It is `first` after the first failure,
+// and doubles with each further one, up to `longest`. `before` is the number of failures in the row
+// before this one, at least 0.
 inline absl::Duration GrowingPause(absl::Duration first, absl::Duration longest, int before) {
   return std::min(longest, first * (1 << std::min(before, 20)));
 }

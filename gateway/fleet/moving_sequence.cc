@@ -243,9 +243,9 @@ absl::StatusOr<std::shared_ptr<VerifierClient>> MovingSequence::FindNext(
     parts_.verifiers.Await(std::min(left, kLongestAwait), cancelled_);
     RETURN_IF_ERROR(CancelledHere());
   }
-  return absl::UnavailableError(absl::StrCat("no verifier took the sequence over within ",
-                                             absl::FormatDuration(until - begin), ": ",
-                                             why.message(), "; lost with: ", error.message()));
+  return absl::UnavailableError(absl::StrCat(
+      "no verifier took the sequence over within ", absl::FormatDuration(until - begin), ": ",
+      why.message(), "; the last error was: ", error.message()));
 }
 
 // Tries each verifier once, then all of them again after growing pauses. A full verifier has not

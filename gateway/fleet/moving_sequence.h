@@ -11,10 +11,12 @@
 //     the failures.
 //  4. Each retry takes one unit of a budget that all sequences share. The first retry is made at
 //     once, the second after 50 ms, and each later pause is twice as long, up to 2 s. The pauses
-//     start again after each token.
-//  5. While no verifier can take the sequence, it waits until shortly before its deadline, or for
-//     `patience` without a deadline. Then it ends as Unavailable. If the verifiers are full, a new
-//     sequence waits at most `room_patience`. Then it ends as ResourceExhausted with a retry delay.
+//     start again after each token. A new sequence that leaves a full verifier takes nothing from
+//     the budget, because the verifier has not failed.
+//  5. While no verifier can take the sequence, it waits until shortly before its deadline. If it
+//     has no deadline, it waits for `patience`. Then it ends as Unavailable. If the verifiers are
+//     full, a new sequence waits at most `room_patience`. Then it ends as ResourceExhausted with a
+//     retry delay.
 //  6. A sequence leaves a draining verifier between two steps, and only after another verifier has
 //     opened it. If no other verifier opens it, it stays.
 #ifndef RECYCLING_GATEWAY_FLEET_MOVING_SEQUENCE_H_
@@ -148,7 +150,7 @@ class MovingSequence {
   absl::Duration moving_;
 
   std::atomic<bool> cancelled_ = false;
-  // Held to replace a session, and by Cancel to use one.
+  // A thread holds it while it replaces a session. Cancel holds it while it uses the sessions.
   Mutex session_mutex_;
   std::unique_ptr<VerifierSession> session_;
   // The session in which the sequence is being opened elsewhere, while session_ still holds it.

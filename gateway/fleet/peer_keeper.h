@@ -54,8 +54,8 @@ struct PeerPoolOptions {
   std::function<void(std::function<void()> task)> run;
 };
 
-// Logs each loss and each return of a peer once (peer_log.h). Threads: any, except Start and Tick:
-// call Start once, and Tick only without Start.
+// Logs each loss and each return of a peer once (peer_log.h). Threads: any. Exceptions: call Start
+// at most once, and call Tick only if Start is never called, from one thread.
 class PeerKeeper {
  public:
   struct Greeted {
@@ -82,7 +82,7 @@ class PeerKeeper {
   // again.
   absl::Duration Tick();
 
-  // Makes a greeting of every peer due now.
+  // Causes a greeting of every peer soon, even if none is due.
   void Nudge();
 
   // See PeerPool.

@@ -24,8 +24,8 @@
 namespace recycling::gateway {
 
 // The peers of one role. Each peer that is ready has a client of type Client. peer_table.h says
-// when a peer is ready; peer_keeper.h finds that out. Threads: any, except Start and Tick: call
-// Start once, and Tick only without Start.
+// when a peer is ready; peer_keeper.h finds that out. Threads: any. Exceptions: call Start at most
+// once, and call Tick only if Start is never called, from one thread.
 template <typename Client>
 class PeerPool {
  public:
@@ -54,7 +54,7 @@ class PeerPool {
   void Start() { keeper_.Start(); }
   // See PeerKeeper::Tick.
   absl::Duration Tick() { return keeper_.Tick(); }
-  // Makes a handshake with every peer due now.
+  // Causes a handshake with every peer soon, even if none is due.
   void Nudge() { keeper_.Nudge(); }
 
   // The caller reports that a call at `address`, which began at `since` (Clock::Monotonic()), ended
@@ -78,8 +78,8 @@ class PeerPool {
 
   // Returns the client that `choose` picks among the peers that are ready and take work. A request
   // counts as running at this peer until the pointer is destroyed, which may be after the pool is
-  // destroyed. If there is no such peer, returns the error of the first peer that was refused as
-  // FailedPrecondition, else Unavailable with the reason.
+  // destroyed. If there is no such peer, returns FailedPrecondition with the reason if the last
+  // handshake with a peer failed with this code; else Unavailable with the reason.
   absl::StatusOr<std::shared_ptr<Client>> PickFrom(const Choose& choose) {
     ASSIGN_OR_RETURN(std::shared_ptr<void> picked,
                      keeper_.table().Pick([&choose](std::span<const ReadyPeer> ready,

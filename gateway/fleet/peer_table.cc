@@ -214,9 +214,10 @@ absl::Status PeerTable::WhyNone() const {
     where = address;
   }
   if (!why->takes_work()) return NoneReady(where, why->error);
-  return NoneReady(
-      where, absl::UnavailableError(why->breaker.ejected() ? EjectedDetail(why->failure)
-                                                           : "it is ready but was not chosen"));
+  return absl::UnavailableError(absl::StrCat("no peer can be used; ", where, ": ",
+                                             why->breaker.ejected()
+                                                 ? EjectedDetail(why->failure)
+                                                 : std::string("it is ready but was not chosen")));
 }
 
 }  // namespace recycling::gateway

@@ -27,11 +27,11 @@ class WatchedSession;
 // are Clock::Monotonic(). Threads: any.
 class VerifierWatch {
  public:
-  // The watch gives a sequence up only after it has found it late for this long. So a gateway that
-  // was itself stopped for a while has time to read the answers that have arrived.
+  // The watch gives a sequence up only if its answer was already late this long before. So a
+  // gateway that was itself stopped for a while has time to read the answers that have arrived.
   static constexpr absl::Duration kSecondLook = absl::Seconds(1);
 
-  // Ends every sequence that runs there at once, with Unavailable and the message of `why`, even if
+  // Ends at once every sequence that runs there, with Unavailable and the message of `why`, even if
   // the verifier never answers. Sequences that begin later are not affected.
   void GiveUp(const absl::Status& why);
 
@@ -39,10 +39,10 @@ class VerifierWatch {
   void Greeted(const VerifierInfo& info);
 
   // Ends each sequence whose answer takes longer than AnswerBound allows, as GiveUp does.
-  // AnswerBound's rows of others are the sum of two numbers. The first is the most rows that the
-  // gateway's other calls have waited for since this call began. The second is this call's rows
-  // times the number of sequences of other gateways, because a verifier shares its passes fairly.
-  // The caller must call this every few seconds.
+  // AnswerBound's rows of others are the sum of two numbers. The first is the largest number of
+  // rows for which this gateway's other calls waited at one time since this call began. The second
+  // is this call's rows times the number of sequences of other gateways, because a verifier shares
+  // its passes fairly. The caller must call this every few seconds.
   void GiveUpLate(absl::Duration now);
 
   // See VerifierClient::leaving().

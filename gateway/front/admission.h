@@ -96,9 +96,9 @@ class Admission {
   // From now on Take refuses waiting and new requests as Unavailable.
   void Drain() { draining_ = true; }
 
-  // Returns what has changed. Call it after each of the calls above, when `capacity` has changed,
-  // and at NextDue. `capacity` is the number of requests that may run at once now, at least 0. If
-  // more requests run, they go on.
+  // Returns what has changed. Call it after Arrive, Leave, Finish and Drain, when `capacity` has
+  // changed, and at NextDue. `capacity` is the number of requests that may run at once now, at
+  // least 0. If more requests run, they go on.
   Changes Take(int capacity, absl::Duration now);
 
   // The time at which the first waiting request must be refused; infinite if no request waits.

@@ -34,10 +34,12 @@ struct GenerateOptions {
 // The values of fields that a request leaves out, and the longest prompt that it may have.
 struct RequestDefaults {
   Speculation speculation = Speculation::kAuto;
-  int node_budget = 80;  // size of the paper's tree; each step decides how many of them pay
+  // Most drafted nodes of a step. The default is the size of the tree in the paper on Token
+  // Recycling. In the mode auto, a step drafts only the nodes that save time.
+  int node_budget = 80;
   std::uint32_t max_tokens = 512;  // 0: as many as the context has room for
-  // Most bytes of a prompt that is text. It is 16 for each token of the context if that is more. A
-  // longer text cannot fit, so the gateway refuses it before it tokenizes it.
+  // A prompt that is text may have this many bytes, or 16 bytes for each token of the context,
+  // whichever is more. A longer text cannot fit, so the gateway refuses it before it tokenizes it.
   std::size_t max_prompt_bytes = 1 << 20;
 };
 

@@ -68,8 +68,8 @@ struct IncomingRequest {
   // Returns the client's options. The runner calls it on one of its threads when the request's turn
   // has come. An error ends the request.
   std::function<absl::StatusOr<GenerateOptions>()> read;
-  // Returns the request's id for the log line, if `read` has failed or was not called; empty if it
-  // has none.
+  // Returns the request's id, or an empty text if it has none. The runner calls it for the log line
+  // if `read` has failed or was not called.
   std::function<std::string()> request_id;
 };
 

@@ -15,8 +15,8 @@ namespace recycling::gateway {
 
 struct ReaderLimits {
   // Longest time that a message may be unread, and longest time from the end of an output until all
-  // of it is read; above 0. A client that works pauses for less time, and proxies cut connections
-  // that are idle for a minute.
+  // of it is read; above 0. A client without a fault pauses for less time. The default is below
+  // a minute, because many proxies cut connections that are idle for a minute.
   absl::Duration timeout = absl::Seconds(30);
   // Most outputs that have ended and are not read to the end. The default allows several for each
   // request that may run.
@@ -35,8 +35,9 @@ struct UnreadOutput {
 };
 
 // Returns the indices of the outputs to cancel at `now`. The first ones have exceeded the timeout.
-// Then, as long as a bound is exceeded, follows the output whose first message has waited longest.
-// For max_outputs it is an ended output, for max_connection_bytes one of that connection.
+// Then come outputs that count towards an exceeded bound, until no bound is exceeded. Of these, the
+// output whose first message has waited longest comes first. Only ended outputs count towards
+// max_outputs, and only the outputs of one connection towards max_connection_bytes.
 std::vector<std::size_t> SlowReaders(std::span<const UnreadOutput> outputs,
                                      const ReaderLimits& limits, absl::Duration now);
 

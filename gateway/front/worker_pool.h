@@ -20,8 +20,9 @@ class WorkerPool {
   // Starts one thread; throws std::system_error if the system cannot start one.
   using StartThread = std::function<std::thread(std::function<void()>)>;
 
-  // `threads` is at least 1. Returns ResourceExhausted if the system gives fewer threads: admitted
-  // requests would wait here, and no metric would count them. Tests replace `start`.
+  // `threads` is at least 1. Returns ResourceExhausted if the system gives fewer threads. With
+  // fewer threads, admitted requests would wait in this pool, where no metric counts them. Tests
+  // replace `start`.
   static absl::StatusOr<std::unique_ptr<WorkerPool>> Create(
       int threads, const StartThread& start = [](std::function<void()> run) {
         return std::thread(std::move(run));

@@ -173,7 +173,7 @@ TEST_F(MovingSequenceTest, NeverMovesToAVerifierWithAnotherNumericsId) {
   Make();
   EXPECT_THAT(Run(5), StatusIs(absl::StatusCode::kUnavailable,
                                AllOf(HasSubstr("no verifier took the sequence over within 1m"),
-                                     HasSubstr("lost with: died"))));
+                                     HasSubstr("the last error was: died"))));
   EXPECT_THAT(Opened(), ElementsAre("a"));
   Add();
   verifiers_.down.clear();
