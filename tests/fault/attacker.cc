@@ -80,7 +80,7 @@ void Attacker::CallMethod(std::size_t victim) {
 
 void Attacker::SpeakBadly(std::size_t victim) {
   RawConnection connection(victims_[victim].address);
-  ++counts_[connection.open() ? "connections that speak badly" : "connections refused"];
+  ++counts_[connection.open() ? "connections with hostile bytes" : "connections refused"];
   if (!connection.open()) return;
   connection.Say(HostileBytes(random_));
   if (random_() % 4 == 0) connection.Say(HostileBytes(random_));
@@ -95,7 +95,7 @@ void Attacker::Crowd(std::size_t victim) {
     crowd.emplace_back(victims_[victim].address);
     if (crowd.back().open() && i % 2 == 0) crowd.back().Say(Http2Hello());
   }
-  ++counts_["crowds that come and go"];
+  ++counts_["bursts of connections"];
 }
 
 IdleCrowd::IdleCrowd(const std::vector<Victim>& victims, int count) : victims_(victims) {

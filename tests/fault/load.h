@@ -50,7 +50,7 @@ struct LoadFigures {
   std::uint64_t retried = 0;      // attempts that failed during a fault of their gateway
   std::uint64_t mismatches = 0;   // wrong outputs, complete or partial
   std::uint64_t unexplained = 0;  // attempts that failed without a fault of their gateway
-  std::uint64_t late = 0;         // unexplained errors that are passed deadlines
+  std::uint64_t late = 0;         // unexplained errors with DEADLINE_EXCEEDED
   std::uint64_t tokens = 0;
   std::uint64_t drafted_steps = 0;  // of requests with status OK, like the next two
   std::uint64_t fallbacks = 0;      // steps that asked for a draft and got none that they could use

@@ -2,8 +2,8 @@
 // any text.
 //
 // Input: a byte of switches, the length of the message (2 bytes, little-endian), the message, and
-// the text to encode. Switch 1 parses control tokens. Switch 2 calls Complete; the next three bits
-// are its `kind`.
+// the text to encode. Bit 0 of the switches parses control tokens. Bit 1 calls Complete with the
+// next three bits as `kind`.
 #include <algorithm>
 #include <string>
 #include <vector>

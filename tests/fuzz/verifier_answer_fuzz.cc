@@ -91,8 +91,8 @@ void CheckSession(gateway::VerifierClient& client) {
 }  // namespace
 
 // If the high bit of the first byte is set, the rest of the input is a handshake. Otherwise the
-// first byte is the length of the answer to open, which follows, and then comes the answer to
-// verify.
+// first byte is a length. That many of the next bytes are the answer to open, and the rest is the
+// answer to verify.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Puppet& puppet = *new Puppet;
   static auto& server = *recycling::RpcServer::Start({}, {&puppet}, {})->release();

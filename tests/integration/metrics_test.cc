@@ -112,7 +112,8 @@ struct Sums {
   }
 };
 
-// The series name + suffix with the labels of `name` and, if not empty, `label`.
+// Adds `suffix` to a metric name, which may have labels in braces. If `label` is not empty, adds it
+// to the labels.
 std::string Series(const std::string& name, const std::string& suffix,
                    const std::string& label = "") {
   const std::size_t brace = name.find('{');

@@ -1,7 +1,7 @@
-// Repeats the reference run of the algorithm with the three services and compares the mean of
-// accepted tokens (MAT). The run is greedy, with the paper's template of 80 nodes and 200 new
-// tokens for each of four prompts. The context is longer than the one that the model was trained
-// with.
+// Repeats a reference run of Token Recycling (arXiv 2408.08696, "the paper") with the three
+// services and compares the mean of accepted tokens (MAT). The run is greedy, with the paper's
+// template of 80 nodes and 200 new tokens for each of four prompts. The context is longer than the
+// one that the model was trained with.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -26,7 +26,7 @@ void ExpectInvalid(const Observation& observation, const std::string& message) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
 }
 
-TEST(LearnTest, WritesEveryRowAndTheLastRowOfAnEqualTokenWins) {
+TEST(LearnTest, WritesEveryRowAndKeepsTheLastOfSeveralRowsForOneToken) {
   AdjacencyMatrix matrix(10, 2);
   Learn({.tokens = {3, 5, 3, 7}, .candidates = {2, {1, 2, 3, 4, 5, 6, 7, 8}}}, &matrix);
   EXPECT_THAT(Row(matrix, 3), ElementsAre(5, 6));
@@ -48,7 +48,7 @@ TEST(LearnTest, TheAcceptedPathIsLearntLast) {
   EXPECT_EQ(matrix.row_updates(), 6u);
 }
 
-TEST(LearnTest, OnTheAcceptedPathTheDeepestRowOfAnEqualTokenWins) {
+TEST(LearnTest, IfATokenIsTwiceOnTheAcceptedPathTheDeeperRowIsKept) {
   AdjacencyMatrix matrix(10, 1);
   Learn({.tokens = {3, 3, 3}, .candidates = {1, {3, 8, 9}}, .accepted_path = {0, 1}}, &matrix);
   EXPECT_THAT(Row(matrix, 3), ElementsAre(8));

@@ -115,8 +115,8 @@ TEST_F(CountingEstimatorTest, EachKindHasItsOwnCounts) {
   EXPECT_FALSE(same(InRow(0, FollowClass::kOtherOnce), InRow(0, FollowClass::kOtherOften)));
   EXPECT_FALSE(same(InRow(0, FollowClass::kOnce), InRow(0, FollowClass::kTwice)));
   EXPECT_FALSE(same(InRow(0, unseen), InRecentRow(0, unseen)));
-  // For tokens that followed before, there are two kinds: rank 0, and all other ranks or no rank.
-  // The row does not matter.
+  // For a token that has followed the last token before, there are two kinds: rank 0, and
+  // everything else. It does not matter whether the rank is in the matrix row or in the recent row.
   EXPECT_FALSE(same(InRow(0, FollowClass::kOnce), InRow(1, FollowClass::kOnce)));
   EXPECT_TRUE(same(InRow(1, FollowClass::kOnce), InRow(9, FollowClass::kOnce)));
   EXPECT_TRUE(same(InRow(1, FollowClass::kOnce), InNoRow(FollowClass::kOnce)));

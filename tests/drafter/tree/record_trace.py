@@ -2,7 +2,8 @@
 """A second implementation of Token Recycling, in NumPy. The tests compare the drafter with it.
 
 It reads a Llama GGUF file with F32 tensors and a SentencePiece-style vocabulary, and runs the loop greedily in float64.
-  --table        prints steps, tokens and the mean of accepted tokens (MAT) for each update rule of the reference table
+  --table        prints steps, tokens and the mean of accepted tokens (MAT) for each update rule in "Cold rows" of
+                 tests/bench/REPORT.md
   --trace FILE   writes the inputs and the expected trees of the drafter for each step (format: trace_replay_test.cc)
   --check STEM   compares the logits with a golden (STEM.json, STEM.logits.f32)
 
@@ -192,7 +193,8 @@ def draft(matrix, root):
             row = None if parent is None else matrix[tokens[parent]]
             if row is None:
                 continue
-            # In the authors' rule, an empty row proposes token 0 eight times. accept() takes the first of equal siblings.
+            # In the reference run, a row that was never written proposes token 0 eight times. accept() takes the first
+            # of equal siblings.
             node[path] = len(tokens)
             tokens.append(row[int(path[-1])])
             parents.append(parent)
@@ -229,6 +231,12 @@ def generate(model, matrix, prompt, new_tokens, path_last):
 
 
 def table(model, prompts, vocab, new_tokens):
+    """Prints a line for each update rule.
+
+    "zeros": a row that was never written proposes token 0. "Later wins": of several rows for one token, the last one in
+    breadth-first order (BFS) is kept. "Accepted path last": after that, the rows of the accepted path are written once
+    more.
+    """
     zero = [0] * K
     for name, path_last, reset, cold in [
             ("BFS order, later wins, zeros", False, False, zero),
@@ -246,7 +254,7 @@ def table(model, prompts, vocab, new_tokens):
 
 
 def fnv1a(matrix):
-    """Returns the 64-bit FNV-1a of the matrix: of each row's count and ids, as little-endian 32-bit words."""
+    """Returns the 64-bit FNV-1a hash of the counts and ids of all rows, each as a little-endian 32-bit word."""
     digest = 0xcbf29ce484222325
     for row in matrix:
         for word in [0 if row is None else len(row)] + (row or []):

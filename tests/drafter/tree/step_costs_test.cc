@@ -78,8 +78,8 @@ TEST(BestSizeTest, IsZeroIfNoSizeIsBetterAndTheSmallestOfEqualSizes) {
   EXPECT_EQ(BestSize({}, *dear), 0);
 }
 
-// The first node adds 0.5 tokens and a tenth of the time. It is useful until other sequences get
-// more than four tokens.
+// The first node adds 0.5 tokens to the step and 10 % to its time. Other sequences get their tokens
+// later by the same 10 %. So the node is useful only if they get at most four tokens in the step.
 TEST(BestSizeTest, TokensOfOthersMakeNodesMoreExpensive) {
   const auto costs = StepCosts::Create({{0, 1000}, {1, 1100}, {2, 1200}});
   const std::vector<double> gains = {0.5, 0.2};

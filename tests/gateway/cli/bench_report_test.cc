@@ -131,7 +131,7 @@ TEST(MedianTest, IsTheMiddleValueOrTheMeanOfTheTwoMiddleValues) {
   EXPECT_EQ(MedianOf({4, 1, 3, 2}).median, 2.5);
 }
 
-TEST(MedianTest, TheIntervalIsTheSmallestWithAtLeast95Percent) {
+TEST(MedianTest, TheIntervalIsTheNarrowestWithAtLeast95PercentConfidence) {
   std::vector<double> values;
   const auto interval = [&values](int count) {
     values.clear();

@@ -11,7 +11,7 @@ TEST(AnswerBoundTest, TheBoundIsThirtySecondsAndTimeForTheRows) {
   AnswerBound bound;
   EXPECT_EQ(bound.Get(0, 0), absl::Seconds(30));
   EXPECT_EQ(bound.Get(100, 50), absl::Seconds(30 + 4 * 150 * 0.1))
-      << "without a known cost, 0.1 s for each row";
+      << "a row of unknown cost counts as 0.1 s, and the bound allows four times that";
   bound.SetFullPass(10, absl::Milliseconds(50));
   EXPECT_EQ(bound.Get(1, 0), absl::Seconds(30) + absl::Milliseconds(4 * 5));
   EXPECT_EQ(bound.Get(100, 900), absl::Seconds(30) + absl::Milliseconds(4 * 5 * 1000));
@@ -26,10 +26,11 @@ TEST(AnswerBoundTest, TheBoundIsAtLeastTwentyFullPasses) {
 TEST(AnswerBoundTest, ALateAnswerRaisesTheBound) {
   AnswerBound bound;
   bound.SetFullPass(10, absl::Milliseconds(50));
-  bound.Answered(/*own=*/100, /*others=*/0, absl::Seconds(42));  // 40 s more than its rows take
+  // The bound allows 2 s for the 100 rows, so this answer is 40 s late.
+  bound.Answered(/*own=*/100, /*others=*/0, absl::Seconds(42));
   EXPECT_EQ(bound.Get(0, 0), absl::Seconds(120));
   bound.Answered(100, 0, absl::Seconds(1));
-  EXPECT_EQ(bound.Get(0, 0), absl::Seconds(120)) << "the answer that was latest counts";
+  EXPECT_EQ(bound.Get(0, 0), absl::Seconds(120)) << "only the longest delay so far counts";
   bound.Answered(1, 0, absl::Hours(9));
   EXPECT_EQ(bound.Get(0, 0), absl::Minutes(15)) << "a late answer counts as at most 5 minutes late";
 }

@@ -100,12 +100,14 @@ TEST(PickVerifierTest, PicksTheVerifierWithTheLongestPrefixUnlessItIsMuchBusier)
   peers[2].held = 32;
   EXPECT_EQ(PickVerifier({}, peers), 1u) << "it has the longest prefix";
   peers[1].running = 3;
-  EXPECT_EQ(PickVerifier({}, peers), 2u) << "verifier 1 has more than 2 sequences more";
+  EXPECT_EQ(PickVerifier({}, peers), 2u)
+      << "verifier 1 has 3 sequences more than verifier 0; 2 are allowed";
   peers = Loaded({40, 50});
   peers[1].held = 32;
   EXPECT_EQ(PickVerifier({}, peers), 1u);
   peers[1].running = 51;
-  EXPECT_EQ(PickVerifier({}, peers), 0u) << "verifier 1 has over a quarter more sequences";
+  EXPECT_EQ(PickVerifier({}, peers), 0u)
+      << "verifier 1 has over a quarter more sequences than verifier 0";
   peers = Loaded({2, 1, 1});
   for (ReadyPeer& peer : peers) peer.held = 32;
   EXPECT_EQ(PickVerifier({}, peers), 1u) << "with equal prefixes the load decides";

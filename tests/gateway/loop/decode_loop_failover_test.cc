@@ -37,10 +37,9 @@ struct Output {
   OutputDelta all;
 };
 
-// Values for the entries of `fail_at`, beside step numbers from 0: the verifier fails in Open, or
-// never.
-constexpr int kAtOpen = -1;
-constexpr int kNever = 1000;
+// An entry of `fail_at` is the number of a step, or one of these values.
+constexpr int kAtOpen = -1;   // the verifier fails in Open
+constexpr int kNever = 1000;  // the verifier does not fail
 
 class DecodeLoopFailoverTest : public ::testing::Test {
  protected:

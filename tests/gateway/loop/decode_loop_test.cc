@@ -106,7 +106,8 @@ class DecodeLoopTest : public ::testing::Test {
   std::function<void(const SpeculationStats&)> on_steps_;
   doubles::FakeClock clock_;
   OneDrafter drafters_;
-  // Has no verifier, or with offers_itself_ the first verifier again.
+  // The verifiers to which the sequence can move: none, or only verifier_ if offers_itself_ is
+  // true.
   doubles::FakeVerifierDirectory verifiers_{clock_};
   bool offers_itself_ = false;
   RetryBudget budget_;
@@ -324,14 +325,15 @@ TEST_F(DecodeLoopTest, StepDurationsSeparateInsideWireAndRest) {
   const DecodeOutcome outcome = Run({.max_tokens = 4, .node_budget = 8});
   EXPECT_EQ(outcome.timings.draft, absl::Microseconds(300));
   EXPECT_EQ(outcome.timings.draft_inside, absl::Microseconds(120));
-  // The loop shows a step while the verifier runs the next one. Here both times add up, because
-  // they are on one thread.
+  // The loop shows a step while the verifier runs the next one. In this test both happen on one
+  // thread, so the 30 us of showing three steps are part of the wait for the verifier.
   EXPECT_EQ(outcome.timings.verify, absl::Microseconds(1200 + 30));
   EXPECT_EQ(outcome.timings.verify_inside, absl::Microseconds(1000));
   EXPECT_EQ(outcome.timings.wire, absl::Microseconds(380 + 30));
   EXPECT_EQ(outcome.timings.rest(), absl::Microseconds(10));
   EXPECT_EQ(outcome.timings.decode, absl::Microseconds(1540));
-  // The last step has no draft, and its tokens are shown before it ends.
+  // A drafted step waits 100 us for the draft and 50 us for the wire. Each step but the first also
+  // shows the step before it. The last step has no draft, and it also shows its own tokens.
   EXPECT_EQ(outcome.steps.drafted_overhead.sum_micros(), 150u + 160u + 160u);
   EXPECT_EQ(outcome.steps.plain_overhead.sum_micros(), 70u);
   EXPECT_EQ(outcome.steps.verify.sum_micros(), 1230u);
@@ -375,7 +377,8 @@ TEST_F(CostlyTreesTest, StopsAskingForCostlyDraftsButSendsEveryStepToTheDrafter)
     ASSERT_EQ(heard.candidates.ids.size(), heard.tokens.size() * heard.candidates.k);
     for (const int row : heard.accepted_path) {
       learnt.push_back(heard.tokens.at(static_cast<std::size_t>(row)));
-      EXPECT_EQ(heard.parents.at(static_cast<std::size_t>(row)), row - 1) << "a chain";
+      EXPECT_EQ(heard.parents.at(static_cast<std::size_t>(row)), row - 1)
+          << "the rows must form a chain";
     }
   };
   const DecodeOutcome outcome = Run({.max_tokens = 200, .node_budget = 8});
@@ -580,7 +583,7 @@ TEST_F(CostlyTreesTest, WithoutCostsOfTheVerifierEveryStepAsksForADraft) {
   EXPECT_EQ(Calls("drafter.propose"), 19);
 }
 
-// Records the costs in each request for a tree.
+// Records the step costs that the loop sends to the drafter whenever it asks for a tree.
 class PricesTest : public DecodeLoopTest {
  protected:
   std::vector<std::vector<StepCost>> Prices(Speculation speculation) {
@@ -610,7 +613,7 @@ class PricesTest : public DecodeLoopTest {
     return prices;
   }
 
-  std::vector<double> other_tokens_;  // in each request for a tree
+  std::vector<double> other_tokens_;  // Proposal::other_tokens, as sent
 };
 
 TEST_F(PricesTest, PricesAreThePassCostsAndTheMeasuredOverhead) {

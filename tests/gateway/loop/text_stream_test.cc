@@ -79,7 +79,7 @@ TEST(TextStreamTest, MatchesAcrossTokensAndCountsTheTokensBeforeTheMatch) {
   EXPECT_EQ(played.settled, 2u);  // " tE" begins before the match, "N" and "D!" do not
 }
 
-TEST(TextStreamTest, CountsNoTokenThatBeginsWithTheMatch) {
+TEST(TextStreamTest, ATokenThatBeginsWhereTheMatchBeginsDoesNotCount) {
   EXPECT_EQ(Play({"END"}, {"one", "END"}).settled, 1u);
   EXPECT_EQ(Play({"END"}, {"END"}).settled, 0u);
   EXPECT_EQ(Play({"END"}, {"xEND"}).settled, 1u);

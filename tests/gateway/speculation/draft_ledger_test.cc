@@ -12,7 +12,7 @@ using ::testing::Optional;
 
 constexpr absl::Duration kPlain = absl::Milliseconds(1);
 
-// A ledger. The places that Join() returns use the guard.
+// A ledger and places in it. A place that Join() returns uses the guard of its kind.
 class DraftLedgerTest : public ::testing::Test {
  protected:
   std::unique_ptr<DraftPlace> Join(const std::string& kind) {

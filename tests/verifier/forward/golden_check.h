@@ -115,8 +115,8 @@ inline Checked CheckGoldens(const std::vector<Golden>& goldens, const std::files
     EXPECT_LE(difference, tolerance);
     if (!(difference <= checked.worst)) checked.worst = difference;  // also if it is NaN
     ++checked.logits;
-    // The first and the second logit may each differ by the tolerance. With a smaller gap they may
-    // change places.
+    // Each of the two largest logits may differ by the tolerance. So they may change places if
+    // their gap is at most twice the tolerance.
     if (computation.kernel != nullptr || golden.margin <= 2 * tolerance * scale) continue;
     EXPECT_EQ(Greedy(runner, static_cast<int>(golden.ids.size()) - 1, golden.greedy.size()),
               golden.greedy);

@@ -8,7 +8,8 @@ namespace recycling::verifier {
 // Installs the signal handler. After that, LDTILECFG, TILERELEASE, TILEZERO, TILELOADD, TILESTORED
 // and TDPBSSD work in the whole process, and each thread has its own tiles. An instruction that the
 // processor would refuse, for example one that uses tiles before LDTILECFG, still ends the process.
-// So does every other unknown instruction. Returns false if this machine cannot do it.
+// So does every other unknown instruction. Returns false if the handler cannot be installed on this
+// system.
 bool TrapTiles();
 
 }  // namespace recycling::verifier

@@ -251,7 +251,7 @@ TEST(KvCacheTest, PagesComputedTwiceAreKeptOnce) {
   EXPECT_TRUE(Holds(*second, tokens));
 }
 
-TEST(KvCacheTest, FindsPagesThatOthersKeptAfterOpen) {
+TEST(KvCacheTest, AnOpenSequenceFindsPagesThatAnotherKeepsLater) {
   const auto cache = NewCache(8);
   const std::vector<TokenId> tokens = Pages({1, 2, 3, 4});
   const auto first = OpenWith(*cache, tokens, "", 4 * kPage);
@@ -308,7 +308,7 @@ TEST(KvCacheTest, DropsLeastRecentlyUsedPagesFirstAndTheEndOfAPrefixBeforeItsSta
   EXPECT_EQ(found(1), 2 * kPage);
   EXPECT_EQ(found(5), 2 * kPage);
   EXPECT_EQ(found(3), kPage);  // its last page was dropped
-  // The cache does not evict pages that the new sequence reuses to make room for that sequence.
+  // To make room for a new sequence, the cache does not evict the pages that this sequence reuses.
   EXPECT_EQ(OpenWith(*cache, Pages({5, 6}), "", 6 * kPage)->length(), 2 * kPage);
   EXPECT_EQ(cache->usage().cached_bytes, 2 * kPageBytes);
   EXPECT_EQ(found(1), 0u);
@@ -322,7 +322,7 @@ TEST(KvCacheTest, AnOpenThatFailsDropsNothing) {
               StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_EQ(cache->usage().cached_bytes, 2 * kPageBytes);
   EXPECT_EQ(cache->usage().evicted_pages, 0u);
-  EXPECT_EQ(cache->usage().queried_tokens, 2 * kPage);  // from Remember, which opened with tokens
+  EXPECT_EQ(cache->usage().queried_tokens, 2 * kPage);  // only Remember() looked up tokens
 }
 
 // Promised, held and kept pages stay within the bound. Every append succeeds. Every sequence holds

@@ -31,8 +31,8 @@ DraftTree Tree(std::initializer_list<std::pair<TokenId, std::int32_t>> nodes) {
   return tree;
 }
 
-// Accept() runs AcceptPath with a model that prefers choices[node] at each node. The test fails if
-// AcceptPath reads the logits of another node.
+// Accept() runs AcceptPath with a model that prefers choices[node] at each node of `choices`. The
+// test fails if AcceptPath reads the logits of a node that is not in `choices`.
 class AcceptPathTest : public ::testing::Test {
  protected:
   absl::StatusOr<AcceptedPath> Accept(const DraftTree& tree, std::map<int, TokenId> choices,
@@ -110,8 +110,8 @@ TEST_F(AcceptPathTest, AStopTokenEndsTheOutputLikeEndOfSequence) {
 }
 
 TEST_F(AcceptPathTest, PenaltiesCountTheTokensOnThePathToTheNode) {
-  // The model prefers token 2. When the token is on the path, the penalty moves its logit from 1
-  // below 0.
+  // The model prefers token 2. When the token is on the path, the penalty lowers its logit from 1
+  // to -1.
   SamplingOptions options;
   options.presence_penalty = 2;
   const DraftTree tree = Tree({{1, -1}, {2, 0}, {2, 1}});

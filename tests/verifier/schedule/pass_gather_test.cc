@@ -52,7 +52,7 @@ TEST_F(PassGatherTest, DoesNotWaitForAStepThatIsDueTooLate) {
   gather_.Answered(&a_, now_);
   EXPECT_EQ(Wait(), Us(0));
   EXPECT_EQ(gather_.Expected(now_), 1)
-      << "the step still counts, so that a prompt chunk stays short";
+      << "the step is still expected, so the pass takes only a short piece of a prompt";
   Learn(b_, Us(399));
   gather_.Answered(&b_, now_);
   EXPECT_EQ(Wait(), Us(1.25 * 399));

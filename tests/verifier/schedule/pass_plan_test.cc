@@ -75,8 +75,8 @@ TEST(PassPlanTest, PromptsGetAtMostTheirShareOfThePassTime) {
 }
 
 TEST(PassPlanTest, ExpectedStepsCountAsWaitingSteps) {
-  // With one expected step the pass may take twice as long as one row, with eleven twice as long as
-  // eleven rows.
+  // With one expected step, the pass may take twice as long as a pass of one row. With eleven
+  // expected steps, it may take twice as long as a pass of eleven rows.
   EXPECT_THAT(Plan({Prefill(1000)}, {.max_rows = 256, .prefill_chunk = 128, .steps_soon = 1}),
               ElementsAre(11));
   EXPECT_THAT(Plan({Prefill(1000)}, {.max_rows = 256, .prefill_chunk = 128, .steps_soon = 11}),

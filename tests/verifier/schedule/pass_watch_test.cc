@@ -14,7 +14,8 @@ using ::testing::HasSubstr;
 
 constexpr absl::Duration kMoment = absl::Milliseconds(100);
 
-// Expects that the running pass counts as hanging later than `most` after `began`, and not before.
+// Expects that the running pass, which began at `began`, may take `most` and counts as hanging
+// after that.
 void ExpectMost(const PassWatch& watch, absl::Duration began, absl::Duration most) {
   EXPECT_THAT(watch.Check(began), IsOk());
   EXPECT_THAT(watch.Check(began + most), IsOk());

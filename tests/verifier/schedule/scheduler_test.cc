@@ -158,8 +158,8 @@ TEST_F(SchedulerTest, SlotsAreBoundedAndReturned) {
   EXPECT_THAT(Verify(*third, {.base = 1}), IsOk());
 }
 
-// Holds a pass until the test calls Open(): the first pass, and the next pass after each call of
-// HoldNext(). So a test can decide which operations wait for the following pass.
+// Holds the first pass until the test calls Open(). After a call of HoldNext(), it holds the next
+// pass in the same way. So a test can decide which operations wait for the following pass.
 class Gate {
  public:
   explicit Gate(bool hold_first = true) : hold_(hold_first) {}
@@ -242,7 +242,7 @@ TEST_F(SchedulerTest, CancelInAPassEndsItAndFreesTheSlot) {
   EXPECT_THAT(Verify(*Open(Prompt({4})), {.base = 1}), IsOk());
 }
 
-TEST_F(SchedulerTest, ASequenceDestroyedInTheQueueIsAnsweredFirstWithoutAPass) {
+TEST_F(SchedulerTest, ASequenceDestroyedInTheQueueIsAnsweredWithoutAPass) {
   Gate gate;
   Start(3, gate.Hook());
   const auto running = OpenLater(Prompt({1, 2}));
