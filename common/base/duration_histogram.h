@@ -11,8 +11,8 @@
 namespace recycling {
 
 // Counts durations by size, in bounded memory. Below 16 us there is one bucket for each
-// microsecond. From there to 2^32 us, each doubling has 16 buckets, so a bucket is at most 1/16 as
-// wide as its values are large. Longer durations count in the last bucket, negative ones as 0.
+// microsecond. From there to 2^32 us, each doubling has 16 buckets, so the width of a bucket is at
+// most 1/16 of its lower bound. Longer durations count in the last bucket, negative ones as 0.
 // Threads: one.
 class DurationHistogram {
  public:

@@ -31,7 +31,8 @@ class TraceContext {
   // caller then begins a new trace. A header is invalid
   //  1. if it has capital letters as digits, an id that is all 0, or the version ff,
   //  2. if its version is 00 and it does not have exactly 55 characters,
-  //  3. if its version is later and neither its end nor a dash follows the known part.
+  //  3. if its version is later and it has fewer than 55 characters,
+  //  4. if its version is later and it has more than 55 characters, of which the 56th is no dash.
   static std::optional<TraceContext> Parse(std::string_view traceparent);
 
   // The first span of a new trace, not sampled.

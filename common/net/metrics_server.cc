@@ -72,8 +72,8 @@ class Sources final : public prometheus::Collectable {
 
 class PrometheusServer final : public MetricsServer {
  public:
-  // The library binds `bind`. address() shows `host` in its place. Throws the exceptions of the
-  // library.
+  // `bind` is the address that the library binds. address() returns `host` and the bound port.
+  // Throws the exceptions of the library.
   PrometheusServer(const std::string& bind, const std::string& host,
                    std::shared_ptr<Sources> sources)
       : sources_(std::move(sources)),

@@ -64,7 +64,7 @@ std::string TlsHello() {
   SSL_set_connect_state(tls.get());
   const unsigned char kHttp2[] = {2, 'h', '2'};
   SSL_set_alpn_protos(tls.get(), kHttp2, sizeof(kHttp2));
-  SSL_do_handshake(tls.get());  // writes the ClientHello, then stops for want of an answer
+  SSL_do_handshake(tls.get());  // writes the ClientHello, then stops: there is no answer yet
   char* bytes = nullptr;
   const auto size = BIO_get_mem_data(said, &bytes);
   return std::string(bytes, static_cast<std::size_t>(size));

@@ -32,13 +32,13 @@ enum ExitCode : int {
 // Sets flags to the defaults of `info`, then from the environment (RECYCLING_ and the flag's name
 // in capitals; an empty variable counts as not set), then from the command line, which wins. It
 // accepts
-//   --name=value   --name value   --name (a bool's true)   --noname (its false)   --
-// A name may use '-' instead of '_'. If a flag is given several times, the last one counts. All
-// arguments after "--" are positional. --help (-h), --help=all and --help=man print the texts of
-// help.h to stdout and exit with 0. --version prints name, version, commit and the versions of gRPC
-// and protobuf and exits with 0. An unknown flag, or a value that does not parse, is named on
-// stderr and ends the process with kExitUsage. Returns the positional arguments. Not thread-safe.
-// Call once.
+//   --name=value   --name value   --name   --noname   --
+// --name alone sets a bool to true, and --noname sets it to false. A name may use '-' instead of
+// '_'. If a flag is given several times, the last one counts. All arguments after "--" are
+// positional. --help (-h), --help=all and --help=man print the texts of help.h to stdout and exit
+// with 0. --version prints name, version, commit and the versions of gRPC and protobuf and exits
+// with 0. An unknown flag, or a value that does not parse, is named on stderr and ends the process
+// with kExitUsage. Returns the positional arguments. Not thread-safe. Call once.
 std::vector<std::string> ParseProgramFlags(int argc, char** argv, const ProgramInfo& info);
 
 // The environment variable that sets `flag`: "RECYCLING_" and its name in capitals.

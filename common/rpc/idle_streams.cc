@@ -28,7 +28,7 @@ void IdleStreams::Sweep() {
   }
   const absl::Status why = absl::DeadlineExceededError(
       absl::StrCat("the client has sent nothing for ", absl::FormatDuration(timeout_),
-                   " while it was its turn"));
+                   " although it was the client's turn"));
   const absl::Duration since = Now() - timeout_;
   for (const auto& stream : streams) stream->EndIfIdle(since, why);
 }

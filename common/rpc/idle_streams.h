@@ -22,8 +22,8 @@ class IdleStream {
   virtual void EndIfIdle(absl::Duration since, const absl::Status& why) = 0;
 };
 
-// The open streams of a service. Ends those whose client has sent nothing for too long although it
-// is its turn. Threads: any.
+// The open streams of a service. Ends each stream that has waited too long for the next message of
+// its client. Threads: any.
 class IdleStreams {
  public:
   // A `timeout` of zero: streams may wait without a limit. `clock` must outlive this object.

@@ -27,8 +27,8 @@ namespace {
 constexpr int kMaxHealthBytes = 4096;
 constexpr int kMaxHealthConnections = 64;
 constexpr int kMaxMetadataBytes = 16 << 10;
-// Half of the interval that clients are told, because pings may arrive closer together than they
-// were sent.
+// Half of the shortest interval at which our clients send pings (the gateway: 10 s), because pings
+// may arrive closer together than they were sent.
 constexpr int kMinPingIntervalMs = 5'000;
 
 absl::Status WriteAtomically(const std::string& path, const std::vector<std::string>& lines) {

@@ -117,7 +117,7 @@ absl::StatusOr<MergeTable> ReadMerges(const TokenizerData& data, const TokenInde
     const auto right = index.find(View(merge.substr(space + 1)));
     const auto result = index.find(View(joined));
     if (left == index.end() || right == index.end() || result == index.end()) {
-      return MergeError(rank, merge, "both texts and the two joined in the vocabulary");
+      return MergeError(rank, merge, "that the vocabulary has both texts and their joined text");
     }
     table.Add(left->second, right->second, {static_cast<std::uint32_t>(rank), result->second});
   }

@@ -235,7 +235,8 @@ def main():
             sub.add_argument("--prompt", required=True, help="the text to continue")
             sub.add_argument("--tokens", type=int, default=200, help="tokens to write at most (default 200)")
             sub.add_argument("--temperature", type=float, default=0.0, help="0 takes the likeliest token (default)")
-            sub.add_argument("--top-p", type=float, default=0.95, help="share of probability sampled from")
+            sub.add_argument("--top-p", type=float, default=0.95,
+                             help="draw among the likeliest tokens that together reach this probability (default 0.95)")
             sub.add_argument("--seed", type=int, default=0)
         elif run is goldens:
             sub.add_argument("--out", type=Path, required=True, help="folder for the goldens")

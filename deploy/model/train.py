@@ -248,7 +248,8 @@ def heldout_loss(model, work, tokens):
 def train(args):
     work = args.work
     work.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)        # the threads of the pool share no product: each works on its own rows
+    # PyTorch gets one thread for each matrix product, because each thread of the pool computes its own rows.
+    torch.set_num_threads(1)
     pool = ThreadPoolExecutor(args.threads, initializer=torch.set_num_threads, initargs=(1,))
     torch.manual_seed(args.seed)
     if not (work / "heldout.json").exists():

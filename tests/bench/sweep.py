@@ -51,7 +51,7 @@ class Sweep:
     def against_llama(self, concurrency, mode):
         """Our tokens per second over llama.cpp's, round by round; None without both.
 
-        A mode may have several measurements for one of llama.cpp's. Then their mean counts.
+        In a round, a mode may have several measurements of ours and one of llama.cpp. Then the mean of ours counts.
         """
         theirs = [one["tokens_per_second"] for one in self.rounds.get((concurrency, LLAMA), [])]
         ours = [one["tokens_per_second"] for one in self.rounds.get((concurrency, mode), [])]

@@ -24,7 +24,7 @@ class MeasuredTest(unittest.TestCase):
         self.assertEqual(figures.measured(range(9)), figures.Measured(4, 1, 7, 9))
         self.assertEqual(figures.measured(range(12)), figures.Measured(5.5, 2, 9, 12))
 
-    def test_no_values_are_refused(self):
+    def test_an_empty_list_of_values_is_refused(self):
         with self.assertRaises(ValueError):
             figures.measured([])
 

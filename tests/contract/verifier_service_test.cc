@@ -383,7 +383,7 @@ TEST_F(VerifierServiceTest, AStreamWhoseClientSendsNothingIsEnded) {
     WaitUntilFree();
     EXPECT_THAT(stream.Ask(StepRequest(3)),
                 StatusIs(absl::StatusCode::kDeadlineExceeded,
-                         "the client has sent nothing for 5m while it was its turn"));
+                         "the client has sent nothing for 5m although it was the client's turn"));
     EXPECT_THAT(Stream(*stub_).Ask(OpenRequest({1, 2})), IsOk());
   }
 }
