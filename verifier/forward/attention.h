@@ -48,7 +48,7 @@ class Attention {
   //               softmax(rope(query[r, h]) . key[p, g] / sqrt(key_length)) value[p, g].
   // Shapes: query [rows, heads, key_length], key [rows, kv_heads, key_length], value [rows,
   // kv_heads, value_length], out [rows, heads, value_length]. The last call of Prepare must have
-  // had `step`, and `rope` must have the positions of `step`.
+  // been Prepare(step), and `rope` must have the positions of `step`.
   void operator()(const Step& step, std::size_t layer, const Rope& rope, const float* query,
                   float* key, const float* value, KvRows& fresh, float* out);
 

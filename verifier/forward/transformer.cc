@@ -22,12 +22,11 @@ namespace recycling::verifier {
 namespace {
 
 // Increase this number with every change that may change the bits of a logit for the same file,
-// kernel and key-value type.
+// arithmetic and key-value type.
 constexpr int kArithmeticVersion = 4;
 
 // The intermediate results of a pass. Their memory is reserved once for the largest pass, except
-// for the logits. The memory for logits grows when a pass needs more of them than all passes
-// before.
+// for the logits. The memory for logits grows when a pass needs more logits than any earlier pass.
 struct Activations {
   absl::Status Reserve(const ModelConfig& c, std::size_t rows) {
     RETURN_IF_ERROR(residual.Reserve(rows * c.hidden_size, "activations"));

@@ -142,7 +142,8 @@ const MatMulKernel& AmxTileKernel() {
 const MatMulKernel& AmxKernelByRows() {
   // A tile product takes the same time for 1 row as for 16. A prototype of both kernels was
   // measured on a Sapphire Rapids processor. With 4-bit weights, vectors were faster up to about 6
-  // rows. With 8-bit weights, vectors were as fast as tiles for 1 row and slower for more.
+  // rows. With 8-bit weights, vectors were as fast as tiles for 1 row and slower for more. One
+  // limit between the two is used for all formats.
   constexpr std::size_t kFewRows = 4;
   static const KernelByRows kernel(Avx512VnniKernel(), kFewRows, AmxTileKernel());
   return kernel;

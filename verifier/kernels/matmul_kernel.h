@@ -65,7 +65,7 @@ class MatMulKernel {
   // Whether the kernel needs packed weights. If not, it reads the matrices in the mapped file, and
   // PackPanel is not called.
   virtual bool packs() const = 0;
-  // The layout of `w`; its data is null if the kernel packs.
+  // The layout of `w` in memory. If the kernel packs, `data` of the result is null.
   virtual PackedMatrix Layout(const Matrix& w) const = 0;
   // Packs panel `panel` into `out` [panel_bytes]. Outputs past the last row of `w` are zero.
   virtual void PackPanel(const Matrix& w, std::size_t panel, std::byte* out) const = 0;

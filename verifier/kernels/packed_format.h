@@ -38,9 +38,9 @@ inline constexpr int kLargestShift = 10;
 // A packed format is a struct in formats/ with these members:
 //   kType                  the type in the model file
 //   kScaleColumns          columns that share a scale, 16 or 32
-//   kOffset                Values() gives q + kOffset as an unsigned byte. 128 if q uses all 8
-//                          bits; if Isa::kSignedBytes is true, too, Values() gives q instead, as a
-//                          signed byte
+//   kOffset                Values() gives q + kOffset as an unsigned byte. kOffset is 128 if q is a
+//                          signed byte that uses all 8 bits. Only for such a q, and only if
+//                          Isa::kSignedBytes is true, Values() gives q itself as a signed byte
 //   kHasMinimum
 //   kHeaderBytes           of a chunk; a multiple of 64
 //   kBlockBytes            a multiple of 64

@@ -193,8 +193,8 @@ class KvCache {
   mutable Mutex mu_;
   int open_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::unique_ptr<KvRows>> pages_ ABSL_GUARDED_BY(mu_);  // all pages
-  // Free pages; there are at least as many as are promised. The used pages have memory already and
-  // are taken first.
+  // Free pages; there are at least as many as are promised. The pages of used_ were in use before,
+  // so they have memory already, and they are taken first. The pages of unused_ were never in use.
   std::vector<KvRows*> used_ ABSL_GUARDED_BY(mu_);
   std::vector<KvRows*> unused_ ABSL_GUARDED_BY(mu_);
   std::size_t promised_pages_ ABSL_GUARDED_BY(mu_) = 0;

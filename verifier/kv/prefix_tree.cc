@@ -7,7 +7,7 @@ namespace recycling::verifier {
 
 struct PrefixTree::Node {
   const Node* after = nullptr;
-  std::string tenant;  // empty unless after is null
+  std::string tenant;  // only of a first page (after is null); otherwise empty
   std::array<TokenId, kPageTokens> tokens = {};
   KvRows* rows = nullptr;
   std::size_t holders = 0;

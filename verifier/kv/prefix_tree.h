@@ -60,7 +60,7 @@ class PrefixTree {
   // The key of a node.
   struct Key {
     const Node* after;
-    std::string_view tenant;  // empty unless after is null
+    std::string_view tenant;  // only of a first page (after is null); otherwise empty
     PageTokens tokens;
   };
   struct Before {

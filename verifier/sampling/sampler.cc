@@ -232,7 +232,7 @@ TokenId Draw(const SamplingRules& rules, std::uint64_t position, double highest,
   for (std::size_t i = 0; i < kept && running <= target; ++i) {
     const auto* token = order.At(i);
     const double weight = token != nullptr ? order.Weight(*token) : 0;
-    if (weight == 0) break;  // because of rounding, the running sum stays below the target
+    if (weight == 0) break;  // rounding has kept the running sum at or below the target
     running += weight;
     chosen = token->id;
   }

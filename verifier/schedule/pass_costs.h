@@ -20,8 +20,8 @@ struct PassCost {
 // 1. A pass of any size moves the whole curve by 1/8 of its error, because a machine that slows
 //    down, or a longer context, makes all passes slower by about the same factor.
 // 2. The point nearest to the pass moves further, so that the shape of the curve changes, too. It
-//    moves by 7/8 of the error, divided by the number of passes at this point; the number counts up
-//    to 32, and is 32 for a point of Set.
+//    moves by 1/n of the error that rule 1 has left. n is the number of passes that have measured
+//    this point, at most 32. A point of Set begins with n = 32.
 // 3. The error of one pass is limited to a factor of 1.5, so that one disturbed pass changes
 //    little.
 // Not thread-safe.

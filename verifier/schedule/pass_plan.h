@@ -14,7 +14,9 @@ namespace recycling::verifier {
 struct PassJob {
   std::string_view tenant;
   bool prefill = false;
-  int rows = 1;  // at least 1; of a step: root and draft nodes; of a prefill: all that is left
+  // Of a step: the root and the draft nodes, at least 1. Of a prefill: all rows that are left, or 0
+  // if it waits for a page that another prompt computes (PageClaims).
+  int rows = 1;
 };
 
 struct PassLimits {
@@ -41,7 +43,7 @@ inline constexpr int kUnmeasuredPrefillRows = 16;
 // 4. If the jobs want more rows than there are, the rows are assigned one by one. Each goes to the
 //    tenant with the fewest rows in this pass, and to that tenant's jobs in turn. Among tenants
 //    with equally many rows, the tenant whose job arrived first comes first.
-// The result is at most max_rows rows in all, and at least one if there is a job.
+// The result is at most max_rows rows in all, and at least one if a job wants a row.
 std::vector<int> PlanPass(std::span<const PassJob> jobs, const PassLimits& limits,
                           const PassCosts& costs);
 

@@ -28,7 +28,8 @@ void AddCache(const KvUsage& usage, MetricSet* metrics) {
       bound > 0 ? taken / bound : 0);
   constexpr char kBytes[] = "recycling_verifier_kv_bytes";
   constexpr char kHelp[] =
-      "Key-value cache: held by open sequences, promised to open sequences, or kept for reuse.";
+      "Bytes of the key-value cache that open sequences hold, that are promised to open sequences, "
+      "or that are kept for reuse.";
   metrics->Gauge(kBytes, kHelp, static_cast<double>(usage.held_bytes), {{"state", "held"}});
   metrics->Gauge(kBytes, kHelp, static_cast<double>(usage.promised_bytes), {{"state", "promised"}});
   metrics->Gauge(kBytes, kHelp, static_cast<double>(usage.cached_bytes), {{"state", "cached"}});
@@ -36,10 +37,11 @@ void AddCache(const KvUsage& usage, MetricSet* metrics) {
                  bound);
   metrics->Counter(
       "recycling_prefix_cache_queries_total",
-      "Prompt tokens of sequences that opened, which were looked up in the prefix cache.",
+      "Tokens that were looked up in the prefix cache when a sequence opened: its prompt and its "
+      "earlier output.",
       usage.queried_tokens);
   metrics->Counter("recycling_prefix_cache_hits_total",
-                   "Prompt tokens that were found in the prefix cache.", usage.found_tokens);
+                   "Looked-up tokens that were found in the prefix cache.", usage.found_tokens);
   metrics->Counter("recycling_verifier_kv_evicted_pages_total",
                    "Pages kept for reuse that were dropped to make room.", usage.evicted_pages);
 }

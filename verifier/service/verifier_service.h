@@ -28,7 +28,8 @@ struct VerifierFacts {
   // Checks that a caller has the role "peer" (common/auth). The service trusts the tenant names
   // that peers send. Null: anybody may call.
   std::shared_ptr<const CallerCheck> callers = nullptr;
-  std::vector<std::string> tokenizer_chunks;  // a serialized TokenizerData, at most 1 MiB each
+  // One serialized TokenizerData, cut into chunks of at most 1 MiB.
+  std::vector<std::string> tokenizer_chunks;
 };
 
 // Threads: all methods may be called from any thread. Shut down the server before you destroy the

@@ -1,4 +1,4 @@
-// Every packed format of integer weights, and a choice among them.
+// Includes every packed format of integer weights, and finds the format of a type.
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_FORMATS_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_FORMATS_H_
 
