@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the packages that the tests need, builds everything and runs every test with ctest.
-#   deploy/test.sh [PRESET]     PRESET: dev (default), release, asan-ubsan, tsan, fuzz, tidy
+#   deploy/test.sh [PRESET]     PRESET: dev (default), release, asan-ubsan, tsan, fuzz, or tidy (runs clang-tidy and no tests)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
