@@ -21,35 +21,46 @@ constexpr std::pair<absl::string_view, Speculation> kSpeculations[] = {
 }  // namespace
 }  // namespace recycling::gateway
 
-ABSL_FLAG(int, max_requests, 64,
-          "Requests that may run at once, 1 to 4096, each on a thread; never more than the ready "
-          "verifiers have room for. Others wait.");
-ABSL_FLAG(int, max_queue, 256,
-          "Requests that may wait for their turn, 0 to 65536; one more is refused at once.");
 ABSL_FLAG(
-    absl::Duration, queue_timeout, absl::Seconds(30),
-    "Longest wait for a turn, and for a verifier while none is ready. A request's own deadline "
-    "may be earlier.");
+    int, max_requests, 64,
+    "Number of requests that may run at the same time, 1 to 4096. Each runs on its own thread. "
+    "If the ready verifiers have fewer slots together, fewer requests run. Other requests "
+    "wait in the queue.");
+ABSL_FLAG(
+    int, max_queue, 256,
+    "Number of requests that may wait in the queue, 0 to 65536. If one more comes, the gateway "
+    "at once refuses the newest request of the tenant with the most waiting requests.");
+ABSL_FLAG(absl::Duration, queue_timeout, absl::Seconds(30),
+          "Longest time that a request waits in the queue, also while no verifier is ready. Then "
+          "the gateway refuses it. If the deadline of the request is earlier, the request waits "
+          "only until then.");
 ABSL_FLAG(
     std::string, tenant_limits, "",
-    "What each tenant may have whose key's line gives no limits, as in such a line: "
-    "\"concurrency=4 rate=5 burst=20\", each part optional. concurrency: requests that run at "
-    "once, others wait. rate: requests a second, more are refused. burst: requests that may "
-    "come at once after a pause; without it as many as in a second. Empty: no limits.");
+    "Limits of each tenant whose line in the key file gives none. The text has the same form as in "
+    "the key file: \"concurrency=4 rate=5 burst=20\". Each part is optional. concurrency: number "
+    "of requests that run at the same time; others wait. rate: requests per second; the gateway "
+    "refuses more. burst: number of requests that may come at once after a pause; if it is not "
+    "given, the requests of one second, at least 1. Empty: no limits.");
 ABSL_FLAG(
     std::uint32_t, default_max_tokens, 512,
-    "Most tokens to write for requests that do not say, cut to what the context has room for. "
-    "0: what the context has room for.");
-ABSL_FLAG(int, draft_deadline_ms, 20,
-          "Longest wait for a draft, milliseconds, 1 to 3600000. A step whose draft is late goes "
-          "without it.");
-ABSL_FLAG(absl::Duration, failover_timeout, absl::Minutes(1),
-          "How long a request without a deadline waits for a verifier that takes it over when its "
-          "own is lost, up to 24h. One with a deadline waits until then.");
+    "Largest number of output tokens of a request that does not set max_tokens. 0: as many as "
+    "fit into the context. If the context has room for fewer tokens, the limit is that "
+    "number.");
+ABSL_FLAG(
+    int, draft_deadline_ms, 20,
+    "Longest time that a step waits for its draft, 1 to 3600000 milliseconds. If the draft is "
+    "late, the step runs without it.");
+ABSL_FLAG(
+    absl::Duration, failover_timeout, absl::Minutes(1),
+    "If a request loses its verifier, it waits for another one. This is the longest wait of a "
+    "request without a deadline, at most 24h. A request with a deadline waits until shortly before "
+    "its deadline.");
 ABSL_FLAG(recycling::ChoiceFlag<recycling::gateway::kSpeculations>, speculation,
           recycling::gateway::Speculation::kAuto,
-          "What is drafted for requests that do not say. auto: the tree that pays, while one does; "
-          "fixed: the drafter's whole template at every step; off: nothing.");
+          "How to draft for requests that do not set a mode. auto: the drafter builds the adaptive "
+          "tree, which it expects to give the most tokens per second, and the gateway pauses "
+          "drafting while it saves no time. fixed: the drafter builds the whole template tree at "
+          "every step. off: no drafts.");
 
 namespace recycling::gateway {
 

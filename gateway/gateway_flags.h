@@ -1,4 +1,4 @@
-// Flags of a gateway, for the programs that hold one.
+// The command line flags of the programs that run a gateway.
 #ifndef RECYCLING_GATEWAY_GATEWAY_FLAGS_H_
 #define RECYCLING_GATEWAY_GATEWAY_FLAGS_H_
 
@@ -12,13 +12,15 @@
 
 namespace recycling::gateway {
 
+// The flags in groups, for the output of --help.
 std::vector<FlagGroup> GatewayFlags();
 
-// Options without peers. InvalidArgument for --tenant_limits that cannot be parsed; ranges are
-// CreateGateway's to check.
+// Reads the flags. The result has no peers. Returns InvalidArgument if --tenant_limits cannot be
+// parsed. Does not check ranges; CreateGateway does.
 absl::StatusOr<GatewayOptions> OptionsFromFlags();
 
-// Bytes that outputs may take which wait to be read: half of what the connections' buffers may.
+// The limit for the bytes of all outputs that clients have not read yet: half of the memory that
+// `limits` allows for all connections together.
 std::uint64_t UnreadBytes(const ConnectionLimits& limits);
 
 }  // namespace recycling::gateway

@@ -18,8 +18,8 @@
 
 namespace recycling::drafter {
 
-// While it exists, it holds the matrix of the request. Threads: the caller makes one call at a
-// time.
+// A session holds the matrix of its request as long as the session exists. Threads: the caller
+// makes one call at a time.
 class DraftSession {
  public:
   // Opens a session. If `state` has no model yet, it takes the model and k of `open`, as in a

@@ -21,8 +21,8 @@ namespace recycling::drafter {
 // The gateway's request for a tree. max_nodes and max_depth are already limited to what this
 // drafter allows.
 struct Proposal {
-  std::uint32_t base = 0;
-  TokenId root = 0;
+  std::uint32_t base = 0;  // the number of committed tokens, including the root
+  TokenId root = 0;        // the last committed token
   int max_nodes = 0;
   int max_depth = 0;
   std::optional<StepCosts> costs;  // absent: the gateway does not know them

@@ -22,8 +22,8 @@ ABSL_FLAG(bool, allow_shared, false,
           "Allow requests to use one matrix for all tenants. The drafter may then propose to one "
           "tenant tokens that it learnt from another tenant.");
 ABSL_FLAG(std::string, snapshot_dir, "",
-          "Directory for saved matrices. The drafter loads them at start, and saves the matrices "
-          "that changed every 5 minutes and on shutdown. The directory must exist. Empty: matrices "
+          "Directory for saved matrices. The drafter loads them at start. Every 5 minutes and on "
+          "shutdown, it saves the matrices that changed. The directory must exist. Empty: matrices "
           "are lost on shutdown.");
 
 namespace recycling::drafter {

@@ -28,9 +28,9 @@ void AddDrafterMetrics(const DrafterCounters::Snapshot& counters, std::uint32_t 
   }
   for (std::size_t scope = 0; scope < kScopes.size(); ++scope) {
     const MetricLabels labels = {{"scope", kScopes[scope]}};
-    metrics->Gauge("recycling_drafter_matrices", "Matrices held.", matrices[scope], labels);
+    metrics->Gauge("recycling_drafter_matrices", "Matrices in memory.", matrices[scope], labels);
     metrics->Gauge("recycling_drafter_matrix_rows_filled",
-                   "Rows of these matrices that are not cold.", rows[scope], labels);
+                   "Written rows of the matrices in memory.", rows[scope], labels);
   }
   metrics->Gauge("recycling_drafter_matrix_bytes", "Memory of all matrices, bytes.",
                  static_cast<double>(store.bytes()));

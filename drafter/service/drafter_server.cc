@@ -34,7 +34,7 @@ class Server final : public DrafterServer {
       Log(LogLevel::kInfo, "snapshots loaded",
           {{"loaded", absl::StrCat(loaded.loaded)},
            {"set_aside", absl::StrCat(loaded.set_aside)},
-           {"left", absl::StrCat(loaded.left)}});
+           {"left_in_place", absl::StrCat(loaded.left)}});
       saver_ = std::make_unique<SnapshotSaver>(dir_.get(), options_.snapshot_interval);
     }
     service_ = std::make_unique<GrpcDrafterService>(options_.drafter_id, shape_, &store_,

@@ -12,7 +12,8 @@
 
 namespace recycling::drafter {
 
-// Trim keeps at most this many tokens, and at least half of this many if there are more.
+// Trim does nothing as long as there are at most this many tokens. If there are more, it keeps the
+// newest half of this many.
 inline constexpr std::size_t kMaxCommittedTokens = 1 << 18;
 
 // Consecutive committed tokens, up to the last known one. Threads: the caller makes one call at a
@@ -37,7 +38,8 @@ class CommittedTokens {
   // Removes the last `count` tokens. Requires more than `count` tokens.
   void DropLast(std::size_t count);
 
-  // Forgets the oldest tokens if there are more than kMaxCommittedTokens.
+  // If there are more than kMaxCommittedTokens tokens, forgets all but the last
+  // kMaxCommittedTokens / 2.
   void Trim();
 
   // The number of all committed tokens of the sequence up to the last known one. Absent if it is

@@ -33,7 +33,7 @@ absl::Status ValidateParents(const Observation& observation) {
   if (parents.empty()) return absl::OkStatus();
   if (parents.size() != observation.tokens.size()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("parents: got ", parents.size(), ", counting that of the root, expected ",
+        absl::StrCat("parents: got ", parents.size(), " including that of the root, expected ",
                      observation.tokens.size(), ", one for each row"));
   }
   for (std::size_t row = 0; row < parents.size(); ++row) {

@@ -1,4 +1,4 @@
-// Proposes the model's latest candidates after tokens whose matrix row is cold.
+// For a token whose matrix row is cold, proposes the candidates of the last accepted node.
 #ifndef RECYCLING_DRAFTER_SOURCES_RECENT_SOURCE_H_
 #define RECYCLING_DRAFTER_SOURCES_RECENT_SOURCE_H_
 

@@ -3,9 +3,8 @@
 // Invariants:
 //  1. All matrices are for one model and one k. The first call of Bind decides both.
 //  2. All matrices together take at most max_bytes. Matrices that only sessions hold count too.
-//  3. To make room, the store drops only matrices that no caller holds. A matrix exists as long as
-//  a
-//     caller holds it, even after it was replaced.
+//  3. To make room, the store drops only matrices that no caller holds. As long as a caller holds a
+//     matrix, it exists, even after it was replaced.
 #ifndef RECYCLING_DRAFTER_STORE_MATRIX_STORE_H_
 #define RECYCLING_DRAFTER_STORE_MATRIX_STORE_H_
 

@@ -35,7 +35,8 @@ class SnapshotDir {
  public:
   struct LoadResult {
     int loaded = 0;
-    int set_aside = 0;  // files that are corrupt or of another model
+    // Files that are corrupt, have another format version, or are of another model or k.
+    int set_aside = 0;
     // Files that do not fit into the memory limit, cannot be read, are not regular files, or have a
     // scope that is not allowed.
     int left = 0;
@@ -44,13 +45,13 @@ class SnapshotDir {
   // `directory` must exist. `store` must outlive this.
   SnapshotDir(std::string directory, std::string drafter_id, MatrixStore* store);
 
-  // Loads every snapshot of this drafter, the most recently written first. So this snapshot decides
-  // the model of an unbound store, and it is loaded even if not all snapshots fit. LoadAll renames
-  // a snapshot that is corrupt or of another model to NAME.aside (.aside2, ...) and never deletes
-  // it. It does not touch a snapshot that it cannot load for another reason, for example one that
-  // is not a regular file. It logs both cases and returns no error for them. It deletes the files
-  // of interrupted saves: regular files that have the name of a snapshot of this drafter plus
-  // ".tmp". Returns an error only if the directory cannot be read.
+  // Loads every snapshot of this drafter, the most recently written first. The first snapshot that
+  // can be loaded decides model and k of an unbound store. If a snapshot is corrupt, has another
+  // format version, or is of another model or k, LoadAll renames it to NAME.aside (.aside2, ...)
+  // and never deletes it. LoadAll does not touch a snapshot that it cannot load for another reason,
+  // for example one that does not fit or is not a regular file. It logs both cases and returns no
+  // error for them. It deletes the files of interrupted saves: regular files that have the name of
+  // a snapshot of this drafter plus ".tmp". Returns an error only if the directory cannot be read.
   absl::StatusOr<LoadResult> LoadAll();
 
   // Writes every tenant matrix and the shared matrix to the disk, if they changed since they were

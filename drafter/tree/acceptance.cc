@@ -5,10 +5,11 @@
 namespace recycling::drafter {
 namespace {
 
-constexpr double kPriorTrials = 8;      // weight of the prior, in trials
-constexpr double kDepthTrials = 30;     // weight of the any-depth estimate at one depth
-constexpr double kSequenceTrials = 30;  // weight of the estimate over all sequences in one sequence
-constexpr float kFadeAt = 4096;
+// Weights in the formula of acceptance.h, as numbers of trials.
+constexpr double kPriorTrials = 8;      // of prior(kind) in any(kind)
+constexpr double kDepthTrials = 30;     // of any(kind) in at(d, kind)
+constexpr double kSequenceTrials = 30;  // of at(d, kind) in p(d, kind)
+constexpr float kFadeAt = 4096;         // counts with this many trials are halved
 
 double Shrunk(const AcceptanceCount& count, double toward, double weight) {
   return (count.hits + weight * toward) / (count.trials + weight);

@@ -31,8 +31,8 @@ class AdaptiveTreeBuilder {
   // is also the root alone if max_nodes or max_depth is 0 or less. A max_depth above
   // kMaxAdaptiveDepth counts as kMaxAdaptiveDepth. The base of the tree is 0; its ranks and sources
   // are filled. The builder asks each source once for each node, so the tree is valid
-  // (ValidateTree) even while other threads write the matrix. Requires an estimator of the same
-  // sources, after a call of its Prepare.
+  // (ValidateTree) even while other threads write the matrix. Requires that `estimator` was made
+  // for `sources`, and that the caller has called its Prepare.
   DraftTree Build(const CandidateSources& sources, const Estimator& estimator,
                   std::span<const TokenId> committed, const StepCosts& costs, int max_nodes,
                   int max_depth, double other_tokens = 0);

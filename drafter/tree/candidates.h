@@ -20,9 +20,11 @@ struct Candidate {
   std::uint32_t rank = 0;                          // its index among the candidates of the node
   DraftSource origin = DraftSource::kUnspecified;  // that of the first source that names it
   std::uint8_t named_by = 0;                       // bit j is set if source j names it
-  // [sources] The class that each source gives it, named or not. Elements without a source are 0.
+  // [sources] The class that each source gives this token. A source that does not name the token
+  // gives it its class for other tokens. Elements without a source are 0.
   std::array<std::uint8_t, kMaxSources> classes = {};
-  double probability = 0;  // that the model chooses this token after the node; an estimator sets it
+  // The probability that the model chooses this token after the node. An estimator sets it.
+  double probability = 0;
 
   bool NamedBy(std::size_t source) const { return ((named_by >> source) & 1) != 0; }
 };
@@ -38,7 +40,7 @@ class CandidateFinder {
 
  private:
   std::vector<SourceAnswer> answers_;  // [sources]
-  std::vector<Candidate> candidates_;  // only grows; the first ones are the last result
+  std::vector<Candidate> candidates_;  // only grows; begins with the last result
 };
 
 }  // namespace recycling::drafter

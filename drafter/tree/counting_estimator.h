@@ -36,10 +36,10 @@ class CountingEstimator final : public Estimator {
   void Learn(int depth, std::span<const Candidate> candidates, TokenId chosen) override;
   void Publish() override;
 
-  // The joint kind of a token with the class `follow`. If it followed before, the kind depends on
-  // `follow` and on whether `rank_class` is 0; pass any other value for a token that is not in the
-  // row. Else, `rank_class` is the rank class in the matrix row, or in the recent row if the matrix
-  // row is `cold`.
+  // The joint kind of a token with the class `follow`. `rank_class` is the token's rank class in
+  // the matrix row, or among the candidates of RecentSource if the matrix row is `cold`. If the
+  // token followed before, the kind depends only on `follow` and on whether `rank_class` is 0. Such
+  // a token may be missing from the row; then `rank_class` may be any value but 0.
   static constexpr std::uint16_t JointKind(FollowClass follow, bool cold, std::uint8_t rank_class) {
     const auto evidence = static_cast<std::size_t>(follow);
     const std::size_t kind = Followed(follow)

@@ -92,8 +92,8 @@ bool SequenceDrafter::Follows(const StepNews& news) const {
     return *committed_.base() + (awaits_token_ ? 1 : 0) + path == news.next->base;
   }
   if (!awaits_token_) return true;
-  // A step has the number of the previous step plus 1. One message may hold several plain steps, as
-  // a chain with one row for each step.
+  // A step has the number of the previous step plus 1. One message may hold several steps without
+  // drafts, as a chain with one row for each step. Then it has the number of the last of them.
   const std::size_t rows = observation.tokens.size();
   return news.step == last_step_ + 1 || (path == rows && news.step == last_step_ + rows);
 }

@@ -88,7 +88,8 @@ class SequenceDrafter {
   CommittedTokens committed_;
   // True if the model has chosen the token after committed_, but no message has named it yet.
   bool awaits_token_ = false;
-  std::optional<OpenNode> open_;   // set if awaits_token_ and the node's trials are counted
+  // Set if awaits_token_ is true and the node is not too deep for its trials to count.
+  std::optional<OpenNode> open_;
   bool first_ = true;              // Learn has not been called yet
   std::uint64_t last_step_ = 0;    // step of the last message with an accepted path or a root
   std::vector<TokenId> accepted_;  // accepted tokens of the current step, its root first

@@ -38,8 +38,8 @@ class TreeTemplate {
   static absl::StatusOr<TreeTemplate> Parse(std::string_view text);
 
   // Reads the file at `path` and parses it. Every error message contains `path`. Returns the errors
-  // of Parse, NotFound or PermissionDenied if the file cannot be opened, and InvalidArgument if it
-  // has more than 1 MiB.
+  // of Parse, NotFound or PermissionDenied if the file cannot be opened, Unavailable if it cannot
+  // be read, and InvalidArgument if it has more than 1 MiB.
   static absl::StatusOr<TreeTemplate> Load(const std::string& path);
 
   // The name of the template: 1 to 64 of the characters [A-Za-z0-9_.-].

@@ -46,8 +46,9 @@ ABSL_FLAG(
 ABSL_FLAG(
     recycling::ChoiceFlag<recycling::cli::kSpeculations>, speculation,
     recycling::gateway::v1::SPECULATION_MODE_UNSPECIFIED,
-    "How to draft; no choice changes a token. auto: at every step the tree that saves the most "
-    "time, if one does; fixed: the drafter's whole template at every step; off: no drafts; "
+    "How to draft. No choice changes a token. auto: the drafter builds the adaptive tree, which it "
+    "expects to give the most tokens per second, and the gateway pauses drafting while it saves no "
+    "time. fixed: the drafter builds the whole template tree at every step. off: no drafts. "
     "default: the gateway's setting, usually auto.");
 ABSL_FLAG(
     std::string, request, "",

@@ -117,7 +117,8 @@ void AddDrafting(const v1::SpeculationStats& stats, MetricSet* metrics) {
         known ? stats.accepted_per_depth(depth) : 0, {{"position", absl::StrCat(depth)}});
   }
   metrics->Counter("recycling_draft_paused_steps_total",
-                   "Steps that asked for no draft because drafting did not pay.",
+                   "Steps that asked for no draft because drafting was paused. The gateway pauses "
+                   "drafting while it saves no time.",
                    stats.paused_steps());
   std::map<v1::FallbackReason, std::uint64_t> fallbacks;
   for (const v1::Fallback& fallback : stats.fallbacks()) {
@@ -144,7 +145,8 @@ void AddSteps(const v1::GetStatsResponse& stats, MetricSet* metrics) {
   AddDurations("recycling_step_wire_seconds",
                "Time of a step for communication with drafter and verifier.", steps.wire(),
                kStepBounds, metrics);
-  AddDurations("recycling_step_rest_seconds", "Time of a step for everything else.", steps.rest(),
+  AddDurations("recycling_step_rest_seconds",
+               "Time of a step without the waits for drafter and verifier.", steps.rest(),
                kStepBounds, metrics);
   constexpr char kOverhead[] = "recycling_step_overhead_seconds";
   constexpr char kOverheadHelp[] = "Duration of a step minus the time inside the verifier.";

@@ -9,8 +9,8 @@
 namespace recycling::gateway {
 
 // Adds the statistics of GetStats as metrics. So metrics and GetStats always show the same numbers.
-// deploy/monitoring/README.md lists the names and meanings. If other LLM servers have a metric with
-// the same meaning, it has the same name here.
+// deploy/monitoring/README.md lists the names and meanings. If vLLM has a metric with the same
+// meaning, it has the same name here, apart from the prefix.
 void AddGatewayMetrics(const v1::GetStatsResponse& stats, MetricSet* metrics);
 
 // Adds the number of ejections of verifiers and of drafters. They include ejections of peers that

@@ -80,8 +80,8 @@ absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
   return info;
 }
 
-// These values affect only the speed too. So an impossible number of rows or tokens is not an
-// error, and counts as 0.
+// Like the costs, these values affect only the speed. So an impossible number of rows or tokens is
+// not an error, and counts as 0.
 OtherLoad OtherLoadFromProto(const pb::Load& load) {
   constexpr double kMost = 1e6;
   const auto sane = [](double value) { return value >= 0 && value <= kMost ? value : 0; };

@@ -111,7 +111,7 @@ class StreamCall final : public ClosingStream {
 
   // Begins to close the stream: the queued messages are still sent, then this side ends, then the
   // peer can end its side. If the stream has not ended after `linger`, WaitDone cancels the call.
-  // Does not wait. Further calls do nothing.
+  // Does not wait. If Close was called before, does nothing.
   void Close(absl::Duration linger) {
     if (std::exchange(closing_, true)) return;
     arrived_ = false;
@@ -168,8 +168,8 @@ class StreamCall final : public ClosingStream {
     Cancel();
   }
 
-  // Handles events that have already happened, without waiting. Handles at most enough events to
-  // write all queued messages.
+  // Handles events that have already happened, without waiting. Handles at most kMaxQueued + 1
+  // events. This is enough to write all queued messages.
   void TakeEvents() {
     for (std::size_t i = 0; i <= kMaxQueued; ++i) {
       if (!TakeEvent(-absl::InfiniteDuration())) return;

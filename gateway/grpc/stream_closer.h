@@ -19,9 +19,9 @@ class ClosingStream {
 };
 
 // Waits for closed streams to end, so that their owners need not wait. One thread waits for one
-// stream after the other; it starts with the first stream. The time limit of each stream begins
-// when the stream is closed, so a slow stream does not extend the limits of the streams after it.
-// Threads: any.
+// stream after the other. The first call of Take creates this thread. The time limit of each stream
+// begins when the stream is closed, so a slow stream does not extend the limits of the streams
+// after it. Threads: any.
 class StreamCloser {
  public:
   StreamCloser() = default;

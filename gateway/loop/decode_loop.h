@@ -10,8 +10,8 @@
 //
 //  1. The output depends only on the tokens that the verifier chooses, never on the drafter.
 //  2. The loop asks for a draft only if the node budget is above 0 and if more than one token may
-//     still be emitted. The depth of the tree is at most the number of these tokens minus 1, for
-//     the bonus token.
+//     still be emitted. The depth of the tree is at most the number of these tokens minus 1,
+//     because the step also emits a bonus token.
 //  3. With speculation off there is no drafter session, and the drafter learns nothing.
 //  4. The loop shows the tokens of a step to the client while the verifier works on the next step,
 //     or when the output has ended. So tokens wait at most one draft deadline, and no step waits

@@ -100,7 +100,8 @@ struct StepTimes {
   // The step minus the time inside the verifier.
   absl::Duration overhead() const { return step - verify_inside; }
 
-  // The time that the loop waited for drafter and verifier, minus the times inside them.
+  // The time that the loop waited for drafter and verifier, minus the times inside them. The wait
+  // for a draft that did not come is not part of it.
   absl::Duration wire() const;
 };
 

@@ -21,12 +21,12 @@ namespace recycling::gateway {
 //     belong to any requests of the kind. A window ends early if its loss exceeds the duration of
 //     kFirstLoss plain steps. A probe ends early if its loss exceeds kShare of the pause before it.
 //     A step that is reported after the end does not count.
-//  3. After a window or probe with a loss, no step asks for the time loss / kShare. After a probe
-//     with a loss, the new pause is also at least twice as long as the pause before it. This
-//     doubling stops at kLongest. So losses take at most kShare of the time, except for steps that
-//     already run when a window or probe ends: one step of each request in a window, kProbe steps
-//     in a probe. Of n requests that report their steps in a pause, each counts 1 / n of the
-//     duration.
+//  3. A window or probe with a loss causes a pause. The pause lasts loss / kShare, and no step asks
+//     during it. If a probe caused the pause, it is also at least twice as long as the pause before
+//     that probe. This doubling stops at kLongest. So losses take at most kShare of the time,
+//     except for steps that already run when a window or probe ends: one step of each request in a
+//     window, kProbe steps in a probe. The n requests report their steps of a pause separately. So
+//     each step counts as 1 / n of its duration.
 //  4. A pause ends early if 1 + A falls below half of its value at the start of the pause, because
 //     drafting may save time again at the lower load.
 class DraftGuard {
@@ -40,24 +40,24 @@ class DraftGuard {
   // True if the next step should ask for a draft.
   bool asks() const { return !paused() && (!probing_ || steps_ + pending_ < kProbe); }
 
-  // True during a pause. A pause ends when the total duration of the steps in it reaches its
-  // length.
+  // True during a pause. It ends when its steps, each counted as 1 / n of its duration, add up to
+  // the length of the pause.
   bool paused() const { return pause_left_ > absl::ZeroDuration(); }
 
   // Returns whether the next step asks for a draft. If true, the caller must report the step by one
   // call of Asked or Unasked.
   bool Ask();
 
-  // Reports that a step that asked gave `tokens` tokens and took `took`. A plain step would have
-  // taken `plain`; zero or less if this is not known, and then the step does not count. Other
-  // sequences got `other_tokens` tokens during the step. `running` is n.
+  // Reports a step that asked. It gave `tokens` tokens and took `took`. A plain step would have
+  // taken `plain`. If this is not known, `plain` is zero or less, and the step does not count.
+  // Other sequences got `other_tokens` tokens during the step. `running` is n.
   void Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens = 0,
              int running = 1);
 
   // Reports that a step that asked does not count.
   void Unasked();
 
-  // Reports that a step that did not ask because of the guard took `took`.
+  // Reports a step that did not ask because of a pause. It took `took`.
   void Paused(absl::Duration took, double other_tokens = 0, int running = 1);
 
  private:

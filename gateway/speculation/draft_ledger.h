@@ -21,8 +21,9 @@ namespace recycling::gateway {
 // weight of at least 1/32, and its value counts as at most four times the mean. So one slow step
 // changes a mean little.
 struct StepOverhead {
-  std::optional<absl::Duration> drafted;  // of steps with a draft, including the time for the draft
-  std::optional<absl::Duration> plain;    // of all steps, without the time for the draft
+  // Of steps whose draft came in time, including the time for the draft.
+  std::optional<absl::Duration> drafted;
+  std::optional<absl::Duration> plain;  // of all steps, without the time for the draft
 };
 
 // The shared state of the requests of one kind (README.md). Threads: any.
@@ -54,8 +55,9 @@ class DraftKind {
   bool taught_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// One running request's access to the state of its kind. The destructor ends the request's part in
-// it: a step that is not reported, its count, and its role as teacher. Threads: one.
+// One running request's access to the state of its kind. The destructor takes the request out of
+// this state: a step that was not reported does not count, the request no longer counts as running,
+// and it no longer teaches the drafter. Threads: one.
 class DraftPlace {
  public:
   // `guarded`: the request uses the guard, and counts as one of its n running requests.

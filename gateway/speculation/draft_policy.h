@@ -43,7 +43,7 @@ class DraftPolicy {
   DraftPolicy(DraftWish wish, DraftLedger& ledger);
 
   // Reports that the sequence is now at the verifier with this address. Forgets the costs and the
-  // load of the verifier before.
+  // load of the previous verifier.
   void Follow(const std::string& verifier);
 
   // Returns whether the verifier should send candidates. Call it once, when the sequence is opened.

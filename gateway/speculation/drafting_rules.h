@@ -44,8 +44,8 @@ enum class Telling {
 inline constexpr std::size_t kHeldRows = 32;
 
 // Returns whether the loop keeps `unheard` until it has more rows. True only in a pause
-// (`resting`), and only if all rows of `unheard` were accepted. Then the row of the next plain step
-// is a child of the last row.
+// (`resting`), and only if `unheard` has fewer than kHeldRows rows, which were all accepted. Then
+// the row of the next plain step is a child of the last row.
 bool HoldsBack(bool resting, const Observation& unheard);
 
 // The measurements of one step.
@@ -54,8 +54,8 @@ struct StepMeasures {
   absl::Duration overhead;  // the step minus the time inside the verifier
   absl::Duration draft;     // time to ask for a draft and wait for it
   absl::Duration verify;    // time that the loop waited for the verifier
-  absl::Duration
-      queue;  // the part of `verify` that the step waited for its pass, as the verifier measured it
+  // The part of `verify` that the step waited for its pass, as the verifier measured it.
+  absl::Duration queue;
   bool waited = false;          // the step waited for a draft
   bool draft_came = false;      // the draft came in time
   bool opened_streams = false;  // true for the first step of a request

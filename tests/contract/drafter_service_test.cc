@@ -230,7 +230,7 @@ TEST_F(DrafterServiceTest, LearnsNothingFromAMalformedStep) {
       {WithParents(Rows({1, 2}, {8, 9, 8, 9}), {1}), "parents: got 1 for row 1"},
       {WithParents(Rows({1, 2}, {8, 9, 8, 9}), {0xffffffff}), "parents: got 4294967295"},
       {WithParents(Rows({1, 2}, {8, 9, 8, 9}), {0, 0}),
-       "parents: got 3, counting that of the root"},
+       "parents: got 3 including that of the root"},
       {WithParents(Rows({1, 2, 3}, {8, 9, 8, 9, 8, 9}, {0, 2}), {0, 1}),
        "parents: got 1 for row 2 of the accepted path"}};
   for (const auto& [observation, message] : malformed) {

@@ -72,8 +72,8 @@ TEST(ValidateObservationTest, RefusesParentsThatComeLaterOrDisagreeWithTheAccept
     return observation;
   };
   EXPECT_THAT(ValidateObservation(with({-1, 0, 0, 2}), 10, 2), IsOk());
-  ExpectInvalid(with({-1, 0, 0}), "got 3, counting that of the root, expected 4");
-  ExpectInvalid(with({-1, 0, 0, 2, 0}), "got 5, counting that of the root, expected 4");
+  ExpectInvalid(with({-1, 0, 0}), "got 3 including that of the root, expected 4");
+  ExpectInvalid(with({-1, 0, 0, 2, 0}), "got 5 including that of the root, expected 4");
   ExpectInvalid(with({0, 0, 0, 2}), "got 0 for row 0, expected -1 to -1");
   ExpectInvalid(with({-1, 1, 0, 2}), "got 1 for row 1, expected 0 to 0");
   ExpectInvalid(with({-1, -1, 0, 2}), "got -1 for row 1, expected 0 to 0");
