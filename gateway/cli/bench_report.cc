@@ -173,8 +173,8 @@ Median MedianOf(std::vector<double> values) {
   const std::size_t n = values.size();
   result.median = (values[(n - 1) / 2] + values[n / 2]) / 2;
   // The true median lies between the low-th smallest and the low-th largest value, unless fewer
-  // than `low` of the n values lie on one side of it. For each side this has a probability of at
-  // most 2.5 %.
+  // than `low` of the n values lie below it or fewer than `low` lie above it. Each of these two
+  // events has a probability of at most 2.5 %.
   std::size_t low = 0;
   while (low < n / 2 && FairCoins(n, low) <= 0.025) ++low;
   if (low > 0) result.interval = {values[low - 1], values[n - low]};

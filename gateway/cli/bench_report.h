@@ -62,8 +62,9 @@ double QuantileMicros(const gateway::v1::DurationHistogram& histogram, double q)
 struct Median {
   std::size_t values = 0;
   double median = 0;
-  // With a confidence of at least 95 %, by order statistics, which assume only that the values are
-  // independent. Absent below 6 values, which are too few for that confidence.
+  // The true median lies between these two values with a confidence of at least 95 %. They are
+  // order statistics, so this assumes only that the values are independent. Absent below 6 values,
+  // which are too few for that confidence.
   std::optional<std::pair<double, double>> interval;
 };
 Median MedianOf(std::vector<double> values);

@@ -32,9 +32,13 @@ struct PassCost {
 // mean over the last passes of this sequence, finite and at least 0. All values are 0 if the
 // sequence is alone.
 struct OtherLoad {
-  double rows = 0;        // of other sequences in a pass of this sequence
-  double tokens = 0;      // of others, from the end of one of its passes to the end of the next
-  absl::Duration passes;  // total time of others' passes between two of its passes
+  // Rows of other sequences in a pass of this sequence.
+  double rows = 0;
+  // Tokens that other sequences get from the end of a pass of this sequence to the end of its next
+  // pass.
+  double tokens = 0;
+  // Total time of other sequences' passes between two passes of this sequence.
+  absl::Duration passes;
 };
 
 // The data about a verifier that it sends in the handshake.
@@ -68,7 +72,8 @@ struct OpenSequence {
 
 struct SequenceOpened {
   std::uint32_t base = 0;  // committed tokens, root included
-  // Of the last n prefilled tokens: those at positions [base - 1 - n, base - 1).
+  // Has n rows, where n is at most OpenSequence::learn_last. They belong to the last n prefilled
+  // tokens, at positions [base - 1 - n, base - 1).
   Candidates prompt_candidates;
   std::uint32_t cached_tokens = 0;
   // `rows` is at least 1 and ascends; `duration` is above 0 and never descends. Empty if not known.
@@ -89,7 +94,8 @@ struct StepVerified {
   Candidates candidates;               // of every verified row, root first; empty if not asked for
   std::vector<TokenLogprob> logprobs;  // as many as tokens, or none
   bool draft_ignored = false;
-  // Number of the tree's nodes, without the root, that were verified: the first ones. Absent: all.
+  // How many nodes of the tree were verified, the root not counted. If it is fewer than all, they
+  // are the first nodes of the tree. Absent: all were verified.
   std::optional<int> verified_nodes;
   absl::Duration forward;
   absl::Duration queue;              // time that the step waited for its pass

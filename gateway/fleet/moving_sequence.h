@@ -153,7 +153,8 @@ class MovingSequence {
   // A thread holds it while it replaces a session. Cancel holds it while it uses the sessions.
   Mutex session_mutex_;
   std::unique_ptr<VerifierSession> session_;
-  // The session in which the sequence is being opened elsewhere, while session_ still holds it.
+  // The session that is being opened. When it is open, it replaces session_. Until then session_ is
+  // the session at the previous verifier, or null if there is none.
   std::unique_ptr<VerifierSession> next_;
 };
 

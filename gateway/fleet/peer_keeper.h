@@ -40,7 +40,7 @@ struct PeerPoolOptions {
   std::function<std::optional<std::vector<PeerTarget>>()> poll_targets;
   // Called at least every `table.refresh`.
   std::function<void()> on_tick;
-  // Returns when the peer last answered work, Clock::Monotonic().
+  // Returns the time at which the peer last answered work, Clock::Monotonic().
   std::function<absl::Duration(const std::string& address)> heard;
   // Called when a greeting finds that the peer is gone or has not answered for too long. `error`
   // says why. May be called again for the same peer.
@@ -54,8 +54,8 @@ struct PeerPoolOptions {
   std::function<void(std::function<void()> task)> run;
 };
 
-// Logs each loss and each return of a peer once (peer_log.h). Threads: any. Exceptions: call Start
-// at most once, and call Tick only if Start is never called, from one thread.
+// Logs each loss and each return of a peer once (peer_log.h). Threads: any, except for Start and
+// Tick. Call Start at most once. Call Tick only if Start is never called, and from one thread.
 class PeerKeeper {
  public:
   struct Greeted {

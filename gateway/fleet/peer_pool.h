@@ -24,8 +24,8 @@
 namespace recycling::gateway {
 
 // The peers of one role. Each peer that is ready has a client of type Client. peer_table.h says
-// when a peer is ready; peer_keeper.h finds that out. Threads: any. Exceptions: call Start at most
-// once, and call Tick only if Start is never called, from one thread.
+// when a peer is ready; peer_keeper.h finds that out. Threads: any, except for Start and Tick. Call
+// Start at most once. Call Tick only if Start is never called, and from one thread.
 template <typename Client>
 class PeerPool {
  public:

@@ -23,12 +23,13 @@ namespace recycling::gateway {
 
 class WatchedSession;
 
-// The sequences of this gateway at one address, also those that began with an earlier client. Times
-// are Clock::Monotonic(). Threads: any.
+// The sequences of this gateway at one address. Each handshake makes a new VerifierClient; a watch
+// has the sequences of all clients of its address. Times are Clock::Monotonic(). Threads: any.
 class VerifierWatch {
  public:
-  // The watch gives a sequence up only if its answer was already late this long before. So a
-  // gateway that was itself stopped for a while has time to read the answers that have arrived.
+  // The watch gives a sequence up only when this time has passed since the watch first found the
+  // answer late. So a gateway that was itself stopped for a while has time to read the answers that
+  // have arrived.
   static constexpr absl::Duration kSecondLook = absl::Seconds(1);
 
   // Ends at once every sequence that runs there, with Unavailable and the message of `why`, even if
@@ -39,10 +40,10 @@ class VerifierWatch {
   void Greeted(const VerifierInfo& info);
 
   // Ends each sequence whose answer takes longer than AnswerBound allows, as GiveUp does.
-  // AnswerBound's rows of others are the sum of two numbers. The first is the largest number of
-  // rows for which this gateway's other calls waited at one time since this call began. The second
-  // is this call's rows times the number of sequences of other gateways, because a verifier shares
-  // its passes fairly. The caller must call this every few seconds.
+  // The argument `others` of AnswerBound::Get is the sum of two numbers. The first is the largest
+  // number of rows for which this gateway's other calls waited at one time since this call began.
+  // The second is this call's rows times the number of sequences of other gateways, because a
+  // verifier shares its passes fairly. The caller must call this every few seconds.
   void GiveUpLate(absl::Duration now);
 
   // See VerifierClient::leaving().

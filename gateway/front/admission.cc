@@ -173,8 +173,9 @@ void Admission::Start(Ticket ticket, absl::Duration now) {
   changes_.start.push_back(ticket);
 }
 
-// Returns the next tenant that has a waiting request and may run it. Goes through the tenants by
-// name, from the one after last_, and from the last name to the first.
+// Returns the next tenant that has a waiting request and may run it. Goes through the tenants in
+// the order of their names: begins with the name after last_, and goes on with the first name after
+// the end.
 std::map<std::string, Admission::Tenant>::iterator Admission::NextTenant() {
   const auto may_begin = [](const auto& entry) {
     const Tenant& tenant = entry.second;

@@ -43,8 +43,8 @@ struct RequestDefaults {
   std::size_t max_prompt_bytes = 1 << 20;
 };
 
-// The largest seed that the gateway draws. Clients whose numbers are doubles (JavaScript) can read
-// seeds up to this exactly.
+// The largest seed that the gateway draws. A client whose numbers are doubles (JavaScript) holds
+// this seed and every smaller one exactly.
 inline constexpr std::uint64_t kLargestDrawnSeed = (std::uint64_t{1} << 53) - 1;
 
 // Returns the request to run. Returns InvalidArgument with the name of the field if

@@ -64,8 +64,8 @@ RequestRunner::~RequestRunner() = default;
 int RequestRunner::Capacity() const {
   if (!options_.capacity) return options_.max_requests;
   const int room = options_.capacity();
-  // Before the first verifier was ever ready, a request begins, and its error says what is missing.
-  // Later it waits.
+  // Until a verifier has been ready for the first time, a request begins at once, and its error
+  // says what is missing. After that, a request waits while no verifier is ready.
   if (room == 0 && model_.Get() == nullptr) return options_.max_requests;
   return std::min(room, options_.max_requests);
 }
