@@ -47,14 +47,15 @@ class Channels {
   std::map<std::string, std::weak_ptr<grpc::Channel>> channels_ ABSL_GUARDED_BY(mutex_);
 };
 
-// A request waits for room at a verifier no longer than for its turn in the queue.
+// A new request waits for room at a verifier at most as long as it may wait in the queue.
 MoveRules MoveRulesOf(const GatewayOptions& options) {
   MoveRules rules = options.moves;
   rules.room_patience = options.admission.queue_timeout;
   return rules;
 }
 
-// Reads the peer list in the file at `path` again whenever it changes; null without a path.
+// Returns a function that reads the peer list file at `path` (PeerListFile::Poll). Returns null if
+// `path` is empty.
 std::function<std::optional<std::vector<PeerTarget>>()> Follow(const std::string& path,
                                                                std::size_t at_least) {
   if (path.empty()) return nullptr;
@@ -138,7 +139,7 @@ class GatewayServerImpl final : public GatewayServer {
   }
 
   void VerifiersChanged(bool ready) {
-    if (ready) drafters_.Nudge();  // until now they could not be told which model to serve
+    if (ready) drafters_.Nudge();  // a handshake with a drafter needs the model of a verifier
     MutexLock lock(ready_mutex_);
     ready_ = ready;
     if (tell_) tell_(ready_ && !draining_);
@@ -171,7 +172,7 @@ class GatewayServerImpl final : public GatewayServer {
   bool draining_ ABSL_GUARDED_BY(ready_mutex_) = false;
   std::function<void(bool)> tell_ ABSL_GUARDED_BY(ready_mutex_);
   DrafterFleet drafters_;
-  VerifierFleet verifiers_;  // after the drafters, which its thread nudges
+  VerifierFleet verifiers_;  // after drafters_, because its thread calls drafters_.Nudge
   RequestRunner runner_;
   GatewayService service_;
 };

@@ -1,5 +1,5 @@
-// Composition: everything a gateway is made of, behind one gRPC service. Used by recycling-gateway
-// and by the all-in-one program.
+// Makes a whole gateway from options. The program recycling-gateway uses it, and so does the
+// program that runs all services in one process.
 #ifndef RECYCLING_GATEWAY_GATEWAY_H_
 #define RECYCLING_GATEWAY_GATEWAY_H_
 
@@ -26,59 +26,69 @@ namespace recycling::gateway {
 
 struct GatewayOptions {
   std::vector<PeerTarget> verifiers;  // at least one; see ParsePeerList
-  std::vector<PeerTarget> drafters;   // may be empty: every step is plain
-  // Files whose lists replace these lists whenever their text changes (peer_list_file.h). A text
-  // that is wrong is logged and changes nothing. Empty: no file.
+  std::vector<PeerTarget> drafters;   // may be empty; then no step has a draft
+  // Files that hold peer lists (peer_list_file.h). When the text of a file changes, the gateway
+  // replaces its list of peers with the list in the file. If the text is not a valid list, the
+  // gateway logs an error and keeps its list. Empty: no file.
   std::string verifiers_file, drafters_file;
   ChannelFactory channel = PeerChannels({});
-  // Gets the error of a peer that could not be greeted, and returns one that says more where it
-  // can. Called on the threads that greet. Empty: errors stay as they are.
+  // If the handshake with a peer fails, the gateway passes the error to this function, and then
+  // uses the error that the function returns. The new error may say more about the cause. The
+  // threads that make handshakes call the function. Empty: the gateway uses the first error.
   std::function<absl::Status(const absl::Status& status, const std::string& address)> explain;
 
-  int max_requests = 64;                       // that run at once, 1 to 4096; a thread each
-  AdmissionOptions admission;                  // max_queue 0 to 65536
-  std::shared_ptr<const CallerCheck> callers;  // null: no keys, one tenant
-  TenantLimits tenant_limits;                  // of tenants whose keys give none; 0 or more
-  ReaderLimits readers;
-  absl::Duration draft_deadline = absl::Milliseconds(20);  // longest wait for one draft, above 0
-  RequestDefaults defaults;     // for what a request leaves open; node_budget 0 or more
-  int drafters_per_tenant = 1;  // at least 1
-  MoveRules moves;              // max_moves to 1000, patience to a day; not room_patience
+  // The number of requests that may run at once, 1 to 4096. Each request has its own thread.
+  int max_requests = 64;
+  AdmissionOptions admission;                  // max_queue: 0 to 65536
+  std::shared_ptr<const CallerCheck> callers;  // null: callers need no key; there is one tenant
+  // The limits of tenants whose keys set none. Concurrency 0 to 2^20, rate and burst 0 to 1e6.
+  TenantLimits tenant_limits;
+  ReaderLimits readers;  // max_outputs: 0 to 2^20
+  // The longest wait for one draft, 1 us to 1 h.
+  absl::Duration draft_deadline = absl::Milliseconds(20);
+  RequestDefaults defaults;     // for fields that a request leaves out; node_budget: 0 to 2^20
+  int drafters_per_tenant = 1;  // 1 to 2^20
+  // max_moves: 0 to 1000. patience: 0 to 24 h. The gateway sets room_patience to
+  // admission.queue_timeout.
+  MoveRules moves;
   absl::Duration handshake_timeout = absl::Seconds(2);
 
-  Resolver* resolver = nullptr;  // null: the system's
-  const Clock* clock = nullptr;  // null: the real one
+  Resolver* resolver = nullptr;  // null: the resolver of the system
+  const Clock* clock = nullptr;  // null: the real clock
 };
 
-// Threads: any. Destroy after the server that serves it is shut down.
+// Threads: any. The caller destroys this object after it has shut down the server that serves it.
 class GatewayServer {
  public:
   virtual ~GatewayServer() = default;
 
-  // Name of the service, for health checks.
+  // The full name of the gRPC service. Health checks ask for this name.
   static const char* full_name();
 
-  // To be served; lives as long as this.
+  // The caller registers this service with a server. The service exists as long as this object.
   virtual grpc::Service* service() = 0;
 
-  // Calls `tell` now with whether a verifier is ready for work, and again at every change, from a
-  // thread of the gateway. `tell` replaces the function of the call before, which is not called any
-  // more once this returns; null: no function. It must not block and must not call the gateway.
+  // Calls `tell` at once: true if a verifier is ready for work, else false. Later, a thread of the
+  // gateway calls `tell` again whenever this changes. `tell` replaces the function of an earlier
+  // call of OnReady. After OnReady has returned, the gateway no longer calls the earlier function.
+  // Null: no function. `tell` must not block and must not call the gateway.
   virtual void OnReady(std::function<void(bool ready)> tell) = 0;
 
-  // Refuses new requests and those that wait with Unavailable; the server still takes calls.
-  // Running requests have `grace` to end and to be read; then they end with Unavailable too.
-  // Returns when the last one is gone, or a few seconds after the grace. Set the health to not
-  // serving before this. A Drain call that comes over gRPC refuses requests in the same way, and
-  // from then on the function of OnReady is told false.
+  // Refuses new and waiting requests with Unavailable. The server still takes calls. For `grace`,
+  // running requests go on, and clients may read their outputs. Then the gateway ends the requests
+  // that still run with Unavailable, and drops unread outputs. Returns when all requests have ended
+  // and all outputs are read or dropped, or a few seconds after `grace`. Before this call, the
+  // caller sets the health to not serving. The gRPC method Drain refuses requests in the same way;
+  // after it, the function of OnReady always gets false.
   virtual void Drain(absl::Duration grace) = 0;
 
-  // What GetStats says, as metrics.
+  // Adds the metrics of gateway_metrics.h.
   virtual void AddMetrics(MetricSet* metrics) const = 0;
 };
 
-// Begins to greet the peers at once. InvalidArgument naming the option that is out of its range.
-// ResourceExhausted if the system has no thread for each of max_requests.
+// Makes a gateway, which begins the handshakes with its peers at once. Returns InvalidArgument with
+// the name of the option if an option is out of its range. Returns ResourceExhausted if the system
+// does not give max_requests threads.
 absl::StatusOr<std::unique_ptr<GatewayServer>> CreateGateway(GatewayOptions options);
 
 }  // namespace recycling::gateway

@@ -1,4 +1,4 @@
-// The flags that say how a gateway reaches its peers.
+// The command line flags for the connections of a gateway to its peers.
 #ifndef RECYCLING_GATEWAY_PEER_CHANNEL_FLAGS_H_
 #define RECYCLING_GATEWAY_PEER_CHANNEL_FLAGS_H_
 
@@ -16,14 +16,16 @@ namespace recycling::gateway {
 
 FlagGroup PeerChannelFlags();
 
-// Makes channels as the --peer_tls flags, --peer_key_file and --allow_plaintext say.
-// InvalidArgument naming the flag or file that is wrong, or the first of `peers` that would be
-// reached in plaintext beyond this machine without --allow_plaintext. `certificate`, which may be
-// null, is told when the certificate of --peer_tls_cert expires. Call once in a process.
+// Returns a factory for channels that follow the --peer_tls flags, --peer_key_file and
+// --allow_plaintext. Returns InvalidArgument, with the name of the flag or file, if one of them is
+// wrong. Returns InvalidArgument, with the address of the peer, if one of `peers` is on another
+// machine, and neither --peer_tls_ca nor --allow_plaintext is set. `certificate` gets the expiry
+// time of the certificate in --peer_tls_cert. It may be null. Call this once in a process.
 absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(
     const std::vector<PeerTarget>& peers, std::shared_ptr<CertificateExpiry> certificate = nullptr);
 
-// For a peer that could not be greeted: as ExplainUnavailable, with --peer_tls_ca.
+// Explains why the handshake with the peer at `address` failed with `status`: returns the result of
+// ExplainUnavailable (server_probe.h) with the flag --peer_tls_ca.
 absl::Status ExplainPeerFromFlags(const absl::Status& status, const std::string& address);
 
 }  // namespace recycling::gateway

@@ -32,9 +32,9 @@ class DraftSession {
   DraftSession(const DraftSession&) = delete;
   DraftSession& operator=(const DraftSession&) = delete;
 
-  // Checks the whole step, learns from it, and makes the proposal if the step asks for one. Returns
-  // true if it did; then `response` holds the proposal. If the step is malformed, returns
-  // InvalidArgument and learns nothing.
+  // Checks the whole step, learns from it, and makes a draft if the step asks for one. Returns true
+  // if it made a draft; then `response` holds it. If the step is malformed, returns InvalidArgument
+  // and learns nothing.
   absl::StatusOr<bool> Step(const v1::DraftStep& step, v1::DraftResponse* response);
 
  private:

@@ -12,8 +12,7 @@
 
 namespace recycling::drafter {
 
-// Trim does nothing as long as there are at most this many tokens. If there are more, it keeps the
-// newest half of this many.
+// CommittedTokens::Trim keeps at most this many tokens.
 inline constexpr std::size_t kMaxCommittedTokens = 1 << 18;
 
 // Consecutive committed tokens, up to the last known one. Threads: the caller makes one call at a

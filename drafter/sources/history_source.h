@@ -39,7 +39,7 @@ class HistorySource final : public CandidateSource {
  private:
   struct Follower {
     TokenId token = 0;
-    std::uint32_t times = 0;  // without a change, at most 3
+    std::uint32_t times = 0;  // how often `token` followed in a row; counts only to 3
   };
 
   absl::flat_hash_map<TokenId, Follower> followers_;

@@ -150,8 +150,8 @@ absl::Status MatrixStore::MakeRoom(std::uint64_t bytes) {
   auto entry = entries_.end();
   while (*bytes_ + bytes > options_.max_bytes && entry != entries_.begin()) {
     --entry;
-    // A caller gets a matrix only under mutex_ or from another caller that holds it. If the count
-    // is 1, only the store holds the matrix, so the count cannot grow while mutex_ is locked.
+    // A caller gets a matrix only under mutex_ or from another caller that holds it. If use_count
+    // is 1, only the store holds the matrix, so use_count cannot grow while mutex_ is locked.
     if (entry->memory.use_count() > 1) continue;
     Log(LogLevel::kInfo, "dropped the least recently used matrix",
         {{"tenant", entry->key.tenant},

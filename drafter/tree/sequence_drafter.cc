@@ -69,8 +69,8 @@ void SequenceDrafter::LearnStep(const StepNews& news) {
   }
   const std::optional<TokenId> bonus =
       news.next.has_value() ? std::optional(news.next->root) : std::nullopt;
-  // Count the trials before the sources learn the step, so that they see what was known when the
-  // tree was proposed.
+  // Count the trials before the sources learn the step. After that, the sources would already know
+  // which tokens the model chose.
   LearnTrials(observation, bonus);
   const std::size_t path = observation.accepted_path.size();
   for (std::size_t i = 1; i < path; ++i) committed_.Append(TokenAt(observation, i));

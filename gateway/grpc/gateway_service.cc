@@ -26,8 +26,9 @@ namespace {
 // limits keep each call short and its memory small.
 constexpr std::size_t kMostTextBytes = 1 << 20;
 constexpr int kMostIds = 1 << 16;
-// Limits the size of a request without its text. A unary request, including unknown fields, stays
-// in memory until the client has read the answer. Real requests are far smaller than this limit.
+// A request may have this many bytes in addition to its text. A unary request, including unknown
+// fields, stays in memory until the client has read the answer. Real requests are far smaller than
+// this limit.
 constexpr std::size_t kMostOtherBytes = 1 << 20;
 
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {

@@ -27,9 +27,9 @@ class GrpcVerifierClient final : public VerifierClient {
   // the data differs from the one in the handshake.
   absl::StatusOr<TokenizerData> FetchTokenizer(absl::Duration timeout) const;
 
-  // The session's Open sends the model and the numerics id of the handshake. If another verifier
-  // now has this address, it refuses them. Then Open returns Unavailable, as if the first verifier
-  // were lost.
+  // The session's Open sends the model and the numerics id of the handshake. If a verifier with
+  // another model or numerics id now has this address, it refuses the call. Then Open returns
+  // Unavailable, as if the first verifier were lost.
   std::unique_ptr<VerifierSession> NewSession(absl::Time deadline,
                                               const CallOrigin& origin) override;
   const VerifierInfo& info() const override { return info_; }

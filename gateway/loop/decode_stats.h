@@ -25,7 +25,7 @@ struct StepRecord {
   std::uint32_t drafted = 0;   // drafted nodes, without the root
   std::uint32_t accepted = 0;  // accepted draft nodes, without the bonus token
   std::optional<FallbackReason> fallback;
-  bool paused = false;  // asked for no draft because the guard had paused drafting
+  bool paused = false;  // asked for no draft, because DraftGuard had paused drafting
 };
 
 // Sums over the steps with at least one output token.

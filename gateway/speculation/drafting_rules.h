@@ -44,8 +44,8 @@ enum class Telling {
 inline constexpr std::size_t kHeldRows = 32;
 
 // Returns whether the loop keeps `unheard` until it has more rows. True only in a pause
-// (`resting`), and only if `unheard` has fewer than kHeldRows rows, which were all accepted. Then
-// the row of the next plain step is a child of the last row.
+// (`resting`), and only if `unheard` has fewer than kHeldRows rows and all its rows were accepted.
+// Then the row of the next plain step is a child of the last row.
 bool HoldsBack(bool resting, const Observation& unheard);
 
 // The measurements of one step.

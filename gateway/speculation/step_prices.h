@@ -18,14 +18,14 @@ inline constexpr std::size_t kMaxStepCosts = 64;
 
 // The duration of a pass of `rows` rows. It is linear between the points. Before the first point,
 // it is the cost of the first point. Beyond the last point, it continues the line through the last
-// two points. Returns zero if there are no points. Requires points as in SequenceOpened.pass_costs.
+// two points. Returns zero if there are no points. Requires points as in Load.pass_costs.
 absl::Duration PassCostAt(std::span<const PassCost> costs, double rows);
 
 // The cost of a step by its number of nodes, for a sequence that shares its passes with `others`. A
 // pass has the root, others.rows other rows, and the nodes. In addition to its pass, a step takes
 // the longer of `overhead` and others.passes, because the overhead and the passes of others run at
-// the same time. The entries go from 0 nodes to the first number at or above `max_nodes`; there are
-// at most kMaxStepCosts of them. Empty if `costs` is empty.
+// the same time. The first entry is for 0 nodes. The last entry is the first one for `max_nodes`
+// nodes or more. There are at most kMaxStepCosts entries. Empty if `costs` is empty.
 std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration overhead,
                                  const OtherLoad& others, int max_nodes);
 
