@@ -3,8 +3,8 @@
 // A kind is a group of candidates that an estimator counts together, for example all candidates of
 // one rank and one FollowClass. A trial is one candidate at one accepted node. It is a hit if the
 // model chose that candidate after the node. Each kind has n trials and h hits. The index says
-// which trials are counted: any: at any depth; d: at depth d; s: in this sequence, at any depth.
-// The estimates are
+// which trials count: `any` those at any depth, `d` those at depth d, `s` those of this sequence at
+// any depth. The estimates are
 //
 //   any(kind)    = (h_any + 8 prior(kind)) / (n_any + 8)        over all sequences of the matrix
 //   at(d, kind)  = (h_d + 30 any(kind))    / (n_d + 30)         over all sequences of the matrix
