@@ -265,7 +265,8 @@ std::string StatsJson(const gateway::v1::GetStatsResponse& stats) {
          {"address", peer.address()},
          {"ready", peer.ready()},
          {"detail", peer.detail()},
-         {"requests_running", peer.requests_running()}});
+         {"requests_running", peer.requests_running()},
+         {"kernel", peer.kernel()}});
   }
   Json refusals = Json::object();
   for (const auto& refusal : stats.refusals()) {

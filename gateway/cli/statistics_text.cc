@@ -205,7 +205,8 @@ std::string StatsText(const gateway::v1::GetStatsResponse& stats) {
     absl::StrAppend(&text, peer.role() == gateway::v1::PEER_ROLE_VERIFIER ? "verifier" : "drafter ",
                     "     ", Escaped(peer.address()), ": ", peer.ready() ? "ready" : "not ready",
                     ", ", peer.requests_running(), " running", peer.detail().empty() ? "" : ": ",
-                    Escaped(peer.detail()), "\n");
+                    Escaped(peer.detail()), peer.kernel().empty() ? "" : "; kernel ",
+                    Escaped(peer.kernel()), "\n");
   }
   return text;
 }

@@ -50,6 +50,7 @@ struct PeerStatus {
   bool ejected = false;
   std::uint64_t failures = 0;   // of its work by its own fault, since the start
   std::uint64_t ejections = 0;  // since the start
+  std::string kernel;           // VerifierInfo::kernel of a ready verifier, else empty
 };
 
 // A greeting that has begun.

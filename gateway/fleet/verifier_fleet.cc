@@ -125,6 +125,18 @@ void VerifierFleet::Wake() {
   changed_.NotifyAll();
 }
 
+std::vector<PeerStatus> VerifierFleet::Statuses() const {
+  std::map<std::string, std::string> kernels;  // by address
+  pool_.ForEachReady([&kernels](const VerifierClient& verifier) {
+    kernels[verifier.address()] = verifier.info().kernel;
+  });
+  std::vector<PeerStatus> statuses = pool_.Statuses();
+  for (PeerStatus& peer : statuses) {
+    if (peer.ready) peer.kernel = kernels[peer.address];
+  }
+  return statuses;
+}
+
 int VerifierFleet::Room() const {
   std::int64_t room = 0;
   pool_.ForEachReady([&](const VerifierClient& client) { room += client.info().max_sequences; });

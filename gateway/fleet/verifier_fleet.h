@@ -45,7 +45,7 @@ class VerifierFleet final : public VerifierDirectory {
   // Picks that chose a verifier because it may hold the beginning of the prompt.
   std::uint64_t prefix_routed() const { return prefix_routed_; }
   std::uint64_t ejections() const { return pool_.ejections(); }
-  std::vector<PeerStatus> Statuses() const { return pool_.Statuses(); }
+  std::vector<PeerStatus> Statuses() const;
 
  private:
   // The number of tokens of a prompt that a verifier may hold. The first key is the verifier's page

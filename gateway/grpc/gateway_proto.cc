@@ -228,6 +228,7 @@ void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto) {
   proto->set_ejected(peer.ejected);
   proto->set_failures(peer.failures);
   proto->set_ejections(peer.ejections);
+  proto->set_kernel(peer.kernel);
 }
 
 void StatsToProto(const RunnerStats& stats, v1::GetStatsResponse* proto) {

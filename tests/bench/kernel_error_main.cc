@@ -54,7 +54,7 @@ absl::StatusOr<std::vector<float>> Logits(const std::shared_ptr<const verifier::
   verifier::TransformerOptions options = {.threads = absl::GetFlag(FLAGS_threads),
                                           .max_rows = static_cast<int>(ids.size())};
   if (kernel == kAmxInSoftware) {
-    options.matmul_kernel = &verifier::PlainAmxKernel();
+    options.matmul_kernels = {&verifier::PlainAmxKernel()};
   } else {
     RETURN_IF_ERROR(ChooseKernel(kernel, options));
   }

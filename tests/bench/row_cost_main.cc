@@ -238,7 +238,7 @@ absl::StatusOr<nlohmann::json> Measure(const std::string& path) {
   nlohmann::json result = {{"model", model->identity().model_id},
                            {"file_digest", model->file_digest()},
                            {"description", model->Description()},
-                           {"kernel", transformer->kernel()},
+                           {"kernel", transformer->kernels().front()},
                            {"numerics_id", transformer->numerics_id()},
                            {"threads", threads},
                            {"kv_type", absl::GetFlag(FLAGS_kv_type)},

@@ -61,6 +61,11 @@ class ScriptedGateway : public gateway::v1::GatewayService::Service {
     peer->set_role(gateway::v1::PEER_ROLE_DRAFTER);
     peer->set_address("drafter:1");
     peer->set_detail("no\x1b answer");
+    auto* verifier = stats->add_peers();
+    verifier->set_role(gateway::v1::PEER_ROLE_VERIFIER);
+    verifier->set_address("verifier:1");
+    verifier->set_ready(true);
+    verifier->set_kernel("avx2 to 4 rows, amx\x1b to 257 rows");
     return grpc::Status::OK;
   }
 
@@ -390,10 +395,13 @@ TEST_F(CliTest, StatsShowsTotalsAndPeers) {
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(result.out, HasSubstr("0 running of 0, 0 waiting, 7 succeeded, 0 failed"));
   EXPECT_THAT(result.out, HasSubstr("drafter:1: not ready, 0 running: no\\x1b answer\n"));
+  EXPECT_THAT(result.out, HasSubstr("verifier:1: ready, 0 running; "
+                                    "kernel avx2 to 4 rows, amx\\x1b to 257 rows\n"));
   const std::vector<Json> lines = Lines(Run({"stats", "--json"}).out);
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_EQ(lines[0]["requests_succeeded"], 7);
   EXPECT_EQ(lines[0]["peers"][0]["role"], "drafter");
+  EXPECT_EQ(lines[0]["peers"][1]["kernel"], "avx2 to 4 rows, amx\x1b to 257 rows");
 }
 
 TEST_F(CliTest, HealthShowsAliveAndReadyAndExitsWithOneUnlessAllAreReady) {

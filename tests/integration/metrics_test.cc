@@ -320,6 +320,15 @@ TEST_F(MetricsTest, VerifierAndDrafterCountTheWorkOfTheGateway) {
   EXPECT_GT(verifier["recycling_verifier_pass_cost_seconds{rows=\"1\"}"], 0);
   EXPECT_GE(verifier["recycling_verifier_pass_cost_seconds{rows=\"64\"}"],
             verifier["recycling_verifier_pass_cost_seconds{rows=\"1\"}"]);
+  int kernels = 0;  // one for each measured size
+  for (const auto& [name, value] : verifier.samples) {
+    const bool of_one_row = absl::StartsWith(name, "recycling_verifier_kernel{") &&
+                            absl::StrContains(name, "rows=\"1\"");
+    if (!of_one_row) continue;
+    ++kernels;
+    EXPECT_EQ(value, 1) << name;
+  }
+  EXPECT_EQ(kernels, 1);
   EXPECT_EQ(grown("recycling_verifier_rows_total{kind=\"root\"}"), static_cast<double>(sums.steps));
   EXPECT_EQ(grown("recycling_verifier_rows_total{kind=\"draft\"}"),
             static_cast<double>(sums.draft_tokens));

@@ -63,6 +63,11 @@ MatMul::GateTimes GateTimesOf(Activation activation, const VectorKernels& kernel
   return nullptr;  // not reached: the switch has every value
 }
 
+std::vector<const MatMulKernel*> KernelsOf(const TransformerOptions& options) {
+  if (!options.matmul_kernels.empty()) return options.matmul_kernels;
+  return {&MatMulKernel::For(options.instruction_set, options.arithmetic)};
+}
+
 class CpuTransformer final : public Transformer {
  public:
   CpuTransformer(std::shared_ptr<const Model> model, const TransformerOptions& options,
@@ -74,14 +79,15 @@ class CpuTransformer final : public Transformer {
                                                                : model_->config().context_length,
                  .layout = KvLayout::Of(model_->config(), options.kv_type)}),
         pool_(std::move(pool)),
-        matmul_kernel_(options.matmul_kernel != nullptr
-                           ? *options.matmul_kernel
-                           : MatMulKernel::For(options.instruction_set, options.arithmetic)),
+        matmul_kernel_(*KernelsOf(options).front()),
         kernels_(VectorKernelsFor(options.instruction_set)),
         gate_times_(GateTimesOf(model_->config().architecture.activation, kernels_)),
-        matmul_(matmul_kernel_, *pool_),
+        matmul_(KernelsOf(options), *pool_),
         attention_(model_->config(), *pool_, options.instruction_set),
-        rope_(model_->config(), model_->weights().rope_factors, kernels_) {}
+        rope_(model_->config(), model_->weights().rope_factors, kernels_) {
+    for (const MatMulKernel* kernel : KernelsOf(options))
+      kernel_names_.emplace_back(kernel->name());
+  }
 
   // Packs the weights and reserves the memory of a pass.
   absl::Status Prepare(const PackingProgress& progress) {
@@ -108,7 +114,8 @@ class CpuTransformer final : public Transformer {
   }
   const Model& model() const override { return *model_; }
   std::uint32_t context_length() const override { return limits_.context_length; }
-  std::string kernel() const override { return std::string(matmul_kernel_.name()); }
+  const std::vector<std::string>& kernels() const override { return kernel_names_; }
+  void UseKernels(KernelTable table) override { matmul_.UseKernels(std::move(table)); }
   std::string numerics_id() const override;
 
  private:
@@ -133,7 +140,8 @@ class CpuTransformer final : public Transformer {
   const std::shared_ptr<const Model> model_;
   const StepLimits limits_;
   const std::unique_ptr<ThreadPool> pool_;
-  const MatMulKernel& matmul_kernel_;
+  const MatMulKernel& matmul_kernel_;  // packs the weights for all kernels
+  std::vector<std::string> kernel_names_;
   const VectorKernels& kernels_;
   const MatMul::GateTimes gate_times_;
   MatMul matmul_;
@@ -307,6 +315,13 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Create(
     return absl::InvalidArgumentError(absl::StrCat(
         "instruction set: got ", std::string(Name(options.instruction_set)), ", expected at most ",
         std::string(Name(BestInstructionSet())), ", the best that this machine can run"));
+  }
+  for (const MatMulKernel* kernel : options.matmul_kernels) {
+    const MatMulKernel& first = *options.matmul_kernels.front();
+    if (kernel->arithmetic() == first.arithmetic() && kernel->packs() == first.packs()) continue;
+    return absl::InvalidArgumentError(absl::StrCat("kernels: got ", std::string(first.name()),
+                                                   " and ", std::string(kernel->name()),
+                                                   ", expected kernels of one arithmetic"));
   }
   ASSIGN_OR_RETURN(std::unique_ptr<ThreadPool> pool, ThreadPool::Create(options.threads));
   auto transformer = std::make_unique<CpuTransformer>(std::move(model), options, std::move(pool));

@@ -10,12 +10,14 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "verifier/forward/step.h"  // Segment
 #include "verifier/kernels/cpu.h"
+#include "verifier/kernels/kernel_table.h"
 #include "verifier/kernels/matmul_kernel.h"
 #include "verifier/kv/kv_cache.h"
 #include "verifier/model/model.h"
@@ -30,9 +32,10 @@ struct TransformerOptions {
   // The instruction set of the kernels. This machine must support it.
   InstructionSet instruction_set = BestInstructionSet();
   Arithmetic arithmetic = Arithmetic::kFast;
-  // For tests: the kernel of the matrix products. Null: the kernel of `instruction_set` and
+  // The kernels of the matrix products, for example MatMulKernel::Candidates. They must give the
+  // same bits and use the same packed weights. Empty: the kernel of `instruction_set` and
   // `arithmetic`.
-  const MatMulKernel* matmul_kernel = nullptr;
+  std::vector<const MatMulKernel*> matmul_kernels;
   PackingProgress packing_progress;  // may be null
   // The most tokens of a sequence. 0: the context length that the model was trained for. A larger
   // number is allowed, but the model may then give poor text.
@@ -80,8 +83,12 @@ class Transformer {
   virtual const Model& model() const = 0;
   virtual std::uint32_t context_length() const = 0;
 
-  // The name of the kernel of the matrix products, for example "portable".
-  virtual std::string kernel() const = 0;
+  // The names of the kernels of the matrix products, for example "portable". They never change.
+  virtual const std::vector<std::string>& kernels() const = 0;
+  // From the next Forward on, a product of r rows uses kernel kernels()[table.KernelFor(r)]. Until
+  // the first call it uses the first one. Changes no bit. Requires table.last_kernel() to be an
+  // index of kernels().
+  virtual void UseKernels(KernelTable table) = 0;
   // A digest of everything that decides the bits of a logit: the model file, the arithmetic and its
   // version, the type of the keys and values, and the rotation frequencies.
   virtual std::string numerics_id() const = 0;

@@ -92,60 +92,10 @@ class HardwareTiles {
   }
 };
 
-// Chooses between two kernels of the same arithmetic by the number of rows.
-class KernelByRows final : public MatMulKernel {
- public:
-  // Inputs of up to `most_of_few` rows use `few`; larger inputs use `many`.
-  KernelByRows(const MatMulKernel& few, std::size_t most_of_few, const MatMulKernel& many)
-      : few_(few), most_of_few_(most_of_few), many_(many) {}
-
-  std::string_view name() const override { return many_.name(); }
-  std::string_view arithmetic() const override { return many_.arithmetic(); }
-  bool packs() const override { return many_.packs(); }
-  PackedMatrix Layout(const Matrix& w) const override { return many_.Layout(w); }
-  void PackPanel(const Matrix& w, std::size_t panel, std::byte* out) const override {
-    many_.PackPanel(w, panel, out);
-  }
-  InputFormat FormatFor(TensorType type) const override { return many_.FormatFor(type); }
-  std::size_t InputBytes(InputFormat format, std::size_t rows, std::size_t columns) const override {
-    return std::max(few_.InputBytes(format, std::min(rows, most_of_few_), columns),
-                    many_.InputBytes(format, rows, columns));
-  }
-  void PrepareRow(InputFormat format, const float* values, std::size_t columns, std::size_t row,
-                  std::size_t rows, std::byte* inputs) const override {
-    For(rows).PrepareRow(format, values, columns, row, rows, inputs);
-  }
-  std::size_t ScratchBytes(std::size_t rows, std::size_t columns) const override {
-    return std::max(few_.ScratchBytes(std::min(rows, most_of_few_), columns),
-                    many_.ScratchBytes(rows, columns));
-  }
-  void Multiply(const PackedMatrix& w, std::size_t begin, std::size_t end, const std::byte* inputs,
-                std::size_t rows, bool add, float* out, std::byte* scratch) const override {
-    For(rows).Multiply(w, begin, end, inputs, rows, add, out, scratch);
-  }
-
- private:
-  const MatMulKernel& For(std::size_t rows) const { return rows <= most_of_few_ ? few_ : many_; }
-
-  const MatMulKernel& few_;
-  const std::size_t most_of_few_;
-  const MatMulKernel& many_;
-};
-
 }  // namespace
 
 const MatMulKernel& AmxTileKernel() {
   static const AmxKernel<HardwareTiles, Avx512<false>> kernel;
-  return kernel;
-}
-
-const MatMulKernel& AmxKernelByRows() {
-  // A tile product takes the same time for 1 row as for 16. A prototype of both kernels was
-  // measured on a Sapphire Rapids processor. With 4-bit weights, vectors were faster up to about 6
-  // rows. With 8-bit weights, vectors were as fast as tiles for 1 row and slower for more. One
-  // limit between the two is used for all formats.
-  constexpr std::size_t kFewRows = 4;
-  static const KernelByRows kernel(Avx512VnniKernel(), kFewRows, AmxTileKernel());
   return kernel;
 }
 

@@ -25,25 +25,31 @@ constexpr std::size_t kTasksPerThread = 6;
 absl::Status MatMul::Reserve(std::size_t rows, std::size_t columns) {
   row_floats_ = Align(columns);
   RETURN_IF_ERROR(row_.Reserve(pool_.threads() * row_floats_, "activations"));
-  for (const InputFormat format : kFormats) {
-    RETURN_IF_ERROR(inputs_[IndexOf(format)].Reserve(kernel_.InputBytes(format, rows, columns),
-                                                     "prepared activations"));
+  std::size_t scratch_bytes = 0;
+  for (const MatMulKernel* kernel : kernels_) {
+    for (const InputFormat format : kFormats) {
+      RETURN_IF_ERROR(inputs_[IndexOf(format)].Reserve(kernel->InputBytes(format, rows, columns),
+                                                       "prepared activations"));
+    }
+    scratch_bytes = std::max(scratch_bytes, kernel->ScratchBytes(rows, columns));
   }
-  scratch_bytes_ = Align(kernel_.ScratchBytes(rows, columns));
+  scratch_bytes_ = Align(scratch_bytes);
   return scratch_.Reserve(pool_.threads() * scratch_bytes_, "unpacked weights");
 }
 
 void MatMul::SetInput(std::size_t rows, std::initializer_list<const PackedMatrix*> weights,
                       Row row) {
-  bool wanted[kInputFormats] = {};
-  for (const PackedMatrix* w : weights) wanted[IndexOf(kernel_.FormatFor(w->type))] = true;
   rows_ = rows;
+  if (rows == 0) return;
+  kernel_ = kernels_[table_.KernelFor(rows)];
+  bool wanted[kInputFormats] = {};
+  for (const PackedMatrix* w : weights) wanted[IndexOf(kernel_->FormatFor(w->type))] = true;
   const std::size_t columns = (*weights.begin())->columns;
   pool_.Run(rows, [&](std::size_t r, std::size_t worker) {
     const float* values = row(r, row_.data() + worker * row_floats_);
     for (const InputFormat format : kFormats) {
       if (!wanted[IndexOf(format)]) continue;
-      kernel_.PrepareRow(format, values, columns, r, rows, inputs_[IndexOf(format)].data());
+      kernel_->PrepareRow(format, values, columns, r, rows, inputs_[IndexOf(format)].data());
     }
   });
 }
@@ -60,8 +66,8 @@ void MatMul::Multiply(std::initializer_list<Product> products) {
       const std::size_t panels = TaskPanels(*weights);
       const std::size_t product_tasks = (weights->panels() + panels - 1) / panels;
       if (task < product_tasks) {
-        kernel_.Multiply(*weights, task * panels, std::min((task + 1) * panels, weights->panels()),
-                         Input(*weights), rows_, /*add=*/false, out, Scratch(worker));
+        kernel_->Multiply(*weights, task * panels, std::min((task + 1) * panels, weights->panels()),
+                          Input(*weights), rows_, /*add=*/false, out, Scratch(worker));
         return;
       }
       task -= product_tasks;
@@ -73,8 +79,8 @@ void MatMul::MultiplyAdd(const PackedMatrix& weights, float* out) {
   if (rows_ == 0) return;
   const std::size_t panels = TaskPanels(weights);
   pool_.Run((weights.panels() + panels - 1) / panels, [&](std::size_t task, std::size_t worker) {
-    kernel_.Multiply(weights, task * panels, std::min((task + 1) * panels, weights.panels()),
-                     Input(weights), rows_, /*add=*/true, out, Scratch(worker));
+    kernel_->Multiply(weights, task * panels, std::min((task + 1) * panels, weights.panels()),
+                      Input(weights), rows_, /*add=*/true, out, Scratch(worker));
   });
 }
 
@@ -86,8 +92,8 @@ void MatMul::MultiplyGated(const PackedMatrix& gate, const PackedMatrix& up, Gat
     const std::size_t begin = task * panels;
     const std::size_t end = std::min(begin + panels, gate.panels());
     std::byte* scratch = Scratch(worker);
-    kernel_.Multiply(gate, begin, end, Input(gate), rows_, /*add=*/false, gate_out, scratch);
-    kernel_.Multiply(up, begin, end, Input(up), rows_, /*add=*/false, up_out, scratch);
+    kernel_->Multiply(gate, begin, end, Input(gate), rows_, /*add=*/false, gate_out, scratch);
+    kernel_->Multiply(up, begin, end, Input(up), rows_, /*add=*/false, up_out, scratch);
     const std::size_t first = begin * gate.panel_outputs;
     const std::size_t count = std::min(end * gate.panel_outputs, gate.rows) - first;
     for (std::size_t r = 0; r < rows_; ++r) {
@@ -98,7 +104,7 @@ void MatMul::MultiplyGated(const PackedMatrix& gate, const PackedMatrix& up, Gat
 }
 
 const std::byte* MatMul::Input(const PackedMatrix& weights) const {
-  return inputs_[IndexOf(kernel_.FormatFor(weights.type))].data();
+  return inputs_[IndexOf(kernel_->FormatFor(weights.type))].data();
 }
 
 std::byte* MatMul::Scratch(std::size_t worker) { return scratch_.data() + worker * scratch_bytes_; }

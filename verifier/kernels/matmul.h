@@ -3,10 +3,13 @@
 
 #include <cstddef>
 #include <initializer_list>
+#include <utility>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "verifier/kernels/buffer.h"
+#include "verifier/kernels/kernel_table.h"
 #include "verifier/kernels/matmul_kernel.h"
 #include "verifier/kernels/thread_pool.h"
 
@@ -16,8 +19,14 @@ namespace recycling::verifier {
 // thread may compute any output; the bits do not depend on it. Not thread-safe.
 class MatMul {
  public:
-  // `kernel` and `pool` must outlive this object.
-  MatMul(const MatMulKernel& kernel, ThreadPool& pool) : kernel_(kernel), pool_(pool) {}
+  // `kernels`: at least one; all give the same bits and use the same packed weights. All must
+  // outlive it.
+  MatMul(std::vector<const MatMulKernel*> kernels, ThreadPool& pool)
+      : kernels_(std::move(kernels)), kernel_(kernels_.front()), pool_(pool) {}
+
+  // From the next SetInput on, `table` says which kernel multiplies. Until the first call it is the
+  // first one. Requires table.last_kernel() to be an index of `kernels`.
+  void UseKernels(KernelTable table) { table_ = std::move(table); }
 
   // Reserves memory for inputs of up to `rows` rows and `columns` columns. Returns
   // ResourceExhausted if the system has no memory.
@@ -51,7 +60,9 @@ class MatMul {
   std::byte* Scratch(std::size_t worker);
   std::size_t TaskPanels(const PackedMatrix& weights) const;
 
-  const MatMulKernel& kernel_;
+  const std::vector<const MatMulKernel*> kernels_;
+  const MatMulKernel* kernel_;  // of the input
+  KernelTable table_;
   ThreadPool& pool_;
   std::size_t rows_ = 0;           // of the input
   std::size_t row_floats_ = 0;     // of a thread's scratch row

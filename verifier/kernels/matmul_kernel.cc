@@ -28,11 +28,30 @@ const MatMulKernel& MatMulKernel::For(InstructionSet set, Arithmetic arithmetic)
     case InstructionSet::kAvx512Vnni:
       return Avx512VnniKernel();
     case InstructionSet::kAmx:
-      return AmxKernelByRows();
+      return AmxTileKernel();
 #endif
     default:
       return PortableKernel();
   }
+}
+
+std::vector<const MatMulKernel*> MatMulKernel::Candidates(InstructionSet best,
+                                                          Arithmetic arithmetic) {
+  std::vector<const MatMulKernel*> candidates = {&For(best, arithmetic)};
+  if (arithmetic == Arithmetic::kExact) return candidates;
+  switch (best) {
+    case InstructionSet::kPortable:
+    case InstructionSet::kAvx2:
+      break;
+    case InstructionSet::kAvx512:
+    case InstructionSet::kAvx512Vnni:
+      candidates.push_back(&For(InstructionSet::kAvx2));
+      break;
+    case InstructionSet::kAmx:
+      candidates.push_back(&For(InstructionSet::kAvx512Vnni));
+      break;
+  }
+  return candidates;
 }
 
 }  // namespace recycling::verifier

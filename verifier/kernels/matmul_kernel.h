@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "verifier/kernels/cpu.h"
@@ -51,9 +52,15 @@ absl::StatusOr<Arithmetic> ArithmeticFromName(std::string_view name);
 // Stateless. Threads: any.
 class MatMulKernel {
  public:
-  // The best kernel that `set` allows; with exact arithmetic there is only one. It lives as long as
-  // the program. This machine must support `set`.
+  // The kernel of `set`; with exact arithmetic there is only one. It lives as long as the program.
+  // This machine must support `set`.
   static const MatMulKernel& For(InstructionSet set, Arithmetic arithmetic = Arithmetic::kFast);
+
+  // The kernels that are worth measuring on a machine whose highest level is `best`: one or two.
+  // The first one is that of `best`. The second one works in smaller tiles or narrower vectors, so
+  // it may take less time for few rows. Both give the same bits and use the same packed weights.
+  static std::vector<const MatMulKernel*> Candidates(InstructionSet best,
+                                                     Arithmetic arithmetic = Arithmetic::kFast);
 
   virtual ~MatMulKernel() = default;
 

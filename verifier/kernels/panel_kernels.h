@@ -15,8 +15,6 @@ const MatMulKernel& Avx2Kernel();
 const MatMulKernel& Avx512Kernel();
 const MatMulKernel& Avx512VnniKernel();
 const MatMulKernel& AmxTileKernel();
-// Multiplies few rows with AVX-512 VNNI, and more rows with AMX tiles.
-const MatMulKernel& AmxKernelByRows();
 #endif
 
 }  // namespace recycling::verifier

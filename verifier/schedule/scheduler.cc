@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/decoding/check_token.h"
 #include "verifier/sampling/sampler.h"
@@ -124,13 +125,16 @@ absl::Status Sequence::Verify(VerifyStep step, StepDone done) {
 }
 
 Scheduler::Scheduler(std::unique_ptr<Transformer> transformer, std::unique_ptr<KvCache> cache,
-                     SchedulerOptions options, const Clock& clock)
+                     SchedulerOptions options, const Clock& clock, std::unique_ptr<CostProbe> probe)
     : options_(std::move(options)),
       clock_(clock),
       cache_(std::move(cache)),
       transformer_(std::move(transformer)),
-      runner_(*transformer_, options_) {
+      runner_(*transformer_, options_),
+      probe_(std::move(probe)),
+      kernel_costs_(probe_ != nullptr ? probe_->costs() : KernelCosts(transformer_->kernels(), 1)) {
   options_.k = std::min(options_.k, options_.vocab_size);
+  pass_costs_ = kernel_costs_.costs();
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -138,6 +142,7 @@ Scheduler::~Scheduler() {
   {
     MutexLock lock(mu_);
     stopping_ = true;
+    measure_stopped_ = true;
     for (const auto& job : queue_) job->state->cancelled = true;
     for (const auto& state : running_) state->cancelled = true;
     pass_cancelled_ = true;
@@ -195,7 +200,13 @@ void Scheduler::SetPassCosts(PassCosts costs) {
   pass_costs_ = std::move(costs);
 }
 
+KernelCosts Scheduler::kernel_costs() const {
+  MutexLock lock(mu_);
+  return kernel_costs_;
+}
+
 void Scheduler::Enqueue(std::unique_ptr<Job> job) {
+  measure_stopped_ = true;
   job->state->busy = true;
   if (stopping_) job->state->cancelled = true;
   job->waiting_since = clock_.Monotonic();
@@ -287,22 +298,49 @@ Scheduler::Jobs Scheduler::TakePass() {
   return pass;
 }
 
+bool Scheduler::MayMeasure() const {
+  return probe_ != nullptr && !probe_->done() && cache_->open_sequences() == 0;
+}
+
+void Scheduler::Measure(absl::Duration full) {
+  watch_.Began(clock_.Monotonic(), full);
+  const int rows = probe_->costs().next().rows;
+  const absl::Status status = probe_->MeasureNext(measure_stopped_);
+  watch_.Ended(clock_.Monotonic());
+  if (status.ok()) {
+    MutexLock lock(mu_);
+    kernel_costs_ = probe_->costs();
+    pass_costs_.Set(rows, kernel_costs_.costs().At(rows));
+  } else if (!absl::IsCancelled(status)) {
+    Log(LogLevel::kError, "the costs of passes are no longer measured",
+        {{"error", std::string(status.message())}});
+    probe_.reset();
+  }
+}
+
 void Scheduler::Run() {
   for (;;) {
     Jobs done;
     Jobs pass;
     absl::Duration full;  // expected time of a full pass
+    bool measure = false;
     {
       MutexLock lock(mu_);
-      while (queue_.empty() && !stopping_) work_.Wait(mu_);
-      if (queue_.empty()) return;
+      while (queue_.empty() && !stopping_ && !MayMeasure()) work_.Wait(mu_);
+      if (queue_.empty() && stopping_) return;
+      full = pass_costs_.At(options_.max_rows);
+      measure = queue_.empty();
+      if (measure) measure_stopped_ = false;
       done = TakeDone();
-      if (done.empty()) {
+      if (done.empty() && !measure) {
         Gather();
         done = TakeDone();
       }
-      if (done.empty()) pass = TakePass();
-      full = pass_costs_.At(options_.max_rows);
+      if (done.empty() && !measure) pass = TakePass();
+    }
+    if (measure) {
+      Measure(full);
+      continue;
     }
     watch_.Began(clock_.Monotonic(), full);
     for (const auto& job : done) {

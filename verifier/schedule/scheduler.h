@@ -11,6 +11,8 @@
 // 4. A sequence that is cancelled or destroyed frees its slot before the next pass starts. It stops
 //    the running pass only if all sequences of the pass are cancelled.
 // 5. Only the sequence that caused an error gets the error.
+// 6. While no sequence is open, the scheduler measures how long passes take. When an operation
+//    arrives, the measured pass ends before its next layer.
 #ifndef RECYCLING_VERIFIER_SCHEDULE_SCHEDULER_H_
 #define RECYCLING_VERIFIER_SCHEDULE_SCHEDULER_H_
 
@@ -32,6 +34,8 @@
 #include "common/base/mutex.h"
 #include "verifier/forward/transformer.h"
 #include "verifier/kv/kv_cache.h"
+#include "verifier/schedule/cost_probe.h"
+#include "verifier/schedule/kernel_costs.h"
 #include "verifier/schedule/pass_costs.h"
 #include "verifier/schedule/pass_gather.h"
 #include "verifier/schedule/pass_runner.h"
@@ -101,9 +105,13 @@ class Sequence {
 // Threads: all methods may be called from any thread.
 class Scheduler {
  public:
-  // Starts the thread that runs passes on `transformer`. `clock` must outlive the scheduler.
+  // Starts the thread that runs passes on `transformer`. `probe` measures passes of this
+  // transformer. What it has measured so far is what is known of their costs. The scheduler lets it
+  // measure the rest while no sequence is open, and ends such a pass when an operation arrives.
+  // Null: nothing is known, nothing is measured. `clock` must outlive the scheduler.
   Scheduler(std::unique_ptr<Transformer> transformer, std::unique_ptr<KvCache> cache,
-            SchedulerOptions options, const Clock& clock = RealClock());
+            SchedulerOptions options, const Clock& clock = RealClock(),
+            std::unique_ptr<CostProbe> probe = nullptr);
 
   // Cancels every operation and returns after the last callback.
   ~Scheduler();
@@ -128,6 +136,8 @@ class Scheduler {
   // Replaces the measured times of verify passes, which include sampling and candidates. Later
   // passes correct them.
   void SetPassCosts(PassCosts costs);
+  // Which kernels passes use, and the measured times behind the choice.
+  KernelCosts kernel_costs() const;
   // The options that the constructor got, but k is at most vocab_size.
   const SchedulerOptions& options() const { return options_; }
   const Transformer& transformer() const { return *transformer_; }
@@ -150,6 +160,10 @@ class Scheduler {
   // Removes from the queue, and returns, the operations of the next pass. Adds their sequences to
   // running_.
   Jobs TakePass() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // True if the thread has nothing better to do than to measure a pass.
+  bool MayMeasure() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Measures one pass, unless an operation arrives.
+  void Measure(absl::Duration full);
   void Run();
   void RunPass(std::span<std::unique_ptr<Job>> jobs);
   // Answers the operation of one part of the pass, unless a part of its prompt is left.
@@ -170,7 +184,9 @@ class Scheduler {
   const std::unique_ptr<KvCache> cache_;  // has its own locking
   const std::unique_ptr<Transformer> transformer_;
 
-  PassRunner runner_;                        // thread_ only
+  PassRunner runner_;                 // thread_ only
+  std::unique_ptr<CostProbe> probe_;  // thread_ only; null: nothing to measure
+  std::atomic<bool> measure_stopped_{false};
   std::atomic<bool> pass_cancelled_{false};  // every sequence of the running pass is cancelled
   PassWatch watch_;                          // has its own locking
 
@@ -180,6 +196,7 @@ class Scheduler {
   std::vector<std::shared_ptr<SequenceState>> running_ ABSL_GUARDED_BY(mu_);  // not yet answered
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   PassCosts pass_costs_ ABSL_GUARDED_BY(mu_);
+  KernelCosts kernel_costs_ ABSL_GUARDED_BY(mu_);
   SchedulerCounts counts_ ABSL_GUARDED_BY(mu_);
   StepWork work_done_ ABSL_GUARDED_BY(mu_);  // sum over all passes
   PassGather gather_ ABSL_GUARDED_BY(mu_);

@@ -19,8 +19,9 @@ ABSL_FLAG(recycling::ByteSize, kv_bytes, {},
           "the verifier refuses it. 0: enough for --max_sequences sequences of --context_length "
           "tokens, but at most half of the memory that this process may use.");
 ABSL_FLAG(absl::Duration, cost_budget, absl::Seconds(3),
-          "The most time that the verifier may use at start to measure how long passes of several "
-          "sizes take. 0: only a pass of one row is measured.");
+          "The most time that the verifier may use at start to measure how long passes take with "
+          "each kernel. It measures the other sizes while no sequence is open. 0: only a pass of "
+          "one row is measured.");
 
 namespace recycling::verifier {
 

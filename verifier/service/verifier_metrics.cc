@@ -71,6 +71,13 @@ void AddVerifierMetrics(const Scheduler& scheduler, MetricSet* metrics) {
   metrics->Gauge("recycling_verifier_queue", "Operations that wait for a pass.",
                  load.queued_passes);
   AddPasses(scheduler.counts(), metrics);
+  for (const KernelCosts::Use& use : scheduler.kernel_costs().uses()) {
+    metrics->Gauge(
+        "recycling_verifier_kernel",
+        "The kernel that passes of so many rows use. 1: it was chosen by measured costs; "
+        "0: by estimated ones.",
+        use.estimated ? 0 : 1, {{"rows", absl::StrCat(use.rows)}, {"kernel", use.kernel}});
+  }
   if (load.pass_costs.empty()) return;
   for (const int rows : {1, 2, 4, 8, 16, 32, 64}) {
     metrics->Gauge("recycling_verifier_pass_cost_seconds",

@@ -55,6 +55,13 @@ std::uint64_t KvBytes(const VerifierOptions& options, const KvLayout& layout,
   return std::max(std::min(all, UsableMemory() / 2), KvCache::PageBytes(layout));
 }
 
+// The kernel that was asked for, or those to choose from.
+std::vector<const MatMulKernel*> KernelsFor(const std::string& name, InstructionSet set,
+                                            Arithmetic arithmetic) {
+  if (name == "auto") return MatMulKernel::Candidates(set, arithmetic);
+  return {&MatMulKernel::For(set, arithmetic)};
+}
+
 std::vector<TokenId> EndOfSequenceIds(const TokenizerData& data) {
   std::set<TokenId> ids;
   for (const auto& id : {data.eos, data.eot}) {
@@ -119,13 +126,15 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
       std::max({options.prefill_chunk, options.max_tree_nodes + 1, options.max_sequences});
   ASSIGN_OR_RETURN(
       std::unique_ptr<Transformer> transformer,
-      Transformer::Create(model, {.threads = options.threads == 0 ? cores : options.threads,
-                                  .max_rows = max_rows,
-                                  .kv_type = kv_type,
-                                  .instruction_set = instruction_set,
-                                  .arithmetic = arithmetic,
-                                  .packing_progress = LogPacking(),
-                                  .context_length = options.context_length}));
+      Transformer::Create(
+          model, {.threads = options.threads == 0 ? cores : options.threads,
+                  .max_rows = max_rows,
+                  .kv_type = kv_type,
+                  .instruction_set = instruction_set,
+                  .arithmetic = arithmetic,
+                  .matmul_kernels = KernelsFor(options.kernel, instruction_set, arithmetic),
+                  .packing_progress = LogPacking(),
+                  .context_length = options.context_length}));
   const std::uint64_t kv_bytes =
       KvBytes(options, KvLayout::Of(model->config(), kv_type), transformer->context_length());
   ASSIGN_OR_RETURN(std::unique_ptr<KvCache> cache,
@@ -136,19 +145,26 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                          .model_description = model->Description()};
   facts.callers = options.callers;
   ASSIGN_OR_RETURN(facts.tokenizer_chunks, SplitTokenizerData(model->tokenizer_data()));
+  const SchedulerOptions scheduler_options = {.vocab_size = model->identity().vocab_size,
+                                              .eos_ids = EndOfSequenceIds(model->tokenizer_data()),
+                                              .k = options.k,
+                                              .max_tree_nodes = options.max_tree_nodes,
+                                              .prefill_chunk = options.prefill_chunk,
+                                              .max_rows = max_rows};
+  // The measured passes have a page of their own, so that they leave nothing in the cache.
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<KvCache> probe_cache,
+      KvCache::Create(model->config(), kv_type,
+                      std::min(transformer->context_length(), std::uint32_t{kKvBlockRows}), 1));
+  ASSIGN_OR_RETURN(std::unique_ptr<CostProbe> probe,
+                   CostProbe::Create(*transformer, std::move(probe_cache), scheduler_options));
+  RETURN_IF_ERROR(probe->MeasureFirst(options.cost_budget));
   std::string description = absl::StrCat(
-      model->Description(), ", ", options.arithmetic, " arithmetic, kernel ", transformer->kernel(),
+      model->Description(), ", ", options.arithmetic, " arithmetic, kernel ", probe->costs().text(),
       ", up to ", options.max_sequences, " sequences of ", transformer->context_length(),
       " tokens, ", absl::StrFormat("%.1f", std::ldexp(kv_bytes, -20)), " MiB for keys and values");
-  auto scheduler = std::make_unique<Scheduler>(
-      std::move(transformer), std::move(cache),
-      SchedulerOptions{.vocab_size = model->identity().vocab_size,
-                       .eos_ids = EndOfSequenceIds(model->tokenizer_data()),
-                       .k = options.k,
-                       .max_tree_nodes = options.max_tree_nodes,
-                       .prefill_chunk = options.prefill_chunk,
-                       .max_rows = max_rows});
-  RETURN_IF_ERROR(MeasurePassCosts(*scheduler, options.cost_budget, RealClock()));
+  auto scheduler = std::make_unique<Scheduler>(std::move(transformer), std::move(cache),
+                                               scheduler_options, RealClock(), std::move(probe));
   return std::make_unique<ComposedVerifier>(std::move(scheduler), std::move(facts),
                                             options.stream_idle_timeout, std::move(description));
 }

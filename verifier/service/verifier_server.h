@@ -33,8 +33,10 @@ struct VerifierOptions {
   // enough for max_sequences sequences of context_length tokens, but at most half of
   // UsableMemory().
   std::uint64_t kv_bytes = 0;
-  std::string kernel = "auto";      // a name of kernels/cpu.h, or "auto" for the best one
-  std::string arithmetic = "fast";  // "fast" or "exact", see Arithmetic
+  // A name of kernels/cpu.h. "auto": for each number of rows the faster one of the two best
+  // kernels.
+  std::string kernel = "auto";
+  std::string arithmetic = "fast";                // "fast" or "exact", see Arithmetic
   std::shared_ptr<const CallerCheck> callers;     // null: anybody may call
   absl::Duration cost_budget = absl::Seconds(3);  // for measuring passes at start
   // The verifier ends a Decode stream if it waits for the client and the client sends nothing for
@@ -45,9 +47,10 @@ struct VerifierOptions {
 // Threads: service(), Drain() and full_name() may be called from any thread.
 class VerifierServer {
  public:
-  // Loads the model and runs passes of several sizes. These measure the time of passes and warm up
-  // the code for the first request. Returns InvalidArgument, with the name of the option, for
-  // options out of range, and the errors of Model::Load, Transformer::Create and KvCache::Create.
+  // Loads the model and runs passes of 1 row and of 16 rows. These measure the time of passes and
+  // warm up the code for the first request. Returns InvalidArgument, with the name of the option,
+  // for options out of range, and the errors of Model::Load, Transformer::Create and
+  // KvCache::Create.
   static absl::StatusOr<std::unique_ptr<VerifierServer>> Create(const VerifierOptions& options);
 
   virtual ~VerifierServer() = default;

@@ -297,7 +297,7 @@ grpc::ServerUnaryReactor* VerifierService::Handshake(grpc::CallbackServerContext
   response->set_protocol_version(kProtocolVersion);
   response->mutable_eos_token_ids()->Add(options.eos_ids.begin(), options.eos_ids.end());
   LoadToProto(scheduler_.load(), response->mutable_load());
-  response->set_kernel(transformer.kernel());
+  response->set_kernel(scheduler_.kernel_costs().text());
   response->set_model_description(facts_.model_description);
   response->set_draining(gate_.draining());
   response->set_page_tokens(kKvBlockRows);

@@ -26,8 +26,11 @@ inline float Tolerance(Arithmetic arithmetic) {
 struct Computation {
   InstructionSet set = BestInstructionSet();
   Arithmetic arithmetic = Arithmetic::kFast;
-  const MatMulKernel* kernel = nullptr;  // see TransformerOptions
+  const MatMulKernel* kernel = nullptr;  // null: that of set and arithmetic
 
+  std::vector<const MatMulKernel*> Kernels() const {
+    return kernel == nullptr ? std::vector<const MatMulKernel*>() : std::vector{kernel};
+  }
   std::string Name() const {
     return absl::StrCat(std::string(kernel != nullptr ? kernel->name() : verifier::Name(set)), ", ",
                         arithmetic == Arithmetic::kExact ? "exact" : "fast");
@@ -41,7 +44,7 @@ class Runner {
       : transformer_(*Transformer::Create(model, {.threads = 2,
                                                   .instruction_set = computation.set,
                                                   .arithmetic = computation.arithmetic,
-                                                  .matmul_kernel = computation.kernel})),
+                                                  .matmul_kernels = computation.Kernels()})),
         cache_(*KvCache::Create(model->config(), KvType::kF32, transformer_->context_length(), 1)),
         kv_(*cache_->Open()) {}
 

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
 #include <map>
 #include <random>
@@ -320,6 +321,125 @@ TEST_P(BitsTest, RowsAfterReusedPagesEqualAFreshRun) {
     ASSERT_TRUE(engine.transformer->Forward({&segment, 1}, nullptr).ok());
     ASSERT_TRUE(SameBits(LogitsOf(*engine.transformer, 0), plain.Logits(prompts[3])));
   }
+}
+
+// Every pass has a random table of all kernels of the machine, so that the rows of one sequence
+// were computed with all of them.
+TEST_P(BitsTest, AnyTableOfKernelsGivesTheSameBits) {
+  const auto model = LoadTiny(GetParam().spec);
+  ASSERT_NE(model, nullptr);
+  const std::uint32_t vocab = model->config().vocab_size;
+  Plain plain(model, GetParam());
+  std::vector<const MatMulKernel*> kernels;
+  for (const InstructionSet set : SupportedInstructionSets()) {
+    kernels.push_back(&MatMulKernel::For(set));
+  }
+  Random random(17);
+  for (int threads = 1; threads <= 2; ++threads) {
+    Engine engine(model, {.threads = threads,
+                          .kv_type = GetParam().kv_type,
+                          .instruction_set = GetParam().set,
+                          .matmul_kernels = kernels});
+    ASSERT_EQ(engine.transformer->kernels().size(), kernels.size());
+    for (int pass = 0; pass < 6; ++pass) {
+      const auto shuffle = [&] {
+        std::vector<std::uint8_t> table;
+        for (int rows = 0; rows < 24; ++rows) {
+          table.push_back(
+              static_cast<std::uint8_t>(random.Number(0, static_cast<int>(kernels.size()) - 1)));
+        }
+        engine.transformer->UseKernels(KernelTable(std::move(table)));
+      };
+      const auto kv = engine.Open();
+      const auto prompt = random.Tokens(random.Number(0, 40), vocab);
+      shuffle();
+      Prefill(engine, *kv, prompt, random);
+      shuffle();
+      const Tree tree = MakeTree(static_cast<Shape>(random.Number(0, 4)), vocab, random);
+      const std::vector<int> rows = AllRows(tree.size());
+      const Segment segment = tree.AsSegment(kv.get(), rows);
+      ASSERT_TRUE(engine.transformer->Forward({&segment, 1}, nullptr).ok());
+      for (const int row : rows) {
+        ASSERT_TRUE(SameBits(LogitsOf(*engine.transformer, row),
+                             plain.Logits(Join(prompt, tree, tree.Path(row)))))
+            << threads << " threads, pass " << pass << ", row " << row;
+      }
+    }
+  }
+}
+
+// The portable kernel, with a count of its calls.
+class CountingKernel final : public MatMulKernel {
+ public:
+  std::string_view name() const override { return "counting"; }
+  std::string_view arithmetic() const override { return kernel_.arithmetic(); }
+  bool packs() const override { return kernel_.packs(); }
+  PackedMatrix Layout(const Matrix& w) const override { return kernel_.Layout(w); }
+  void PackPanel(const Matrix& w, std::size_t panel, std::byte* out) const override {
+    kernel_.PackPanel(w, panel, out);
+  }
+  InputFormat FormatFor(TensorType type) const override { return kernel_.FormatFor(type); }
+  std::size_t InputBytes(InputFormat format, std::size_t rows, std::size_t columns) const override {
+    return kernel_.InputBytes(format, rows, columns);
+  }
+  void PrepareRow(InputFormat format, const float* values, std::size_t columns, std::size_t row,
+                  std::size_t rows, std::byte* inputs) const override {
+    kernel_.PrepareRow(format, values, columns, row, rows, inputs);
+  }
+  std::size_t ScratchBytes(std::size_t rows, std::size_t columns) const override {
+    return kernel_.ScratchBytes(rows, columns);
+  }
+  void Multiply(const PackedMatrix& w, std::size_t begin, std::size_t end, const std::byte* inputs,
+                std::size_t rows, bool add, float* out, std::byte* scratch) const override {
+    ++calls;
+    kernel_.Multiply(w, begin, end, inputs, rows, add, out, scratch);
+  }
+
+  mutable std::atomic<int> calls = 0;
+
+ private:
+  const MatMulKernel& kernel_ = MatMulKernel::For(InstructionSet::kPortable);
+};
+
+TEST(TransformerTest, TheTableSaysWhichKernelMultiplies) {
+  const auto model = LoadTiny({});
+  const CountingKernel few;
+  const CountingKernel many;
+  Engine engine(model, {.matmul_kernels = {&many, &few}});
+  const auto kv = engine.Open();
+  const auto forward = [&](int rows) {
+    few.calls = many.calls = 0;
+    const Tree tree = Chain(std::vector<TokenId>(static_cast<std::size_t>(rows), 1));
+    const std::vector<int> all = AllRows(rows);
+    const Segment segment = tree.AsSegment(kv.get(), all);
+    ASSERT_TRUE(engine.transformer->Forward({&segment, 1}, nullptr).ok());
+  };
+  forward(1);
+  EXPECT_EQ(few.calls, 0);
+  EXPECT_GT(many.calls, 0);
+  engine.transformer->UseKernels(KernelTable({1, 1, 0}));
+  for (const int rows : {1, 2}) {
+    forward(rows);
+    EXPECT_GT(few.calls, 0) << rows;
+    EXPECT_EQ(many.calls, 0) << rows;
+  }
+  for (const int rows : {3, 4, 9}) {
+    forward(rows);
+    EXPECT_EQ(few.calls, 0) << rows;
+    EXPECT_GT(many.calls, 0) << rows;
+  }
+}
+
+TEST(TransformerTest, RefusesKernelsOfDifferentArithmetics) {
+  const absl::Status refused =
+      Transformer::Create(
+          LoadTiny({}),
+          {.matmul_kernels = {&MatMulKernel::For(InstructionSet::kPortable),
+                              &MatMulKernel::For(InstructionSet::kPortable, Arithmetic::kExact)}})
+          .status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("got portable and exact, expected kernels of one arithmetic"));
 }
 
 std::vector<Case> Cases() {

@@ -33,8 +33,12 @@ class FakeTransformer final : public Transformer {
   using Hook =
       std::function<absl::Status(std::span<const Segment>, const std::atomic<bool>* cancelled)>;
 
-  FakeTransformer(std::uint32_t vocab_size, std::uint32_t context_length, Hook hook)
-      : vocab_size_(vocab_size), context_length_(context_length), hook_(std::move(hook)) {}
+  FakeTransformer(std::uint32_t vocab_size, std::uint32_t context_length, Hook hook,
+                  std::vector<std::string> kernels = {"fake"})
+      : vocab_size_(vocab_size),
+        context_length_(context_length),
+        hook_(std::move(hook)),
+        kernels_(std::move(kernels)) {}
 
   static std::vector<float> Logits(const std::vector<TokenId>& path, std::uint32_t vocab_size) {
     std::uint64_t hash = 1469598103934665603u;
@@ -85,7 +89,10 @@ class FakeTransformer final : public Transformer {
 
   const Model& model() const override { std::abort(); }  // the scheduler does not call it
   std::uint32_t context_length() const override { return context_length_; }
-  std::string kernel() const override { return "fake"; }
+  const std::vector<std::string>& kernels() const override { return kernels_; }
+  void UseKernels(KernelTable table) override { table_ = std::move(table); }
+  // Which kernel a pass of `rows` rows uses.
+  std::size_t KernelFor(std::size_t rows) const { return table_.KernelFor(rows); }
   std::string numerics_id() const override { return "fake"; }
 
   std::atomic<bool> poisoned = false;  // every row gets a NaN logit
@@ -137,6 +144,8 @@ class FakeTransformer final : public Transformer {
   const std::uint32_t vocab_size_;
   const std::uint32_t context_length_;
   const Hook hook_;
+  const std::vector<std::string> kernels_;
+  KernelTable table_;
   std::vector<Placed> placed_;
   KvRows rows_;
   std::vector<std::vector<float>> logits_;
