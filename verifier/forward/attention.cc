@@ -200,16 +200,19 @@ void Attention::AddPrefix(const Call& call, const Tile& tile, std::size_t head, 
   const KvSequence& kv = *call.step.segments[tile.segment].kv;
   const std::size_t queries = tile.rows * heads_;
   for (std::size_t block = begin; block < end; ++block) {
+    const std::size_t next = std::min(block + 1, end - 1);
     const float* const keys = LoadKeys(kv.Keys(call.layer, head, block), scratch.keys);
-    kernels_.scores(scratch.queries, queries, config_.key_length, keys, scratch.scores,
+    kernels_.scores(scratch.queries, queries, config_.key_length, keys,
+                    AheadOf(kv.Keys(call.layer, head, next), kKvBlockRows), scratch.scores,
                     kKvBlockRows);
     const float* const values =
         LoadValues(kv.Values(call.layer, head, block), kKvBlockRows, scratch.values);
     for (std::size_t p = 0; p < kKvBlockRows; ++p) {
       scratch.value_rows[p] = values + p * value_vectors_ * kLanes;
     }
-    kernels_.attend(scratch.scores, kKvBlockRows, queries, scratch.value_rows, kKvBlockRows,
-                    value_vectors_, states, state_floats_);
+    kernels_.attend(
+        scratch.scores, kKvBlockRows, queries, scratch.value_rows, kKvBlockRows, value_vectors_,
+        AheadOf(kv.Values(call.layer, head, next), config_.value_length), states, state_floats_);
   }
 }
 
@@ -224,7 +227,7 @@ void Attention::AddTail(const Call& call, const Tile& tile, std::size_t head,
   const std::size_t block = segment.prefix / kKvBlockRows;
   if (const std::size_t rest = segment.prefix % kKvBlockRows; rest > 0) {
     const float* keys = LoadKeys(segment.kv->Keys(call.layer, head, block), scratch.keys);
-    kernels_.scores(scratch.queries, queries, config_.key_length, keys, scratch.scores,
+    kernels_.scores(scratch.queries, queries, config_.key_length, keys, {}, scratch.scores,
                     kKvBlockRows);
     const float* values =
         LoadValues(segment.kv->Values(call.layer, head, block), rest, scratch.values);
@@ -237,8 +240,8 @@ void Attention::AddTail(const Call& call, const Tile& tile, std::size_t head,
   for (std::size_t b = first; b < end; ++b) {
     const float* keys = LoadKeys(call.fresh.Keys(call.layer, head, b), scratch.keys);
     const std::size_t at = (b - first) * kKvBlockRows;
-    kernels_.scores(scratch.queries, queries, config_.key_length, keys, scratch.fresh_scores + at,
-                    fresh_rows_);
+    kernels_.scores(scratch.queries, queries, config_.key_length, keys, {},
+                    scratch.fresh_scores + at, fresh_rows_);
     float* const to = scratch.fresh_values + at * padded;
     const std::size_t rows = std::min(tile.first_row + tile.rows - b * kKvBlockRows, kKvBlockRows);
     const float* values = LoadValues(call.fresh.Values(call.layer, head, b), rows, to);
@@ -286,7 +289,7 @@ void Attention::AddTailOfRow(const Call& call, const Tile& tile, std::size_t row
       run_row += taken;
       if (run_row > last && --runs > 0) run_row = run_starts_[scratch.runs[runs - 1]];
     }
-    kernels_.attend(scores, kKvBlockRows, heads_, scratch.value_rows, count, value_vectors_,
+    kernels_.attend(scores, kKvBlockRows, heads_, scratch.value_rows, count, value_vectors_, {},
                     current, state_floats_);
     if ((begin / kKvBlockRows + 1) % kChunkBlocks == 0) {
       MergeChunk(heads_, current, total);
@@ -294,6 +297,11 @@ void Attention::AddTailOfRow(const Call& call, const Tile& tile, std::size_t row
     }
   }
   if (Blocks(end) % kChunkBlocks != 0) MergeChunk(heads_, current, total);
+}
+
+KvAhead Attention::AheadOf(const std::byte* block, std::size_t row_numbers) const {
+  const std::size_t bytes = kv_type_ == KvType::kF32 ? sizeof(float) : sizeof(std::uint16_t);
+  return {block, row_numbers * bytes, bytes};
 }
 
 const float* Attention::LoadKeys(const std::byte* keys, float* scratch) const {

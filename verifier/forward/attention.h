@@ -104,6 +104,8 @@ class Attention {
   void AddTailOfRow(const Call& call, const Tile& tile, std::size_t row, std::size_t first_block,
                     const Scratch& scratch) const;
 
+  // Keys or values of a block, in rows of `row_numbers` numbers, that are read next.
+  KvAhead AheadOf(const std::byte* block, std::size_t row_numbers) const;
   const float* LoadKeys(const std::byte* keys, float* scratch) const;
   // Returns [rows, padded value_length].
   const float* LoadValues(const std::byte* values, std::size_t rows, float* scratch) const;

@@ -28,11 +28,10 @@
 #include <utility>
 
 #include "verifier/kernels/panel_kernel.h"
+#include "verifier/kernels/unroll.h"
 
 namespace recycling::verifier {
 namespace {
-
-#define RECYCLING_INLINE __attribute__((always_inline))
 
 constexpr std::size_t kTileRows = 16;
 constexpr std::size_t kTileOutputs = 16;
@@ -208,27 +207,9 @@ class AmxKernel final : public MatMulKernel {
     float* minima = scales + kFloats / sizeof(float);
     const std::byte* block = chunk + W::kHeaderBytes;
     for (std::size_t b = 0; b < blocks; ++b, block += W::kBlockBytes) {
-      Unroll<kPanelOutputs / Isa::kOutputs>([&](auto v) RECYCLING_INLINE {
-        if constexpr (!kInPlace) {
-          Unroll<8>([&](auto k) RECYCLING_INLINE {
-            auto values = W::template Values<Isa, k>(block, v);
-            if constexpr (W::kOffset != 0 && W::kOffset != 128) {
-              values = Isa::Subtract(values, W::kOffset);
-            }
-            Isa::StoreBytes(
-                to + b * kByteValues + k * kRowBytes + static_cast<std::size_t>(v) * Isa::kBytes,
-                values);
-          });
-        }
-        Unroll<kParts>([&](auto part) RECYCLING_INLINE {
-          const std::size_t place =
-              (b * kParts + part) * kPanelOutputs + static_cast<std::size_t>(v) * Isa::kOutputs;
-          Isa::Store(scales + place, W::template Scale<Isa>(chunk, block, part, v));
-          if constexpr (W::kHasMinimum) {
-            Isa::Store(minima + place, W::template Minimum<Isa>(chunk, block, part, v));
-          }
-        });
-      });
+      if constexpr (!kInPlace) UnpackValues<Isa, W, true>(block, to + b * kByteValues);
+      const std::size_t at = b * kParts * kPanelOutputs;
+      UnpackScales<Isa, W>(chunk, block, scales + at, minima + at);
     }
     if constexpr (kInPlace) return {chunk + kHalves, W::kBlockBytes, scales, minima};
     return {to, kByteValues, scales, minima};
@@ -322,8 +303,6 @@ class AmxKernel final : public MatMulKernel {
 
   const PanelKernel<Isa> floats_;  // for F32, F16 and BF16, which do not use tiles
 };
-
-#undef RECYCLING_INLINE
 
 }  // namespace
 }  // namespace recycling::verifier

@@ -78,9 +78,19 @@ InstructionSet Detect() {
   return amx && PermitsTileData() ? InstructionSet::kAmx : best;
 }
 
+bool IsAmd() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  constexpr unsigned kAuth = 0x68747541;  // of "AuthenticAMD"
+  return __get_cpuid(0, &eax, &ebx, &ecx, &edx) != 0 && ebx == kAuth;
+}
+
 #else
 
 InstructionSet Detect() { return InstructionSet::kPortable; }
+bool IsAmd() { return false; }
 
 #endif
 
@@ -92,6 +102,11 @@ InstructionSet BestInstructionSet() {
 }
 
 bool Supports(InstructionSet set) { return set <= BestInstructionSet(); }
+
+bool PrefetchesFewRows() {
+  static const bool fetches = !IsAmd();
+  return fetches;
+}
 
 std::vector<InstructionSet> SupportedInstructionSets() {
   std::vector<InstructionSet> sets;

@@ -30,6 +30,10 @@ InstructionSet BestInstructionSet();
 // Every supported level, lowest first. Tests run on all of them.
 std::vector<InstructionSet> SupportedInstructionSets();
 
+// True if a product of few rows, which waits for memory only, should prefetch its weights. False on
+// processors of AMD: they read an ascending stream faster without prefetches.
+bool PrefetchesFewRows();
+
 // The names are "portable", "avx2", "avx512", "avx512-vnni" and "amx".
 std::string_view Name(InstructionSet set);
 

@@ -18,6 +18,7 @@ struct Avx2 {
   using Bytes = __m256i;
   using Int = __m256i;
   using Float = __m256;
+  using Floats = Avx2;
   static constexpr std::string_view kName = "avx2";
   static constexpr std::size_t kOutputs = 8;
   static constexpr std::size_t kBytes = 32;
@@ -91,9 +92,6 @@ struct Avx2 {
   static void Store(float* at, Float value) { _mm256_storeu_ps(at, value); }
   static Float LoadFloats(const std::byte* at) {
     return _mm256_loadu_ps(reinterpret_cast<const float*>(at));
-  }
-  static void StoreFloats(std::byte* at, Float value) {
-    _mm256_storeu_ps(reinterpret_cast<float*>(at), value);
   }
   static Float LoadHalves(const std::byte* at) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));

@@ -13,16 +13,54 @@
 namespace recycling::verifier {
 namespace {
 
-// kVnni: multiplies unsigned with signed bytes and adds the products in one instruction.
-template <bool kVnni>
-struct Avx512 {
-  using Bytes = __m512i;
+// The floats of both AVX-512 kernels. Loops over floats take this type, so that they are compiled
+// once.
+struct Avx512Floats {
   using Int = __m512i;
   using Float = __m512;
-  static constexpr std::string_view kName = kVnni ? "avx512-vnni" : "avx512";
+  using Floats = Avx512Floats;
   static constexpr std::size_t kOutputs = 16;
-  static constexpr std::size_t kBytes = 64;
   static constexpr std::size_t kRowTile = 6;
+
+  static Float ToFloat(Int value) { return _mm512_cvtepi32_ps(value); }
+
+  static Float ZeroFloat() { return _mm512_setzero_ps(); }
+  static Float Splat(float value) { return _mm512_set1_ps(value); }
+  static Float BroadcastFloat(const std::byte* at) {
+    float value;
+    std::memcpy(&value, at, sizeof(value));
+    return _mm512_set1_ps(value);
+  }
+  static Float Load(const float* at) { return _mm512_loadu_ps(at); }
+  static void Store(float* at, Float value) { _mm512_storeu_ps(at, value); }
+  static Float LoadFloats(const std::byte* at) { return _mm512_loadu_ps(at); }
+  static Float LoadHalves(const std::byte* at) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+  }
+  static Float LoadBfloats(const std::byte* at) {
+    const Int wide =
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+  }
+  static Float FromUnsigned(const std::byte* at) {
+    return ToFloat(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))));
+  }
+  static Float FromSigned(const std::byte* at) {
+    return ToFloat(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))));
+  }
+  static Float Mul(Float a, Float b) { return _mm512_mul_ps(a, b); }
+  static Float Negate(Float a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0F)); }
+  static Float Fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
+  // c - a b, rounded once.
+  static Float MinusFma(Float a, Float b, Float c) { return _mm512_fnmadd_ps(a, b, c); }
+};
+
+// kVnni: multiplies unsigned with signed bytes and adds the products in one instruction.
+template <bool kVnni>
+struct Avx512 : Avx512Floats {
+  using Bytes = __m512i;
+  static constexpr std::string_view kName = kVnni ? "avx512-vnni" : "avx512";
+  static constexpr std::size_t kBytes = 64;
   static constexpr bool kSignedBytes = !kVnni;
 
   static Bytes LoadBytes(const std::byte* at) { return _mm512_loadu_si512(at); }
@@ -86,39 +124,6 @@ struct Avx512 {
     }
     return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
   }
-  static Float ToFloat(Int value) { return _mm512_cvtepi32_ps(value); }
-
-  static Float ZeroFloat() { return _mm512_setzero_ps(); }
-  static Float Splat(float value) { return _mm512_set1_ps(value); }
-  static Float BroadcastFloat(const std::byte* at) {
-    float value;
-    std::memcpy(&value, at, sizeof(value));
-    return _mm512_set1_ps(value);
-  }
-  static Float Load(const float* at) { return _mm512_loadu_ps(at); }
-  static void Store(float* at, Float value) { _mm512_storeu_ps(at, value); }
-  static Float LoadFloats(const std::byte* at) { return _mm512_loadu_ps(at); }
-  static void StoreFloats(std::byte* at, Float value) { _mm512_storeu_ps(at, value); }
-  static Float LoadHalves(const std::byte* at) {
-    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
-  }
-  static Float LoadBfloats(const std::byte* at) {
-    const Int wide =
-        _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
-  }
-  static Float FromUnsigned(const std::byte* at) {
-    return ToFloat(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))));
-  }
-  static Float FromSigned(const std::byte* at) {
-    return ToFloat(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))));
-  }
-  static Float Mul(Float a, Float b) { return _mm512_mul_ps(a, b); }
-  static Float Negate(Float a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0F)); }
-  static Float Fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
-  // c - a b, rounded once.
-  static Float MinusFma(Float a, Float b, Float c) { return _mm512_fnmadd_ps(a, b, c); }
-
   // The bits of the largest magnitude of 32 floats.
   static std::uint32_t LargestMagnitudeBits(const float* block) {
     const Int mask = _mm512_set1_epi32(0x7fffffff);

@@ -35,6 +35,7 @@ struct Portable {
   using Bytes = Vector<std::uint8_t, kBytes>;
   using Int = Vector<std::int32_t, kOutputs>;
   using Float = Vector<float, kOutputs>;
+  using Floats = Portable;
 
   template <typename V, typename F>
   static V Each(F f) {
@@ -124,9 +125,6 @@ struct Portable {
   static Float Load(const float* at) { return Copy<Float>(at); }
   static void Store(float* at, const Float& value) { std::memcpy(at, value.v, sizeof(value.v)); }
   static Float LoadFloats(const std::byte* at) { return Copy<Float>(at); }
-  static void StoreFloats(std::byte* at, const Float& value) {
-    std::memcpy(at, value.v, sizeof(value.v));
-  }
   static Float LoadHalves(const std::byte* at) {
     return Each<Float>([&](std::size_t i) { return HalfToFloat(LoadU16(at + 2 * i)); });
   }

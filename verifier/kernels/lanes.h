@@ -241,6 +241,19 @@ inline float Sum(const Lanes& x) {
   return l[0];
 }
 
+// The larger of lanes l and l + 8, of l and l + 4, l and l + 2, 0 and 1, as Max has it.
+#if defined(__AVX512F__) || defined(__AVX2__)
+inline float Largest(const Lanes& x) {
+#if defined(__AVX512F__)
+  const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(x.v), _mm512_extractf32x8_ps(x.v, 1));
+#else
+  const __m256 eight = _mm256_max_ps(x.low, x.high);
+#endif
+  __m128 most = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  most = _mm_max_ps(most, _mm_movehl_ps(most, most));
+  return _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
+}
+#else
 inline float Largest(const Lanes& x) {
   float l[kLanes];
   x.Store(l);
@@ -249,6 +262,7 @@ inline float Largest(const Lanes& x) {
   }
   return l[0];
 }
+#endif
 
 // Gives the same bits as Exp of float_math.h.
 inline Lanes Exp(const Lanes& x_in) {

@@ -81,6 +81,21 @@ inline void PutBit(std::byte* values, std::size_t o, std::size_t c, unsigned val
   values[c / 4 * (kRowBytes / 8) + bit / 8] |= static_cast<std::byte>(value << bit % 8);
 }
 
+// Sets the 32 nibbles of output o from 16 bytes of a file: their low halves are columns 0 to 15,
+// their high halves the others.
+inline void PutNibblesOf16(std::byte* values, std::size_t o, const std::byte* from) {
+  for (std::size_t c = 0; c < 32; ++c) {
+    const auto pair = std::to_integer<unsigned>(from[c % 16]);
+    PutNibble(values, o, c, c < 16 ? pair & 15U : pair >> 4);
+  }
+}
+// Sets the 32 bits of output o from 4 bytes of a file, the lowest bit first.
+inline void PutBitsOf4(std::byte* values, std::size_t o, const std::byte* from) {
+  for (std::size_t c = 0; c < 32; ++c) {
+    PutBit(values, o, c, std::to_integer<unsigned>(from[c / 8]) >> c % 8 & 1U);
+  }
+}
+
 inline std::uint16_t LoadU16(const std::byte* at) {
   std::uint16_t value;
   std::memcpy(&value, at, sizeof(value));

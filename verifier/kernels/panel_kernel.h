@@ -3,9 +3,8 @@
 // sources compiles its own copy.
 //
 // The loops multiply a tile of rows with two vectors of outputs at a time and keep the sums in
-// registers. If all rows fit into one tile, they read the packed weights directly. Otherwise they
-// unpack the weights to bytes, a chunk at a time, and the chunk stays in the first-level cache
-// while all tiles use it.
+// registers. All tiles use a chunk of weights while it stays in the first-level cache. A format
+// that takes long to unpack is unpacked once for all tiles if there is more than one tile.
 #ifndef RECYCLING_VERIFIER_KERNELS_PANEL_KERNEL_H_
 #define RECYCLING_VERIFIER_KERNELS_PANEL_KERNEL_H_
 
@@ -19,20 +18,10 @@
 #include "verifier/kernels/formats/formats.h"
 #include "verifier/kernels/packed_rows.h"
 #include "verifier/kernels/panel_layout.h"
+#include "verifier/kernels/unroll.h"
 
 namespace recycling::verifier {
 namespace {
-
-// Makes the compiler inline the lambdas of the loops, so that it keeps the sums in registers.
-#define RECYCLING_INLINE __attribute__((always_inline))
-
-template <int N, typename F>
-RECYCLING_INLINE inline void Unroll(F f) {
-  [&]<int... I>(std::integer_sequence<int, I...>) RECYCLING_INLINE {
-    (f(std::integral_constant<int, I>()), ...);
-  }
-  (std::make_integer_sequence<int, N>());
-}
 
 // The prepared activations of a tile of R rows. Each chunk of columns has a record with
 //   bytes  [8 blocks][8 groups of 4 columns][R][4]   a
@@ -62,6 +51,34 @@ struct Record {
 template <class W>
 inline constexpr int kPartsOf = static_cast<int>(kBlockColumns / W::kScaleColumns);
 
+// Unpacks the values of a block to rows of bytes at `to`. kSigned: without the format's offset.
+template <class Isa, class W, bool kSigned>
+void UnpackValues(const std::byte* block, std::byte* to) {
+  Unroll<kPanelOutputs / Isa::kOutputs>([&](auto v) RECYCLING_INLINE {
+    Unroll<8>([&](auto k) RECYCLING_INLINE {
+      auto values = W::template Values<Isa, k>(block, v);
+      if constexpr (kSigned && W::kOffset != 0 && W::kOffset != 128) {
+        values = Isa::Subtract(values, W::kOffset);
+      }
+      Isa::StoreBytes(to + k * kRowBytes + v * Isa::kBytes, values);
+    });
+  });
+}
+
+// Unpacks the scales of a block [parts, kPanelOutputs], and the minima if the format has any.
+template <class Isa, class W>
+void UnpackScales(const std::byte* chunk, const std::byte* block, float* scales, float* minima) {
+  Unroll<kPartsOf<W>>([&](auto part) RECYCLING_INLINE {
+    Unroll<kPanelOutputs / Isa::kOutputs>([&](auto v) RECYCLING_INLINE {
+      const std::size_t at = part * kPanelOutputs + v * Isa::kOutputs;
+      Isa::Store(scales + at, W::template Scale<Isa>(chunk, block, part, v));
+      if constexpr (W::kHasMinimum) {
+        Isa::Store(minima + at, W::template Minimum<Isa>(chunk, block, part, v));
+      }
+    });
+  });
+}
+
 // An unpacked chunk of any format. A block is [values as bytes][scales][minima].
 template <class Isa, int kParts, bool kMinima, bool kWide>
 struct Unpacked {
@@ -90,19 +107,9 @@ struct Unpacked {
   static void Unpack(const std::byte* chunk, std::size_t blocks, std::byte* to) {
     const std::byte* block = chunk + W::kHeaderBytes;
     for (std::size_t b = 0; b < blocks; ++b, block += W::kBlockBytes, to += kBlockBytes) {
-      Unroll<kPanelOutputs / Isa::kOutputs>([&](auto v) RECYCLING_INLINE {
-        Unroll<8>([&](auto k) RECYCLING_INLINE {
-          Isa::StoreBytes(to + k * kRowBytes + static_cast<std::size_t>(v) * Isa::kBytes,
-                          W::template Values<Isa, k>(block, v));
-        });
-        Unroll<kParts>([&](auto part) RECYCLING_INLINE {
-          Isa::StoreFloats(to + At(part, v), W::template Scale<Isa>(chunk, block, part, v));
-          if constexpr (kMinima) {
-            Isa::StoreFloats(to + kParts * kFloats + At(part, v),
-                             W::template Minimum<Isa>(chunk, block, part, v));
-          }
-        });
-      });
+      auto* scales = reinterpret_cast<float*>(to + kByteValues);
+      UnpackValues<Isa, W, false>(block, to);
+      UnpackScales<Isa, W>(chunk, block, scales, scales + kParts * kPanelOutputs);
     }
   }
 
@@ -132,22 +139,29 @@ struct FloatWeights {
 
 // Memory to prefetch while other memory is multiplied. Each call of Fetch prefetches one or two
 // cache lines.
-struct Ahead {
-  const std::byte* at = nullptr;
-  std::size_t second = 0;  // bytes to the second line; 0: there is none
-  std::size_t step = 0;    // bytes to the next fetch; 0: fetches the same line again, at no cost
+class Ahead {
+ public:
+  // Prefetches nothing: each call touches a line that the caller uses anyway.
+  explicit Ahead(const std::byte* used) : at_(used) {}
+  // Prefetches `lines` lines from `from` on in `steps` calls, at most two lines in a call.
+  Ahead(const std::byte* from, std::size_t lines, std::size_t steps)
+      : at_(from), second_(lines > steps ? 64 : 0), step_(lines > steps ? 128 : 64) {}
 
   RECYCLING_INLINE void Fetch() {
-    __builtin_prefetch(at, 0, 3);
-    __builtin_prefetch(at + second, 0, 3);
-    at += step;
+    __builtin_prefetch(at_, 0, 2);
+    __builtin_prefetch(at_ + second_, 0, 2);
+    at_ += step_;
   }
+
+ private:
+  const std::byte* at_;
+  std::size_t second_ = 0;  // bytes to the second line; 0: there is none
+  std::size_t step_ = 0;
 };
 
 // Adds a chunk of `blocks` blocks to sums [R, kPanelOutputs]. `offset_shift` is log2 of the offset
-// of the values, for formats without minima. If kStream, the weights come from memory, and each
-// load also prefetches the weights one chunk further. If not, `ahead` is prefetched.
-template <class Isa, class W, int R, bool kStream>
+// of the values, for formats without minima. `ahead` is prefetched.
+template <class Isa, class W, int R>
 __attribute__((noinline)) void AddIntegerChunk(const std::byte* chunk, std::size_t blocks,
                                                const std::byte* inputs, int offset_shift,
                                                Ahead ahead, float* sums) {
@@ -157,7 +171,6 @@ __attribute__((noinline)) void AddIntegerChunk(const std::byte* chunk, std::size
   constexpr int kParts = kPartsOf<W>;
   constexpr bool kWide = W::kOffset == 128;
   constexpr bool kOffsets = !W::kHasMinimum && !(kWide && Isa::kSignedBytes);
-  constexpr std::size_t kChunkBytes = W::kHeaderBytes + kChunkBlocks * W::kBlockBytes;
   constexpr std::size_t kRow = 4;  // bytes from the number of one row to that of the next
   const Record<kParts> record(inputs, R);
   const Int shift = Isa::SplatInt(offset_shift);
@@ -183,14 +196,7 @@ __attribute__((noinline)) void AddIntegerChunk(const std::byte* chunk, std::size
           Bytes w[2];
           Unroll<2>([&](auto v)
                         RECYCLING_INLINE { w[v] = W::template Values<Isa, k>(block, group + v); });
-          if constexpr (kStream) {
-            __builtin_prefetch(block + k * (W::kBlockBytes / 8) + kChunkBytes, 0, 3);
-            if constexpr (W::kBlockBytes > 8 * 64) {
-              __builtin_prefetch(block + k * (W::kBlockBytes / 8) + 64 + kChunkBytes, 0, 3);
-            }
-          } else {
-            ahead.Fetch();
-          }
+          ahead.Fetch();
           Unroll<R>([&](auto r) RECYCLING_INLINE {
             const Bytes x = Isa::BroadcastBytes(values + (k * R + r) * 4);
             acc[r][0] = Isa::template Dot<kWide>(acc[r][0], w[0], x);
@@ -231,8 +237,9 @@ __attribute__((noinline)) void AddIntegerChunk(const std::byte* chunk, std::size
 }
 
 template <class Isa, class W, int R>
-void AddFloatBlocks(const std::byte* w, std::size_t blocks, const float* x, std::size_t fetch_ahead,
-                    float* sums) {
+__attribute__((noinline)) void AddFloatBlocks(const std::byte* w, std::size_t blocks,
+                                              const float* x, std::size_t fetch_ahead,
+                                              float* sums) {
   using Float = typename Isa::Float;
   constexpr std::size_t kLanes = Isa::kOutputs;
   for (std::size_t b = 0; b < blocks; ++b, x += R * kBlockColumns, w += W::kBytes) {
@@ -356,20 +363,24 @@ class PanelKernel final : public MatMulKernel {
 
   void Multiply(const PackedMatrix& w, std::size_t begin, std::size_t end, const std::byte* inputs,
                 std::size_t rows, bool add, float* out, std::byte* scratch) const override {
-    const Task task = {w, inputs, rows, scratch,
-                       reinterpret_cast<float*>(scratch + kUnpackedBytes)};
+    const Task task = {w,
+                       inputs,
+                       rows,
+                       scratch,
+                       reinterpret_cast<float*>(scratch + kUnpackedBytes),
+                       rows > kFewRows || PrefetchesFewRows()};
     for (std::size_t panel = begin; panel < end; ++panel) {
       std::memset(task.sums, 0, rows * kPanelOutputs * sizeof(float));
       const std::byte* data = w.data + panel * w.panel_bytes;
       switch (w.type) {
         case TensorType::kF16:
-          AddFloats<FloatWeights<Isa, FloatFormat::kF16>>(task, data);
+          AddFloats<FloatFormat::kF16>(task, data);
           break;
         case TensorType::kBF16:
-          AddFloats<FloatWeights<Isa, FloatFormat::kBF16>>(task, data);
+          AddFloats<FloatFormat::kBF16>(task, data);
           break;
         case TensorType::kF32:
-          AddFloats<FloatWeights<Isa, FloatFormat::kF32>>(task, data);
+          AddFloats<FloatFormat::kF32>(task, data);
           break;
         default:
           WithFormat(w.type, [&]<class W>() { AddIntegers<W>(task, data); });
@@ -381,6 +392,7 @@ class PanelKernel final : public MatMulKernel {
 
  private:
   static constexpr std::size_t kRowTile = Isa::kRowTile;
+  static constexpr std::size_t kFewRows = 4;
   static constexpr std::size_t kUnpackedBytes =
       kChunkBlocks * Unpacked<Isa, 2, true, false>::kBlockBytes;
 
@@ -390,6 +402,7 @@ class PanelKernel final : public MatMulKernel {
     std::size_t rows;
     std::byte* unpacked;
     float* sums;  // [rows, 32]
+    bool prefetch;
   };
   struct Place {
     std::size_t first;  // first row of the tile
@@ -457,14 +470,6 @@ class PanelKernel final : public MatMulKernel {
     const Tiles<Isa> tiles(task.rows);
     for (std::size_t chunk = 0; chunk < chunks; ++chunk, data += kChunkBytes) {
       const std::size_t count = std::min(kChunkBlocks, blocks - chunk * kChunkBlocks);
-      if (tiles.count() == 1) {
-        WithRows(task.rows, [&]<int R>() {
-          AddIntegerChunk<Isa, W, R, true>(data, count,
-                                           task.inputs + chunk * Record<kParts>::Bytes(R),
-                                           kOffsetShift<W>, {}, task.sums);
-        });
-        continue;
-      }
       // While each tile multiplies this chunk, it prefetches an equal part of the next chunk, line
       // by line.
       const std::byte* next = data + kChunkBytes;
@@ -474,16 +479,16 @@ class PanelKernel final : public MatMulKernel {
         for (std::size_t tile = 0; tile < tiles.count(); ++tile, next += lines * 64) {
           const std::size_t first = tiles.First(tile);
           const std::size_t tile_rows = tiles.Rows(tile);
-          const Ahead ahead = lines > steps ? Ahead{next, 64, 128} : Ahead{next, 0, 64};
+          const Ahead ahead = task.prefetch ? Ahead(next, lines, steps) : Ahead(weights);
           WithRows(tile_rows, [&]<int R>() {
-            AddIntegerChunk<Isa, Form, R, false>(
+            AddIntegerChunk<Isa, Form, R>(
                 weights, count,
                 task.inputs + (first * chunks + chunk * tile_rows) * Record<kParts>::Bytes(1),
                 kOffsetShift<W>, ahead, task.sums + first * kPanelOutputs);
           });
         }
       };
-      if constexpr (W::kType == TensorType::kQ8_0) {
+      if (kParts == 1 || tiles.count() == 1) {
         multiply.template operator()<W>(data);
       } else {
         using Form = Unpacked<Isa, kParts, W::kHasMinimum, W::kOffset == 128>;
@@ -493,8 +498,9 @@ class PanelKernel final : public MatMulKernel {
     }
   }
 
-  template <class W>
+  template <FloatFormat kFormat>
   static void AddFloats(const Task& task, const std::byte* data) {
+    using W = FloatWeights<typename Isa::Floats, kFormat>;
     const std::size_t blocks = Blocks(task.w.columns);
     const auto* values = reinterpret_cast<const float*>(task.inputs);
     const Tiles<Isa> tiles(task.rows);
@@ -505,9 +511,9 @@ class PanelKernel final : public MatMulKernel {
         const std::size_t first = tiles.First(tile);
         const std::size_t tile_rows = tiles.Rows(tile);
         WithRows(tile_rows, [&]<int R>() {
-          AddFloatBlocks<Isa, W, R>(data, count,
-                                    values + (first * blocks + b * tile_rows) * kBlockColumns,
-                                    tile == 0 ? W::kBytes : 0, task.sums + first * kPanelOutputs);
+          AddFloatBlocks<typename Isa::Floats, W, R>(
+              data, count, values + (first * blocks + b * tile_rows) * kBlockColumns,
+              tile == 0 ? W::kBytes : 0, task.sums + first * kPanelOutputs);
         });
       }
     }
@@ -516,7 +522,5 @@ class PanelKernel final : public MatMulKernel {
 
 }  // namespace
 }  // namespace recycling::verifier
-
-#undef RECYCLING_INLINE
 
 #endif  // RECYCLING_VERIFIER_KERNELS_PANEL_KERNEL_H_

@@ -30,6 +30,14 @@ struct AttentionState {
   }
 };
 
+// Keys or values that attention reads next. The kernel prefetches them while it works on the
+// current ones, which have the same shape. This changes no result.
+struct KvAhead {
+  const std::byte* at = nullptr;  // null: nothing is prefetched
+  std::size_t row_bytes = 0;      // of the keys of one dimension, or of one value
+  std::size_t number_bytes = 0;   // of one number
+};
+
 struct VectorKernels {
   // out[i] = x[i] * (1 / sqrt(mean of squares + epsilon)) * weight[i], i in [0, n). Square i is
   // added to lane i mod 16, in ascending order. Then lane l + 8 is added to lane l, l + 4 to l, l +
@@ -64,7 +72,7 @@ struct VectorKernels {
   // scores[q, p] = sum over d ascending of query[q, d] keys[d, p], p in [0, kKvBlockRows). query
   // [queries, key_length], keys [key_length, kKvBlockRows], scores [queries, scores_stride].
   void (*scores)(const float* query, std::size_t queries, std::size_t key_length, const float* keys,
-                 float* scores, std::size_t scores_stride);
+                 const KvAhead& ahead, float* scores, std::size_t scores_stride);
   // Adds positions [0, count) of a block to the states of `queries` queries, [queries,
   // state_stride]. count is in [1, kKvBlockRows]. Let m be the larger of the state's maximum and
   // the block's maximum, f = e^(the state's maximum - m) and w[p] = e^(scores[p] - m). The weights
@@ -74,7 +82,7 @@ struct VectorKernels {
   // values[p] has 16 * value_vectors floats.
   void (*attend)(float* scores, std::size_t scores_stride, std::size_t queries,
                  const float* const* values, std::size_t count, std::size_t value_vectors,
-                 float* states, std::size_t state_stride);
+                 const KvAhead& ahead, float* states, std::size_t state_stride);
   // Merges state `from` into state `to`. The positions of `to` come before those of `from`.
   void (*merge)(const float* from, std::size_t value_vectors, float* to);
   // out[i] = the state's out[i] * (1 / sum). sum adds the lanes of the state's sums, in the order

@@ -4,6 +4,7 @@
 #define RECYCLING_VERIFIER_KERNELS_VECTOR_KERNELS_ATTENTION_H_
 
 #include "verifier/kernels/lanes.h"
+#include "verifier/kernels/unroll.h"
 #include "verifier/kernels/vector_kernels.h"
 
 namespace recycling::verifier {
@@ -50,10 +51,32 @@ void OverTiles(const Tile& tile, std::size_t queries, std::size_t vectors) {
   if (q < queries) OverLastQueries<kTileQueries>(tile, q, queries - q, vectors);
 }
 
+// Fetches the lines of what is read next, a few beside each step of a tile.
+struct Fetch {
+  const std::byte* at;
+  std::size_t step;  // bytes; 0: the same lines again, which is free
+
+  // What corresponds to the vectors from `vector` on. Only the first tile of queries fetches; the
+  // others touch a line of their own numbers.
+  static Fetch Of(const KvAhead& ahead, const float* own, std::size_t first_query,
+                  std::size_t vector) {
+    if (first_query > 0 || ahead.at == nullptr) {
+      return {reinterpret_cast<const std::byte*>(own), 0};
+    }
+    return {ahead.at + vector * kLanes * ahead.number_bytes, ahead.row_bytes};
+  }
+  void operator()() {
+    __builtin_prefetch(at, 0, 2);
+    __builtin_prefetch(at + 64, 0, 2);
+    at += step;
+  }
+};
+
 struct ScoresTile {
   const float* query;
   std::size_t key_length;
   const float* keys;
+  KvAhead ahead;
   float* scores;
   std::size_t scores_stride;
 
@@ -61,31 +84,31 @@ struct ScoresTile {
   void Run(std::size_t first, std::size_t vector) const {
     const float* q = query + first * key_length;
     const float* k = keys + vector * kLanes;
+    Fetch fetch = Fetch::Of(ahead, q, first, vector);
     Lanes sums[kQueries][kVectors];
-    for (int i = 0; i < kQueries; ++i) {
-      for (int v = 0; v < kVectors; ++v) sums[i][v] = Lanes::Splat(0);
-    }
-    for (std::size_t d = 0; d < key_length; ++d, k += kKvBlockRows) {
+    Unroll<kQueries>([&](auto i) RECYCLING_INLINE {
+      Unroll<kVectors>([&](auto v) RECYCLING_INLINE { sums[i][v] = Lanes::Splat(0); });
+    });
+    for (std::size_t d = 0; d < key_length; ++d, k += kKvBlockRows, ++q) {
+      fetch();
       Lanes key[kVectors];
-      for (int v = 0; v < kVectors; ++v) {
-        key[v] = Lanes::Load(k + static_cast<std::size_t>(v) * kLanes);
-      }
-      for (int i = 0; i < kQueries; ++i) {
-        const Lanes x = Lanes::Splat(q[static_cast<std::size_t>(i) * key_length + d]);
-        for (int v = 0; v < kVectors; ++v) sums[i][v] = Madd(x, key[v], sums[i][v]);
-      }
+      Unroll<kVectors>([&](auto v) RECYCLING_INLINE { key[v] = Lanes::Load(k + v * kLanes); });
+      Unroll<kQueries>([&](auto i) RECYCLING_INLINE {
+        const Lanes x = Lanes::Splat(q[i * key_length]);
+        Unroll<kVectors>([&](auto v)
+                             RECYCLING_INLINE { sums[i][v] = Madd(x, key[v], sums[i][v]); });
+      });
     }
-    for (int i = 0; i < kQueries; ++i) {
-      float* out = scores + (first + static_cast<std::size_t>(i)) * scores_stride + vector * kLanes;
-      for (int v = 0; v < kVectors; ++v)
-        sums[i][v].Store(out + static_cast<std::size_t>(v) * kLanes);
-    }
+    Unroll<kQueries>([&](auto i) RECYCLING_INLINE {
+      float* out = scores + (first + i) * scores_stride + vector * kLanes;
+      Unroll<kVectors>([&](auto v) RECYCLING_INLINE { sums[i][v].Store(out + v * kLanes); });
+    });
   }
 };
 
 void Scores(const float* query, std::size_t queries, std::size_t key_length, const float* keys,
-            float* scores, std::size_t scores_stride) {
-  OverTiles(ScoresTile{query, key_length, keys, scores, scores_stride}, queries,
+            const KvAhead& ahead, float* scores, std::size_t scores_stride) {
+  OverTiles(ScoresTile{query, key_length, keys, ahead, scores, scores_stride}, queries,
             kKvBlockRows / kLanes);
 }
 
@@ -94,77 +117,97 @@ struct ValuesTile {
   std::size_t weights_stride;
   const float* const* values;
   std::size_t count;
+  KvAhead ahead;
   float* states;
   std::size_t state_stride;
 
   template <int kQueries, int kVectors>
   void Run(std::size_t first, std::size_t vector) const {
-    float* state = states + first * state_stride;
+    float* const state = states + first * state_stride;
+    float* const outs = state + AttentionState::kOut + vector * kLanes;
+    Fetch fetch = Fetch::Of(ahead, outs, first, vector);
     Lanes sums[kQueries][kVectors];
-    for (int i = 0; i < kQueries; ++i) {
-      const float* s = state + static_cast<std::size_t>(i) * state_stride;
-      const Lanes factor = Lanes::Splat(s[AttentionState::kFactor]);
-      for (int v = 0; v < kVectors; ++v) {
-        sums[i][v] = factor * Lanes::Load(s + AttentionState::kOut +
-                                          (vector + static_cast<std::size_t>(v)) * kLanes);
-      }
-    }
+    Unroll<kQueries>([&](auto i) RECYCLING_INLINE {
+      const Lanes factor = Lanes::Splat(state[i * state_stride + AttentionState::kFactor]);
+      Unroll<kVectors>([&](auto v) RECYCLING_INLINE {
+        sums[i][v] = factor * Lanes::Load(outs + i * state_stride + v * kLanes);
+      });
+    });
     const float* w = weights + first * weights_stride;
-    for (std::size_t p = 0; p < count; ++p) {
+    for (std::size_t p = 0; p < count; ++p, ++w) {
+      fetch();
+      const float* from = values[p] + vector * kLanes;
       Lanes value[kVectors];
-      for (int v = 0; v < kVectors; ++v) {
-        value[v] = Lanes::Load(values[p] + (vector + static_cast<std::size_t>(v)) * kLanes);
-      }
-      for (int i = 0; i < kQueries; ++i) {
-        const Lanes weight = Lanes::Splat(w[static_cast<std::size_t>(i) * weights_stride + p]);
-        for (int v = 0; v < kVectors; ++v) sums[i][v] = Madd(weight, value[v], sums[i][v]);
-      }
+      Unroll<kVectors>([&](auto v) RECYCLING_INLINE { value[v] = Lanes::Load(from + v * kLanes); });
+      Unroll<kQueries>([&](auto i) RECYCLING_INLINE {
+        const Lanes weight = Lanes::Splat(w[i * weights_stride]);
+        Unroll<kVectors>([&](auto v)
+                             RECYCLING_INLINE { sums[i][v] = Madd(weight, value[v], sums[i][v]); });
+      });
     }
-    for (int i = 0; i < kQueries; ++i) {
-      float* s = state + static_cast<std::size_t>(i) * state_stride + AttentionState::kOut;
-      for (int v = 0; v < kVectors; ++v) {
-        sums[i][v].Store(s + (vector + static_cast<std::size_t>(v)) * kLanes);
-      }
-    }
+    Unroll<kQueries>([&](auto i) RECYCLING_INLINE {
+      Unroll<kVectors>(
+          [&](auto v) RECYCLING_INLINE { sums[i][v].Store(outs + i * state_stride + v * kLanes); });
+    });
   }
 };
 
-// Turns the scores of one query into weights, and updates its maximum, sums and factor.
-inline void Weigh(float* scores, std::size_t count, float* state) {
+// Raises the maxima of up to kLanes queries to those of their scores, and sets their factors.
+inline void RaiseMaxima(const float* scores, std::size_t scores_stride, std::size_t queries,
+                        std::size_t count, float* states, std::size_t state_stride) {
   constexpr float kInfinity = __builtin_inff();
-  const std::size_t vectors = (count + kLanes - 1) / kLanes;
-  const std::size_t last = count - (vectors - 1) * kLanes;  // lanes of the last vector, 1 to 16
-  Lanes s[kKvBlockRows / kLanes];
-  Lanes most = Lanes::Splat(-kInfinity);
-  for (std::size_t v = 0; v < vectors; ++v) {
-    s[v] = v + 1 < vectors || last == kLanes ? Lanes::Load(scores + v * kLanes)
-                                             : LoadFirst(scores + v * kLanes, last, -kInfinity);
-    most = Max(s[v], most);
+  const std::size_t whole = count / kLanes * kLanes;
+  float differences[kLanes] = {};
+  for (std::size_t q = 0; q < queries; ++q) {
+    const float* s = scores + q * scores_stride;
+    Lanes most = Lanes::Splat(-kInfinity);
+    for (std::size_t p = 0; p < whole; p += kLanes) most = Max(Lanes::Load(s + p), most);
+    if (whole < count) most = Max(LoadFirst(s + whole, count - whole, -kInfinity), most);
+    float& maximum = states[q * state_stride + AttentionState::kMaximum];
+    const float block = Largest(most);
+    const float largest = block > maximum ? block : maximum;
+    // Equal infinities have no difference. The factor of 0 is 1.
+    differences[q] = largest == maximum ? 0.0F : maximum - largest;
+    maximum = largest;
   }
-  const float before = state[AttentionState::kMaximum];
-  const float block = Largest(most);
-  const float largest = block > before ? block : before;
-  const float factor = largest == before ? 1.0F : FirstExp(before - largest);
-  state[AttentionState::kMaximum] = largest;
-  state[AttentionState::kFactor] = factor;
-  Lanes sum = Lanes::Load(state + AttentionState::kSums) * Lanes::Splat(factor);
-  const Lanes shift = Lanes::Splat(largest);
-  for (std::size_t v = 0; v < vectors; ++v) {
-    Lanes weight = Exp(s[v] - shift);
-    if (v + 1 == vectors) weight = weight.First(last);
+  float factors[kLanes];
+  Exp(Lanes::Load(differences)).Store(factors);
+  for (std::size_t q = 0; q < queries; ++q) {
+    states[q * state_stride + AttentionState::kFactor] = factors[q];
+  }
+}
+
+// Turns the scores of one query into weights, and adds them to its sums.
+inline void Weigh(float* scores, std::size_t count, float* state) {
+  const Lanes shift = Lanes::Splat(state[AttentionState::kMaximum]);
+  Lanes sum =
+      Lanes::Load(state + AttentionState::kSums) * Lanes::Splat(state[AttentionState::kFactor]);
+  const auto weigh = [&](const Lanes& score, std::size_t lanes, float* at) {
+    Lanes weight = Exp(score - shift);
+    if (lanes < kLanes) weight = weight.First(lanes);
     sum = sum + weight;
-    weight.Store(scores + v * kLanes);
+    weight.Store(at);
+  };
+  std::size_t p = 0;
+  for (; p + kLanes <= count; p += kLanes) weigh(Lanes::Load(scores + p), kLanes, scores + p);
+  if (p < count) {
+    weigh(LoadFirst(scores + p, count - p, -__builtin_inff()), count - p, scores + p);
   }
   sum.Store(state + AttentionState::kSums);
 }
 
 void Attend(float* scores, std::size_t scores_stride, std::size_t queries,
-            const float* const* values, std::size_t count, std::size_t value_vectors, float* states,
-            std::size_t state_stride) {
+            const float* const* values, std::size_t count, std::size_t value_vectors,
+            const KvAhead& ahead, float* states, std::size_t state_stride) {
+  for (std::size_t q = 0; q < queries; q += kLanes) {
+    const std::size_t some = queries - q < kLanes ? queries - q : kLanes;
+    RaiseMaxima(scores + q * scores_stride, scores_stride, some, count, states + q * state_stride,
+                state_stride);
+  }
   for (std::size_t q = 0; q < queries; ++q) {
     Weigh(scores + q * scores_stride, count, states + q * state_stride);
   }
-  OverTiles(ValuesTile{scores, scores_stride, values, count, states, state_stride}, queries,
+  OverTiles(ValuesTile{scores, scores_stride, values, count, ahead, states, state_stride}, queries,
             value_vectors);
 }
 

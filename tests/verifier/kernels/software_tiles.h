@@ -37,21 +37,26 @@ class SoftwareTiles {
   }
   template <int kC, int kA, int kB>
   void AddProducts() {
-    for (std::size_t row = 0; row < 16; ++row) {
-      std::int32_t sums[16];
-      std::memcpy(sums, tiles_[kC][row], sizeof(sums));
-      for (std::size_t i = 0; i < columns_; ++i) {
-        for (std::size_t o = 0; o < 16; ++o) {
-          sums[o] += tiles_[kA][row][i] * tiles_[kB][i / 4][4 * o + i % 4];
-        }
-      }
-      std::memcpy(tiles_[kC][row], sums, sizeof(sums));
-    }
+    Multiply(kC, kA, kB);
   }
 
  private:
-  void Load(int tile, const std::byte* from, std::size_t rows, std::size_t bytes,
-            std::size_t stride) {
+  // Not inlined, because the kernel names hundreds of tile operations and would take minutes to
+  // compile.
+  __attribute__((noinline)) void Multiply(int c, int a, int b) {
+    for (std::size_t row = 0; row < 16; ++row) {
+      std::int32_t sums[16];
+      std::memcpy(sums, tiles_[c][row], sizeof(sums));
+      for (std::size_t i = 0; i < columns_; ++i) {
+        for (std::size_t o = 0; o < 16; ++o) {
+          sums[o] += tiles_[a][row][i] * tiles_[b][i / 4][4 * o + i % 4];
+        }
+      }
+      std::memcpy(tiles_[c][row], sums, sizeof(sums));
+    }
+  }
+  __attribute__((noinline)) void Load(int tile, const std::byte* from, std::size_t rows,
+                                      std::size_t bytes, std::size_t stride) {
     for (std::size_t row = 0; row < rows; ++row) {
       std::memcpy(tiles_[tile][row], from + row * stride, bytes);
     }

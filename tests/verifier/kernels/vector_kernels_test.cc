@@ -213,5 +213,73 @@ TEST_P(VectorKernelsTest, FloatsRoundToHalvesAsInScalarCode) {
   }
 }
 
+TEST_P(VectorKernelsTest, ScoresAddDimensionsInOrder) {
+  constexpr std::size_t kLength = 20;
+  constexpr std::size_t kStride = kKvBlockRows + 16;
+  const Floats keys = Random(kLength * kKvBlockRows);
+  const KvAhead ahead = {reinterpret_cast<const std::byte*>(keys.data()), 256, 4};
+  for (std::size_t queries = 1; queries <= 13; ++queries) {
+    const Floats query = Random(queries * kLength);
+    Floats expected(queries * kStride);
+    for (std::size_t q = 0; q < queries; ++q) {
+      for (std::size_t p = 0; p < kKvBlockRows; ++p) {
+        float& score = expected[q * kStride + p];
+        for (std::size_t d = 0; d < kLength; ++d) {
+          score = std::fma(query[q * kLength + d], keys[d * kKvBlockRows + p], score);
+        }
+      }
+    }
+    Floats got(queries * kStride);
+    kernels().scores(query.data(), queries, kLength, keys.data(), ahead, got.data(), kStride);
+    ExpectSameBits(got, expected);
+  }
+}
+
+TEST_P(VectorKernelsTest, AttendFollowsItsFormulas) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  using State = AttentionState;
+  for (const std::size_t vectors : {1, 4, 5}) {
+    const std::size_t stride = State::Floats(vectors);
+    const std::size_t length = 16 * vectors;
+    const Floats rows = Random(kKvBlockRows * length);
+    std::vector<const float*> values(kKvBlockRows);
+    for (std::size_t p = 0; p < kKvBlockRows; ++p) values[p] = rows.data() + p * length;
+    for (const std::size_t queries : {1, 3, 6, 17, 33}) {
+      for (const std::size_t count : {1, 15, 16, 17, 63, 64}) {
+        Floats scores = Random(queries * kKvBlockRows);
+        Floats states = Random(queries * stride);
+        for (std::size_t q = 0; q < queries; ++q) {
+          float* const state = states.data() + q * stride;
+          if (q % 3 == 0) state[State::kMaximum] = -kInfinity;  // an empty state
+          if (q % 3 == 1) state[State::kMaximum] = 100;         // the block does not raise it
+          if (q % 5 == 4) scores[q * kKvBlockRows] = -kInfinity;
+        }
+        Floats expected = states;
+        for (std::size_t q = 0; q < queries; ++q) {
+          float* const state = expected.data() + q * stride;
+          const float* const s = scores.data() + q * kKvBlockRows;
+          const float before = state[State::kMaximum];
+          const float m = std::max(before, *std::max_element(s, s + count));
+          const float f = m == before ? 1.0F : Exp(before - m);
+          state[State::kMaximum] = m;
+          state[State::kFactor] = f;
+          for (std::size_t l = 0; l < 16; ++l) state[State::kSums + l] *= f;
+          for (std::size_t d = 0; d < length; ++d) state[State::kOut + d] *= f;
+          for (std::size_t p = 0; p < count; ++p) {
+            const float w = Exp(s[p] - m);
+            state[State::kSums + p % 16] += w;
+            for (std::size_t d = 0; d < length; ++d) {
+              state[State::kOut + d] = std::fma(w, values[p][d], state[State::kOut + d]);
+            }
+          }
+        }
+        kernels().attend(scores.data(), kKvBlockRows, queries, values.data(), count, vectors, {},
+                         states.data(), stride);
+        ExpectSameBits(states, expected);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace recycling::verifier

@@ -30,10 +30,7 @@ struct IQ4_XS {
       const unsigned low = std::to_integer<unsigned>(from[4 + b / 2]) >> 4 * (b % 2) & 15U;
       const unsigned scale = low | (high >> 2 * b & 3U) << 4;
       block[o] = static_cast<std::byte>(scale - 32);
-      for (std::size_t c = 0; c < 32; ++c) {
-        const auto pair = std::to_integer<unsigned>(from[8 + 16 * b + c % 16]);
-        PutNibble(block + kValues, o, c, c < 16 ? pair & 15U : pair >> 4);
-      }
+      PutNibblesOf16(block + kValues, o, from + 8 + 16 * b);
     }
   }
 

@@ -11,17 +11,14 @@
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_Q3_K_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_Q3_K_H_
 
-#include "verifier/kernels/packed_rows.h"
+#include "verifier/kernels/formats/q6_k.h"
 
 namespace recycling::verifier {
 
-struct Q3_K {
+// Scales lie as in Q6_K.
+struct Q3_K : Q6_K {
   static constexpr TensorType kType = TensorType::kQ3_K;
-  static constexpr std::size_t kScaleColumns = 16;
   static constexpr int kOffset = 4;
-  static constexpr bool kHasMinimum = false;
-  static constexpr std::size_t kHeaderBytes = kHalves;
-  static constexpr std::size_t kValues = 2 * kPanelOutputs;
   static constexpr std::size_t kHighBits = kValues + kTwoBitValues;
   static constexpr std::size_t kBlockBytes = kHighBits + kOneBitValues;
 
@@ -46,12 +43,6 @@ struct Q3_K {
   template <class Isa, int k>
   static typename Isa::Bytes Values(const std::byte* block, int v) {
     return Isa::Or(TwoBitRow<Isa, k>(block + kValues, v), BitRow<Isa, k, 4>(block + kHighBits, v));
-  }
-  template <class Isa>
-  static typename Isa::Float Scale(const std::byte* header, const std::byte* block, int part,
-                                   int v) {
-    return Isa::Mul(HalfRow<Isa>(header, v),
-                    SignedRow<Isa>(block + static_cast<std::size_t>(part) * kPanelOutputs, v));
   }
 };
 

@@ -20,10 +20,7 @@ struct Q4_0 {
 
   static void Pack(const std::byte* from, std::size_t o, std::byte* block) {
     PutHalf(block, o, from);
-    for (std::size_t c = 0; c < 32; ++c) {
-      const auto pair = std::to_integer<unsigned>(from[2 + c % 16]);
-      PutNibble(block + kValues, o, c, c < 16 ? pair & 15U : pair >> 4);
-    }
+    PutNibblesOf16(block + kValues, o, from + 2);
   }
 
   template <class Isa, int k>

@@ -22,15 +22,20 @@ struct Q4_K {
   static constexpr std::size_t kBlockBytes = kValues + kNibbleValues;
 
   static void Pack(const std::byte* from, std::size_t o, std::byte* chunk) {
+    PackChunk(from, from + 16, kBlockBytes, o, chunk);
+  }
+  // `nibbles` are 128 bytes of the file; in memory a block has `block_bytes`.
+  static void PackChunk(const std::byte* from, const std::byte* nibbles, std::size_t block_bytes,
+                        std::size_t o, std::byte* chunk) {
     PutHalf(chunk, o, from);
     PutHalf(chunk + kHalves, o, from + 2);
     for (std::size_t b = 0; b < 8; ++b) {
-      std::byte* block = chunk + kHeaderBytes + b * kBlockBytes;
+      std::byte* block = chunk + kHeaderBytes + b * block_bytes;
       const ScaleAndMinimum pair = SixBits(from + 4, b);
       block[o] = pair.scale;
       block[kPanelOutputs + o] = pair.minimum;
       for (std::size_t c = 0; c < 32; ++c) {
-        const auto two = std::to_integer<unsigned>(from[16 + 32 * (b / 2) + c]);
+        const auto two = std::to_integer<unsigned>(nibbles[32 * (b / 2) + c]);
         PutNibble(block + kValues, o, c, b % 2 == 0 ? two & 15U : two >> 4);
       }
     }

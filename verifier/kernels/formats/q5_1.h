@@ -6,43 +6,26 @@
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_Q5_1_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_Q5_1_H_
 
-#include "verifier/kernels/packed_rows.h"
+#include "verifier/kernels/formats/q4_1.h"
 
 namespace recycling::verifier {
 
-struct Q5_1 {
+// Scales and minima lie as in Q4_1.
+struct Q5_1 : Q4_1 {
   static constexpr TensorType kType = TensorType::kQ5_1;
-  static constexpr std::size_t kScaleColumns = 32;
-  static constexpr int kOffset = 0;
-  static constexpr bool kHasMinimum = true;
-  static constexpr std::size_t kHeaderBytes = 0;
-  static constexpr std::size_t kValues = 2 * kHalves;
   static constexpr std::size_t kHighBits = kValues + kNibbleValues;
   static constexpr std::size_t kBlockBytes = kHighBits + kOneBitValues;
 
   static void Pack(const std::byte* from, std::size_t o, std::byte* block) {
     PutHalf(block, o, from);
     PutHalf(block + kHalves, o, from + 2);
-    for (std::size_t c = 0; c < 32; ++c) {
-      const auto pair = std::to_integer<unsigned>(from[8 + c % 16]);
-      PutNibble(block + kValues, o, c, c < 16 ? pair & 15U : pair >> 4);
-      const auto high = std::to_integer<unsigned>(from[4 + c / 8]) >> c % 8;
-      PutBit(block + kHighBits, o, c, high & 1U);
-    }
+    PutNibblesOf16(block + kValues, o, from + 8);
+    PutBitsOf4(block + kHighBits, o, from + 4);
   }
 
   template <class Isa, int k>
   static typename Isa::Bytes Values(const std::byte* block, int v) {
-    return Isa::Or(NibbleRow<Isa, k>(block + kValues, v), BitRow<Isa, k, 16>(block + kHighBits, v));
-  }
-  template <class Isa>
-  static typename Isa::Float Scale(const std::byte*, const std::byte* block, int, int v) {
-    return HalfRow<Isa>(block, v);
-  }
-  // Negated, because the kernels subtract the minimum but the format adds m.
-  template <class Isa>
-  static typename Isa::Float Minimum(const std::byte*, const std::byte* block, int, int v) {
-    return Isa::Negate(HalfRow<Isa>(block + kHalves, v));
+    return Isa::Or(Q4_1::Values<Isa, k>(block, v), BitRow<Isa, k, 16>(block + kHighBits, v));
   }
 };
 

@@ -8,48 +8,29 @@
 #ifndef RECYCLING_VERIFIER_KERNELS_FORMATS_Q5_K_H_
 #define RECYCLING_VERIFIER_KERNELS_FORMATS_Q5_K_H_
 
-#include "verifier/kernels/formats/six_bits.h"
-#include "verifier/kernels/packed_rows.h"
+#include "verifier/kernels/formats/q4_k.h"
 
 namespace recycling::verifier {
 
-struct Q5_K {
+// As Q4_K, with one bit more for each value.
+struct Q5_K : Q4_K {
   static constexpr TensorType kType = TensorType::kQ5_K;
-  static constexpr std::size_t kScaleColumns = 32;
-  static constexpr int kOffset = 0;
-  static constexpr bool kHasMinimum = true;
-  static constexpr std::size_t kHeaderBytes = 2 * kHalves;
-  static constexpr std::size_t kValues = 2 * kPanelOutputs;
   static constexpr std::size_t kHighBits = kValues + kNibbleValues;
   static constexpr std::size_t kBlockBytes = kHighBits + kOneBitValues;
 
   static void Pack(const std::byte* from, std::size_t o, std::byte* chunk) {
-    PutHalf(chunk, o, from);
-    PutHalf(chunk + kHalves, o, from + 2);
+    PackChunk(from, from + 48, kBlockBytes, o, chunk);
     for (std::size_t b = 0; b < 8; ++b) {
-      std::byte* block = chunk + kHeaderBytes + b * kBlockBytes;
-      const ScaleAndMinimum pair = SixBits(from + 4, b);
-      block[o] = pair.scale;
-      block[kPanelOutputs + o] = pair.minimum;
+      std::byte* bits = chunk + kHeaderBytes + b * kBlockBytes + kHighBits;
       for (std::size_t c = 0; c < 32; ++c) {
-        const auto two = std::to_integer<unsigned>(from[48 + 32 * (b / 2) + c]);
-        PutNibble(block + kValues, o, c, b % 2 == 0 ? two & 15U : two >> 4);
-        PutBit(block + kHighBits, o, c, std::to_integer<unsigned>(from[16 + c]) >> b & 1U);
+        PutBit(bits, o, c, std::to_integer<unsigned>(from[16 + c]) >> b & 1U);
       }
     }
   }
 
   template <class Isa, int k>
   static typename Isa::Bytes Values(const std::byte* block, int v) {
-    return Isa::Or(NibbleRow<Isa, k>(block + kValues, v), BitRow<Isa, k, 16>(block + kHighBits, v));
-  }
-  template <class Isa>
-  static typename Isa::Float Scale(const std::byte* header, const std::byte* block, int, int v) {
-    return Isa::Mul(HalfRow<Isa>(header, v), UnsignedRow<Isa>(block, v));
-  }
-  template <class Isa>
-  static typename Isa::Float Minimum(const std::byte* header, const std::byte* block, int, int v) {
-    return Isa::Mul(HalfRow<Isa>(header + kHalves, v), UnsignedRow<Isa>(block + kPanelOutputs, v));
+    return Isa::Or(Q4_K::Values<Isa, k>(block, v), BitRow<Isa, k, 16>(block + kHighBits, v));
   }
 };
 
