@@ -30,22 +30,25 @@ Attention::Attention(const ModelConfig& config, ThreadPool& pool, InstructionSet
       value_vectors_((config.value_length + kLanes - 1) / kLanes),
       state_floats_(AttentionState::Floats(value_vectors_)) {}
 
-absl::Status Attention::Prepare(const Step& step) {
+absl::Status Attention::Prepare(const Step& step, bool needed_only) {
   const std::size_t most_rows = std::max<std::size_t>(1, kTileQueries / heads_);
   tiles_.clear();
   std::size_t tile_rows = 0;
+  std::size_t outputs = 0;
   fresh_rows_ = 0;
   for (std::size_t s = 0; s < step.segments.size(); ++s) {
     const StepSegment& segment = step.segments[s];
-    for (std::size_t r = 0; r < segment.rows; r += most_rows) {
-      tiles_.push_back({s, segment.first_row + r, std::min(most_rows, segment.rows - r)});
-      tile_rows = std::max(tile_rows, tiles_.back().rows);
+    for (std::size_t r = needed_only ? segment.needed_from : 0; r < segment.rows; r += most_rows) {
+      const std::size_t rows = std::min(most_rows, segment.rows - r);
+      tiles_.push_back({s, segment.first_row + r, rows, outputs});
+      tile_rows = std::max(tile_rows, rows);
+      outputs += rows;
     }
     const std::size_t first_block = segment.first_row / kKvBlockRows;
     const std::size_t blocks = Blocks(segment.first_row + segment.rows) - first_block;
     fresh_rows_ = std::max(fresh_rows_, blocks * kKvBlockRows);
   }
-  one_tile_ = tiles_.size() == 1;
+  one_tile_ = tiles_.size() == 1 && step.segments.size() == 1;
   tile_queries_ = tile_rows * heads_;
   run_starts_.resize(step.rows());
   for (std::size_t r = 0; r < step.rows(); ++r) {
@@ -149,7 +152,7 @@ void Attention::PackQueries(const Call& call, const Tile& tile, std::size_t head
   const std::size_t length = config_.key_length;
   const float scale = 1.0F / std::sqrt(static_cast<float>(length));
   for (std::size_t r = 0; r < tile.rows; ++r) {
-    const std::size_t from = (tile.first_row + r) * config_.heads + head * heads_;
+    const std::size_t from = (tile.first_output + r) * config_.heads + head * heads_;
     RowView<float> packed = AsRow(queries + r * heads_ * length, heads_ * length);
     packed = AsRow(call.query + from * length, heads_ * length);
     call.rope.Turn(tile.first_row + r, heads_, length, packed.data());
@@ -188,7 +191,7 @@ void Attention::RunTile(const Call& call, std::size_t tile_index, std::size_t he
   AddPrefix(call, tile, head, chunks * kChunkBlocks, blocks, scratch, scratch.current);
   AddTail(call, tile, head, scratch);
   for (std::size_t q = 0; q < queries; ++q) {
-    const std::size_t row = tile.first_row + q / heads_;
+    const std::size_t row = tile.first_output + q / heads_;
     const std::size_t out = row * config_.heads + head * heads_ + q % heads_;
     kernels_.finish(scratch.total + q * state_floats_, config_.value_length,
                     call.out + out * config_.value_length);

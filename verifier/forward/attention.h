@@ -38,8 +38,9 @@ class Attention {
   // `config` and `pool` must outlive this object. The machine must support `set`.
   Attention(const ModelConfig& config, ThreadPool& pool, InstructionSet set);
 
-  // Makes room for the rows of `step`. Returns ResourceExhausted if the system has no memory.
-  absl::Status Prepare(const Step& step);
+  // Makes room for the rows of `step`. With `needed_only` the calls that follow compute the outputs
+  // of step.needed_rows only. Returns ResourceExhausted if the system has no memory.
+  absl::Status Prepare(const Step& step, bool needed_only = false);
 
   // Rotates the keys by their positions (Rope), rounds the keys and values, and stores them in
   // layer `layer` of `fresh`, which holds the keys and values of the rows of the pass. Then
@@ -47,8 +48,9 @@ class Attention {
   //   out[r, h] = sum over positions p of
   //               softmax(rope(query[r, h]) . key[p, g] / sqrt(key_length)) value[p, g].
   // Shapes: query [rows, heads, key_length], key [rows, kv_heads, key_length], value [rows,
-  // kv_heads, value_length], out [rows, heads, value_length]. The last call of Prepare must have
-  // been Prepare(step), and `rope` must have the positions of `step`.
+  // kv_heads, value_length], out [rows, heads, value_length]. After Prepare with `needed_only`,
+  // query and out have the needed rows alone. The last call of Prepare must have had `step`, and
+  // `rope` must have the positions of `step`.
   void operator()(const Step& step, std::size_t layer, const Rope& rope, const float* query,
                   float* key, const float* value, KvRows& fresh, float* out);
 
@@ -58,6 +60,7 @@ class Attention {
     std::size_t segment;
     std::size_t first_row;  // in the pass
     std::size_t rows;
+    std::size_t first_output;  // index of first_row in query and out
   };
   // A chunk of a tile's prefix. A separate task computes its state.
   struct Chunk {

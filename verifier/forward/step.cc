@@ -45,6 +45,14 @@ absl::Status AddRow(const Segment& segment, std::size_t row, std::uint32_t conte
 }
 
 absl::Status AddLogitRows(const Segment& segment, Step& step) {
+  StepSegment& placed = step.segments.back();
+  placed.needed_from = segment.logit_rows.empty()
+                           ? placed.rows
+                           : static_cast<std::size_t>(std::max(segment.logit_rows.front(), 0));
+  const std::size_t first_needed = step.needed_rows.size();
+  for (std::size_t row = placed.needed_from; row < placed.rows; ++row) {
+    step.needed_rows.push_back(placed.first_row + row);
+  }
   int next = 0;
   for (const int row : segment.logit_rows) {
     if (row < next || row >= static_cast<int>(segment.tokens.size())) {
@@ -53,7 +61,7 @@ absl::Status AddLogitRows(const Segment& segment, Step& step) {
                                                      segment.tokens.size()));
     }
     next = row + 1;
-    step.logit_rows.push_back(step.segments.back().first_row + static_cast<std::size_t>(row));
+    step.logit_rows.push_back(first_needed + static_cast<std::size_t>(row) - placed.needed_from);
   }
   return absl::OkStatus();
 }
@@ -92,6 +100,7 @@ void Step::Clear() {
   tokens.clear();
   parents.clear();
   positions.clear();
+  needed_rows.clear();
   logit_rows.clear();
 }
 

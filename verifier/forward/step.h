@@ -32,6 +32,9 @@ struct StepSegment {
   std::uint32_t prefix = 0;   // positions in the cache
   std::size_t first_row = 0;  // in the pass
   std::size_t rows = 0;
+  // The last layer computes outputs of rows [needed_from, rows) only: no logits of the rows before
+  // are wanted, and no layer follows that would read them.
+  std::size_t needed_from = 0;
   bool committed = false;
 };
 
@@ -41,7 +44,8 @@ struct Step {
   std::vector<TokenId> tokens;           // [rows]
   std::vector<std::int32_t> parents;     // [rows]; a row of the pass, or -1 for no parent
   std::vector<std::uint32_t> positions;  // [rows]; absolute
-  std::vector<std::size_t> logit_rows;   // rows of the pass
+  std::vector<std::size_t> needed_rows;  // rows of the pass that the last layer computes, ascending
+  std::vector<std::size_t> logit_rows;   // the rows with logits, as indices in needed_rows
 
   std::size_t rows() const { return tokens.size(); }
   // Removes all segments and rows but keeps the memory.

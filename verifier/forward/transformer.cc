@@ -120,19 +120,23 @@ class CpuTransformer final : public Transformer {
 
  private:
   void Embed();
-  void AttentionBlock(std::size_t layer);
+  // `needed_only`: for the keys and values it uses all rows, and for the rest it keeps the needed
+  // rows alone.
+  void AttentionBlock(std::size_t layer, bool needed_only);
   void FeedForwardBlock(std::size_t layer);
   void Output();
 
-  // Sets the input of the next products to the first `count` rows of the residual. Normalizes these
-  // rows unless `norm` is empty. `weights` are the matrices of these products.
-  void SetNormedInput(const std::vector<float>& norm, std::size_t count,
+  // Removes all rows of the residual but those with these indices, which ascend.
+  void KeepRows(std::span<const std::size_t> indices);
+  // Sets the input of the next products to the rows of the residual. Normalizes these rows unless
+  // `norm` is empty. `weights` are the matrices of these products.
+  void SetNormedInput(const std::vector<float>& norm,
                       std::initializer_list<const PackedMatrix*> weights);
-  // Sets the input of the next product to all rows of `rows`. `weights` is the matrix of this
-  // product.
+  // Sets the input of the next product to the first rows_ rows of `rows`. `weights` is the matrix
+  // of this product.
   void SetInput(const float* rows, const PackedMatrix& weights);
-  // Adds `bias` to each row of the pass in `rows`. Does nothing if `bias` is empty.
-  void AddBias(const std::vector<float>& bias, float* rows) const;
+  // Adds `bias` to each of `count` rows. Does nothing if `bias` is empty.
+  static void AddBias(const std::vector<float>& bias, std::size_t count, float* rows);
   // Adds the product of `weights` and the input to the residual. If `post_norm` is not empty,
   // normalizes the product first.
   void AddToResidual(const PackedMatrix& weights, const std::vector<float>& post_norm);
@@ -149,8 +153,9 @@ class CpuTransformer final : public Transformer {
   Attention attention_;
   Rope rope_;
   Activations act_;
-  KvRows fresh_;  // keys and values of the rows of the pass
-  Step step_;     // the current pass
+  KvRows fresh_;          // keys and values of the rows of the pass
+  Step step_;             // the current pass
+  std::size_t rows_ = 0;  // rows of the residual
   std::vector<int> commit_rows_;
 };
 
@@ -166,12 +171,20 @@ absl::Status CpuTransformer::Forward(std::span<const Segment> segments,
 
   rope_.SetPositions(step_.positions);
   Embed();
-  for (std::size_t layer = 0; layer < model_->weights().layers.size(); ++layer) {
+  rows_ = step_.rows();
+  const std::size_t layers = model_->weights().layers.size();
+  for (std::size_t layer = 0; layer < layers; ++layer) {
     if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed)) {
       step_.Clear();
       return absl::CancelledError("pass: cancelled");
     }
-    AttentionBlock(layer);
+    const bool needed_only = layer + 1 == layers && step_.needed_rows.size() < rows_;
+    if (needed_only) room = attention_.Prepare(step_, needed_only);
+    if (!room.ok()) {
+      step_.Clear();
+      return room;
+    }
+    AttentionBlock(layer, needed_only);
     FeedForwardBlock(layer);
   }
   Output();
@@ -192,15 +205,23 @@ void CpuTransformer::Embed() {
 
 // residual += post_norm(W_o attention(rope(q), rope(k), v)), q = W_q x + b_q and so on, x =
 // norm(residual). Norms and biases that the architecture does not have are left out.
-void CpuTransformer::AttentionBlock(std::size_t layer) {
+void CpuTransformer::AttentionBlock(std::size_t layer, bool needed_only) {
   const PackedWeights::Layer& w = weights_->layer(layer);
   const LayerWeights& vectors = model_->weights().layers[layer];
-  SetNormedInput(vectors.attention_norm, step_.rows(), {&w.query, &w.key, &w.value});
-  matmul_.Multiply(
-      {{&w.query, act_.query.data()}, {&w.key, act_.key.data()}, {&w.value, act_.value.data()}});
-  AddBias(vectors.query_bias, act_.query.data());
-  AddBias(vectors.key_bias, act_.key.data());
-  AddBias(vectors.value_bias, act_.value.data());
+  if (needed_only) {
+    SetNormedInput(vectors.attention_norm, {&w.key, &w.value});
+    matmul_.Multiply({{&w.key, act_.key.data()}, {&w.value, act_.value.data()}});
+    KeepRows(step_.needed_rows);
+    SetNormedInput(vectors.attention_norm, {&w.query});
+    matmul_.Multiply({{&w.query, act_.query.data()}});
+  } else {
+    SetNormedInput(vectors.attention_norm, {&w.query, &w.key, &w.value});
+    matmul_.Multiply(
+        {{&w.query, act_.query.data()}, {&w.key, act_.key.data()}, {&w.value, act_.value.data()}});
+  }
+  AddBias(vectors.query_bias, rows_, act_.query.data());
+  AddBias(vectors.key_bias, step_.rows(), act_.key.data());
+  AddBias(vectors.value_bias, step_.rows(), act_.value.data());
   attention_(step_, layer, rope_, act_.query.data(), act_.key.data(), act_.value.data(), fresh_,
              act_.attended.data());
   SetInput(act_.attended.data(), w.attention_output);
@@ -211,7 +232,7 @@ void CpuTransformer::AttentionBlock(std::size_t layer) {
 void CpuTransformer::FeedForwardBlock(std::size_t layer) {
   const PackedWeights::Layer& w = weights_->layer(layer);
   const LayerWeights& vectors = model_->weights().layers[layer];
-  SetNormedInput(vectors.feed_forward_norm, step_.rows(), {&w.gate, &w.up});
+  SetNormedInput(vectors.feed_forward_norm, {&w.gate, &w.up});
   matmul_.MultiplyGated(w.gate, w.up, gate_times_, act_.gate.data(), act_.up.data());
   SetInput(act_.gate.data(), w.down);
   AddToResidual(w.down, vectors.feed_forward_post_norm);
@@ -219,20 +240,25 @@ void CpuTransformer::FeedForwardBlock(std::size_t layer) {
 
 // logits = W_output norm(residual), for the logit rows.
 void CpuTransformer::Output() {
-  const std::size_t hidden = model_->config().hidden_size;
-  const std::size_t rows = step_.logit_rows.size();
-  for (std::size_t i = 0; i < rows; ++i) {  // ascending, so that no row is overwritten before use
-    AsRow(act_.residual.data() + i * hidden, hidden) =
-        AsRow(act_.residual.data() + step_.logit_rows[i] * hidden, hidden);
-  }
-  SetNormedInput(model_->weights().output_norm, rows, {&weights_->output()});
+  KeepRows(step_.logit_rows);
+  SetNormedInput(model_->weights().output_norm, {&weights_->output()});
   matmul_.Multiply({{&weights_->output(), act_.logits.data()}});
 }
 
-void CpuTransformer::SetNormedInput(const std::vector<float>& norm, std::size_t count,
+void CpuTransformer::KeepRows(std::span<const std::size_t> indices) {
+  const std::size_t hidden = model_->config().hidden_size;
+  rows_ = indices.size();
+  for (std::size_t i = 0; i < rows_; ++i) {  // ascending, so that no row is overwritten before use
+    if (indices[i] == i) continue;
+    AsRow(act_.residual.data() + i * hidden, hidden) =
+        AsRow(act_.residual.data() + indices[i] * hidden, hidden);
+  }
+}
+
+void CpuTransformer::SetNormedInput(const std::vector<float>& norm,
                                     std::initializer_list<const PackedMatrix*> weights) {
   const std::size_t hidden = model_->config().hidden_size;
-  matmul_.SetInput(count, weights, [&](std::size_t r, float* scratch) -> const float* {
+  matmul_.SetInput(rows_, weights, [&](std::size_t r, float* scratch) -> const float* {
     const float* const row = act_.residual.data() + r * hidden;
     if (norm.empty()) return row;
     kernels_.rms_norm(row, norm.data(), hidden, model_->config().rms_epsilon, scratch);
@@ -241,13 +267,13 @@ void CpuTransformer::SetNormedInput(const std::vector<float>& norm, std::size_t 
 }
 
 void CpuTransformer::SetInput(const float* rows, const PackedMatrix& weights) {
-  matmul_.SetInput(step_.rows(), {&weights},
+  matmul_.SetInput(rows_, {&weights},
                    [&](std::size_t r, float*) { return rows + r * weights.columns; });
 }
 
-void CpuTransformer::AddBias(const std::vector<float>& bias, float* rows) const {
+void CpuTransformer::AddBias(const std::vector<float>& bias, std::size_t count, float* rows) {
   if (bias.empty()) return;
-  AsRows(rows, step_.rows(), bias.size()).rowwise() += AsRow(bias.data(), bias.size());
+  AsRows(rows, count, bias.size()).rowwise() += AsRow(bias.data(), bias.size());
 }
 
 void CpuTransformer::AddToResidual(const PackedMatrix& weights,
@@ -255,7 +281,7 @@ void CpuTransformer::AddToResidual(const PackedMatrix& weights,
   if (post_norm.empty()) return matmul_.MultiplyAdd(weights, act_.residual.data());
   const std::size_t hidden = post_norm.size();
   matmul_.Multiply({{&weights, act_.block.data()}});
-  pool_->Run(step_.rows(), [&](std::size_t r, std::size_t) {
+  pool_->Run(rows_, [&](std::size_t r, std::size_t) {
     float* const row = act_.block.data() + r * hidden;
     kernels_.rms_norm(row, post_norm.data(), hidden, model_->config().rms_epsilon, row);
     AsRow(act_.residual.data() + r * hidden, hidden) += AsRow(row, hidden);

@@ -50,10 +50,22 @@ void HandOut(std::span<const PassJob> jobs, std::span<const int> most, int capac
   }
 }
 
+// The largest number of rows, up to `most`, whose time per row is about the shortest.
+int CheapestChunk(int most, const PassCosts& costs) {
+  if (costs.empty()) return most;
+  constexpr int kStep = 16;  // kernels work in tiles of up to 16 rows
+  const auto per_row = [&costs](int rows) { return costs.At(rows) / rows; };
+  absl::Duration least = per_row(most);
+  for (int rows = kStep; rows < most; rows += kStep) least = std::min(least, per_row(rows));
+  int rows = most;
+  while (per_row(rows) > kAboutAsCheap * least) rows = (rows - 1) / kStep * kStep;
+  return rows;
+}
+
 // The most prefill rows that a pass with `used` other rows may have.
 int PrefillRows(int used, const PassLimits& limits, const PassCosts& costs) {
   const int decoding = used > 0 ? used : limits.steps_soon;
-  if (decoding == 0) return limits.prefill_chunk;
+  if (decoding == 0) return CheapestChunk(limits.prefill_chunk, costs);
   if (costs.empty()) return std::min(kUnmeasuredPrefillRows, limits.prefill_chunk);
   const absl::Duration most = (1 + kPrefillShare) * costs.At(decoding);
   int least = 1;

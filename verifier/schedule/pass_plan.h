@@ -28,7 +28,10 @@ struct PassLimits {
 // While steps wait or are expected soon, prefill rows may make a pass longer by this share of the
 // time that the steps alone would take.
 inline constexpr double kPrefillShare = 1.0;
-// The limit on prefill rows in the same case, if no pass was measured yet.
+// If no step waits or is expected soon, a pass has the most prefill rows whose time per row is at
+// most this many times the shortest time per row.
+inline constexpr double kAboutAsCheap = 1.02;
+// The limit on prefill rows, while a step waits or is expected soon, if no pass was measured yet.
 inline constexpr int kUnmeasuredPrefillRows = 16;
 
 // Returns how many rows of each job go into the next pass; 0 means none. `jobs` are in order of
@@ -39,7 +42,8 @@ inline constexpr int kUnmeasuredPrefillRows = 16;
 //    them.
 // 3. Prefill rows follow, at most prefill_chunk of them. If a step waits or is expected soon,
 //    kPrefillShare limits them, but there is at least one. So a prompt delays a step by a bounded
-//    time, and prompts get about half of the time.
+//    time, and prompts get about half of the time. Else their number is the one with about the
+//    shortest measured time per row.
 // 4. If the jobs want more rows than there are, the rows are assigned one by one. Each goes to the
 //    tenant with the fewest rows in this pass, and to that tenant's jobs in turn. Among tenants
 //    with equally many rows, the tenant whose job arrived first comes first.

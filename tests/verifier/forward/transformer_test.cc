@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <map>
@@ -368,7 +369,7 @@ TEST_P(BitsTest, AnyTableOfKernelsGivesTheSameBits) {
   }
 }
 
-// The portable kernel, with a count of its calls.
+// The portable kernel. Counts its calls and what they compute.
 class CountingKernel final : public MatMulKernel {
  public:
   std::string_view name() const override { return "counting"; }
@@ -392,10 +393,12 @@ class CountingKernel final : public MatMulKernel {
   void Multiply(const PackedMatrix& w, std::size_t begin, std::size_t end, const std::byte* inputs,
                 std::size_t rows, bool add, float* out, std::byte* scratch) const override {
     ++calls;
+    products += rows * (std::min(end * w.panel_outputs, w.rows) - begin * w.panel_outputs);
     kernel_.Multiply(w, begin, end, inputs, rows, add, out, scratch);
   }
 
   mutable std::atomic<int> calls = 0;
+  mutable std::atomic<std::size_t> products = 0;  // of a row and an output
 
  private:
   const MatMulKernel& kernel_ = MatMulKernel::For(InstructionSet::kPortable);
@@ -428,6 +431,35 @@ TEST(TransformerTest, TheTableSaysWhichKernelMultiplies) {
     EXPECT_EQ(few.calls, 0) << rows;
     EXPECT_GT(many.calls, 0) << rows;
   }
+}
+
+// The last layer computes the keys and values of all rows, and the rest only from the first row on
+// whose logits are wanted.
+TEST(TransformerTest, TheLastLayerComputesWhatIsNeeded) {
+  const auto model = LoadTiny({.layers = 2});
+  const ModelConfig& c = model->config();
+  const CountingKernel kernel;
+  Engine engine(model, {.matmul_kernels = {&kernel}});
+  const std::size_t keys_and_values = std::size_t{c.kv_heads} * (c.key_length + c.value_length);
+  const std::size_t layer = keys_and_values + std::size_t{c.heads} * c.key_length +
+                            2 * std::size_t{c.hidden_size} + 2 * std::size_t{c.feed_forward};
+  const auto products = [&](std::vector<std::vector<int>> logit_rows) {
+    std::vector<std::unique_ptr<KvSequence>> kv;
+    std::vector<Segment> segments;
+    const Tree chain = Chain(std::vector<TokenId>(10, 1));
+    for (const std::vector<int>& rows : logit_rows) {
+      kv.push_back(engine.Open());
+      segments.push_back(chain.AsSegment(kv.back().get(), rows));
+    }
+    kernel.products = 0;
+    EXPECT_TRUE(engine.transformer->Forward(segments, nullptr).ok());
+    return kernel.products.load();
+  };
+  EXPECT_EQ(products({AllRows(10)}), 20 * layer + 10 * c.vocab_size);
+  EXPECT_EQ(products({{9}}), 11 * layer + 9 * keys_and_values + c.vocab_size);
+  EXPECT_EQ(products({{6, 8}}), 14 * layer + 6 * keys_and_values + 2 * c.vocab_size);
+  EXPECT_EQ(products({{}}), 10 * layer + 10 * keys_and_values);
+  EXPECT_EQ(products({{}, {9}, {0}}), 41 * layer + 19 * keys_and_values + 2 * c.vocab_size);
 }
 
 TEST(TransformerTest, RefusesKernelsOfDifferentArithmetics) {

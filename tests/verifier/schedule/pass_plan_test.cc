@@ -186,5 +186,28 @@ TEST(PassPlanTest, FollowsItsRulesForAnyQueue) {
   }
 }
 
+TEST(PassPlanTest, APromptAloneIsCutWhereARowIsCheapest) {
+  const std::vector<PassJob> prompt = {{.prefill = true, .rows = 1000}};
+  const PassLimits limits = {.max_rows = 257, .prefill_chunk = 256};
+  EXPECT_THAT(PlanPass(prompt, limits, PassCosts()), ElementsAre(256));
+  PassCosts falling;  // a row costs less and less
+  falling.Set(1, absl::Microseconds(1000));
+  falling.Set(257, absl::Microseconds(3560));
+  EXPECT_THAT(PlanPass(prompt, limits, falling), ElementsAre(256));
+  PassCosts steep;  // a row costs 20 us in a pass of 64, 40 us in a pass of 256
+  steep.Set(1, absl::Microseconds(1000));
+  steep.Set(64, absl::Microseconds(1280));
+  steep.Set(256, absl::Microseconds(10240));
+  EXPECT_THAT(PlanPass(prompt, limits, steep), ElementsAre(64));
+  PassCosts flat;  // about as cheap per row in passes of 64 and 256
+  flat.Set(1, absl::Microseconds(1000));
+  flat.Set(64, absl::Microseconds(1280));
+  flat.Set(256, absl::Microseconds(5160));
+  EXPECT_THAT(PlanPass(prompt, limits, flat), ElementsAre(256));
+  const std::vector<PassJob> few = {{.prefill = true, .rows = 9}};
+  EXPECT_THAT(PlanPass(few, limits, steep), ElementsAre(9));
+  EXPECT_THAT(PlanPass(prompt, {.max_rows = 8, .prefill_chunk = 5}, steep), ElementsAre(5));
+}
+
 }  // namespace
 }  // namespace recycling::verifier
