@@ -27,16 +27,18 @@ size_t FloatBytes(TensorType type) {
 template <class W>
 constexpr size_t kChunkBytes = W::kHeaderBytes + kChunkBlocks* W::kBlockBytes;
 
+// Goes from chunk to chunk, so that a chunk stays in the first-level cache until it is complete.
 template <class W>
 void PackIntegers(const Matrix& w, size_t first, size_t outputs, std::byte* out) {
   const TensorTypeInfo& info = InfoOf(w.type);
-  const size_t blocks = w.columns / info.block_values;
-  for (size_t o = 0; o < outputs; ++o) {
-    const std::byte* from = w.Row(first + o);
-    for (size_t i = 0; i < blocks; ++i, from += info.block_bytes) {
-      const size_t block = i * info.block_values / kBlockColumns;
-      W::Pack(from, o,
-              out + block / kChunkBlocks * kChunkBytes<W> + block % kChunkBlocks * W::kBlockBytes);
+  for (size_t chunk = 0; chunk < w.columns; chunk += kChunkColumns, out += kChunkBytes<W>) {
+    const size_t columns = std::min(w.columns - chunk, kChunkColumns);
+    std::memset(out, 0, W::kHeaderBytes + Blocks(columns) * W::kBlockBytes);
+    for (size_t o = 0; o < outputs; ++o) {
+      const std::byte* from = w.Row(first + o) + chunk / info.block_values * info.block_bytes;
+      for (size_t c = 0; c < columns; c += info.block_values, from += info.block_bytes) {
+        W::Pack(from, o, out + c / kBlockColumns * W::kBlockBytes);
+      }
     }
   }
 }
@@ -66,9 +68,9 @@ PackedMatrix PanelLayout(const Matrix& w) {
 void PackPanel(const Matrix& w, size_t panel, std::byte* out) {
   const size_t first = panel * kPanelOutputs;
   const size_t outputs = std::min(kPanelOutputs, w.rows - first);
-  std::memset(out, 0, PanelLayout(w).panel_bytes);
   WithFormat(w.type, [&]<class W>() { PackIntegers<W>(w, first, outputs, out); });
   if (const size_t bytes = FloatBytes(w.type); bytes > 0) {
+    std::memset(out, 0, PanelLayout(w).panel_bytes);
     for (size_t o = 0; o < outputs; ++o) {
       const std::byte* from = w.Row(first + o);
       for (size_t c = 0; c < w.columns; ++c) {

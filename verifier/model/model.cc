@@ -1,5 +1,6 @@
 #include "verifier/model/model.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <utility>
@@ -15,6 +16,20 @@
 
 namespace recycling::verifier {
 namespace {
+
+constexpr std::size_t kLargeFile = std::size_t{1} << 20;
+
+// The SHA-256 of a file. Gives the memory of what it has read back to the system.
+std::string Digest(const GgufFile& file) {
+  constexpr std::size_t kPiece = std::size_t{4} << 20;
+  Sha256 sha256;
+  for (std::size_t at = 0; at < file.bytes().size(); at += kPiece) {
+    const auto piece = file.bytes().subspan(at, std::min(kPiece, file.bytes().size() - at));
+    sha256.Add(piece);
+    file.DropPages(piece);
+  }
+  return sha256.Hex();
+}
 
 std::uint64_t Values(const GgufTensor& tensor) {
   std::uint64_t values = 1;  // does not overflow: the file has more bits than the tensor has values
@@ -49,12 +64,19 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::FromFile(
   if (const absl::Status status = CheckTokenizerData(model->tokenizer_data_); !status.ok()) {
     return absl::DataLossError(status.message());
   }
-  model->file_digest_ = Sha256Hex(file->bytes());
-  model->identity_.model_id =
-      absl::StrCat(Printable(name.substr(0, 200)), "-", model->file_digest_.substr(0, 16));
-  model->identity_.vocab_size = model->config_.vocab_size;
-  model->identity_.tokenizer_digest = TokenizerDigest(model->tokenizer_data_);
   model->file_ = std::move(file);
+  ModelIdentity identity = {.vocab_size = model->config_.vocab_size,
+                            .tokenizer_digest = TokenizerDigest(model->tokenizer_data_)};
+  // A small file is not worth a thread. If the system refuses a thread, `async` does without.
+  const bool small = model->file_->bytes().size() < kLargeFile;
+  const auto policy = small ? std::launch::deferred : std::launch::async | std::launch::deferred;
+  model->digested_ =
+      std::async(policy, [identity, file = model->file_.get(), name = name.substr(0, 200)] {
+        Digested digested = {.file_digest = Digest(*file), .identity = identity};
+        digested.identity.model_id =
+            absl::StrCat(Printable(name), "-", digested.file_digest.substr(0, 16));
+        return digested;
+      }).share();
   return model;
 }
 

@@ -4,6 +4,7 @@
 #define RECYCLING_VERIFIER_MODEL_MODEL_H_
 
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,6 +19,9 @@
 namespace recycling::verifier {
 
 // Threads: immutable after Load; all methods may be called from any thread.
+//
+// Hashing a large file takes about as long as packing its weights, so a thread does it while the
+// caller goes on. identity() and file_digest() wait for that thread.
 class Model {
  public:
   // Maps and checks the file at `path`. Its architecture must be one of Architectures(). Returns
@@ -38,9 +42,9 @@ class Model {
   const TokenizerData& tokenizer_data() const { return tokenizer_data_; }
   // model_id is the file's name (its first 200 bytes), a hyphen and the first 16 hex digits of the
   // file's SHA-256.
-  const ModelIdentity& identity() const { return identity_; }
+  const ModelIdentity& identity() const { return digested_.get().identity; }
   // SHA-256 of the whole file, 64 hex digits; part of the numerics id.
-  const std::string& file_digest() const { return file_digest_; }
+  const std::string& file_digest() const { return digested_.get().file_digest; }
   // Returns the memory of a matrix of weights() to the system. If the matrix is used again, the
   // system reads it from the file.
   void DropPages(const Matrix& matrix) const {
@@ -52,14 +56,18 @@ class Model {
   std::string Description() const;
 
  private:
+  struct Digested {
+    std::string file_digest;
+    ModelIdentity identity;
+  };
+
   Model() = default;
 
   std::unique_ptr<const GgufFile> file_;
   ModelConfig config_;
   Weights weights_;
   TokenizerData tokenizer_data_;
-  ModelIdentity identity_;
-  std::string file_digest_;
+  std::shared_future<Digested> digested_;  // last: its thread uses the file
 };
 
 }  // namespace recycling::verifier

@@ -37,12 +37,14 @@ KernelCosts::KernelCosts(std::vector<std::string> kernels, int most_rows)
       }
     }
   };
-  const std::size_t first_sizes = std::min<std::size_t>(2, sizes_.size());
-  for (std::size_t i = 0; i < first_sizes; ++i) plan(sizes_[i], kFirstPasses);
-  first_ = plan_.size();
-  for (std::size_t i = 0; i < sizes_.size(); ++i) {
-    plan(sizes_[i], i < first_sizes ? kPasses - kFirstPasses : kPasses);
+  std::vector<int> passes(sizes_.size(), kPasses);  // that are left
+  for (std::size_t i = 0; i < std::min<std::size_t>(2, sizes_.size()); ++i) {
+    const int first = i == 0 ? 2 : 1;
+    plan(sizes_[i], first);
+    passes[i] -= first;
   }
+  first_ = plan_.size();
+  for (std::size_t i = 0; i < sizes_.size(); ++i) plan(sizes_[i], passes[i]);
   std::sort(sizes_.begin(), sizes_.end());
   fastest_.assign(kernels_.size(), {sizes_.size(), absl::InfiniteDuration()});
   costs_.resize(kernels_.size());

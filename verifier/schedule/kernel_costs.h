@@ -21,9 +21,9 @@ class KernelCosts {
  public:
   static constexpr double kClearlyLess = 0.97;
   // Of a few passes the fastest one counts, because other programs can make a pass slower but not
-  // faster. kFirstPasses are measured before ready(), the others later.
+  // faster. Before ready() there are two of one row, of which the first warms up what all passes
+  // use, and one of 16 rows.
   static constexpr int kPasses = 3;
-  static constexpr int kFirstPasses = 2;
 
   struct Measurement {
     int rows = 0;

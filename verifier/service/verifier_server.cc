@@ -55,6 +55,23 @@ std::uint64_t KvBytes(const VerifierOptions& options, const KvLayout& layout,
   return std::max(std::min(all, UsableMemory() / 2), KvCache::PageBytes(layout));
 }
 
+// How long the parts of the start take.
+class StartTimes {
+ public:
+  // The part ends now that began when the last one ended.
+  void Ended(std::string_view part) {
+    const absl::Duration now = RealClock().Monotonic();
+    text_ += absl::StrCat(text_.empty() ? "" : " ", std::string(part), ":",
+                          absl::ToInt64Milliseconds(now - last_));
+    last_ = now;
+  }
+  void Write() const { Log(LogLevel::kInfo, "loaded", {{"parts", text_}}); }
+
+ private:
+  absl::Duration last_ = RealClock().Monotonic();
+  std::string text_;
+};
+
 // The kernel that was asked for, or those to choose from.
 std::vector<const MatMulKernel*> KernelsFor(const std::string& name, InstructionSet set,
                                             Arithmetic arithmetic) {
@@ -120,7 +137,9 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
   ASSIGN_OR_RETURN(const InstructionSet instruction_set, ChooseInstructionSet(options.kernel));
   ASSIGN_OR_RETURN(const Arithmetic arithmetic, ArithmeticFromName(options.arithmetic));
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  StartTimes times;
   ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, Model::Load(options.model_path));
+  times.Ended("open_ms");
   // One pass has enough rows for the roots of all open sequences.
   const int max_rows =
       std::max({options.prefill_chunk, options.max_tree_nodes + 1, options.max_sequences});
@@ -135,6 +154,7 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                   .matmul_kernels = KernelsFor(options.kernel, instruction_set, arithmetic),
                   .packing_progress = LogPacking(),
                   .context_length = options.context_length}));
+  times.Ended("pack_ms");
   const std::uint64_t kv_bytes =
       KvBytes(options, KvLayout::Of(model->config(), kv_type), transformer->context_length());
   ASSIGN_OR_RETURN(std::unique_ptr<KvCache> cache,
@@ -158,7 +178,10 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                       std::min(transformer->context_length(), std::uint32_t{kKvBlockRows}), 1));
   ASSIGN_OR_RETURN(std::unique_ptr<CostProbe> probe,
                    CostProbe::Create(*transformer, std::move(probe_cache), scheduler_options));
+  times.Ended("rest_ms");
   RETURN_IF_ERROR(probe->MeasureFirst(options.cost_budget));
+  times.Ended("measure_ms");
+  times.Write();
   std::string description = absl::StrCat(
       model->Description(), ", ", options.arithmetic, " arithmetic, kernel ", probe->costs().text(),
       ", up to ", options.max_sequences, " sequences of ", transformer->context_length(),
