@@ -10,7 +10,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -21,6 +20,7 @@
 #include "common/base/status_macros.h"
 #include "common/program/program.h"
 #include "verifier/inspect/commands.h"
+#include "verifier/kernels/usable_cores.h"
 #include "verifier/model/tokenizer_data.h"
 #include "verifier/service/engine_flags.h"
 
@@ -52,7 +52,6 @@ absl::StatusOr<KvType> KvTypeFlag() {
 
 absl::StatusOr<std::unique_ptr<Transformer>> LoadTransformer(const std::string& path,
                                                              KvType kv_type) {
-  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   const int threads = absl::GetFlag(FLAGS_threads);
   ASSIGN_OR_RETURN(const InstructionSet instruction_set,
                    ChooseInstructionSet(absl::GetFlag(FLAGS_kernel)));
@@ -60,7 +59,7 @@ absl::StatusOr<std::unique_ptr<Transformer>> LoadTransformer(const std::string& 
                    ArithmeticFromName(absl::GetFlag(FLAGS_arithmetic)));
   ASSIGN_OR_RETURN(auto model, Model::Load(path));
   return Transformer::Create(std::move(model),
-                             {.threads = threads != 0 ? threads : std::min(cores, 1024),
+                             {.threads = threads != 0 ? threads : std::min(UsableCores(), 1024),
                               .kv_type = kv_type,
                               .instruction_set = instruction_set,
                               .arithmetic = arithmetic,

@@ -2,7 +2,10 @@
 
 #include "absl/flags/flag.h"
 
-ABSL_FLAG(int, threads, 0, "Threads of the forward pass, at most 1024. 0: one for each core.");
+ABSL_FLAG(
+    int, threads, 0,
+    "Threads of the forward pass, at most 1024. 0: one for each physical core that this process "
+    "may use, by its affinity mask and the limits of its control groups.");
 ABSL_FLAG(std::uint32_t, context_length, 0,
           "The most tokens that a sequence may have, prompt and output together, up to 1048576. 0: "
           "as many as the model was trained for.");

@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "common/base/control_groups.h"
 
 namespace recycling::verifier {
 namespace {
@@ -26,17 +26,9 @@ void Lower(const std::filesystem::path& file, std::uint64_t& limit) {
 std::uint64_t UsableMemory(const std::string& root) {
   std::uint64_t limit = static_cast<std::uint64_t>(std::max(0L, sysconf(_SC_PHYS_PAGES))) *
                         static_cast<std::uint64_t>(std::max(0L, sysconf(_SC_PAGESIZE)));
-  const std::filesystem::path groups = root + "/sys/fs/cgroup";
-  Lower(groups / "memory/memory.limit_in_bytes", limit);
-  Lower(groups / "memory.max", limit);
-  std::ifstream in(root + "/proc/self/cgroup");
-  for (std::string line; std::getline(in, line);) {
-    if (!absl::StartsWith(line, "0::/")) continue;
-    // The group of the process and all groups above it.
-    for (std::filesystem::path group = line.substr(4); !group.empty();
-         group = group.parent_path()) {
-      Lower(groups / group / "memory.max", limit);
-    }
+  Lower(root + "/sys/fs/cgroup/memory/memory.limit_in_bytes", limit);
+  for (const std::filesystem::path& group : ControlGroups(root)) {
+    Lower(group / "memory.max", limit);
   }
   return limit;
 }

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <optional>
 #include <set>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -18,6 +17,7 @@
 #include "common/base/status_macros.h"
 #include "common/base/ticker.h"
 #include "common/rpc/tokenizer_proto.h"
+#include "verifier/kernels/usable_cores.h"
 #include "verifier/model/model.h"
 #include "verifier/schedule/cost_probe.h"
 #include "verifier/schedule/scheduler.h"
@@ -36,8 +36,10 @@ absl::StatusOr<KvType> KvTypeFromName(const std::string& name) {
       absl::StrCat("kv_type: got \"", name, "\", expected f16 or f32"));
 }
 
+constexpr int kMostThreads = 1024;
+
 absl::Status CheckOptions(const VerifierOptions& options) {
-  RETURN_IF_ERROR(CheckRange("threads", options.threads, 0, 1024));
+  RETURN_IF_ERROR(CheckRange("threads", options.threads, 0, kMostThreads));
   RETURN_IF_ERROR(CheckRange("max_sequences", options.max_sequences, 1, 4096));
   RETURN_IF_ERROR(CheckRange("context_length", options.context_length, 0, 1 << 20));
   RETURN_IF_ERROR(CheckRange("k", options.k, 1, 64));
@@ -136,7 +138,6 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
   ASSIGN_OR_RETURN(const KvType kv_type, KvTypeFromName(options.kv_type));
   ASSIGN_OR_RETURN(const InstructionSet instruction_set, ChooseInstructionSet(options.kernel));
   ASSIGN_OR_RETURN(const Arithmetic arithmetic, ArithmeticFromName(options.arithmetic));
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   StartTimes times;
   ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, Model::Load(options.model_path));
   times.Ended("open_ms");
@@ -146,7 +147,8 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
   ASSIGN_OR_RETURN(
       std::unique_ptr<Transformer> transformer,
       Transformer::Create(
-          model, {.threads = options.threads == 0 ? cores : options.threads,
+          model, {.threads = options.threads == 0 ? std::min(UsableCores(), kMostThreads)
+                                                  : options.threads,
                   .max_rows = max_rows,
                   .kv_type = kv_type,
                   .instruction_set = instruction_set,

@@ -17,9 +17,9 @@
 namespace recycling::verifier {
 
 struct VerifierOptions {
-  std::string model_path;  // a GGUF v3 file
-  int threads = 0;         // of the forward pass, 0 to 1024; 0: one for each core of the machine
-  int max_sequences = 8;   // open at once, 1 to 4096
+  std::string model_path;            // a GGUF v3 file
+  int threads = 0;                   // of the forward pass, 0 to 1024; 0: UsableCores()
+  int max_sequences = 8;             // open at once, 1 to 4096
   std::uint32_t context_length = 0;  // tokens of a sequence, up to 2^20; 0: the model's limit
   std::uint32_t k = 8;               // candidates per row, 1 to 64
   // The most nodes of a draft tree without the root, 0 to 4096. The tree of the Token Recycling

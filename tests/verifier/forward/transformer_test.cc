@@ -614,6 +614,35 @@ TEST(TransformerTest, RefusesOptionsOutOfRange) {
   }
 }
 
+// A prompt long enough for attention to cut it into chunks with tasks of their own, then a tree.
+TEST(TransformerTest, AnyNumberOfThreadsGivesTheSameBits) {
+  const auto model = LoadTiny({.heads_per_group = 3});
+  Random random(29);
+  const std::vector<TokenId> prompt = random.Tokens(1100, model->config().vocab_size);
+  const Tree tree = MakeTree(Shape::kRandom, model->config().vocab_size, random);
+  const std::vector<int> rows = AllRows(tree.size());
+  std::vector<Bits> expected;
+  for (const int threads : {1, 2, 3, 4, 7, 8, 16, 31, 64, 128}) {
+    Engine engine(model, {.threads = threads, .kv_type = KvType::kF16, .context_length = 1200}, 1);
+    const auto kv = engine.Open();
+    for (std::size_t at = 0; at < prompt.size(); at += 220) {
+      const Tree chunk = Chain(std::span(prompt).subspan(at, 220));
+      const Segment segment = chunk.AsSegment(kv.get(), {});
+      ASSERT_TRUE(engine.transformer->Forward({&segment, 1}, nullptr).ok());
+      ASSERT_TRUE(engine.transformer->Commit(0, AllRows(chunk.size())).ok());
+    }
+    const Segment segment = tree.AsSegment(kv.get(), rows);
+    ASSERT_TRUE(engine.transformer->Forward({&segment, 1}, nullptr).ok());
+    std::vector<Bits> got;
+    for (const int row : rows) got.push_back(LogitsOf(*engine.transformer, row));
+    if (threads == 1) expected = got;
+    for (const int row : rows) {
+      const auto at = static_cast<std::size_t>(row);
+      ASSERT_TRUE(SameBits(got[at], expected[at])) << threads << " threads, row " << row;
+    }
+  }
+}
+
 TEST(TransformerTest, FailsIfTheSystemRefusesAThread) {
   const auto model = LoadTiny({});
   const NoNewThreads no_new_threads;
