@@ -30,8 +30,8 @@ InstructionSet BestInstructionSet();
 // Every supported level, lowest first. Tests run on all of them.
 std::vector<InstructionSet> SupportedInstructionSets();
 
-// True if a product of few rows, which waits for memory only, should prefetch its weights. False on
-// processors of AMD: they read an ascending stream faster without prefetches.
+// True if a product of few rows should prefetch weights that it reads as one ascending stream.
+// False on processors of AMD: they read such a stream faster without prefetches.
 bool PrefetchesFewRows();
 
 // The names are "portable", "avx2", "avx512", "avx512-vnni" and "amx".

@@ -368,7 +368,7 @@ class PanelKernel final : public MatMulKernel {
                        rows,
                        scratch,
                        reinterpret_cast<float*>(scratch + kUnpackedBytes),
-                       rows > kFewRows || PrefetchesFewRows()};
+                       rows > kFewRows || kPasses > 1 || PrefetchesFewRows()};
     for (std::size_t panel = begin; panel < end; ++panel) {
       std::memset(task.sums, 0, rows * kPanelOutputs * sizeof(float));
       const std::byte* data = w.data + panel * w.panel_bytes;
@@ -393,6 +393,8 @@ class PanelKernel final : public MatMulKernel {
  private:
   static constexpr std::size_t kRowTile = Isa::kRowTile;
   static constexpr std::size_t kFewRows = 4;
+  // Over a chunk. Each pass of several skips lines, so the processor does not see one stream.
+  static constexpr std::size_t kPasses = kPanelOutputs / Isa::kOutputs / 2;
   static constexpr std::size_t kUnpackedBytes =
       kChunkBlocks * Unpacked<Isa, 2, true, false>::kBlockBytes;
 
