@@ -42,9 +42,9 @@ std::vector<const MatMulKernel*> MatMulKernel::Candidates(InstructionSet best,
   switch (best) {
     case InstructionSet::kPortable:
     case InstructionSet::kAvx2:
+    case InstructionSet::kAvx512Vnni:
       break;
     case InstructionSet::kAvx512:
-    case InstructionSet::kAvx512Vnni:
       candidates.push_back(&For(InstructionSet::kAvx2));
       break;
     case InstructionSet::kAmx:

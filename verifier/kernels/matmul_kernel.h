@@ -57,8 +57,10 @@ class MatMulKernel {
   static const MatMulKernel& For(InstructionSet set, Arithmetic arithmetic = Arithmetic::kFast);
 
   // The kernels that are worth measuring on a machine whose highest level is `best`: one or two.
-  // The first one is that of `best`. The second one works in smaller tiles or narrower vectors, so
-  // it may take less time for few rows. Both give the same bits and use the same packed weights.
+  // The first one is that of `best`. AMX and AVX-512 without VNNI have a second one. It works in
+  // smaller tiles or narrower vectors, so it may take less time for few rows. AVX-512 VNNI has
+  // none: it needs fewer instructions than AVX2 for any number of rows. All give the same bits and
+  // use the same packed weights.
   static std::vector<const MatMulKernel*> Candidates(InstructionSet best,
                                                      Arithmetic arithmetic = Arithmetic::kFast);
 

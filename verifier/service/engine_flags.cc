@@ -17,5 +17,5 @@ ABSL_FLAG(std::string, arithmetic, "fast",
           "numbers are floats; this is slow and serves as a reference for tests.");
 ABSL_FLAG(std::string, kernel, "auto",
           "Kernel of the fast arithmetic: portable, avx2, avx512, avx512-vnni or amx. auto: the "
-          "best that this machine can run; a verifier measures the two best and uses the faster "
-          "one for each number of rows. All kernels give the same tokens.");
+          "best that this machine can run, or in a verifier the faster of two for each number of "
+          "rows. All kernels give the same tokens.");

@@ -33,8 +33,8 @@ struct VerifierOptions {
   // enough for max_sequences sequences of context_length tokens, but at most half of
   // UsableMemory().
   std::uint64_t kv_bytes = 0;
-  // A name of kernels/cpu.h. "auto": for each number of rows the faster one of the two best
-  // kernels.
+  // A name of kernels/cpu.h. "auto": for each number of rows the fastest one of
+  // MatMulKernel::Candidates.
   std::string kernel = "auto";
   std::string arithmetic = "fast";                // "fast" or "exact", see Arithmetic
   std::shared_ptr<const CallerCheck> callers;     // null: anybody may call
