@@ -45,8 +45,6 @@ class CallerCheck {
   // is no such secret.
   explicit CallerCheck(std::unique_ptr<ApiKeyFile> keys, std::string process_key = "");
 
-  bool has_keys() const { return keys_ != nullptr; }
-
   // Returns the caller. Unauthenticated if the call has no known key and no verified certificate
   // with a known name. A certificate counts only if the call has no `authorization` metadata.
   // PermissionDenied if the caller's role is not the one that `access` needs, or if the service

@@ -4,8 +4,10 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 #include "absl/flags/flag.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
@@ -14,7 +16,9 @@
 #include "gateway/cli/flags.h"
 
 namespace recycling::cli {
+namespace {
 
+// The caller's key; empty if there is none. InvalidArgument if the text is not a key.
 absl::StatusOr<std::string> ApiKeyFromFlags() {
   const std::string path = absl::GetFlag(FLAGS_api_key_file);
   if (!path.empty()) return ReadKeyFile("--api_key_file", path);
@@ -23,6 +27,8 @@ absl::StatusOr<std::string> ApiKeyFromFlags() {
   if (!key.empty()) RETURN_IF_ERROR(CheckKey("RECYCLING_API_KEY", key));
   return key;
 }
+
+}  // namespace
 
 void AddApiKey(grpc::ClientContext* context) {
   static const auto* const key = new absl::StatusOr<std::string>(ApiKeyFromFlags());

@@ -42,6 +42,7 @@ HealthReport Ask(const std::string& address, const std::shared_ptr<grpc::Channel
                  absl::Duration timeout) {
   HealthReport report = {.address = address, .service = absl::GetFlag(FLAGS_service)};
   report.alive = CheckHealth(channel, "", timeout);
+  if (!report.alive.ok()) report.alive = Explain(report.alive.status(), address);
   if (absl::GetFlag(FLAGS_live)) {
     report.service.clear();
   } else if (report.alive.ok()) {

@@ -62,7 +62,7 @@ int Watch(const std::string& address, absl::Duration interval) {
       view = StatsView(address, before.value_or(gateway::v1::GetStatsResponse()), *stats);
       before = *stats;
     } else {
-      view = LostView(address, stats.status());
+      view = LostView(address, Explain(stats.status(), address));
       stub.reset();  // a new channel connects at once, but after failures an old one waits
     }
     screen += terminal ? Redraw(view) : view + "\n";

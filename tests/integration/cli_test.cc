@@ -11,6 +11,7 @@
 #include "common/rpc/rpc_server.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
+#include "tests/doubles/certificates.h"
 #include "tests/integration/subprocess.h"
 
 namespace recycling {
@@ -292,6 +293,20 @@ TEST_F(CliTest, AnUnreachableGatewayPrintsOneLineAndExitsWithOne) {
     EXPECT_THAT(lines, HasSubstr(nowhere + ": "));
     EXPECT_THAT(lines, HasSubstr("UNAVAILABLE: "));
     EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1) << lines;
+  }
+}
+
+TEST_F(CliTest, CommandsSayThatTheServerDoesNotSpeakTls) {
+  const std::string authority = folder_ / "authority.crt";
+  doubles::ReplaceFile(authority, doubles::CertificateAuthority("authority").certificate());
+  for (const char* command : {"generate", "stats", "health", "matrix"}) {
+    std::vector<std::string> words = AtServer({command, "--tls_ca", authority});
+    if (words[0] == "matrix") words.insert(words.begin() + 1, "info");
+    const ProcessResult result = Subprocess("recycling", words, "prompt").Wait();
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.out + result.err,
+                HasSubstr("the server at " + address() + " does not speak TLS"))
+        << command;
   }
 }
 

@@ -6,9 +6,12 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "common/program/program.h"
+#include "tests/doubles/certificates.h"
 #include "tests/doubles/matchers.h"
 #include "tests/integration/cluster.h"
 
@@ -21,38 +24,68 @@ using doubles::Process;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-TEST(StatsWatchTest, RunsUntilInterruptedEvenIfTheGatewayStops) {
-  Cluster cluster;
+// The command, running, and what it has written so far.
+class StatsWatchTest : public ::testing::Test {
+ protected:
   // A gateway answers GetStats even if it has no verifier.
-  const std::vector<std::string> flags = {"--verifiers=unix:" + (cluster.folder() / "nobody"),
-                                          "--drafters="};
-  const std::string address = cluster.Start("recycling-gateway", flags);
-  const std::string log = cluster.folder() / "watch.log";
-  const char* bin = std::getenv("RECYCLING_BIN_DIR");
-  auto watch = Process::Start({std::string(bin == nullptr ? "." : bin) + "/recycling", "stats",
-                               "--watch", "0.1", "--gateway", address},
-                              log);
-  ASSERT_THAT(watch, IsOk());
-  const auto text = [&] {
-    std::ifstream file(log);
+  std::string StartGateway(const std::string& listen = "127.0.0.1:0") {
+    return cluster_.Start("recycling-gateway",
+                          {"--verifiers=unix:" + (cluster_.folder() / "nobody"), "--drafters="},
+                          listen);
+  }
+
+  void Watch(const std::string& address, const std::vector<std::string>& flags = {}) {
+    const char* bin = std::getenv("RECYCLING_BIN_DIR");
+    std::vector<std::string> words = {std::string(bin == nullptr ? "." : bin) + "/recycling",
+                                      "stats",
+                                      "--watch",
+                                      "0.1",
+                                      "--gateway",
+                                      address};
+    words.insert(words.end(), flags.begin(), flags.end());
+    auto watch = Process::Start(words, log_);
+    ASSERT_THAT(watch, IsOk());
+    watch_ = *std::move(watch);
+  }
+
+  std::string Text() const {
+    std::ifstream file(log_);
     return std::string(std::istreambuf_iterator<char>(file), {});
-  };
-  const auto shown = [&](const std::string& what, std::size_t from) {
+  }
+
+  // Waits until `what` is written at `from` or later. Returns its place.
+  std::size_t Shown(const std::string& what, std::size_t from) {
     std::size_t at = std::string::npos;
-    EXPECT_TRUE(Eventually([&] { return (at = text().find(what, from)) != std::string::npos; }))
-        << text();
+    EXPECT_TRUE(Eventually([&] { return (at = Text().find(what, from)) != std::string::npos; }))
+        << Text();
     return at == std::string::npos ? from : at;
-  };
-  std::size_t at = shown("0 running", 0);
-  at = shown("0 running", at + 1);
-  cluster.Kill(address);
-  at = shown("does not answer: UNAVAILABLE", at);
-  at = shown("does not answer: UNAVAILABLE", at + 1);
-  EXPECT_EQ(cluster.Start("recycling-gateway", flags, address), address);
-  shown("0 running", at);
-  EXPECT_THAT(text(), Not(HasSubstr("\x1b"))) << "the output is a file and not a terminal";
-  (*watch)->Signal(SIGINT);
-  EXPECT_THAT((*watch)->Wait(absl::Minutes(1)), IsOkAndHolds(kExitInterrupted));
+  }
+
+  Cluster cluster_;
+  const std::string log_ = cluster_.folder() / "watch.log";
+  std::unique_ptr<Process> watch_;
+};
+
+TEST_F(StatsWatchTest, RunsUntilInterruptedEvenIfTheGatewayStops) {
+  const std::string address = StartGateway();
+  ASSERT_NO_FATAL_FAILURE(Watch(address));
+  std::size_t at = Shown("0 running", 0);
+  at = Shown("0 running", at + 1);
+  cluster_.Kill(address);
+  at = Shown("does not answer: UNAVAILABLE", at);
+  at = Shown("does not answer: UNAVAILABLE", at + 1);
+  EXPECT_EQ(StartGateway(address), address);
+  Shown("0 running", at);
+  EXPECT_THAT(Text(), Not(HasSubstr("\x1b"))) << "the output is a file and not a terminal";
+  watch_->Signal(SIGINT);
+  EXPECT_THAT(watch_->Wait(absl::Minutes(1)), IsOkAndHolds(kExitInterrupted));
+}
+
+TEST_F(StatsWatchTest, SaysThatTheGatewayDoesNotSpeakTls) {
+  const std::string authority = cluster_.folder() / "authority.crt";
+  doubles::ReplaceFile(authority, doubles::CertificateAuthority("authority").certificate());
+  ASSERT_NO_FATAL_FAILURE(Watch(StartGateway(), {"--tls_ca", authority}));
+  Shown("does not speak TLS: leave out --tls_ca", 0);
 }
 
 }  // namespace
