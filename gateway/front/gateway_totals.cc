@@ -33,6 +33,11 @@ void GatewayTotals::CountSteps(const SpeculationStats& steps) {
   totals_.speculation.Add(steps);
 }
 
+void GatewayTotals::CountTimes(const StepTimes& times) {
+  MutexLock lock(mutex_);
+  totals_.timings.Add(times);
+}
+
 void GatewayTotals::End(const DecodeOutcome& outcome, std::uint64_t prompt_tokens) {
   MutexLock lock(mutex_);
   --totals_.running;
@@ -46,7 +51,7 @@ void GatewayTotals::End(const DecodeOutcome& outcome, std::uint64_t prompt_token
   totals_.prompt_tokens += prompt_tokens;
   totals_.speculation.TakeBack(outcome.counted);
   totals_.speculation.Add(outcome.speculation);
-  totals_.timings.Add(outcome.timings);
+  totals_.timings.AddAllButSteps(outcome.timings);
   totals_.steps.Add(outcome.steps);
   totals_.requests.Add(outcome);
 }

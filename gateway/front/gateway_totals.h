@@ -60,7 +60,11 @@ class GatewayTotals {
   // Counts steps of a running request that were shown to its client; see DecodeParts::on_steps.
   void CountSteps(const SpeculationStats& steps);
 
-  // Counts the end of a request that began. Show must have counted its tokens before.
+  // Counts the durations of one step of a running request; see DecodeParts::on_step_times.
+  void CountTimes(const StepTimes& times);
+
+  // Counts the end of a request that began. Show must have counted its tokens before, and
+  // CountTimes the durations of its steps.
   // `prompt_tokens` is 0 if its prompt was not read.
   void End(const DecodeOutcome& outcome, std::uint64_t prompt_tokens);
 

@@ -227,19 +227,19 @@ void RequestRunner::Decode(Request& request) {
                        .seed = request.seed});
   const auto loop = std::make_shared<DecodeLoop>(
       std::move(request.decode),
-      DecodeParts{
-          .verifier = std::move(request.verifier),
-          .moves = {.verifiers = verifiers_,
-                    .budget = retry_budget_,
-                    .clock = clock_,
-                    .rules = options_.moves},
-          .drafters = drafters_,
-          .ledger = ledger_,
-          .clock = clock_,
-          .token_bytes =
-              [model = request.model](TokenId id) { return model->tokenizer->TokenBytes(id); },
-          .draft_deadline = options_.draft_deadline,
-          .on_steps = [this](const SpeculationStats& steps) { totals_.CountSteps(steps); }});
+      DecodeParts{.verifier = std::move(request.verifier),
+                  .moves = {.verifiers = verifiers_,
+                            .budget = retry_budget_,
+                            .clock = clock_,
+                            .rules = options_.moves},
+                  .drafters = drafters_,
+                  .ledger = ledger_,
+                  .clock = clock_,
+                  .token_bytes = [model = request.model](
+                                     TokenId id) { return model->tokenizer->TokenBytes(id); },
+                  .draft_deadline = options_.draft_deadline,
+                  .on_steps = [this](const SpeculationStats& steps) { totals_.CountSteps(steps); },
+                  .on_step_times = [this](const StepTimes& times) { totals_.CountTimes(times); }});
   request.stop.OnStop([loop] { loop->Cancel(); });
   request.outcome = loop->Run([this, &request](const OutputDelta& delta) {
     totals_.Show(delta.tokens.size());

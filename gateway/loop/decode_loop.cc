@@ -178,6 +178,7 @@ void DecodeLoop::EndStep(StepTimes times, const StepVerified& verified) {
   const absl::Duration end = parts_.clock.Monotonic();
   times.step = end - std::exchange(step_begin_, end) - times.moved;
   timings_.Add(times);
+  if (parts_.on_step_times) parts_.on_step_times(times);
   durations_.Add(times);
   if (!drafting_.has_value()) return;
   policy_->Judge({.step = times.step,

@@ -76,6 +76,8 @@ struct DecodeParts {
   // The loop calls it on Run's thread after it has shown tokens. It gets the sums of the steps
   // whose tokens are now all shown (see ShownSteps). May be empty.
   std::function<void(const SpeculationStats&)> on_steps = nullptr;
+  // The loop calls it on Run's thread at the end of each step. May be empty.
+  std::function<void(const StepTimes&)> on_step_times = nullptr;
 };
 
 struct DecodeOutcome {

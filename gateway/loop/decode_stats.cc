@@ -106,18 +106,11 @@ void Timings::Add(const StepTimes& times) {
   wire += times.wire();
 }
 
-void Timings::Add(const Timings& other) {
-  queue += other.queue;
-  total += other.total;
-  time_to_first_token += other.time_to_first_token;
-  prefill += other.prefill;
-  decode += other.decode;
-  draft += other.draft;
-  verify += other.verify;
-  verify_forward += other.verify_forward;
-  draft_inside += other.draft_inside;
-  verify_inside += other.verify_inside;
-  wire += other.wire;
+void Timings::AddAllButSteps(const Timings& request) {
+  queue += request.queue;
+  total += request.total;
+  time_to_first_token += request.time_to_first_token;
+  prefill += request.prefill;
 }
 
 void StepDurations::Add(const StepTimes& times) {

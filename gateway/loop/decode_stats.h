@@ -123,7 +123,8 @@ struct Timings {
   absl::Duration rest() const;
 
   void Add(const StepTimes& times);
-  void Add(const Timings& other);
+  // Adds the durations of `request` that are no sums over its steps.
+  void AddAllButSteps(const Timings& request);
 };
 
 // See gateway.proto.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <string>
 
 namespace recycling::verifier {
 namespace {
@@ -54,6 +55,16 @@ const TensorTypeInfo* FindTensorType(std::uint32_t number) {
     return static_cast<std::uint32_t>(known.type) == number;
   });
   return it == std::end(kTypes) ? nullptr : it;
+}
+
+std::string SupportedTensorTypes() {
+  std::string names;
+  for (const TensorTypeInfo& known : kTypes) {
+    if (!known.supported) continue;
+    if (!names.empty()) names += ", ";
+    names += known.name;
+  }
+  return names;
 }
 
 const TensorTypeInfo& InfoOf(TensorType type) {

@@ -3,6 +3,7 @@
 #define RECYCLING_VERIFIER_KERNELS_TENSOR_TYPE_H_
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace recycling::verifier {
@@ -37,6 +38,9 @@ struct TensorTypeInfo {
 
 // The name and block size of a type number of the file format. Null for an unknown number.
 const TensorTypeInfo* FindTensorType(std::uint32_t number);
+
+// The names of all supported types, separated by commas, for messages.
+std::string SupportedTensorTypes();
 
 // The name and block size of a supported type.
 const TensorTypeInfo& InfoOf(TensorType type);

@@ -65,10 +65,9 @@ class TensorReader {
                                               absl::StrJoin(shape, ", "), "]"));
     }
     if (!tensor->type->supported) {
-      return absl::UnimplementedError(absl::StrCat(
-          "tensor ", name, " has type ", std::string(tensor->type->name),
-          ", which is not supported; expected F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, "
-          "Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL or IQ4_XS"));
+      return absl::UnimplementedError(
+          absl::StrCat("tensor ", name, " has type ", std::string(tensor->type->name),
+                       ", which is not supported; expected ", SupportedTensorTypes()));
     }
     taken_.insert(name);
     return tensor;

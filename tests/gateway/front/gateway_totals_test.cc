@@ -77,6 +77,21 @@ TEST(GatewayTotalsTest, CountsEachStepOnceAndWhileTheRequestRuns) {
   EXPECT_EQ(totals.Snapshot().speculation, outcome.speculation);
 }
 
+TEST(GatewayTotalsTest, CountsTimesOfStepsWhileARequestRunsAndEachOnce) {
+  GatewayTotals totals;
+  totals.Begin();
+  const StepTimes times = {.step = absl::Milliseconds(5), .verify = absl::Milliseconds(4)};
+  totals.CountTimes(times);
+  EXPECT_EQ(totals.Snapshot().timings.decode, absl::Milliseconds(5));
+  DecodeOutcome outcome;
+  outcome.timings.Add(times);
+  outcome.timings.prefill = absl::Milliseconds(20);
+  totals.End(outcome, 0);
+  EXPECT_EQ(totals.Snapshot().timings.decode, absl::Milliseconds(5));
+  EXPECT_EQ(totals.Snapshot().timings.verify, absl::Milliseconds(4));
+  EXPECT_EQ(totals.Snapshot().timings.prefill, absl::Milliseconds(20));
+}
+
 TEST(GatewayTotalsTest, CountsUnauthenticatedAndNotPermittedCalls) {
   GatewayTotals totals;
   totals.CountNotAllowed(absl::UnauthenticatedError("no key"));

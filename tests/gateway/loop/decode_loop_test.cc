@@ -72,7 +72,8 @@ class DecodeLoopTest : public ::testing::Test {
             .clock = clock_,
             .token_bytes = [](TokenId id) { return "<" + std::to_string(id) + ">"; },
             .draft_deadline = absl::Milliseconds(20),
-            .on_steps = on_steps_};
+            .on_steps = on_steps_,
+            .on_step_times = on_step_times_};
   }
 
   std::vector<TokenId> Tokens() const {
@@ -104,6 +105,7 @@ class DecodeLoopTest : public ::testing::Test {
   std::function<void(DecodeLoop&)> on_start_ = [](DecodeLoop&) {};
   std::function<void()> on_show_ = [] {};
   std::function<void(const SpeculationStats&)> on_steps_;
+  std::function<void(const StepTimes&)> on_step_times_;
   doubles::FakeClock clock_;
   OneDrafter drafters_;
   // The verifiers to which the sequence can move: none, or only verifier_ if offers_itself_ is
@@ -309,6 +311,25 @@ TEST_F(DecodeLoopTest, StepsAreCountedWhileTheRequestRuns) {
   EXPECT_EQ(counted.steps, outcome.speculation.steps);
   EXPECT_EQ(counted.accepted_tokens, outcome.speculation.accepted_tokens);
   EXPECT_EQ(counted, outcome.counted);
+}
+
+TEST_F(DecodeLoopTest, TimesOfStepsAreToldAtTheirEnds) {
+  Timings told;
+  std::uint64_t ends = 0;
+  on_step_times_ = [&](const StepTimes& times) {
+    told.Add(times);
+    ++ends;
+  };
+  verifier_options_.on_answer = [&](std::uint64_t step) { EXPECT_EQ(ends, step); };
+  verifier_options_.on_call = [this](const std::string& call) {
+    if (call.find("verify") != std::string::npos) clock_.Advance(absl::Milliseconds(3));
+  };
+  const DecodeOutcome outcome = Run({.max_tokens = 20, .node_budget = 8});
+  ASSERT_THAT(outcome.status, IsOk());
+  EXPECT_EQ(ends, outcome.speculation.steps);
+  EXPECT_GT(told.decode, absl::ZeroDuration());
+  EXPECT_EQ(told.decode, outcome.timings.decode);
+  EXPECT_EQ(told.verify, outcome.timings.verify);
 }
 
 TEST_F(DecodeLoopTest, StepDurationsSeparateInsideWireAndRest) {

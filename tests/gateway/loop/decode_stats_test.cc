@@ -82,10 +82,21 @@ TEST(TimingsTest, RestIsDecodeMinusDraftAndVerify) {
   Timings timings{
       .decode = absl::Seconds(10), .draft = absl::Seconds(2), .verify = absl::Seconds(7)};
   EXPECT_EQ(timings.rest(), absl::Seconds(1));
-  timings.Add(timings);
-  EXPECT_EQ(timings.rest(), absl::Seconds(2));
   timings.verify = absl::Seconds(100);
   EXPECT_EQ(timings.rest(), absl::ZeroDuration());
+}
+
+TEST(TimingsTest, ARequestAddsWhatItsStepsHaveNotAdded) {
+  Timings sum;
+  const StepTimes times = {.step = absl::Seconds(3), .verify = absl::Seconds(2)};
+  sum.Add(times);
+  Timings request = {.queue = absl::Seconds(1), .total = absl::Seconds(9)};
+  request.Add(times);
+  sum.AddAllButSteps(request);
+  EXPECT_EQ(sum.queue, absl::Seconds(1));
+  EXPECT_EQ(sum.total, absl::Seconds(9));
+  EXPECT_EQ(sum.decode, absl::Seconds(3));
+  EXPECT_EQ(sum.verify, absl::Seconds(2));
 }
 
 TEST(StepDurationsTest, TheFirstStepHasNoInterTokenTime) {
