@@ -90,8 +90,8 @@ int RunStats(const std::vector<std::string>& words) {
   const bool watch = absl::GetFlag(FLAGS_watch);
   double seconds = 2;
   if (words.size() > (watch ? 1 : 0)) {
-    return FailUsage(kStatsProgram,
-                     absl::StrCat("got \"", words.back(), "\", expected flags only"));
+    return FailUsage(kStatsProgram, absl::StrCat("got \"", words.back(), "\", expected ",
+                                                 watch ? "one number of seconds" : "flags only"));
   }
   if (!words.empty() &&
       (!absl::SimpleAtod(words[0], &seconds) || !(seconds >= 0.1) || !(seconds <= 86400))) {

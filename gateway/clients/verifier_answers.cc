@@ -47,8 +47,8 @@ absl::Status CheckPath(const VerifyStep& asked, const StepVerified& verified, in
 absl::Status CheckOpened(const OpenSequence& open, const SequenceOpened& opened) {
   const std::size_t committed = open.prompt_ids.size() + open.generated_ids.size();
   if (opened.base != committed) return Breach("base", opened.base, committed);
-  if (opened.cached_tokens > committed) {
-    return Breach("cached tokens", opened.cached_tokens, absl::StrCat("at most ", committed));
+  if (opened.cached_tokens >= committed) {
+    return Breach("cached tokens", opened.cached_tokens, absl::StrCat("less than ", committed));
   }
   const Candidates& candidates = opened.prompt_candidates;
   if (candidates.ids.empty()) return absl::OkStatus();

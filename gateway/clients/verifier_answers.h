@@ -13,7 +13,7 @@ namespace recycling::gateway {
 
 // Checks `opened`, the answer to `open`. `base` must be the number of tokens in `open`. The
 // candidates must be whole rows, and there must not be more rows than prefilled tokens or than
-// `learn_last`. `cached_tokens` must be at most `base`.
+// `learn_last`. `cached_tokens` must be less than `base`.
 absl::Status CheckOpened(const OpenSequence& open, const SequenceOpened& opened);
 
 // Checks `verified`, the answer to `asked`:

@@ -127,7 +127,7 @@ TEST(CheckOpenedTest, RefusesAnotherBaseAndMoreRowsThanAskedFor) {
                 StatusIs(absl::StatusCode::kInternal, HasSubstr(message)));
   };
   refuses({.base = 4}, "base: got 4, expected 5");
-  refuses({.base = 5, .cached_tokens = 6}, "cached tokens: got 6, expected at most 5");
+  refuses({.base = 5, .cached_tokens = 5}, "cached tokens: got 5, expected less than 5");
   refuses({.base = 5, .prompt_candidates = {2, {1, 2, 3}}}, "whole rows of 2");
   refuses({.base = 5, .prompt_candidates = {0, {1, 2, 3}}}, "whole rows of 0");
   refuses({.base = 5, .prompt_candidates = {1, {1, 2, 3, 4}}}, "got 4, expected at most 3");
