@@ -61,7 +61,14 @@ double PassCosts::LogMicrosAt(int rows) const {
   const auto after =
       std::lower_bound(points_.begin(), points_.end(), rows,
                        [](const Point& point, int value) { return point.rows < value; });
-  if (after == points_.end()) return points_.back().log_micros;
+  if (after == points_.end()) {
+    const Point& last = points_.back();
+    if (points_.size() == 1 || last.rows == rows) return last.log_micros;
+    const Point& before = points_[points_.size() - 2];
+    const double micros = std::exp(last.log_micros);
+    const double slope = (micros - std::exp(before.log_micros)) / (last.rows - before.rows);
+    return std::log(micros + std::max(slope, 0.0) * (rows - last.rows));
+  }
   if (after == points_.begin() || after->rows == rows) return after->log_micros;
   const Point& before = *(after - 1);
   const double share =
@@ -71,14 +78,7 @@ double PassCosts::LogMicrosAt(int rows) const {
 
 absl::Duration PassCosts::At(int rows) const {
   if (points_.empty()) return absl::ZeroDuration();
-  double micros = std::exp(LogMicrosAt(rows));
-  if (points_.size() > 1 && rows > points_.back().rows) {
-    const Point& before = points_[points_.size() - 2];
-    const double slope =
-        (micros - std::exp(before.log_micros)) / (points_.back().rows - before.rows);
-    micros += std::max(slope, 0.0) * (rows - points_.back().rows);
-  }
-  return absl::Microseconds(micros);
+  return absl::Microseconds(std::exp(LogMicrosAt(rows)));
 }
 
 std::vector<PassCost> PassCosts::Snapshot() const {

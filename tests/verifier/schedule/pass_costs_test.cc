@@ -82,6 +82,15 @@ TEST(PassCostsTest, APassOnTheLineBetweenTwoPointsChangesNothing) {
   EXPECT_THAT(costs.Snapshot(), SizeIs(3));
 }
 
+TEST(PassCostsTest, APassOnTheLineBeyondTheLastPointChangesNothing) {
+  PassCosts costs = Measured();
+  const absl::Duration expected = costs.At(96);
+  EXPECT_GT(expected, absl::Microseconds(2100));
+  for (int i = 0; i < 100; ++i) costs.Record(96, expected);
+  EXPECT_NEAR(At(costs, 1), 1000, 1);
+  EXPECT_NEAR(At(costs, 81), 2000, 1);
+}
+
 TEST(PassCostsTest, APassFarFromEveryPointAddsAPoint) {
   PassCosts costs;
   costs.Record(3, absl::Microseconds(30));
