@@ -83,6 +83,7 @@ class Clients {
     const auto stream = stub_.Generate(&context, request);
     pb::GenerateResponse response;
     Output output;
+    bool ended = false;
     while (stream->Read(&response)) {
       const auto& ids = response.delta().token_ids();
       if (!ids.empty()) {
@@ -91,8 +92,10 @@ class Clients {
       output.text += response.delta().text();
       output.token_ids.insert(output.token_ids.end(), ids.begin(), ids.end());
       if (response.has_final()) output.final = response.final();
+      ended = ended || response.has_final();
     }
     RETURN_IF_ERROR(FromGrpcStatus(stream->Finish()));
+    if (!ended) return absl::InternalError("the stream ended without its final message");
     return output;
   }
 

@@ -281,6 +281,10 @@ TEST_F(CliTest, AGatewayErrorPrintsOneLineAndExitsWithOne) {
       Run({"bench", "--prompts", WritePrompts("{\"prompt\":\"a\"}\n{\"prompt\":\"refuse\"}\n")});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr("RESOURCE_EXHAUSTED: prompt 1: queue full"));
+  result =
+      Run({"bench", "--concurrency", "2", "--prompts", WritePrompts("{\"prompt\":\"hang up\"}\n")});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("ended without its final message"));
 }
 
 TEST_F(CliTest, AnUnreachableGatewayPrintsOneLineAndExitsWithOne) {
