@@ -14,8 +14,9 @@
 
 ABSL_FLAG(
     std::string, peer_tls_ca, "",
-    "PEM file with the certificates of authorities, one of which must have signed a verifier's "
-    "or drafter's certificate. With it peers are reached only by TLS; empty: in plaintext.");
+    "PEM file with the certificates of authorities. One of them must have signed the certificate "
+    "of each verifier and drafter. If it is set, the gateway connects to peers only with TLS. "
+    "Empty: it connects in plaintext.");
 ABSL_FLAG(
     std::string, peer_tls_cert, "",
     "PEM file with the certificate that this gateway shows to its peers; needs --peer_tls_key "
@@ -23,11 +24,12 @@ ABSL_FLAG(
 ABSL_FLAG(std::string, peer_tls_key, "",
           "PEM file with the private key of --peer_tls_cert, not encrypted.");
 ABSL_FLAG(std::vector<std::string>, peer_tls_names, {},
-          "Names, one of which a peer's certificate must carry as a DNS name. Empty: the host or "
-          "address at which it is reached, which is an IP address behind dns:///name.");
+          "DNS names. A peer's certificate must contain one of them. Empty: it must contain the "
+          "host or IP address to which the gateway connects. Behind dns:///name that is an IP "
+          "address.");
 ABSL_FLAG(std::string, peer_key_file, "",
-          "File with the API key of role peer that calls to verifiers and drafters carry; read at "
-          "start. Empty: none.");
+          "File with an API key of role peer. The gateway reads it at start and sends the key with "
+          "each call to a verifier or drafter. Empty: it sends no key.");
 
 namespace recycling::gateway {
 
@@ -54,7 +56,7 @@ absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(
   }
   if (!tls.files.certificate.empty() || !tls.files.key.empty() || !tls.names.empty()) {
     return absl::InvalidArgumentError(
-        "--peer_tls_ca: got none beside other --peer_tls flags, expected the file of authorities");
+        "--peer_tls_ca: got no file, expected one, because another --peer_tls flag is set");
   }
   for (const PeerTarget& peer : peers) {
     RETURN_IF_ERROR(CheckPlaintext("--verifiers, --drafters", peer.address, options.allow_plaintext,

@@ -51,7 +51,7 @@ TEST_F(HistorySourceTest, LearnsOnlyWhichFreshTokensFollowTheTokenBefore) {
   EXPECT_THAT(NamesOf(source_, {3}), ElementsAre(Pair(4, Class(FollowClass::kOnce))));
   See({}, 0);
   See({7}, 1);  // the token before 7 is unknown
-  EXPECT_THAT(NamesOf(source_, {7}), IsEmpty());
+  EXPECT_THAT(NamesOf(source_, {4}), IsEmpty());
 }
 
 TEST_F(HistorySourceTest, ThePriorRisesWithTheRepetitions) {
