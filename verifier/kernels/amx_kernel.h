@@ -216,21 +216,23 @@ class AmxKernel final : public MatMulKernel {
   }
 
   // Issues the tile product of step j, for block j / kParts and half `half` of the outputs, and
-  // stores the sums of step j - 1. Registers: sums 0 to 3, inputs 4 and 5, weights 6 and 7.
-  template <int kParts, int j>
+  // stores the sums of step j - 1. kSlot is j % 4, which chooses the registers: sums 0 to 3, inputs
+  // 4 and 5, weights 6 and 7.
+  template <int kParts, int kSlot>
   RECYCLING_INLINE static void Issue(Tiles& tiles, const TileChunk& w, const std::byte* record,
-                                     int half, std::int32_t* ring) {
-    constexpr int kA = 4 + j % 2;
-    constexpr int kB = 6 + j % 2;
-    constexpr std::size_t kBlock = j / kParts;
-    constexpr std::size_t kPart = j % kParts;
+                                     int half, std::size_t j, std::int32_t* ring) {
+    constexpr int kA = 4 + kSlot % 2;
+    constexpr int kB = 6 + kSlot % 2;
+    constexpr int kBefore = (kSlot + 3) % 4;
+    constexpr std::size_t kPart = kSlot % kParts;  // j % kParts, because kParts divides 4
     constexpr std::size_t kColumns = kBlockColumns / kParts;
-    tiles.template LoadInputs<kA>(record + kBlock * kTileRows * kBlockColumns + kPart * kColumns);
-    tiles.template LoadWeights<kB>(w.values + kBlock * w.block_bytes +
+    const std::size_t block = j / kParts;
+    tiles.template LoadInputs<kA>(record + block * kTileRows * kBlockColumns + kPart * kColumns);
+    tiles.template LoadWeights<kB>(w.values + block * w.block_bytes +
                                    kPart * (kColumns / 4) * kRowBytes + half * 64);
-    tiles.template Zero<j % 4>();
-    tiles.template AddProducts<j % 4, kA, kB>();
-    if constexpr (j > 0) tiles.template Store<(j - 1) % 4>(ring + (j - 1) % 4 * kTileSums);
+    tiles.template Zero<kSlot>();
+    tiles.template AddProducts<kSlot, kA, kB>();
+    if (j > 0) tiles.template Store<kBefore>(ring + kBefore * kTileSums);
   }
 
   template <int kParts, bool kMinima, int kRows>
@@ -241,30 +243,27 @@ class AmxKernel final : public MatMulKernel {
     using At = TileRecord<kParts>;
     using Float = typename Isa::Float;
     constexpr int kVectors = static_cast<int>(kTileOutputs / Isa::kOutputs);
-    constexpr int kSteps = static_cast<int>(kChunkBlocks) * kParts;
-    const int steps = static_cast<int>(blocks) * kParts;
+    const std::size_t steps = blocks * kParts;
     for (int half = 0; half < 2; ++half) {
       Float f[kRows][kVectors];
       Unroll<kRows>([&](auto r) RECYCLING_INLINE {
         Unroll<kVectors>([&](auto v) RECYCLING_INLINE { f[r][v] = Isa::ZeroFloat(); });
       });
-      Issue<kParts, 0>(tiles, w, record, half, ring);
-      if (steps > 1) Issue<kParts, 1>(tiles, w, record, half, ring);
-      Unroll<kSteps>([&](auto j) RECYCLING_INLINE {
-        if (j >= steps) return;
-        if constexpr (j + 2 < kSteps) {
-          if (j + 2 < steps) Issue<kParts, j + 2>(tiles, w, record, half, ring);
-        }
+      Issue<kParts, 0>(tiles, w, record, half, 0, ring);
+      if (steps > 1) Issue<kParts, 1>(tiles, w, record, half, 1, ring);
+      // Step j uses slot j % 4 of the ring, so four steps are one turn of the loop.
+      const auto step = [&](auto slot, std::size_t j) RECYCLING_INLINE {
+        if (j + 2 < steps) Issue<kParts, (slot + 2) % 4>(tiles, w, record, half, j + 2, ring);
         // Issue stores the sums of the step before. No Issue follows the last step.
-        if (j + 1 == steps) tiles.template Store<j % 4>(ring + j % 4 * kTileSums);
-        if constexpr (j % 2 == 0) {
+        if (j + 1 == steps) tiles.template Store<slot>(ring + slot * kTileSums);
+        if constexpr (slot % 2 == 0) {
           if (lines > 0) {
             __builtin_prefetch(ahead, 0, 2);
             ahead += 64;
             --lines;
           }
         }
-        const std::int32_t* product = ring + j % 4 * kTileSums;
+        const std::int32_t* product = ring + slot * kTileSums;
         const float* scale = w.scales + j * kPanelOutputs + half * kTileOutputs;
         const std::byte* powers = record + At::kPowers + j / kParts * kTileRows * 4;
         Float d[kVectors];
@@ -289,7 +288,12 @@ class AmxKernel final : public MatMulKernel {
                                  RECYCLING_INLINE { f[r][v] = Isa::MinusFma(t, m[v], f[r][v]); });
           });
         }
-      });
+      };
+      for (std::size_t j = 0; j < steps; j += 4) {
+        Unroll<4>([&](auto slot) RECYCLING_INLINE {
+          if (j + slot < steps) step(slot, j + slot);
+        });
+      }
       Unroll<kRows>([&](auto r) RECYCLING_INLINE {
         const Float s = Isa::BroadcastFloat(record + At::kScales + r * 4);
         Unroll<kVectors>([&](auto v) RECYCLING_INLINE {
