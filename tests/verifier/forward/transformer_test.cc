@@ -474,6 +474,40 @@ TEST(TransformerTest, RefusesKernelsOfDifferentArithmetics) {
               HasSubstr("got portable and exact, expected kernels of one arithmetic"));
 }
 
+// Only the second of two chunks has wanted logits. The next pass reads the keys and values of both.
+TEST_P(BitsTest, AChunkWithoutLogitsLeavesItsKeysAndValues) {
+  const auto model = LoadTiny(GetParam().spec);
+  ASSERT_NE(model, nullptr);
+  Plain plain(model, GetParam());
+  Random random(31);
+  Engine engine(model,
+                {.threads = 2, .kv_type = GetParam().kv_type, .instruction_set = GetParam().set});
+  std::vector<std::unique_ptr<KvSequence>> kv;
+  std::vector<std::vector<TokenId>> prompts;
+  std::vector<Tree> chunks;
+  for (int s = 0; s < 2; ++s) {
+    kv.push_back(engine.Open());
+    prompts.push_back(random.Tokens(9, model->config().vocab_size));
+    chunks.push_back(Chain(prompts.back()));
+  }
+  const std::vector<int> last = {8};
+  const Segment both[] = {chunks[0].AsSegment(kv[0].get(), {}),
+                          chunks[1].AsSegment(kv[1].get(), last)};
+  ASSERT_TRUE(engine.transformer->Forward(both, nullptr).ok());
+  EXPECT_TRUE(SameBits(LogitsOf(*engine.transformer, 0), plain.Logits(prompts[1])));
+  for (int s = 0; s < 2; ++s) {
+    ASSERT_TRUE(engine.transformer->Commit(s, AllRows(9)).ok());
+  }
+  const std::vector<int> root = {0};
+  for (std::size_t s = 0; s < 2; ++s) {
+    prompts[s].push_back(5);
+    const Tree next = Chain(std::vector<TokenId>{5});
+    const Segment segment = next.AsSegment(kv[s].get(), root);
+    ASSERT_TRUE(engine.transformer->Forward({&segment, 1}, nullptr).ok());
+    EXPECT_TRUE(SameBits(LogitsOf(*engine.transformer, 0), plain.Logits(prompts[s]))) << s;
+  }
+}
+
 std::vector<Case> Cases() {
   const TinyModelSpec grouped = {.heads_per_group = 3, .rope_factors = true};
   const TinyModelSpec odd = {.hidden_size = 20,
