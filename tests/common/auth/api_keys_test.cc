@@ -69,7 +69,8 @@ TEST(ApiKeysTest, NamesTheLineThatIsWrong) {
       {absl::StrCat(good, " burst=inf"), "limit: got \"burst=inf\""},
       {absl::StrCat(good, " concurrency=1.5"), "limit: got \"concurrency=1.5\""},
       {absl::StrCat(good, "\n", good), "line 2: caller: got it twice"},
-      {absl::StrCat(good, "\nacme ", kOther, " inference rate=1"), "line 2: limit: got others"}};
+      {absl::StrCat(good, "\nacme ", kOther, " inference rate=1"),
+       "line 2: limit: got other limits"}};
   for (const auto& [text, message] : cases) {
     EXPECT_THAT(ApiKeys::Parse(text),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)))

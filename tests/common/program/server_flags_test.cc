@@ -49,9 +49,9 @@ TEST_F(ServerFlagsTest, MakesCredentialsFromTheFiles) {
   const TlsFiles files = WriteTlsFiles(folder.path(), "server", authority.Issue("DNS:server"),
                                        authority.certificate());
   Set("tls_ca", files.ca);
-  ExpectRefused("--tls_cert, --tls_key");
+  ExpectRefused("without --tls_cert and --tls_key");
   Set("tls_cert", files.certificate);
-  ExpectRefused("--tls_cert, --tls_key");
+  ExpectRefused("without --tls_cert and --tls_key");
   Set("tls_key", folder / "absent");
   ExpectRefused(folder / "absent");
   Set("tls_key", files.key);

@@ -73,7 +73,7 @@ TEST_F(OpenCallsTest, RefusesAnAnswerIfItsConnectionHasTooManyUnreadBytes) {
   const OpenCalls::Id first = Open("a");
   const OpenCalls::Id second = Open("a");
   EXPECT_THAT(calls_.AddUnread(first, 60), IsOk());
-  EXPECT_THAT(calls_.AddUnread(second, 41), StatusIs(kExhausted, HasSubstr("the 100 that may")));
+  EXPECT_THAT(calls_.AddUnread(second, 41), StatusIs(kExhausted, HasSubstr("the bound of 100")));
   EXPECT_EQ(calls_.Counts().unread, 60u);
   EXPECT_THAT(Ended(), UnorderedElementsAre(second));
   EXPECT_THAT(calls_.AddUnread(Open("b"), 100), IsOk()) << "another connection is served";

@@ -188,7 +188,7 @@ TEST(ByteBpeTest, RefusesMalformedMerges) {
     refuses(merge, "two texts and a space between them");
   }
   for (const char* merge : {"x y", "zz b", "b zz", "< e>"}) {
-    refuses(merge, "in the vocabulary");
+    refuses(merge, "expected that the vocabulary has both texts");
   }
 }
 

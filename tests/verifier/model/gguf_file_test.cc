@@ -175,8 +175,9 @@ TEST(GgufFileTest, RefusesTensorsThatDoNotFit) {
   ExpectRefused(OneTensor({8}, 0, 32, 32), "offset 32");
   ExpectRefused(OneTensor({8}, 0, 1, 64), "multiple of 32");
   ExpectRefused(OneTensor({8}, 0, ~std::uint64_t{31}, 32), "expected to end within");
-  ExpectRefused(OneTensor({std::uint64_t{1} << 32, std::uint64_t{1} << 32}, 0, 0, 32), "too large");
-  ExpectRefused(OneTensor({std::uint64_t{1} << 62}, 0, 0, 32), "too large");
+  ExpectRefused(OneTensor({std::uint64_t{1} << 32, std::uint64_t{1} << 32}, 0, 0, 32),
+                "more bytes than fit into 64 bits");
+  ExpectRefused(OneTensor({std::uint64_t{1} << 62}, 0, 0, 32), "more bytes than fit into 64 bits");
   ExpectRefused(OneTensor({33}, 8, 0, 64), "multiple of 32 for Q8_0");
   ExpectRefused(OneTensor({8}, 99, 0, 32), "type number 99", absl::StatusCode::kUnimplemented);
 }
