@@ -1,16 +1,18 @@
 #include "gateway/fleet/peer_addresses.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace recycling::gateway {
 
 void PeerAddresses::SetTargets(std::vector<PeerTarget> targets) {
   MutexLock lock(mutex_);
   targets_ = std::move(targets);
-  std::erase_if(names_, [this](const auto& entry) {
-    const PeerTarget target = {.address = entry.first, .is_name = true};
-    return std::find(targets_.begin(), targets_.end(), target) == targets_.end();
-  });
+  for (auto entry = names_.begin(); entry != names_.end();) {
+    const PeerTarget target = {.address = entry->first, .is_name = true};
+    const bool listed = std::find(targets_.begin(), targets_.end(), target) != targets_.end();
+    entry = listed ? std::next(entry) : names_.erase(entry);
+  }
 }
 
 std::vector<std::string> PeerAddresses::TakeDue(absl::Duration now) {

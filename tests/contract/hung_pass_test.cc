@@ -188,7 +188,7 @@ TEST_F(HungPassTest, TheGatewayMovesAStreamWithoutADeadlineAndNoTokenChanges) {
 
   const auto generate = [&](std::uint64_t* moves) {
     gateway::v1::GenerateRequest request;
-    for (const TokenId id : {5, 6, 7}) request.mutable_prompt_ids()->add_ids(id);
+    for (const TokenId id : {5U, 6U, 7U}) request.mutable_prompt_ids()->add_ids(id);
     request.mutable_sampling()->set_ignore_eos(true);
     request.mutable_sampling()->set_max_tokens(200);
     grpc::ClientContext context;

@@ -256,7 +256,7 @@ class VerifierKeysTest : public PeerKeysTest {
 TEST_F(VerifierKeysTest, AnInferenceKeyCannotLearnTheCachedTokensOfATenantThatItNames) {
   Serve(verifier_->service());
   verifier::v1::VerifyRequest request;
-  for (int i = 0; i < 200; ++i) request.mutable_open()->add_prompt_ids(5 + i % 7);
+  for (TokenId i = 0; i < 200; ++i) request.mutable_open()->add_prompt_ids(5 + i % 7);
   request.mutable_open()->set_tenant("victim");
   const auto ask = [&](const std::string& key, std::uint32_t* cached) {
     const auto stub = verifier::v1::VerifierService::NewStub(With(key));

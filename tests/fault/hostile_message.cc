@@ -25,8 +25,8 @@ std::uint64_t HostileInteger(Random& random) {
 
 double HostileReal(Random& random) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  constexpr double kValues[] = {0,    -0.0,  1,     -1,   0.5, 1e-45,     100,        100.00001,
-                                1e38, -1e38, 1e308, 1001, -5,  kInfinity, -kInfinity, std::nan("")};
+  const double kValues[] = {0,    -0.0,  1,     -1,   0.5, 1e-45,     100,        100.00001,
+                            1e38, -1e38, 1e308, 1001, -5,  kInfinity, -kInfinity, std::nan("")};
   return kValues[random() % std::size(kValues)];
 }
 

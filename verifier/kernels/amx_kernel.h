@@ -220,7 +220,7 @@ class AmxKernel final : public MatMulKernel {
   // 4 and 5, weights 6 and 7.
   template <int kParts, int kSlot>
   RECYCLING_INLINE static void Issue(Tiles& tiles, const TileChunk& w, const std::byte* record,
-                                     int half, std::size_t j, std::int32_t* ring) {
+                                     std::size_t half, std::size_t j, std::int32_t* ring) {
     constexpr int kA = 4 + kSlot % 2;
     constexpr int kB = 6 + kSlot % 2;
     constexpr int kBefore = (kSlot + 3) % 4;
@@ -244,7 +244,7 @@ class AmxKernel final : public MatMulKernel {
     using Float = typename Isa::Float;
     constexpr int kVectors = static_cast<int>(kTileOutputs / Isa::kOutputs);
     const std::size_t steps = blocks * kParts;
-    for (int half = 0; half < 2; ++half) {
+    for (std::size_t half = 0; half < 2; ++half) {
       Float f[kRows][kVectors];
       Unroll<kRows>([&](auto r) RECYCLING_INLINE {
         Unroll<kVectors>([&](auto v) RECYCLING_INLINE { f[r][v] = Isa::ZeroFloat(); });
@@ -297,15 +297,14 @@ class AmxKernel final : public MatMulKernel {
       Unroll<kRows>([&](auto r) RECYCLING_INLINE {
         const Float s = Isa::BroadcastFloat(record + At::kScales + r * 4);
         Unroll<kVectors>([&](auto v) RECYCLING_INLINE {
-          float* sum = sums + r * kPanelOutputs + static_cast<std::size_t>(half) * kTileOutputs +
-                       v * Isa::kOutputs;
+          float* sum = sums + r * kPanelOutputs + half * kTileOutputs + v * Isa::kOutputs;
           Isa::Store(sum, Isa::Fma(f[r][v], s, Isa::Load(sum)));
         });
       });
     }
   }
 
-  const PanelKernel<Isa> floats_;  // for F32, F16 and BF16, which do not use tiles
+  const PanelKernel<Isa> floats_{};  // for F32, F16 and BF16, which do not use tiles
 };
 
 }  // namespace

@@ -126,7 +126,10 @@ class SlowVerifier {
 
   // Starts `count` clients. Each opens a prompt of `prompt` tokens and then makes `steps` steps.
   void AddClients(int count, int prompt, int steps) {
-    running_ = count;
+    {
+      MutexLock lock(mutex_);
+      running_ = count;
+    }
     for (int i = 0; i < count; ++i) {
       clients_.emplace_back([this, prompt, steps] {
         const absl::Status status = Decode(prompt, steps);

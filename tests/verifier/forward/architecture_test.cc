@@ -263,7 +263,7 @@ TEST_P(ArchitectureTest, LogitsFollowTheDescription) {
   EXPECT_LT(Distance(LogitsOf(*model, GetParam(), 1), expected), kTolerance);
   for (const Arithmetic arithmetic : {Arithmetic::kExact, Arithmetic::kFast}) {
     const std::vector<float> one_by_one = LogitsOf(*model, GetParam(), 1, arithmetic);
-    for (const std::size_t rows : {2, 3, 7}) {
+    for (const std::size_t rows : {2U, 3U, 7U}) {
       const std::vector<float> together = LogitsOf(*model, GetParam(), rows, arithmetic);
       ASSERT_EQ(together.size(), one_by_one.size());
       EXPECT_EQ(std::memcmp(together.data(), one_by_one.data(), together.size() * sizeof(float)), 0)

@@ -238,14 +238,14 @@ TEST_P(VectorKernelsTest, ScoresAddDimensionsInOrder) {
 TEST_P(VectorKernelsTest, AttendFollowsItsFormulas) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   using State = AttentionState;
-  for (const std::size_t vectors : {1, 4, 5}) {
+  for (const std::size_t vectors : {1U, 4U, 5U}) {
     const std::size_t stride = State::Floats(vectors);
     const std::size_t length = 16 * vectors;
     const Floats rows = Random(kKvBlockRows * length);
     std::vector<const float*> values(kKvBlockRows);
     for (std::size_t p = 0; p < kKvBlockRows; ++p) values[p] = rows.data() + p * length;
-    for (const std::size_t queries : {1, 3, 6, 17, 33}) {
-      for (const std::size_t count : {1, 15, 16, 17, 63, 64}) {
+    for (const std::size_t queries : {1U, 3U, 6U, 17U, 33U}) {
+      for (const std::size_t count : {1U, 15U, 16U, 17U, 63U, 64U}) {
         Floats scores = Random(queries * kKvBlockRows);
         Floats states = Random(queries * stride);
         for (std::size_t q = 0; q < queries; ++q) {
