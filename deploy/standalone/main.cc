@@ -76,10 +76,10 @@ absl::Status Run() {
       RpcServer::Start(peer_options, {verifier->service(), drafter->service()},
                        {verifier::VerifierServer::full_name(), drafter::kDrafterServiceName}));
   peers->SetServing(true);
-  ASSIGN_OR_RETURN(const auto gateway, MakeGateway(*peers, options.limits, process_key));
-  ASSIGN_OR_RETURN(const auto server,
+  ASSIGN_OR_RETURN(auto gateway, MakeGateway(*peers, options.limits, process_key));
+  ASSIGN_OR_RETURN(auto server,
                    StartService(options, gateway->service(), gateway::GatewayServer::full_name()));
-  ASSIGN_OR_RETURN(const auto metrics,
+  ASSIGN_OR_RETURN(auto metrics,
                    StartMetrics("standalone", {[&](MetricSet* set) { gateway->AddMetrics(set); },
                                                [&](MetricSet* set) { verifier->AddMetrics(set); },
                                                [&](MetricSet* set) { drafter->AddMetrics(set); },
@@ -96,6 +96,11 @@ absl::Status Run() {
   gateway->OnReady(nullptr);
   verifier->OnHealth(nullptr);
   StopService(*server, [&gateway](absl::Duration grace) { gateway->Drain(grace); });
+  // The gateway calls its peers on channels within the process, also to greet them. Such a call
+  // crashes once their server is shut down, so the gateway goes first.
+  metrics.reset();
+  server.reset();
+  gateway.reset();
   peers->Shutdown(absl::ZeroDuration());
   return drafter->SaveSnapshots();
 }
