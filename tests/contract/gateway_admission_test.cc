@@ -374,8 +374,12 @@ TEST_F(ShortCallsTest, CountAgainstTheTenantsConcurrencyUntilTheirAnswersAreRead
   {
     RawClient unread(server_->addresses()[0]);
     unread.SayHelloWithWindowZero();
+    std::uint64_t unread_bytes = 0;
     for (int i = 0; i < 2; ++i) {
       unread.Call("/recycling.gateway.v1.GatewayService/Detokenize", ids_.SerializeAsString());
+      while (server_->call_counts().unread == unread_bytes) {
+      }
+      unread_bytes = server_->call_counts().unread;
     }
     // A call of this client may be refused while its call before still ends. Only the unread
     // answers keep the two places for longer than that.
