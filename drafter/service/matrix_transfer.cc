@@ -105,9 +105,9 @@ class LoadReactor final : public grpc::ServerReadReactor<v1::LoadMatrixRequest>,
   void OnReadDone(bool ok) override {
     {
       MutexLock lock(mutex_);
+      reading_ = false;
       if (!idle_.ok()) return Finish(ToGrpcStatus(idle_));
       heard_ = state_->streams.Now();
-      reading_ = false;
     }
     const absl::Status status = ok ? Collect() : Load();
     if (!status.ok()) {
