@@ -19,7 +19,10 @@ using ::grpc::experimental::InterceptorBatchMethods;
 using ::grpc::experimental::ServerRpcInfo;
 
 constexpr std::string_view kOwnServices = "/grpc.";  // of gRPC itself: reflection, health
-constexpr std::string_view kInProcess = "inproc";
+
+// gRPC 1.51 names no peer for an in-process call. Other versions call it "inproc". A call over a
+// socket names the address.
+bool IsInProcess(std::string_view peer) { return peer == "unknown" || peer.starts_with("inproc"); }
 
 // Keeps a call from being freed, so that it can be cancelled on any thread.
 class HeldCall {
@@ -55,7 +58,7 @@ class CallInterceptor final : public grpc::experimental::Interceptor {
   void Open() {
     grpc::ServerContextBase& context = *info_.server_context();
     std::string peer = context.peer();
-    if (peer.starts_with(kInProcess)) return;
+    if (IsInProcess(peer)) return;
     const auto held = std::make_shared<HeldCall>(context.c_call());
     id_ = calls_.Open({.connection = std::move(peer),
                        .public_stream = info_.type() != ServerRpcInfo::Type::UNARY &&

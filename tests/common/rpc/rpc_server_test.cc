@@ -131,6 +131,51 @@ TEST_F(RpcServerTest, ServesInProcessWithoutAnAddress) {
   EXPECT_EQ(DrafterId((*server)->InProcessChannel()), "probe");
 }
 
+// Watches the health of the service until it is destroyed. The call is open when the constructor
+// returns.
+class HealthWatch {
+ public:
+  explicit HealthWatch(const std::shared_ptr<grpc::Channel>& channel) : stub_(channel) {
+    call_ = stub_.PrepareCall(&context_, "/grpc.health.v1.Health/Watch", &queue_);
+    call_->StartCall(nullptr);
+    Wait();
+    call_->WriteLast(grpc::ByteBuffer(nullptr, 0), grpc::WriteOptions(), nullptr);
+    Wait();
+    call_->Read(&answer_, nullptr);
+    Wait();
+  }
+  ~HealthWatch() {
+    context_.TryCancel();
+    grpc::Status status;
+    call_->Finish(&status, nullptr);
+    Wait();
+  }
+
+ private:
+  void Wait() {
+    void* tag = nullptr;
+    bool ok = false;
+    EXPECT_TRUE(queue_.Next(&tag, &ok) && ok);
+  }
+
+  grpc::GenericStub stub_;
+  grpc::ClientContext context_;
+  grpc::CompletionQueue queue_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
+  grpc::ByteBuffer answer_;
+};
+
+TEST_F(RpcServerTest, CountsCallsOfSocketsAndNoneInProcess) {
+  const auto server = Start({"127.0.0.1:0"});
+  ASSERT_TRUE(server.ok()) << server.status();
+  const HealthWatch in_process((*server)->InProcessChannel());
+  EXPECT_EQ((*server)->call_counts().calls, 0);
+  EXPECT_EQ((*server)->call_counts().public_streams, 0);
+  const HealthWatch over_a_socket(Connect((*server)->addresses()[0]));
+  EXPECT_EQ((*server)->call_counts().calls, 1);
+  EXPECT_EQ((*server)->call_counts().public_streams, 1);
+}
+
 TEST_F(RpcServerTest, HealthChangesWithSetServing) {
   const auto server = Start({"127.0.0.1:0"});
   ASSERT_TRUE(server.ok()) << server.status();
