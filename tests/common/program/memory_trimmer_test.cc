@@ -37,7 +37,7 @@ TEST(MemoryTrimmerTest, TrimsWhenTheProcessHasGrown) {
   EXPECT_TRUE(trims_at(664, 600));
 }
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifdef __GLIBC__
 TEST(MemoryTrimmerTest, GivesBackFreedMemoryBetweenBlocksInUse) {
   MemoryTrimmer trimmer = TrimmerOfThisProcess();
   const std::uint64_t before = ResidentBytes();

@@ -287,7 +287,7 @@ class MatMulKernelTest : public testing::TestWithParam<NamedKernel> {
 
 TEST_P(MatMulKernelTest, ComputesTheDocumentedArithmeticToTheBit) {
   for (const TensorType type : AllTypes()) {
-    for (const std::size_t columns : {32, 64, 576, 896, 1024}) {
+    for (const std::size_t columns : {32u, 64u, 576u, 896u, 1024u}) {
       if (columns % InfoOf(type).block_values != 0) continue;
       const TestMatrix w(type, 75, columns, 1);
       const std::size_t rows = 14;
@@ -310,7 +310,7 @@ TEST_P(MatMulKernelTest, TheLargestSumsDoNotOverflow) {
   const std::size_t columns = 1024;
   for (const TensorType type : AllTypes()) {
     for (const bool set : {false, true}) {
-      for (const std::size_t period : {1, 2, 512}) {
+      for (const std::size_t period : {1u, 2u, 512u}) {
         TestMatrix w(type, 33, columns, 15);
         SetAll(w, set ? 1.0F : -1.0F, set);
         std::vector<float> input(2 * columns);
@@ -319,7 +319,7 @@ TEST_P(MatMulKernelTest, TheLargestSumsDoNotOverflow) {
           input[columns + c] = 1e30F;
         }
         const std::vector<float> out = Product(kernel(), w.matrix, input, 2);
-        for (const std::size_t o : {0, 32}) {
+        for (const std::size_t o : {0u, 32u}) {
           for (std::size_t r = 0; r < 2; ++r) {
             const float expected = PanelProduct(w.matrix, o, &input[r * columns]);
             EXPECT_EQ(out[r * 33 + o], expected) << InfoOf(type).name;
@@ -364,7 +364,8 @@ TEST_P(MatMulKernelTest, TheBitsOfARowDoNotDependOnOtherRows) {
       const std::vector<float> out = Product(kernel(), w.matrix, row, 1);
       alone.insert(alone.end(), out.begin(), out.end());
     }
-    for (const std::size_t rows : {2, 3, 5, 8, 11, 12, 13, 16, 24, 25, 40, 80, 81, 97}) {
+    for (const std::size_t rows :
+         {2u, 3u, 5u, 8u, 11u, 12u, 13u, 16u, 24u, 25u, 40u, 80u, 81u, 97u}) {
       const std::vector<float> expected(
           alone.begin(), alone.begin() + static_cast<std::ptrdiff_t>(rows * w.matrix.rows));
       EXPECT_TRUE(SameBits(Product(kernel(), w.matrix, input, rows, rows % 3 + 1), expected))
