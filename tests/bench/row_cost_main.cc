@@ -1,5 +1,7 @@
 // bench_row_cost: measures the time of a pass over r rows, and the time of only reading the
 // weights. Prints one JSON object.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -107,6 +109,11 @@ class Reader {
   absl::Status Reserve(std::size_t bytes) {
     words_ = bytes / sizeof(std::uint64_t);
     RETURN_IF_ERROR(buffer_.Reserve(words_, "reading"));
+    // Best effort. Packed weights have huge pages too.
+    constexpr std::uintptr_t kPage = 4096;
+    const auto begin =
+        (reinterpret_cast<std::uintptr_t>(buffer_.data()) + kPage - 1) & ~(kPage - 1);
+    madvise(reinterpret_cast<void*>(begin), bytes - kPage, MADV_HUGEPAGE);
     std::fill_n(buffer_.data(), words_,
                 1);  // so that each page has memory of its own, not the shared zero page
     return absl::OkStatus();

@@ -30,10 +30,10 @@ namespace {
 // The operand of LDTILECFG. Tile registers 0 to 3 hold sums, 4 and 5 hold inputs, 6 and 7 hold
 // weights.
 struct alignas(64) TileConfig {
-  explicit constexpr TileConfig(int columns) {
+  TileConfig(int columns, int height) {
     for (int t = 0; t < 8; ++t) {
       row_bytes[t] = static_cast<std::uint16_t>(t == 4 || t == 5 ? columns : 64);
-      rows[t] = static_cast<std::uint8_t>(t < 6 ? 16 : columns / 4);
+      rows[t] = static_cast<std::uint8_t>(t < 6 ? height : columns / 4);
     }
   }
   std::uint8_t palette = 1;
@@ -43,8 +43,6 @@ struct alignas(64) TileConfig {
   std::uint8_t rows[16] = {};
 };
 static_assert(sizeof(TileConfig) == 64);
-constexpr TileConfig kOf32Columns(32);
-constexpr TileConfig kOf16Columns(16);
 
 // Uses assembly, because the AMX intrinsics of GCC 12 do not tell the compiler that they read and
 // write memory, and do not accept a template parameter as a register number. The destructor
@@ -54,8 +52,9 @@ class HardwareTiles {
  public:
   static constexpr std::string_view kName = "amx";
 
-  explicit HardwareTiles(int columns) {
-    asm volatile("ldtilecfg %0" ::"m"(columns == 32 ? kOf32Columns : kOf16Columns) : "memory");
+  HardwareTiles(int columns, int rows) {
+    const TileConfig config(columns, rows);
+    asm volatile("ldtilecfg %0" ::"m"(config) : "memory");
   }
   ~HardwareTiles() { asm volatile("tilerelease" ::: "memory"); }
   HardwareTiles(const HardwareTiles&) = delete;

@@ -2,22 +2,26 @@
 // Tiles class includes this file after its target pragma. Everything here is in an unnamed
 // namespace, so each of these sources compiles its own copy.
 //
-// A block of Q8_0 weights in memory holds two tiles side by side, one for each half of the 32
-// outputs. A tile has 8 rows of 4 columns x 16 outputs. Other formats are first unpacked to such
-// blocks, a chunk at a time. The kernel multiplies a tile of 16 rows of activations with a tile of
-// weights and stores the integer sums to memory. Vector code loads the sums, scales and adds them.
-// The kernel issues each tile product two steps before vector code uses its sums. A ring of four
-// buffers holds the sums in the meantime. So tile products and vector code run at the same time.
-// All tiles of rows use a chunk of weights while the next chunk is prefetched.
+// The rows of a pass are parted into tiles of equal, even height, at most 16 rows. A block of Q8_0
+// weights in memory holds two tiles side by side, one for each half of the 32 outputs. A tile of
+// weights has 8 rows of 4 columns x 16 outputs. Other formats are first unpacked to such blocks, a
+// chunk at a time. The kernel multiplies a tile of rows with a tile of weights and stores the
+// integer sums to memory. Vector code loads the sums, scales and adds them.
+//
+// Each tile product is issued two steps before vector code uses its sums. A ring of four buffers
+// holds the sums in the meantime. So tile products and vector code run at the same time. The ring
+// runs on from one half, tile of rows and chunk to the next, and is empty only between panels. All
+// tiles of rows use a chunk of weights while the chunk after the next is prefetched.
 //
 // The template parameter Tiles is a class that multiplies tiles. While a Tiles object exists, the
-// tile registers of the thread that constructed it are configured.
-//   explicit Tiles(int columns)               columns of a product, 16 or 32
+// tile registers of the thread that constructed it are configured. At first they are zero.
+//   Tiles(int columns, int rows)              columns of a product, 16 or 32; rows of inputs and
+//                                             sums, at most 16
 //   Zero<T>()
-//   LoadInputs<T>(from)                       16 rows of `columns` bytes, 32 apart
+//   LoadInputs<T>(from)                       `rows` rows of `columns` bytes, 32 apart
 //   LoadWeights<T>(from)                      columns / 4 rows of 64 bytes, kRowBytes apart
 //   AddProducts<C, A, B>()                    C += A x B, signed bytes
-//   Store<T>(to)                              16 rows of 16 sums, without a gap
+//   Store<T>(to)                              `rows` rows of 16 sums, without a gap
 #ifndef RECYCLING_VERIFIER_KERNELS_AMX_KERNEL_H_
 #define RECYCLING_VERIFIER_KERNELS_AMX_KERNEL_H_
 
@@ -33,31 +37,61 @@
 namespace recycling::verifier {
 namespace {
 
-constexpr std::size_t kTileRows = 16;
+constexpr std::size_t kMaxTileRows = 16;
 constexpr std::size_t kTileOutputs = 16;
-constexpr std::size_t kTileSums = kTileRows * kTileOutputs;
+constexpr std::size_t kTileSums = kMaxTileRows * kTileOutputs;
+constexpr int kTurnSteps = 4;  // tile products in one turn of the ring
 
-// The prepared activations of a tile of 16 rows, for one chunk of columns. packed_format.h defines
-// the letters.
-//   bytes  [8 blocks][16 rows][32]   a, zero past the last row
-//   float  [8][16]                   2^e
-//   float  [8][parts][16]            t 2^e
-//   float  [16]                      s
-template <int kParts>
-struct TileRecord {
-  static constexpr std::size_t kPowers = kTileRows * kChunkColumns;
-  static constexpr std::size_t kScaledSums = kPowers + 4 * kChunkBlocks * kTileRows;
-  static constexpr std::size_t kScales = kScaledSums + 4 * kChunkBlocks * kParts * kTileRows;
-  static constexpr std::size_t kBytes = kScales + 4 * kTileRows;
+// How the rows of a pass are parted into tiles. The tiles have room for at least all rows.
+struct RowTiles {
+  explicit RowTiles(std::size_t rows)
+      : count((rows + kMaxTileRows - 1) / kMaxTileRows),
+        height(((rows + count - 1) / count + 1) / 2 * 2) {}
+  std::size_t count;
+  std::size_t height;  // rows of a tile; even, because the loops are compiled for even heights
 };
 
-// A chunk of weights, unpacked for the loops. The bytes of block b begin at values + b *
-// block_bytes, in rows of kRowBytes. Scales and minima are [8][parts][32].
+// The prepared activations of a tile of `height` rows, for one chunk of columns. packed_format.h
+// defines the letters. Rows past the last one are zero, and so are blocks past the last one, as far
+// as the last turn of the ring uses them.
+//   bytes  [8 blocks][height][32]       a
+//   float  [8][height]                  2^e
+//   float  [8][parts][height]           t 2^e
+//   float  [height]                     s
+template <int kParts>
+struct TileRecord {
+  explicit constexpr TileRecord(std::size_t height)
+      : powers(height * kChunkColumns),
+        scaled_sums(powers + 4 * kChunkBlocks * height),
+        scales(scaled_sums + 4 * kChunkBlocks * kParts * height),
+        bytes((scales + 4 * height + 63) / 64 * 64) {}
+  std::size_t powers;  // where each part begins
+  std::size_t scaled_sums;
+  std::size_t scales;
+  std::size_t bytes;
+};
+
+// A chunk of weights, as the loops read it. The bytes of block b begin at values + b * block_bytes,
+// in rows of kRowBytes. In a chunk that is used in place, the scales of a block are 32 float16
+// numbers just before its bytes. Otherwise, scales and minima are [8][parts][32].
 struct TileChunk {
   const std::byte* values;
   std::size_t block_bytes;
   const float* scales;
   const float* minima;
+};
+
+// What the first tile product of a run of steps multiplies.
+struct Operands {
+  const std::byte* inputs;
+  const std::byte* weights;
+  std::size_t block_bytes;  // of the weights
+};
+
+// Cache lines to prefetch during a tile of rows, `lines` in each step.
+struct Prefetch {
+  const std::byte* from;
+  std::size_t lines;
 };
 
 template <class Tiles, class Isa>
@@ -74,9 +108,11 @@ class AmxKernel final : public MatMulKernel {
 
   std::size_t InputBytes(InputFormat format, std::size_t rows, std::size_t columns) const override {
     if (format == InputFormat::kFloat) return floats_.InputBytes(format, rows, columns);
-    const std::size_t record =
-        format == InputFormat::kIntegers32 ? TileRecord<1>::kBytes : TileRecord<2>::kBytes;
-    return RowTiles(rows) * Chunks(columns) * record;
+    const RowTiles tiles(rows);
+    const std::size_t record = format == InputFormat::kIntegers32
+                                   ? TileRecord<1>(tiles.height).bytes
+                                   : TileRecord<2>(tiles.height).bytes;
+    return tiles.count * Chunks(columns) * record;
   }
 
   void PrepareRow(InputFormat format, const float* values, std::size_t columns, std::size_t row,
@@ -92,7 +128,8 @@ class AmxKernel final : public MatMulKernel {
   }
 
   std::size_t ScratchBytes(std::size_t rows, std::size_t columns) const override {
-    return std::max(kScratch + RowTiles(rows) * kTileRows * kPanelOutputs * sizeof(float),
+    const RowTiles tiles(rows);
+    return std::max(kScratch + tiles.count * kMaxTileRows * kPanelOutputs * sizeof(float),
                     floats_.ScratchBytes(rows, columns));
   }
 
@@ -101,12 +138,13 @@ class AmxKernel final : public MatMulKernel {
     if (PanelFormat(w.type) == InputFormat::kFloat) {
       return floats_.Multiply(w, begin, end, inputs, rows, add, out, scratch);
     }
+    const RowTiles row_tiles(rows);
     auto* sums = reinterpret_cast<float*>(scratch + kScratch);
     WithFormat(w.type, [&]<class W>() {
-      Tiles tiles(static_cast<int>(W::kScaleColumns));
+      Tiles tiles(static_cast<int>(W::kScaleColumns), static_cast<int>(row_tiles.height));
       for (std::size_t panel = begin; panel < end; ++panel) {
-        std::memset(sums, 0, RowTiles(rows) * kTileRows * kPanelOutputs * sizeof(float));
-        AddPanel<W>(tiles, w.data + panel * w.panel_bytes, w, inputs, rows, scratch, sums);
+        AddPanel<W>(tiles, w.data + panel * w.panel_bytes, w.columns, inputs, row_tiles, scratch,
+                    sums);
         StoreSums(sums, rows, w.rows, panel, add, out);
       }
     });
@@ -115,193 +153,277 @@ class AmxKernel final : public MatMulKernel {
  private:
   static constexpr std::size_t kFloats =
       4 * kPanelOutputs * kChunkBlocks * 2;  // bytes of a chunk's scales
-  static constexpr std::size_t kRing = 4 * kTileSums * sizeof(std::int32_t);
-  static constexpr std::size_t kScratch = kRing + kChunkBlocks * kByteValues + 2 * kFloats;
+  static constexpr std::size_t kRing = kTurnSteps * kTileSums * sizeof(std::int32_t);
+  static constexpr std::size_t kUnpacked = kChunkBlocks * kByteValues + 2 * kFloats;
+  static constexpr std::size_t kScratch = kRing + 2 * kUnpacked;
 
-  static std::size_t RowTiles(std::size_t rows) { return (rows + kTileRows - 1) / kTileRows; }
+  // Whether whole chunks of the packed format W are used in place.
+  template <class W>
+  static constexpr bool kInPlace = W::kType == TensorType::kQ8_0;
+
+  // Blocks of a chunk with `blocks` blocks, with those that only fill the last turn of the ring.
+  static constexpr std::size_t FilledBlocks(std::size_t blocks, int parts) {
+    const auto turn = static_cast<std::size_t>(kTurnSteps / parts);
+    return (blocks + turn - 1) / turn * turn;
+  }
 
   // Prepares row `row` of the `rows` rows of the pass. The call for the first row of a tile also
   // clears the tile's rows past the last row of the pass.
   template <int kParts>
   static void Prepare(const float* values, std::size_t columns, std::size_t row, std::size_t rows,
                       std::byte* inputs) {
-    using At = TileRecord<kParts>;
-    const std::size_t tile = row / kTileRows;
-    const std::size_t in_tile = row % kTileRows;
-    const std::size_t missing = in_tile == 0 ? kTileRows - std::min(kTileRows, rows - row) : 0;
+    const RowTiles tiles(rows);
+    const TileRecord<kParts> at(tiles.height);
+    const std::size_t tile = row / tiles.height;
+    const std::size_t in_tile = row % tiles.height;
+    const std::size_t used = std::min(tiles.height, rows - row);
     for (std::size_t c = 0; c < columns; c += kChunkColumns) {
-      std::byte* record = inputs + (c / kChunkColumns * RowTiles(rows) + tile) * At::kBytes;
-      const auto put = [&](std::size_t at, std::size_t i, float value) {
-        std::memcpy(record + at + (i * kTileRows + in_tile) * 4, &value, 4);
+      std::byte* record = inputs + (c / kChunkColumns * tiles.count + tile) * at.bytes;
+      const auto put = [&](std::size_t begin, std::size_t i, float value) {
+        std::memcpy(record + begin + (i * tiles.height + in_tile) * 4, &value, 4);
       };
       const std::size_t blocks = std::min(kChunkBlocks, (columns - c) / kBlockColumns);
-      if (missing > 0) ClearRows<kParts>(record, blocks, kTileRows - missing);
+      const std::size_t filled = FilledBlocks(blocks, kParts);
+      if (in_tile == 0 && used < tiles.height) {
+        Clear<kParts>(record, tiles.height, 0, filled, used, tiles.height);
+      }
+      Clear<kParts>(record, tiles.height, blocks, filled, in_tile, in_tile + 1);
       RoundChunk<Isa>(
           values + c, blocks,
           [&](std::size_t b, const std::int8_t* a, int exponent) {
-            std::memcpy(record + (b * kTileRows + in_tile) * kBlockColumns, a, kBlockColumns);
-            put(At::kPowers, b, PowerOfTwo(exponent));
+            std::memcpy(record + (b * tiles.height + in_tile) * kBlockColumns, a, kBlockColumns);
+            put(at.powers, b, PowerOfTwo(exponent));
             for (int part = 0; part < kParts; ++part) {
-              put(At::kScaledSums, b * kParts + static_cast<std::size_t>(part),
+              put(at.scaled_sums, b * kParts + static_cast<std::size_t>(part),
                   static_cast<float>(SumOf(a, part, kParts) * (1 << exponent)));
             }
           },
-          [&](float scale) { put(At::kScales, 0, scale); });
+          [&](float scale) { put(at.scales, 0, scale); });
     }
   }
 
+  // Clears rows [row, row_end) of blocks [block, block_end), and the scales of these rows.
   template <int kParts>
-  static void ClearRows(std::byte* record, std::size_t blocks, std::size_t first) {
-    using At = TileRecord<kParts>;
-    const auto clear = [&](std::size_t at, std::size_t count, std::size_t width) {
-      for (std::size_t i = 0; i < count; ++i) {
-        std::memset(record + at + (i * kTileRows + first) * width, 0, (kTileRows - first) * width);
-      }
+  static void Clear(std::byte* record, std::size_t height, std::size_t block, std::size_t block_end,
+                    std::size_t row, std::size_t row_end) {
+    const TileRecord<kParts> at(height);
+    const auto clear = [&](std::size_t begin, std::size_t i, std::size_t width) {
+      std::memset(record + begin + (i * height + row) * width, 0, (row_end - row) * width);
     };
-    clear(0, blocks, kBlockColumns);
-    clear(At::kPowers, blocks, 4);
-    clear(At::kScaledSums, blocks * kParts, 4);
-    clear(At::kScales, 1, 4);
+    for (std::size_t b = block; b < block_end; ++b) {
+      clear(0, b, kBlockColumns);
+      clear(at.powers, b, 4);
+      for (std::size_t part = 0; part < kParts; ++part) clear(at.scaled_sums, b * kParts + part, 4);
+    }
+    clear(at.scales, 0, 4);
   }
 
+  // sums = before + the products of a chunk of weights and a tile of rows. `turns`: of the ring,
+  // for each half of the outputs. The last two steps issue the first two tile products of `next`.
+  using AddTileFunction = void (*)(Tiles& tiles, const TileChunk& w, std::size_t turns,
+                                   const std::byte* record, const Operands& next, Prefetch prefetch,
+                                   std::int32_t* ring, const float* before, float* sums);
+
+  // sums = the products of a panel and all tiles of rows.
   template <class W>
-  static void AddPanel(Tiles& tiles, const std::byte* data, const PackedMatrix& w,
-                       const std::byte* inputs, std::size_t rows, std::byte* scratch, float* sums) {
+  static void AddPanel(Tiles& tiles, const std::byte* data, std::size_t columns,
+                       const std::byte* inputs, const RowTiles& row_tiles, std::byte* scratch,
+                       float* sums) {
     constexpr int kParts = kPartsOf<W>;
     constexpr std::size_t kChunkBytes = W::kHeaderBytes + kChunkBlocks * W::kBlockBytes;
-    const std::size_t all = Blocks(w.columns);
-    const std::size_t row_tiles = RowTiles(rows);
-    for (std::size_t chunk = 0; chunk * kChunkBlocks < all; ++chunk, data += kChunkBytes) {
-      const std::size_t blocks = std::min(kChunkBlocks, all - chunk * kChunkBlocks);
-      const TileChunk weights = Unpack<W>(data, blocks, scratch + kRing);
-      const std::byte* ahead = data + kChunkBytes;
-      const std::size_t lines = kChunkBytes / 64 / row_tiles + 1;
-      for (std::size_t tile = 0; tile < row_tiles; ++tile, ahead += lines * 64) {
-        const std::byte* record = inputs + (chunk * row_tiles + tile) * TileRecord<kParts>::kBytes;
-        const std::size_t tile_rows = std::min(kTileRows, rows - tile * kTileRows);
-        // The loop is compiled for even numbers of rows only, to keep the code small.
-        WithPairs((tile_rows + 1) / 2, [&]<int kPairs>() {
-          AddTile<kParts, W::kHasMinimum, 2 * kPairs>(tiles, weights, blocks, record, ahead, lines,
-                                                      reinterpret_cast<std::int32_t*>(scratch),
-                                                      sums + tile * kTileRows * kPanelOutputs);
-        });
+    static constexpr float kZeros[kMaxTileRows * kPanelOutputs] = {};
+    const AddTileFunction add_whole =
+        AddTileFor<kParts, W::kHasMinimum, kInPlace<W>>(row_tiles.height);
+    const AddTileFunction add_short = AddTileFor<kParts, W::kHasMinimum, false>(row_tiles.height);
+    const std::size_t record_bytes = TileRecord<kParts>(row_tiles.height).bytes;
+    auto* ring = reinterpret_cast<std::int32_t*>(scratch);
+    std::byte* const unpacked = scratch + kRing;
+    // All steps of a chunk together prefetch a chunk.
+    const std::size_t steps = 2 * kChunkBlocks * kParts;
+    const std::size_t lines = (kChunkBytes / 64 - 1) / (steps * row_tiles.count) + 1;
+
+    const std::size_t all = Blocks(columns);
+    const std::size_t chunks = Chunks(columns);
+    const std::byte* record = inputs;
+    TileChunk weights = Unpack<W>(data, std::min(all, kChunkBlocks), unpacked);
+    IssueFirst<kParts>(tiles, {record, weights.values, weights.block_bytes}, row_tiles.height,
+                       ring);
+    for (std::size_t chunk = 0; chunk < chunks; ++chunk, data += kChunkBytes) {
+      const std::size_t left = all - chunk * kChunkBlocks;
+      const std::size_t turns =
+          FilledBlocks(std::min(left, kChunkBlocks), kParts) * kParts / kTurnSteps;
+      const std::byte* ahead = data + 2 * kChunkBytes;
+      TileChunk after = weights;
+      for (std::size_t tile = 0; tile < row_tiles.count; ++tile) {
+        const std::byte* next_record = record + record_bytes;
+        if (tile + 1 == row_tiles.count) {
+          if (chunk + 1 < chunks) {
+            after = Unpack<W>(data + kChunkBytes, std::min(left - kChunkBlocks, kChunkBlocks),
+                              unpacked + (chunk + 1) % 2 * kUnpacked);
+          } else {
+            next_record = record;  // these products are not used
+          }
+        }
+        float* const to = sums + tile * row_tiles.height * kPanelOutputs;
+        (left < kChunkBlocks ? add_short : add_whole)(
+            tiles, weights, turns, record, {next_record, after.values, after.block_bytes},
+            {ahead, lines}, ring, chunk == 0 ? kZeros : to, to);
+        record = next_record;
+        ahead += steps * lines * 64;
       }
+      weights = after;
     }
   }
 
-  template <typename F>
-  static void WithPairs(std::size_t pairs, F run) {
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (void)((pairs == I + 1 && (run.template operator()<static_cast<int>(I + 1)>(), true)) || ...);
-    }
-    (std::make_index_sequence<kTileRows / 2>());
-  }
-
-  // The bytes of Q8_0 are used in place. Values of other formats are unpacked to `to`. Scales and
-  // minima of all formats go to `to`.
+  // Unpacks a chunk of `blocks` blocks to `to`, unless it is used in place. Blocks that only fill
+  // the last turn of the ring are zero.
   template <class W>
   static TileChunk Unpack(const std::byte* chunk, std::size_t blocks, std::byte* to) {
     constexpr int kParts = kPartsOf<W>;
-    constexpr bool kInPlace = W::kType == TensorType::kQ8_0;
+    if (kInPlace<W> && blocks == kChunkBlocks) {
+      const auto* none = reinterpret_cast<const float*>(to);
+      return {chunk + W::kHeaderBytes + kHalves, W::kBlockBytes, none, none};
+    }
     auto* scales = reinterpret_cast<float*>(to + kChunkBlocks * kByteValues);
     float* minima = scales + kFloats / sizeof(float);
     const std::byte* block = chunk + W::kHeaderBytes;
     for (std::size_t b = 0; b < blocks; ++b, block += W::kBlockBytes) {
-      if constexpr (!kInPlace) UnpackValues<Isa, W, true>(block, to + b * kByteValues);
+      UnpackValues<Isa, W, true>(block, to + b * kByteValues);
       const std::size_t at = b * kParts * kPanelOutputs;
       UnpackScales<Isa, W>(chunk, block, scales + at, minima + at);
     }
-    if constexpr (kInPlace) return {chunk + kHalves, W::kBlockBytes, scales, minima};
+    const std::size_t filling = FilledBlocks(blocks, kParts) - blocks;
+    std::memset(to + blocks * kByteValues, 0, filling * kByteValues);
+    const std::size_t floats = blocks * kParts * kPanelOutputs;
+    std::memset(scales + floats, 0, filling * kParts * kPanelOutputs * sizeof(float));
+    std::memset(minima + floats, 0, filling * kParts * kPanelOutputs * sizeof(float));
     return {to, kByteValues, scales, minima};
   }
 
-  // Issues the tile product of step j, for block j / kParts and half `half` of the outputs, and
-  // stores the sums of step j - 1. kSlot is j % 4, which chooses the registers: sums 0 to 3, inputs
-  // 4 and 5, weights 6 and 7.
-  template <int kParts, int kSlot>
-  RECYCLING_INLINE static void Issue(Tiles& tiles, const TileChunk& w, const std::byte* record,
-                                     std::size_t half, std::size_t j, std::int32_t* ring) {
+  // Bytes from the operands of the first step of a turn to those of step `step`.
+  template <int kParts>
+  static constexpr std::size_t InputsAt(std::size_t step, std::size_t height) {
+    return step / kParts * height * kBlockColumns + step % kParts * (kBlockColumns / kParts);
+  }
+  template <int kParts>
+  static constexpr std::size_t WeightsAt(std::size_t step, std::size_t block_bytes) {
+    return step / kParts * block_bytes + step % kParts * (kByteValues / kParts);
+  }
+
+  // Issues the tile product of slot kSlot of the ring, and stores the sums of the slot before.
+  // Registers: sums 0 to 3, inputs 4 and 5, weights 6 and 7.
+  template <int kSlot>
+  RECYCLING_INLINE static void Issue(Tiles& tiles, const std::byte* inputs,
+                                     const std::byte* weights, std::int32_t* ring) {
     constexpr int kA = 4 + kSlot % 2;
     constexpr int kB = 6 + kSlot % 2;
     constexpr int kBefore = (kSlot + 3) % 4;
-    constexpr std::size_t kPart = kSlot % kParts;  // j % kParts, because kParts divides 4
-    constexpr std::size_t kColumns = kBlockColumns / kParts;
-    const std::size_t block = j / kParts;
-    tiles.template LoadInputs<kA>(record + block * kTileRows * kBlockColumns + kPart * kColumns);
-    tiles.template LoadWeights<kB>(w.values + block * w.block_bytes +
-                                   kPart * (kColumns / 4) * kRowBytes + half * 64);
+    tiles.template LoadInputs<kA>(inputs);
+    tiles.template LoadWeights<kB>(weights);
     tiles.template Zero<kSlot>();
     tiles.template AddProducts<kSlot, kA, kB>();
-    if (j > 0) tiles.template Store<kBefore>(ring + kBefore * kTileSums);
+    tiles.template Store<kBefore>(ring + kBefore * kTileSums);
   }
 
-  template <int kParts, bool kMinima, int kRows>
-  __attribute__((noinline)) static void AddTile(Tiles& tiles, const TileChunk& w,
-                                                std::size_t blocks, const std::byte* record,
-                                                const std::byte* ahead, std::size_t lines,
-                                                std::int32_t* ring, float* sums) {
-    using At = TileRecord<kParts>;
+  // Issues the first two tile products of a panel.
+  template <int kParts>
+  static void IssueFirst(Tiles& tiles, const Operands& first, std::size_t height,
+                         std::int32_t* ring) {
+    Issue<0>(tiles, first.inputs, first.weights, ring);
+    Issue<1>(tiles, first.inputs + InputsAt<kParts>(1, height),
+             first.weights + WeightsAt<kParts>(1, first.block_bytes), ring);
+  }
+
+  template <int kParts, bool kMinima, bool kPlace, int kRows>
+  __attribute__((noinline)) static void AddTile(Tiles& tiles, const TileChunk& w, std::size_t turns,
+                                                const std::byte* record, const Operands& next,
+                                                Prefetch prefetch, std::int32_t* ring,
+                                                const float* before, float* sums) {
     using Float = typename Isa::Float;
+    constexpr TileRecord<kParts> kAt(kRows);
     constexpr int kVectors = static_cast<int>(kTileOutputs / Isa::kOutputs);
-    const std::size_t steps = blocks * kParts;
+    const std::byte* row_scales = record + kAt.scales;
+    constexpr std::size_t kFloatRow = 4 * kRows;  // bytes of a float of each row
     for (std::size_t half = 0; half < 2; ++half) {
       Float f[kRows][kVectors];
       Unroll<kRows>([&](auto r) RECYCLING_INLINE {
         Unroll<kVectors>([&](auto v) RECYCLING_INLINE { f[r][v] = Isa::ZeroFloat(); });
       });
-      Issue<kParts, 0>(tiles, w, record, half, 0, ring);
-      if (steps > 1) Issue<kParts, 1>(tiles, w, record, half, 1, ring);
-      // Step j uses slot j % 4 of the ring, so four steps are one turn of the loop.
-      const auto step = [&](auto slot, std::size_t j) RECYCLING_INLINE {
-        if (j + 2 < steps) Issue<kParts, (slot + 2) % 4>(tiles, w, record, half, j + 2, ring);
-        // Issue stores the sums of the step before. No Issue follows the last step.
-        if (j + 1 == steps) tiles.template Store<slot>(ring + slot * kTileSums);
-        if constexpr (slot % 2 == 0) {
-          if (lines > 0) {
-            __builtin_prefetch(ahead, 0, 2);
-            ahead += 64;
-            --lines;
+      Operands now = {record, w.values + half * 64, w.block_bytes};
+      const Operands last = half == 0 ? Operands{record, w.values + 64, w.block_bytes} : next;
+      const std::byte* halves = w.values - kHalves + half * kTileOutputs * 2;
+      const float* scales = w.scales + half * kTileOutputs;
+      const float* minima = w.minima + half * kTileOutputs;
+      const std::byte* powers = record + kAt.powers;
+      const std::byte* scaled_sums = record + kAt.scaled_sums;
+      for (std::size_t turn = 0; turn < turns; ++turn) {
+        const Operands after =
+            turn + 1 == turns
+                ? last
+                : Operands{now.inputs + InputsAt<kParts>(kTurnSteps, kRows),
+                           now.weights + WeightsAt<kParts>(kTurnSteps, now.block_bytes),
+                           now.block_bytes};
+        Unroll<kTurnSteps>([&](auto step) RECYCLING_INLINE {
+          constexpr int kIssued = (step + 2) % kTurnSteps;
+          const Operands& issued = step < 2 ? now : after;
+          Issue<kIssued>(tiles, issued.inputs + InputsAt<kParts>(kIssued, kRows),
+                         issued.weights + WeightsAt<kParts>(kIssued, issued.block_bytes), ring);
+          for (std::size_t line = 0; line < prefetch.lines; ++line, prefetch.from += 64) {
+            __builtin_prefetch(prefetch.from, 0, 2);
           }
-        }
-        const std::int32_t* product = ring + slot * kTileSums;
-        const float* scale = w.scales + j * kPanelOutputs + half * kTileOutputs;
-        const std::byte* powers = record + At::kPowers + j / kParts * kTileRows * 4;
-        Float d[kVectors];
-        Unroll<kVectors>([&](auto v)
-                             RECYCLING_INLINE { d[v] = Isa::Load(scale + v * Isa::kOutputs); });
-        Unroll<kRows>([&](auto r) RECYCLING_INLINE {
-          const Float power = Isa::BroadcastFloat(powers + r * 4);
+          const std::int32_t* product = ring + step * kTileSums;
+          const std::byte* power = powers + step / kParts * kFloatRow;
+          Float d[kVectors];
           Unroll<kVectors>([&](auto v) RECYCLING_INLINE {
-            const auto i = Isa::LoadInt(product + r * kTileOutputs + v * Isa::kOutputs);
-            f[r][v] = Isa::Fma(Isa::ToFloat(i), Isa::Mul(d[v], power), f[r][v]);
+            if constexpr (kPlace) {
+              d[v] = Isa::LoadHalves(halves + step * w.block_bytes + v * Isa::kOutputs * 2);
+            } else {
+              d[v] = Isa::Load(scales + step * kPanelOutputs + v * Isa::kOutputs);
+            }
           });
-        });
-        if constexpr (kMinima) {
-          const float* minimum = w.minima + j * kPanelOutputs + half * kTileOutputs;
-          const std::byte* scaled = record + At::kScaledSums + j * kTileRows * 4;
-          Float m[kVectors];
-          Unroll<kVectors>([&](auto v)
-                               RECYCLING_INLINE { m[v] = Isa::Load(minimum + v * Isa::kOutputs); });
           Unroll<kRows>([&](auto r) RECYCLING_INLINE {
-            const Float t = Isa::BroadcastFloat(scaled + r * 4);
-            Unroll<kVectors>([&](auto v)
-                                 RECYCLING_INLINE { f[r][v] = Isa::MinusFma(t, m[v], f[r][v]); });
+            const Float p = Isa::BroadcastFloat(power + r * 4);
+            Unroll<kVectors>([&](auto v) RECYCLING_INLINE {
+              const auto i = Isa::LoadInt(product + r * kTileOutputs + v * Isa::kOutputs);
+              f[r][v] = Isa::Fma(Isa::ToFloat(i), Isa::Mul(d[v], p), f[r][v]);
+            });
           });
-        }
-      };
-      for (std::size_t j = 0; j < steps; j += 4) {
-        Unroll<4>([&](auto slot) RECYCLING_INLINE {
-          if (j + slot < steps) step(slot, j + slot);
+          if constexpr (kMinima) {
+            Float m[kVectors];
+            Unroll<kVectors>([&](auto v) RECYCLING_INLINE {
+              m[v] = Isa::Load(minima + step * kPanelOutputs + v * Isa::kOutputs);
+            });
+            Unroll<kRows>([&](auto r) RECYCLING_INLINE {
+              const Float t = Isa::BroadcastFloat(scaled_sums + step * kFloatRow + r * 4);
+              Unroll<kVectors>([&](auto v)
+                                   RECYCLING_INLINE { f[r][v] = Isa::MinusFma(t, m[v], f[r][v]); });
+            });
+          }
         });
+        now = after;
+        halves += kTurnSteps * w.block_bytes;
+        scales += kTurnSteps * kPanelOutputs;
+        minima += kTurnSteps * kPanelOutputs;
+        powers += kTurnSteps / kParts * kFloatRow;
+        scaled_sums += kTurnSteps * kFloatRow;
       }
       Unroll<kRows>([&](auto r) RECYCLING_INLINE {
-        const Float s = Isa::BroadcastFloat(record + At::kScales + r * 4);
+        const Float s = Isa::BroadcastFloat(row_scales + r * 4);
         Unroll<kVectors>([&](auto v) RECYCLING_INLINE {
-          float* sum = sums + r * kPanelOutputs + half * kTileOutputs + v * Isa::kOutputs;
-          Isa::Store(sum, Isa::Fma(f[r][v], s, Isa::Load(sum)));
+          const std::size_t at = r * kPanelOutputs + half * kTileOutputs + v * Isa::kOutputs;
+          Isa::Store(sums + at, Isa::Fma(f[r][v], s, Isa::Load(before + at)));
         });
       });
     }
+  }
+
+  // AddTile for tiles of `height` rows, at most kRows.
+  template <int kParts, bool kMinima, bool kPlace, int kRows = kMaxTileRows>
+  static AddTileFunction AddTileFor(std::size_t height) {
+    if constexpr (kRows > 2) {
+      if (height < kRows) return AddTileFor<kParts, kMinima, kPlace, kRows - 2>(height);
+    }
+    return &AddTile<kParts, kMinima, kPlace, kRows>;
   }
 
   const PanelKernel<Isa> floats_{};  // for F32, F16 and BF16, which do not use tiles

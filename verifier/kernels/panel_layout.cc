@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "verifier/kernels/formats/formats.h"
 
@@ -82,14 +83,17 @@ void PackPanel(const Matrix& w, size_t panel, std::byte* out) {
 
 void StoreSums(const float* sums, size_t rows, size_t outputs, size_t panel, bool add, float* out) {
   const size_t first = panel * kPanelOutputs;
-  const size_t count = std::min(kPanelOutputs, outputs - first);
-  for (size_t r = 0; r < rows; ++r, sums += kPanelOutputs) {
-    float* to = out + r * outputs + first;
-    if (add) {
-      for (size_t o = 0; o < count; ++o) to[o] += sums[o];
-    } else {
-      std::memcpy(to, sums, count * sizeof(float));
+  const auto store = [&](auto count) {
+    for (size_t r = 0; r < rows; ++r, sums += kPanelOutputs) {
+      float* to = out + r * outputs + first;
+      for (size_t o = 0; o < count; ++o) to[o] = add ? to[o] + sums[o] : sums[o];
     }
+  };
+  // A constant count makes the loops over whole panels fast.
+  if (outputs - first >= kPanelOutputs) {
+    store(std::integral_constant<size_t, kPanelOutputs>());
+  } else {
+    store(outputs - first);
   }
 }
 

@@ -304,6 +304,21 @@ TEST_P(MatMulKernelTest, ComputesTheDocumentedArithmeticToTheBit) {
   }
 }
 
+// MatMul reserves memory for the largest pass and then runs smaller ones.
+TEST_P(MatMulKernelTest, FewerRowsNeedNoMoreMemory) {
+  for (const std::size_t columns : {32u, 576u, 1024u}) {
+    for (std::size_t rows = 1; rows < 130; ++rows) {
+      for (const InputFormat format :
+           {InputFormat::kFloat, InputFormat::kIntegers32, InputFormat::kIntegers16}) {
+        const std::size_t bytes = kernel().InputBytes(format, rows, columns);
+        EXPECT_LE(bytes, kernel().InputBytes(format, rows + 1, columns)) << rows << " rows";
+        EXPECT_EQ(bytes % 64, 0u) << rows << " rows";
+      }
+      EXPECT_LE(kernel().ScratchBytes(rows, columns), kernel().ScratchBytes(rows + 1, columns));
+    }
+  }
+}
+
 // Every weight and every input has its largest magnitude, once with equal and once with alternating
 // signs.
 TEST_P(MatMulKernelTest, TheLargestSumsDoNotOverflow) {

@@ -17,7 +17,8 @@ class SoftwareTiles {
  public:
   static constexpr std::string_view kName = "amx in software";
 
-  explicit SoftwareTiles(int columns) : columns_(static_cast<std::size_t>(columns)) {}
+  SoftwareTiles(int columns, int rows)
+      : columns_(static_cast<std::size_t>(columns)), rows_(static_cast<std::size_t>(rows)) {}
 
   template <int kTile>
   void Zero() {
@@ -25,7 +26,7 @@ class SoftwareTiles {
   }
   template <int kTile>
   void LoadInputs(const std::byte* from) {
-    Load(kTile, from, 16, columns_, kBlockColumns);
+    Load(kTile, from, rows_, columns_, kBlockColumns);
   }
   template <int kTile>
   void LoadWeights(const std::byte* from) {
@@ -33,7 +34,7 @@ class SoftwareTiles {
   }
   template <int kTile>
   void Store(std::int32_t* to) {
-    std::memcpy(to, tiles_[kTile], sizeof(tiles_[kTile]));
+    std::memcpy(to, tiles_[kTile], rows_ * sizeof(tiles_[kTile][0]));
   }
   template <int kC, int kA, int kB>
   void AddProducts() {
@@ -44,7 +45,7 @@ class SoftwareTiles {
   // Not inlined, because the kernel names hundreds of tile operations and would take minutes to
   // compile.
   __attribute__((noinline)) void Multiply(int c, int a, int b) {
-    for (std::size_t row = 0; row < 16; ++row) {
+    for (std::size_t row = 0; row < rows_; ++row) {
       std::int32_t sums[16];
       std::memcpy(sums, tiles_[c][row], sizeof(sums));
       for (std::size_t i = 0; i < columns_; ++i) {
@@ -63,6 +64,7 @@ class SoftwareTiles {
   }
 
   const std::size_t columns_;
+  const std::size_t rows_;
   std::int8_t tiles_[8][16][64] = {};
 };
 
