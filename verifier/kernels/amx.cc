@@ -51,6 +51,7 @@ static_assert(sizeof(TileConfig) == 64);
 class HardwareTiles {
  public:
   static constexpr std::string_view kName = "amx";
+  static constexpr int kTurnSteps = 8;
 
   HardwareTiles(int columns, int rows) {
     const TileConfig config(columns, rows);

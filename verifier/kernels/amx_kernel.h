@@ -22,6 +22,8 @@
 //   LoadWeights<T>(from)                      columns / 4 rows of 64 bytes, kRowBytes apart
 //   AddProducts<C, A, B>()                    C += A x B, signed bytes
 //   Store<T>(to)                              `rows` rows of 16 sums, without a gap
+//   kTurnSteps                                tile products in one turn of the loop, 4 or 8; with
+//                                             8 the kernel is faster and compiles more slowly
 #ifndef RECYCLING_VERIFIER_KERNELS_AMX_KERNEL_H_
 #define RECYCLING_VERIFIER_KERNELS_AMX_KERNEL_H_
 
@@ -40,7 +42,7 @@ namespace {
 constexpr std::size_t kMaxTileRows = 16;
 constexpr std::size_t kTileOutputs = 16;
 constexpr std::size_t kTileSums = kMaxTileRows * kTileOutputs;
-constexpr int kTurnSteps = 4;  // tile products in one turn of the ring
+constexpr int kRingSlots = 4;
 
 // How the rows of a pass are parted into tiles. The tiles have room for at least all rows.
 struct RowTiles {
@@ -53,7 +55,7 @@ struct RowTiles {
 
 // The prepared activations of a tile of `height` rows, for one chunk of columns. packed_format.h
 // defines the letters. Rows past the last one are zero, and so are blocks past the last one, as far
-// as the last turn of the ring uses them.
+// as the last turn of the loop uses them.
 //   bytes  [8 blocks][height][32]       a
 //   float  [8][height]                  2^e
 //   float  [8][parts][height]           t 2^e
@@ -153,7 +155,8 @@ class AmxKernel final : public MatMulKernel {
  private:
   static constexpr std::size_t kFloats =
       4 * kPanelOutputs * kChunkBlocks * 2;  // bytes of a chunk's scales
-  static constexpr std::size_t kRing = kTurnSteps * kTileSums * sizeof(std::int32_t);
+  static constexpr int kTurnSteps = Tiles::kTurnSteps;
+  static constexpr std::size_t kRing = kRingSlots * kTileSums * sizeof(std::int32_t);
   static constexpr std::size_t kUnpacked = kChunkBlocks * kByteValues + 2 * kFloats;
   static constexpr std::size_t kScratch = kRing + 2 * kUnpacked;
 
@@ -161,7 +164,7 @@ class AmxKernel final : public MatMulKernel {
   template <class W>
   static constexpr bool kInPlace = W::kType == TensorType::kQ8_0;
 
-  // Blocks of a chunk with `blocks` blocks, with those that only fill the last turn of the ring.
+  // Blocks of a chunk with `blocks` blocks, with those that only fill the last turn of the loop.
   static constexpr std::size_t FilledBlocks(std::size_t blocks, int parts) {
     const auto turn = static_cast<std::size_t>(kTurnSteps / parts);
     return (blocks + turn - 1) / turn * turn;
@@ -218,7 +221,7 @@ class AmxKernel final : public MatMulKernel {
     clear(at.scales, 0, 4);
   }
 
-  // sums = before + the products of a chunk of weights and a tile of rows. `turns`: of the ring,
+  // sums = before + the products of a chunk of weights and a tile of rows. `turns`: of the loop,
   // for each half of the outputs. The last two steps issue the first two tile products of `next`.
   using AddTileFunction = void (*)(Tiles& tiles, const TileChunk& w, std::size_t turns,
                                    const std::byte* record, const Operands& next, Prefetch prefetch,
@@ -276,7 +279,7 @@ class AmxKernel final : public MatMulKernel {
   }
 
   // Unpacks a chunk of `blocks` blocks to `to`, unless it is used in place. Blocks that only fill
-  // the last turn of the ring are zero.
+  // the last turn of the loop are zero.
   template <class W>
   static TileChunk Unpack(const std::byte* chunk, std::size_t blocks, std::byte* to) {
     constexpr int kParts = kPartsOf<W>;
@@ -317,7 +320,7 @@ class AmxKernel final : public MatMulKernel {
                                      const std::byte* weights, std::int32_t* ring) {
     constexpr int kA = 4 + kSlot % 2;
     constexpr int kB = 6 + kSlot % 2;
-    constexpr int kBefore = (kSlot + 3) % 4;
+    constexpr int kBefore = (kSlot + kRingSlots - 1) % kRingSlots;
     tiles.template LoadInputs<kA>(inputs);
     tiles.template LoadWeights<kB>(weights);
     tiles.template Zero<kSlot>();
@@ -365,13 +368,14 @@ class AmxKernel final : public MatMulKernel {
                            now.block_bytes};
         Unroll<kTurnSteps>([&](auto step) RECYCLING_INLINE {
           constexpr int kIssued = (step + 2) % kTurnSteps;
-          const Operands& issued = step < 2 ? now : after;
-          Issue<kIssued>(tiles, issued.inputs + InputsAt<kParts>(kIssued, kRows),
-                         issued.weights + WeightsAt<kParts>(kIssued, issued.block_bytes), ring);
+          const Operands& issued = step < kTurnSteps - 2 ? now : after;
+          Issue<kIssued % kRingSlots>(
+              tiles, issued.inputs + InputsAt<kParts>(kIssued, kRows),
+              issued.weights + WeightsAt<kParts>(kIssued, issued.block_bytes), ring);
           for (std::size_t line = 0; line < prefetch.lines; ++line, prefetch.from += 64) {
             __builtin_prefetch(prefetch.from, 0, 2);
           }
-          const std::int32_t* product = ring + step * kTileSums;
+          const std::int32_t* product = ring + step % kRingSlots * kTileSums;
           const std::byte* power = powers + step / kParts * kFloatRow;
           Float d[kVectors];
           Unroll<kVectors>([&](auto v) RECYCLING_INLINE {

@@ -7,7 +7,7 @@
 namespace recycling::verifier {
 
 const MatMulKernel& PlainAmxKernel() {
-  static const AmxKernel<SoftwareTiles, Portable> kernel;
+  static const AmxKernel<SoftwareTiles<4>, Portable> kernel;
   return kernel;
 }
 

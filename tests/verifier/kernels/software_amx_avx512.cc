@@ -29,7 +29,7 @@
 namespace recycling::verifier {
 
 const MatMulKernel& Avx512AmxKernel() {
-  static const AmxKernel<SoftwareTiles, Avx512<false>> kernel;
+  static const AmxKernel<SoftwareTiles<8>, Avx512<false>> kernel;
   return kernel;
 }
 

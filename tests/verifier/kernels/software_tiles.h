@@ -13,9 +13,11 @@
 namespace recycling::verifier {
 namespace {
 
+template <int kSteps>
 class SoftwareTiles {
  public:
   static constexpr std::string_view kName = "amx in software";
+  static constexpr int kTurnSteps = kSteps;
 
   SoftwareTiles(int columns, int rows)
       : columns_(static_cast<std::size_t>(columns)), rows_(static_cast<std::size_t>(rows)) {}
