@@ -20,8 +20,8 @@ using ::grpc::experimental::ServerRpcInfo;
 
 constexpr std::string_view kOwnServices = "/grpc.";  // of gRPC itself: reflection, health
 
-// gRPC 1.51 names no peer for an in-process call. Other versions call it "inproc". A call over a
-// socket names the address.
+// In gRPC 1.51 the peer of an in-process call is "unknown". In other versions it begins with
+// "inproc". The peer of a call over a socket is an address.
 bool IsInProcess(std::string_view peer) { return peer == "unknown" || peer.starts_with("inproc"); }
 
 // Keeps a call from being freed, so that it can be cancelled on any thread.

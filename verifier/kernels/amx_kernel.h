@@ -2,19 +2,22 @@
 // Tiles class includes this file after its target pragma. Everything here is in an unnamed
 // namespace, so each of these sources compiles its own copy.
 //
-// The rows of a pass are parted into tiles of equal, even height, at most 16 rows. A block of Q8_0
-// weights in memory holds two tiles side by side, one for each half of the 32 outputs. A tile of
-// weights has 8 rows of 4 columns x 16 outputs. Other formats are first unpacked to such blocks, a
-// chunk at a time. The kernel multiplies a tile of rows with a tile of weights and stores the
-// integer sums to memory. Vector code loads the sums, scales and adds them.
+// The kernel divides the rows of a pass into tiles. All tiles have the same number of rows. This
+// number is even and at most 16. A block of Q8_0 weights in memory holds two tiles side by side,
+// one for each half of the 32 outputs. A tile of weights has 8 rows of 4 columns x 16 outputs, or 4
+// rows if a scale belongs to 16 columns. Other formats are first unpacked to such blocks, a chunk
+// at a time. The kernel multiplies a tile of rows with a tile of weights and stores the integer
+// sums to memory. Vector code loads the sums, scales and adds them.
 //
-// Each tile product is issued two steps before vector code uses its sums. A ring of four buffers
-// holds the sums in the meantime. So tile products and vector code run at the same time. The ring
-// runs on from one half, tile of rows and chunk to the next, and is empty only between panels. All
-// tiles of rows use a chunk of weights while the chunk after the next is prefetched.
+// A step uses the sums of one tile product. The kernel issues each tile product two steps earlier,
+// so that tile products and vector code run at the same time. A ring of four buffers holds the sums
+// in the meantime. The last two steps of a tile issue the first two products of what comes next:
+// the other half of the outputs, the next tile of rows, or the next chunk. Each panel starts the
+// ring anew. All tiles of rows use a chunk of weights while the chunk after the next is prefetched.
 //
 // The template parameter Tiles is a class that multiplies tiles. While a Tiles object exists, the
-// tile registers of the thread that constructed it are configured. At first they are zero.
+// tile registers of the thread that constructed it are configured. The constructor sets them to
+// zero, because the first Issue stores one that nothing has written.
 //   Tiles(int columns, int rows)              columns of a product, 16 or 32; rows of inputs and
 //                                             sums, at most 16
 //   Zero<T>()
@@ -31,7 +34,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <utility>
 
 #include "verifier/kernels/panel_kernel.h"
 #include "verifier/kernels/unroll.h"
@@ -44,7 +46,8 @@ constexpr std::size_t kTileOutputs = 16;
 constexpr std::size_t kTileSums = kMaxTileRows * kTileOutputs;
 constexpr int kRingSlots = 4;
 
-// How the rows of a pass are parted into tiles. The tiles have room for at least all rows.
+// How the rows of a pass are divided into tiles. The tiles have room for at least all rows. There
+// must be at least one row.
 struct RowTiles {
   explicit RowTiles(std::size_t rows)
       : count((rows + kMaxTileRows - 1) / kMaxTileRows),
@@ -54,8 +57,7 @@ struct RowTiles {
 };
 
 // The prepared activations of a tile of `height` rows, for one chunk of columns. packed_format.h
-// defines the letters. Rows past the last one are zero, and so are blocks past the last one, as far
-// as the last turn of the loop uses them.
+// defines the letters. Rows and blocks past the last ones are zero.
 //   bytes  [8 blocks][height][32]       a
 //   float  [8][height]                  2^e
 //   float  [8][parts][height]           t 2^e
@@ -74,16 +76,17 @@ struct TileRecord {
 };
 
 // A chunk of weights, as the loops read it. The bytes of block b begin at values + b * block_bytes,
-// in rows of kRowBytes. In a chunk that is used in place, the scales of a block are 32 float16
-// numbers just before its bytes. Otherwise, scales and minima are [8][parts][32].
+// in rows of kRowBytes. Scales are 32 float16 numbers at scales + b * block_bytes if the chunk is
+// used in place, and [8][parts][32] floats otherwise. Minima are [8][parts][32].
 struct TileChunk {
   const std::byte* values;
   std::size_t block_bytes;
-  const float* scales;
+  const std::byte* scales;
   const float* minima;
 };
 
-// What the first tile product of a run of steps multiplies.
+// The operands of a tile product. InputsAt and WeightsAt tell where those of the next products are,
+// counted from these.
 struct Operands {
   const std::byte* inputs;
   const std::byte* weights;
@@ -110,11 +113,11 @@ class AmxKernel final : public MatMulKernel {
 
   std::size_t InputBytes(InputFormat format, std::size_t rows, std::size_t columns) const override {
     if (format == InputFormat::kFloat) return floats_.InputBytes(format, rows, columns);
-    const RowTiles tiles(rows);
+    const RowTiles row_tiles(rows);
     const std::size_t record = format == InputFormat::kIntegers32
-                                   ? TileRecord<1>(tiles.height).bytes
-                                   : TileRecord<2>(tiles.height).bytes;
-    return tiles.count * Chunks(columns) * record;
+                                   ? TileRecord<1>(row_tiles.height).bytes
+                                   : TileRecord<2>(row_tiles.height).bytes;
+    return row_tiles.count * Chunks(columns) * record;
   }
 
   void PrepareRow(InputFormat format, const float* values, std::size_t columns, std::size_t row,
@@ -130,8 +133,8 @@ class AmxKernel final : public MatMulKernel {
   }
 
   std::size_t ScratchBytes(std::size_t rows, std::size_t columns) const override {
-    const RowTiles tiles(rows);
-    return std::max(kScratch + tiles.count * kMaxTileRows * kPanelOutputs * sizeof(float),
+    const RowTiles row_tiles(rows);
+    return std::max(kScratch + row_tiles.count * kMaxTileRows * kPanelOutputs * sizeof(float),
                     floats_.ScratchBytes(rows, columns));
   }
 
@@ -156,45 +159,38 @@ class AmxKernel final : public MatMulKernel {
   static constexpr std::size_t kFloats =
       4 * kPanelOutputs * kChunkBlocks * 2;  // bytes of a chunk's scales
   static constexpr int kTurnSteps = Tiles::kTurnSteps;
+  static_assert(kTurnSteps % kRingSlots == 0 && kChunkBlocks % kTurnSteps == 0);
   static constexpr std::size_t kRing = kRingSlots * kTileSums * sizeof(std::int32_t);
   static constexpr std::size_t kUnpacked = kChunkBlocks * kByteValues + 2 * kFloats;
   static constexpr std::size_t kScratch = kRing + 2 * kUnpacked;
+
+  static constexpr float kZeros[kMaxTileRows * kPanelOutputs] = {};
 
   // Whether whole chunks of the packed format W are used in place.
   template <class W>
   static constexpr bool kInPlace = W::kType == TensorType::kQ8_0;
 
-  // Blocks of a chunk with `blocks` blocks, with those that only fill the last turn of the loop.
-  static constexpr std::size_t FilledBlocks(std::size_t blocks, int parts) {
-    const auto turn = static_cast<std::size_t>(kTurnSteps / parts);
-    return (blocks + turn - 1) / turn * turn;
-  }
-
-  // Prepares row `row` of the `rows` rows of the pass. The call for the first row of a tile also
-  // clears the tile's rows past the last row of the pass.
+  // Prepares row `row` of the `rows` rows of the pass, and clears its blocks past the last one. The
+  // call for the last row of the pass also clears the rows of its tile that follow.
   template <int kParts>
   static void Prepare(const float* values, std::size_t columns, std::size_t row, std::size_t rows,
                       std::byte* inputs) {
-    const RowTiles tiles(rows);
-    const TileRecord<kParts> at(tiles.height);
-    const std::size_t tile = row / tiles.height;
-    const std::size_t in_tile = row % tiles.height;
-    const std::size_t used = std::min(tiles.height, rows - row);
+    const RowTiles row_tiles(rows);
+    const std::size_t height = row_tiles.height;
+    const TileRecord<kParts> at(height);
+    const std::size_t in_tile = row % height;
     for (std::size_t c = 0; c < columns; c += kChunkColumns) {
-      std::byte* record = inputs + (c / kChunkColumns * tiles.count + tile) * at.bytes;
+      std::byte* record = inputs + (c / kChunkColumns * row_tiles.count + row / height) * at.bytes;
       const auto put = [&](std::size_t begin, std::size_t i, float value) {
-        std::memcpy(record + begin + (i * tiles.height + in_tile) * 4, &value, 4);
+        std::memcpy(record + begin + (i * height + in_tile) * 4, &value, 4);
       };
       const std::size_t blocks = std::min(kChunkBlocks, (columns - c) / kBlockColumns);
-      const std::size_t filled = FilledBlocks(blocks, kParts);
-      if (in_tile == 0 && used < tiles.height) {
-        Clear<kParts>(record, tiles.height, 0, filled, used, tiles.height);
-      }
-      Clear<kParts>(record, tiles.height, blocks, filled, in_tile, in_tile + 1);
+      Clear<kParts>(record, height, blocks, in_tile, in_tile + 1);
+      if (row + 1 == rows) Clear<kParts>(record, height, 0, in_tile + 1, height);
       RoundChunk<Isa>(
           values + c, blocks,
           [&](std::size_t b, const std::int8_t* a, int exponent) {
-            std::memcpy(record + (b * tiles.height + in_tile) * kBlockColumns, a, kBlockColumns);
+            std::memcpy(record + (b * height + in_tile) * kBlockColumns, a, kBlockColumns);
             put(at.powers, b, PowerOfTwo(exponent));
             for (int part = 0; part < kParts; ++part) {
               put(at.scaled_sums, b * kParts + static_cast<std::size_t>(part),
@@ -205,15 +201,15 @@ class AmxKernel final : public MatMulKernel {
     }
   }
 
-  // Clears rows [row, row_end) of blocks [block, block_end), and the scales of these rows.
+  // Clears rows [row, row_end) of the blocks from `block` on, and the scales of these rows.
   template <int kParts>
-  static void Clear(std::byte* record, std::size_t height, std::size_t block, std::size_t block_end,
-                    std::size_t row, std::size_t row_end) {
+  static void Clear(std::byte* record, std::size_t height, std::size_t block, std::size_t row,
+                    std::size_t row_end) {
     const TileRecord<kParts> at(height);
     const auto clear = [&](std::size_t begin, std::size_t i, std::size_t width) {
       std::memset(record + begin + (i * height + row) * width, 0, (row_end - row) * width);
     };
-    for (std::size_t b = block; b < block_end; ++b) {
+    for (std::size_t b = block; b < kChunkBlocks; ++b) {
       clear(0, b, kBlockColumns);
       clear(at.powers, b, 4);
       for (std::size_t part = 0; part < kParts; ++part) clear(at.scaled_sums, b * kParts + part, 4);
@@ -221,27 +217,27 @@ class AmxKernel final : public MatMulKernel {
     clear(at.scales, 0, 4);
   }
 
-  // sums = before + the products of a chunk of weights and a tile of rows. `turns`: of the loop,
-  // for each half of the outputs. The last two steps issue the first two tile products of `next`.
+  // Sets `sums` to `before` plus the products of a chunk of weights and a tile of rows. For each
+  // half of the outputs, the loop makes `turns` turns. The first two tile products must be issued
+  // already. The last two steps issue those of `next`.
   using AddTileFunction = void (*)(Tiles& tiles, const TileChunk& w, std::size_t turns,
                                    const std::byte* record, const Operands& next, Prefetch prefetch,
                                    std::int32_t* ring, const float* before, float* sums);
 
-  // sums = the products of a panel and all tiles of rows.
+  // Sets `sums` to the products of a panel and all tiles of rows.
   template <class W>
   static void AddPanel(Tiles& tiles, const std::byte* data, std::size_t columns,
                        const std::byte* inputs, const RowTiles& row_tiles, std::byte* scratch,
                        float* sums) {
     constexpr int kParts = kPartsOf<W>;
     constexpr std::size_t kChunkBytes = W::kHeaderBytes + kChunkBlocks * W::kBlockBytes;
-    static constexpr float kZeros[kMaxTileRows * kPanelOutputs] = {};
     const AddTileFunction add_whole =
         AddTileFor<kParts, W::kHasMinimum, kInPlace<W>>(row_tiles.height);
     const AddTileFunction add_short = AddTileFor<kParts, W::kHasMinimum, false>(row_tiles.height);
     const std::size_t record_bytes = TileRecord<kParts>(row_tiles.height).bytes;
     auto* ring = reinterpret_cast<std::int32_t*>(scratch);
     std::byte* const unpacked = scratch + kRing;
-    // All steps of a chunk together prefetch a chunk.
+    // The steps of a chunk together prefetch a chunk.
     const std::size_t steps = 2 * kChunkBlocks * kParts;
     const std::size_t lines = (kChunkBytes / 64 - 1) / (steps * row_tiles.count) + 1;
 
@@ -254,7 +250,7 @@ class AmxKernel final : public MatMulKernel {
     for (std::size_t chunk = 0; chunk < chunks; ++chunk, data += kChunkBytes) {
       const std::size_t left = all - chunk * kChunkBlocks;
       const std::size_t turns =
-          FilledBlocks(std::min(left, kChunkBlocks), kParts) * kParts / kTurnSteps;
+          (std::min(left, kChunkBlocks) * kParts + kTurnSteps - 1) / kTurnSteps;
       const std::byte* ahead = data + 2 * kChunkBytes;
       TileChunk after = weights;
       for (std::size_t tile = 0; tile < row_tiles.count; ++tile) {
@@ -270,7 +266,8 @@ class AmxKernel final : public MatMulKernel {
         float* const to = sums + tile * row_tiles.height * kPanelOutputs;
         (left < kChunkBlocks ? add_short : add_whole)(
             tiles, weights, turns, record, {next_record, after.values, after.block_bytes},
-            {ahead, lines}, ring, chunk == 0 ? kZeros : to, to);
+            {ahead, ahead < data + 3 * kChunkBytes ? lines : 0}, ring, chunk == 0 ? kZeros : to,
+            to);
         record = next_record;
         ahead += steps * lines * 64;
       }
@@ -278,29 +275,24 @@ class AmxKernel final : public MatMulKernel {
     }
   }
 
-  // Unpacks a chunk of `blocks` blocks to `to`, unless it is used in place. Blocks that only fill
-  // the last turn of the loop are zero.
+  // Unpacks a chunk of `blocks` blocks to `to`, unless it is used in place. Blocks past the last
+  // one are zero.
   template <class W>
   static TileChunk Unpack(const std::byte* chunk, std::size_t blocks, std::byte* to) {
     constexpr int kParts = kPartsOf<W>;
-    if (kInPlace<W> && blocks == kChunkBlocks) {
-      const auto* none = reinterpret_cast<const float*>(to);
-      return {chunk + W::kHeaderBytes + kHalves, W::kBlockBytes, none, none};
-    }
     auto* scales = reinterpret_cast<float*>(to + kChunkBlocks * kByteValues);
     float* minima = scales + kFloats / sizeof(float);
     const std::byte* block = chunk + W::kHeaderBytes;
+    if (kInPlace<W> && blocks == kChunkBlocks) {
+      return {block + kHalves, W::kBlockBytes, block, minima};
+    }
+    if (blocks < kChunkBlocks) std::memset(to, 0, kUnpacked);
     for (std::size_t b = 0; b < blocks; ++b, block += W::kBlockBytes) {
       UnpackValues<Isa, W, true>(block, to + b * kByteValues);
       const std::size_t at = b * kParts * kPanelOutputs;
       UnpackScales<Isa, W>(chunk, block, scales + at, minima + at);
     }
-    const std::size_t filling = FilledBlocks(blocks, kParts) - blocks;
-    std::memset(to + blocks * kByteValues, 0, filling * kByteValues);
-    const std::size_t floats = blocks * kParts * kPanelOutputs;
-    std::memset(scales + floats, 0, filling * kParts * kPanelOutputs * sizeof(float));
-    std::memset(minima + floats, 0, filling * kParts * kPanelOutputs * sizeof(float));
-    return {to, kByteValues, scales, minima};
+    return {to, kByteValues, to + kChunkBlocks * kByteValues, minima};
   }
 
   // Bytes from the operands of the first step of a turn to those of step `step`.
@@ -346,7 +338,7 @@ class AmxKernel final : public MatMulKernel {
     constexpr TileRecord<kParts> kAt(kRows);
     constexpr int kVectors = static_cast<int>(kTileOutputs / Isa::kOutputs);
     const std::byte* row_scales = record + kAt.scales;
-    constexpr std::size_t kFloatRow = 4 * kRows;  // bytes of a float of each row
+    constexpr std::size_t kFloatRow = 4 * kRows;  // bytes of one float for each row
     for (std::size_t half = 0; half < 2; ++half) {
       Float f[kRows][kVectors];
       Unroll<kRows>([&](auto r) RECYCLING_INLINE {
@@ -354,8 +346,8 @@ class AmxKernel final : public MatMulKernel {
       });
       Operands now = {record, w.values + half * 64, w.block_bytes};
       const Operands last = half == 0 ? Operands{record, w.values + 64, w.block_bytes} : next;
-      const std::byte* halves = w.values - kHalves + half * kTileOutputs * 2;
-      const float* scales = w.scales + half * kTileOutputs;
+      const std::size_t next_scales = kPlace ? w.block_bytes : 4 * kPanelOutputs;
+      const std::byte* scales = w.scales + half * kTileOutputs * (kPlace ? 2 : 4);
       const float* minima = w.minima + half * kTileOutputs;
       const std::byte* powers = record + kAt.powers;
       const std::byte* scaled_sums = record + kAt.scaled_sums;
@@ -379,10 +371,12 @@ class AmxKernel final : public MatMulKernel {
           const std::byte* power = powers + step / kParts * kFloatRow;
           Float d[kVectors];
           Unroll<kVectors>([&](auto v) RECYCLING_INLINE {
+            constexpr std::size_t kFirst = v * Isa::kOutputs;
+            const std::byte* scale = scales + step * next_scales;
             if constexpr (kPlace) {
-              d[v] = Isa::LoadHalves(halves + step * w.block_bytes + v * Isa::kOutputs * 2);
+              d[v] = Isa::LoadHalves(scale + kFirst * 2);
             } else {
-              d[v] = Isa::Load(scales + step * kPanelOutputs + v * Isa::kOutputs);
+              d[v] = Isa::LoadFloats(scale + kFirst * 4);
             }
           });
           Unroll<kRows>([&](auto r) RECYCLING_INLINE {
@@ -405,8 +399,7 @@ class AmxKernel final : public MatMulKernel {
           }
         });
         now = after;
-        halves += kTurnSteps * w.block_bytes;
-        scales += kTurnSteps * kPanelOutputs;
+        scales += kTurnSteps * next_scales;
         minima += kTurnSteps * kPanelOutputs;
         powers += kTurnSteps / kParts * kFloatRow;
         scaled_sums += kTurnSteps * kFloatRow;
@@ -421,7 +414,7 @@ class AmxKernel final : public MatMulKernel {
     }
   }
 
-  // AddTile for tiles of `height` rows, at most kRows.
+  // Returns AddTile compiled for `height` rows, which is even and at most kRows.
   template <int kParts, bool kMinima, bool kPlace, int kRows = kMaxTileRows>
   static AddTileFunction AddTileFor(std::size_t height) {
     if constexpr (kRows > 2) {
