@@ -373,7 +373,7 @@ TEST_F(ShortCallsTest, CountAgainstTheTenantsConcurrencyUntilTheirAnswersAreRead
   Start();
   constexpr int kAnswerBytes = 1000;  // more than all other unread answers together
   v1::DetokenizeRequest long_text;
-  for (int i = 0; i < kAnswerBytes; ++i) long_text.add_ids(68);  // the token of one byte
+  for (int i = 0; i < kAnswerBytes; ++i) long_text.add_ids(68);  // its text has one byte
   {
     RawClient unread(server_->addresses()[0]);
     unread.SayHelloWithWindowZero();
