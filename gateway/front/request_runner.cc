@@ -1,6 +1,7 @@
 #include "gateway/front/request_runner.h"
 
 #include <algorithm>
+#include <atomic>
 #include <random>
 #include <utility>
 
@@ -16,6 +17,8 @@ namespace {
 constexpr absl::Duration kReaderChecks = absl::Milliseconds(100);
 constexpr absl::Duration kIdleChecks = absl::Milliseconds(10);
 constexpr absl::Duration kLastWords = absl::Seconds(2);  // for interrupted requests to end
+// Await does not notice a change just before the call, so each call waits at most this long.
+constexpr absl::Duration kLongestAwait = absl::Milliseconds(100);
 
 std::uint64_t Random64() {
   std::random_device device;
@@ -32,6 +35,7 @@ struct RequestRunner::Request {
   absl::Duration arrived;
   std::string tenant;
   StopSignal stop;
+  std::atomic<bool> stops_waiting = false;  // for a verifier
 
   // Plan and Decode fill in the following.
   std::string request_id;
@@ -63,11 +67,7 @@ RequestRunner::~RequestRunner() = default;
 
 int RequestRunner::Capacity() const {
   if (!options_.capacity) return options_.max_requests;
-  const int room = options_.capacity();
-  // Until a verifier has been ready for the first time, a request begins at once, and its error
-  // says what is missing. After that, a request waits while no verifier is ready.
-  if (room == 0 && model_.Get() == nullptr) return options_.max_requests;
-  return std::min(room, options_.max_requests);
+  return std::min(options_.capacity(), options_.max_requests);
 }
 
 absl::Status RequestRunner::WhyRefused(const Refusal& refusal) {
@@ -215,10 +215,25 @@ absl::Status RequestRunner::Plan(Request& request) {
   request.prompt_tokens = static_cast<std::uint32_t>(request.decode.prompt_ids.size());
   request.seed = *request.decode.sampling.seed;
   retry_budget_.Request();
-  ASSIGN_OR_RETURN(request.verifier, verifiers_.Pick({.tenant = request.tenant,
-                                                      .prompt = request.decode.prompt_ids,
-                                                      .avoid = {}}));
+  ASSIGN_OR_RETURN(request.verifier, AwaitVerifier(request));
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<VerifierClient>> RequestRunner::AwaitVerifier(Request& request) {
+  request.stop.OnStop([this, &request] {
+    request.stops_waiting = true;
+    verifiers_.Wake();
+  });
+  const absl::Duration until = std::min(request.arrived + options_.admission.queue_timeout,
+                                        MonotonicDeadline(request.incoming.deadline));
+  while (true) {
+    auto picked = verifiers_.Pick(
+        {.tenant = request.tenant, .prompt = request.decode.prompt_ids, .avoid = {}});
+    const absl::Duration left = until - clock_.Monotonic();
+    if (picked.ok() || left <= absl::ZeroDuration()) return picked;
+    if (request.stops_waiting) return absl::CancelledError("the request was cancelled");
+    verifiers_.Await(std::min(left, kLongestAwait), request.stops_waiting);
+  }
 }
 
 void RequestRunner::Decode(Request& request) {

@@ -89,7 +89,8 @@ class RequestRunner {
                 DrafterDirectory& drafters, const Clock& clock);
   ~RequestRunner();
 
-  // Queues the request and returns at once. The output, or the reason of a refusal, goes to `sink`.
+  // Queues the request and returns at once. The request waits in the queue while no verifier is
+  // ready. The output, or the reason of a refusal, goes to `sink`.
   void Run(IncomingRequest request, const RequestCaller& caller, std::shared_ptr<OutputSink> sink);
 
   // Refuses a request that the caller may not make: ends `sink` with `why`, which is
@@ -129,6 +130,9 @@ class RequestRunner {
   bool AwaitIdle(absl::Duration until);  // false if `until` (Clock::Monotonic()) came first
   void Begin(Request& request);
   absl::Status Plan(Request& request);
+  // Picks a verifier. The one that let the request begin may be lost by now; then this waits for
+  // another one until the request's deadline or `queue_timeout` after its arrival.
+  absl::StatusOr<std::shared_ptr<VerifierClient>> AwaitVerifier(Request& request);
   void Decode(Request& request);
   void Refuse(Request& request, const Refusal& refusal);
 

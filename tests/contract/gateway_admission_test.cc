@@ -226,6 +226,17 @@ TEST_F(OnlyVerifierAwayTest, WhenTheVerifierComesBackItServesTheWaitingRequests)
   EXPECT_THAT(waits->End(), IsOk());
 }
 
+TEST_F(GatewayAdmissionTest, ARequestWaitsForTheFirstHandshakeOfAVerifier) {
+  auto slow = std::make_unique<FakeVerifierService>();
+  slow->set_edit_handshake([this](auto&) { gate_.Pass(); });
+  AddVerifier(std::move(slow));
+  Start(/*wait_until_ready=*/false);
+  const auto waits = Begin();
+  AwaitWaiting(1);
+  gate_.Open();
+  EXPECT_THAT(waits->End(), IsOk());
+}
+
 TEST_F(GatewayAdmissionTest, AnUnreadOutputFreesItsSlotAndIsDroppedAfterTheTimeout) {
   options_.clock = &clock_;
   AddVerifier();

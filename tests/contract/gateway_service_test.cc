@@ -421,6 +421,7 @@ TEST_F(GatewayServiceTest, RequestsGoToTheLeastLoadedVerifier) {
 TEST_F(GatewayServiceTest, WithoutAVerifierEveryCallIsUnavailable) {
   options_.verifiers.push_back({.address = "nobody"});
   options_.channel = nullptr;
+  options_.admission.queue_timeout = absl::Milliseconds(10);
   doubles::FakeDrafterService not_a_verifier;
   servers_["nobody"] = *RpcServer::Start({}, {&not_a_verifier}, {});
   Start(/*wait_until_ready=*/false);

@@ -1,8 +1,10 @@
 #include "tests/doubles/tiny_model.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstdio>
 #include <fstream>
 #include <functional>
@@ -18,6 +20,47 @@ constexpr std::uint32_t kQ4_0 = 2;
 constexpr std::uint32_t kQ8_0 = 8;
 constexpr std::uint32_t kQ6_K = 14;
 constexpr std::uint32_t kBF16 = 30;
+
+// A half-precision number in a block. It is `factor` times the largest magnitude of the values.
+struct BlockHalf {
+  std::size_t at;  // byte offset
+  float factor;
+};
+
+struct BlockFormat {
+  std::uint32_t type;
+  std::uint32_t values;
+  std::size_t bytes;
+  std::vector<BlockHalf> halves;
+};
+
+// The types with blocks. All bytes of a block except its halves may have any value. The factors
+// allow for the integers that such bytes give.
+const std::vector<BlockFormat>& BlockFormats() {
+  static const auto& formats = *new std::vector<BlockFormat>{
+      {2, 32, 18, {{0, 1.0F / 8}}},                        // Q4_0
+      {3, 32, 20, {{0, 1.0F / 8}, {2, -1.0F}}},            // Q4_1
+      {6, 32, 22, {{0, 1.0F / 16}}},                       // Q5_0
+      {7, 32, 24, {{0, 1.0F / 16}, {2, -1.0F}}},           // Q5_1
+      {8, 32, 34, {{0, 1.0F / 128}}},                      // Q8_0
+      {10, 256, 84, {{80, 1.0F / 24}, {82, 1.0F / 15}}},   // Q2_K
+      {11, 256, 110, {{108, 1.0F / 128}}},                 // Q3_K
+      {12, 256, 144, {{0, 1.0F / 504}, {2, 1.0F / 63}}},   // Q4_K
+      {13, 256, 176, {{0, 1.0F / 1008}, {2, 1.0F / 63}}},  // Q5_K
+      {14, 256, 210, {{208, 1.0F / 256}}},                 // Q6_K
+      {20, 32, 18, {{0, 1.0F / 128}}},                     // IQ4_NL
+      {23, 256, 136, {{0, 1.0F / 2048}}},                  // IQ4_XS
+  };
+  return formats;
+}
+
+// Null for a type without blocks.
+const BlockFormat* FindBlockFormat(std::uint32_t type) {
+  for (const BlockFormat& format : BlockFormats()) {
+    if (format.type == type) return &format;
+  }
+  return nullptr;
+}
 
 // Gives the same numbers on every platform, unlike the distributions of <random> (SplitMix64).
 class Random {
@@ -37,54 +80,44 @@ class Random {
   std::uint64_t state_;
 };
 
-// The half-precision bits of a positive number, rounded towards zero. The number must be in the
-// range of normal half-precision numbers.
+// The half-precision bits of a number, rounded towards zero. Its magnitude must be less than 65536.
 std::uint16_t HalfBits(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return static_cast<std::uint16_t>((bits >> 13) - ((127 - 15) << 10));
-}
-
-std::uint16_t SignedHalfBits(float value) {
-  if (std::fabs(value) < 6.2e-5F) return 0;
-  return static_cast<std::uint16_t>(HalfBits(std::fabs(value)) | (value < 0 ? 0x8000 : 0));
+  const float magnitude = std::fabs(value);
+  const auto bits = std::bit_cast<std::uint32_t>(magnitude);
+  const std::uint32_t half = magnitude < 0x1p-14F ? static_cast<std::uint32_t>(magnitude * 0x1p24F)
+                                                  : (bits >> 13) - ((127 - 15) << 10);
+  return static_cast<std::uint16_t>(half | (std::signbit(value) ? 0x8000U : 0U));
 }
 
 // The bytes of one random block (of one value in a type without blocks). The values are spread over
 // about [-scale, scale].
 std::string RandomBlock(std::uint32_t type, float scale, Random& random) {
-  std::string block;
-  const auto bytes = [&](int n) {
-    for (int i = 0; i < n; ++i) block += static_cast<char>(random.Bits() & 0xff);
-  };
-  switch (type) {
-    case kF16:
-      return GgufBytes(SignedHalfBits(scale * random.Symmetric()));
-    case kBF16:
-      return GgufBytes(static_cast<std::uint16_t>(
-          std::bit_cast<std::uint32_t>(scale * random.Symmetric()) >> 16));
-    case kQ8_0:
-      block = GgufBytes(HalfBits(scale / 128));
-      bytes(32);
-      return block;
-    case kQ4_0:
-      block = GgufBytes(HalfBits(scale / 8));
-      bytes(16);
-      return block;
-    case kQ6_K:
-      bytes(128 + 64);
-      // Scales of four bits, so that d is a normal number.
-      for (int i = 0; i < 16; ++i) {
-        block += GgufBytes(static_cast<std::int8_t>(static_cast<int>(random.Bits() >> 60) - 8));
-      }
-      return block + GgufBytes(HalfBits(scale / (32 * 8)));
-    default:
-      return GgufBytes(scale * random.Symmetric());
+  if (type == kF32) return GgufBytes(scale * random.Symmetric());
+  if (type == kF16) return GgufBytes(HalfBits(scale * random.Symmetric()));
+  if (type == kBF16) {
+    return GgufBytes(
+        static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(scale * random.Symmetric()) >> 16));
   }
+  const BlockFormat& format = *FindBlockFormat(type);
+  std::string block;
+  while (block.size() < format.bytes) {
+    const auto half = std::find_if(format.halves.begin(), format.halves.end(),
+                                   [&](const BlockHalf& h) { return h.at == block.size(); });
+    if (half != format.halves.end()) {
+      block += GgufBytes(HalfBits(scale * half->factor));
+    } else if (type == kQ6_K && block.size() >= 192) {
+      // Scales of four bits, so that the half is not too small.
+      block += GgufBytes(static_cast<std::int8_t>(static_cast<int>(random.Bits() >> 60) - 8));
+    } else {
+      block += static_cast<char>(random.Bits() & 0xff);
+    }
+  }
+  return block;
 }
 
 std::uint32_t BlockValues(std::uint32_t type) {
-  if (type == kQ6_K) return 256;
-  return type == kQ8_0 || type == kQ4_0 ? 32 : 1;
+  const BlockFormat* const format = FindBlockFormat(type);
+  return format == nullptr ? 1 : format->values;
 }
 
 constexpr float kOutlierScale = 100.0F;

@@ -29,13 +29,14 @@ struct TinyModelSpec {
   bool feed_forward_norm = true;  // whether there is ffn_norm.weight
   bool tied = false;              // no output.weight: token_embd.weight is used
   bool rope_factors = false;      // whether there is rope_freqs.weight
-  // Type of the matrices, as the format numbers them: 0 F32, 1 F16, 2 Q4_0, 8 Q8_0, 14 Q6_K, 30
-  // BF16. A matrix whose rows are not whole blocks (32 values; 256 for Q6_K) stays F32.
+  // Type of the matrices, as the file format numbers them. Any type that a verifier supports is
+  // allowed. A matrix whose rows are not whole blocks (of 32 or 256 values) stays F32.
   std::uint32_t matrix_type = 0;
   // 0: no outliers. N: one of every N input channels of each projection is an outlier, a hundred
   // times as large as the others. (The output projection of a tied model has none.) The weights of
   // an outlier channel are a hundred times smaller, so that the other channels still matter. In
-  // Q8_0 and Q4_0 they are the smallest numbers that are not zero; in Q6_K they are unchanged.
+  // Q8_0 and Q4_0 they are the smallest numbers that are not zero. In the other types with blocks
+  // they are unchanged.
   std::uint32_t outlier_every = 0;
   std::uint64_t seed = 1;
 };

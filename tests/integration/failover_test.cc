@@ -19,6 +19,7 @@
 #include "tests/doubles/proto_matchers.h"
 #include "tests/integration/cluster.h"
 #include "tests/integration/models.h"
+#include "verifier/kernels/cpu.h"
 
 namespace recycling::integration {
 namespace {
@@ -127,6 +128,34 @@ TEST_F(FailoverTest, ASequenceLeavesADrainingVerifierWhichExitsWithZero) {
   });
   EXPECT_TRUE(got.SameTokens(expected)) << got.ForPeople() << expected.ForPeople();
   EXPECT_THAT(cluster_.at(asked).Wait(absl::Minutes(1)), IsOkAndHolds(kExitOk));
+}
+
+// Each verifier has another kernel. The sequence moves from one to the next until the last one ends
+// it.
+TEST_F(FailoverTest, ASequenceThatMovesThroughAllKernelsChangesNothing) {
+  const std::string model = cluster_.folder() / "q8_0.gguf";
+  ASSERT_TRUE(doubles::WriteTinyModel(
+      {.feed_forward = 64, .context_length = 2048, .matrix_type = 8}, model));
+  verifiers_.clear();
+  for (const verifier::InstructionSet set : verifier::SupportedInstructionSets()) {
+    verifiers_.push_back(cluster_.Start(
+        "recycling-verifier",
+        {"--model=" + model, "--threads=1", "--kernel=" + std::string(verifier::Name(set))}));
+  }
+  gateway_ = Connect(cluster_.StartGateway(absl::StrJoin(verifiers_, ","), drafter_,
+                                           {"--draft_deadline_ms=60000"}));
+  const pb::GenerateRequest request = Request(1500, /*drafts=*/true);
+  const Output expected = Generate(gateway_, request);
+  ASSERT_TRUE(expected.status.ok()) << expected.ForPeople();
+  const auto moves = static_cast<int>(verifiers_.size()) - 1;
+  const Output got = Generate(gateway_, request, [&](int deltas) {
+    if (deltas % 20 != 10 || deltas / 20 >= moves) return;
+    const std::string busy = Busy();
+    ASSERT_FALSE(busy.empty());
+    cluster_.Kill(busy);
+  });
+  EXPECT_TRUE(got.SameTokens(expected)) << got.ForPeople() << expected.ForPeople();
+  EXPECT_EQ(got.final.speculation().moves(), static_cast<std::uint64_t>(moves));
 }
 
 // Changes the lists of peers while a client sends requests.

@@ -138,14 +138,16 @@ class MemorySink final : public OutputSink {
 class OneVerifier final : public VerifierDirectory {
  public:
   absl::StatusOr<std::shared_ptr<VerifierClient>> Pick(const VerifierWish&) override {
-    if (client == nullptr) return absl::UnavailableError("no verifier");
+    if (lost) return absl::UnavailableError("no verifier");
     return client;
   }
   void Report(const std::string&, const absl::Status&, absl::Duration) override {}
-  void Await(absl::Duration, const std::atomic<bool>&) override {}
+  void Await(absl::Duration at_most, const std::atomic<bool>&) override { on_await(at_most); }
   void Wake() override {}
 
   std::shared_ptr<VerifierClient> client;
+  std::atomic<bool> lost = false;
+  std::function<void(absl::Duration)> on_await = [](absl::Duration) {};
 };
 
 // Without a drafter each step gives one token, so that tests can count them.
@@ -280,6 +282,43 @@ TEST_F(RequestRunnerTest,
   EXPECT_EQ(runs->tokens(), Plain(3));
   EXPECT_EQ(fake_->open_sequences(), 0);
   EXPECT_EQ(runner_->Stats().outputs.open, 0);
+}
+
+// In the next three tests a verifier lets the request begin and is lost before the request picks
+// it.
+TEST_F(RequestRunnerTest, ARequestWhoseVerifierIsLostBeforeItsStartWaitsForAnother) {
+  Start();
+  verifiers_.lost = true;
+  verifiers_.on_await = [this](absl::Duration) { verifiers_.lost = false; };
+  const auto sink = Run("mine");
+  EXPECT_THAT(sink->AwaitEnd(), IsOk());
+  EXPECT_EQ(sink->tokens(), Plain(9));
+}
+
+TEST_F(RequestRunnerTest, ARequestWaitsForAnotherVerifierAsLongAsItMayWaitInTheQueue) {
+  Start();
+  verifiers_.lost = true;
+  verifiers_.on_await = [this](absl::Duration at_most) { clock_.Advance(at_most); };
+  const absl::Duration begin = clock_.Monotonic();
+  EXPECT_THAT(Run("queue")->AwaitEnd(),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("no verifier")));
+  EXPECT_EQ(clock_.Monotonic() - begin, options_.admission.queue_timeout);
+
+  const absl::Duration again = clock_.Monotonic();
+  IncomingRequest hasty = Request("hasty");
+  hasty.deadline = clock_.Now() + absl::Seconds(1);
+  EXPECT_THAT(Run(std::move(hasty))->AwaitEnd(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(clock_.Monotonic() - again, absl::Seconds(1));
+}
+
+TEST_F(RequestRunnerTest, AClientThatLeavesEndsTheWaitForAnotherVerifier) {
+  Start();
+  verifiers_.lost = true;
+  const auto sink = std::make_shared<MemorySink>(clock_);
+  verifiers_.on_await = [sink](absl::Duration) { sink->Leave(); };
+  runner_->Run(Request("leaves"), {.tenant = "a"}, sink);
+  EXPECT_THAT(sink->AwaitEnd(), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(sink->calls(), ElementsAre("end"));
 }
 
 TEST_F(RequestRunnerTest, AnUnreadOutputHoldsNoSlotAndIsDroppedAfterTheTimeout) {
