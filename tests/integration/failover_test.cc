@@ -142,7 +142,8 @@ TEST_F(FailoverTest, ASequenceThatMovesThroughAllKernelsChangesNothing) {
         "recycling-verifier",
         {"--model=" + model, "--threads=1", "--kernel=" + std::string(verifier::Name(set))}));
   }
-  gateway_ = Connect(cluster_.StartGateway(absl::StrJoin(verifiers_, ","), drafter_,
+  gateway_ = Connect(cluster_.StartGateway(absl::StrJoin(verifiers_, ","),
+                                           cluster_.Start("recycling-drafter", {}),
                                            {"--draft_deadline_ms=60000"}));
   const pb::GenerateRequest request = Request(1500, /*drafts=*/true);
   const Output expected = Generate(gateway_, request);
