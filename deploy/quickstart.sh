@@ -14,7 +14,7 @@ usage: deploy/quickstart.sh [--prompt TEXT] [--model FILE] [--max_tokens N] [--k
 
 Installs the packages that the build needs (as root or with sudo) and prints their names. Builds the programs. Starts
 verifier, drafter and gateway as three processes on free loopback ports. Prints the text that the model writes after
-the prompt, and statistics. Stops the three processes. Only the package manager needs the network.
+the prompt, and which tokens the drafter guessed. Compares the speed with and without drafts. Stops the three processes. Only the package manager needs the network.
 
   --prompt TEXT    the text to continue (default: "$prompt")
   --model FILE     a GGUF file of the llama architecture (default: deploy/model/default.q8_0.gguf)
@@ -117,14 +117,31 @@ for _ in $(seq 600); do
   sleep 0.1
 done
 
+# foreground PROGRAM ARG...: runs a program in the background and waits for it, so that the script handles a signal at
+# once.
+foreground() {
+  "$@" &
+  local pid=$!
+  local services=("${pids[@]}")
+  pids=("$pid" "${pids[@]}")
+  wait "$pid"
+  pids=("${services[@]}")
+}
+
 printf "%s" "$prompt"
-"$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" --max_tokens="$max_tokens" \
-  --temperature=0.7 --top_p=0.95 &
-generate=$!  # in the background, so that the script handles a signal at once
-services=("${pids[@]}")
-pids=("$generate" "${pids[@]}")
-wait "$generate"
-pids=("${services[@]}")
+foreground "$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" --max_tokens="$max_tokens" \
+  --temperature=0.7 --top_p=0.95 --seed=7 --speculation=full --request='{"speculation": {"nodeBudget": 8}}' --show_drafts
+
+# The same prompt plain and with drafts, in turns. The drafts change how fast the tokens come, never the tokens. Each run
+# begins with an empty matrix, because a matrix that has seen the text would recite it.
+printf '\nThe same prompt with and without drafts:\n\n'
+quoted=${prompt//\\/\\\\}
+quoted=${quoted//\"/\\\"}
+quoted=${quoted//$'\n'/\\n}
+printf '{"prompt": "%s"}\n' "${quoted//$'\t'/\\t}" >"$work/prompt.jsonl"
+foreground "$bin/recycling" bench --gateway="$gateway" --prompts="$work/prompt.jsonl" --max_tokens="$max_tokens" \
+  --temperature=0.7 --top_p=0.95 --seed=7 --repeat=6 --speculation=full \
+  --request='{"speculation": {"nodeBudget": 8, "matrixScope": "MATRIX_SCOPE_REQUEST"}}'
 
 if $keep_running; then
   cat <<EOF

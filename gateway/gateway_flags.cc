@@ -16,7 +16,10 @@ namespace recycling::gateway {
 namespace {
 
 constexpr std::pair<absl::string_view, Speculation> kSpeculations[] = {
-    {"auto", Speculation::kAuto}, {"fixed", Speculation::kFixed}, {"off", Speculation::kOff}};
+    {"auto", Speculation::kAuto},
+    {"fixed", Speculation::kFixed},
+    {"full", Speculation::kFull},
+    {"off", Speculation::kOff}};
 
 }  // namespace
 }  // namespace recycling::gateway
@@ -60,7 +63,8 @@ ABSL_FLAG(recycling::ChoiceFlag<recycling::gateway::kSpeculations>, speculation,
           "How to draft for requests that do not set a mode. auto: the drafter builds the adaptive "
           "tree, which it expects to give the most tokens per second, and the gateway pauses "
           "drafting while it saves no time. fixed: the drafter builds the whole template tree at "
-          "every step. off: no drafts.");
+          "every step. full: the drafter takes the most probable nodes, as many as the request "
+          "allows, even if they save no time. off: no drafts.");
 
 namespace recycling::gateway {
 

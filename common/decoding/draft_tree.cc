@@ -35,6 +35,15 @@ absl::Status ValidateTree(const DraftTree& tree, std::uint32_t vocab_size, int m
     return absl::InvalidArgumentError(
         absl::StrCat("draft tree: got ", tree.sources.size(), " sources for ", n, " nodes"));
   }
+  if (!tree.probabilities.empty() && tree.probabilities.size() != n) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "draft tree: got ", tree.probabilities.size(), " probabilities for ", n, " nodes"));
+  }
+  for (const float probability : tree.probabilities) {
+    if (probability >= 0 && probability <= 1) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("draft tree: got probability ", probability, ", expected 0 to 1"));
+  }
   if (tree.parents[0] != -1) {
     return absl::InvalidArgumentError(
         absl::StrCat("draft tree: got parent ", tree.parents[0], " for the root, expected -1"));
@@ -90,6 +99,7 @@ DraftTree CutTree(DraftTree tree, int max_nodes, int max_depth) {
   tree.parents.resize(keep);
   if (!tree.ranks.empty()) tree.ranks.resize(keep);
   if (!tree.sources.empty()) tree.sources.resize(keep);
+  if (!tree.probabilities.empty()) tree.probabilities.resize(keep);
   return tree;
 }
 

@@ -1,13 +1,15 @@
 // A guess of the next tokens as a tree in breadth-first order. Invariants of a valid tree with n
 // nodes, root included:
-//  1. tokens.size() == parents.size() == n >= 1; ranks and sources are empty or of size n.
+//  1. tokens.size() == parents.size() == n >= 1; ranks, sources and probabilities are empty or of
+//  size n.
 //  2. parents[0] == -1; for i >= 1: 0 <= parents[i] < i, and parents do not decrease (breadth-first
 //  order).
 //  3. Siblings hold distinct tokens, so that a path is unique.
-//  4. Every token is in [0, vocab_size).
+//  4. Every token is in [0, vocab_size), every probability in [0, 1].
 #ifndef RECYCLING_COMMON_DECODING_DRAFT_TREE_H_
 #define RECYCLING_COMMON_DECODING_DRAFT_TREE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -19,10 +21,18 @@ namespace recycling {
 // How the drafter found a node.
 enum class DraftSource : std::uint8_t {
   kUnspecified = 0,
-  kMatrix = 1,    // the parent's row of the adjacency matrix
-  kSequence = 2,  // the token that followed the parent's token earlier in the sequence
-  kRecent = 3,    // the row of the last accepted token, because the parent's row is empty
+  kMatrix = 1,    // the row of the parent's token in the adjacency matrix
+  kSequence = 2,  // a token that followed the same tokens earlier in the sequence
+  kRecent = 3,    // a candidate of the last accepted node
+  kPair = 4,      // the row of the parent's token and the token before it
 };
+inline constexpr std::size_t kDraftSources = 5;
+
+// A set of sources: bit s is set if the source with the value s is in it.
+using DraftSourceSet = std::uint8_t;
+constexpr DraftSourceSet SetOf(DraftSource source) {
+  return static_cast<DraftSourceSet>(1U << static_cast<unsigned>(source));
+}
 
 // Top-k candidates of consecutive rows, from raw logits: highest first, ties by lower id.
 struct Candidates {
@@ -40,7 +50,10 @@ struct DraftTree {
   std::vector<std::int32_t> parents;  // [n]; parents[0] == -1
   std::vector<std::uint32_t>
       ranks;  // [n] or empty; candidate rank under the parent, 0 for the root
-  std::vector<DraftSource> sources;  // [n] or empty
+  std::vector<DraftSourceSet> sources;  // [n] or empty; all that proposed the node; 0 for the root
+  // [n] or empty. The drafter's estimate that the model chooses the node if it accepts the parent;
+  // 1 for the root.
+  std::vector<float> probabilities;
 
   // A tree that holds `root` alone.
   static DraftTree Root(std::uint32_t base, TokenId root);

@@ -9,24 +9,6 @@
 #include "common/decoding/check_token.h"
 
 namespace recycling {
-namespace {
-
-// A source that is not known here becomes kUnspecified.
-DraftSource SourceFromProto(int source) {
-  switch (source) {
-    case common::v1::DRAFT_SOURCE_MATRIX:
-      return DraftSource::kMatrix;
-    case common::v1::DRAFT_SOURCE_SEQUENCE:
-      return DraftSource::kSequence;
-    case common::v1::DRAFT_SOURCE_RECENT:
-      return DraftSource::kRecent;
-    default:
-      return DraftSource::kUnspecified;
-  }
-}
-
-}  // namespace
-
 SamplingOptions SamplingOptionsFromProto(const common::v1::SamplingOptions& proto) {
   SamplingOptions options;
   if (proto.has_temperature()) options.temperature = proto.temperature();
@@ -79,7 +61,8 @@ absl::StatusOr<DraftTree> DraftTreeFromProto(const common::v1::DraftTree& proto)
   };
   for (absl::Status status :
        {check("parents", proto.parents_size(), false), check("ranks", proto.ranks_size(), true),
-        check("sources", proto.sources_size(), true)}) {
+        check("sources", proto.sources_size(), true),
+        check("probabilities", proto.probabilities_size(), true)}) {
     if (!status.ok()) return status;
   }
   DraftTree tree = DraftTree::Root(proto.base(), proto.root());
@@ -96,10 +79,16 @@ absl::StatusOr<DraftTree> DraftTreeFromProto(const common::v1::DraftTree& proto)
     tree.ranks.insert(tree.ranks.end(), proto.ranks().begin(), proto.ranks().end());
   }
   if (proto.sources_size() > 0) {
-    tree.sources.push_back(DraftSource::kUnspecified);
-    for (const int source : proto.sources()) {
-      tree.sources.push_back(SourceFromProto(source));
+    constexpr DraftSourceSet kKnown = (1U << kDraftSources) - 1;
+    tree.sources.push_back(0);
+    for (const std::uint32_t set : proto.sources()) {
+      tree.sources.push_back(static_cast<DraftSourceSet>(set & kKnown));
     }
+  }
+  if (proto.probabilities_size() > 0) {
+    tree.probabilities.push_back(1);
+    tree.probabilities.insert(tree.probabilities.end(), proto.probabilities().begin(),
+                              proto.probabilities().end());
   }
   return tree;
 }
@@ -112,8 +101,8 @@ void DraftTreeToProto(const DraftTree& tree, common::v1::DraftTree* proto) {
     proto->add_tokens(tree.tokens[i]);
     proto->add_parents(static_cast<std::uint32_t>(tree.parents[i]));
     if (!tree.ranks.empty()) proto->add_ranks(tree.ranks[i]);
-    if (!tree.sources.empty())
-      proto->add_sources(static_cast<common::v1::DraftSource>(tree.sources[i]));
+    if (!tree.sources.empty()) proto->add_sources(tree.sources[i]);
+    if (!tree.probabilities.empty()) proto->add_probabilities(tree.probabilities[i]);
   }
 }
 

@@ -2,25 +2,24 @@
 // first. They are the candidates that the model gave most recently after t.
 // Invariants:
 //  1. A row is cold (never written), or it holds 1 to k distinct ids, all less than vocab_size.
-//  2. A reader sees the whole row of one write, never a mixture of two.
-//  3. Reading and writing allocate nothing and take no lock. If a writer changes a row during a
-//     read, the reader reads the row again. A writer waits while another writer stores the same
-//     row.
+//  2. Those of row_table.h.
 #ifndef RECYCLING_DRAFTER_MATRIX_ADJACENCY_MATRIX_H_
 #define RECYCLING_DRAFTER_MATRIX_ADJACENCY_MATRIX_H_
 
 #include <atomic>
-#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 
 #include "common/decoding/token_id.h"
+#include "drafter/matrix/row_table.h"
 
 namespace recycling::drafter {
 
 // A row has at most this many candidates.
 inline constexpr std::uint32_t kMaxK = 64;
+
+// True if `ids` holds 1 to k distinct ids that are less than vocab_size.
+bool AreDistinctIds(std::span<const TokenId> ids, std::uint32_t vocab_size, std::uint32_t k);
 
 // Threads: all methods may be called from any thread at any time.
 class AdjacencyMatrix {
@@ -29,15 +28,12 @@ class AdjacencyMatrix {
   // MemoryBytes(vocab_size, k) bytes.
   AdjacencyMatrix(std::uint32_t vocab_size, std::uint32_t k);
 
-  AdjacencyMatrix(const AdjacencyMatrix&) = delete;
-  AdjacencyMatrix& operator=(const AdjacencyMatrix&) = delete;
-
   // The bytes that a matrix takes: 8 + 4k for each row, so 1.28 MB for 32 000 tokens and k = 8.
   static std::uint64_t MemoryBytes(std::uint32_t vocab_size, std::uint32_t k);
 
-  std::uint32_t vocab_size() const { return vocab_size_; }
-  std::uint32_t k() const { return k_; }
-  std::uint64_t memory_bytes() const { return MemoryBytes(vocab_size_, k_); }
+  std::uint32_t vocab_size() const { return static_cast<std::uint32_t>(table_.rows()); }
+  std::uint32_t k() const { return table_.width(); }
+  std::uint64_t memory_bytes() const { return MemoryBytes(vocab_size(), k()); }
 
   // Copies the row of `token` into `row`, which has room for k ids. Returns the number of ids: 0 if
   // the row is cold or `token` is outside the vocabulary.
@@ -62,14 +58,7 @@ class AdjacencyMatrix {
   void set_row_updates(std::uint64_t updates) { row_updates_.store(updates); }
 
  private:
-  // The state of one row in one word: the number of writes so far, the number of ids, and whether a
-  // writer is storing the row now.
-  using State = std::uint64_t;
-
-  const std::uint32_t vocab_size_;
-  const std::uint32_t k_;
-  const std::unique_ptr<std::atomic<State>[]> states_;  // [vocab_size]
-  const std::unique_ptr<std::atomic<TokenId>[]> ids_;   // [vocab_size, k]
+  RowTable table_;
   std::atomic<std::uint32_t> rows_filled_{0};
   std::atomic<std::uint64_t> row_updates_{0};
 };

@@ -11,7 +11,7 @@
 #include "common/rpc/status_grpc.h"
 #include "drafter/service/session_log.h"
 #include "drafter/sources/draft_sources.h"
-#include "drafter/tree/counting_estimator.h"
+#include "drafter/tree/mixing_estimator.h"
 #include "drafter/tree/tree_builder.h"
 
 namespace recycling::drafter {
@@ -95,8 +95,8 @@ class DraftStream final : public IdleStream {
 
 // Makes a drafter that uses all sources and writes what it learns to `memory`.
 SequenceDrafter MakeDrafter(ScopeMemory* memory, std::vector<TokenId> committed) {
-  CandidateSources sources = MakeSources(&memory->matrix);
-  auto estimator = std::make_unique<CountingEstimator>(sources, &memory->acceptance);
+  CandidateSources sources = MakeSources(&memory->matrix, &memory->pairs);
+  auto estimator = std::make_unique<MixingEstimator>(sources, &memory->mixing);
   return SequenceDrafter(std::move(sources), std::move(estimator), std::move(committed));
 }
 
@@ -160,6 +160,7 @@ void DraftSession::LearnStep(std::uint64_t step, const std::optional<Observation
                 .next = std::nullopt};
   if (proposal.has_value()) news.next = NextRoot{.base = proposal->base, .root = proposal->root};
   drafter_.Learn(news);
+  state_->store->Grow(memory_.get());
 }
 
 DraftTree DraftSession::Propose(const Proposal& proposal) {

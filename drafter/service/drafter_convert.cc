@@ -167,7 +167,9 @@ void MatrixInfoToProto(const MatrixStore::Entry& entry, v1::MatrixInfo* proto) {
   proto->set_tenant(entry.key.tenant);
   proto->set_rows_filled(entry.memory->matrix.rows_filled());
   proto->set_row_updates(entry.memory->matrix.row_updates());
-  proto->set_bytes(entry.memory->matrix.memory_bytes());
+  proto->set_pair_rows_filled(entry.memory->pairs.rows_filled());
+  proto->set_pair_slots(std::uint32_t{1} << entry.memory->pairs.bits());
+  proto->set_bytes(entry.memory->memory_bytes());
 }
 
 }  // namespace recycling::drafter

@@ -14,10 +14,11 @@ ABSL_FLAG(std::string, tree_template, "",
           "not known, and for requests with --speculation=fixed. drafter/tree/README.md describes "
           "the format. Empty: the paper's tree of 80 nodes.");
 ABSL_FLAG(
-    std::uint64_t, max_matrix_bytes, std::uint64_t{256} << 20,
+    std::uint64_t, max_matrix_bytes, std::uint64_t{1} << 30,
     "Memory limit for all matrices together, bytes. A matrix takes 8 + 4k bytes for each token "
-    "of the vocabulary. If a new matrix does not fit, the drafter drops the least recently "
-    "used matrix that no session holds.");
+    "of the vocabulary, and 12 + 4k bytes for each of 1024 to 65536 rows of token pairs. If a new "
+    "matrix does not fit, the drafter drops the least recently used matrix that no session "
+    "holds.");
 ABSL_FLAG(bool, allow_shared, false,
           "Allow requests to use one matrix for all tenants. The drafter may then propose to one "
           "tenant tokens that it learnt from another tenant.");

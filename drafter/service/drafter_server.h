@@ -25,9 +25,9 @@ struct DrafterOptions {
   // File with the template tree, which the drafter uses if a proposal carries no costs. Empty: the
   // paper's tree of 80 nodes.
   std::string template_file;
-  std::uint64_t max_matrix_bytes = std::uint64_t{256} << 20;  // limit for all matrices together
-  bool allow_shared = false;                                  // the shared scope may be used
-  std::shared_ptr<const CallerCheck> callers;                 // null: callers need no API key
+  std::uint64_t max_matrix_bytes = std::uint64_t{1} << 30;  // limit for all matrices together
+  bool allow_shared = false;                                // the shared scope may be used
+  std::shared_ptr<const CallerCheck> callers;               // null: callers need no API key
   std::string snapshot_dir;  // must exist; empty: matrices are not saved
   // How often the drafter saves the matrices that changed. 0: only on shutdown, so a crash loses
   // everything that it learnt.

@@ -67,9 +67,11 @@ class SaveReactor final : public grpc::ServerWriteReactor<v1::SaveMatrixResponse
   absl::Status Encode(DrafterState* state, const v1::SaveMatrixRequest& request) {
     ASSIGN_OR_RETURN(const MatrixKey key, StoredKeyFromProto(request.scope(), request.tenant()));
     ASSIGN_OR_RETURN(const std::shared_ptr<ScopeMemory> memory, state->store->Find(key));
-    const AdjacencyMatrix& matrix = memory->matrix;
-    if (!lease_.Take(matrix.memory_bytes() + kMaxSnapshotOverhead)) return NoTransferRoom();
-    bytes_ = EncodeSnapshot(state->store->binding()->model, matrix);
+    const std::uint64_t bytes = memory->memory_bytes() + kMaxSnapshotOverhead;
+    if (!lease_.Take(bytes)) return NoTransferRoom();
+    bytes_ = EncodeSnapshot(state->store->binding()->model, *memory);
+    // Another thread may have let the pair rows grow in between.
+    if (bytes_.size() > bytes && !lease_.Take(bytes_.size() - bytes)) return NoTransferRoom();
     return absl::OkStatus();
   }
 
@@ -169,10 +171,10 @@ class LoadReactor final : public grpc::ServerReadReactor<v1::LoadMatrixRequest>,
 
   std::uint64_t MaxBytes() const {
     const std::optional<MatrixBinding> binding = state_->store->binding();
-    const std::uint64_t matrix =
-        binding.has_value() ? AdjacencyMatrix::MemoryBytes(binding->model.vocab_size, binding->k)
-                            : state_->store->options().max_bytes;
-    return matrix + kMaxSnapshotOverhead;
+    const std::uint64_t memory = binding.has_value()
+                                     ? ScopeMemory::MostBytes(binding->model.vocab_size, binding->k)
+                                     : state_->store->options().max_bytes;
+    return memory + kMaxSnapshotOverhead;
   }
 
   absl::Status Load() {

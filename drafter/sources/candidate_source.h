@@ -1,6 +1,5 @@
 // The interface of a draft source. A source names tokens that may follow a position in the
-// sequence, and gives each token a class. A new source is one file in this folder and one line in
-// MakeSources (draft_sources.h).
+// sequence, and gives each token a class. README.md says how to add a source.
 #ifndef RECYCLING_DRAFTER_SOURCES_CANDIDATE_SOURCE_H_
 #define RECYCLING_DRAFTER_SOURCES_CANDIDATE_SOURCE_H_
 
@@ -62,10 +61,11 @@ struct ObservedStep {
   // are none. It is valid (ValidateObservation). A piece of the prompt has an empty accepted path.
   const Observation* rows = nullptr;
   // The known committed tokens, oldest first and without a gap. The last `fresh` tokens are new. If
-  // `rows` is a piece of the prompt, this is that piece alone.
+  // all of them are new, the sequence begins, or tokens before them are not known. Empty if `rows`
+  // is a piece of the prompt, because its tokens were observed before.
   std::span<const TokenId> committed = {};
   std::size_t fresh = 0;
-  // The index of row 0 in `committed`.
+  // The index of row 0 in `committed`; 0 if `committed` is empty.
   std::size_t root = 0;
 };
 
@@ -75,12 +75,12 @@ class CandidateSource {
  public:
   virtual ~CandidateSource() = default;
 
-  // The origin that a drafted node gets if it comes from this source.
+  // The source that drafted nodes name if this source proposes them.
   virtual DraftSource origin() const = 0;
 
   // The number of classes, at most 256. Classes are the integers in [0, classes()). The source
   // defines their meaning, for example the rank of the token or the length of a match. An estimator
-  // keeps separate counts for each class.
+  // may keep separate counts for each class.
   virtual std::size_t classes() const = 0;
 
   // The probability, in (0, 1), that the estimator uses for this class before it has counted any

@@ -1,16 +1,9 @@
 #include "drafter/sources/observation.h"
 
-#include <span>
-
 #include "absl/strings/str_cat.h"
 
 namespace recycling::drafter {
 namespace {
-
-std::span<const TokenId> CandidatesOf(const Observation& observation, std::size_t row) {
-  const std::size_t k = observation.candidates.k;
-  return std::span(observation.candidates.ids).subspan(row * k, k);
-}
 
 absl::Status ValidatePath(const std::vector<std::uint32_t>& path, std::size_t rows) {
   for (std::size_t i = 0; i < path.size(); ++i) {
@@ -73,6 +66,11 @@ absl::Status ValidateCandidates(std::span<const TokenId> ids, std::size_t row,
 }
 
 }  // namespace
+
+std::span<const TokenId> CandidatesOf(const Observation& observation, std::size_t row) {
+  const std::size_t k = observation.candidates.k;
+  return std::span(observation.candidates.ids).subspan(row * k, k);
+}
 
 absl::Status ValidateObservation(const Observation& observation, std::uint32_t vocab_size,
                                  std::uint32_t k) {

@@ -2,7 +2,9 @@
 #ifndef RECYCLING_DRAFTER_SOURCES_OBSERVATION_H_
 #define RECYCLING_DRAFTER_SOURCES_OBSERVATION_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,6 +25,9 @@ struct Observation {
   // empty, only the parents along the accepted path are known.
   std::vector<std::int32_t> parents;
 };
+
+// The candidates after row `row`; [k].
+std::span<const TokenId> CandidatesOf(const Observation& observation, std::size_t row);
 
 // Returns OK if a matrix of `vocab_size` and `k` can learn `observation`, else InvalidArgument. The
 // conditions are:

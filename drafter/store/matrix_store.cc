@@ -34,7 +34,7 @@ absl::Status ValidateBinding(const MatrixBinding& binding) {
 
 absl::Status MatrixStore::Bind(const MatrixBinding& binding) {
   RETURN_IF_ERROR(ValidateBinding(binding));
-  const std::uint64_t bytes = AdjacencyMatrix::MemoryBytes(binding.model.vocab_size, binding.k);
+  const std::uint64_t bytes = ScopeMemory::FirstBytes(binding.model.vocab_size, binding.k);
   const MutexLock lock(mutex_);
   if (binding_.has_value()) RETURN_IF_ERROR(CheckSameModel(binding.model, binding_->model));
   if (binding_.has_value()) {
@@ -103,6 +103,26 @@ absl::Status MatrixStore::Replace(const MatrixKey& key, std::shared_ptr<ScopeMem
   return absl::OkStatus();
 }
 
+void MatrixStore::GrowTo(int bits, ScopeMemory* memory) {
+  const MutexLock lock(mutex_);
+  while (memory->pairs.bits() < std::min(bits, PairMatrix::kLastBits) && GrowOnce(memory)) {
+  }
+}
+
+void MatrixStore::Grow(ScopeMemory* memory) {
+  if (!memory->pairs.WantsToGrow()) return;
+  const MutexLock lock(mutex_);
+  if (memory->pairs.WantsToGrow()) GrowOnce(memory);
+}
+
+bool MatrixStore::GrowOnce(ScopeMemory* memory) {
+  const std::uint64_t bytes = memory->pairs.memory_bytes();  // it takes as many again
+  if (*bytes_ + bytes > options_.max_bytes) return false;
+  memory->pairs.Grow();
+  *bytes_ += bytes;
+  return true;
+}
+
 std::vector<MatrixStore::Entry> MatrixStore::List() const {
   const MutexLock lock(mutex_);
   std::vector<Entry> all;
@@ -134,21 +154,33 @@ absl::StatusOr<std::shared_ptr<ScopeMemory>> MatrixStore::AllocateLocked() {
     return absl::FailedPreconditionError("no model is bound yet, expected a handshake first");
   }
   const std::uint32_t vocab_size = binding_->model.vocab_size;
-  const std::uint64_t bytes = AdjacencyMatrix::MemoryBytes(vocab_size, binding_->k);
+  const std::uint64_t bytes = ScopeMemory::FirstBytes(vocab_size, binding_->k);
   RETURN_IF_ERROR(MakeRoom(bytes));
-  std::shared_ptr<ScopeMemory> memory(
-      new ScopeMemory(vocab_size, binding_->k), [counter = bytes_](ScopeMemory* dropped) {
-        const std::uint64_t dropped_bytes = dropped->matrix.memory_bytes();
-        delete dropped;
-        *counter -= dropped_bytes;
-      });
+  std::shared_ptr<ScopeMemory> memory(new ScopeMemory(vocab_size, binding_->k),
+                                      [counter = bytes_](ScopeMemory* dropped) {
+                                        const std::uint64_t dropped_bytes = dropped->memory_bytes();
+                                        delete dropped;
+                                        *counter -= dropped_bytes;
+                                      });
   *bytes_ += bytes;
   return memory;
 }
 
 absl::Status MatrixStore::MakeRoom(std::uint64_t bytes) {
+  const auto fits = [&](std::uint64_t dropped) {
+    return *bytes_ - dropped + bytes <= options_.max_bytes;
+  };
+  std::uint64_t idle = 0;
+  for (const Entry& entry : entries_) {
+    if (entry.memory.use_count() == 1) idle += entry.memory->memory_bytes();
+  }
+  if (!fits(idle)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("matrices in use take ", *bytes_ - idle, " bytes, another ", bytes,
+                     " bytes do not fit into ", options_.max_bytes));
+  }
   auto entry = entries_.end();
-  while (*bytes_ + bytes > options_.max_bytes && entry != entries_.begin()) {
+  while (!fits(0) && entry != entries_.begin()) {
     --entry;
     // A caller gets a matrix only under mutex_ or from another caller that holds it. If use_count
     // is 1, only the store holds the matrix, so use_count cannot grow while mutex_ is locked.
@@ -159,10 +191,7 @@ absl::Status MatrixStore::MakeRoom(std::uint64_t bytes) {
     index_.erase(entry->key);
     entry = entries_.erase(entry);
   }
-  if (*bytes_ + bytes <= options_.max_bytes) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat("matrices in use take ", bytes_->load(),
-                                                   " bytes, another ", bytes,
-                                                   " bytes do not fit into ", options_.max_bytes));
+  return absl::OkStatus();
 }
 
 void MatrixStore::InsertLocked(const MatrixKey& key, std::shared_ptr<ScopeMemory> memory) {

@@ -1,5 +1,5 @@
 // Holds the drafter's matrices. It finds the matrix of a request and limits the memory of all
-// matrices. Each matrix comes with its acceptance counts (scope_memory.h).
+// matrices. Each matrix comes with what its scope has learnt besides (scope_memory.h).
 // Invariants:
 //  1. All matrices are for one model and one k. The first call of Bind decides both.
 //  2. All matrices together take at most max_bytes. Matrices that only sessions hold count too.
@@ -54,8 +54,8 @@ struct MatrixBinding {
 absl::Status ValidateBinding(const MatrixBinding& binding);
 
 struct MatrixStoreOptions {
-  std::uint64_t max_bytes = std::uint64_t{256} << 20;  // limit for all matrices together
-  bool allow_shared = false;                           // MatrixScope::kShared may be used
+  std::uint64_t max_bytes = std::uint64_t{1} << 30;  // limit for all matrices together
+  bool allow_shared = false;                         // MatrixScope::kShared may be used
 };
 
 // Threads: all methods may be called from any thread.
@@ -97,6 +97,13 @@ class MatrixStore {
   // ValidateKey.
   absl::Status Replace(const MatrixKey& key, std::shared_ptr<ScopeMemory> memory);
 
+  // Lets the pair rows of `memory` grow to `bits` bits (PairMatrix::bits), or less if the limit
+  // leaves no room. Drops no matrix for that. `memory` comes from Use or Allocate.
+  void GrowTo(int bits, ScopeMemory* memory);
+
+  // Lets the pair rows of `memory` grow if they want to and the limit leaves room.
+  void Grow(ScopeMemory* memory);
+
   // Returns all matrices: first those of kRequest, then the others, the most recently used first.
   std::vector<Entry> List() const;
 
@@ -110,6 +117,8 @@ class MatrixStore {
   absl::StatusOr<std::shared_ptr<ScopeMemory>> AllocateLocked()
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status MakeRoom(std::uint64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Doubles the pair rows. Returns false if the limit leaves no room.
+  bool GrowOnce(ScopeMemory* memory) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void InsertLocked(const MatrixKey& key, std::shared_ptr<ScopeMemory> memory)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

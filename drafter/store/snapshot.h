@@ -1,5 +1,6 @@
-// Converts a matrix to bytes and back. README.md describes the format, which has a version and a
-// checksum. Equal matrices give equal bytes.
+// Converts the memory of a scope to bytes and back: its matrix, its rows of token pairs, and what
+// it has learnt about its sources. README.md describes the format, which has a version and a
+// checksum. Equal memories give equal bytes.
 #ifndef RECYCLING_DRAFTER_STORE_SNAPSHOT_H_
 #define RECYCLING_DRAFTER_STORE_SNAPSHOT_H_
 
@@ -12,16 +13,15 @@
 
 namespace recycling::drafter {
 
-// A snapshot has at most 8 + 4k bytes for each row, as many as the matrix takes in memory, plus
-// this many bytes.
-inline constexpr std::uint64_t kMaxSnapshotOverhead = 1024;
+// A snapshot has at most as many bytes as ScopeMemory::memory_bytes() says, plus this many.
+inline constexpr std::uint64_t kMaxSnapshotOverhead = 64 << 10;
 
-// Returns the snapshot of `matrix`. Other threads may write the matrix during the call. Each row in
-// the snapshot is a whole row that the matrix had at some moment of the call.
-std::string EncodeSnapshot(const ModelIdentity& model, const AdjacencyMatrix& matrix);
+// Returns the snapshot of `memory`. Other threads may write the memory during the call. Each row in
+// the snapshot is a whole row that the memory had at some moment of the call.
+std::string EncodeSnapshot(const ModelIdentity& model, const ScopeMemory& memory);
 
-// A snapshot that has passed all checks: the checksum, the header, the ascending order of the rows'
-// tokens, and AdjacencyMatrix::IsValidRow for each row.
+// A snapshot that has passed all checks: the checksum, the header, the ascending order of rows and
+// slots, distinct ids of the vocabulary in each row, and AreValid for the mixing numbers.
 class Snapshot {
  public:
   // Checks `bytes`, which must outlive the result. Needs little memory, even if `bytes` claims
@@ -31,9 +31,14 @@ class Snapshot {
 
   const MatrixBinding& binding() const { return binding_; }
   std::uint32_t rows() const { return rows_; }
+  // The size of the pair rows, PairMatrix::bits().
+  int pair_bits() const { return pair_bits_; }
+  // At most pair_bits(): the size to which a PairMatrix with so many rows would have grown.
+  int wanted_pair_bits() const;
 
-  // Writes every row into `matrix`. Requires a cold matrix with the vocab_size and k of binding().
-  void Restore(AdjacencyMatrix* matrix) const;
+  // Writes everything into `memory`. Requires a new memory with the vocab_size and k of binding().
+  // If its pair rows have fewer bits than pair_bits(), some rows take the slots of others.
+  void Restore(ScopeMemory* memory) const;
 
  private:
   Snapshot() = default;
@@ -42,11 +47,16 @@ class Snapshot {
   std::uint32_t rows_ = 0;
   std::uint64_t row_updates_ = 0;
   std::string_view row_bytes_;
+  MixingNumbers mixing_;
+  int pair_bits_ = PairMatrix::kFirstBits;
+  std::uint32_t pair_rows_ = 0;
+  std::string_view pair_bytes_;
 };
 
-// Binds `store` to the snapshot's model and k, and replaces the matrix of `key`. On error, replaces
-// nothing. Returns FailedPrecondition if the store is bound to another model or k, and the other
-// errors of MatrixStore::ValidateKey, Bind and Allocate.
+// Binds `store` to the snapshot's model and k, and replaces the memory of `key`. If the limit
+// leaves no room for all pair rows, there are fewer of them. On error, replaces nothing. Returns
+// FailedPrecondition if the store is bound to another model or k, and the other errors of
+// MatrixStore::ValidateKey, Bind and Allocate.
 absl::Status LoadSnapshot(const Snapshot& snapshot, const MatrixKey& key, MatrixStore* store);
 
 }  // namespace recycling::drafter

@@ -156,7 +156,7 @@ absl::Status SnapshotDir::LoadOne(const std::string& path, const MatrixKey& key)
   ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Parse(bytes));
   const MatrixBinding& binding = snapshot.binding();
   // Without this check the store would drop a matrix that was just loaded.
-  if (AdjacencyMatrix::MemoryBytes(binding.model.vocab_size, binding.k) > room) {
+  if (ScopeMemory::FirstBytes(binding.model.vocab_size, binding.k) > room) {
     return absl::ResourceExhaustedError("the matrices that were loaded before it leave no room");
   }
   RETURN_IF_ERROR(LoadSnapshot(snapshot, key, store_));
@@ -195,7 +195,7 @@ absl::Status SnapshotDir::SaveOne(const MatrixKey& key) {
   }
   RETURN_IF_ERROR(
       WriteFileDurably(absl::StrCat(directory_, "/", SnapshotFileName(drafter_id_, key)),
-                       EncodeSnapshot(store_->binding()->model, memory->matrix)));
+                       EncodeSnapshot(store_->binding()->model, *memory)));
   saved_[key] = {memory, updates};
   return absl::OkStatus();
 }

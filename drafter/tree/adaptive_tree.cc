@@ -64,7 +64,8 @@ void AdaptiveTreeBuilder::Open(const CandidateSources& sources, const Estimator&
     found.rank = candidate.rank;
     found.parent = node;
     found.depth = depth;
-    found.source = candidate.origin;
+    found.sources = candidate.origins;
+    found.estimate = static_cast<float>(candidate.probability);
     std::push_heap(frontier_.begin(), frontier_.end(), kLater);
   }
 }
@@ -72,11 +73,13 @@ void AdaptiveTreeBuilder::Open(const CandidateSources& sources, const Estimator&
 DraftTree AdaptiveTreeBuilder::BreadthFirst(std::size_t nodes) {
   DraftTree tree = DraftTree::Root(0, taken_[0].token);
   tree.ranks = {0};
-  tree.sources = {DraftSource::kUnspecified};
+  tree.sources = {0};
+  tree.probabilities = {1};
   tree.tokens.reserve(nodes + 1);
   tree.parents.reserve(nodes + 1);
   tree.ranks.reserve(nodes + 1);
   tree.sources.reserve(nodes + 1);
+  tree.probabilities.reserve(nodes + 1);
   // Place the nodes level by level. Within a level, sort them by the place of the parent, then by
   // rank.
   order_.resize(nodes);
@@ -101,7 +104,8 @@ DraftTree AdaptiveTreeBuilder::BreadthFirst(std::size_t nodes) {
       tree.parents.push_back(placed_[static_cast<std::size_t>(node(*begin).parent)]);
       tree.tokens.push_back(node(*begin).token);
       tree.ranks.push_back(node(*begin).rank);
-      tree.sources.push_back(node(*begin).source);
+      tree.sources.push_back(node(*begin).sources);
+      tree.probabilities.push_back(node(*begin).estimate);
     }
   }
   return tree;

@@ -47,7 +47,8 @@ class AdaptiveTreeBuilder {
     std::uint32_t rank = 0;
     std::int32_t parent = -1;  // index in taken_
     std::int32_t depth = 0;
-    DraftSource source = DraftSource::kUnspecified;
+    DraftSourceSet sources = 0;
+    float estimate = 1;  // probability that the model chooses it if it accepts the parent
   };
 
   // A node that the builder may take next. It is small, because the heap moves it often.

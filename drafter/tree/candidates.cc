@@ -14,6 +14,7 @@ std::span<Candidate> CandidateFinder::Find(const CandidateSources& sources, cons
     answer.size = 0;
     sources[j]->Candidates(path, &answer);
     unnamed.classes[j] = answer.other_class;
+    if (answer.size > 0) unnamed.answered_by |= static_cast<std::uint8_t>(1u << j);
     most += answer.size;
   }
   if (candidates_.size() < most) candidates_.resize(most);
@@ -22,8 +23,7 @@ std::span<Candidate> CandidateFinder::Find(const CandidateSources& sources, cons
   for (std::size_t j = 0; j < sources.size(); ++j) {
     const SourceAnswer& answer = answers_[j];
     if (answer.size == 0) continue;
-    const auto bit = static_cast<std::uint8_t>(1u << j);
-    unnamed.origin = sources[j]->origin();
+    const DraftSourceSet origin = SetOf(sources[j]->origin());
     // A source names distinct tokens. So look for each one only among the tokens of earlier
     // sources.
     const auto earlier = candidates_.begin() + static_cast<std::ptrdiff_t>(size);
@@ -34,7 +34,7 @@ std::span<Candidate> CandidateFinder::Find(const CandidateSources& sources, cons
                        [named](const Candidate& other) { return other.token == named.token; });
       if (found != earlier) {
         found->classes[j] = named.token_class;
-        found->named_by = static_cast<std::uint8_t>(found->named_by | bit);
+        found->origins |= origin;
         continue;
       }
       Candidate& added = candidates_[size];
@@ -42,7 +42,7 @@ std::span<Candidate> CandidateFinder::Find(const CandidateSources& sources, cons
       added.token = named.token;
       added.rank = static_cast<std::uint32_t>(size);
       added.classes[j] = named.token_class;
-      added.named_by = bit;
+      added.origins = origin;
       ++size;
     }
   }

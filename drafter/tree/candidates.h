@@ -17,16 +17,16 @@ namespace recycling::drafter {
 // A token that at least one source names.
 struct Candidate {
   TokenId token = 0;
-  std::uint32_t rank = 0;                          // its index among the candidates of the node
-  DraftSource origin = DraftSource::kUnspecified;  // that of the first source that names it
-  std::uint8_t named_by = 0;                       // bit j is set if source j names it
+  std::uint32_t rank = 0;        // its index among the candidates of the node
+  DraftSourceSet origins = 0;    // those of all sources that name it
+  std::uint8_t answered_by = 0;  // bit j is set if source j names any token after the node
   // [sources] The class that each source gives this token. A source that does not name the token
   // gives it its class for other tokens. Elements without a source are 0.
   std::array<std::uint8_t, kMaxSources> classes = {};
   // The probability that the model chooses this token after the node. An estimator sets it.
   double probability = 0;
 
-  bool NamedBy(std::size_t source) const { return ((named_by >> source) & 1) != 0; }
+  bool AnsweredBy(std::size_t source) const { return ((answered_by >> source) & 1) != 0; }
 };
 
 // Asks sources for candidates. Reuses its memory between calls. Threads: the caller makes one call

@@ -22,17 +22,16 @@ SequenceDrafter::SequenceDrafter(CandidateSources sources, std::unique_ptr<Estim
       committed_(std::move(committed)) {}
 
 void SequenceDrafter::Learn(const StepNews& news) {
-  const bool first = std::exchange(first_, false);
-  if (news.prompt != nullptr) {
-    const std::vector<TokenId>& tokens = news.prompt->tokens;
-    Teach({.rows = news.prompt, .committed = tokens, .fresh = tokens.size(), .root = 0});
-  }
   const bool observed = news.observation != nullptr && !news.observation->accepted_path.empty();
+  if (std::exchange(first_, false)) {
+    if (observed) TakeBackStep(news);
+    Teach({.committed = committed_.tokens(), .fresh = committed_.tokens().size()});
+  }
+  if (news.prompt != nullptr) Teach({.rows = news.prompt});
   if (observed) {
-    if (first) TakeBackStep(news);
     LearnStep(news);
   } else {
-    if (news.observation != nullptr) Teach({.rows = news.observation, .committed = {}});
+    if (news.observation != nullptr) Teach({.rows = news.observation});
     if (news.next.has_value()) LearnRoot(*news.next);
   }
   if (news.next.has_value()) committed_.set_base(news.next->base);
@@ -112,6 +111,7 @@ void SequenceDrafter::Restart(TokenId token) {
   committed_.Restart(token);
   awaits_token_ = false;
   open_.reset();
+  Teach({.committed = committed_.tokens(), .fresh = 1});
 }
 
 void SequenceDrafter::Settle(TokenId chosen) {
@@ -119,7 +119,7 @@ void SequenceDrafter::Settle(TokenId chosen) {
   open_.reset();
   awaits_token_ = false;
   committed_.Append(chosen);
-  Teach({.rows = nullptr, .committed = committed_.tokens(), .fresh = 1});
+  Teach({.committed = committed_.tokens(), .fresh = 1});
 }
 
 void SequenceDrafter::LearnTrials(const Observation& observation, std::optional<TokenId> bonus) {

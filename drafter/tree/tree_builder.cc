@@ -12,7 +12,7 @@ DraftTree BuildTree(const AdjacencyMatrix& matrix, TokenId root, const TreeTempl
   const std::size_t capacity = 1 + static_cast<std::size_t>(std::clamp(max_nodes, 0, shape.size()));
   DraftTree tree = DraftTree::Root(0, root);
   tree.ranks = {0};
-  tree.sources = {DraftSource::kUnspecified};
+  tree.sources = {0};
   tree.tokens.reserve(capacity);
   tree.parents.reserve(capacity);
   tree.ranks.reserve(capacity);
@@ -38,7 +38,7 @@ DraftTree BuildTree(const AdjacencyMatrix& matrix, TokenId root, const TreeTempl
     tree.tokens.push_back(row[rank]);
     tree.parents.push_back(tree_parent);
     tree.ranks.push_back(rank);
-    tree.sources.push_back(DraftSource::kMatrix);
+    tree.sources.push_back(SetOf(DraftSource::kMatrix));
   }
   return tree;
 }

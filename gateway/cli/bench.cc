@@ -39,6 +39,7 @@ constexpr int kMostRuns = 1'000'000;
 
 struct PromptFile {
   std::vector<std::string> prompts;
+  std::vector<std::string> categories;  // [prompts]
   std::size_t from_turns = 0;
 };
 
@@ -57,6 +58,7 @@ absl::StatusOr<PromptFile> ReadPrompts(const std::string& path) {
     }
     result.from_turns += prompt->from_turns;
     result.prompts.push_back(std::move(prompt->prompt));
+    result.categories.push_back(std::move(prompt->category));
   }
   if (file.bad()) return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read"));
   if (result.prompts.empty()) {
@@ -87,13 +89,14 @@ absl::StatusOr<Output> Run(gateway::v1::GatewayService::Stub& stub,
 class Bench {
  public:
   Bench(gateway::v1::GatewayService::Stub& stub, const gateway::v1::GenerateRequest& request,
-        const std::vector<std::string>& prompts)
+        const PromptFile& file)
       : stub_(stub),
         request_(request),
         recycled_mode_(request.speculation().mode()),
-        prompts_(prompts) {
-    summary_.plain_by_prompt.resize(prompts.size());
-    summary_.recycled_by_prompt.resize(prompts.size());
+        prompts_(file.prompts),
+        categories_(file.categories) {
+    summary_.plain_by_prompt.resize(prompts_.size());
+    summary_.recycled_by_prompt.resize(prompts_.size());
   }
 
   // Plain and recycled runs alternate, and each goes first in every other pair. So a machine whose
@@ -127,6 +130,10 @@ class Bench {
     }
     (plain ? summary_.plain : summary_.recycled).Add(output->final);
     (plain ? summary_.plain_by_prompt : summary_.recycled_by_prompt)[prompt].Add(output->final);
+    if (!categories_[prompt].empty()) {
+      auto& [plain_totals, recycled_totals] = summary_.by_category[categories_[prompt]];
+      (plain ? plain_totals : recycled_totals).Add(output->final);
+    }
     RETURN_IF_ERROR(Compare(prompt, repeat, plain, *output));
     Totals run;
     run.Add(output->final);
@@ -158,7 +165,8 @@ class Bench {
   gateway::v1::GenerateRequest request_;
   const gateway::v1::SpeculationMode recycled_mode_;
   const std::vector<std::string>& prompts_;
-  std::vector<Output> first_;  // [prompts that were run]
+  const std::vector<std::string>& categories_;  // [prompts]
+  std::vector<Output> first_;                   // [prompts that were run]
   BenchSummary summary_;
 };
 
@@ -171,7 +179,7 @@ absl::StatusOr<gateway::v1::GenerateRequest> BenchRequest() {
   }
   if (request.speculation().mode() == gateway::v1::SPECULATION_MODE_OFF) {
     return absl::InvalidArgumentError(
-        "--speculation: got off, expected auto or fixed; bench always runs off too");
+        "--speculation: got off, expected auto, fixed or full; bench always runs off too");
   }
   if (!request.sampling().has_seed()) request.mutable_sampling()->set_seed(0);
   if (!request.sampling().has_max_tokens()) {
@@ -223,7 +231,7 @@ int RunAndReport(const PromptFile& file, const gateway::v1::GenerateRequest& req
   if (!channel.ok()) return FailUsage(kBenchProgram, std::string(channel.status().message()));
   TellIfItWaits(kBenchProgram, address, *channel, absl::GetFlag(FLAGS_timeout));
   const auto stub = gateway::v1::GatewayService::NewStub(*channel);
-  Bench bench(*stub, request, file.prompts);
+  Bench bench(*stub, request, file);
   if (const absl::Status status = bench.RunAll(repeats); !status.ok()) {
     return Fail(kBenchProgram, absl::StrCat("gateway ", address), Explain(status, address));
   }

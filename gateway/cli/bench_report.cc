@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/base/log.h"
+#include "gateway/cli/draft_view.h"
 
 namespace recycling::cli {
 namespace {
@@ -59,6 +61,21 @@ void AddSpeculation(const gateway::v1::SpeculationStats& from, gateway::v1::Spec
   for (int d = 0; d < from.accepted_per_depth_size(); ++d) {
     if (d == depths->size()) depths->Add(0);
     depths->Set(d, depths->Get(d) + from.accepted_per_depth(d));
+  }
+  for (const auto& source : from.sources()) {
+    if (!common::v1::DraftSource_IsValid(source.source())) continue;
+    auto* all = to->mutable_sources();
+    auto same = std::find_if(all->begin(), all->end(),
+                             [&](const auto& other) { return other.source() == source.source(); });
+    if (same == all->end()) {
+      *all->Add() = source;
+      continue;
+    }
+    same->set_proposed(same->proposed() + source.proposed());
+    same->set_accepted(same->accepted() + source.accepted());
+    same->set_proposed_alone(same->proposed_alone() + source.proposed_alone());
+    same->set_accepted_alone(same->accepted_alone() + source.accepted_alone());
+    same->set_expected(same->expected() + source.expected());
   }
   for (const auto& fallback : from.fallbacks()) {
     auto* counts = to->mutable_fallbacks();
@@ -121,6 +138,15 @@ std::vector<double> Side(const BenchSummary& summary, double (*of)(double plain,
   std::vector<double> values;
   for (const auto& [plain, recycled] : summary.pairs) values.push_back(of(plain, recycled));
   return values;
+}
+
+// Whether drafts saved time in this run. Empty without pairs.
+std::string VerdictText(const Median& ratio) {
+  if (ratio.values == 0) return "";
+  const char* verdict = ratio.median >= 1.02   ? "drafts made this faster"
+                        : ratio.median <= 0.98 ? "drafts made this slower"
+                                               : "drafts made no difference";
+  return absl::StrFormat("%s: %.2f times the plain speed on this machine\n", verdict, ratio.median);
 }
 
 }  // namespace
@@ -283,6 +309,9 @@ std::string BenchTable(const BenchSummary& summary) {
     absl::StrAppend(
         &table, Row(absl::StrCat(i), summary.plain_by_prompt[i], summary.recycled_by_prompt[i]));
   }
+  for (const auto& [name, totals] : summary.by_category) {
+    absl::StrAppend(&table, Row(Escaped(name), totals.first, totals.second));
+  }
   absl::StrAppend(
       &table, Row("all", summary.plain, summary.recycled), "\n", "tokens/s, medians of ",
       summary.pairs.size(), " pairs:\n", MedianRow("plain", PlainMedian(summary)),
@@ -296,7 +325,8 @@ std::string BenchTable(const BenchSummary& summary) {
   for (const double percent : summary.recycled.AcceptedPerDepthPercent()) {
     absl::StrAppend(&table, absl::StrFormat(" %.1f%%", percent));
   }
-  absl::StrAppend(&table, "\nsteps without a draft: ", summary.recycled.Fallbacks(),
+  absl::StrAppend(&table, "\n", SourcesText(summary.recycled.speculation),
+                  "steps without a draft: ", summary.recycled.Fallbacks(),
                   " because no drafter gave a usable one, ",
                   summary.recycled.speculation.paused_steps(),
                   " because drafting was paused\noutputs: ");
@@ -306,6 +336,7 @@ std::string BenchTable(const BenchSummary& summary) {
     absl::StrAppend(&table, summary.different, " of ", summary.plain.runs + summary.recycled.runs,
                     " differ\n");
   }
+  absl::StrAppend(&table, VerdictText(PairRatio(summary)));
   return table;
 }
 

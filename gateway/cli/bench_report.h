@@ -3,6 +3,7 @@
 #define RECYCLING_GATEWAY_CLI_BENCH_REPORT_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -74,6 +75,8 @@ struct BenchSummary {
   std::vector<Totals> recycled_by_prompt;  // [prompts]
   Totals plain;
   Totals recycled;
+  // Plain and recycled totals of each category that prompts of the file have.
+  std::map<std::string, std::pair<Totals, Totals>> by_category;
   // Decode tokens per second of each pair of runs, plain first. [pairs]
   std::vector<std::pair<double, double>> pairs;
   std::uint64_t different = 0;  // runs whose output was not equal to the prompt's first one

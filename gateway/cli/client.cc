@@ -111,10 +111,15 @@ bool Print(const std::string& program, const std::string& text) {
 
 bool StderrIsTerminal() { return isatty(STDERR_FILENO) == 1; }
 
-std::string Bold(const std::string& text) {
+static bool ColorsAllowed() {
   const char* no_color = std::getenv("NO_COLOR");
-  const bool color = StderrIsTerminal() && (no_color == nullptr || *no_color == '\0');
-  return color ? absl::StrCat("\x1b[1m", text, "\x1b[0m") : text;
+  return no_color == nullptr || *no_color == '\0';
+}
+
+bool StdoutHasColors() { return isatty(STDOUT_FILENO) == 1 && ColorsAllowed(); }
+
+std::string Bold(const std::string& text) {
+  return StderrIsTerminal() && ColorsAllowed() ? absl::StrCat("\x1b[1m", text, "\x1b[0m") : text;
 }
 
 }  // namespace recycling::cli

@@ -46,6 +46,9 @@ bool Print(const std::string& program, const std::string& text);
 // Whether stderr is a terminal, so that progress may be shown.
 bool StderrIsTerminal();
 
+// Whether stdout is a terminal and NO_COLOR is not set.
+bool StdoutHasColors();
+
 // `text` in bold for a terminal on stderr, unless NO_COLOR is set.
 std::string Bold(const std::string& text);
 

@@ -11,6 +11,7 @@ namespace recycling::cli {
 
 // The help text of a command, and the flags that the command takes.
 ProgramInfo GenerateInfo();
+ProgramInfo TreeInfo();
 ProgramInfo BenchInfo();
 ProgramInfo StatsInfo();
 ProgramInfo HealthInfo();
@@ -20,6 +21,7 @@ ProgramInfo KeyInfo();
 // Runs a command whose flags are already parsed. `words` are the arguments that are not flags.
 // Returns the exit code of the process.
 int RunGenerate(const std::vector<std::string>& words);
+int RunTree(const std::vector<std::string>& words);
 int RunBench(const std::vector<std::string>& words);
 int RunStats(const std::vector<std::string>& words);
 int RunHealth(const std::vector<std::string>& words);

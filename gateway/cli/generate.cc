@@ -14,6 +14,7 @@
 #include "gateway/cli/client.h"
 #include "gateway/cli/commands.h"
 #include "gateway/cli/connection.h"
+#include "gateway/cli/draft_view.h"
 #include "gateway/cli/flags.h"
 #include "gateway/cli/json_text.h"
 #include "gateway/cli/statistics_text.h"
@@ -23,6 +24,9 @@ ABSL_FLAG(
     recycling::cli::OptionalText, prompt, {},
     "The prompt. Without --prompt, and without a prompt in --request, the client reads it from "
     "standard input. A line break at the end is part of the prompt.");
+ABSL_FLAG(bool, show_drafts, false,
+          "Show which draft source guessed each token, by color. On a terminal without colors, and "
+          "if the output is not a terminal, show it by letters. Not with --json.");
 
 namespace recycling::cli {
 namespace {
@@ -64,6 +68,12 @@ absl::StatusOr<gateway::v1::GenerateRequest> RequestToSend() {
   ASSIGN_OR_RETURN(gateway::v1::GenerateRequest request, RequestFromFlags());
   if (request.sampling().has_top_logprobs() && !absl::GetFlag(FLAGS_json)) {
     return absl::InvalidArgumentError("topLogprobs in --request: expected --json too");
+  }
+  if (absl::GetFlag(FLAGS_show_drafts)) {
+    if (absl::GetFlag(FLAGS_json)) {
+      return absl::InvalidArgumentError("got --show_drafts with --json, expected one of them");
+    }
+    request.mutable_speculation()->set_trace(true);
   }
   RETURN_IF_ERROR(SetPrompt(&request));
   return request;
@@ -111,10 +121,14 @@ int Generate(const gateway::v1::GenerateRequest& request) {
   const auto stream = stub->Generate(call.context(), request);
   gateway::v1::GenerateResponse response;
   std::optional<gateway::v1::Final> final;
+  std::optional<DraftColors> drafts;
+  if (absl::GetFlag(FLAGS_show_drafts)) drafts.emplace(StdoutHasColors());
   bool text_ends_line = true;
   while (stream->Read(&response)) {
     const std::string& text = response.delta().text();
-    if (!Print(kGenerateProgram, json ? EventJson(response) : text)) {
+    if (!Print(kGenerateProgram, json                 ? EventJson(response)
+                                 : drafts.has_value() ? drafts->Show(response.delta())
+                                                      : text)) {
       call.context()->TryCancel();
       return kExitFailure;
     }
@@ -129,6 +143,12 @@ int Generate(const gateway::v1::GenerateRequest& request) {
     if (!json && !text_ends_line) std::fprintf(stderr, "\n");
     return Fail(kGenerateProgram, absl::StrCat("gateway ", address), Explain(status, address));
   }
+  if (drafts.has_value()) {
+    if (!Print(kGenerateProgram, absl::StrCat("\n\n", drafts->Legend(), "\n"))) {
+      return kExitFailure;
+    }
+    text_ends_line = true;
+  }
   PrintEnd(*final, text_ends_line);
   return kExitOk;
 }
@@ -141,8 +161,10 @@ ProgramInfo GenerateInfo() {
           .examples =
               "recycling generate --prompt 'Once upon a time' --max_tokens 100\n"
               "recycling generate --temperature 0.8 --top_p 0.95 --seed 7 < prompt.txt\n"
+              "recycling generate --prompt 'Once upon a time' --show_drafts\n"
               "echo 'Dear Sir,' | recycling generate --speculation off --json\n",
-          .flags = WithConnectionFlags({GroupOf("Prompt", FLAGS_prompt), RequestFlags()})};
+          .flags = WithConnectionFlags(
+              {GroupOf("Prompt", FLAGS_prompt, FLAGS_show_drafts), RequestFlags()})};
 }
 
 int RunGenerate(const std::vector<std::string>& words) {

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "gateway/cli/draft_view.h"
 #include "gateway/cli/statistics_text.h"
 
 namespace recycling::cli {
@@ -84,6 +85,15 @@ Json ToJson(const gateway::v1::SpeculationStats& stats) {
   }
   Json depths = Json::array();
   for (const std::uint64_t count : stats.accepted_per_depth()) depths.push_back(count);
+  Json sources = Json::object();
+  for (const auto& source : stats.sources()) {
+    sources[DraftSourceName(KnownSource(source.source()))] = {
+        {"proposed", source.proposed()},
+        {"accepted", source.accepted()},
+        {"proposed_alone", source.proposed_alone()},
+        {"accepted_alone", source.accepted_alone()},
+        {"expected", source.expected()}};
+  }
   return {{"steps", stats.steps()},
           {"drafted_steps", stats.drafted_steps()},
           {"draft_tokens", stats.draft_tokens()},
@@ -91,6 +101,7 @@ Json ToJson(const gateway::v1::SpeculationStats& stats) {
           {"mean_accepted_tokens", stats.mean_accepted_tokens()},
           {"acceptance_rate", stats.acceptance_rate()},
           {"accepted_per_depth", depths},
+          {"sources", sources},
           {"fallbacks", fallbacks},
           {"paused_steps", stats.paused_steps()},
           {"drafter", stats.drafter()},
@@ -193,12 +204,20 @@ absl::StatusOr<PromptLine> ParsePromptLine(const std::string& line) {
   if (!json.is_object()) {
     return absl::InvalidArgumentError("expected one JSON object per line");
   }
+  PromptLine result;
+  if (const auto category = json.find("category"); category != json.end()) {
+    if (!category->is_string()) return absl::InvalidArgumentError("expected a string \"category\"");
+    result.category = category->get<std::string>();
+  }
   if (const auto prompt = json.find("prompt"); prompt != json.end() && prompt->is_string()) {
-    return PromptLine{.prompt = prompt->get<std::string>(), .from_turns = false};
+    result.prompt = prompt->get<std::string>();
+    return result;
   }
   const auto turns = json.find("turns");
   if (turns != json.end() && turns->is_array() && !turns->empty() && turns->front().is_string()) {
-    return PromptLine{.prompt = turns->front().get<std::string>(), .from_turns = true};
+    result.prompt = turns->front().get<std::string>();
+    result.from_turns = true;
+    return result;
   }
   return absl::InvalidArgumentError(
       "expected a string \"prompt\" or an array \"turns\" that begins with a string");
@@ -230,6 +249,14 @@ std::string BenchRunJson(std::size_t prompt, int repeat, const std::string& mode
 }
 
 std::string BenchSummaryJson(const BenchSummary& summary) {
+  Json categories = Json::object();
+  for (const auto& [name, totals] : summary.by_category) {
+    const auto& [plain, recycled] = totals;
+    categories[name] = {{"runs", recycled.runs},
+                        {"tokens", recycled.tokens},
+                        {"ratio", Ratio(plain, recycled)},
+                        {"mean_accepted_tokens", recycled.MeanAcceptedTokens()}};
+  }
   return Event("summary", {{"equal", summary.different == 0},
                            {"different", summary.different},
                            {"ratio", Ratio(summary.plain, summary.recycled)},
@@ -238,7 +265,8 @@ std::string BenchSummaryJson(const BenchSummary& summary) {
                            {"recycled_tokens_per_second", ToJson(RecycledMedian(summary))},
                            {"mean_accepted_tokens", summary.recycled.MeanAcceptedTokens()},
                            {"plain", ToJson(summary.plain)},
-                           {"recycled", ToJson(summary.recycled)}});
+                           {"recycled", ToJson(summary.recycled)},
+                           {"categories", categories}});
 }
 
 std::string ConcurrentRoundJson(int concurrency, int round, const std::string& mode,

@@ -25,9 +25,10 @@ absl::StatusOr<std::vector<std::string>> ParseStringOrArray(const std::string& w
 struct PromptLine {
   std::string prompt;
   bool from_turns = false;  // `prompt` is the first of "turns"
+  std::string category;     // empty if the line has none
 };
 // Returns InvalidArgument if `line` is not an object with a string "prompt" or an array "turns"
-// that begins with a string.
+// that begins with a string, or if it has a "category" that is no string.
 absl::StatusOr<PromptLine> ParsePromptLine(const std::string& line);
 
 // Lines of generate.

@@ -23,6 +23,8 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"generate", "continue a prompt", recycling::cli::GenerateInfo, recycling::cli::RunGenerate},
+    {"tree", "continue a prompt and draw the draft trees of the last steps",
+     recycling::cli::TreeInfo, recycling::cli::RunTree},
     {"bench", "compare decoding with and without drafts on a file of prompts",
      recycling::cli::BenchInfo, recycling::cli::RunBench},
     {"stats", "show a gateway's totals and peers", recycling::cli::StatsInfo,

@@ -21,6 +21,7 @@ constexpr std::pair<absl::string_view, gateway::v1::SpeculationMode> kSpeculatio
     {"default", gateway::v1::SPECULATION_MODE_UNSPECIFIED},
     {"auto", gateway::v1::SPECULATION_MODE_ON},
     {"fixed", gateway::v1::SPECULATION_MODE_FIXED},
+    {"full", gateway::v1::SPECULATION_MODE_FULL},
     {"off", gateway::v1::SPECULATION_MODE_OFF}};
 
 }  // namespace
@@ -48,8 +49,10 @@ ABSL_FLAG(
     recycling::gateway::v1::SPECULATION_MODE_UNSPECIFIED,
     "How to draft. No choice changes a token. auto: the drafter builds the adaptive tree, which it "
     "expects to give the most tokens per second, and the gateway pauses drafting while it saves no "
-    "time. fixed: the drafter builds the whole template tree at every step. off: no drafts. "
-    "default: the gateway's setting, usually auto.");
+    "time. fixed: the drafter builds the whole template tree at every step. full: the drafter "
+    "takes "
+    "the most probable nodes, as many as the request allows, even if they save no time. off: no "
+    "drafts. default: the gateway's setting, usually auto.");
 ABSL_FLAG(
     std::string, request, "",
     "The request, or any of its fields, as JSON of the message GenerateRequest "

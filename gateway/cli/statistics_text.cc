@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/log.h"
 #include "gateway/cli/bench_report.h"
+#include "gateway/cli/draft_view.h"
 
 namespace recycling::cli {
 namespace {
@@ -161,7 +162,8 @@ std::string FinalText(const gateway::v1::Final& final) {
                       1e3 * Seconds(final.timings().time_to_first_token_micros()),
                       Seconds(final.timings().total_micros())),
       DraftingText(final.speculation(), final.steps(), totals), TimeText(totals),
-      StepsText(final.steps()), "fallbacks    ", FallbacksText(final.speculation()), "\n");
+      SourcesText(final.speculation()), StepsText(final.steps()), "fallbacks    ",
+      FallbacksText(final.speculation()), "\n");
   return text;
 }
 
@@ -198,8 +200,8 @@ std::string StatsText(const gateway::v1::GetStatsResponse& stats) {
       stats.requests_waiting(), stats.requests_succeeded(), stats.requests_failed(),
       stats.completion_tokens(), stats.prompt_tokens(), totals.DecodeTokensPerSecond());
   absl::StrAppend(&text, DraftingText(stats.speculation(), stats.steps(), totals), TimeText(totals),
-                  StepsText(stats.steps()), "fallbacks    ", FallbacksText(stats.speculation()),
-                  "\n");
+                  SourcesText(stats.speculation()), StepsText(stats.steps()), "fallbacks    ",
+                  FallbacksText(stats.speculation()), "\n");
   absl::StrAppend(&text, RefusalsText(stats));
   for (const gateway::v1::Peer& peer : stats.peers()) {
     absl::StrAppend(&text, peer.role() == gateway::v1::PEER_ROLE_VERIFIER ? "verifier" : "drafter ",

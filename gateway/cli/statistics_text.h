@@ -21,7 +21,7 @@ std::string RefusalReasonName(gateway::v1::RefusalReason reason);
 // "3 unavailable, 1 timeout", or "none".
 std::string FallbacksText(const gateway::v1::SpeculationStats& speculation);
 
-// The five to seven lines that follow a generated text.
+// The five lines or more that follow a generated text.
 std::string FinalText(const gateway::v1::Final& final);
 
 // The table of a gateway's totals and peers.

@@ -21,7 +21,7 @@ absl::StatusOr<std::vector<TokenId>> PromptIds(GenerateOptions* options, const T
       return absl::InvalidArgumentError(
           absl::StrCat("prompt: got ", text->size(), " bytes, expected at most ", max_bytes));
     }
-    return tokenizer.Encode(*text, {.add_special = true, .parse_control = false});
+    return tokenizer.Encode(*text, {.add_special = true, .parse_control = options->parse_control});
   }
   auto* ids = std::get_if<std::vector<TokenId>>(&options->prompt);
   if (ids == nullptr)
@@ -91,6 +91,7 @@ absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenize
                             ? static_cast<int>(std::min(*options.node_budget, kMostNodes))
                             : defaults.node_budget;
   request.scope = options.scope;
+  request.trace = options.trace;
   if (options.learn_from_prompt) {
     request.learn_last = options.learn_last.value_or(std::numeric_limits<std::uint32_t>::max());
   }

@@ -21,6 +21,7 @@ namespace recycling::gateway {
 // recycling.gateway.v1.GenerateRequest as the client sent it.
 struct GenerateOptions {
   std::variant<std::monostate, std::string, std::vector<TokenId>> prompt;  // text, or ids
+  bool parse_control = false;  // names of control tokens in a text become these tokens
   SamplingOptions sampling;
   std::vector<std::string> stop;
   std::optional<Speculation> speculation;
@@ -28,6 +29,7 @@ struct GenerateOptions {
   MatrixScope scope = MatrixScope::kTenant;
   bool learn_from_prompt = false;
   std::optional<std::uint32_t> learn_last;
+  bool trace = false;
   std::string request_id;  // for logs; empty: the gateway makes one
 };
 

@@ -120,6 +120,20 @@ void AddDrafting(const v1::SpeculationStats& stats, MetricSet* metrics) {
                    "Steps that asked for no draft because drafting was paused. The gateway pauses "
                    "drafting while it saves no time.",
                    stats.paused_steps());
+  std::map<int, v1::SourceStats> sources;
+  for (const v1::SourceStats& source : stats.sources()) sources[source.source()] = source;
+  for (int i = common::v1::DraftSource_MIN; i <= common::v1::DraftSource_MAX; ++i) {
+    const std::string name =
+        NameOf(common::v1::DraftSource_Name(static_cast<common::v1::DraftSource>(i)), 13);
+    const v1::SourceStats& source = sources[i];
+    metrics->Counter("recycling_draft_source_tokens_total",
+                     "Drafted tokens by the source that proposed them. A token that several "
+                     "sources proposed counts for each of them.",
+                     source.proposed(), {{"source", name}});
+    metrics->Counter("recycling_draft_source_accepted_tokens_total",
+                     "Drafted tokens that were accepted, by source.", source.accepted(),
+                     {{"source", name}});
+  }
   std::map<v1::FallbackReason, std::uint64_t> fallbacks;
   for (const v1::Fallback& fallback : stats.fallbacks()) {
     fallbacks[fallback.reason()] += fallback.count();

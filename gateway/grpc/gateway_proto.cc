@@ -41,6 +41,8 @@ absl::StatusOr<std::optional<Speculation>> SpeculationFromProto(v1::SpeculationM
       return Speculation::kOff;
     case v1::SPECULATION_MODE_FIXED:
       return Speculation::kFixed;
+    case v1::SPECULATION_MODE_FULL:
+      return Speculation::kFull;
     default:
       return absl::InvalidArgumentError(
           absl::StrCat("speculation.mode: got unknown value ", static_cast<int>(mode)));
@@ -119,6 +121,17 @@ void SpeculationToProto(const SpeculationStats& stats, v1::SpeculationStats* pro
     v1::Fallback* fallback = proto->add_fallbacks();
     fallback->set_reason(kReasons[r]);
     fallback->set_count(stats.fallbacks[r]);
+  }
+  for (std::size_t s = 0; s < stats.sources.size(); ++s) {
+    const SourceCounts& counts = stats.sources[s];
+    if (counts.proposed == 0) continue;
+    v1::SourceStats* source = proto->add_sources();
+    source->set_source(static_cast<common::v1::DraftSource>(s));
+    source->set_proposed(counts.proposed);
+    source->set_accepted(counts.accepted);
+    source->set_proposed_alone(counts.proposed_alone);
+    source->set_accepted_alone(counts.accepted_alone);
+    source->set_expected(counts.expected);
   }
 }
 
@@ -199,6 +212,7 @@ absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateReque
     const auto& ids = proto.prompt_ids().ids();
     options.prompt = std::vector<TokenId>(ids.begin(), ids.end());
   }
+  options.parse_control = proto.parse_control();
   options.request_id = proto.request_id();
   options.sampling = SamplingOptionsFromProto(proto.sampling());
   options.stop.assign(proto.stop().begin(), proto.stop().end());
@@ -208,6 +222,7 @@ absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateReque
   ASSIGN_OR_RETURN(options.scope, ScopeFromProto(speculation.matrix_scope()));
   options.learn_from_prompt = speculation.learn_from_prompt();
   if (speculation.has_learn_last()) options.learn_last = speculation.learn_last();
+  options.trace = speculation.trace();
   return options;
 }
 
@@ -217,6 +232,14 @@ void DeltaToProto(const OutputDelta& delta, v1::Delta* proto) {
   for (const TokenLogprob& logprob : delta.logprobs) {
     TokenLogprobToProto(logprob, proto->add_logprobs());
   }
+  if (!delta.trace.has_value()) return;
+  const StepTrace& trace = *delta.trace;
+  DraftTreeToProto(trace.tree, proto->mutable_trace()->mutable_tree());
+  for (const int node : trace.accepted_nodes) {
+    proto->mutable_trace()->add_accepted_nodes(static_cast<std::uint32_t>(node));
+  }
+  proto->mutable_trace()->set_next(trace.next);
+  for (const std::string& piece : trace.pieces) proto->mutable_trace()->add_pieces(piece);
 }
 
 void PeerToProto(const PeerStatus& peer, v1::PeerRole role, v1::Peer* proto) {

@@ -110,7 +110,7 @@ absl::Status DecodeLoop::Step(const Show& show) {
 
   Drafting::Draft draft = TakeDraft(&times);
   ASSIGN_OR_RETURN(StepVerified verified, Verify(&draft.tree, show, &times));
-  OutputDelta delta = Accept(draft, verified);
+  OutputDelta delta = Accept(draft, root, verified);
   Learn(root, draft.tree, &verified);
 
   const bool ended = emission_.finish().has_value();
@@ -156,22 +156,37 @@ absl::StatusOr<StepVerified> DecodeLoop::Verify(std::optional<DraftTree>* tree, 
   return verified;
 }
 
-OutputDelta DecodeLoop::Accept(const Drafting::Draft& draft, const StepVerified& verified) {
+OutputDelta DecodeLoop::Accept(const Drafting::Draft& draft, TokenId root,
+                               const StepVerified& verified) {
   const std::uint32_t taken_before = emission_.taken();
   OutputDelta delta = emission_.Add(verified.tokens, verified.logprobs);
   StepRecord record{.tokens = emission_.taken() - taken_before,
                     .accepted = static_cast<std::uint32_t>(verified.accepted_nodes.size()),
                     .fallback = draft.fallback,
                     .paused = policy_->paused()};
+  DraftTree tree = DraftTree::Root(0, root);
   if (verified.draft_ignored) {
     record.fallback = FallbackReason::kStale;
   } else if (draft.tree.has_value()) {
-    record.drafted =
-        static_cast<std::uint32_t>(verified.verified_nodes.value_or(draft.tree->drafted()));
+    const int nodes = static_cast<int>(verified.verified_nodes.value_or(draft.tree->drafted()));
+    tree = CutTree(*draft.tree, nodes, nodes);
+    record.drafted = static_cast<std::uint32_t>(nodes);
+    record.sources = CountSources(tree, verified.accepted_nodes);
   }
+  if (request_.trace) delta.trace = Trace(std::move(tree), verified);
   records_.push_back(record);
   ++step_;
   return delta;
+}
+
+StepTrace DecodeLoop::Trace(DraftTree tree, const StepVerified& verified) const {
+  StepTrace trace{.tree = std::move(tree),
+                  .accepted_nodes = verified.accepted_nodes,
+                  .next = verified.tokens.back(),
+                  .pieces = {}};
+  for (const TokenId token : trace.tree.tokens) trace.pieces.push_back(parts_.token_bytes(token));
+  trace.pieces.push_back(parts_.token_bytes(trace.next));
+  return trace;
 }
 
 void DecodeLoop::EndStep(StepTimes times, const StepVerified& verified) {

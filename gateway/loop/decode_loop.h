@@ -62,6 +62,7 @@ struct DecodeRequest {
   absl::Time deadline = absl::InfiniteFuture();
   absl::Duration arrived;  // Clock::Monotonic() when the request came
   CallOrigin origin;       // identifies the request in the logs of the peers
+  bool trace = false;      // OutputDelta::trace is filled
 };
 
 // The objects that the loop uses. The objects behind references must outlive the loop.
@@ -120,7 +121,9 @@ class DecodeLoop {
   Drafting::Draft TakeDraft(StepTimes* times);
   absl::StatusOr<StepVerified> Verify(std::optional<DraftTree>* tree, const Show& show,
                                       StepTimes* times);
-  OutputDelta Accept(const Drafting::Draft& draft, const StepVerified& verified);
+  // Takes the tokens of a step. `root` is its root.
+  OutputDelta Accept(const Drafting::Draft& draft, TokenId root, const StepVerified& verified);
+  StepTrace Trace(DraftTree tree, const StepVerified& verified) const;
   void Learn(TokenId root, const std::optional<DraftTree>& asked, StepVerified* verified);
   void EndStep(StepTimes times, const StepVerified& verified);
   void AskForDraft();

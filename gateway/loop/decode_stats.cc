@@ -1,8 +1,54 @@
 #include "gateway/loop/decode_stats.h"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace recycling::gateway {
+
+namespace {
+
+// Adds `other` to `stats`, or takes it away.
+template <typename Other>
+void AddSources(const Other& other, bool take_away, SourceStats* stats) {
+  const auto add = [take_away](auto value, auto* sum) {
+    using Sum = std::remove_pointer_t<decltype(sum)>;
+    *sum = take_away ? *sum - static_cast<Sum>(value) : *sum + static_cast<Sum>(value);
+  };
+  for (std::size_t s = 0; s < stats->size(); ++s) {
+    SourceCounts& sum = (*stats)[s];
+    add(other[s].proposed, &sum.proposed);
+    add(other[s].accepted, &sum.accepted);
+    add(other[s].proposed_alone, &sum.proposed_alone);
+    add(other[s].accepted_alone, &sum.accepted_alone);
+    add(other[s].expected, &sum.expected);
+  }
+}
+
+}  // namespace
+
+StepSources CountSources(const DraftTree& tree, std::span<const int> accepted) {
+  StepSources stats;
+  std::vector<bool> is_accepted(tree.tokens.size());
+  is_accepted[0] = true;
+  for (const int node : accepted) is_accepted[static_cast<std::size_t>(node)] = true;
+  for (std::size_t node = 1; node < tree.sources.size(); ++node) {
+    const DraftSourceSet set = tree.sources[node];
+    const bool below_accepted = is_accepted[static_cast<std::size_t>(tree.parents[node])];
+    for (std::size_t s = 0; s < stats.size(); ++s) {
+      const DraftSourceSet bit = SetOf(static_cast<DraftSource>(s));
+      if ((set & bit) == 0) continue;
+      auto& counts = stats[s];
+      ++counts.proposed;
+      if (set == bit) ++counts.proposed_alone;
+      if (is_accepted[node]) ++counts.accepted;
+      if (is_accepted[node] && set == bit) ++counts.accepted_alone;
+      if (below_accepted && !tree.probabilities.empty()) {
+        counts.expected += tree.probabilities[node];
+      }
+    }
+  }
+  return stats;
+}
 
 double SpeculationStats::MeanAcceptedTokens() const {
   return steps == 0 ? 0 : static_cast<double>(emitted_tokens) / static_cast<double>(steps);
@@ -28,6 +74,7 @@ void SpeculationStats::Add(const SpeculationStats& other) {
   }
   for (std::size_t r = 0; r < fallbacks.size(); ++r) fallbacks[r] += other.fallbacks[r];
   paused_steps += other.paused_steps;
+  AddSources(other.sources, /*take_away=*/false, &sources);
   moves += other.moves;
   retries += other.retries;
   moving += other.moving;
@@ -45,6 +92,7 @@ void SpeculationStats::TakeBack(const SpeculationStats& part) {
   }
   for (std::size_t r = 0; r < fallbacks.size(); ++r) fallbacks[r] -= part.fallbacks[r];
   paused_steps -= part.paused_steps;
+  AddSources(part.sources, /*take_away=*/true, &sources);
 }
 
 SpeculationStats ShownSteps::Count(std::span<const StepRecord> steps, std::uint32_t shown) {
@@ -75,6 +123,7 @@ SpeculationStats Summarize(std::span<const StepRecord> steps, std::uint32_t outp
     if (stats.accepted_per_depth.size() < accepted) stats.accepted_per_depth.resize(accepted, 0);
     for (std::uint32_t d = 0; d < accepted; ++d) ++stats.accepted_per_depth[d];
     if (step.paused) ++stats.paused_steps;
+    AddSources(step.sources, /*take_away=*/false, &stats.sources);
     if (step.fallback.has_value()) ++stats.fallbacks[static_cast<std::size_t>(*step.fallback)];
   }
   return stats;

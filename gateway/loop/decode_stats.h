@@ -11,12 +11,36 @@
 
 #include "absl/time/time.h"
 #include "common/base/duration_histogram.h"
+#include "common/decoding/draft_tree.h"
 
 namespace recycling::gateway {
 
 // Why a step that wanted a draft had none.
 enum class FallbackReason { kUnavailable, kTimeout, kStale, kMalformed, kError, kMismatch };
 inline constexpr int kFallbackReasons = 6;
+
+// The drafted nodes of one source. A node that several sources proposed counts for each of them.
+// `Number` counts nodes, and `Sum` holds a sum of estimates.
+template <typename Number, typename Sum>
+struct SourceCountsOf {
+  Number proposed = 0;
+  Number accepted = 0;
+  Number proposed_alone = 0;  // no other source proposed the node
+  Number accepted_alone = 0;
+  // Sum of the drafter's estimates over the nodes whose parent was accepted. If the estimates are
+  // right, it is near `accepted`. Template trees have no estimates and add nothing.
+  Sum expected = 0;
+
+  bool operator==(const SourceCountsOf&) const = default;
+};
+using SourceCounts = SourceCountsOf<std::uint64_t, double>;
+using SourceStats = std::array<SourceCounts, kDraftSources>;  // by DraftSource
+// The same of one step, smaller, because a request keeps those of all its steps.
+using StepSources = std::array<SourceCountsOf<std::uint16_t, float>, kDraftSources>;
+
+// Counts the drafted nodes of a verified tree. `accepted`: indices of the accepted nodes, without
+// the root. Requires a valid tree of less than 2^16 nodes.
+StepSources CountSources(const DraftTree& tree, std::span<const int> accepted);
 
 // One verify step.
 struct StepRecord {
@@ -26,6 +50,7 @@ struct StepRecord {
   std::uint32_t accepted = 0;  // accepted draft nodes, without the bonus token
   std::optional<FallbackReason> fallback;
   bool paused = false;  // asked for no draft, because DraftGuard had paused drafting
+  StepSources sources;
 };
 
 // Sums over the steps with at least one output token.
@@ -38,6 +63,7 @@ struct SpeculationStats {
   std::vector<std::uint64_t> accepted_per_depth;  // [depth - 1]; their sum is accepted_tokens
   std::array<std::uint64_t, kFallbackReasons> fallbacks{};
   std::uint64_t paused_steps = 0;
+  SourceStats sources;
   std::uint64_t moves = 0;    // how often the sequence moved to another verifier
   std::uint64_t retries = 0;  // how often the sequence was opened again, including moves
   // Time for moves and retries, including waits. Of the other durations, only Timings::total,

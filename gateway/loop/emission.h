@@ -13,6 +13,7 @@
 
 #include "common/decoding/sampling_options.h"
 #include "common/decoding/token_id.h"
+#include "gateway/loop/step_trace.h"
 #include "gateway/loop/text_stream.h"
 
 namespace recycling::gateway {
@@ -35,8 +36,10 @@ struct OutputDelta {
   std::string text;
   std::vector<TokenId> tokens;
   std::vector<TokenLogprob> logprobs;  // as many as tokens, or none
+  // The step whose tokens came last, if the request asked for traces. Emission leaves it empty.
+  std::optional<StepTrace> trace;
 
-  bool empty() const { return text.empty() && tokens.empty(); }
+  bool empty() const { return text.empty() && tokens.empty() && !trace.has_value(); }
   bool operator==(const OutputDelta&) const = default;
 };
 

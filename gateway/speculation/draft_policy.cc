@@ -11,6 +11,9 @@ namespace {
 // The overhead of a drafted step before the first measurement.
 constexpr absl::Duration kUsualOverhead = absl::Microseconds(300);
 
+// Prices for which every node pays: each step costs the same.
+std::vector<StepCost> FreeNodes() { return {{.nodes = 0, .micros = 1}}; }
+
 }  // namespace
 
 DraftPolicy::DraftPolicy(DraftWish wish, DraftLedger& ledger)
@@ -47,10 +50,12 @@ StepPlan DraftPolicy::Plan(int max_tree_nodes, std::uint32_t tokens_allowed,
     plan.telling = Telling::kDrop;
   }
   if (!plan.ask) return plan;
-  plan.other_tokens = others_.tokens;
   if (guarded_) {
+    plan.other_tokens = others_.tokens;
     plan.prices = PriceSteps(costs_, place_->overhead().drafted.value_or(kUsualOverhead), others_,
                              plan.limits.nodes);
+  } else if (wish_.mode == Speculation::kFull) {
+    plan.prices = FreeNodes();
   }
   return plan;
 }

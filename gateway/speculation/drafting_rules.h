@@ -15,7 +15,7 @@
 namespace recycling::gateway {
 
 // The drafting mode of a request; see SpeculationMode in gateway.proto.
-enum class Speculation { kOff, kAuto, kFixed };
+enum class Speculation { kOff, kAuto, kFixed, kFull };
 
 // The largest tree that a step can use.
 struct TreeLimits {

@@ -15,7 +15,7 @@
 #include "drafter/sources/observation.h"
 #include "drafter/store/scope_memory.h"
 #include "drafter/store/snapshot.h"
-#include "drafter/tree/counting_estimator.h"
+#include "drafter/tree/mixing_estimator.h"
 #include "drafter/tree/sequence_drafter.h"
 #include "drafter/tree/tree_builder.h"
 
@@ -68,8 +68,8 @@ void BM_BuildTree(benchmark::State& state) {
 }
 
 SequenceDrafter NewDrafter(ScopeMemory& memory) {
-  CandidateSources sources = MakeSources(&memory.matrix);
-  auto estimator = std::make_unique<CountingEstimator>(sources, &memory.acceptance);
+  CandidateSources sources = MakeSources(&memory.matrix, &memory.pairs);
+  auto estimator = std::make_unique<MixingEstimator>(sources, &memory.mixing);
   return SequenceDrafter(std::move(sources), std::move(estimator), {});
 }
 
@@ -137,21 +137,19 @@ const ModelIdentity kModel = {.model_id = "m", .tokenizer_digest = std::string(3
 void BM_EncodeSnapshot(benchmark::State& state) {
   std::mt19937 random(1);
   const auto memory = FullMemory(static_cast<std::uint32_t>(state.range(0)), random);
-  AdjacencyMatrix& matrix = memory->matrix;
-  for (auto unused : state) benchmark::DoNotOptimize(EncodeSnapshot(kModel, matrix));
+  for (auto unused : state) benchmark::DoNotOptimize(EncodeSnapshot(kModel, *memory));
 }
 
 void BM_ParseAndRestoreSnapshot(benchmark::State& state) {
   std::mt19937 random(1);
   const auto memory = FullMemory(static_cast<std::uint32_t>(state.range(0)), random);
-  AdjacencyMatrix& matrix = memory->matrix;
-  const std::string bytes = EncodeSnapshot(kModel, matrix);
+  const std::string bytes = EncodeSnapshot(kModel, *memory);
   for (auto unused : state) {
     const auto snapshot = Snapshot::Parse(bytes);
     if (!snapshot.ok()) state.SkipWithError("not a snapshot");
-    AdjacencyMatrix restored(matrix.vocab_size(), kK);
+    ScopeMemory restored(memory->matrix.vocab_size(), kK);
     if (snapshot.ok()) snapshot->Restore(&restored);
-    benchmark::DoNotOptimize(restored.rows_filled());
+    benchmark::DoNotOptimize(restored.matrix.rows_filled());
   }
 }
 

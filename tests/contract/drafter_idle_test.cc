@@ -74,7 +74,7 @@ TEST_F(DrafterIdleTest, ALoadMatrixWhoseClientIsSilentIsCancelledAndLoadsNothing
   part.mutable_target()->set_tenant("a");
   ASSERT_TRUE(stream->Write(part));
   // A whole snapshot, but the client does not half-close the stream.
-  part.set_chunk(EncodeSnapshot(model, AdjacencyMatrix(kVocab, kK)));
+  part.set_chunk(EncodeSnapshot(model, ScopeMemory(kVocab, kK)));
   ASSERT_TRUE(stream->Write(part));
   // The server may read the messages late, and each message restarts the idle time. So the clock
   // advances until the call has ended.

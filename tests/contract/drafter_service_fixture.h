@@ -15,6 +15,7 @@
 #include "common/rpc/rpc_server.h"
 #include "common/rpc/status_grpc.h"
 #include "drafter/service/drafter_server.h"
+#include "drafter/store/scope_memory.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 #include "tests/doubles/matchers.h"
 
@@ -22,7 +23,7 @@ namespace recycling::drafter {
 
 inline constexpr std::uint32_t kVocab = 100;
 inline constexpr std::uint32_t kK = 2;
-inline constexpr std::uint64_t kMatrixBytes = kVocab * (8 + 4 * kK);
+inline const std::uint64_t kMatrixBytes = ScopeMemory::FirstBytes(kVocab, kK);
 
 inline void SetModel(common::v1::ModelIdentity* model, const std::string& id = "m") {
   model->set_model_id(id);

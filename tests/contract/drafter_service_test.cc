@@ -84,8 +84,7 @@ TEST_F(DrafterServiceTest, AStreamLearnsAndAnswersEveryStepWithAProposal) {
   EXPECT_THAT(second.tree().parents(), ElementsAre(0, 0, 1, 1));
   EXPECT_THAT(second.tree().ranks(), ElementsAre(0, 1, 0, 1));
   EXPECT_THAT(second.tree().sources(),
-              ElementsAre(common::v1::DRAFT_SOURCE_MATRIX, common::v1::DRAFT_SOURCE_MATRIX,
-                          common::v1::DRAFT_SOURCE_MATRIX, common::v1::DRAFT_SOURCE_MATRIX));
+              ::testing::Each(std::uint32_t{SetOf(DraftSource::kMatrix)}));
   // The drafter learns from a step before it drafts for the same step.
   const v1::Observation changed = Rows({1}, {9, 8});
   const v1::Proposal two = Ask(1, 2);
@@ -175,7 +174,8 @@ TEST_F(DrafterServiceTest, CandidatesOfASequenceAndEstimatesOfATenantAreNotShare
   own.Send(1, nullptr, &ask);
   const common::v1::DraftTree tree = own.Read().tree();
   EXPECT_THAT(tree.tokens(), ::testing::Contains(9u));
-  EXPECT_THAT(tree.sources(), ::testing::Contains(common::v1::DRAFT_SOURCE_SEQUENCE));
+  EXPECT_THAT(tree.sources(),
+              ::testing::Contains(std::uint32_t{SetOf(DraftSource::kSequence)}));
   Stream sibling(stub_.get(), Session(MATRIX_SCOPE_TENANT, "a"));
   sibling.Send(0, nullptr, &ask);
   EXPECT_THAT(sibling.Read().tree().tokens(), ElementsAre(2, 3));
@@ -384,7 +384,7 @@ TEST_F(DrafterServiceTest, MatrixInfoListsAllMatrices) {
   EXPECT_EQ(info.model().vocab_size(), kVocab);
   EXPECT_EQ(info.k(), kK);
   EXPECT_EQ(info.bytes(), 2 * kMatrixBytes);
-  EXPECT_EQ(info.max_bytes(), 256u << 20);
+  EXPECT_EQ(info.max_bytes(), 1u << 30);
   ASSERT_EQ(info.matrices_size(), 2);
   EXPECT_EQ(info.matrices(0).scope(), MATRIX_SCOPE_SHARED);
   EXPECT_EQ(info.matrices(0).tenant(), "");

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/contract/drafter_service_fixture.h"
 #include "tests/doubles/matchers.h"
 
@@ -97,9 +98,11 @@ TEST_F(DrafterSnapshotsTest, AFailedLoadDoesNotChangeTheMatrix) {
               StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(Load({target, Chunk(std::string((1 << 20) + 1, 'x'))}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("at most 1048576")));
-  EXPECT_THAT(
-      Load({target, Chunk(std::string(kMatrixBytes + 1025, 'x'))}),
-      StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("got more than 2624 bytes")));
+  const v1::LoadMatrixRequest largest = Chunk(std::string(1 << 20, 'x'));
+  EXPECT_THAT(Load({target, largest, largest}),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       HasSubstr(absl::StrCat("got more than ",
+                                              ScopeMemory::MostBytes(kVocab, kK) + (64 << 10)))));
   EXPECT_THAT(Propose(Session(), Ask(1))->tokens(), ElementsAre(4, 5));
   ASSERT_THAT(Load({target, Chunk(good)}), IsOk());
   EXPECT_THAT(Propose(Session(), Ask(1))->tokens(), ElementsAre(2, 3));

@@ -33,6 +33,42 @@ TEST_F(GatewayServiceTest, GeneratesTheModelsTokensWithAndWithoutDrafting) {
   EXPECT_EQ(plain.final.speculation().drafter(), "");
 }
 
+// The accepted nodes of all traces, and the tokens after them, are the output. The statistics count
+// the same nodes.
+TEST_F(GatewayServiceTest, TracesShowTheTreesOfTheSteps) {
+  AddVerifier();
+  AddDrafter();
+  Start();
+  const std::string request = "prompt_ids { ids: [5, 6, 7] } sampling { max_tokens: 20 } ";
+  const Generated traced =
+      Generate(request + "speculation { mode: SPECULATION_MODE_FULL trace: true }");
+  ASSERT_THAT(traced.status, IsOk());
+  EXPECT_EQ(traced.tokens(), Plain(20));
+  std::vector<TokenId> path;
+  std::uint64_t proposed = 0, accepted = 0;
+  for (const v1::Delta& delta : traced.deltas) {
+    ASSERT_TRUE(delta.has_trace());
+    const v1::StepTrace& trace = delta.trace();
+    ASSERT_EQ(trace.pieces_size(), trace.tree().tokens_size() + 2);
+    for (const std::uint32_t node : trace.accepted_nodes()) {
+      path.push_back(trace.tree().tokens(static_cast<int>(node) - 1));
+      ++accepted;
+    }
+    path.push_back(trace.next());
+    proposed += static_cast<std::uint64_t>(trace.tree().tokens_size());
+  }
+  path.resize(20);
+  EXPECT_EQ(path, Plain(20));
+  ASSERT_EQ(traced.final.speculation().sources_size(), 1);
+  const v1::SourceStats& matrix = traced.final.speculation().sources(0);
+  EXPECT_EQ(matrix.source(), common::v1::DRAFT_SOURCE_MATRIX);
+  EXPECT_EQ(matrix.proposed(), proposed);
+  EXPECT_EQ(matrix.accepted(), accepted);
+  EXPECT_EQ(matrix.proposed_alone(), proposed);
+  EXPECT_GT(accepted, 0u);
+  for (const v1::Delta& delta : Generate(request).deltas) EXPECT_FALSE(delta.has_trace());
+}
+
 TEST_F(GatewayServiceTest, TheClientReceivesAStepsTextBeforeTheNextStepIsAnswered) {
   Counter received;
   AddVerifier({.on_answer = [&](std::uint64_t step) { received.Await(static_cast<int>(step)); }});

@@ -18,13 +18,13 @@ void AddNode(DraftTree& tree, TokenId token, int parent, std::uint32_t rank) {
   tree.tokens.push_back(token);
   tree.parents.push_back(parent);
   tree.ranks.push_back(rank);
-  tree.sources.push_back(DraftSource::kMatrix);
+  tree.sources.push_back(SetOf(DraftSource::kMatrix));
 }
 
 DraftTree RootOf(const Proposal& proposal) {
   DraftTree tree = DraftTree::Root(proposal.base, proposal.root);
   tree.ranks = {0};
-  tree.sources = {DraftSource::kUnspecified};
+  tree.sources = {0};
   return tree;
 }
 

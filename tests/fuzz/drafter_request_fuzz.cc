@@ -6,7 +6,7 @@
 #include "common/decoding/model_identity.h"
 #include "drafter/service/drafter_convert.h"
 #include "drafter/sources/draft_sources.h"
-#include "drafter/tree/counting_estimator.h"
+#include "drafter/tree/mixing_estimator.h"
 #include "drafter/tree/sequence_drafter.h"
 #include "drafter/tree/tree_builder.h"
 #include "tests/fuzz/proto_fuzz.h"
@@ -38,8 +38,8 @@ void CheckOpen(const drafter::v1::OpenSession& open) {
 
 void CheckStep(const drafter::v1::DraftStep& step) {
   drafter::ScopeMemory memory(kBinding.model.vocab_size, kBinding.k);
-  drafter::CandidateSources sources = drafter::MakeSources(&memory.matrix);
-  auto estimator = std::make_unique<drafter::CountingEstimator>(sources, &memory.acceptance);
+  drafter::CandidateSources sources = drafter::MakeSources(&memory.matrix, &memory.pairs);
+  auto estimator = std::make_unique<drafter::MixingEstimator>(sources, &memory.mixing);
   drafter::SequenceDrafter drafts(std::move(sources), std::move(estimator), {1, 2, 3});
   drafter::StepNews news{.step = step.step()};
   const auto prompt = drafter::PromptFromProto(step.prompt(), kBinding);

@@ -1,4 +1,4 @@
-// Snapshot::Parse must refuse the bytes, or restore a matrix that encodes to the same bytes.
+// Snapshot::Parse must refuse the bytes, or restore a memory that encodes to the same bytes.
 #include <openssl/sha.h>
 
 #include <string>
@@ -21,9 +21,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const recycling::drafter::MatrixBinding& binding = snapshot->binding();
   FUZZ_CHECK(recycling::drafter::ValidateBinding(binding).ok());
   if (binding.model.vocab_size > (1u << 16)) return 0;  // allowed, but slow to fill
-  recycling::drafter::AdjacencyMatrix matrix(binding.model.vocab_size, binding.k);
-  snapshot->Restore(&matrix);
-  FUZZ_CHECK(matrix.rows_filled() == snapshot->rows());
-  FUZZ_CHECK(recycling::drafter::EncodeSnapshot(binding.model, matrix) == bytes);
+  recycling::drafter::ScopeMemory memory(binding.model.vocab_size, binding.k);
+  while (memory.pairs.bits() < snapshot->pair_bits()) memory.pairs.Grow();
+  snapshot->Restore(&memory);
+  FUZZ_CHECK(memory.matrix.rows_filled() == snapshot->rows());
+  FUZZ_CHECK(recycling::drafter::EncodeSnapshot(binding.model, memory) == bytes);
   return 0;
 }

@@ -347,7 +347,7 @@ TEST_F(CliTest, WrongFlagsAreNamedAndExitWithTwo) {
        "topLogprobs in --request: expected --json"},
       {{"generate", "--prompt", "x", "--stop", "[1]"}, "--stop: got"},
       {{"generate", "--prompt", "x", "--speculation=no"},
-       "--speculation: cannot take \"no\"; expected default, auto, fixed, off"},
+       "--speculation: cannot take \"no\"; expected default, auto, fixed, full, off"},
       {{"bench"}, "--prompts: got no file"},
       {{"bench", "--prompts", "/nonexistent"}, "cannot open"},
       {{"bench", "--prompts", bad_prompts}, "line 3: expected a string \"prompt\""},

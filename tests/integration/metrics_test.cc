@@ -56,6 +56,7 @@ struct Sums {
   std::uint64_t steps = 0, drafted_steps = 0, draft_tokens = 0, accepted_tokens = 0, paused = 0;
   std::vector<std::uint64_t> accepted_per_depth;
   std::map<std::string, std::uint64_t> fallbacks;
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> sources;  // proposed, accepted
   std::map<std::string, pb::DurationHistogram> durations;  // has the buckets of every request
   std::uint64_t verify_inside = 0;
 
@@ -89,6 +90,12 @@ struct Sums {
       const auto at = static_cast<std::size_t>(depth);
       if (accepted_per_depth.size() <= at) accepted_per_depth.resize(at + 1, 0);
       accepted_per_depth[at] += speculation.accepted_per_depth(depth);
+    }
+    for (const pb::SourceStats& source : speculation.sources()) {
+      auto& [proposed, accepted] =
+          sources[absl::AsciiStrToLower(common::v1::DraftSource_Name(source.source()).substr(13))];
+      proposed += source.proposed();
+      accepted += source.accepted();
     }
     for (const auto& fallback : speculation.fallbacks()) {
       fallbacks[absl::AsciiStrToLower(pb::FallbackReason_Name(fallback.reason()).substr(16))] +=
@@ -151,6 +158,14 @@ void ExpectReconciled(const Exposition& scrape, const Sums& sums) {
     accepted += sums.accepted_per_depth[depth];
   }
   EXPECT_EQ(accepted, sums.accepted_tokens);
+  for (const char* source : {"unspecified", "matrix", "sequence", "recent", "pair"}) {
+    const auto found = sums.sources.find(source);
+    const std::string label = absl::StrCat("{source=\"", source, "\"}");
+    expect("recycling_draft_source_tokens_total" + label,
+           found == sums.sources.end() ? 0 : found->second.first);
+    expect("recycling_draft_source_accepted_tokens_total" + label,
+           found == sums.sources.end() ? 0 : found->second.second);
+  }
   for (const char* reason : {"unavailable", "timeout", "stale", "malformed", "error", "mismatch"}) {
     const auto found = sums.fallbacks.find(reason);
     expect(absl::StrCat("recycling_draft_fallback_total{reason=\"", reason, "\"}"),

@@ -97,6 +97,32 @@ TEST_F(StandaloneTest, DraftsDoNotChangeTheTextAndTheMatrixSurvivesARestart) {
   Stop();
 }
 
+TEST_F(StandaloneTest, TheClientShowsDraftsAndDrawsTrees) {
+  const std::vector<std::string> request = {"--max_tokens=30", "--request",
+                                            R"({"sampling": {"ignoreEos": true}})"};
+  std::vector<std::string> generate = {"generate", "--prompt", "hello the hello the",
+                                       "--show_drafts", "--speculation=full"};
+  generate.insert(generate.end(), request.begin(), request.end());
+  const ProcessResult shown = Run(generate);
+  ASSERT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_THAT(shown.out, HasSubstr("guessed by {s...} sequence, {p...} pair"));
+  EXPECT_THAT(shown.err, HasSubstr("source       "));
+
+  std::vector<std::string> tree = {"tree", "hello the hello the"};
+  tree.insert(tree.end(), request.begin(), request.end());
+  const ProcessResult drawn = Run(tree);
+  ASSERT_EQ(drawn.exit_code, 0) << drawn.err;
+  EXPECT_THAT(drawn.out, HasSubstr("added by the model"));
+  EXPECT_THAT(drawn.out, HasSubstr("|- "));
+  EXPECT_THAT(drawn.out, HasSubstr("nodes\n"));
+
+  EXPECT_EQ(Run({"tree"}).exit_code, 2);
+  EXPECT_EQ(Run({"tree", "a", "b"}).exit_code, 2);
+  const ProcessResult both = Run({"generate", "--prompt=a", "--show_drafts", "--json"});
+  EXPECT_EQ(both.exit_code, 2);
+  EXPECT_THAT(both.err, HasSubstr("--show_drafts with --json"));
+}
+
 TEST_F(StandaloneTest, TheDrafterAnswersAHundredStreamsAtOnce) {
   ASSERT_EQ(Run({"generate", "--prompt", "hello", "--max_tokens=1"}).exit_code, 0);
   const auto stub = drafter::v1::DrafterService::NewStub(

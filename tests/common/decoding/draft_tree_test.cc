@@ -49,6 +49,13 @@ TEST(ValidateTreeTest, RejectsEachBrokenRuleAndStatesTheActualAndTheExpectedValu
   lengths = Tree({{1, -1}, {2, 0}});
   lengths.ranks = {0};
   ExpectInvalid(lengths, "got 1 ranks for 2 nodes");
+  lengths.ranks = {};
+  lengths.probabilities = {1};
+  ExpectInvalid(lengths, "got 1 probabilities for 2 nodes");
+  lengths.probabilities = {1, 1.5F};
+  ExpectInvalid(lengths, "got probability 1.5, expected 0 to 1");
+  lengths.probabilities = {1, std::numeric_limits<float>::quiet_NaN()};
+  ExpectInvalid(lengths, "got probability nan");
 }
 
 TEST(CutTreeTest, KeepsTheParentOfEveryRemainingNode) {

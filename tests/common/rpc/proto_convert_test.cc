@@ -33,15 +33,18 @@ TEST(DraftTreeConvertTest, JoinsTheRootWithTheArraysAndSplitsThemAgain) {
     tokens: [ 2, 3, 4 ]
     parents: [ 0, 0, 1 ]
     ranks: [ 0, 1, 0 ]
-    sources: [ DRAFT_SOURCE_MATRIX, DRAFT_SOURCE_SEQUENCE, DRAFT_SOURCE_RECENT ])pb";
+    sources: [ 2, 20, 8 ]
+    probabilities: [ 0.5, 0.25, 1 ])pb";
   const auto tree = Tree(text);
   ASSERT_THAT(tree, IsOk());
   EXPECT_EQ(tree->base, 9u);
   EXPECT_THAT(tree->tokens, ElementsAre(1, 2, 3, 4));
   EXPECT_THAT(tree->parents, ElementsAre(-1, 0, 0, 1));
   EXPECT_THAT(tree->ranks, ElementsAre(0, 0, 1, 0));
-  EXPECT_THAT(tree->sources, ElementsAre(DraftSource::kUnspecified, DraftSource::kMatrix,
-                                         DraftSource::kSequence, DraftSource::kRecent));
+  EXPECT_THAT(tree->sources, ElementsAre(0, SetOf(DraftSource::kMatrix),
+                                         SetOf(DraftSource::kSequence) | SetOf(DraftSource::kPair),
+                                         SetOf(DraftSource::kRecent)));
+  EXPECT_THAT(tree->probabilities, ElementsAre(1, 0.5, 0.25, 1));
   EXPECT_THAT(ValidateTree(*tree, 5, 3), IsOk());
   pb::DraftTree back;
   back.add_tokens(99);  // this is overwritten
@@ -56,7 +59,7 @@ TEST(DraftTreeConvertTest, AcceptsOnlyARootAndTreesWithoutRanksAndSources) {
   EXPECT_THAT(bare->ranks, testing::IsEmpty());
   pb::DraftTree back;
   DraftTreeToProto(*bare, &back);
-  EXPECT_EQ(back.ranks_size() + back.sources_size(), 0);
+  EXPECT_EQ(back.ranks_size() + back.sources_size() + back.probabilities_size(), 0);
 }
 
 TEST(DraftTreeConvertTest, RefusesArraysOfDifferentLengthsAndParentsAboveIntMax) {
@@ -65,18 +68,20 @@ TEST(DraftTreeConvertTest, RefusesArraysOfDifferentLengthsAndParentsAboveIntMax)
   EXPECT_THAT(Tree("tokens: 1 parents: [ 0, 0 ]"), StatusIs(kInvalid, HasSubstr("got 2 parents")));
   EXPECT_THAT(Tree("tokens: 1 parents: 0 ranks: [ 0, 1 ]"),
               StatusIs(kInvalid, "draft tree: got 2 ranks for 1 drafted nodes"));
-  EXPECT_THAT(Tree("sources: DRAFT_SOURCE_MATRIX"),
+  EXPECT_THAT(Tree("sources: 2"),
               StatusIs(kInvalid, "draft tree: got 1 sources for 0 drafted nodes"));
+  EXPECT_THAT(Tree("probabilities: 0.5"),
+              StatusIs(kInvalid, "draft tree: got 1 probabilities for 0 drafted nodes"));
   EXPECT_THAT(Tree("tokens: 1 parents: 2147483648"),
               StatusIs(kInvalid, HasSubstr("got parent 2147483648")));
 }
 
-TEST(DraftTreeConvertTest, ReadsUnknownSourcesAsUnspecified) {
+TEST(DraftTreeConvertTest, IgnoresUnknownSources) {
   pb::DraftTree proto = ParseProto<pb::DraftTree>("tokens: 1 parents: 0");
-  proto.mutable_sources()->Add(99);
+  proto.mutable_sources()->Add(0xffffff02);
   const auto tree = DraftTreeFromProto(proto);
   ASSERT_THAT(tree, IsOk());
-  EXPECT_EQ(tree->sources[1], DraftSource::kUnspecified);
+  EXPECT_EQ(tree->sources[1], SetOf(DraftSource::kMatrix));
 }
 
 TEST(CandidatesConvertTest, AcceptsExactlyTheExpectedNumberOfRows) {

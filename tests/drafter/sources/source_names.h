@@ -18,13 +18,16 @@ inline SourceAnswer AnswerOf(const CandidateSource& source, const std::vector<To
   return answer;
 }
 
-inline Names NamesOf(const CandidateSource& source, const std::vector<TokenId>& drafted) {
-  const SourceAnswer answer = AnswerOf(source, drafted);
+inline Names ListOf(const SourceAnswer& answer) {
   Names names;
   for (std::size_t i = 0; i < answer.size; ++i) {
     names.push_back({answer.named[i].token, answer.named[i].token_class});
   }
   return names;
+}
+
+inline Names NamesOf(const CandidateSource& source, const std::vector<TokenId>& drafted) {
+  return ListOf(AnswerOf(source, drafted));
 }
 
 }  // namespace recycling::drafter

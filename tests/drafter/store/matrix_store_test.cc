@@ -22,7 +22,7 @@ using ::testing::IsEmpty;
 
 const ModelIdentity kModel = {
     .model_id = "m", .vocab_size = 10, .tokenizer_digest = std::string(32, 'd')};
-constexpr std::uint64_t kMatrixBytes = 10 * (8 + 4 * 2);
+const std::uint64_t kMatrixBytes = ScopeMemory::FirstBytes(10, 2);  // with the pair rows
 
 MatrixKey Tenant(const std::string& name) { return {MatrixScope::kTenant, name}; }
 const MatrixKey kShared = {MatrixScope::kShared, ""};
@@ -77,7 +77,7 @@ TEST_F(MatrixStoreTest, ARefusedBindBindsNothing) {
   }
   EXPECT_THAT(store.Bind({{}, 2}), StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(store.Bind({kModel, 2}),
-              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("takes 160 bytes")));
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("takes 20640 bytes")));
   ModelIdentity huge = kModel;
   huge.vocab_size = 1u << 24;
   EXPECT_THAT(store.Bind({huge, 64}), StatusIs(absl::StatusCode::kResourceExhausted));
@@ -159,6 +159,48 @@ TEST_F(MatrixStoreTest, AReplacedMatrixIsFreedWithItsLastReference) {
   EXPECT_EQ(store->bytes(), 2 * kMatrixBytes);
   old.reset();
   EXPECT_EQ(store->bytes(), kMatrixBytes);
+}
+
+TEST_F(MatrixStoreTest, PairRowsGrowAsFarAsTheLimitAllows) {
+  const auto store = Store(4);
+  const std::uint64_t segment = PairMatrix::MemoryBytes(PairMatrix::kFirstBits, 2);
+  const auto a = store->Use(Tenant("a")).value();
+  ASSERT_THAT(store->Use(Tenant("b")), IsOk());
+  store->Grow(a.get());
+  EXPECT_EQ(a->pairs.bits(), PairMatrix::kFirstBits) << "it does not want to grow";
+  for (TokenId token = 0; !a->pairs.WantsToGrow(); ++token) {
+    a->pairs.WriteRow(token, 1, std::array<TokenId, 1>{2});
+  }
+  store->Grow(a.get());
+  EXPECT_EQ(a->pairs.bits(), PairMatrix::kFirstBits + 1);
+  EXPECT_EQ(store->bytes(), 2 * kMatrixBytes + segment);
+  EXPECT_THAT(Names(*store), ElementsAre("b", "a"));
+  // The next growth needs two segments. They would fit only without the matrix of b.
+  store->GrowTo(PairMatrix::kFirstBits + 2, a.get());
+  EXPECT_EQ(a->pairs.bits(), PairMatrix::kFirstBits + 1);
+  EXPECT_THAT(Names(*store), ElementsAre("b", "a"));
+  EXPECT_EQ(store->bytes(), 2 * kMatrixBytes + segment);
+}
+
+TEST_F(MatrixStoreTest, DropsNothingIfThatDoesNotMakeEnoughRoom) {
+  const auto store = Store(2);
+  const auto used = store->Use(Tenant("used")).value();
+  ASSERT_THAT(store->Use(Tenant("idle")), IsOk());
+  store->GrowTo(PairMatrix::kLastBits, used.get());
+  EXPECT_EQ(used->pairs.bits(), PairMatrix::kFirstBits);
+  const auto also_used = store->Use(Tenant("idle")).value();
+  EXPECT_THAT(store->Use(Tenant("new")), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(Names(*store), ElementsAre("idle", "used"));
+}
+
+TEST_F(MatrixStoreTest, AGrownMatrixGivesAllItsBytesBack) {
+  const auto store = Store(10);
+  auto request = store->Use(kRequest).value();
+  store->GrowTo(PairMatrix::kFirstBits + 2, request.get());
+  EXPECT_EQ(store->bytes(), request->memory_bytes());
+  EXPECT_GT(store->bytes(), kMatrixBytes);
+  request.reset();
+  EXPECT_EQ(store->bytes(), 0u);
 }
 
 TEST_F(MatrixStoreTest, AMatrixMayOutliveTheStore) {

@@ -34,7 +34,7 @@ using ::testing::UnorderedElementsAre;
 
 const ModelIdentity kModel = {
     .model_id = "m", .vocab_size = 10, .tokenizer_digest = std::string(32, 'd')};
-constexpr std::uint64_t kMatrixBytes = 10 * (8 + 4 * 2);
+const std::uint64_t kMatrixBytes = ScopeMemory::FirstBytes(10, 2);
 
 MatrixKey Tenant(const std::string& name) { return {MatrixScope::kTenant, name}; }
 
@@ -117,8 +117,8 @@ TEST_F(SnapshotDirTest, ARestartedDrafterLoadsTheSavedMatrices) {
   EXPECT_EQ(Load(&restarted).loaded, 2);
   EXPECT_EQ(restarted.binding(), (MatrixBinding{kModel, 2}));
   for (const MatrixKey& key : {Tenant("a"), MatrixKey{MatrixScope::kShared, ""}}) {
-    EXPECT_EQ(EncodeSnapshot(kModel, restarted.Find(key).value()->matrix),
-              EncodeSnapshot(kModel, store_.Find(key).value()->matrix));
+    EXPECT_EQ(EncodeSnapshot(kModel, *restarted.Find(key).value()),
+              EncodeSnapshot(kModel, *store_.Find(key).value()));
   }
 }
 
@@ -160,10 +160,10 @@ TEST_F(SnapshotDirTest, TheNewestSnapshotDecidesTheModel) {
   ModelIdentity newer = kModel;
   newer.model_id = "newer";
   ASSERT_THAT(
-      WriteFileDurably(PathOf("d1.tenant.YQ.rcm"), EncodeSnapshot(kModel, AdjacencyMatrix(10, 2))),
+      WriteFileDurably(PathOf("d1.tenant.YQ.rcm"), EncodeSnapshot(kModel, ScopeMemory(10, 2))),
       IsOk());
   ASSERT_THAT(
-      WriteFileDurably(PathOf("d1.tenant.Yg.rcm"), EncodeSnapshot(newer, AdjacencyMatrix(10, 2))),
+      WriteFileDurably(PathOf("d1.tenant.Yg.rcm"), EncodeSnapshot(newer, ScopeMemory(10, 2))),
       IsOk());
   Date("d1.tenant.YQ.rcm", 1);
   Date("d1.tenant.Yg.rcm", 2);

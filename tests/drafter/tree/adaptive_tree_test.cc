@@ -13,7 +13,7 @@
 
 #include "drafter/sources/draft_sources.h"
 #include "drafter/sources/ranked_row.h"
-#include "drafter/tree/counting_estimator.h"
+#include "drafter/tree/mixing_estimator.h"
 #include "tests/doubles/matchers.h"
 #include "tests/drafter/matrix/random_rows.h"
 
@@ -69,9 +69,10 @@ CandidateSources RowsOf(const AdjacencyMatrix& matrix) {
   return sources;
 }
 
-// Returns the probabilities of a table, by depth bucket and class of the first source.
+// Returns the probabilities of a table, by depth (1, 2, 3, deeper) and class of the first source.
 class TableEstimator final : public Estimator {
  public:
+  static constexpr std::size_t kDepthBuckets = 4;
   using Table = std::array<std::array<double, kRankClasses + 1>, kDepthBuckets>;
 
   explicit TableEstimator(double probability) {
@@ -86,7 +87,9 @@ class TableEstimator final : public Estimator {
     return estimator;
   }
 
-  double At(int depth, std::uint8_t rank) const { return table[DepthBucket(depth)][rank]; }
+  double At(int depth, std::uint8_t rank) const {
+    return table[std::min<std::size_t>(static_cast<std::size_t>(depth), kDepthBuckets) - 1][rank];
+  }
 
   void Prepare() override {}
   void Estimate(int depth, std::span<Candidate> candidates) const override {
@@ -185,9 +188,10 @@ TEST(AdaptiveTreeTest, NodesAreInBreadthFirstOrderWithRankAndSource) {
   EXPECT_THAT(tree.tokens, ElementsAre(0, 1, 2, 5, 6, 9));
   EXPECT_THAT(tree.parents, ElementsAre(-1, 0, 0, 2, 2, 2));
   EXPECT_THAT(tree.ranks, ElementsAre(0, 0, 1, 0, 1, 2));
+  constexpr DraftSourceSet kMatrix = SetOf(DraftSource::kMatrix);
   EXPECT_THAT(tree.sources,
-              ElementsAre(DraftSource::kUnspecified, DraftSource::kMatrix, DraftSource::kMatrix,
-                          DraftSource::kMatrix, DraftSource::kMatrix, DraftSource::kSequence));
+              ElementsAre(0, kMatrix, kMatrix, kMatrix, kMatrix, SetOf(DraftSource::kSequence)));
+  EXPECT_THAT(tree.probabilities, ElementsAre(1, 0.1F, 0.9F, 0.1F, 0.1F, 0.9F));
   EXPECT_EQ(tree.base, 0u);
   EXPECT_NEAR(builder.expected_tokens(), 1 + 0.9 + 0.81 + 0.1 + 0.09 + 0.09, 1e-12);
 }
@@ -235,17 +239,22 @@ TEST(AdaptiveTreeTest, TreesAreValidWhileAnotherThreadWrites) {
   AdjacencyMatrix matrix(40, 8);
   std::mt19937 random(3);
   FillRandomly(matrix, random);
-  SharedAcceptance shared;
+  PairMatrix pairs(8);
+  MixingMemory shared;
+  const CandidateSources sources = MakeSources(&matrix, &pairs);
+  MixingEstimator estimator(sources, &shared);
   std::jthread writer([&](std::stop_token stop) {
     std::mt19937 writer_random(5);
     while (!stop.stop_requested()) {
       FillRandomly(matrix, writer_random);
-      shared.Add(std::vector<Trial>{{0, 0, true}});
+      for (TokenId token = 0; token < 40; ++token) {
+        const auto other = static_cast<TokenId>(writer_random() % 40);
+        pairs.WriteRow(token, other, std::vector<TokenId>{token, (token + 1) % 40});
+      }
+      MixingEstimator(sources, &shared).Publish();
     }
   });
   AdaptiveTreeBuilder builder;
-  const CandidateSources sources = MakeSources(&matrix);
-  CountingEstimator estimator(sources, &shared);
   for (TokenId i = 0; i < 2000; ++i) {
     estimator.Prepare();
     const std::vector<TokenId> committed = {i % 7, i % 40};

@@ -46,21 +46,20 @@ TEST(CandidateFinderTest, MergesATokenOfSeveralSourcesIntoOneCandidate) {
         finder.Find(sources, {.committed = {}, .drafted = root});
     ASSERT_EQ(found.size(), 3u);
     const std::vector<TokenId> tokens = {5, 6, 7};
-    const std::vector<DraftSource> origins = {DraftSource::kMatrix, DraftSource::kMatrix,
-                                              DraftSource::kSequence};
+    constexpr DraftSourceSet kMatrix = SetOf(DraftSource::kMatrix);
+    constexpr DraftSourceSet kSequence = SetOf(DraftSource::kSequence);
+    const std::vector<DraftSourceSet> origins = {kMatrix, kMatrix | kSequence, kSequence};
     for (std::size_t i = 0; i < 3; ++i) {
       EXPECT_EQ(found[i].token, tokens[i]);
       EXPECT_EQ(found[i].rank, i);
-      EXPECT_EQ(found[i].origin, origins[i]);
+      EXPECT_EQ(found[i].origins, origins[i]);
     }
     EXPECT_THAT(found[0].classes, ElementsAre(0, 8, 4, 0, 0, 0, 0, 0));
     EXPECT_THAT(found[1].classes, ElementsAre(1, 8, 3, 0, 0, 0, 0, 0));
     EXPECT_THAT(found[2].classes, ElementsAre(9, 8, 2, 0, 0, 0, 0, 0));
-    EXPECT_EQ(found[0].named_by, 1);
-    EXPECT_EQ(found[1].named_by, 1 | 4);
-    EXPECT_EQ(found[2].named_by, 4);
-    EXPECT_TRUE(found[2].NamedBy(2));
-    EXPECT_FALSE(found[2].NamedBy(0));
+    for (const Candidate& candidate : found) EXPECT_EQ(candidate.answered_by, 1 | 4);
+    EXPECT_TRUE(found[2].AnsweredBy(0));
+    EXPECT_FALSE(found[2].AnsweredBy(1));
   }
 }
 

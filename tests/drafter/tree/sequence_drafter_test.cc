@@ -5,14 +5,14 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "drafter/sources/draft_sources.h"
-#include "drafter/sources/history_source.h"
-#include "drafter/tree/counting_estimator.h"
+#include "drafter/sources/matrix_source.h"
+#include "drafter/tree/estimator.h"
 
 namespace recycling::drafter {
 namespace {
@@ -53,16 +53,40 @@ class Recorder final : public CandidateSource {
   Calls* const calls_;
 };
 
+// Estimates every candidate the same and records what it learns.
+class TrialRecorder final : public Estimator {
+ public:
+  // For example "2: 5 6 -> 6": the depth, the candidates, and the token that the model chose.
+  explicit TrialRecorder(std::vector<std::string>* trials) : trials_(trials) {}
+  void Prepare() override {}
+  void Estimate(int, std::span<Candidate> candidates) const override {
+    for (Candidate& candidate : candidates) candidate.probability = 0.5;
+  }
+  void Learn(int depth, std::span<const Candidate> candidates, TokenId chosen) override {
+    trials_->push_back(absl::StrCat(depth, ":"));
+    for (const Candidate& candidate : candidates) {
+      absl::StrAppend(&trials_->back(), " ", candidate.token);
+    }
+    absl::StrAppend(&trials_->back(), " -> ", chosen);
+  }
+  void Publish() override {}
+
+ private:
+  std::vector<std::string>* const trials_;
+};
+
 class SequenceDrafterTest : public ::testing::Test {
  protected:
   SequenceDrafterTest() { Open({}); }
 
   void Open(std::vector<TokenId> committed) {
     calls_ = {};
-    CandidateSources sources = MakeSources(&matrix_);
+    trials_ = {};
+    CandidateSources sources;
+    sources.push_back(std::make_unique<MatrixSource>(&matrix_));
     sources.push_back(std::make_unique<Recorder>(&calls_));
-    auto estimator = std::make_unique<CountingEstimator>(sources, &shared_);
-    drafter_.emplace(std::move(sources), std::move(estimator), std::move(committed));
+    drafter_.emplace(std::move(sources), std::make_unique<TrialRecorder>(&trials_),
+                     std::move(committed));
   }
 
   // Returns a step with the accepted tokens `path`. Every row has the candidates `row`.
@@ -81,22 +105,8 @@ class SequenceDrafterTest : public ::testing::Test {
   }
   void Learn(std::uint64_t step, NextRoot next) { drafter_->Learn({.step = step, .next = next}); }
 
-  // The counts of a kind over all sequences of the matrix.
-  KindCounts Counted(FollowClass follow, std::uint8_t rank) const {
-    std::vector<KindCounts> counts;
-    shared_.Read(&counts);
-    const std::size_t kind = CountingEstimator::JointKind(follow, false, rank);
-    return kind < counts.size() ? counts[kind] : KindCounts{};
-  }
-  float Trials(FollowClass follow, std::uint8_t rank) const {
-    return Counted(follow, rank).any_depth.trials;
-  }
-  float Hits(FollowClass follow, std::uint8_t rank) const {
-    return Counted(follow, rank).any_depth.hits;
-  }
-
   AdjacencyMatrix matrix_{kVocab, kK};
-  SharedAcceptance shared_;
+  std::vector<std::string> trials_;
   Calls calls_;
   std::optional<SequenceDrafter> drafter_;
 };
@@ -109,20 +119,7 @@ TEST_F(SequenceDrafterTest, OnlyCandidatesOfAcceptedNodesAreTrials) {
   Observation step = Step({1, 5, 6}, {0, 1});  // 6 was drafted and not accepted
   step.accepted_path = {0, 1};
   Learn(1, step, NextRoot{.base = 3, .root = 9});
-  const KindCounts first = Counted(FollowClass::kUnseen, 0);
-  const KindCounts second = Counted(FollowClass::kUnseen, 1);
-  EXPECT_EQ(first.by_depth[0].trials, 1);
-  EXPECT_EQ(first.by_depth[0].hits, 1);
-  EXPECT_EQ(second.by_depth[0].trials, 1);
-  EXPECT_EQ(second.by_depth[0].hits, 0);
-  EXPECT_EQ(first.by_depth[1].trials, 1);
-  EXPECT_EQ(first.by_depth[1].hits, 0);
-  EXPECT_EQ(first.any_depth.trials, 2);
-  std::vector<KindCounts> counts;
-  shared_.Read(&counts);
-  float trials = 0;
-  for (const KindCounts& count : counts) trials += count.any_depth.trials;
-  EXPECT_EQ(trials, 4);
+  EXPECT_THAT(trials_, ElementsAre("1: 5 6 -> 5", "2: 2 3 -> 9"));
 }
 
 // A step without a tree, or with a tree that was cut or ignored, also gives trials for the emitted
@@ -130,28 +127,24 @@ TEST_F(SequenceDrafterTest, OnlyCandidatesOfAcceptedNodesAreTrials) {
 TEST_F(SequenceDrafterTest, APlainStepGivesTheSameTrialsAsATree) {
   matrix_.WriteRow(1, std::vector<TokenId>{5, 6});
   Learn(1, Step({1}, {0, 2}), NextRoot{.base = 2, .root = 6});
-  EXPECT_EQ(Trials(FollowClass::kUnseen, 0), 1);
-  EXPECT_EQ(Hits(FollowClass::kUnseen, 0), 0);
-  EXPECT_EQ(Hits(FollowClass::kUnseen, 1), 1);
+  EXPECT_THAT(trials_, ElementsAre("1: 5 6 -> 6"));
 }
 
 TEST_F(SequenceDrafterTest, ATokenThatArrivesWithTheNextStepCountsOnce) {
   matrix_.WriteRow(1, std::vector<TokenId>{5, 6});
   Learn(1, Step({1}, {0, 2}));
-  EXPECT_EQ(Trials(FollowClass::kUnseen, 0), 0);
+  EXPECT_THAT(trials_, IsEmpty());
   Learn(2, Step({5}, {0, 2}));
-  EXPECT_EQ(Trials(FollowClass::kUnseen, 0), 1);
-  EXPECT_EQ(Hits(FollowClass::kUnseen, 0), 1);
+  EXPECT_THAT(trials_, ElementsAre("1: 5 6 -> 5"));
   Learn(3, Step({7}, {0, 2}));
-  EXPECT_EQ(Hits(FollowClass::kUnseen, 0), 1);
+  EXPECT_THAT(trials_, ElementsAre("1: 5 6 -> 5", "1: -> 7"));
 }
 
 // Token 1 is on the path twice. Both trials use the row from before the step.
 TEST_F(SequenceDrafterTest, AStepIsCountedBeforeItsRowsAreWritten) {
   matrix_.WriteRow(1, std::vector<TokenId>{1, 6});
   Learn(1, Step({1, 1}, {0, 2}), NextRoot{.base = 3, .root = 1});
-  EXPECT_EQ(Trials(FollowClass::kUnseen, 0), 2);
-  EXPECT_EQ(Hits(FollowClass::kUnseen, 0), 2);
+  EXPECT_THAT(trials_, ElementsAre("1: 1 6 -> 1", "2: 1 6 -> 1"));
 }
 
 TEST_F(SequenceDrafterTest, SourcesGetTheCommittedTokensAndThePath) {
@@ -170,21 +163,22 @@ TEST_F(SequenceDrafterTest, SourcesGetTheCommittedTokensAndThePath) {
 TEST_F(SequenceDrafterTest, SourcesGetTheNumberOfFreshTokens) {
   Open({1, 2, 3});
   Learn(0, NextRoot{.base = 3, .root = 3});
-  EXPECT_THAT(calls_.told, IsEmpty());
+  EXPECT_THAT(calls_.told, ElementsAre("1 2 3 +3"));
   Learn(1, Step({3, 4}, {0, 2}), NextRoot{.base = 5, .root = 5});
   Learn(2, Step({5}, {0, 2}));
   Learn(3, Step({6}, {0, 2}), NextRoot{.base = 7, .root = 7});
-  EXPECT_THAT(calls_.told, ElementsAre("1 2 3 4 5 +2 root 2",  //
+  EXPECT_THAT(calls_.told, ElementsAre("1 2 3 +3",             //
+                                       "1 2 3 4 5 +2 root 2",  //
                                        "1 2 3 4 5 +0 root 4",  //
                                        "1 2 3 4 5 6 +1",       //
                                        "1 2 3 4 5 6 7 +1 root 5"));
 }
 
-TEST_F(SequenceDrafterTest, PromptRowsAreCommittedTokensInOrder) {
+TEST_F(SequenceDrafterTest, PromptRowsBringNoCommittedTokens) {
   const Observation prompt = {
       .tokens = {7, 8, 9}, .candidates = {kK, {1, 2, 3, 4, 5, 6}}, .accepted_path = {}};
   drafter_->Learn({.step = 0, .prompt = &prompt, .next = NextRoot{.base = 4, .root = 1}});
-  EXPECT_THAT(calls_.told, ElementsAre("7 8 9 +3 root 0"));
+  EXPECT_THAT(calls_.told, ElementsAre(" +0", " +0 root 0", "1 +1"));
   std::vector<TokenId> row(kK);
   EXPECT_EQ(matrix_.ReadRow(8, row), 2u);
 }
@@ -195,10 +189,10 @@ TEST_F(SequenceDrafterTest, ALateSessionLearnsItsFirstStepOnce) {
   Open({1, 2, 3, 4, 5});
   Learn(7, Step({3, 4}, {0, 2}), NextRoot{.base = 5, .root = 5});
   EXPECT_THAT(calls_.asked, ElementsAre("1 2|3", "1 2|3 4"));
-  EXPECT_THAT(calls_.told, ElementsAre("1 2 3 4 5 +2 root 2"));
+  EXPECT_THAT(calls_.told, ElementsAre("1 2 3 +3", "1 2 3 4 5 +2 root 2"));
   Open({1, 2, 3, 4, 5});
   Learn(7, Step({3, 4}, {0, 2}));
-  EXPECT_THAT(calls_.told, ElementsAre("1 2 3 4 +1 root 2"))
+  EXPECT_THAT(calls_.told, ElementsAre("1 2 3 +3", "1 2 3 4 +1 root 2"))
       << "without a next root, token 5 is not certain yet";
 }
 
@@ -207,7 +201,7 @@ TEST_F(SequenceDrafterTest, SeveralPlainStepsMayArriveAsOneChain) {
   Learn(0, NextRoot{.base = 1, .root = 1});
   Learn(1, Step({1}, {0, 2}));
   Learn(4, Step({2, 3, 4}, {0, 2}));
-  EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "1 2 +1", "1 2 3 4 +2 root 1"));
+  EXPECT_THAT(calls_.told, ElementsAre("1 +1", "1 +0 root 0", "1 2 +1", "1 2 3 4 +2 root 1"));
 }
 
 class LostMessagesTest : public SequenceDrafterTest {
@@ -222,14 +216,14 @@ TEST_F(LostMessagesTest, AGapInTheStepNumbersRestartsTheCommittedTokens) {
   matrix_.WriteRow(1, std::vector<TokenId>{5, 6});
   Learn(1, Step({1}, {0, 2}));
   Learn(3, Step({9}, {0, 2}));
-  EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "9 +0 root 0"));
-  EXPECT_EQ(Trials(FollowClass::kUnseen, 0), 0);
+  EXPECT_THAT(calls_.told, ElementsAre("1 +1", "1 +0 root 0", "9 +1", "9 +0 root 0"));
+  EXPECT_THAT(trials_, IsEmpty());
 }
 
 TEST_F(LostMessagesTest, AGapInTheBaseRestartsTheCommittedTokens) {
   Learn(1, Step({1}, {0, 2}));
   Learn(2, Step({9}, {0, 2}), NextRoot{.base = 9, .root = 4});
-  EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "9 4 +1 root 0"));
+  EXPECT_THAT(calls_.told, ElementsAre("1 +1", "1 +0 root 0", "9 +1", "9 4 +1 root 0"));
   Learn(3, Step({4}, {0, 2}), NextRoot{.base = 10, .root = 5});
   EXPECT_EQ(calls_.told.back(), "9 4 5 +1 root 1") << "after the restart the base is known again";
 }
@@ -237,15 +231,15 @@ TEST_F(LostMessagesTest, AGapInTheBaseRestartsTheCommittedTokens) {
 TEST_F(LostMessagesTest, AMatchingBaseIsAcceptedDespiteAGapInTheStepNumbers) {
   Learn(1, Step({1}, {0, 2}));
   Learn(9, Step({2, 3}, {0, 2}), NextRoot{.base = 4, .root = 4});
-  EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "1 2 +1", "1 2 3 4 +2 root 1"));
+  EXPECT_THAT(calls_.told, ElementsAre("1 +1", "1 +0 root 0", "1 2 +1", "1 2 3 4 +2 root 1"));
 }
 
 TEST_F(LostMessagesTest, ARootWithoutAStepCanGiveTheMissingToken) {
   Learn(1, Step({1}, {0, 2}));
   Learn(2, NextRoot{.base = 2, .root = 8});
-  EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "1 8 +1"));
+  EXPECT_THAT(calls_.told, ElementsAre("1 +1", "1 +0 root 0", "1 8 +1"));
   Learn(3, NextRoot{.base = 7, .root = 3});
-  EXPECT_THAT(calls_.told, ElementsAre("1 +0 root 0", "1 8 +1"))
+  EXPECT_THAT(calls_.told, ElementsAre("1 +1", "1 +0 root 0", "1 8 +1", "3 +1"))
       << "the tokens before this root are unknown";
   Learn(4, Step({3}, {0, 2}), NextRoot{.base = 8, .root = 4});
   EXPECT_EQ(calls_.told.back(), "3 4 +1 root 0");

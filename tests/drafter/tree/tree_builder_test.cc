@@ -36,9 +36,9 @@ TEST(TreeBuilderTest, FollowsTheTemplateLevelByLevel) {
   EXPECT_THAT(tree.tokens, ElementsAre(0, 1, 2, 3, 4, 0, 2, 2));
   EXPECT_THAT(tree.parents, ElementsAre(-1, 0, 0, 1, 1, 2, 4, 5));
   EXPECT_THAT(tree.ranks, ElementsAre(0, 0, 1, 0, 1, 1, 0, 1));
-  EXPECT_EQ(tree.sources[0], DraftSource::kUnspecified);
+  EXPECT_EQ(tree.sources[0], 0);
   EXPECT_THAT(std::vector(tree.sources.begin() + 1, tree.sources.end()),
-              Each(DraftSource::kMatrix));
+              Each(SetOf(DraftSource::kMatrix)));
   EXPECT_EQ(tree.base, 0u);
 }
 

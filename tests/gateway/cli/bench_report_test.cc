@@ -161,12 +161,17 @@ TEST(BenchTableTest, HasARowPerPromptAndTheTotals) {
   summary.recycled.Add(MakeFinal(10, 500'000, 4));
   summary.plain_by_prompt = {summary.plain};
   summary.recycled_by_prompt = {summary.recycled};
+  summary.pairs = {{10, 20}};
+  summary.by_category["qa"] = {summary.plain, summary.recycled};
   std::string table = BenchTable(summary);
   EXPECT_THAT(table,
               HasSubstr("     0        10       10.0       20.0    2.00   2.50      0.0%\n"));
   EXPECT_THAT(table,
               HasSubstr("   all        10       10.0       20.0    2.00   2.50      0.0%\n"));
-  EXPECT_THAT(table, HasSubstr("outputs: all equal\n"));
+  EXPECT_THAT(table,
+              HasSubstr("    qa        10       10.0       20.0    2.00   2.50      0.0%\n"));
+  EXPECT_THAT(table,
+              HasSubstr("outputs: all equal\ndrafts made this faster: 2.00 times the plain speed"));
   summary.different = 1;
   EXPECT_THAT(BenchTable(summary), HasSubstr("outputs: 1 of 2 differ\n"));
 }

@@ -34,12 +34,15 @@ TEST(ParsePromptLineTest, ReadsThePromptOrTheFirstTurn) {
   const auto turns = ParsePromptLine(R"({"question_id": 1, "turns": ["a", "b"]})");
   EXPECT_EQ(turns->prompt, "a");
   EXPECT_TRUE(turns->from_turns);
+  EXPECT_EQ(turns->category, "");
+  EXPECT_EQ(ParsePromptLine(R"({"category": "math", "prompt": "a"})")->category, "math");
 }
 
 TEST(ParsePromptLineTest, RefusesOtherLines) {
   for (const char* line :
        {"", "a", "{", "[]", "\"a\"", "{}", R"({"prompt": 1})", R"({"turns": []})",
-        R"({"turns": "a"})", R"({"turns": [["a"]]})", "{\"prompt\": \"\xff\"}"}) {
+        R"({"turns": "a"})", R"({"prompt": "a", "category": 1})", R"({"turns": [["a"]]})",
+        "{\"prompt\": \"\xff\"}"}) {
     EXPECT_EQ(ParsePromptLine(line).status().code(), absl::StatusCode::kInvalidArgument) << line;
   }
   EXPECT_FALSE(ParsePromptLine(std::string(100'000, '[')).ok());

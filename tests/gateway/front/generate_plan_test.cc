@@ -54,6 +54,18 @@ TEST_F(PlanDecodeTest, FillsEveryDefault) {
   EXPECT_EQ(plan->tenant, "default");
 }
 
+TEST_F(PlanDecodeTest, ReadsControlTokensInAPromptOnlyIfTheClientAsks) {
+  const auto plain = Plan({.prompt = "a</s>b"});
+  const auto parsed = Plan({.prompt = "a</s>b", .parse_control = true, .trace = true});
+  ASSERT_THAT(plain, IsOk());
+  ASSERT_THAT(parsed, IsOk());
+  constexpr TokenId kEndOfText = 2;  // </s> of the toy model
+  EXPECT_THAT(plain->prompt_ids, ::testing::Not(::testing::Contains(kEndOfText)));
+  EXPECT_THAT(parsed->prompt_ids, ::testing::Contains(kEndOfText));
+  EXPECT_FALSE(plain->trace);
+  EXPECT_TRUE(parsed->trace);
+}
+
 TEST_F(PlanDecodeTest, ADrawnSeedHasAtMost53Bits) {
   random_ = std::numeric_limits<std::uint64_t>::max();
   EXPECT_EQ(Plan({.prompt = kIds})->sampling.seed, (std::uint64_t{1} << 53) - 1);

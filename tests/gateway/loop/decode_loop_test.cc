@@ -129,6 +129,43 @@ TEST_F(DecodeLoopTest, DraftedOutputEqualsPlainOutputInFewerSteps) {
   EXPECT_EQ(outcome.drafter, "fake-drafter");
 }
 
+// The traces of all steps together hold the output: the accepted nodes and the token after them.
+TEST_F(DecodeLoopTest, TracesSayWhatEachStepVerified) {
+  ASSERT_THAT(Run({.max_tokens = 20, .node_budget = 8, .trace = true}).status, IsOk());
+  std::vector<TokenId> traced;
+  TokenId root = kPrompt.back();
+  int drafted = 0;
+  for (const OutputDelta& delta : deltas_) {
+    ASSERT_TRUE(delta.trace.has_value());
+    const StepTrace& trace = *delta.trace;
+    ASSERT_EQ(trace.pieces.size(), trace.tree.tokens.size() + 1);
+    EXPECT_EQ(trace.tree.tokens[0], root);
+    EXPECT_EQ(trace.pieces[0], "<" + std::to_string(root) + ">");
+    for (const int node : trace.accepted_nodes) {
+      traced.push_back(trace.tree.tokens.at(static_cast<std::size_t>(node)));
+    }
+    traced.push_back(trace.next);
+    EXPECT_EQ(trace.pieces.back(), "<" + std::to_string(trace.next) + ">");
+    root = trace.next;
+    drafted += trace.tree.drafted();
+  }
+  traced.resize(20);
+  EXPECT_EQ(traced, Plain(20));
+  EXPECT_GT(drafted, 20);
+}
+
+TEST_F(DecodeLoopTest, WithoutDraftsATraceHasTheRootAlone) {
+  ASSERT_THAT(Run({.max_tokens = 3, .speculation = Speculation::kOff, .trace = true}).status,
+              IsOk());
+  ASSERT_EQ(deltas_.size(), 3u);
+  for (const OutputDelta& delta : deltas_) EXPECT_EQ(delta.trace->tree.drafted(), 0);
+}
+
+TEST_F(DecodeLoopTest, WithoutARequestThereIsNoTrace) {
+  ASSERT_THAT(Run({.max_tokens = 3, .node_budget = 8}).status, IsOk());
+  for (const OutputDelta& delta : deltas_) EXPECT_FALSE(delta.trace.has_value());
+}
+
 TEST_F(DecodeLoopTest, AStepGetsADraftThenVerifiesItThenSendsTheResultToTheDrafter) {
   drafter_options_.acceptance_rate = 0;
   ASSERT_THAT(Run({.max_tokens = 2, .node_budget = 8}).status, IsOk());
@@ -598,6 +635,14 @@ TEST_F(CostlyTreesTest, FixedSpeculationAsksForDraftsAtAnyCost) {
   EXPECT_EQ(outcome.speculation.paused_steps, 0u);
 }
 
+TEST_F(CostlyTreesTest, FullSpeculationAsksForDraftsAtAnyCost) {
+  const DecodeOutcome outcome =
+      Run({.max_tokens = 20, .speculation = Speculation::kFull, .node_budget = 8});
+  EXPECT_EQ(Tokens(), Plain(20));
+  EXPECT_EQ(Calls("drafter.propose"), 19);
+  EXPECT_EQ(outcome.speculation.paused_steps, 0u);
+}
+
 TEST_F(CostlyTreesTest, WithoutCostsOfTheVerifierEveryStepAsksForADraft) {
   verifier_options_.pass_costs = {};
   Run({.max_tokens = 20, .node_budget = 8});
@@ -658,6 +703,12 @@ TEST_F(PricesTest, PricesCountTheRowsAndPassesOfOtherSequences) {
 
 TEST_F(PricesTest, FixedModeSendsNoPrices) {
   for (const auto& costs : Prices(Speculation::kFixed)) EXPECT_THAT(costs, ElementsAre());
+}
+
+TEST_F(PricesTest, AFullTreeHasNodesThatCostNothing) {
+  for (const auto& costs : Prices(Speculation::kFull)) {
+    EXPECT_THAT(costs, ElementsAre(StepCost{0, 1}));
+  }
 }
 
 TEST_F(DecodeLoopTest, AnErrorOfTheVerifierEndsTheLoopAndKeepsTheShownTokens) {

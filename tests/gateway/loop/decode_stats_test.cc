@@ -53,6 +53,44 @@ TEST(SummarizeTest, LeavesOutStepsAfterTheLastOutputToken) {
   EXPECT_EQ(Summarize(steps, 0), SpeculationStats());
 }
 
+// Node 1 is accepted, and then its child 3. Nodes 2 and 4 are not; node 5 stands below node 2.
+TEST(CountSourcesTest, CountsEachNodeForAllItsSources) {
+  constexpr DraftSourceSet kMatrix = SetOf(DraftSource::kMatrix);
+  constexpr DraftSourceSet kPair = SetOf(DraftSource::kPair);
+  DraftTree tree = DraftTree::Root(9, 7);
+  tree.tokens = {7, 1, 2, 3, 4, 5};
+  tree.parents = {-1, 0, 0, 1, 1, 2};
+  tree.sources = {0, kMatrix | kPair, kMatrix, kPair, kPair, kMatrix};
+  tree.probabilities = {1, 0.5F, 0.25F, 0.5F, 0.125F, 0.75F};
+  const StepSources stats = CountSources(tree, std::vector<int>{1, 3});
+  using Counts = StepSources::value_type;
+  const Counts& matrix = stats[static_cast<std::size_t>(DraftSource::kMatrix)];
+  EXPECT_EQ(matrix, (Counts{.proposed = 3,
+                            .accepted = 1,
+                            .proposed_alone = 2,
+                            .accepted_alone = 0,
+                            .expected = 0.75}));
+  const Counts& pair = stats[static_cast<std::size_t>(DraftSource::kPair)];
+  EXPECT_EQ(pair, (Counts{.proposed = 3,
+                          .accepted = 2,
+                          .proposed_alone = 2,
+                          .accepted_alone = 1,
+                          .expected = 1.125}));
+  EXPECT_EQ(stats[static_cast<std::size_t>(DraftSource::kRecent)], Counts());
+  tree.sources.clear();
+  EXPECT_EQ(CountSources(tree, std::vector<int>{1}), StepSources());
+}
+
+TEST(SummarizeTest, AddsTheCountsOfTheSources) {
+  StepRecord step{.tokens = 1, .drafted = 3};
+  step.sources[1] = {.proposed = 3, .accepted = 1, .expected = 0.5};
+  const std::vector<StepRecord> steps(2, step);
+  SpeculationStats stats = Summarize(steps, 2);
+  EXPECT_EQ(stats.sources[1], (SourceCounts{.proposed = 6, .accepted = 2, .expected = 1}));
+  stats.TakeBack(Summarize(steps, 1));
+  EXPECT_EQ(stats.sources[1], (SourceCounts{.proposed = 3, .accepted = 1, .expected = 0.5}));
+}
+
 TEST(ShownStepsTest, AStepCountsWhenAllItsTokensHaveBeenShown) {
   const std::vector<StepRecord> steps = {{.tokens = 2, .drafted = 3, .accepted = 1},
                                          {.tokens = 3, .drafted = 3, .accepted = 2}};
