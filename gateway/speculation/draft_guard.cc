@@ -21,7 +21,7 @@ void DraftGuard::Asked(int tokens, absl::Duration took, absl::Duration plain, do
   won_ += (tokens + other_tokens) / (1 + other_tokens) * plain - took;
   const absl::Duration allowance = probing_ ? kShare * pause_ : kFirstLoss * plain;
   if (steps_ >= (probing_ ? kProbe : kWindow * running) || -won_ > allowance) {
-    EndWindow(other_tokens);
+    EndWindow(plain, other_tokens);
   }
 }
 
@@ -31,18 +31,19 @@ void DraftGuard::Paused(absl::Duration took, double other_tokens, int running) {
   if (1 + other_tokens < (1 + paused_at_) / 2) pause_left_ = absl::ZeroDuration();
 }
 
-void DraftGuard::EndWindow(double other_tokens) {
+void DraftGuard::EndWindow(absl::Duration plain, double other_tokens) {
   if (won_ >= absl::ZeroDuration()) {
     probing_ = false;
     pause_ = absl::ZeroDuration();
+    won_ = std::min(won_, kCredit * plain);
   } else {
     probing_ = true;
     pause_ = std::max(-won_ / kShare, std::min(2 * pause_, kLongest));
     pause_left_ = pause_;
     paused_at_ = other_tokens;
+    won_ = absl::ZeroDuration();
   }
   steps_ = 0;
-  won_ = absl::ZeroDuration();
 }
 
 }  // namespace recycling::gateway

@@ -20,7 +20,9 @@ namespace recycling::gateway {
 //  2. A window is kWindow x n steps that asked. A probe is kProbe steps that asked. The steps may
 //     belong to any requests of the kind. A window ends early if its loss exceeds the duration of
 //     kFirstLoss plain steps. A probe ends early if its loss exceeds kShare of the pause before it.
-//     A step that is reported after the end does not count.
+//     A step that is reported after the end does not count. A window begins with the gain of the
+//     window or probe before it, if that was positive, but at most kCredit plain steps. So one
+//     unlucky window does not cause a pause while drafting saves time.
 //  3. A window or probe with a loss causes a pause. The pause lasts loss / kShare, and no step asks
 //     during it. If a probe caused the pause, it is also at least twice as long as the pause before
 //     that probe. This doubling stops at kLongest. So losses take at most kShare of the time,
@@ -34,6 +36,7 @@ class DraftGuard {
   static constexpr int kWindow = 16;
   static constexpr int kProbe = 4;
   static constexpr double kFirstLoss = 4;
+  static constexpr double kCredit = 4;
   static constexpr double kShare = 0.02;
   static constexpr absl::Duration kLongest = absl::Seconds(30);
 
@@ -61,7 +64,7 @@ class DraftGuard {
   void Paused(absl::Duration took, double other_tokens = 0, int running = 1);
 
  private:
-  void EndWindow(double other_tokens);
+  void EndWindow(absl::Duration plain, double other_tokens);
 
   bool probing_ = false;
   int pending_ = 0;       // steps that asked and are not reported yet

@@ -55,6 +55,14 @@ TEST_F(DraftGuardTest, StopsAfterAWindowThatLostTime) {
   EXPECT_NEAR(absl::FDivDuration(PauseNow(), kPlain), 80, 1);
 }
 
+// The gain of the good window counts as four plain steps. Each later window loses 1.6.
+TEST_F(DraftGuardTest, AWindowMaySpendWhatTheOneBeforeHasGained) {
+  for (int i = 0; i < 2 * DraftGuard::kWindow; ++i) ASSERT_TRUE(Step(2, 1.5 * kPlain)) << i;
+  for (int i = 0; i < 3 * DraftGuard::kWindow; ++i) ASSERT_TRUE(Step(1, 1.1 * kPlain)) << i;
+  EXPECT_FALSE(guard_.asks());
+  EXPECT_NEAR(absl::FDivDuration(PauseNow(), kPlain), 0.8 / DraftGuard::kShare, 1);
+}
+
 TEST_F(DraftGuardTest, StopsAtOnceIfOneStepLosesMoreThanTheAllowance) {
   EXPECT_TRUE(Step(2, 10 * kPlain));
   EXPECT_FALSE(guard_.asks());
