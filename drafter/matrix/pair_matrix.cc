@@ -43,7 +43,8 @@ const RowTable& PairMatrix::TableOf(std::uint32_t slot, std::size_t* row) const 
     *row = slot;
     return *segments_[0];
   }
-  const int top = std::bit_width(slot) - 1;  // the segment holds the slots 2^top to 2^(top + 1) - 1
+  const int top = static_cast<int>(std::bit_width(slot)) -
+                  1;  // the segment holds the slots 2^top to 2^(top + 1) - 1
   *row = slot - Slots(top);
   return *segments_[static_cast<std::size_t>(top - kFirstBits + 1)];
 }

@@ -183,7 +183,7 @@ TEST(HistoryClassesTest, AreDistinctAndPriorsRiseWithTheLength) {
   const HistorySource source;
   std::map<std::uint8_t, int> seen;
   ++seen[kNoMatchClass];
-  for (const std::size_t length : {1, 2, 3, 4, 5, 7, 10, 16, 32}) {
+  for (const std::size_t length : {1U, 2U, 3U, 4U, 5U, 7U, 10U, 16U, 32U}) {
     ++seen[OtherFollowedClass(length)];
     ++seen[FollowedClass(length, false)];
     ++seen[FollowedClass(length, true)];
