@@ -57,8 +57,9 @@ void GarbageTreeToProto(const DraftTree& tree, common::v1::DraftTree* proto) {
     proto->add_parents(static_cast<std::uint32_t>(tree.parents[i]));
   }
   for (std::size_t i = 1; i < tree.ranks.size(); ++i) proto->add_ranks(tree.ranks[i]);
-  for (std::size_t i = 1; i < tree.sources.size(); ++i) {
-    proto->add_sources(static_cast<common::v1::DraftSource>(tree.sources[i]));
+  for (std::size_t i = 1; i < tree.sources.size(); ++i) proto->add_sources(tree.sources[i]);
+  for (std::size_t i = 1; i < tree.probabilities.size(); ++i) {
+    proto->add_probabilities(tree.probabilities[i]);
   }
 }
 
