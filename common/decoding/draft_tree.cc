@@ -36,8 +36,8 @@ absl::Status ValidateTree(const DraftTree& tree, std::uint32_t vocab_size, int m
         absl::StrCat("draft tree: got ", tree.sources.size(), " sources for ", n, " nodes"));
   }
   if (!tree.probabilities.empty() && tree.probabilities.size() != n) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "draft tree: got ", tree.probabilities.size(), " probabilities for ", n, " nodes"));
+    return absl::InvalidArgumentError(absl::StrCat("draft tree: got ", tree.probabilities.size(),
+                                                   " probabilities for ", n, " nodes"));
   }
   for (const float probability : tree.probabilities) {
     if (probability >= 0 && probability <= 1) continue;

@@ -83,8 +83,7 @@ TEST_F(DrafterServiceTest, AStreamLearnsAndAnswersEveryStepWithAProposal) {
   EXPECT_THAT(second.tree().tokens(), ElementsAre(2, 3, 4, 5));
   EXPECT_THAT(second.tree().parents(), ElementsAre(0, 0, 1, 1));
   EXPECT_THAT(second.tree().ranks(), ElementsAre(0, 1, 0, 1));
-  EXPECT_THAT(second.tree().sources(),
-              ::testing::Each(std::uint32_t{SetOf(DraftSource::kMatrix)}));
+  EXPECT_THAT(second.tree().sources(), ::testing::Each(std::uint32_t{SetOf(DraftSource::kMatrix)}));
   // The drafter learns from a step before it drafts for the same step.
   const v1::Observation changed = Rows({1}, {9, 8});
   const v1::Proposal two = Ask(1, 2);
@@ -174,8 +173,7 @@ TEST_F(DrafterServiceTest, CandidatesOfASequenceAndEstimatesOfATenantAreNotShare
   own.Send(1, nullptr, &ask);
   const common::v1::DraftTree tree = own.Read().tree();
   EXPECT_THAT(tree.tokens(), ::testing::Contains(9u));
-  EXPECT_THAT(tree.sources(),
-              ::testing::Contains(std::uint32_t{SetOf(DraftSource::kSequence)}));
+  EXPECT_THAT(tree.sources(), ::testing::Contains(std::uint32_t{SetOf(DraftSource::kSequence)}));
   Stream sibling(stub_.get(), Session(MATRIX_SCOPE_TENANT, "a"));
   sibling.Send(0, nullptr, &ask);
   EXPECT_THAT(sibling.Read().tree().tokens(), ElementsAre(2, 3));
