@@ -21,6 +21,8 @@ struct VerifierWish {
   std::span<const std::string> avoid;  // addresses that must not be picked
 };
 
+inline constexpr absl::Duration kLongestAwait = absl::Milliseconds(100);
+
 // Finds verifiers for sequences. Threads: any.
 class VerifierDirectory {
  public:
@@ -37,7 +39,8 @@ class VerifierDirectory {
                       absl::Duration since) = 0;
 
   // Blocks until Pick may have another result, Wake is called, or `at_most` has passed. Returns at
-  // once if `stop` is set. A thread that sets `stop` must call Wake after it.
+  // once if `stop` is set. A thread that sets `stop` must call Wake after it. Await does not notice
+  // a change just before the call, so pass at most kLongestAwait and call Pick again.
   virtual void Await(absl::Duration at_most, const std::atomic<bool>& stop) = 0;
   virtual void Wake() = 0;
 };

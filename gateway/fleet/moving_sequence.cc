@@ -15,9 +15,6 @@ namespace {
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 constexpr absl::Duration kLongestPause = absl::Seconds(2);
-// Await does not notice a change of the pool just before the call, so each call waits at most this
-// long.
-constexpr absl::Duration kLongestAwait = absl::Milliseconds(250);
 // The search ends this long before the deadline. That is too short for a prefill, but enough to
 // return an error that says why.
 constexpr absl::Duration kReserve = absl::Milliseconds(100);

@@ -17,8 +17,6 @@ namespace {
 constexpr absl::Duration kReaderChecks = absl::Milliseconds(100);
 constexpr absl::Duration kIdleChecks = absl::Milliseconds(10);
 constexpr absl::Duration kLastWords = absl::Seconds(2);  // for interrupted requests to end
-// Await does not notice a change just before the call, so each call waits at most this long.
-constexpr absl::Duration kLongestAwait = absl::Milliseconds(100);
 
 std::uint64_t Random64() {
   std::random_device device;
