@@ -164,16 +164,19 @@ OutputDelta DecodeLoop::Accept(const Drafting::Draft& draft, TokenId root,
                     .accepted = static_cast<std::uint32_t>(verified.accepted_nodes.size()),
                     .fallback = draft.fallback,
                     .paused = policy_->paused()};
-  DraftTree tree = DraftTree::Root(0, root);
   if (verified.draft_ignored) {
     record.fallback = FallbackReason::kStale;
   } else if (draft.tree.has_value()) {
-    const int nodes = static_cast<int>(verified.verified_nodes.value_or(draft.tree->drafted()));
-    tree = CutTree(*draft.tree, nodes, nodes);
-    record.drafted = static_cast<std::uint32_t>(nodes);
-    record.sources = CountSources(tree, verified.accepted_nodes);
+    record.drafted =
+        static_cast<std::uint32_t>(verified.verified_nodes.value_or(draft.tree->drafted()));
+    record.sources = CountSources(*draft.tree, record.drafted, verified.accepted_nodes);
   }
-  if (request_.trace) delta.trace = Trace(std::move(tree), verified);
+  if (request_.trace) {
+    const int nodes = static_cast<int>(record.drafted);
+    delta.trace = Trace(
+        nodes == 0 ? DraftTree::Root(verified.base, root) : CutTree(*draft.tree, nodes, nodes),
+        verified);
+  }
   records_.push_back(record);
   ++step_;
   return delta;

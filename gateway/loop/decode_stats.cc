@@ -26,12 +26,13 @@ void AddSources(const Other& other, bool take_away, SourceStats* stats) {
 
 }  // namespace
 
-StepSources CountSources(const DraftTree& tree, std::span<const int> accepted) {
+StepSources CountSources(const DraftTree& tree, std::size_t drafted,
+                         std::span<const int> accepted) {
   StepSources stats;
   std::vector<bool> is_accepted(tree.tokens.size());
   is_accepted[0] = true;
   for (const int node : accepted) is_accepted[static_cast<std::size_t>(node)] = true;
-  for (std::size_t node = 1; node < tree.sources.size(); ++node) {
+  for (std::size_t node = 1; node < std::min(tree.sources.size(), drafted + 1); ++node) {
     const DraftSourceSet set = tree.sources[node];
     const bool below_accepted = is_accepted[static_cast<std::size_t>(tree.parents[node])];
     for (std::size_t s = 0; s < stats.size(); ++s) {

@@ -38,9 +38,9 @@ using SourceStats = std::array<SourceCounts, kDraftSources>;  // by DraftSource
 // The same of one step, smaller, because a request keeps those of all its steps.
 using StepSources = std::array<SourceCountsOf<std::uint16_t, float>, kDraftSources>;
 
-// Counts the drafted nodes of a verified tree. `accepted`: indices of the accepted nodes, without
-// the root. Requires a valid tree of less than 2^16 nodes.
-StepSources CountSources(const DraftTree& tree, std::span<const int> accepted);
+// Counts the first `drafted` drafted nodes of a tree, which the verifier has verified. `accepted`:
+// indices of the accepted nodes, without the root. Requires a valid tree of less than 2^16 nodes.
+StepSources CountSources(const DraftTree& tree, std::size_t drafted, std::span<const int> accepted);
 
 // One verify step.
 struct StepRecord {

@@ -134,12 +134,15 @@ TEST_F(DecodeLoopTest, TracesSayWhatEachStepVerified) {
   ASSERT_THAT(Run({.max_tokens = 20, .node_budget = 8, .trace = true}).status, IsOk());
   std::vector<TokenId> traced;
   TokenId root = kPrompt.back();
+  std::size_t base = kPrompt.size();
   int drafted = 0;
   for (const OutputDelta& delta : deltas_) {
     ASSERT_TRUE(delta.trace.has_value());
     const StepTrace& trace = *delta.trace;
     ASSERT_EQ(trace.pieces.size(), trace.tree.tokens.size() + 1);
     EXPECT_EQ(trace.tree.tokens[0], root);
+    EXPECT_EQ(trace.tree.base, base);
+    base += trace.accepted_nodes.size() + 1;
     EXPECT_EQ(trace.pieces[0], "<" + std::to_string(root) + ">");
     for (const int node : trace.accepted_nodes) {
       traced.push_back(trace.tree.tokens.at(static_cast<std::size_t>(node)));

@@ -62,7 +62,7 @@ TEST(CountSourcesTest, CountsEachNodeForAllItsSources) {
   tree.parents = {-1, 0, 0, 1, 1, 2};
   tree.sources = {0, kMatrix | kPair, kMatrix, kPair, kPair, kMatrix};
   tree.probabilities = {1, 0.5F, 0.25F, 0.5F, 0.125F, 0.75F};
-  const StepSources stats = CountSources(tree, std::vector<int>{1, 3});
+  const StepSources stats = CountSources(tree, 5, std::vector<int>{1, 3});
   using Counts = StepSources::value_type;
   const Counts& matrix = stats[static_cast<std::size_t>(DraftSource::kMatrix)];
   EXPECT_EQ(matrix, (Counts{.proposed = 3,
@@ -77,8 +77,10 @@ TEST(CountSourcesTest, CountsEachNodeForAllItsSources) {
                           .accepted_alone = 1,
                           .expected = 1.125}));
   EXPECT_EQ(stats[static_cast<std::size_t>(DraftSource::kRecent)], Counts());
+  const StepSources cut = CountSources(tree, 1, std::vector<int>{1});
+  EXPECT_EQ(cut[static_cast<std::size_t>(DraftSource::kMatrix)].proposed, 1);
   tree.sources.clear();
-  EXPECT_EQ(CountSources(tree, std::vector<int>{1}), StepSources());
+  EXPECT_EQ(CountSources(tree, 5, std::vector<int>{1}), StepSources());
 }
 
 TEST(SummarizeTest, AddsTheCountsOfTheSources) {
