@@ -14,7 +14,8 @@ usage: deploy/quickstart.sh [--prompt TEXT] [--model FILE] [--max_tokens N] [--k
 
 Installs the packages that the build needs (as root or with sudo) and prints their names. Builds the programs. Starts
 verifier, drafter and gateway as three processes on free loopback ports. Prints the text that the model writes after
-the prompt, and which tokens the drafter guessed. Compares the speed with and without drafts. Stops the three processes. Only the package manager needs the network.
+the prompt, and which tokens the drafter guessed. Compares the speed with and without drafts. Stops the three processes.
+Only the package manager needs the network.
 
   --prompt TEXT    the text to continue (default: "$prompt")
   --model FILE     a GGUF file of the llama architecture (default: deploy/model/default.q8_0.gguf)

@@ -40,8 +40,8 @@ MixingEstimator::MixingEstimator(const CandidateSources& sources, MixingMemory* 
     }
   }
   masks_ = std::size_t{1} << std::min(mixed_.size(), kMaskSources);
-  const std::size_t biases = masks_ + match_classes_ + kDepths;
-  const std::size_t weights = biases + (masks_ + match_classes_) * mixed_.size();
+  biases_ = masks_ + match_classes_ + kDepths;
+  const std::size_t weights = biases_ + (masks_ + match_classes_) * mixed_.size();
   changes_.weights.resize(weights);
   changes_.classes.resize(priors_.size());
   MixingNumbers first = changes_;
@@ -50,8 +50,8 @@ MixingEstimator::MixingEstimator(const CandidateSources& sources, MixingMemory* 
     first = prior;
   } else {
     // The match decides how much the other sources count. At first all of them count the same.
-    std::fill_n(first.weights.begin() + static_cast<std::ptrdiff_t>(biases), masks_ * mixed_.size(),
-                kFirstWeight);
+    std::fill_n(first.weights.begin() + static_cast<std::ptrdiff_t>(biases_),
+                masks_ * mixed_.size(), kFirstWeight);
     if (history_ != kMaxSources) {
       for (std::size_t c = 0; c < match_classes_; ++c) {
         const double prior_of_class = sources[history_]->Prior(static_cast<std::uint8_t>(c));
@@ -85,12 +85,11 @@ MixingEstimator::Places MixingEstimator::PlacesOf(int depth, const Candidate& ca
   const std::size_t match = history_ == kMaxSources ? 0 : candidate.classes[history_];
   const std::size_t deep =
       static_cast<std::size_t>(std::clamp(depth, 1, static_cast<int>(kDepths)));
-  const std::size_t biases = masks_ + match_classes_ + kDepths;
   return {.mask_bias = mask,
           .match_bias = masks_ + match,
           .depth_bias = masks_ + match_classes_ + deep - 1,
-          .mask_weights = biases + mask * mixed_.size(),
-          .match_weights = biases + (masks_ + match) * mixed_.size()};
+          .mask_weights = biases_ + mask * mixed_.size(),
+          .match_weights = biases_ + (masks_ + match) * mixed_.size()};
 }
 
 double MixingEstimator::Score(const Places& places, const Candidate& candidate) const {

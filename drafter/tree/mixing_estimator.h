@@ -72,6 +72,7 @@ class MixingEstimator final : public Estimator {
   std::size_t history_ = kMaxSources;  // the HistorySource; kMaxSources if there is none
   std::size_t match_classes_ = 1;
   std::size_t masks_ = 1;
+  std::size_t biases_ = 0;        // the number of biases, which stand before the weights
   std::vector<double> priors_;    // [classes of all mixed sources]
   MixingNumbers numbers_;         // a copy of the memory
   MixingNumbers changes_;         // what Publish adds to the memory
