@@ -24,6 +24,7 @@ struct Avx2 {
   static constexpr std::size_t kBytes = 32;
   static constexpr std::size_t kRowTile = 4;
   static constexpr bool kSignedBytes = true;
+  static constexpr bool kPairSums = true;
 
   static Bytes LoadBytes(const std::byte* at) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
@@ -69,6 +70,13 @@ struct Avx2 {
     return _mm256_set1_epi32(value);
   }
   static Int ShiftLeftBy(Int value, Int counts) { return _mm256_sllv_epi32(value, counts); }
+  // The sums of the products of two neighbouring bytes of w, which is unsigned, and x, in 16 bits.
+  static Int MultiplyPairs(Bytes w, Bytes x) { return _mm256_maddubs_epi16(w, x); }
+  static Int AddPairs(Int a, Int b) { return _mm256_add_epi16(a, b); }
+  // Adds two neighbouring sums of pairs to each sum.
+  static Int SumPairs(Int sum, Int pairs) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
   // Adds the products of four neighbouring bytes of w and x to each sum. If kWide, w is signed and
   // uses all eight bits.
   template <bool kWide>
@@ -77,7 +85,7 @@ struct Avx2 {
     // x 127, which fits into 16 bits.
     const Int pairs = kWide ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w))
                             : _mm256_maddubs_epi16(w, x);
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    return SumPairs(sum, pairs);
   }
   static Float ToFloat(Int value) { return _mm256_cvtepi32_ps(value); }
 

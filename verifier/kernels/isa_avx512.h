@@ -62,6 +62,7 @@ struct Avx512 : Avx512Floats {
   static constexpr std::string_view kName = kVnni ? "avx512-vnni" : "avx512";
   static constexpr std::size_t kBytes = 64;
   static constexpr bool kSignedBytes = !kVnni;
+  static constexpr bool kPairSums = !kVnni;
 
   static Bytes LoadBytes(const std::byte* at) { return _mm512_loadu_si512(at); }
   static void StoreBytes(std::byte* at, Bytes value) { _mm512_storeu_si512(at, value); }
@@ -103,6 +104,13 @@ struct Avx512 : Avx512Floats {
   }
   static Int LoadInt(const std::int32_t* at) { return _mm512_loadu_si512(at); }
   static Int ShiftLeftBy(Int value, Int counts) { return _mm512_sllv_epi32(value, counts); }
+  // The sums of the products of two neighbouring bytes of w, which is unsigned, and x, in 16 bits.
+  static Int MultiplyPairs(Bytes w, Bytes x) { return _mm512_maddubs_epi16(w, x); }
+  static Int AddPairs(Int a, Int b) { return _mm512_add_epi16(a, b); }
+  // Adds two neighbouring sums of pairs to each sum.
+  static Int SumPairs(Int sum, Int pairs) {
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+  }
   // Adds the products of four neighbouring bytes of w and x to each sum. If kWide, w uses all eight
   // bits.
   template <bool kWide>
@@ -122,7 +130,7 @@ struct Avx512 : Avx512Floats {
     } else {
       pairs = _mm512_maddubs_epi16(w, x);
     }
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+    return SumPairs(sum, pairs);
   }
   // The bits of the largest magnitude of 32 floats.
   static std::uint32_t LargestMagnitudeBits(const float* block) {

@@ -24,6 +24,7 @@ struct Portable {
   static constexpr std::size_t kBytes = 32;
   static constexpr std::size_t kRowTile = 1;
   static constexpr bool kSignedBytes = true;
+  static constexpr bool kPairSums = false;
   static constexpr std::string_view kName = "portable";
 
   template <typename T, std::size_t kCount>

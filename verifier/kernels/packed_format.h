@@ -41,6 +41,7 @@ inline constexpr int kLargestShift = 10;
 //   kOffset                Values() gives q + kOffset as an unsigned byte. kOffset is 128 if q is a
 //                          signed byte that uses all 8 bits. Only for such a q, and only if
 //                          Isa::kSignedBytes is true, Values() gives q itself as a signed byte
+//   kLargest               the largest byte that Values() gives; 255 if kOffset is 128
 //   kHasMinimum
 //   kHeaderBytes           of a chunk; a multiple of 64
 //   kBlockBytes            a multiple of 64

@@ -79,13 +79,19 @@ void UnpackScales(const std::byte* chunk, const std::byte* block, float* scales,
   });
 }
 
+// kLargest of an unpacked chunk. Without pair sums all narrow formats share one type of unpacked
+// chunks, so that less code is compiled.
+template <class Isa, class W>
+inline constexpr int kLargestUnpacked = Isa::kPairSums || W::kOffset == 128 ? W::kLargest : 127;
+
 // An unpacked chunk of any format. A block is [values as bytes][scales][minima].
-template <class Isa, int kParts, bool kMinima, bool kWide>
+template <class Isa, int kParts, bool kMinima, int kLargestValue>
 struct Unpacked {
   static constexpr std::size_t kScaleColumns = kBlockColumns / kParts;
   static constexpr bool kHasMinimum = kMinima;
   // 0 for narrow formats: AddIntegerChunk gets their offset as a parameter.
-  static constexpr int kOffset = kWide ? 128 : 0;
+  static constexpr int kOffset = kLargestValue == 255 ? 128 : 0;
+  static constexpr int kLargest = kLargestValue;
   static constexpr std::size_t kHeaderBytes = 0;
   static constexpr std::size_t kFloats = 4 * kPanelOutputs;
   static constexpr std::size_t kBlockBytes = kByteValues + kParts * kFloats * (kMinima ? 2 : 1);
@@ -159,6 +165,18 @@ class Ahead {
   std::size_t step_ = 0;
 };
 
+// How many of `steps` steps of four columns add up in 16 bits, if the weights are bytes up to
+// `largest`. Each step adds two products with an activation of at most 127. 1: the Isa does not add
+// in 16 bits, or two steps do not fit.
+template <class Isa>
+constexpr int PairSteps(int largest, int steps) {
+  if constexpr (Isa::kPairSums) {
+    while (steps > 1 && 2 * 127 * largest * steps > 32767) steps /= 2;
+    return steps;
+  }
+  return 1;
+}
+
 // Adds a chunk of `blocks` blocks to sums [R, kPanelOutputs]. `offset_shift` is log2 of the offset
 // of the values, for formats without minima. `ahead` is prefetched.
 template <class Isa, class W, int R>
@@ -170,6 +188,9 @@ __attribute__((noinline)) void AddIntegerChunk(const std::byte* chunk, std::size
   using Bytes = typename Isa::Bytes;
   constexpr int kParts = kPartsOf<W>;
   constexpr bool kWide = W::kOffset == 128;
+  constexpr int kSteps = 8 / kParts;  // of four columns
+  // As many steps add up in 16 bits.
+  constexpr int kPairSteps = PairSteps<Isa>(W::kLargest, kSteps);
   constexpr bool kOffsets = !W::kHasMinimum && !(kWide && Isa::kSignedBytes);
   constexpr std::size_t kRow = 4;  // bytes from the number of one row to that of the next
   const Record<kParts> record(inputs, R);
@@ -191,17 +212,34 @@ __attribute__((noinline)) void AddIntegerChunk(const std::byte* chunk, std::size
             acc[r][0] = acc[r][1] = Isa::ZeroInt();
           }
         });
-        Unroll<8 / kParts>([&](auto i) RECYCLING_INLINE {
-          constexpr int k = part * (8 / kParts) + i;
-          Bytes w[2];
-          Unroll<2>([&](auto v)
-                        RECYCLING_INLINE { w[v] = W::template Values<Isa, k>(block, group + v); });
-          ahead.Fetch();
-          Unroll<R>([&](auto r) RECYCLING_INLINE {
-            const Bytes x = Isa::BroadcastBytes(values + (k * R + r) * 4);
-            acc[r][0] = Isa::template Dot<kWide>(acc[r][0], w[0], x);
-            acc[r][1] = Isa::template Dot<kWide>(acc[r][1], w[1], x);
+        Unroll<kSteps / kPairSteps>([&](auto some) RECYCLING_INLINE {
+          Int pairs[R][2];
+          Unroll<kPairSteps>([&](auto i) RECYCLING_INLINE {
+            constexpr int k = part * kSteps + some * kPairSteps + i;
+            Bytes w[2];
+            Unroll<2>([&](auto v) RECYCLING_INLINE {
+              w[v] = W::template Values<Isa, k>(block, group + v);
+            });
+            ahead.Fetch();
+            Unroll<R>([&](auto r) RECYCLING_INLINE {
+              const Bytes x = Isa::BroadcastBytes(values + (k * R + r) * 4);
+              Unroll<2>([&](auto v) RECYCLING_INLINE {
+                if constexpr (kPairSteps == 1) {
+                  acc[r][v] = Isa::template Dot<kWide>(acc[r][v], w[v], x);
+                } else {
+                  const Int products = Isa::MultiplyPairs(w[v], x);
+                  pairs[r][v] = i == 0 ? products : Isa::AddPairs(pairs[r][v], products);
+                }
+              });
+            });
           });
+          if constexpr (kPairSteps > 1) {
+            Unroll<R>([&](auto r) RECYCLING_INLINE {
+              Unroll<2>([&](auto v) RECYCLING_INLINE {
+                acc[r][v] = Isa::SumPairs(acc[r][v], pairs[r][v]);
+              });
+            });
+          }
         });
         Float d[2];
         Unroll<2>([&](auto v) RECYCLING_INLINE {
@@ -396,7 +434,7 @@ class PanelKernel final : public MatMulKernel {
   // Over a chunk. Each pass of several skips lines, so the processor does not see one stream.
   static constexpr std::size_t kPasses = kPanelOutputs / Isa::kOutputs / 2;
   static constexpr std::size_t kUnpackedBytes =
-      kChunkBlocks * Unpacked<Isa, 2, true, false>::kBlockBytes;
+      kChunkBlocks * Unpacked<Isa, 2, true, 127>::kBlockBytes;
 
   struct Task {
     const PackedMatrix& w;
@@ -493,7 +531,7 @@ class PanelKernel final : public MatMulKernel {
       if (kParts == 1 || tiles.count() == 1) {
         multiply.template operator()<W>(data);
       } else {
-        using Form = Unpacked<Isa, kParts, W::kHasMinimum, W::kOffset == 128>;
+        using Form = Unpacked<Isa, kParts, W::kHasMinimum, kLargestUnpacked<Isa, W>>;
         Form::template Unpack<W>(data, count, task.unpacked);
         multiply.template operator()<Form>(task.unpacked);
       }

@@ -14,6 +14,7 @@ namespace recycling::verifier {
 struct IQ4_NL : Q4_0 {
   static constexpr TensorType kType = TensorType::kIQ4_NL;
   static constexpr int kOffset = 128;
+  static constexpr int kLargest = 255;
 
   template <class Isa, int k>
   static typename Isa::Bytes Values(const std::byte* block, int v) {

@@ -17,6 +17,7 @@ struct IQ4_XS {
   static constexpr TensorType kType = TensorType::kIQ4_XS;
   static constexpr std::size_t kScaleColumns = 32;
   static constexpr int kOffset = 128;
+  static constexpr int kLargest = 255;
   static constexpr bool kHasMinimum = false;
   static constexpr std::size_t kHeaderBytes = kHalves;
   static constexpr std::size_t kValues = 64;  // 32 bytes of scales, padded to 64

@@ -16,6 +16,7 @@ struct Q2_K {
   static constexpr TensorType kType = TensorType::kQ2_K;
   static constexpr std::size_t kScaleColumns = 16;
   static constexpr int kOffset = 0;
+  static constexpr int kLargest = 3;
   static constexpr bool kHasMinimum = true;
   static constexpr std::size_t kHeaderBytes = 2 * kHalves;
   static constexpr std::size_t kMinima = 2 * kPanelOutputs;

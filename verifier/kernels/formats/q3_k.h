@@ -19,6 +19,7 @@ namespace recycling::verifier {
 struct Q3_K : Q6_K {
   static constexpr TensorType kType = TensorType::kQ3_K;
   static constexpr int kOffset = 4;
+  static constexpr int kLargest = 7;
   static constexpr std::size_t kHighBits = kValues + kTwoBitValues;
   static constexpr std::size_t kBlockBytes = kHighBits + kOneBitValues;
 

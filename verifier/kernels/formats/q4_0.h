@@ -13,6 +13,7 @@ struct Q4_0 {
   static constexpr TensorType kType = TensorType::kQ4_0;
   static constexpr std::size_t kScaleColumns = 32;
   static constexpr int kOffset = 8;
+  static constexpr int kLargest = 15;
   static constexpr bool kHasMinimum = false;
   static constexpr std::size_t kHeaderBytes = 0;
   static constexpr std::size_t kValues = kHalves;

@@ -13,6 +13,7 @@ struct Q4_1 {
   static constexpr TensorType kType = TensorType::kQ4_1;
   static constexpr std::size_t kScaleColumns = 32;
   static constexpr int kOffset = 0;
+  static constexpr int kLargest = 15;
   static constexpr bool kHasMinimum = true;
   static constexpr std::size_t kHeaderBytes = 0;
   static constexpr std::size_t kValues = 2 * kHalves;

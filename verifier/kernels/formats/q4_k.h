@@ -16,6 +16,7 @@ struct Q4_K {
   static constexpr TensorType kType = TensorType::kQ4_K;
   static constexpr std::size_t kScaleColumns = 32;
   static constexpr int kOffset = 0;
+  static constexpr int kLargest = 15;
   static constexpr bool kHasMinimum = true;
   static constexpr std::size_t kHeaderBytes = 2 * kHalves;
   static constexpr std::size_t kValues = 2 * kPanelOutputs;

@@ -14,6 +14,7 @@ struct Q5_0 {
   static constexpr TensorType kType = TensorType::kQ5_0;
   static constexpr std::size_t kScaleColumns = 32;
   static constexpr int kOffset = 16;
+  static constexpr int kLargest = 31;
   static constexpr bool kHasMinimum = false;
   static constexpr std::size_t kHeaderBytes = 0;
   static constexpr std::size_t kValues = kHalves;

@@ -13,6 +13,7 @@ namespace recycling::verifier {
 // Scales and minima lie as in Q4_1.
 struct Q5_1 : Q4_1 {
   static constexpr TensorType kType = TensorType::kQ5_1;
+  static constexpr int kLargest = 31;
   static constexpr std::size_t kHighBits = kValues + kNibbleValues;
   static constexpr std::size_t kBlockBytes = kHighBits + kOneBitValues;
 

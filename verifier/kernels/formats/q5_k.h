@@ -15,6 +15,7 @@ namespace recycling::verifier {
 // As Q4_K, with one bit more for each value.
 struct Q5_K : Q4_K {
   static constexpr TensorType kType = TensorType::kQ5_K;
+  static constexpr int kLargest = 31;
   static constexpr std::size_t kHighBits = kValues + kNibbleValues;
   static constexpr std::size_t kBlockBytes = kHighBits + kOneBitValues;
 

@@ -18,6 +18,7 @@ struct Q6_K {
   static constexpr TensorType kType = TensorType::kQ6_K;
   static constexpr std::size_t kScaleColumns = 16;
   static constexpr int kOffset = 32;
+  static constexpr int kLargest = 63;
   static constexpr bool kHasMinimum = false;
   static constexpr std::size_t kHeaderBytes = kHalves;
   static constexpr std::size_t kValues = 2 * kPanelOutputs;

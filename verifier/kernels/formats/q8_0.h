@@ -12,6 +12,7 @@ struct Q8_0 {
   static constexpr TensorType kType = TensorType::kQ8_0;
   static constexpr std::size_t kScaleColumns = 32;
   static constexpr int kOffset = 128;
+  static constexpr int kLargest = 255;
   static constexpr bool kHasMinimum = false;
   static constexpr std::size_t kHeaderBytes = 0;
   static constexpr std::size_t kBlockBytes = kHalves + kByteValues;
