@@ -1,10 +1,14 @@
 // Measures the time of a step inside the drafter. A step builds the built-in template's tree of 80
 // nodes from a full matrix, and learns its 81 rows with an accepted path of three nodes. Roots and
 // rows vary, so that the reads are spread over the matrix as in production. BM_BuildAdaptiveTree
-// chooses the tree by cost. A node costs so little there that a large tree is worth its time. The
-// last two benchmarks encode and parse a snapshot.
+// chooses the tree by cost. A node costs so little there that a large tree is worth its time.
+// BM_ProposeAndLearn is a whole step with all sources and a tree of 16 nodes. The last two
+// benchmarks encode and parse a snapshot.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <bit>
+#include <chrono>
 #include <memory>
 #include <random>
 #include <string>
@@ -106,6 +110,81 @@ void BM_LearnStep(benchmark::State& state) {
   }
 }
 
+// The rows of a tree as a model would compute them: each token always has the same candidates, and
+// the model often chooses one of the first two.
+class RandomModel {
+ public:
+  RandomModel(std::uint32_t vocab_size, std::mt19937& random) : random_(random) {
+    for (TokenId token = 0; token < vocab_size; ++token) {
+      rows_.push_back(DistinctIds(vocab_size, random));
+    }
+  }
+
+  // Verifies `tree`. Sets `next` to the token after the accepted path.
+  Observation Verify(const DraftTree& tree, TokenId* next) {
+    Observation observation{.tokens = tree.tokens, .accepted_path = {0}, .parents = tree.parents};
+    observation.candidates.k = kK;
+    for (const TokenId token : tree.tokens) {
+      const std::vector<TokenId>& row = rows_[token];
+      observation.candidates.ids.insert(observation.candidates.ids.end(), row.begin(), row.end());
+    }
+    int node = 0;
+    while (node >= 0) {
+      *next = rows_[tree.tokens[static_cast<std::size_t>(node)]][Rank()];
+      node = ChildWith(tree, node, *next);
+      if (node >= 0) observation.accepted_path.push_back(node);
+    }
+    return observation;
+  }
+
+ private:
+  std::size_t Rank() {
+    const std::size_t rank = static_cast<std::size_t>(std::countl_zero(random_() | 1U));
+    return std::min<std::size_t>(rank, kK - 1);
+  }
+  static int ChildWith(const DraftTree& tree, int node, TokenId token) {
+    for (int i = node + 1; i < tree.size(); ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      if (tree.parents[at] == node && tree.tokens[at] == token) return i;
+    }
+    return -1;
+  }
+
+  std::mt19937& random_;
+  std::vector<std::vector<TokenId>> rows_;
+};
+
+// A step of one sequence: learns the last tree and proposes the next one.
+// The time of the model is not counted.
+void BM_ProposeAndLearn(benchmark::State& state) {
+  std::mt19937 random(1);
+  const auto vocab_size = static_cast<std::uint32_t>(state.range(0));
+  RandomModel model(vocab_size, random);
+  ScopeMemory memory(vocab_size, kK);
+  SequenceDrafter drafter = NewDrafter(memory);
+  const auto costs = StepCosts::Create({{0, 50'000}, {16, 50'100}});
+  DraftTree tree = DraftTree::Root(1, 0);
+  TokenId next = 0;
+  std::uint64_t base = 1;
+  std::uint64_t step = 0;
+  double nodes = 0;
+  constexpr int kWarmUp = 2000;  // steps, so that the sources know something
+  for (int warm = 0; warm < kWarmUp || state.KeepRunning(); ++warm) {
+    const Observation observation = model.Verify(tree, &next);
+    base += observation.accepted_path.size();
+    const auto start = std::chrono::steady_clock::now();
+    drafter.Learn({.step = step++,
+                   .observation = &observation,
+                   .next = NextRoot{.base = base, .root = next}});
+    tree = drafter.Propose(*costs, 16, 16, 0);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    if (warm < kWarmUp) continue;
+    nodes += tree.drafted();
+    state.SetIterationTime(took.count());
+  }
+  state.counters["nodes"] = benchmark::Counter(nodes, benchmark::Counter::kAvgIterations);
+}
+
 void BM_Learn(benchmark::State& state) {
   std::mt19937 random(1);
   const auto memory = FullMemory(static_cast<std::uint32_t>(state.range(0)), random);
@@ -156,6 +235,11 @@ void BM_ParseAndRestoreSnapshot(benchmark::State& state) {
 BENCHMARK(BM_BuildTree)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_BuildAdaptiveTree)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_LearnStep)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_ProposeAndLearn)
+    ->Arg(32'000)
+    ->Arg(150'000)
+    ->UseManualTime()
+    ->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_Learn)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_Step)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_EncodeSnapshot)->Arg(32'000)->Arg(150'000)->Unit(benchmark::kMillisecond);
