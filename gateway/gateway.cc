@@ -118,7 +118,8 @@ class GatewayServerImpl final : public GatewayServer {
  private:
   absl::StatusOr<std::shared_ptr<VerifierClient>> GreetVerifier(const std::string& address) {
     ASSIGN_OR_RETURN(const auto client, GrpcVerifierClient::Connect(channels_.Get(address), address,
-                                                                    options_.handshake_timeout));
+                                                                    options_.handshake_timeout,
+                                                                    options_.decode_streams));
     RETURN_IF_ERROR(model_.Admit(client->info(),
                                  [&client] { return client->FetchTokenizer(kTokenizerTimeout); }));
     return client;
@@ -128,7 +129,8 @@ class GatewayServerImpl final : public GatewayServer {
     const auto model = model_.Get();
     if (model == nullptr) return absl::UnavailableError("no verifier has been ready yet");
     return GrpcDrafterClient::Connect(channels_.Get(address), address, model->info.model,
-                                      model->info.k, options_.handshake_timeout);
+                                      model->info.k, options_.handshake_timeout, clock_,
+                                      options_.draft_streams);
   }
 
   template <typename Client>

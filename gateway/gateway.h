@@ -15,6 +15,7 @@
 #include "common/base/clock.h"
 #include "common/base/metrics.h"
 #include "common/rpc/caller_check.h"
+#include "common/rpc/peer_streams.h"
 #include "gateway/fleet/moving_sequence.h"
 #include "gateway/fleet/peer_target.h"
 #include "gateway/front/admission.h"
@@ -32,6 +33,11 @@ struct GatewayOptions {
   // gateway logs an error and keeps its list. Empty: no file.
   std::string verifiers_file, drafters_file;
   ChannelFactory channel = PeerChannels({});
+  // The gateway opens the streams to all verifiers, or to all drafters, with these functions. A
+  // program that contains the peer sets them, so that a step needs no gRPC. Other calls, as
+  // handshakes, still use `channel`. Null: the streams use `channel` too.
+  OpenDecodeStream decode_streams;
+  OpenDraftStream draft_streams;
   // If the handshake with a peer fails, the gateway passes the error to this function, and then
   // uses the error that the function returns. The new error may say more about the cause. The
   // threads that make handshakes call the function. Empty: the gateway uses the first error.

@@ -14,17 +14,10 @@
 #include "common/program/metrics_flags.h"
 #include "common/program/service_program.h"
 #include "common/rpc/connection_metrics.h"
-#include "gateway/fleet/peer_list_file.h"
 #include "gateway/gateway.h"
 #include "gateway/gateway_flags.h"
 #include "gateway/peer_channel_flags.h"
 
-ABSL_FLAG(
-    std::string, verifiers, "127.0.0.1:50051",
-    "Addresses of the verifiers, separated by commas: host:port, unix:/path, or dns:///name:port. "
-    "With dns:///, the gateway uses every address of the name, and resolves the name again every "
-    "10 s. @FILE: the gateway reads the addresses from this file, separated by line breaks or "
-    "commas, and reads the file again when it changes.");
 ABSL_FLAG(std::string, drafters, "127.0.0.1:50052",
           "Addresses of the drafters, in the same form as --verifiers. Empty: the gateway uses no "
           "drafts, and every step decodes one token.");
@@ -35,15 +28,6 @@ ABSL_FLAG(int, drafters_per_tenant, 1,
 
 namespace recycling::gateway {
 namespace {
-
-// Reads the peers of a flag. The flag holds a list, or "@" and the name of a file with a list. Sets
-// `file` to that name.
-absl::StatusOr<std::vector<PeerTarget>> ReadPeers(const std::string& flag, std::size_t at_least,
-                                                  std::string* file) {
-  if (!flag.starts_with('@')) return ParsePeerList(flag);
-  *file = flag.substr(1);
-  return PeerListFile(*file, at_least).Read();
-}
 
 std::vector<FlagGroup> Flags() {
   std::vector<FlagGroup> groups = GatewayFlags();
@@ -102,6 +86,6 @@ int main(int argc, char** argv) {
                    "recycling-gateway --tls_cert gateway.crt --tls_key gateway.key --listen "
                    "0.0.0.0:50050\n",
        .flags = recycling::gateway::Flags(),
-       .defaults = {{"listen", "127.0.0.1:50050"}}},
+       .defaults = {{"listen", "127.0.0.1:50050"}, {"verifiers", "127.0.0.1:50051"}}},
       recycling::gateway::Run);
 }

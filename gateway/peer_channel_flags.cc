@@ -11,7 +11,15 @@
 #include "common/net/tls_credentials.h"
 #include "common/program/tls_flags.h"
 #include "common/rpc/keyed_channel.h"
+#include "gateway/fleet/peer_list_file.h"
 
+ABSL_FLAG(
+    std::string, verifiers, "",
+    "Addresses of the verifiers, separated by commas: host:port, unix:/path, or dns:///name:port. "
+    "With dns:///, the gateway uses every address of the name, and resolves the name again every "
+    "10 s. @FILE: the gateway reads the addresses from this file, separated by line breaks or "
+    "commas, and reads the file again when it changes. Empty: the verifier is in the same process, "
+    "which only recycling-standalone allows.");
 ABSL_FLAG(
     std::string, peer_tls_ca, "",
     "PEM file with the certificates of authorities. One of them must have signed the certificate "
@@ -36,6 +44,13 @@ namespace recycling::gateway {
 FlagGroup PeerChannelFlags() {
   return RareGroupOf("TLS and key towards peers", FLAGS_peer_tls_ca, FLAGS_peer_tls_cert,
                      FLAGS_peer_tls_key, FLAGS_peer_tls_names, FLAGS_peer_key_file);
+}
+
+absl::StatusOr<std::vector<PeerTarget>> ReadPeers(const std::string& flag, std::size_t at_least,
+                                                  std::string* file) {
+  if (!flag.starts_with('@')) return ParsePeerList(flag);
+  *file = flag.substr(1);
+  return PeerListFile(*file, at_least).Read();
 }
 
 absl::StatusOr<ChannelFactory> PeerChannelsFromFlags(

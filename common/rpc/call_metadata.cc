@@ -53,4 +53,10 @@ CallOrigin OriginOf(const CallMetadata& metadata) {
   return origin;
 }
 
+CallOrigin ChildOf(const CallOrigin& caller) {
+  const bool traced = !caller.trace.trace_id().empty();
+  return {.request_id = caller.request_id.substr(0, kLongestRequestId),
+          .trace = traced ? caller.trace.Child() : TraceContext::Begin()};
+}
+
 }  // namespace recycling

@@ -21,6 +21,9 @@ void AddOrigin(const CallOrigin& origin, grpc::ClientContext* context);
 // request id that is too long is cut.
 CallOrigin OriginOf(const CallMetadata& metadata);
 
+// The same for a call within this process, from the origin that the caller would have sent.
+CallOrigin ChildOf(const CallOrigin& caller);
+
 }  // namespace recycling
 
 #endif  // RECYCLING_COMMON_RPC_CALL_METADATA_H_

@@ -1,5 +1,6 @@
 #include "drafter/service/draft_session.h"
 
+#include <atomic>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,7 +10,6 @@
 #include "common/rpc/idle_streams.h"
 #include "common/rpc/proto_convert.h"
 #include "common/rpc/status_grpc.h"
-#include "drafter/service/session_log.h"
 #include "drafter/sources/draft_sources.h"
 #include "drafter/tree/mixing_estimator.h"
 #include "drafter/tree/tree_builder.h"
@@ -17,17 +17,17 @@
 namespace recycling::drafter {
 namespace {
 
-// Handles the messages of one stream in order. It reads the next message only after it has written
-// the answer to the last one. So at most one answer waits for the client.
-class DraftStream final : public IdleStream {
+// One stream over gRPC. It reads the next message only after it has written the answer to the last
+// one. So at most one answer waits for the client.
+class GrpcDraftStream final : public IdleStream {
  public:
   using Stream = grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>;
 
-  DraftStream(DrafterState* state, grpc::ServerContext* context, Stream* stream)
+  GrpcDraftStream(DrafterState* state, grpc::ServerContext* context, Stream* stream)
       : state_(state),
         context_(context),
         stream_(stream),
-        log_(context->client_metadata()),
+        exchange_(state, SessionLog(context->client_metadata())),
         heard_(state->streams.Now()) {}
 
   absl::Status Run() {
@@ -35,7 +35,7 @@ class DraftStream final : public IdleStream {
     MutexLock lock(mutex_);
     ended_ = true;
     if (!idle_.ok()) status = idle_;
-    log_.Ended(status);
+    exchange_.End(status);
     return status;
   }
 
@@ -54,29 +54,10 @@ class DraftStream final : public IdleStream {
         MutexLock lock(mutex_);
         heard_ = state_->streams.Now();
       }
-      ASSIGN_OR_RETURN(const bool answered, Handle());
+      ASSIGN_OR_RETURN(const bool answered, exchange_.Handle(request_, &response_));
       if (answered && !stream_->Write(response_)) return absl::CancelledError("the client is gone");
     }
     return absl::OkStatus();  // the client has closed its side, or the call was cancelled
-  }
-
-  absl::StatusOr<bool> Handle() {
-    if (request_.has_open()) {
-      if (session_ != nullptr) return absl::InvalidArgumentError("got a second open");
-      ASSIGN_OR_RETURN(session_, DraftSession::Open(request_.open(), state_));
-      log_.Opened(request_.open());
-      return false;
-    }
-    if (session_ == nullptr) {
-      return absl::InvalidArgumentError("got no open as the first message");
-    }
-    if (!request_.has_step()) {
-      return absl::InvalidArgumentError("got an empty message, expected a step");
-    }
-    log_.Stepped(request_.step());
-    ASSIGN_OR_RETURN(const bool proposed, session_->Step(request_.step(), &response_));
-    if (proposed) log_.Answered(response_);
-    return proposed;
   }
 
   DrafterState* const state_;
@@ -84,13 +65,62 @@ class DraftStream final : public IdleStream {
   Stream* const stream_;
   v1::DraftRequest request_;
   v1::DraftResponse response_;
-  std::unique_ptr<DraftSession> session_;
-  SessionLog log_;
+  DraftExchange exchange_;
 
   Mutex mutex_;
   absl::Duration heard_ ABSL_GUARDED_BY(mutex_);  // when the client's last message came
   absl::Status idle_ ABSL_GUARDED_BY(mutex_);     // why the stream was cancelled; OK if it was not
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+class LocalDraftStream final : public DraftStream {
+ public:
+  LocalDraftStream(DrafterState* state, const CallOrigin& origin)
+      : exchange_(state, SessionLog(origin)) {}
+
+  ~LocalDraftStream() override { Close(absl::ZeroDuration()); }
+
+  bool Send(absl::FunctionRef<void(v1::DraftRequest&)> fill) override {
+    if (end_.has_value()) return false;
+    fill(request_);
+    const absl::StatusOr<bool> answered = exchange_.Handle(request_, &response_);
+    if (!answered.ok()) {
+      EndWith(answered.status());
+    } else if (*answered) {
+      arrived_ = true;
+    }
+    return true;
+  }
+
+  // An answer that is not here now will never come.
+  absl::StatusOr<bool> Receive(absl::Duration, v1::DraftResponse* message) override {
+    if (std::exchange(arrived_, false)) {
+      message->Swap(&response_);
+      return true;
+    }
+    if (cancelled_) return absl::CancelledError("the stream was cancelled");
+    if (end_.has_value() && !end_->ok()) return *end_;
+    return absl::UnavailableError("the drafter has nothing to answer");
+  }
+
+  void Close(absl::Duration) override {
+    if (!end_.has_value()) EndWith(absl::OkStatus());
+  }
+  void WaitDone() override {}
+  void Cancel() override { cancelled_ = true; }
+
+ private:
+  void EndWith(const absl::Status& status) {
+    end_ = status;
+    exchange_.End(status);
+  }
+
+  v1::DraftRequest request_;
+  v1::DraftResponse response_;
+  bool arrived_ = false;             // response_ holds a message for Receive
+  std::optional<absl::Status> end_;  // the session has ended
+  std::atomic<bool> cancelled_{false};
+  DraftExchange exchange_;
 };
 
 // Makes a drafter that uses all sources and writes what it learns to `memory`.
@@ -172,9 +202,38 @@ DraftTree DraftSession::Propose(const Proposal& proposal) {
                           proposal.other_tokens);
 }
 
+absl::StatusOr<bool> DraftExchange::Handle(const v1::DraftRequest& request,
+                                           v1::DraftResponse* response) {
+  if (request.has_open()) {
+    if (session_ != nullptr) return absl::InvalidArgumentError("got a second open");
+    ASSIGN_OR_RETURN(session_, DraftSession::Open(request.open(), state_));
+    log_.Opened(request.open());
+    return false;
+  }
+  if (session_ == nullptr) {
+    return absl::InvalidArgumentError("got no open as the first message");
+  }
+  if (!request.has_step()) {
+    return absl::InvalidArgumentError("got an empty message, expected a step");
+  }
+  log_.Stepped(request.step());
+  ASSIGN_OR_RETURN(const bool proposed, session_->Step(request.step(), response));
+  if (proposed) log_.Answered(*response);
+  return proposed;
+}
+
+void DraftExchange::End(const absl::Status& status) {
+  session_.reset();
+  log_.Ended(status);
+}
+
+std::unique_ptr<DraftStream> OpenLocalDraft(DrafterState* state, const CallOrigin& origin) {
+  return std::make_unique<LocalDraftStream>(state, origin);
+}
+
 absl::Status RunDraftStream(DrafterState* state, grpc::ServerContext* context,
                             grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream) {
-  const auto served = std::make_shared<DraftStream>(state, context, stream);
+  const auto served = std::make_shared<GrpcDraftStream>(state, context, stream);
   state->streams.Add(served);
   const absl::Status status = served->Run();
   state->streams.Remove(served.get());

@@ -6,13 +6,16 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/rpc/call_metadata.h"
+#include "common/rpc/peer_streams.h"
 #include "drafter/service/drafter_convert.h"
 #include "drafter/service/drafter_service.h"
+#include "drafter/service/session_log.h"
 #include "drafter/store/scope_memory.h"
 #include "drafter/tree/sequence_drafter.h"
 
@@ -52,10 +55,33 @@ class DraftSession {
   SequenceDrafter drafter_;
 };
 
+// Handles the messages of one stream in order: the first opens a session, the others are steps.
+// Threads: the caller makes one call at a time.
+class DraftExchange {
+ public:
+  DraftExchange(DrafterState* state, SessionLog log) : state_(state), log_(std::move(log)) {}
+
+  // Returns whether `response` holds an answer. After an error the stream must end.
+  absl::StatusOr<bool> Handle(const v1::DraftRequest& request, v1::DraftResponse* response);
+
+  // Ends the session and logs how the stream ended. Call it once.
+  void End(const absl::Status& status);
+
+ private:
+  DrafterState* const state_;
+  SessionLog log_;
+  std::unique_ptr<DraftSession> session_;  // null: not opened yet, or ended
+};
+
 // Serves one stream until it ends, or until DrafterState::streams cancels it because the client was
 // silent for too long. Blocks the calling thread.
 absl::Status RunDraftStream(DrafterState* state, grpc::ServerContext* context,
                             grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream);
+
+// Opens a Draft stream for a caller in this process. Its messages and errors are those of
+// RunDraftStream. Send makes the draft before it returns. If the caller does not receive an answer
+// before the next one, the answer is lost. `state` must outlive the stream, up to its Close.
+std::unique_ptr<DraftStream> OpenLocalDraft(DrafterState* state, const CallOrigin& origin);
 
 }  // namespace recycling::drafter
 

@@ -50,6 +50,10 @@ class Server final : public DrafterServer {
 
   int max_threads() const override { return kMostDraftStreams; }
 
+  std::unique_ptr<DraftStream> OpenDraft(const CallOrigin& origin) override {
+    return service_->OpenDraft(origin);
+  }
+
   void AddMetrics(MetricSet* metrics) const override { service_->AddMetrics(metrics); }
 
   absl::Status SaveSnapshots() override {

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "common/base/metrics.h"
 #include "common/rpc/caller_check.h"
+#include "common/rpc/peer_streams.h"
 
 namespace recycling::drafter {
 
@@ -46,6 +47,10 @@ class DrafterServer {
   // service() uses at most this many threads at once: one for each open Draft stream. The caller
   // adds this number to RpcServerOptions.max_threads of the server.
   virtual int max_threads() const = 0;
+
+  // Opens a Draft stream for a caller in this process, without gRPC (OpenLocalDraft). It needs no
+  // key, has no idle timeout and no thread. The caller closes it before it destroys this object.
+  virtual std::unique_ptr<DraftStream> OpenDraft(const CallOrigin& origin) = 0;
 
   // Adds the metrics of drafter_metrics.h.
   virtual void AddMetrics(MetricSet* metrics) const = 0;

@@ -96,6 +96,10 @@ grpc::Status GrpcDrafterService::Draft(
   return ToGrpcStatus(status);
 }
 
+std::unique_ptr<DraftStream> GrpcDrafterService::OpenDraft(const CallOrigin& origin) {
+  return OpenLocalDraft(&state_, origin);
+}
+
 grpc::ServerUnaryReactor* GrpcDrafterService::Propose(grpc::CallbackServerContext* context,
                                                       const v1::ProposeRequest* request,
                                                       v1::ProposeResponse* response) {

@@ -15,6 +15,7 @@
 #include "common/base/metrics.h"
 #include "common/rpc/caller_check.h"
 #include "common/rpc/idle_streams.h"
+#include "common/rpc/peer_streams.h"
 #include "drafter/service/drafter_counters.h"
 #include "drafter/store/matrix_store.h"
 #include "drafter/store/snapshot_saver.h"
@@ -109,6 +110,9 @@ class GrpcDrafterService final : public DrafterCalls {
       grpc::CallbackServerContext* context, const v1::SaveMatrixRequest* request) override;
   grpc::ServerReadReactor<v1::LoadMatrixRequest>* LoadMatrix(
       grpc::CallbackServerContext* context, v1::LoadMatrixResponse* response) override;
+
+  // See DrafterServer::OpenDraft.
+  std::unique_ptr<DraftStream> OpenDraft(const CallOrigin& origin);
 
   void AddMetrics(MetricSet* metrics) const;
 

@@ -9,6 +9,10 @@ SessionLog::SessionLog(const CallMetadata& metadata) {
   if (LogsLevel(LogLevel::kDebug)) origin_ = OriginOf(metadata);
 }
 
+SessionLog::SessionLog(const CallOrigin& caller) {
+  if (LogsLevel(LogLevel::kDebug)) origin_ = ChildOf(caller);
+}
+
 void SessionLog::Opened(const v1::OpenSession& open) {
   if (origin_.has_value()) tenant_ = open.tenant();
 }

@@ -16,7 +16,9 @@ namespace recycling::drafter {
 // Opened? (Stepped Answered?)* Ended. Threads: the caller makes one call at a time.
 class SessionLog {
  public:
+  // The caller of a gRPC call with this metadata, or a caller within this process.
   explicit SessionLog(const CallMetadata& metadata);
+  explicit SessionLog(const CallOrigin& caller);
 
   void Opened(const v1::OpenSession& open);
   void Stepped(const v1::DraftStep& step);

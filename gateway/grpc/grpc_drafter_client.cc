@@ -13,6 +13,7 @@
 #include "common/rpc/status_grpc.h"
 #include "gateway/grpc/stream_call.h"
 #include "gateway/grpc/stream_closer.h"
+#include "recycling/drafter/v1/drafter.grpc.pb.h"
 
 namespace recycling::gateway {
 namespace {
@@ -67,34 +68,39 @@ void StepToProto(const DraftStep& step, pb::DraftStep* proto) {
   }
 }
 
+OpenDraftStream StreamsOver(std::shared_ptr<pb::DrafterService::Stub> stub) {
+  return [stub = std::move(stub)](absl::Time deadline, const CallOrigin& origin) {
+    return DraftCall::Start(deadline, [&](auto* context, auto* events) {
+      AddOrigin(origin, context);
+      return stub->PrepareAsyncDraft(context, events);
+    });
+  };
+}
+
 class GrpcDrafterSession final : public DrafterSession {
  public:
-  GrpcDrafterSession(std::shared_ptr<pb::DrafterService::Stub> stub, pb::OpenSession open,
-                     absl::Time deadline, const CallOrigin& origin, const Clock& clock)
-      : clock_(clock),
-        stub_(std::move(stub)),
-        call_(DraftCall::Start(deadline, [this, &origin](auto* context, auto* events) {
-          AddOrigin(origin, context);
-          return stub_->PrepareAsyncDraft(context, events);
-        })) {
-    call_->Send([&open](pb::DraftRequest& request) { *request.mutable_open() = std::move(open); });
+  GrpcDrafterSession(std::unique_ptr<DraftStream> stream, pb::OpenSession open, const Clock& clock)
+      : clock_(clock), stream_(std::move(stream)) {
+    stream_->Send(
+        [&open](pb::DraftRequest& request) { *request.mutable_open() = std::move(open); });
   }
 
   ~GrpcDrafterSession() override {
     static StreamCloser closer;
-    call_->Close(kLinger);
-    closer.Take(std::move(call_));
+    stream_->Close(kLinger);
+    closer.Take(std::move(stream_));
   }
 
   void Send(DraftStep step) override {
-    call_->Send([&step](pb::DraftRequest& request) { StepToProto(step, request.mutable_step()); });
+    stream_->Send(
+        [&step](pb::DraftRequest& request) { StepToProto(step, request.mutable_step()); });
   }
 
   absl::StatusOr<DraftAnswer> Receive(std::uint64_t step, absl::Duration timeout) override {
     const absl::Duration until = clock_.Monotonic() + timeout;
     while (true) {
       const absl::Duration left = until - clock_.Monotonic();
-      const auto received = call_->Receive(left, &response_);
+      const auto received = stream_->Receive(left, &response_);
       // The request's deadline has ended the stream. No answer will come any more, so return
       // Unavailable, because DeadlineExceeded would mean a late answer.
       if (absl::IsDeadlineExceeded(received.status())) {
@@ -122,26 +128,28 @@ class GrpcDrafterSession final : public DrafterSession {
 
  private:
   const Clock& clock_;
-  const std::shared_ptr<pb::DrafterService::Stub> stub_;
-  std::unique_ptr<DraftCall> call_;
+  std::unique_ptr<DraftStream> stream_;
   pb::DraftResponse response_;  // reused, so that its memory is not allocated again
 };
 
 }  // namespace
 
-GrpcDrafterClient::GrpcDrafterClient(std::shared_ptr<grpc::Channel> channel, std::string address,
-                                     ModelIdentity model, std::uint32_t k, const Clock& clock)
+GrpcDrafterClient::GrpcDrafterClient(std::string address, OpenDraftStream open, ModelIdentity model,
+                                     std::uint32_t k, const Clock& clock)
     : address_(std::move(address)),
-      stub_(pb::DrafterService::NewStub(std::move(channel))),
+      open_(std::move(open)),
       model_(std::move(model)),
       k_(k),
       clock_(clock) {}
 
 absl::StatusOr<std::shared_ptr<GrpcDrafterClient>> GrpcDrafterClient::Connect(
     std::shared_ptr<grpc::Channel> channel, const std::string& address, const ModelIdentity& model,
-    std::uint32_t k, absl::Duration timeout, const Clock& clock) {
+    std::uint32_t k, absl::Duration timeout, const Clock& clock, OpenDraftStream open) {
+  const std::shared_ptr<pb::DrafterService::Stub> stub =
+      pb::DrafterService::NewStub(std::move(channel));
+  if (open == nullptr) open = StreamsOver(stub);
   std::shared_ptr<GrpcDrafterClient> client(
-      new GrpcDrafterClient(std::move(channel), address, model, k, clock));
+      new GrpcDrafterClient(address, std::move(open), model, k, clock));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
   pb::HandshakeRequest request;
@@ -149,7 +157,7 @@ absl::StatusOr<std::shared_ptr<GrpcDrafterClient>> GrpcDrafterClient::Connect(
   request.set_k(k);
   request.set_protocol_version(kProtocolVersion);
   pb::HandshakeResponse response;
-  RETURN_IF_ERROR(FromGrpcStatus(client->stub_->Handshake(&context, request, &response)));
+  RETURN_IF_ERROR(FromGrpcStatus(stub->Handshake(&context, request, &response)));
   if (response.protocol_version() != kProtocolVersion) {
     return absl::FailedPreconditionError(absl::StrCat(
         "protocol_version: got ", response.protocol_version(), ", expected ", kProtocolVersion));
@@ -169,7 +177,7 @@ std::unique_ptr<DrafterSession> GrpcDrafterClient::NewSession(OpenDrafting open,
   const std::size_t sent = std::min(open.committed.size(), kMostCommittedTokens);
   proto.mutable_committed_ids()->Add(open.committed.end() - static_cast<std::ptrdiff_t>(sent),
                                      open.committed.end());
-  return std::make_unique<GrpcDrafterSession>(stub_, std::move(proto), deadline, origin, clock_);
+  return std::make_unique<GrpcDrafterSession>(open_(deadline, origin), std::move(proto), clock_);
 }
 
 }  // namespace recycling::gateway

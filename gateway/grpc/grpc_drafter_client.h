@@ -12,8 +12,8 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/decoding/model_identity.h"
+#include "common/rpc/peer_streams.h"
 #include "gateway/clients/drafter_client.h"
-#include "recycling/drafter/v1/drafter.grpc.pb.h"
 
 namespace recycling::gateway {
 
@@ -22,11 +22,12 @@ class GrpcDrafterClient final : public DrafterClient {
   // Makes a client after a handshake over `channel`, for `model` with `k` candidates for each row.
   // Blocks for at most `timeout`. Returns the drafter's own error, or FailedPrecondition if it
   // serves another model or speaks another protocol version. `clock` measures the waits for drafts.
-  // It must outlive the client and its sessions.
+  // It must outlive the client and its sessions. Sessions use the streams that `open` makes; null:
+  // gRPC streams over `channel`.
   static absl::StatusOr<std::shared_ptr<GrpcDrafterClient>> Connect(
       std::shared_ptr<grpc::Channel> channel, const std::string& address,
       const ModelIdentity& model, std::uint32_t k, absl::Duration timeout,
-      const Clock& clock = RealClock());
+      const Clock& clock = RealClock(), OpenDraftStream open = nullptr);
 
   std::unique_ptr<DrafterSession> NewSession(OpenDrafting open, absl::Time deadline,
                                              const CallOrigin& origin) override;
@@ -34,11 +35,11 @@ class GrpcDrafterClient final : public DrafterClient {
   bool shared_scope_allowed() const override { return shared_scope_allowed_; }
 
  private:
-  GrpcDrafterClient(std::shared_ptr<grpc::Channel> channel, std::string address,
-                    ModelIdentity model, std::uint32_t k, const Clock& clock);
+  GrpcDrafterClient(std::string address, OpenDraftStream open, ModelIdentity model, std::uint32_t k,
+                    const Clock& clock);
 
   const std::string address_;
-  const std::shared_ptr<drafter::v1::DrafterService::Stub> stub_;
+  const OpenDraftStream open_;
   const ModelIdentity model_;
   const std::uint32_t k_;
   const Clock& clock_;

@@ -142,27 +142,32 @@ absl::StatusOr<StepVerified> VerifiedFromProto(const pb::StepVerified& proto, st
   return verified;
 }
 
+OpenDecodeStream StreamsOver(std::shared_ptr<pb::VerifierService::Stub> stub) {
+  return [stub = std::move(stub)](absl::Time deadline, const CallOrigin& origin) {
+    return DecodeCall::Start(deadline, [&](auto* context, auto* events) {
+      AddOrigin(origin, context);
+      return stub->PrepareAsyncDecode(context, events);
+    });
+  };
+}
+
 class GrpcVerifierSession final : public VerifierSession {
  public:
-  GrpcVerifierSession(std::shared_ptr<pb::VerifierService::Stub> stub, std::string address,
-                      const VerifierInfo& info, absl::Time deadline, const CallOrigin& origin)
-      : stub_(std::move(stub)),
-        address_(std::move(address)),
+  GrpcVerifierSession(std::unique_ptr<DecodeStream> stream, std::string address,
+                      const VerifierInfo& info)
+      : address_(std::move(address)),
         model_(info.model),
         numerics_id_(info.numerics_id),
-        call_(DecodeCall::Start(deadline, [this, &origin](auto* context, auto* events) {
-          AddOrigin(origin, context);
-          return stub_->PrepareAsyncDecode(context, events);
-        })) {}
+        stream_(std::move(stream)) {}
 
   // Waits until the verifier has ended the stream. Then the slot is free for the next request.
   ~GrpcVerifierSession() override {
-    call_->Close(kLinger);
-    call_->WaitDone();
+    stream_->Close(kLinger);
+    stream_->WaitDone();
   }
 
   absl::StatusOr<SequenceOpened> Open(const OpenSequence& open) override {
-    call_->Send([&](pb::DecodeRequest& request) {
+    stream_->Send([&](pb::DecodeRequest& request) {
       auto& proto = *request.mutable_open();
       proto.mutable_prompt_ids()->Add(open.prompt_ids.begin(), open.prompt_ids.end());
       proto.mutable_generated_ids()->Add(open.generated_ids.begin(), open.generated_ids.end());
@@ -188,7 +193,7 @@ class GrpcVerifierSession final : public VerifierSession {
   absl::StatusOr<StepVerified> VerifyWhile(const VerifyStep& step,
                                            absl::FunctionRef<void()> meanwhile) override {
     // If Send fails, ReceiveAnswer below returns the reason.
-    call_->Send([&step](pb::DecodeRequest& request) {
+    stream_->Send([&step](pb::DecodeRequest& request) {
       auto& proto = *request.mutable_verify();
       proto.Clear();
       proto.set_step(step.step);
@@ -205,12 +210,12 @@ class GrpcVerifierSession final : public VerifierSession {
     return verified;
   }
 
-  void Cancel() override { call_->Cancel(); }
+  void Cancel() override { stream_->Cancel(); }
 
  private:
   // Waits for the next message and puts it into response_.
   absl::Status ReceiveAnswer() {
-    const auto received = call_->Receive(absl::InfiniteDuration(), &response_);
+    const auto received = stream_->Receive(absl::InfiniteDuration(), &response_);
     if (received.ok()) return absl::OkStatus();
     return absl::Status(received.status().code(),
                         absl::StrCat("verifier ", address_, ": ", received.status().message()));
@@ -220,22 +225,27 @@ class GrpcVerifierSession final : public VerifierSession {
     return absl::InternalError(absl::StrCat("verifier ", address_, ": malformed answer: ", what));
   }
 
-  const std::shared_ptr<pb::VerifierService::Stub> stub_;
   const std::string address_;
   const ModelIdentity model_;
   const std::string numerics_id_;
-  const std::unique_ptr<DecodeCall> call_;
+  const std::unique_ptr<DecodeStream> stream_;
   pb::DecodeResponse response_;  // reused, so that its memory is not allocated again
 };
 
 }  // namespace
 
-GrpcVerifierClient::GrpcVerifierClient(std::shared_ptr<grpc::Channel> channel, std::string address)
-    : address_(std::move(address)), stub_(pb::VerifierService::NewStub(std::move(channel))) {}
+GrpcVerifierClient::GrpcVerifierClient(std::shared_ptr<pb::VerifierService::Stub> stub,
+                                       std::string address, OpenDecodeStream open)
+    : address_(std::move(address)), stub_(std::move(stub)), open_(std::move(open)) {}
 
 absl::StatusOr<std::shared_ptr<GrpcVerifierClient>> GrpcVerifierClient::Connect(
-    std::shared_ptr<grpc::Channel> channel, const std::string& address, absl::Duration timeout) {
-  std::shared_ptr<GrpcVerifierClient> client(new GrpcVerifierClient(std::move(channel), address));
+    std::shared_ptr<grpc::Channel> channel, const std::string& address, absl::Duration timeout,
+    OpenDecodeStream open) {
+  std::shared_ptr<pb::VerifierService::Stub> stub =
+      pb::VerifierService::NewStub(std::move(channel));
+  if (open == nullptr) open = StreamsOver(stub);
+  std::shared_ptr<GrpcVerifierClient> client(
+      new GrpcVerifierClient(std::move(stub), address, std::move(open)));
   grpc::ClientContext context;
   SetTimeout(&context, timeout);
   pb::HandshakeResponse response;
@@ -270,7 +280,7 @@ absl::StatusOr<TokenizerData> GrpcVerifierClient::FetchTokenizer(absl::Duration 
 
 std::unique_ptr<VerifierSession> GrpcVerifierClient::NewSession(absl::Time deadline,
                                                                 const CallOrigin& origin) {
-  return std::make_unique<GrpcVerifierSession>(stub_, address_, info_, deadline, origin);
+  return std::make_unique<GrpcVerifierSession>(open_(deadline, origin), address_, info_);
 }
 
 }  // namespace recycling::gateway

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/rpc/peer_streams.h"
 #include "common/tokenizer/tokenizer.h"
 #include "gateway/clients/verifier_client.h"
 #include "recycling/verifier/v1/verifier.grpc.pb.h"
@@ -19,9 +20,11 @@ class GrpcVerifierClient final : public VerifierClient {
  public:
   // Makes a client after a handshake over `channel`. Blocks for at most `timeout`. Returns the
   // verifier's own error, FailedPrecondition if it speaks another protocol version, and Internal if
-  // its answer is malformed.
+  // its answer is malformed. Sessions use the streams that `open` makes; null: gRPC streams over
+  // `channel`.
   static absl::StatusOr<std::shared_ptr<GrpcVerifierClient>> Connect(
-      std::shared_ptr<grpc::Channel> channel, const std::string& address, absl::Duration timeout);
+      std::shared_ptr<grpc::Channel> channel, const std::string& address, absl::Duration timeout,
+      OpenDecodeStream open = nullptr);
 
   // Fetches the tokenizer's data. Blocks for at most `timeout`. Returns DataLoss if the digest of
   // the data differs from the one in the handshake.
@@ -36,10 +39,12 @@ class GrpcVerifierClient final : public VerifierClient {
   const std::string& address() const override { return address_; }
 
  private:
-  GrpcVerifierClient(std::shared_ptr<grpc::Channel> channel, std::string address);
+  GrpcVerifierClient(std::shared_ptr<verifier::v1::VerifierService::Stub> stub, std::string address,
+                     OpenDecodeStream open);
 
   const std::string address_;
   const std::shared_ptr<verifier::v1::VerifierService::Stub> stub_;
+  const OpenDecodeStream open_;
   VerifierInfo info_;  // constant after Connect
 };
 

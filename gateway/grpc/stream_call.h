@@ -1,6 +1,6 @@
-// The client side of a bidirectional stream, as a blocking object. Send does not wait, Receive has
-// a timeout, and Close ends the stream within a bounded time. Each call has its own completion
-// queue, and the thread that waits for an answer polls it. So gRPC need not wake another thread.
+// The client side of a bidirectional gRPC stream, as a blocking object. Each call has its own
+// completion queue, and the thread that waits for an answer polls it. So gRPC need not wake another
+// thread.
 //  1. At most one message is read ahead, and at most kMaxQueued messages wait to be written. The
 //     message objects and their memory are reused.
 //  2. The call makes progress only while a thread runs one of its methods. Send writes its message
@@ -24,18 +24,21 @@
 #include <optional>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/rpc/message_stream.h"
 #include "common/rpc/status_grpc.h"
-#include "gateway/grpc/stream_closer.h"
 
 namespace recycling::gateway {
 
-// Threads: any thread may call Cancel at any time. The caller makes all other calls one at a time.
+// At most kMaxQueued messages wait to be written. Receive returns Internal after a message that
+// cannot be parsed. Close still sends the queued messages and then ends this side, so that the peer
+// can end its side.
 template <typename Request, typename Response>
-class StreamCall final : public ClosingStream {
+class StreamCall final : public MessageStream<Request, Response> {
  public:
   static constexpr std::size_t kMaxQueued = 16;
   // The longest wait for the status after the last message.
@@ -74,11 +77,7 @@ class StreamCall final : public ClosingStream {
   StreamCall(const StreamCall&) = delete;
   StreamCall& operator=(const StreamCall&) = delete;
 
-  // Sends the message that `fill(message)` makes. The message may still hold the content of an
-  // earlier message, so `fill` must clear or overwrite it. Returns false and sends nothing if the
-  // stream has ended or is closed, or if kMaxQueued messages wait to be written. Does not wait.
-  template <typename Fill>
-  bool Send(const Fill& fill) {
+  bool Send(absl::FunctionRef<void(Request&)> fill) override {
     if (writing_ || reads_ended_) TakeEvents();
     if (writes_ended_ || reads_ended_ || closing_ || queue_.size() >= kMaxQueued) return false;
     fill(outgoing_);
@@ -90,11 +89,7 @@ class StreamCall final : public ClosingStream {
     return true;
   }
 
-  // Waits for the next message, puts it into `message` and returns true. Returns false if no
-  // message came within `timeout`. After the end of the stream, returns its status, but Unavailable
-  // instead of OK, because an answer was due. Returns Internal after a message that cannot be
-  // parsed.
-  absl::StatusOr<bool> Receive(absl::Duration timeout, Response* message) {
+  absl::StatusOr<bool> Receive(absl::Duration timeout, Response* message) override {
     const absl::Duration until = clock_.Monotonic() + timeout;
     if (!arrived_) Read();
     while (!arrived_ && !done_.has_value()) {
@@ -109,10 +104,7 @@ class StreamCall final : public ClosingStream {
     return *done_;
   }
 
-  // Begins to close the stream: the queued messages are still sent, then this side ends, then the
-  // peer can end its side. If the stream has not ended after `linger`, WaitDone cancels the call.
-  // Does not wait. If Close was called before, does nothing.
-  void Close(absl::Duration linger) {
+  void Close(absl::Duration linger) override {
     if (std::exchange(closing_, true)) return;
     arrived_ = false;
     TakeEvents();
@@ -128,7 +120,7 @@ class StreamCall final : public ClosingStream {
     while (!done_.has_value()) TakeEvent(absl::InfiniteDuration());
   }
 
-  void Cancel() { context_.TryCancel(); }
+  void Cancel() override { context_.TryCancel(); }
 
  private:
   enum Event : std::intptr_t { kRead = 1, kWrite, kWritesDone, kFinish };

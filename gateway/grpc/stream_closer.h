@@ -6,17 +6,9 @@
 #include <thread>
 
 #include "common/base/mutex.h"
+#include "common/rpc/message_stream.h"
 
 namespace recycling::gateway {
-
-// A stream that its owner has closed. It ends within a bounded time.
-class ClosingStream {
- public:
-  virtual ~ClosingStream() = default;
-  // Waits until the stream has ended. Cancels it if it has not ended within the time limit that was
-  // set when it was closed.
-  virtual void WaitDone() = 0;
-};
 
 // Waits for closed streams to end, so that their owners need not wait. One thread waits for one
 // stream after the other. The first call of Take creates this thread. The time limit of each stream

@@ -312,6 +312,76 @@ TEST_F(DrafterServiceTest, MessagesOutOfOrderAreMalformed) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no open")));
 }
 
+// The calls of a caller in the drafter's own process.
+class LocalStream {
+ public:
+  LocalStream(DrafterServer& drafter, const v1::OpenSession& open)
+      : stream_(drafter.OpenDraft({})) {
+    stream_->Send([&open](v1::DraftRequest& request) { *request.mutable_open() = open; });
+  }
+  bool Send(std::uint64_t step, const v1::Observation* observation, const v1::Proposal* proposal) {
+    return stream_->Send([&](v1::DraftRequest& request) {
+      request.Clear();
+      request.mutable_step()->set_step(step);
+      if (observation != nullptr) *request.mutable_step()->mutable_observation() = *observation;
+      if (proposal != nullptr) *request.mutable_step()->mutable_proposal() = *proposal;
+    });
+  }
+  absl::StatusOr<v1::DraftResponse> Read() {
+    v1::DraftResponse response;
+    const auto read = stream_->Receive(absl::ZeroDuration(), &response);
+    if (!read.ok()) return read.status();
+    return response;
+  }
+  DraftStream& operator*() { return *stream_; }
+
+ private:
+  const std::unique_ptr<DraftStream> stream_;
+};
+
+TEST_F(DrafterServiceTest, ALocalStreamGivesTheAnswersOfAStreamOverGrpc) {
+  Stream remote(stub_.get(), Session(MATRIX_SCOPE_REQUEST));
+  LocalStream local(*drafter_, Session(MATRIX_SCOPE_REQUEST));
+  const v1::Proposal ask = Ask(1);
+  const v1::Observation seen = Rows({1, 2}, {2, 3, 4, 5}, {0, 1});
+  const v1::Observation changed = Rows({1}, {9, 8});
+  std::uint64_t step = 0;
+  for (const v1::Observation* observation :
+       {static_cast<const v1::Observation*>(nullptr), &seen, &changed}) {
+    remote.Send(step, observation, &ask);
+    EXPECT_TRUE(local.Send(step, observation, &ask));
+    v1::DraftResponse theirs = remote.Read();
+    auto ours = local.Read();
+    ASSERT_THAT(ours, IsOk());
+    theirs.clear_draft_micros();
+    ours->clear_draft_micros();
+    EXPECT_EQ(ours->DebugString(), theirs.DebugString());
+    ++step;
+  }
+  // No answer is due.
+  EXPECT_TRUE(local.Send(step, &seen, nullptr));
+  EXPECT_THAT(local.Read(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(Info().open_sessions(), 2u);
+  (*local).Close(absl::ZeroDuration());
+  EXPECT_FALSE(local.Send(step, &seen, nullptr));
+  EXPECT_EQ(Info().open_sessions(), 1u);
+}
+
+TEST_F(DrafterServiceTest, ALocalStreamEndsWithTheErrorOfItsMessage) {
+  LocalStream refused(*drafter_, Session(MATRIX_SCOPE_TENANT, ""));
+  EXPECT_FALSE(refused.Send(0, nullptr, nullptr));
+  EXPECT_THAT(refused.Read(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tenant")));
+  LocalStream stream(*drafter_, Session());
+  const v1::Observation malformed = Rows({1, kVocab}, {8, 9, 8, 9});
+  EXPECT_TRUE(stream.Send(0, &malformed, nullptr));
+  EXPECT_THAT(stream.Read(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("got token id 100")));
+  EXPECT_EQ(Info().open_sessions(), 0u);
+  LocalStream cancelled(*drafter_, Session());
+  (*cancelled).Cancel();
+  EXPECT_THAT(cancelled.Read(), StatusIs(absl::StatusCode::kCancelled));
+}
+
 TEST_F(DrafterServiceTest, ScopesDoNotShareAMatrix) {
   ASSERT_THAT(Observe(Session(MATRIX_SCOPE_UNSPECIFIED, "a"), Rows({1}, {2, 3})), IsOk());
   ASSERT_THAT(Observe(Session(MATRIX_SCOPE_SHARED, "a"), Rows({1}, {4, 5})), IsOk());

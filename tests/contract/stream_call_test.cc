@@ -13,6 +13,7 @@
 
 #include "absl/time/clock.h"
 #include "common/rpc/rpc_server.h"
+#include "gateway/grpc/stream_closer.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 #include "tests/doubles/fake_clock.h"
 #include "tests/doubles/matchers.h"

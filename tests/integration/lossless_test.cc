@@ -54,6 +54,16 @@ class LosslessTest : public testing::Test {
         60'000);
     add("automatic", pb::FALLBACK_REASON_UNSPECIFIED, cluster_.Start("recycling-drafter", {}),
         60'000, "auto");
+    // One process, whose parts call each other without gRPC.
+    for (const char* speculation : {"fixed", "auto"}) {
+      auto& mode = *modes_.emplace_back(std::make_unique<Mode>());
+      mode.name = std::string("standalone ") + speculation;
+      mode.reason = pb::FALLBACK_REASON_UNSPECIFIED;
+      mode.gateway = cluster_.Start("recycling-standalone",
+                                    {"--model=" + model, "--max_sequences=16", "--threads=2",
+                                     std::string("--speculation=") + speculation});
+      mode.may_draft = std::string_view(speculation) == "auto";
+    }
     add("stranger", pb::FALLBACK_REASON_UNSPECIFIED, fake("ok"), 60'000);
     add("garbage", pb::FALLBACK_REASON_MALFORMED, fake("garbage"), 60'000);
     add("stale", pb::FALLBACK_REASON_STALE, fake("stale"), 60'000);

@@ -123,6 +123,36 @@ TEST_F(StandaloneTest, TheClientShowsDraftsAndDrawsTrees) {
   EXPECT_THAT(both.err, HasSubstr("--show_drafts with --json"));
 }
 
+TEST_F(StandaloneTest, UsesTheVerifiersOfOtherProcesses) {
+  auto verifier = doubles::Process::Start(
+      {BinaryPath("recycling-verifier"), "--model", folder_ / "model.gguf", "--listen",
+       "unix:" + (folder_ / "verifier"), "--port_file", folder_ / "verifier_port", "--threads=1"},
+      folder_ / "verifier_log");
+  ASSERT_TRUE(verifier.ok()) << verifier.status();
+  const auto verifier_address = (*verifier)->WaitForLines(folder_ / "verifier_port", kLong);
+  ASSERT_TRUE(verifier_address.ok()) << ReadFile(folder_ / "verifier_log");
+  auto process = doubles::Process::Start(
+      {BinaryPath("recycling-standalone"), "--verifiers", verifier_address->at(0), "--listen",
+       "127.0.0.1:0", "--port_file", folder_ / "remote_port", "--speculation=fixed"},
+      folder_ / "remote_log");
+  ASSERT_TRUE(process.ok()) << process.status();
+  const auto address = (*process)->WaitForLines(folder_ / "remote_port", kLong);
+  ASSERT_TRUE(address.ok()) << ReadFile(folder_ / "remote_log");
+
+  std::vector<std::string> generate = {"generate",  "--prompt",
+                                       "hello the", "--max_tokens=30",
+                                       "--request", R"({"sampling": {"ignoreEos": true}})"};
+  const ProcessResult local = Run(generate);
+  generate.insert(generate.end(), {"--gateway", address->at(0)});
+  const ProcessResult remote = Subprocess("recycling", generate).Wait();
+  ASSERT_EQ(remote.exit_code, 0) << remote.err << ReadFile(folder_ / "remote_log");
+  EXPECT_EQ(remote.out, local.out);
+  const ProcessResult stats =
+      Subprocess("recycling", {"stats", "--gateway", address->at(0)}).Wait();
+  EXPECT_THAT(stats.out, HasSubstr(verifier_address->at(0) + ": ready"));
+  EXPECT_THAT(stats.out, HasSubstr("in-process drafter: ready"));
+}
+
 TEST_F(StandaloneTest, TheDrafterAnswersAHundredStreamsAtOnce) {
   ASSERT_EQ(Run({"generate", "--prompt", "hello", "--max_tokens=1"}).exit_code, 0);
   const auto stub = drafter::v1::DrafterService::NewStub(
@@ -140,6 +170,10 @@ TEST_F(StandaloneTest, TheDrafterAnswersAHundredStreamsAtOnce) {
 TEST_F(StandaloneTest, RefusesWrongFlags) {
   const std::vector<std::tuple<std::vector<std::string>, int, std::string>> cases = {
       {{}, 2, "--model: got none"},
+      {{"--model", "m.gguf", "--verifiers", "unix:/v"},
+       2,
+       "--model: got \"m.gguf\", expected none"},
+      {{"--verifiers", "10.0.0.1:50051"}, 2, "--peer_tls_ca"},
       {{"--model", folder_ / "absent"}, 1, "absent"},
       {{"--model", folder_ / "model.gguf", "--k=65"}, 2, "k: got 65"},
       {{"--model", folder_ / "model.gguf", "--listen", gateway_}, 1, "cannot bind " + gateway_},

@@ -19,6 +19,10 @@ SequenceLog::SequenceLog(const CallMetadata& metadata) {
   if (LogsLevel(LogLevel::kDebug)) origin_ = OriginOf(metadata);
 }
 
+SequenceLog::SequenceLog(const CallOrigin& caller) {
+  if (LogsLevel(LogLevel::kDebug)) origin_ = ChildOf(caller);
+}
+
 void SequenceLog::Add(const StepTimings& timings) {
   timings_.queue += timings.queue;
   timings_.forward += timings.forward;

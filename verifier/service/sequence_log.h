@@ -16,7 +16,9 @@ namespace recycling::verifier {
 // Call order: Opened? Stepped* Ended. Threads: only one thread at a time may use an object.
 class SequenceLog {
  public:
+  // The caller of a gRPC call with this metadata, or a caller within this process.
   explicit SequenceLog(const CallMetadata& metadata);
+  explicit SequenceLog(const CallOrigin& caller);
 
   void Opened(const OpenResult& result);
   void Stepped(const StepResult& result);

@@ -117,6 +117,9 @@ class ComposedVerifier final : public VerifierServer {
         }) {}
 
   grpc::Service* service() override { return &service_; }
+  std::unique_ptr<DecodeStream> OpenDecode(absl::Time deadline, const CallOrigin& origin) override {
+    return service_.OpenDecode(deadline, origin);
+  }
   void Drain(absl::Duration grace) override { service_.Drain(grace); }
   void AddMetrics(MetricSet* metrics) const override { AddVerifierMetrics(*scheduler_, metrics); }
   void OnHealth(std::function<void(bool)> tell) override { health_.OnChange(std::move(tell)); }

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/base/metrics.h"
 #include "common/rpc/caller_check.h"
+#include "common/rpc/peer_streams.h"
 
 namespace recycling::verifier {
 
@@ -44,7 +45,7 @@ struct VerifierOptions {
   absl::Duration stream_idle_timeout = absl::Minutes(5);
 };
 
-// Threads: service(), Drain() and full_name() may be called from any thread.
+// Threads: service(), OpenDecode(), Drain() and full_name() may be called from any thread.
 class VerifierServer {
  public:
   // Loads the model and runs passes of 1 row and of 16 rows. These measure the time of passes and
@@ -58,6 +59,11 @@ class VerifierServer {
   // This object owns the service. Shut down every server that has the service before you destroy
   // this object.
   virtual grpc::Service* service() = 0;
+
+  // Opens a Decode stream for a caller in this process, without gRPC. It needs no key, and it has
+  // no idle timeout. It counts towards Drain. The caller destroys it before this object.
+  virtual std::unique_ptr<DecodeStream> OpenDecode(absl::Time deadline,
+                                                   const CallOrigin& origin) = 0;
 
   // Adds the verifier's metrics; see verifier_metrics.h.
   virtual void AddMetrics(MetricSet* metrics) const = 0;

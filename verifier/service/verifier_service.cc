@@ -13,20 +13,14 @@
 #include "common/rpc/protocol_version.h"
 #include "common/rpc/refused_call.h"
 #include "common/rpc/status_grpc.h"
+#include "verifier/service/decode_session.h"
+#include "verifier/service/local_decode.h"
 #include "verifier/service/rpc_sequence.h"
 #include "verifier/service/sequence_log.h"
 #include "verifier/service/verifier_convert.h"
 
 namespace recycling::verifier {
 namespace {
-
-absl::StatusOr<SequenceOptions> ReadOpen(const v1::OpenSequence& open, const ModelIdentity& model,
-                                         const Scheduler& scheduler) {
-  RETURN_IF_ERROR(scheduler.CheckPasses());
-  const Transformer& transformer = scheduler.transformer();
-  RETURN_IF_ERROR(CheckMeansThisVerifier(open, model, transformer.numerics_id()));
-  return SequenceOptionsFromProto(open, transformer.context_length());
-}
 
 class TokenizerReactor final : public grpc::ServerWriteReactor<v1::GetTokenizerResponse> {
  public:
@@ -53,9 +47,9 @@ class TokenizerReactor final : public grpc::ServerWriteReactor<v1::GetTokenizerR
   v1::GetTokenizerResponse response_;
 };
 
-// One stream. At any time exactly one of these is in progress: a read, an operation of the
-// scheduler, a write, or the end of the stream. In the meantime only OnCancel and EndIfIdle may be
-// called.
+// One stream over gRPC. At any time exactly one of these is in progress: a read, an operation of
+// the session, a write, or the end of the stream. In the meantime only OnCancel and EndIfIdle may
+// be called.
 class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>,
                             public IdleStream {
  public:
@@ -79,7 +73,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
       turn_ = Turn::kOurs;
     }
     if (!ok) return End(absl::OkStatus());  // the client has closed its side or is lost
-    if (absl::Status status = Begin(); !status.ok()) End(status);
+    if (absl::Status status = session_.Begin(request_, &response_); !status.ok()) End(status);
   }
   void OnWriteDone(bool ok) override {
     absl::Status end = absl::CancelledError("the stream is broken");
@@ -91,7 +85,7 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
     }
     End(end);
   }
-  void OnCancel() override { sequence_.Cancel(); }
+  void OnCancel() override { session_.Cancel(); }
   void OnDone() override {
     streams_.Remove(this);
     const auto last = std::move(self_);  // deletes this object, unless IdleStreams still holds it
@@ -120,13 +114,11 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
 
   DecodeReactor(Scheduler& scheduler, const ModelIdentity& model, DrainGate& gate,
                 IdleStreams& streams, grpc::CallbackServerContext* context)
-      : scheduler_(scheduler),
-        model_(model),
-        gate_(gate),
-        streams_(streams),
+      : streams_(streams),
         context_(*context),
-        sequence_(scheduler),
-        log_(context->client_metadata()),
+        session_(
+            scheduler, model, gate, SequenceLog(context->client_metadata()),
+            [this](const absl::Status& status) { return status.ok() ? Write() : End(status); }),
         turn_since_(streams.Now()) {}
 
   // Needs the lock, so that EndIfIdle does not run at the same time.
@@ -141,64 +133,16 @@ class DecodeReactor final : public grpc::ServerBidiReactor<v1::DecodeRequest, v1
     StartWrite(&response_);
   }
 
-  // Starts the operation of the request. Starts nothing if it returns an error.
-  absl::Status Begin() {
-    switch (request_.request_case()) {
-      case v1::DecodeRequest::kOpen:
-        return Open();
-      case v1::DecodeRequest::kVerify:
-        return Verify();
-      case v1::DecodeRequest::REQUEST_NOT_SET:
-        break;
-    }
-    return absl::InvalidArgumentError("decode: got an empty message, expected open or verify");
-  }
-
-  absl::Status Open() {
-    if (sequence_.is_open()) {
-      return absl::FailedPreconditionError("decode: got a second open, expected verify");
-    }
-    ASSIGN_OR_RETURN(SequenceOptions options, ReadOpen(request_.open(), model_, scheduler_));
-    RETURN_IF_ERROR(gate_.Enter(this, [this] { sequence_.Cancel(); }));
-    return sequence_.Open(std::move(options), [this](absl::StatusOr<OpenResult> result) {
-      if (!result.ok()) return End(result.status());
-      log_.Opened(*result);
-      OpenResultToProto(*result, scheduler_.load(), response_.mutable_opened());
-      Write();
-    });
-  }
-
-  absl::Status Verify() {
-    if (!sequence_.is_open()) {
-      return absl::FailedPreconditionError("decode: got verify, expected open first");
-    }
-    ASSIGN_OR_RETURN(VerifyStep step,
-                     StepFromProto(request_.verify(), scheduler_.options().max_tree_nodes));
-    return sequence_.Verify(std::move(step), [this](absl::StatusOr<StepResult> result) {
-      if (!result.ok()) return End(result.status());
-      log_.Stepped(*result);
-      StepResultToProto(*result, request_.verify().step(), request_.verify().base(),
-                        scheduler_.load(), response_.mutable_verified());
-      Write();
-    });
-  }
-
   // Frees the slot before the client receives the end of the stream.
   void End(const absl::Status& status) {
-    sequence_.Close();
-    gate_.Leave(this);
-    log_.Ended(status);
+    session_.End(status);
     Finish(ToGrpcStatus(status));
   }
 
-  Scheduler& scheduler_;
-  const ModelIdentity& model_;
-  DrainGate& gate_;
   IdleStreams& streams_;
   grpc::CallbackServerContext& context_;
   std::shared_ptr<DecodeReactor> self_;
-  RpcSequence sequence_;
-  SequenceLog log_;
+  DecodeSession session_;
   v1::DecodeRequest request_;
   v1::DecodeResponse response_;
 
@@ -321,6 +265,11 @@ grpc::ServerBidiReactor<v1::DecodeRequest, v1::DecodeResponse>* VerifierService:
         ToGrpcStatus(may));
   }
   return DecodeReactor::Start(scheduler_, facts_.model, gate_, streams_, context);
+}
+
+std::unique_ptr<DecodeStream> VerifierService::OpenDecode(absl::Time deadline,
+                                                          const CallOrigin& origin) {
+  return OpenLocalDecode(scheduler_, facts_.model, gate_, deadline, origin);
 }
 
 grpc::ServerUnaryReactor* VerifierService::Verify(grpc::CallbackServerContext* context,

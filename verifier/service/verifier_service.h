@@ -14,6 +14,7 @@
 #include "common/decoding/model_identity.h"
 #include "common/rpc/caller_check.h"
 #include "common/rpc/idle_streams.h"
+#include "common/rpc/peer_streams.h"
 #include "recycling/verifier/v1/verifier.grpc.pb.h"
 #include "verifier/schedule/scheduler.h"
 #include "verifier/service/drain_gate.h"
@@ -53,6 +54,9 @@ class VerifierService final : public v1::VerifierService::CallbackService {
   grpc::ServerUnaryReactor* Verify(grpc::CallbackServerContext* context,
                                    const v1::VerifyRequest* request,
                                    v1::VerifyResponse* response) override;
+
+  // See VerifierServer::OpenDecode.
+  std::unique_ptr<DecodeStream> OpenDecode(absl::Time deadline, const CallOrigin& origin);
 
   // Ends idle streams with DeadlineExceeded and frees their sequences. If the client of an idle
   // stream has not read its last answer either, the next call of this method cancels the stream.
