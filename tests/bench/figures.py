@@ -1,19 +1,22 @@
 """Computes the figures of the performance table and formats them. Starts no processes and opens no files."""
 import dataclasses
 import math
+import random
 import statistics
+
+RESAMPLES = 2000
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """A median of rounds and the order statistics around it."""
+    """A figure with its interval: a median of rounds, or a ratio of sums over prompts."""
     median: float
     low: float
     high: float
-    rounds: int
+    count: int  # of rounds or prompts
 
     def text(self, form=".2f"):
-        if self.rounds == 1:
+        if self.count == 1:
             return f"{self.median:{form}}"
         return f"{self.median:{form}} ({self.low:{form}} to {self.high:{form}})"
 
@@ -38,6 +41,23 @@ def ratios(numerators, denominators):
     if len(numerators) != len(denominators):
         raise ValueError(f"got {len(numerators)} and {len(denominators)} rounds, expected equally many")
     return measured([a / b for a, b in zip(numerators, denominators)])
+
+
+def bootstrap(pairs):
+    """The ratio of the sums of `pairs` (numerator, denominator), one pair for each prompt, with its 95 % interval.
+
+    The interval is that of a paired bootstrap over prompts: the ratio is computed again for RESAMPLES samples of as
+    many prompts, drawn with replacement. The seed is fixed, so equal pairs give equal intervals.
+    """
+    if not pairs:
+        raise ValueError("no prompts: expected at least one")
+
+    def ratio(some):
+        return sum(a for a, _ in some) / sum(b for _, b in some)
+    draw = random.Random(1)
+    ratios_ = sorted(ratio(draw.choices(pairs, k=len(pairs))) for _ in range(RESAMPLES))
+    outside = RESAMPLES * 25 // 1000
+    return Measured(ratio(pairs), ratios_[outside], ratios_[-1 - outside], len(pairs))
 
 
 @dataclasses.dataclass
@@ -91,3 +111,32 @@ def table(rows):
 
 def to_json(rows):
     return [{**dataclasses.asdict(row), "verdict": row.verdict()} for row in rows]
+
+
+class Section:
+    """The results of one section of the table. to_json() and from_json() keep them in a file."""
+
+    def __init__(self):
+        self.values = {}   # row: (Measured or None, conditions or why there is no value)
+        self.details = []  # (title, header, cells)
+        self.raw = {}      # every single measurement
+
+    def set(self, key, value, note=""):
+        self.values[key] = (value, note)
+
+    def leave(self, key, why):
+        self.set(key, None, why)
+
+    def detail(self, title, header, cells):
+        self.details.append((title, header, cells))
+
+    def to_json(self):
+        values = {key: [value and dataclasses.asdict(value), note] for key, (value, note) in self.values.items()}
+        return {"values": values, "details": self.details, "raw": self.raw}
+
+    @staticmethod
+    def from_json(data):
+        section = Section()
+        section.values = {key: (value and Measured(**value), note) for key, (value, note) in data["values"].items()}
+        section.details, section.raw = data["details"], data["raw"]
+        return section

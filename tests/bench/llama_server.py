@@ -3,7 +3,6 @@ import concurrent.futures
 import http.client
 import itertools
 import json
-import os
 import socket
 import subprocess
 import time
@@ -15,12 +14,13 @@ from client_times import Round
 class LlamaServer:
     """A running llama-server with a slot for each client. It stops at the end of a `with` block."""
 
-    def __init__(self, peer, model, threads, clients, context, log):
+    def __init__(self, peer, model, threads, clients, context, log, flags=()):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         command = [peer.path("llama-server"), "-m", model, "-t", str(threads), "-tb", str(threads), "-np", str(clients),
-                   "-c", str(context * clients), "--host", "127.0.0.1", "--port", str(self.port), "--no-webui"]
+                   "-c", str(context * clients), "--host", "127.0.0.1", "--port", str(self.port), "--no-webui",
+                   *flags]
         self.log = log
         with open(log, "ab") as out:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
@@ -53,10 +53,6 @@ class LlamaServer:
         return run_round(self.port, prompts, tokens, sampling, seed, clients)
 
 
-def available(peer):
-    return os.access(peer.path("llama-server"), os.X_OK)
-
-
 def run_round(port, prompts, tokens, sampling, seed, clients):
     """Sends every prompt once, or more often until there are two requests for each client. Returns a Round."""
     count = max(len(prompts), 2 * clients)
@@ -64,18 +60,17 @@ def run_round(port, prompts, tokens, sampling, seed, clients):
     result = Round()
     begin = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-        for arrivals, predicted in pool.map(lambda text: complete(port, text, tokens, sampling, seed), wanted):
-            result.add(arrivals, predicted)
+        for arrivals, final in pool.map(lambda text: complete(port, text, tokens, sampling, seed), wanted):
+            result.add(arrivals, final["tokens_predicted"])
     result.wall_micros = (time.monotonic() - begin) * 1e6
     return result
 
 
-def complete(port, prompt, tokens, sampling, seed):
-    """Sends one request. Returns ([microseconds until each message with text], number of tokens)."""
-    temperature, top_p = sampling
-    body = {"prompt": prompt, "n_predict": tokens, "temperature": temperature, "top_p": top_p, "top_k": 0, "min_p": 0,
-            "repeat_penalty": 1, "samplers": ["temperature", "top_p"], "ignore_eos": True, "seed": seed, "stream": True,
-            "cache_prompt": False}
+def complete(port, prompt, tokens, sampling, seed, ignore_eos=True):
+    """Sends one request. Returns ([microseconds until each message with text], the last message)."""
+    body = {"prompt": prompt, "n_predict": tokens, "temperature": sampling.temperature, "top_p": sampling.top_p,
+            "top_k": sampling.top_k, "min_p": 0, "repeat_penalty": 1, "samplers": ["top_k", "temperature", "top_p"],
+            "ignore_eos": ignore_eos, "seed": seed, "stream": True, "cache_prompt": False}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3600)
     begin = time.monotonic()
     connection.request("POST", "/completion", json.dumps(body), {"Content-Type": "application/json"})
@@ -89,7 +84,7 @@ def complete(port, prompt, tokens, sampling, seed):
         event = json.loads(line[len(b"data: "):])
         if event.get("stop"):
             connection.close()
-            return arrivals, event["tokens_predicted"]
+            return arrivals, event
         if event.get("content"):
             arrivals.append((time.monotonic() - begin) * 1e6)
     raise peers.PeerError("llama-server: the stream ended without its last message")

@@ -1,10 +1,12 @@
 """Runs the engines that ours is compared with. Environment variables name their folders."""
+import functools
 import json
 import os
 import re
 import subprocess
 
 ENGINES = {"llama.cpp": "RECYCLING_LLAMA_CPP", "ik_llama.cpp": "RECYCLING_IK_LLAMA_CPP"}
+GENERATED = 16  # tokens, to measure a pass over one row
 
 
 class PeerError(Exception):
@@ -24,43 +26,52 @@ class Peer:
     def has(self, program):
         return os.access(self.path(program), os.X_OK)
 
-    def run(self, program, *arguments, cwd=None):
-        """Runs a program without input and returns (stdout, stderr)."""
+    def run(self, program, *arguments):
+        """Runs a program without input and returns its standard output."""
         command = [self.path(program), *map(str, arguments)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                              cwd=cwd, check=False)
+                              check=False)
         if done.returncode != 0:
             raise PeerError(f"{' '.join(command)}: exit code {done.returncode}\n{done.stderr[-2000:]}")
-        return done.stdout, done.stderr
+        return done.stdout
+
+    @functools.cache
+    def help(self, program):
+        return self.run(program, "--help")
 
     def version(self, model):
         """The build of the engine as its llama-bench reports it, or why it is unknown."""
         try:
-            entry = self.bench(model, [1], 1)[0]
+            entry = self._bench(model, "-p", 1, "-n", 0)[0]
             return f"build {entry['build_number']} ({entry['build_commit']})"
-        except (PeerError, KeyError) as error:
+        except (PeerError, KeyError, ValueError) as error:
             return f"version unknown ({str(error).splitlines()[0]})"
 
-    def bench(self, model, prompts, threads):
-        """The entries that llama-bench reports for prompts of these lengths, one pass each."""
-        out, _ = self.run("llama-bench", "-m", model, "-t", threads, "-n", 0, "-r", 1, "-o", "json",
-                          "-p", ",".join(map(str, prompts)))
+    def _bench(self, model, *arguments):
+        """The entries that llama-bench reports."""
+        out = self.run("llama-bench", "-m", model, "-r", 1, "-o", "json", *arguments)
         return json.loads(out[out.index("["):])
 
-    def pass_micros(self, model, prompts, threads):
-        """{rows: microseconds of one pass}."""
-        return {entry["n_prompt"]: entry["avg_ns"] / 1000 for entry in self.bench(model, prompts, threads)}
+    def knows_context(self):
+        """Whether llama-bench can measure after a context."""
+        return "--n-depth" in self.help("llama-bench")
 
-    def decode(self, program, model, prompt, tokens, threads, sampling, seed, cwd):
-        """Tokens per second of llama-cli or llama-lookup after a prompt, without the time of the prompt itself."""
-        temperature, top_p = sampling
-        arguments = ["-m", model, "-p", prompt, "-n", tokens, "-t", threads, "-c", 1024, "--no-escape",
-                     "--temp", temperature, "--top-p", top_p, "--top-k", 0, "--min-p", 0, "--repeat-penalty", 1,
-                     "--samplers", "temperature;top_p", "--ignore-eos", "--seed", seed]
-        if program == "llama-cli":
-            arguments += ["-no-cnv", "--no-display-prompt"]
-        out, err = self.run(program, *arguments, cwd=cwd)
-        return (parse_cli if program == "llama-cli" else parse_lookup)(out + err)
+    def pass_micros(self, model, rows, threads, context):
+        """{rows: microseconds of one pass}. A pass over one row is a prompt of one token or a generated token,
+        whichever is faster. Without knows_context() there is no context."""
+        depth = ["-d", context] if context and self.knows_context() else []
+        generated = GENERATED if 1 in rows else 0
+        entries = self._bench(model, "-t", threads, "-p", ",".join(map(str, rows)), "-n", generated, *depth)
+        return parse_passes(entries)
+
+
+def parse_passes(entries):
+    micros = {}
+    for entry in entries:
+        rows = entry["n_prompt"] or 1
+        one = entry["avg_ns"] / 1000 / (entry["n_gen"] or 1)
+        micros[rows] = min(one, micros.get(rows, one))
+    return micros
 
 
 def find(quick):
@@ -69,7 +80,7 @@ def find(quick):
     for name, variable in ENGINES.items():
         folder = os.environ.get(variable, "")
         if quick:
-            absent[name] = "left out of a quick run"
+            absent[name] = f"{name}: left out of a quick run"
         elif not folder:
             absent[name] = f"{name}: {variable} is not set"
         elif not Peer(name, folder).has("llama-bench"):
@@ -79,17 +90,25 @@ def find(quick):
     return found, absent
 
 
-def parse_cli(text):
-    """Tokens per second from a line like "eval time = 1234.5 ms / 127 runs", but not from "prompt eval time"."""
-    match = re.search(r"(?<!prompt )eval time =\s*([\d.]+) ms /\s*(\d+) runs", text)
-    if not match:
-        raise PeerError(f"llama-cli: expected an eval time, got {text[-500:]!r}")
-    return int(match[2]) * 1000 / float(match[1])
+def match_option(text, mode):
+    """The option of llama-server that sets how many tokens must match in a draftless mode. None if it has none.
+
+    `text` is the server's help. The names of these options have changed, and the help still lists removed ones.
+    """
+    for option in (f"--spec-{mode}-n-match", f"--spec-{mode}-size-n", "--spec-ngram-size-n"):
+        found = re.search(rf"^\s*{option}\s(.*?)(?=^\s*-|\Z)", text, re.MULTILINE | re.DOTALL)
+        if found and mode != "ngram-cache" and "removed" not in found[1]:
+            return option
+    return None
 
 
-def parse_lookup(text):
-    """Tokens per second from a line like "decoded  129 tokens in    4.567 seconds"."""
-    match = re.search(r"decoded\s+(\d+) tokens in\s+([\d.]+) seconds", text)
-    if not match:
-        raise PeerError(f"llama-lookup: expected a decoding speed, got {text[-500:]!r}")
-    return int(match[1]) / float(match[2])
+def server_modes(text):
+    """[(name, flags)] of the modes of llama-server to measure: plain, and the draftless ones that its help knows."""
+    modes = [("plain", [])]
+    for mode in ("ngram-mod", "ngram-simple", "ngram-cache"):
+        if mode not in text:
+            continue
+        modes.append((mode, ["--spec-type", mode]))
+        if option := match_option(text, mode):
+            modes.append((f"{mode}, matches of 3", ["--spec-type", mode, option, "3"]))
+    return modes

@@ -1,17 +1,21 @@
-"""Runs the project's own programs: tools that end by themselves, and the three services."""
-import itertools
+"""Runs the project's own programs: tools that end by themselves, and the services."""
 import json
 import os
 import signal
 import subprocess
 import time
-
-
-IGNORE_EOS = '{"sampling": {"ignoreEos": true}}'
+import typing
 
 
 class ProgramError(Exception):
     pass
+
+
+class Sampling(typing.NamedTuple):
+    """How tokens are drawn. A temperature of 0 is greedy. A top_k of 0 draws from all tokens."""
+    temperature: float
+    top_p: float
+    top_k: int = 0
 
 
 class Programs:
@@ -57,7 +61,7 @@ class Service:
                     address = lines.readline()
                 if address.endswith("\n"):
                     return address.strip()
-            time.sleep(0.02)
+            time.sleep(0.005)
         with open(self.log, encoding="utf-8", errors="replace") as log:
             raise ProgramError(f"{program}: exit code {self.process.returncode}\n{log.read()[-2000:]}")
 
@@ -74,6 +78,52 @@ class Service:
             self.process.wait()
 
 
+class Gateway:
+    """Calls a running gateway, with the command `recycling`."""
+
+    def __init__(self, programs, service):
+        self.programs, self.service = programs, service
+        while not self._ready():
+            time.sleep(0.02)
+
+    def _ready(self):
+        if self.service.process.poll() is not None:
+            raise ProgramError(f"{self.service.log}: exit code {self.service.process.returncode}")
+        try:
+            stats = self.programs.json("recycling", "stats", f"--gateway={self.service.address}", "--json")
+        except ProgramError:
+            return False
+        return len(stats["peers"]) == 2 and all(peer["ready"] for peer in stats["peers"])
+
+    def _bench(self, prompts, tokens, sampling, seed, speculation, request, *flags):
+        out = self.programs.run(
+            "recycling", "bench", f"--gateway={self.service.address}", f"--prompts={prompts}", "--json",
+            f"--max_tokens={tokens}", f"--temperature={sampling.temperature}", f"--top_p={sampling.top_p}",
+            f"--top_k={sampling.top_k}", f"--seed={seed}", "--request=" + json.dumps(request),
+            f"--speculation={speculation}", *flags)
+        return map(json.loads, out.splitlines())
+
+    def bench(self, prompts, tokens, sampling, seed, speculation, request):
+        """[{"plain": run, "recycled": run}], one pair for each prompt. A run is JSON of `recycling bench`.
+
+        `recycling bench` decodes each prompt in both ways, one after the other. Unequal outputs are an error.
+        """
+        pairs = {}
+        for line in self._bench(prompts, tokens, sampling, seed, speculation, request):
+            if line["event"] == "run":
+                pairs.setdefault(line["prompt"], {})[line["mode"]] = line
+        return list(pairs.values())
+
+    def concurrent(self, prompts, tokens, sampling, seed, speculation, request, concurrency):
+        """{"plain": round, "recycled": round} of `concurrency` clients. A round is JSON of `recycling bench`."""
+        lines = self._bench(prompts, tokens, sampling, seed, speculation, request, f"--concurrency={concurrency}")
+        return {line["mode"]: line for line in lines if line["event"] == "concurrent_round"}
+
+
+def verifier_flags(model, threads, kernel):
+    return [f"--model={model}", f"--threads={threads}"] + ([f"--kernel={kernel}"] if kernel else [])
+
+
 class Cluster:
     """The three services on Unix sockets or TCP.
 
@@ -81,72 +131,27 @@ class Cluster:
     because all rounds decode the same prompts.
     """
 
-    def __init__(self, programs, folder, wire, model, threads, kernel, gateway_flags=(), verifier_flags=()):
+    def __init__(self, programs, folder, wire, model, threads, kernel, gateway_flags=(), more_verifier_flags=()):
         self.programs, self.folder, self.wire, self.gateway_flags = programs, folder, wire, gateway_flags
         os.makedirs(folder, exist_ok=True)
-        flags = [f"--model={model}", f"--threads={threads}"] + ([f"--kernel={kernel}"] if kernel else [])
-        flags += verifier_flags
-        self.verifier = Service(programs, "recycling-verifier", folder, "verifier", wire, flags)
-        self.drafter = self.gateway = None
+        self.verifier = Service(programs, "recycling-verifier", folder, "verifier", wire,
+                                verifier_flags(model, threads, kernel) + list(more_verifier_flags))
+        self.loop = []  # drafter and gateway
 
     def fresh(self):
+        """Returns the new Gateway."""
         self._stop_loop()
-        self.drafter = Service(self.programs, "recycling-drafter", self.folder, "drafter", self.wire, [])
-        peers = [f"--verifiers={self.verifier.address}", f"--drafters={self.drafter.address}"]
-        peers += self.gateway_flags
-        self.gateway = Service(self.programs, "recycling-gateway", self.folder, "gateway", self.wire, peers)
-        while not self._ready():
-            time.sleep(0.02)
-
-    def _ready(self):
-        if self.gateway.process.poll() is not None:
-            raise ProgramError(f"recycling-gateway: exit code {self.gateway.process.returncode}")
-        try:
-            stats = self.programs.json("recycling", "stats", f"--gateway={self.gateway.address}", "--json")
-        except ProgramError:
-            return False
-        return len(stats["peers"]) == 2 and all(peer["ready"] for peer in stats["peers"])
-
-    def bench(self, prompts, tokens, sampling, seed, speculation):
-        """[{"plain": run, "recycled": run}], one pair for each prompt. A run is JSON of `recycling bench`."""
-        temperature, top_p = sampling
-        out = self.programs.run(
-            "recycling", "bench", f"--gateway={self.gateway.address}", f"--prompts={prompts}", "--json",
-            f"--max_tokens={tokens}", f"--temperature={temperature}", f"--top_p={top_p}", f"--seed={seed}",
-            "--request=" + IGNORE_EOS, f"--speculation={speculation}")
-        pairs = {}
-        for line in map(json.loads, out.splitlines()):
-            if line["event"] == "run":
-                pairs.setdefault(line["prompt"], {})[line["mode"]] = line
-        return list(pairs.values())
-
-    def concurrent(self, prompts, limit, tokens, sampling, seed, speculation, concurrency):
-        """{"plain": round, "recycled": round} of `concurrency` clients. A round is JSON of `recycling bench`."""
-        temperature, top_p = sampling
-        first = os.path.join(self.folder, "first_prompts.jsonl")
-        with open(prompts, encoding="utf-8") as lines, open(first, "w", encoding="utf-8") as file:
-            file.writelines(itertools.islice(filter(str.strip, lines), limit or None))
-        out = self.programs.run(
-            "recycling", "bench", f"--gateway={self.gateway.address}", f"--prompts={first}", "--json",
-            f"--max_tokens={tokens}", f"--temperature={temperature}", f"--top_p={top_p}", f"--seed={seed}",
-            "--request=" + IGNORE_EOS, f"--speculation={speculation}", f"--concurrency={concurrency}")
-        lines = map(json.loads, out.splitlines())
-        return {line["mode"]: line for line in lines if line["event"] == "concurrent_round"}
-
-    def prefill_micros(self, ids):
-        request = {"promptIds": {"ids": ids}, "sampling": {"maxTokens": 1, "ignoreEos": True}}
-        out = self.programs.run("recycling", "generate", f"--gateway={self.gateway.address}", "--json",
-                                "--request=" + json.dumps(request))
-        final = json.loads(out.splitlines()[-1])
-        if final["usage"]["prompt_tokens"] != len(ids) or final["usage"].get("cached_prompt_tokens", 0) != 0:
-            raise ProgramError(f"prefill: got {final['usage']}, expected {len(ids)} tokens, none from a cache")
-        return final["timings"]["prefill_micros"]
+        drafter = Service(self.programs, "recycling-drafter", self.folder, "drafter", self.wire, [])
+        self.loop.append(drafter)
+        gateway = Service(self.programs, "recycling-gateway", self.folder, "gateway", self.wire,
+                          [f"--verifiers={self.verifier.address}", f"--drafters={drafter.address}",
+                           *self.gateway_flags])
+        self.loop.append(gateway)
+        return Gateway(self.programs, gateway)
 
     def _stop_loop(self):
-        for service in (self.gateway, self.drafter):
-            if service is not None:
-                service.__exit__()
-        self.gateway = self.drafter = None
+        while self.loop:
+            self.loop.pop().__exit__()
 
     def __enter__(self):
         return self
@@ -156,11 +161,17 @@ class Cluster:
         self.verifier.__exit__()
 
 
-def tokens_per_second(runs):
-    """Tokens per second of several runs together."""
-    return sum(run["usage"]["completion_tokens"] for run in runs) * 1e6 / sum(
-        run["timings"]["decode_micros"] for run in runs)
+class Standalone:
+    """recycling-standalone on a Unix socket: the three services in one process."""
 
+    def __init__(self, programs, folder, model, threads, kernel, gateway_flags=()):
+        os.makedirs(folder, exist_ok=True)
+        self.service = Service(programs, "recycling-standalone", folder, "standalone", "unix",
+                               verifier_flags(model, threads, kernel) + list(gateway_flags))
+        self.gateway = Gateway(programs, self.service)
 
-def mean_accepted_tokens(runs):
-    return sum(run["usage"]["completion_tokens"] for run in runs) / sum(run["speculation"]["steps"] for run in runs)
+    def __enter__(self):
+        return self.gateway
+
+    def __exit__(self, *_):
+        self.service.__exit__()

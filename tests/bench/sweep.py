@@ -22,6 +22,7 @@ import peers
 import services
 import table
 from figures import measured
+from run import DEFAULT_MODEL, GREEDY, SHARED, Run, say
 
 PLAIN, AUTO, FIXED, LLAMA = "off", "auto", "fixed", "llama.cpp"
 COLUMNS = [("tokens/s", lambda one: one["tokens_per_second"], ".1f"),
@@ -90,23 +91,24 @@ def run_model(run, sweep, peer):
     a = run.a
     folder = os.path.join(run.folder, sweep.name)
     most = max(a.concurrency)
-    with services.Cluster(run.programs, folder, "tcp", sweep.path, a.threads, a.kernels[0],
-                          verifier_flags=[f"--max_sequences={max(most, 8)}"]) as cluster:
+    prompts, request = (run.raw_prompts, {}) if sweep.path == DEFAULT_MODEL else (run.prompts, run.request)
+    path = run.write_prompts(f"{sweep.name}.jsonl", prompts)
+    request = request | {"sampling": {"ignoreEos": True}}
+    with services.Cluster(run.programs, folder, "tcp", sweep.path, a.threads, run.kernel,
+                          more_verifier_flags=[f"--max_sequences={max(most, 8)}"]) as cluster:
         for seed in range(a.repeats):
             for concurrency in a.concurrency:
                 for mode in a.drafting:
-                    table.say(f"{sweep.name}, round {seed + 1} of {a.repeats}, {concurrency} clients, {mode}")
-                    cluster.fresh()
-                    sweep.add_pair(concurrency, mode, cluster.concurrent(
-                        a.prompts, a.limit, a.tokens, a.sampling, seed, mode, concurrency))
+                    say(f"{sweep.name}, round {seed + 1} of {a.repeats}, {concurrency} clients, {mode}")
+                    sweep.add_pair(concurrency, mode, cluster.fresh().concurrent(
+                        path, a.tokens, a.sampling, seed, mode, request, concurrency))
                 if peer is None:
                     continue
-                table.say(f"{sweep.name}, round {seed + 1} of {a.repeats}, {concurrency} clients, llama.cpp")
+                say(f"{sweep.name}, round {seed + 1} of {a.repeats}, {concurrency} clients, llama.cpp")
                 with llama_server.LlamaServer(peer, sweep.path, a.threads, concurrency, a.context,
                                               os.path.join(folder, "llama-server.log")) as server:
-                    prompts = [prompt["prompt"] for prompt in run.prompts]
-                    sweep.add(concurrency, LLAMA, server.round(prompts, a.tokens, a.sampling, seed,
-                                                               concurrency).to_json())
+                    sweep.add(concurrency, LLAMA, server.round([prompt["prompt"] for prompt in prompts], a.tokens,
+                                                               a.sampling, seed, concurrency).to_json())
 
 
 def parse(argv):
@@ -121,10 +123,11 @@ def parse(argv):
     p.add_argument("--json", help="file for all measurements")
     p.add_argument("--report", help="file for the Markdown (default: standard output)")
     own, rest = p.parse_known_args(argv)
-    a = table.parse([*rest, *(["--report", own.report] if own.report else [])])
+    a = table.parse([*rest, *(["--report", own.report] if own.report else [])], repeats=5, tokens=128,
+                    prompts=os.path.join(SHARED, "prompts", "decode_bench.jsonl"))
     a.concurrency = [int(number) for number in own.concurrency.split(",")]
     a.on, a.drafting, a.json, a.context = own.on.split(","), own.drafting.split(","), own.json, own.context
-    a.sampling = (own.temperature, 0.95) if own.temperature > 0 else table.GREEDY
+    a.sampling = services.Sampling(own.temperature, 0.95) if own.temperature > 0 else GREEDY
     if unknown := set(a.on) - {"default", "grown"}:
         p.error(f"--on: got {', '.join(sorted(unknown))}, expected default, grown or both")
     if unknown := set(a.drafting) - {AUTO, FIXED}:
@@ -139,7 +142,7 @@ def parse(argv):
 def find_server(run):
     """llama.cpp if it has a server. If not, returns None and adds the reason to the printed conditions."""
     peer = run.peers.get("llama.cpp")
-    if peer is None or llama_server.available(peer):
+    if peer is None or peer.has("llama-server"):
         return peer
     run.absent["llama.cpp"] = f"llama.cpp: {peer.folder} has no llama-server"
     return None
@@ -148,13 +151,12 @@ def find_server(run):
 def main(argv):
     a = parse(argv)
     with tempfile.TemporaryDirectory(prefix="recycling-sweep-") as folder:
-        run = table.Run(a, folder)
+        run = Run(a, folder)
         peer = find_server(run)
-        header = table.conditions(run)
+        header = [f"{name}: {value}" for name, value in run.settings({"grown", "prompts", "peers"}).items()]
         header.append("clients: ours are threads of one C++ program; those of llama.cpp's server are threads of this "
                       "script, with one HTTP connection for each request; all run on the machine that is measured")
-        paths = {"default": table.DEFAULT_MODEL, "grown": run.models["q8_0"]}
-        sweeps = [Sweep(name, paths[name]) for name in a.on]
+        sweeps = [Sweep(name, DEFAULT_MODEL if name == "default" else run.grown("q8_0")) for name in a.on]
         for sweep in sweeps:
             run_model(run, sweep, peer)
         text = "".join(f"- {line}\n" for line in header) + "\n" + "\n".join(sweep.markdown() for sweep in sweeps)

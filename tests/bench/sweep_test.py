@@ -12,6 +12,7 @@ import client_times
 import figures
 import llama_server
 import peers
+import services
 import sweep
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -97,16 +98,17 @@ class LlamaServerTest(unittest.TestCase):
         self.port = self.server.server_address[1]
 
     def test_counts_tokens_and_times_messages_with_text(self):
-        arrivals, tokens = llama_server.complete(self.port, "x", 4, (0.6, 0.95), 7)
-        self.assertEqual(tokens, 4)
+        arrivals, final = llama_server.complete(self.port, "x", 4, services.Sampling(0.6, 0.95, 40), 7)
+        self.assertEqual(final["tokens_predicted"], 4)
         self.assertEqual(len(arrivals), 2)
         self.assertLess(arrivals[0], arrivals[1])
         body = self.server.bodies[0]
-        self.assertEqual((body["n_predict"], body["temperature"], body["top_p"], body["seed"], body["ignore_eos"]),
-                         (4, 0.6, 0.95, 7, True))
+        self.assertEqual((body["n_predict"], body["temperature"], body["top_p"], body["top_k"], body["seed"]),
+                         (4, 0.6, 0.95, 40, 7))
+        self.assertEqual(body["ignore_eos"], True)
 
     def test_repeats_prompts_until_each_client_has_two_requests(self):
-        one = llama_server.run_round(self.port, ["x", "y", "z"], 4, (0, 1), 0, 4)
+        one = llama_server.run_round(self.port, ["x", "y", "z"], 4, services.Sampling(0, 1), 0, 4)
         self.assertEqual((one.requests, one.tokens), (8, 32))
         self.assertGreater(one.wall_micros, 0)
         self.assertEqual(sorted(body["prompt"] for body in self.server.bodies), ["x"] * 3 + ["y"] * 3 + ["z"] * 2)
@@ -114,7 +116,7 @@ class LlamaServerTest(unittest.TestCase):
     def test_raises_on_errors_and_on_streams_that_end_early(self):
         for prompt in ("refuse", "cut"):
             with self.assertRaises(peers.PeerError):
-                llama_server.complete(self.port, prompt, 4, (0, 1), 0)
+                llama_server.complete(self.port, prompt, 4, services.Sampling(0, 1), 0)
 
 
 class QuickRunTest(unittest.TestCase):
