@@ -141,6 +141,17 @@ def measure_attention(run, section, count):
         section.leave("attention", "this machine has no multiply-add of vectors")
 
 
+def measure_drafter(run, section, count):
+    """A step inside the drafter, as bench_drafter measures it, with the larger of its two vocabularies."""
+    micros = []
+    for _ in run.rounds("drafter", count):
+        got = run.programs.json("bench_drafter", "--benchmark_format=json", "--benchmark_min_time="
+                                + ("0.01" if run.a.quick else "1"), "--benchmark_filter=BM_ProposeAndLearn/150000")
+        micros += [entry["real_time"] for entry in got["benchmarks"]]
+    section.raw["micros"] = micros
+    section.set("drafter", measured(micros), "`bench_drafter`, BM_ProposeAndLearn, vocabulary 150 000")
+
+
 def measure_ready(run, section, count):
     """Starts the verifier. services.Service waits until it listens."""
     model, seconds = run.grown("q8_0"), []

@@ -80,6 +80,8 @@ def _specs():
                            **micros),
         "plain_standalone": Spec("small", "gateway, drafter and wire, plain step, p50, one process",
                                  any_machine(60, 30), **micros),
+        "drafter": Spec("drafter", "propose and learn inside the drafter, 16 nodes", any_machine(60, 30),
+                        atmost=True, unit="us", form=".1f"),
         "default": Spec("default", "recycled / plain, default model, temperature 0.6", any_machine(0.98, 1.05)),
         "hostile": Spec("hostile", "recycled / plain, hostile texts, small model", any_machine(0.98, 1.0)),
     }

@@ -65,6 +65,7 @@ SECTIONS = {
     "decode_request": Part.of(drafts.measure_decode_request, 1, "grown", "prompts"),
     "peer_modes": Part.of(peer_modes.measure_peer_modes, 3, "grown", "prompts", "peers"),
     "small": Part.of(drafts.measure_small, 1, "small", "prompts"),
+    "drafter": Part.of(passes.measure_drafter, 5),
     "default": Part.of(drafts.measure_default, 14, "tokens"),
     "hostile": Part.of(hostile.measure_hostile, 14, "small", "tokens"),
 }
