@@ -131,8 +131,10 @@ class Cluster:
     because all rounds decode the same prompts.
     """
 
-    def __init__(self, programs, folder, wire, model, threads, kernel, gateway_flags=(), more_verifier_flags=()):
-        self.programs, self.folder, self.wire, self.gateway_flags = programs, folder, wire, gateway_flags
+    def __init__(self, programs, folder, wire, model, threads, kernel, gateway_flags=(), more_verifier_flags=(),
+                 drafter_flags=()):
+        self.programs, self.folder, self.wire = programs, folder, wire
+        self.gateway_flags, self.drafter_flags = gateway_flags, drafter_flags
         os.makedirs(folder, exist_ok=True)
         self.verifier = Service(programs, "recycling-verifier", folder, "verifier", wire,
                                 verifier_flags(model, threads, kernel) + list(more_verifier_flags))
@@ -141,7 +143,8 @@ class Cluster:
     def fresh(self):
         """Returns the new Gateway."""
         self._stop_loop()
-        drafter = Service(self.programs, "recycling-drafter", self.folder, "drafter", self.wire, [])
+        drafter = Service(self.programs, "recycling-drafter", self.folder, "drafter", self.wire,
+                          self.drafter_flags)
         self.loop.append(drafter)
         gateway = Service(self.programs, "recycling-gateway", self.folder, "gateway", self.wire,
                           [f"--verifiers={self.verifier.address}", f"--drafters={drafter.address}",
