@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/check_range.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 
@@ -26,27 +25,17 @@ MatrixKey Stored(const MatrixKey& key) {
 
 }  // namespace
 
-absl::Status ValidateBinding(const MatrixBinding& binding) {
-  RETURN_IF_ERROR(ValidateModelIdentity(binding.model));
-  const std::uint32_t most = std::min(kMaxK, binding.model.vocab_size);
-  return CheckRange("k", binding.k, 1, most);
-}
-
 absl::Status MatrixStore::Bind(const MatrixBinding& binding) {
   RETURN_IF_ERROR(ValidateBinding(binding));
   const std::uint64_t bytes = ScopeMemory::FirstBytes(binding.model.vocab_size, binding.k);
   const MutexLock lock(mutex_);
-  if (binding_.has_value()) RETURN_IF_ERROR(CheckSameModel(binding.model, binding_->model));
-  if (binding_.has_value()) {
-    if (binding.k == binding_->k) return absl::OkStatus();
-    return absl::FailedPreconditionError(
-        absl::StrCat("k: got ", binding.k, ", expected ", binding_->k));
-  }
+  if (binding_.has_value()) return CheckSameBinding(binding, *binding_);
   if (bytes > options_.max_bytes) {
     return absl::ResourceExhaustedError(
         absl::StrCat("a matrix of ", binding.model.vocab_size, " rows of ", binding.k, " takes ",
                      bytes, " bytes, expected at most ", options_.max_bytes));
   }
+  RETURN_IF_ERROR(CheckBase(binding));
   binding_ = binding;
   return absl::OkStatus();
 }
@@ -54,6 +43,31 @@ absl::Status MatrixStore::Bind(const MatrixBinding& binding) {
 std::optional<MatrixBinding> MatrixStore::binding() const {
   const MutexLock lock(mutex_);
   return binding_;
+}
+
+absl::Status MatrixStore::SetBase(std::unique_ptr<const BaseMatrix> base, BaseMustFit must_fit) {
+  const MutexLock lock(mutex_);
+  base_ = std::move(base);
+  base_must_fit_ = must_fit;
+  return binding_.has_value() ? CheckBase(*binding_) : absl::OkStatus();
+}
+
+absl::Status MatrixStore::CheckBase(const MatrixBinding& binding) {
+  if (base_ == nullptr) return absl::OkStatus();
+  const absl::Status same = CheckSameBinding(base_->binding, binding);
+  base_fits_ = same.ok();
+  if (same.ok()) return same;
+  const std::string error = absl::StrCat("base matrix ", base_->path, ": ", same.message());
+  if (base_must_fit_ == BaseMustFit::kYes) return absl::FailedPreconditionError(error);
+  Log(LogLevel::kWarning, "the base matrix belongs to another model and is not used",
+      {{"error", error}});
+  base_.reset();
+  return absl::OkStatus();
+}
+
+const AdjacencyMatrix* MatrixStore::base() const {
+  const MutexLock lock(mutex_);
+  return base_fits_ ? &base_->matrix : nullptr;
 }
 
 absl::StatusOr<std::shared_ptr<ScopeMemory>> MatrixStore::Use(const MatrixKey& key) {

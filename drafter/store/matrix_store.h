@@ -5,6 +5,7 @@
 //  2. All matrices together take at most max_bytes. Matrices that only sessions hold count too.
 //  3. To make room, the store drops only matrices that no caller holds. As long as a caller holds a
 //     matrix, it exists, even after it was replaced.
+//  4. The base matrix belongs to the same model and k. It does not count toward max_bytes.
 #ifndef RECYCLING_DRAFTER_STORE_MATRIX_STORE_H_
 #define RECYCLING_DRAFTER_STORE_MATRIX_STORE_H_
 
@@ -21,8 +22,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/mutex.h"
-#include "common/decoding/model_identity.h"
 #include "drafter/matrix/adjacency_matrix.h"
+#include "drafter/store/base_matrix.h"
+#include "drafter/store/matrix_binding.h"
 #include "drafter/store/scope_memory.h"
 
 namespace recycling::drafter {
@@ -41,18 +43,6 @@ struct MatrixKey {
   auto operator<=>(const MatrixKey&) const = default;
 };
 
-// The model and k of all matrices of a store.
-struct MatrixBinding {
-  ModelIdentity model;
-  std::uint32_t k = 0;
-
-  bool operator==(const MatrixBinding&) const = default;
-};
-
-// Returns InvalidArgument if the model identity is not valid, or if k is not in [1, min(kMaxK,
-// vocab_size)].
-absl::Status ValidateBinding(const MatrixBinding& binding);
-
 struct MatrixStoreOptions {
   std::uint64_t max_bytes = std::uint64_t{1} << 30;  // limit for all matrices together
   bool allow_shared = false;                         // MatrixScope::kShared may be used
@@ -70,9 +60,22 @@ class MatrixStore {
 
   // The first call sets model and k. Later calls compare with them. Returns InvalidArgument as
   // ValidateBinding does, FailedPrecondition if model or k differ from those of the first call, and
-  // ResourceExhausted if one such matrix does not fit into max_bytes.
+  // ResourceExhausted if one such matrix does not fit into max_bytes. If there is a base matrix,
+  // the first call compares it too (SetBase).
   absl::Status Bind(const MatrixBinding& binding);
   std::optional<MatrixBinding> binding() const;
+
+  // What happens if a base matrix belongs to another model or k than the store.
+  enum class BaseMustFit {
+    kYes,  // the call that finds it out fails with FailedPrecondition
+    kNo,   // the store logs a warning and goes on without a base matrix
+  };
+  // Sets the base matrix. The caller calls it at most once, before other threads use the store. If
+  // the store is bound, compares at once, else in the first call of Bind.
+  absl::Status SetBase(std::unique_ptr<const BaseMatrix> base, BaseMustFit must_fit);
+  // The base matrix. Null if there is none, if it does not fit, or before the first Bind. Valid as
+  // long as the store.
+  const AdjacencyMatrix* base() const;
 
   // Returns InvalidArgument for kRequest, and for a tenant that does not have 1 to 128 bytes.
   // Returns FailedPrecondition for kShared if the options do not allow it.
@@ -114,6 +117,8 @@ class MatrixStore {
  private:
   using Entries = std::list<Entry>;
 
+  // Sets base_fits_ if the base matrix belongs to `binding`.
+  absl::Status CheckBase(const MatrixBinding& binding) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<std::shared_ptr<ScopeMemory>> AllocateLocked()
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status MakeRoom(std::uint64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -130,6 +135,9 @@ class MatrixStore {
 
   mutable Mutex mutex_;
   std::optional<MatrixBinding> binding_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<const BaseMatrix> base_ ABSL_GUARDED_BY(mutex_);  // null: none
+  BaseMustFit base_must_fit_ ABSL_GUARDED_BY(mutex_) = BaseMustFit::kYes;
+  bool base_fits_ ABSL_GUARDED_BY(mutex_) = false;
   Entries entries_ ABSL_GUARDED_BY(mutex_);  // most recently used first
   std::map<MatrixKey, Entries::iterator> index_ ABSL_GUARDED_BY(mutex_);
   std::list<std::pair<std::string, std::weak_ptr<ScopeMemory>>> requests_

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "drafter/tree/mixing_estimator.h"
 
 namespace recycling::drafter {
 namespace {
@@ -270,17 +271,22 @@ int Snapshot::wanted_pair_bits() const {
   return bits;
 }
 
-void Snapshot::Restore(ScopeMemory* memory) const {
+void Snapshot::RestoreRows(AdjacencyMatrix* matrix) const {
   Reader rows(row_bytes_);
   std::array<TokenId, kMaxK> ids;
   for (std::uint32_t row = 0; row < rows_; ++row) {
     const auto token = rows.Take<std::uint32_t>();
     const std::uint32_t count = TakeIds(&rows, ids);
-    memory->matrix.WriteRow(token, std::span(ids).first(count));
+    matrix->WriteRow(token, std::span(ids).first(count));
   }
-  memory->matrix.set_row_updates(row_updates_);
-  memory->mixing.Begin(mixing_);
+  matrix->set_row_updates(row_updates_);
+}
+
+void Snapshot::Restore(ScopeMemory* memory) const {
+  RestoreRows(&memory->matrix);
+  memory->mixing.Begin(WithBaseRowClasses(mixing_));
   Reader pairs(pair_bytes_);
+  std::array<TokenId, kMaxK> ids;
   const std::uint32_t last_slot = (1U << memory->pairs.bits()) - 1;
   for (std::uint32_t row = 0; row < pair_rows_; ++row) {
     const auto slot = pairs.Take<std::uint32_t>();

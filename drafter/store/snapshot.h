@@ -36,6 +36,10 @@ class Snapshot {
   // At most pair_bits(): the size to which a PairMatrix with so many rows would have grown.
   int wanted_pair_bits() const;
 
+  // Writes the rows of the matrix into `matrix`. Requires a new matrix with the vocab_size and k of
+  // binding().
+  void RestoreRows(AdjacencyMatrix* matrix) const;
+
   // Writes everything into `memory`. Requires a new memory with the vocab_size and k of binding().
   // If its pair rows have fewer bits than pair_bits(), some rows take the slots of others.
   void Restore(ScopeMemory* memory) const;

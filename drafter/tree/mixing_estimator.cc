@@ -4,6 +4,9 @@
 #include <cmath>
 #include <utility>
 
+#include "drafter/sources/matrix_source.h"
+#include "drafter/sources/ranked_row.h"
+
 namespace recycling::drafter {
 namespace {
 
@@ -144,6 +147,18 @@ void MixingEstimator::Publish() {
   SetEvidence();
   std::fill(changes_.weights.begin(), changes_.weights.end(), 0.0F);
   std::fill(changes_.classes.begin(), changes_.classes.end(), ClassCount{});
+}
+
+MixingNumbers WithBaseRowClasses(MixingNumbers numbers) {
+  constexpr std::size_t kBaseClasses = kRankClasses + 1;
+  // After the classes of the PairSource and those that the MatrixSource had before.
+  constexpr std::ptrdiff_t kPlace = (kRankClasses + 1) + MatrixSource::kFirstBaseClass;
+  const MixingNumbers& today = PriorNumbers();
+  if (numbers.weights.size() == today.weights.size() &&
+      numbers.classes.size() + kBaseClasses == today.classes.size()) {
+    numbers.classes.insert(numbers.classes.begin() + kPlace, kBaseClasses, ClassCount{});
+  }
+  return numbers;
 }
 
 }  // namespace recycling::drafter

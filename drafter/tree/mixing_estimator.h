@@ -83,6 +83,10 @@ class MixingEstimator final : public Estimator {
 // Other sources begin with equal weights. mixing_prior.cc says how the numbers were made.
 const MixingNumbers& PriorNumbers();
 
+// Numbers for the sources of MakeSources that were learnt before base rows had classes of their own
+// (matrix_source.h) get empty counts for these classes. Other numbers are returned as they are.
+MixingNumbers WithBaseRowClasses(MixingNumbers numbers);
+
 }  // namespace recycling::drafter
 
 #endif  // RECYCLING_DRAFTER_TREE_MIXING_ESTIMATOR_H_

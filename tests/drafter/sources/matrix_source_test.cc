@@ -38,7 +38,39 @@ TEST(MatrixSourceTest, RanksFromEightShareClassesAndPriorsFallWithTheClass) {
     EXPECT_EQ(names[rank].second, token_class) << rank;
   }
   for (std::uint8_t c = 1; c <= kNotInRow; ++c) EXPECT_LT(source.Prior(c), source.Prior(c - 1));
-  EXPECT_EQ(source.classes(), kNotInRow + 1u);
+  EXPECT_EQ(source.classes(), 2u * (kNotInRow + 1));
+}
+
+TEST(MatrixSourceTest, ABaseRowAnswersOnlyWhileTheOwnRowIsCold) {
+  AdjacencyMatrix matrix(20, 2);
+  AdjacencyMatrix base(20, 2);
+  base.WriteRow(1, std::vector<TokenId>{7, 8});
+  base.WriteRow(3, std::vector<TokenId>{9});
+  MatrixSource source(&matrix, &base);
+  constexpr int kBase = MatrixSource::kFirstBaseClass;
+  EXPECT_THAT(NamesOf(source, {1}), ElementsAre(Pair(7, kBase), Pair(8, kBase + 1)));
+  EXPECT_EQ(AnswerOf(source, {1}).other_class, kBase + kNotInRow);
+  EXPECT_THAT(NamesOf(source, {2}), IsEmpty()) << "both rows are cold";
+
+  const Observation rows = {
+      .tokens = {1}, .candidates = {2, {5, 6}}, .accepted_path = {0}, .parents = {}};
+  source.Observe({.rows = &rows});
+  EXPECT_THAT(NamesOf(source, {1}), ElementsAre(Pair(5, 0), Pair(6, 1)));
+  EXPECT_EQ(AnswerOf(source, {1}).other_class, kNotInRow);
+  EXPECT_THAT(NamesOf(source, {3}), ElementsAre(Pair(9, kBase)));
+  std::vector<TokenId> row(2);
+  EXPECT_EQ(base.ReadRow(1, row), 2u);
+  EXPECT_THAT(row, ElementsAre(7, 8)) << "nothing writes base rows";
+}
+
+TEST(MatrixSourceTest, EveryClassHasAPriorAndBaseRowsAreTrustedLess) {
+  AdjacencyMatrix matrix(20, 2);
+  const MatrixSource source(&matrix);
+  for (std::uint8_t c = 0; c < source.classes(); ++c) {
+    EXPECT_GT(source.Prior(c), 0) << int{c};
+    EXPECT_LT(source.Prior(c), 1) << int{c};
+  }
+  EXPECT_LT(source.Prior(MatrixSource::kFirstBaseClass), source.Prior(0));
 }
 
 TEST(MatrixSourceTest, LearnsEveryRowOfAStep) {

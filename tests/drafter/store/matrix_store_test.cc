@@ -49,6 +49,58 @@ class MatrixStoreTest : public ::testing::Test {
   }
 };
 
+std::unique_ptr<const BaseMatrix> Base(const std::string& model_id, std::uint32_t k = 2) {
+  ModelIdentity model = kModel;
+  model.model_id = model_id;
+  return std::unique_ptr<const BaseMatrix>(
+      new BaseMatrix{.path = "/base", .binding = {model, k}, .matrix = {10, k}});
+}
+
+TEST_F(MatrixStoreTest, ABaseMatrixThatFitsIsSharedAndDoesNotCount) {
+  for (const bool bound : {true, false}) {
+    MatrixStore store({});
+    if (bound) {
+      ASSERT_THAT(store.Bind({kModel, 2}), IsOk());
+    }
+    auto base = Base("m");
+    const AdjacencyMatrix* const matrix = &base->matrix;
+    ASSERT_THAT(store.SetBase(std::move(base), MatrixStore::BaseMustFit::kYes), IsOk());
+    EXPECT_EQ(store.base(), bound ? matrix : nullptr);
+    ASSERT_THAT(store.Bind({kModel, 2}), IsOk());
+    EXPECT_EQ(store.base(), matrix);
+    EXPECT_EQ(store.bytes(), 0u);
+  }
+}
+
+TEST_F(MatrixStoreTest, ABaseMatrixThatMustFitRefusesAnotherModelByName) {
+  const auto refused = StatusIs(absl::StatusCode::kFailedPrecondition,
+                                "base matrix /base: model_id: got \"other\", expected \"m\"");
+  MatrixStore store({});
+  ASSERT_THAT(store.SetBase(Base("other"), MatrixStore::BaseMustFit::kYes), IsOk());
+  EXPECT_THAT(store.Bind({kModel, 2}), refused);
+  EXPECT_FALSE(store.binding().has_value());
+  EXPECT_EQ(store.base(), nullptr);
+  ModelIdentity other = kModel;
+  other.model_id = "other";
+  EXPECT_THAT(store.Bind({other, 3}), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                               "base matrix /base: k: got 2, expected 3"));
+  EXPECT_THAT(store.Bind({other, 2}), IsOk());
+  EXPECT_NE(store.base(), nullptr);
+
+  EXPECT_THAT(Store(1)->SetBase(Base("other"), MatrixStore::BaseMustFit::kYes), refused);
+}
+
+TEST_F(MatrixStoreTest, ABaseMatrixThatNeedNotFitIsLeftOut) {
+  MatrixStore store({});
+  ASSERT_THAT(store.SetBase(Base("m", 3), MatrixStore::BaseMustFit::kNo), IsOk());
+  EXPECT_THAT(store.Bind({kModel, 2}), IsOk());
+  EXPECT_EQ(store.base(), nullptr);
+
+  const auto bound = Store(1);
+  EXPECT_THAT(bound->SetBase(Base("other"), MatrixStore::BaseMustFit::kNo), IsOk());
+  EXPECT_EQ(bound->base(), nullptr);
+}
+
 TEST_F(MatrixStoreTest, TheFirstBindSetsTheModelAndK) {
   MatrixStore store({});
   EXPECT_FALSE(store.binding().has_value());

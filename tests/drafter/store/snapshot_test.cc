@@ -2,14 +2,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <openssl/sha.h>
 
 #include <array>
 #include <string>
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "drafter/sources/draft_sources.h"
+#include "drafter/tree/mixing_estimator.h"
 #include "tests/doubles/matchers.h"
+#include "tests/drafter/store/forged_snapshot.h"
 
 namespace recycling::drafter {
 namespace {
@@ -33,17 +35,6 @@ std::string Small() {
   memory.mixing.Begin({.weights = {0.5F, -2}, .classes = {{.trials = 3, .hits = 1}}});
   memory.pairs.WriteSlot(9, 0x01020304, std::array<TokenId, 1>{5});
   return EncodeSnapshot(kModel, memory);
-}
-
-// Sets the little-endian 32-bit word at `offset` of the snapshot and computes the checksum again.
-std::string Forged(std::string bytes, std::size_t offset, std::uint32_t word) {
-  for (int i = 0; i < 4; ++i) {
-    bytes[offset + static_cast<std::size_t>(i)] = static_cast<char>(word >> (8 * i));
-  }
-  bytes.resize(bytes.size() - 32);
-  unsigned char digest[32];
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
-  return bytes.append(reinterpret_cast<char*>(digest), sizeof(digest));
 }
 
 void ExpectCorrupt(const std::string& bytes, const std::string& message) {
@@ -103,6 +94,35 @@ TEST(SnapshotTest, RestoresEveryRowAndTheCounters) {
   memory->mixing.Read(&mixing);
   EXPECT_THAT(mixing.weights, ElementsAre(0.5F, -2));
   EXPECT_EQ(EncodeSnapshot(kModel, *memory), bytes);
+}
+
+// A drafter without base rows had 12 classes fewer.
+TEST(SnapshotTest, NumbersFromBeforeBaseRowsKeepTheirPlaces) {
+  MixingNumbers old = PriorNumbers();
+  const auto base_classes = old.classes.begin() + 24;
+  old.classes.erase(base_classes, base_classes + 12);
+  for (std::size_t i = 0; i < old.classes.size(); ++i) {
+    old.classes[i] = {.trials = static_cast<float>(i + 1), .hits = 1};
+  }
+  ScopeMemory memory(6, 2);
+  memory.mixing.Begin(old);
+  const std::string bytes = EncodeSnapshot(kModel, memory);
+  ScopeMemory restored(6, 2);
+  Snapshot::Parse(bytes).value().Restore(&restored);
+  MixingNumbers numbers;
+  restored.mixing.Read(&numbers);
+  EXPECT_EQ(numbers.weights, old.weights);
+  ASSERT_EQ(numbers.classes.size(), PriorNumbers().classes.size());
+  EXPECT_EQ(numbers.classes[23].trials, 24);
+  for (std::size_t i = 24; i < 36; ++i) EXPECT_EQ(numbers.classes[i], ClassCount{});
+  EXPECT_EQ(numbers.classes[36].trials, 25);
+
+  // The estimator uses them instead of the prior numbers.
+  const CandidateSources sources = MakeSources(&restored.matrix, &restored.pairs);
+  const MixingEstimator estimator(sources, &restored.mixing);
+  MixingNumbers used;
+  restored.mixing.Read(&used);
+  EXPECT_EQ(used, numbers);
 }
 
 TEST(SnapshotTest, PairRowsComeBackEvenIfThereIsRoomForFewerOfThem) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "drafter/sources/draft_sources.h"
+#include "drafter/sources/matrix_source.h"
 
 namespace recycling::drafter {
 namespace {
@@ -167,6 +168,29 @@ TEST_F(MixingEstimatorTest, EstimatesStayProbabilitiesWhateverItLearns) {
     memory_.Read(&numbers);
     EXPECT_TRUE(AreValid(numbers));
   }
+}
+
+TEST(PriorNumbersTest, FitTheSourcesAndKnowNothingOfBaseRows) {
+  AdjacencyMatrix matrix(20, 2);
+  PairMatrix pairs(2);
+  const CandidateSources sources = MakeSources(&matrix, &pairs);
+  MixingMemory memory;
+  const MixingEstimator estimator(sources, &memory);
+  MixingNumbers numbers;
+  memory.Read(&numbers);
+  EXPECT_EQ(numbers, PriorNumbers());
+  EXPECT_TRUE(AreValid(numbers));
+  std::size_t counted = 0;
+  const std::size_t first = sources[0]->classes() + MatrixSource::kFirstBaseClass;
+  const std::size_t last = sources[0]->classes() + sources[1]->classes();
+  for (std::size_t i = 0; i < numbers.classes.size(); ++i) {
+    if (i >= first && i < last) {
+      EXPECT_EQ(numbers.classes[i], ClassCount{}) << i;
+    } else {
+      counted += numbers.classes[i].trials > 0 ? 1 : 0;
+    }
+  }
+  EXPECT_GT(counted, 30u);
 }
 
 TEST(MixingMemoryTest, HalvesCountsAndBoundsWeights) {
