@@ -120,6 +120,10 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(const auto verifier, MakeVerifier(callers));
   drafter::DrafterOptions drafter_options = drafter::OptionsFromFlags();
   drafter_options.callers = callers;
+  if (verifier != nullptr && drafter_options.base_matrix.empty()) {
+    drafter_options.base_matrix = absl::GetFlag(FLAGS_model) + ".base_matrix";
+    drafter_options.base_matrix_is_optional = true;
+  }
   ASSIGN_OR_RETURN(const auto drafter, drafter::CreateDrafter(drafter_options));
   ASSIGN_OR_RETURN(const RpcServerOptions options, ServerOptionsFromFlags(/*servers=*/2));
   RpcServerOptions peer_options = options;

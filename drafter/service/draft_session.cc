@@ -123,9 +123,11 @@ class LocalDraftStream final : public DraftStream {
   DraftExchange exchange_;
 };
 
-// Makes a drafter that uses all sources and writes what it learns to `memory`.
-SequenceDrafter MakeDrafter(ScopeMemory* memory, std::vector<TokenId> committed) {
-  CandidateSources sources = MakeSources(&memory->matrix, &memory->pairs);
+// Makes a drafter that uses the sources that are on, and writes what it learns to `memory`.
+SequenceDrafter MakeDrafter(const DrafterState& state, ScopeMemory* memory,
+                            std::vector<TokenId> committed) {
+  CandidateSources sources = MakeSources(&memory->matrix, &memory->pairs,
+                                         {.base = state.store->base(), .on = state.sources});
   auto estimator = std::make_unique<MixingEstimator>(sources, &memory->mixing);
   return SequenceDrafter(std::move(sources), std::move(estimator), std::move(committed));
 }
@@ -148,7 +150,7 @@ DraftSession::DraftSession(DrafterState* state, MatrixBinding binding,
     : state_(state),
       binding_(std::move(binding)),
       memory_(std::move(memory)),
-      drafter_(MakeDrafter(memory_.get(), std::move(committed))) {
+      drafter_(MakeDrafter(*state, memory_.get(), std::move(committed))) {
   ++state_->open_sessions;
   state_->counters.Opened();
 }
@@ -195,7 +197,9 @@ void DraftSession::LearnStep(std::uint64_t step, const std::optional<Observation
 
 DraftTree DraftSession::Propose(const Proposal& proposal) {
   if (!proposal.costs.has_value()) {
-    return BuildTree(memory_->matrix, proposal.root, state_->shape, proposal.max_nodes,
+    // The template tree consists of candidates of the matrix.
+    const bool on = (state_->sources & SetOf(DraftSource::kMatrix)) != 0;
+    return BuildTree(memory_->matrix, proposal.root, state_->shape, on ? proposal.max_nodes : 0,
                      proposal.max_depth);
   }
   return drafter_.Propose(*proposal.costs, proposal.max_nodes, proposal.max_depth,

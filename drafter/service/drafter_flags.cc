@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/flags/flag.h"
 
@@ -27,11 +28,22 @@ ABSL_FLAG(std::string, snapshot_dir, "",
           "shutdown, it saves the matrices that changed. The directory must exist. Empty: matrices "
           "are lost on shutdown.");
 
+ABSL_FLAG(
+    std::string, base_matrix, "",
+    "File with rows for tokens that a tenant has not seen yet, the same for all tenants. "
+    "'recycling matrix fill' makes it, once for each model and k. Empty: no such rows, except "
+    "that recycling-standalone uses the file MODEL.base_matrix if there is one.");
+ABSL_FLAG(std::vector<std::string>, draft_sources,
+          (recycling::drafter::DrafterOptions().draft_sources),
+          "Which sources name candidates: any of pairs, matrix, history and recent, separated by "
+          "commas. A source that is left out also learns nothing. For measurements.");
+
 namespace recycling::drafter {
 
 std::vector<FlagGroup> DrafterFlags() {
   return {GroupOf("Matrices", FLAGS_drafter_id, FLAGS_max_matrix_bytes, FLAGS_allow_shared,
-                  FLAGS_snapshot_dir, FLAGS_tree_template)};
+                  FLAGS_snapshot_dir, FLAGS_base_matrix, FLAGS_tree_template),
+          RareGroupOf("Draft sources", FLAGS_draft_sources)};
 }
 
 DrafterOptions OptionsFromFlags() {
@@ -41,6 +53,8 @@ DrafterOptions OptionsFromFlags() {
   options.max_matrix_bytes = absl::GetFlag(FLAGS_max_matrix_bytes);
   options.allow_shared = absl::GetFlag(FLAGS_allow_shared);
   options.snapshot_dir = absl::GetFlag(FLAGS_snapshot_dir);
+  options.base_matrix = absl::GetFlag(FLAGS_base_matrix);
+  options.draft_sources = absl::GetFlag(FLAGS_draft_sources);
   return options;
 }
 

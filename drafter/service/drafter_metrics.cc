@@ -34,6 +34,10 @@ void AddDrafterMetrics(const DrafterCounters::Snapshot& counters, std::uint32_t 
   }
   metrics->Gauge("recycling_drafter_matrix_bytes", "Memory of all matrices, bytes.",
                  static_cast<double>(store.bytes()));
+  const AdjacencyMatrix* const base = store.base();
+  metrics->Gauge("recycling_drafter_base_matrix_bytes",
+                 "Memory of the base matrix in use, bytes; 0 if there is none.",
+                 base == nullptr ? 0 : static_cast<double>(base->memory_bytes()));
   metrics->Gauge("recycling_drafter_matrix_bytes_limit",
                  "Memory limit for all matrices together, bytes.",
                  static_cast<double>(store.options().max_bytes));

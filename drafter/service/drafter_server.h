@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -28,8 +29,16 @@ struct DrafterOptions {
   std::string template_file;
   std::uint64_t max_matrix_bytes = std::uint64_t{1} << 30;  // limit for all matrices together
   bool allow_shared = false;                                // the shared scope may be used
-  std::shared_ptr<const CallerCheck> callers;               // null: callers need no API key
-  std::string snapshot_dir;  // must exist; empty: matrices are not saved
+  // File with rows of the model for tokens whose own row is cold (store/base_matrix.h). Empty:
+  // none.
+  std::string base_matrix;
+  // A base matrix that is damaged or belongs to another model is a warning and is not used; if
+  // there is no file, nothing is logged. If false, all these are errors.
+  bool base_matrix_is_optional = false;
+  // Which sources name candidates (DraftSourcesFromNames).
+  std::vector<std::string> draft_sources = {"pairs", "matrix", "history", "recent"};
+  std::shared_ptr<const CallerCheck> callers;  // null: callers need no API key
+  std::string snapshot_dir;                    // must exist; empty: matrices are not saved
   // How often the drafter saves the matrices that changed. 0: only on shutdown, so a crash loses
   // everything that it learnt.
   absl::Duration snapshot_interval = absl::Minutes(5);
@@ -61,9 +70,10 @@ class DrafterServer {
   virtual absl::Status SaveSnapshots() = 0;
 };
 
-// Loads the template and the snapshots. Returns InvalidArgument if an option is out of range, the
-// errors of TreeTemplate::Load, and an error if the snapshot directory cannot be read. A damaged
-// snapshot is not an error (see snapshot_dir.h).
+// Loads the template, the snapshots and the base matrix. Returns InvalidArgument if an option is
+// out of range, the errors of TreeTemplate::Load and LoadBaseMatrix, an error if the snapshot
+// directory cannot be read, and FailedPrecondition if the base matrix belongs to another model or k
+// than the snapshots. A damaged snapshot is not an error (see snapshot_dir.h).
 absl::StatusOr<std::unique_ptr<DrafterServer>> CreateDrafter(const DrafterOptions& options);
 
 }  // namespace recycling::drafter

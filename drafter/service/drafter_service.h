@@ -17,6 +17,7 @@
 #include "common/rpc/idle_streams.h"
 #include "common/rpc/peer_streams.h"
 #include "drafter/service/drafter_counters.h"
+#include "drafter/sources/draft_sources.h"
 #include "drafter/store/matrix_store.h"
 #include "drafter/store/snapshot_saver.h"
 #include "drafter/tree/tree_template.h"
@@ -46,13 +47,14 @@ inline constexpr int kMostDraftStreams = 4096;
 // service is destroyed.
 struct DrafterState {
   DrafterState(std::string id, TreeTemplate tree, MatrixStore* matrices, SnapshotSaver* snapshots,
-               absl::Duration stream_idle_timeout, const Clock& clock)
+               absl::Duration stream_idle_timeout, const Clock& clock, DraftSourceSet on)
       : drafter_id(std::move(id)),
         shape(std::move(tree)),
         store(matrices),
         saver(snapshots),
         transfers(2 * store->options().max_bytes),
-        streams(stream_idle_timeout, clock) {}
+        streams(stream_idle_timeout, clock),
+        sources(on) {}
 
   const std::string drafter_id;
   const TreeTemplate shape;
@@ -61,7 +63,8 @@ struct DrafterState {
   std::atomic<std::uint32_t> open_sessions{0};
   DrafterCounters counters;
   TransferBudget transfers;
-  IdleStreams streams;  // the open Draft and LoadMatrix streams
+  IdleStreams streams;           // the open Draft and LoadMatrix streams
+  const DraftSourceSet sources;  // that are on in every session
 };
 
 // All calls except Draft use the callback API.
@@ -82,12 +85,14 @@ class GrpcDrafterService final : public DrafterCalls {
  public:
   // If the client of a Draft or LoadMatrix stream sends nothing for longer than
   // `stream_idle_timeout`, EndIdleStreams cancels the stream. 0 means never. `store`, `saver` and
-  // `clock` must outlive this. `saver` may be null: then matrices are not saved.
+  // `clock` must outlive this. `saver` may be null: then matrices are not saved. Only the draft
+  // sources in `sources` are on.
   GrpcDrafterService(std::string drafter_id, TreeTemplate shape, MatrixStore* store,
                      SnapshotSaver* saver, std::shared_ptr<const CallerCheck> callers = nullptr,
                      absl::Duration stream_idle_timeout = absl::ZeroDuration(),
-                     const Clock& clock = RealClock())
-      : state_(std::move(drafter_id), std::move(shape), store, saver, stream_idle_timeout, clock),
+                     const Clock& clock = RealClock(), DraftSourceSet sources = kAllDraftSources)
+      : state_(std::move(drafter_id), std::move(shape), store, saver, stream_idle_timeout, clock,
+               sources),
         callers_(std::move(callers)) {}
 
   grpc::ServerUnaryReactor* Handshake(grpc::CallbackServerContext* context,
