@@ -31,7 +31,7 @@ constexpr Command kCommands[] = {
      recycling::cli::RunStats},
     {"health", "tell whether servers are alive and ready", recycling::cli::HealthInfo,
      recycling::cli::RunHealth},
-    {"matrix", "show, save and load a drafter's matrices", recycling::cli::MatrixInfo,
+    {"matrix", "show, save, load and fill a drafter's matrices", recycling::cli::MatrixInfo,
      recycling::cli::RunMatrix},
     {"key", "make an API key", recycling::cli::KeyInfo, recycling::cli::RunKey},
 };

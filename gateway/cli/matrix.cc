@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -19,6 +20,7 @@
 #include "gateway/cli/connection.h"
 #include "gateway/cli/flags.h"
 #include "gateway/cli/json_text.h"
+#include "gateway/cli/matrix_fill.h"
 #include "recycling/drafter/v1/drafter.grpc.pb.h"
 
 namespace recycling::cli {
@@ -35,6 +37,10 @@ ABSL_FLAG(std::string, drafter, "127.0.0.1:50052",
 ABSL_FLAG(recycling::ChoiceFlag<recycling::cli::kScopes>, scope,
           recycling::common::v1::MATRIX_SCOPE_TENANT,
           "Which matrix: tenant (the matrix of --tenant) or shared (the matrix of all tenants).");
+ABSL_FLAG(std::string, verifier, "127.0.0.1:50051",
+          "Address of the verifier that 'matrix fill' asks, host:port or unix:/path. If it has API "
+          "keys, the client needs one of role peer.");
+ABSL_FLAG(std::string, out, "", "File that 'matrix fill' writes, for --base_matrix of a drafter.");
 
 namespace recycling::cli {
 namespace {
@@ -52,6 +58,11 @@ struct Target {
 int FailRpc(const absl::Status& status) {
   const std::string address = absl::GetFlag(FLAGS_drafter);
   return Fail(kMatrixProgram, absl::StrCat("drafter ", address), Explain(status, address));
+}
+
+int FailVerifier(const absl::Status& status) {
+  const std::string address = absl::GetFlag(FLAGS_verifier);
+  return Fail(kMatrixProgram, absl::StrCat("verifier ", address), Explain(status, address));
 }
 
 int FailFile(const std::string& path) {
@@ -95,10 +106,14 @@ int Info(DrafterService::Stub& stub) {
                                                                              : kExitFailure;
 }
 
-// Writes the snapshot to a temporary file in the same folder, and renames this file to `path`. So
-// only a complete snapshot replaces `path`.
+// The file in the same folder that is written first and then renamed to `path`. So only a complete
+// file replaces `path`.
+std::string TemporaryOf(const std::string& path) {
+  return absl::StrCat(path, ".", getpid(), ".tmp");
+}
+
 int Save(DrafterService::Stub& stub, const Target& target, const std::string& path) {
-  const std::string temporary = absl::StrCat(path, ".", getpid(), ".tmp");
+  const std::string temporary = TemporaryOf(path);
   std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
   if (!file) return FailFile(temporary);
   drafter::v1::SaveMatrixRequest request;
@@ -156,6 +171,45 @@ int Load(DrafterService::Stub& stub, const Target& target, const std::string& pa
   return Print(kMatrixProgram, text) ? kExitOk : kExitFailure;
 }
 
+// Replaces `path` with `bytes`. If that fails, says so and returns false.
+bool WriteFile(const std::string& path, const std::string& bytes) {
+  const std::string temporary = TemporaryOf(path);
+  std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
+  file << bytes;
+  file.close();
+  if (file && std::rename(temporary.c_str(), path.c_str()) == 0) return true;
+  FailFile(path);
+  std::remove(temporary.c_str());
+  return false;
+}
+
+void ShowProgress(std::uint32_t done, std::uint32_t all) {
+  if (!StderrIsTerminal()) return;
+  std::fprintf(stderr, "\r%u of %u tokens%s", done, all, done == all ? "\r\x1b[K" : "");
+}
+
+int Fill(const std::string& path) {
+  if (path.empty()) return FailUsage(kMatrixProgram, "--out: got none, expected a file");
+  const auto channel = Connect("--verifier", absl::GetFlag(FLAGS_verifier));
+  if (!channel.ok()) return FailUsage(kMatrixProgram, std::string(channel.status().message()));
+  // It takes minutes for a large model, so find out before whether the file can be written.
+  const std::string temporary = TemporaryOf(path);
+  if (!std::ofstream(temporary, std::ios::binary | std::ios::trunc)) return FailFile(temporary);
+  std::remove(temporary.c_str());
+  const auto stub = verifier::v1::VerifierService::NewStub(*channel);
+  const auto matrix = FillMatrix(*stub, absl::GetFlag(FLAGS_timeout), ShowProgress);
+  if (!matrix.ok()) {
+    if (StderrIsTerminal()) std::fputs("\r\x1b[K", stderr);  // the progress
+    return FailVerifier(matrix.status());
+  }
+  const std::string bytes = EncodeFilledMatrix(*matrix);
+  if (!WriteFile(path, bytes)) return kExitFailure;
+  std::fprintf(stderr, "wrote %u rows of %u candidates of the model %s, %zu bytes, to %s\n",
+               matrix->model.vocab_size, matrix->k, Escaped(matrix->model.model_id).c_str(),
+               bytes.size(), path.c_str());
+  return kExitOk;
+}
+
 Target TargetFromFlags() {
   const common::v1::MatrixScope scope = absl::GetFlag(FLAGS_scope).value();
   const bool tenant = scope == common::v1::MATRIX_SCOPE_TENANT;
@@ -168,16 +222,20 @@ ProgramInfo MatrixInfo() {
   return {
       .name = kMatrixProgram,
       .summary =
-          "Shows, saves and loads a drafter's adjacency matrices. The arguments are info, save "
-          "FILE or load FILE.",
+          "Shows, saves and loads a drafter's adjacency matrices, and fills a base matrix. The "
+          "arguments are info, save FILE, load FILE or fill. 'matrix fill' asks a verifier for the "
+          "model's candidates after each single token and writes them to --out.",
       .examples =
           "recycling matrix info\n"
           "recycling matrix save default.matrix --drafter 127.0.0.1:50052\n"
-          "recycling matrix load default.matrix --tenant default\n",
-      .flags = WithConnectionFlags({GroupOf("Matrix", FLAGS_drafter, FLAGS_scope, FLAGS_tenant)})};
+          "recycling matrix load default.matrix --tenant default\n"
+          "recycling matrix fill --verifier 127.0.0.1:50051 --out model.gguf.base_matrix\n",
+      .flags = WithConnectionFlags({GroupOf("Matrix", FLAGS_drafter, FLAGS_scope, FLAGS_tenant),
+                                    GroupOf("Base matrix", FLAGS_verifier, FLAGS_out)})};
 }
 
 int RunMatrix(const std::vector<std::string>& words) {
+  if (words.size() == 1 && words[0] == "fill") return Fill(absl::GetFlag(FLAGS_out));
   const Target target = TargetFromFlags();
   const auto channel = Connect("--drafter", absl::GetFlag(FLAGS_drafter));
   if (!channel.ok()) return FailUsage(kMatrixProgram, std::string(channel.status().message()));
@@ -185,7 +243,7 @@ int RunMatrix(const std::vector<std::string>& words) {
   if (words.size() == 1 && words[0] == "info") return Info(*stub);
   if (words.size() == 2 && words[0] == "save") return Save(*stub, target, words[1]);
   if (words.size() == 2 && words[0] == "load") return Load(*stub, target, words[1]);
-  return FailUsage(kMatrixProgram, "expected info, save FILE or load FILE");
+  return FailUsage(kMatrixProgram, "expected info, save FILE, load FILE or fill");
 }
 
 }  // namespace recycling::cli
