@@ -352,7 +352,7 @@ TEST_F(CliTest, WrongFlagsAreNamedAndExitWithTwo) {
       {{"bench", "--prompts", "/nonexistent"}, "cannot open"},
       {{"bench", "--prompts", bad_prompts}, "line 3: expected a string \"prompt\""},
       {{"bench", "--prompts", bad_prompts, "--repeat=0"}, "--repeat: got 0, expected 1 to 1000000"},
-      {{"matrix", "drop"}, "expected info, save FILE or load FILE"},
+      {{"matrix", "drop"}, "expected info, save FILE, load FILE or fill"},
       {{"bench", "--prompts", bad_prompts, "--request", R"({"prompt": "y"})"},
        "--request: got a prompt"},
       {{"matrix", "info", "--scope=request"},

@@ -140,6 +140,9 @@ TEST_F(DrafterProgramTest, UsageErrorsAndFailuresHaveDifferentExitCodes) {
   EXPECT_EQ(ExitCode({"word"}), kExitUsage);
   EXPECT_EQ(ExitCode({"--tree_template=" + (folder_ / "absent")}), kExitFailure);
   EXPECT_EQ(ExitCode({"--snapshot_dir=" + (folder_ / "absent")}), kExitFailure);
+  EXPECT_EQ(ExitCode({"--base_matrix=" + (folder_ / "absent")}), kExitFailure);
+  EXPECT_EQ(ExitCode({"--draft_sources="}), kExitUsage);
+  EXPECT_EQ(ExitCode({"--draft_sources=pairs,,matrix"}), kExitUsage);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Checks that drafts do not change the output, with random sampling options. Sends random requests
-// to gateways whose drafters give good, wrong, stale, malformed or no drafts, or errors.
+// to gateways whose drafters give good, wrong, stale, malformed or no drafts, or errors. One
+// drafter has a base matrix, and for each draft source there is one that has this source alone.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,6 +13,7 @@
 #include "tests/integration/cluster.h"
 #include "tests/integration/models.h"
 #include "tests/integration/random_request.h"
+#include "tests/integration/subprocess.h"
 
 namespace recycling::integration {
 namespace {
@@ -31,7 +33,7 @@ struct Mode {
   std::atomic<std::uint64_t> fallbacks = 0;
 };
 
-class LosslessTest : public testing::Test {
+class LosslessTest : public ::testing::Test {
  protected:
   void StartAll(const std::string& model) {
     const std::string verifier = cluster_.Start(
@@ -63,6 +65,19 @@ class LosslessTest : public testing::Test {
                                     {"--model=" + model, "--max_sequences=16", "--threads=2",
                                      std::string("--speculation=") + speculation});
       mode.may_draft = std::string_view(speculation) == "auto";
+    }
+    const std::string base = cluster_.folder().path() + "/base_matrix";
+    const testing::ProcessResult filled =
+        testing::Subprocess("recycling",
+                            {"matrix", "fill", "--verifier=" + verifier, "--out=" + base})
+            .Wait();
+    ASSERT_EQ(filled.exit_code, 0) << filled.err;
+    add("base matrix", pb::FALLBACK_REASON_UNSPECIFIED,
+        cluster_.Start("recycling-drafter", {"--base_matrix=" + base}), 60'000, "full");
+    for (const char* source : {"pairs", "matrix", "history", "recent"}) {
+      add(source, pb::FALLBACK_REASON_UNSPECIFIED,
+          cluster_.Start("recycling-drafter", {std::string("--draft_sources=") + source}), 60'000,
+          "full");
     }
     add("stranger", pb::FALLBACK_REASON_UNSPECIFIED, fake("ok"), 60'000);
     add("garbage", pb::FALLBACK_REASON_MALFORMED, fake("garbage"), 60'000);

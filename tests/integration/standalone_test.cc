@@ -19,6 +19,7 @@ using ::recycling::testing::ProcessResult;
 using ::recycling::testing::ReadFile;
 using ::recycling::testing::Subprocess;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Json = nlohmann::json;
 
 constexpr absl::Duration kLong = absl::Minutes(1);
@@ -151,6 +152,53 @@ TEST_F(StandaloneTest, UsesTheVerifiersOfOtherProcesses) {
       Subprocess("recycling", {"stats", "--gateway", address->at(0)}).Wait();
   EXPECT_THAT(stats.out, HasSubstr(verifier_address->at(0) + ": ready"));
   EXPECT_THAT(stats.out, HasSubstr("in-process drafter: ready"));
+}
+
+TEST_F(StandaloneTest, UsesTheBaseMatrixBesideTheModel) {
+  const std::string base = folder_ / "model.gguf.base_matrix";
+  EXPECT_THAT(ReadFile(folder_ / "log"), Not(HasSubstr("base matrix")));
+  const ProcessResult filled =
+      Subprocess("recycling", {"matrix", "fill", "--verifier", drafter_, "--out", base}).Wait();
+  ASSERT_EQ(filled.exit_code, 0) << filled.err;
+  EXPECT_THAT(filled.err, HasSubstr("wrote 320 rows of 8 candidates"));
+  const std::vector<std::string> generate = {"generate",
+                                             "--prompt",
+                                             "hello the",
+                                             "--max_tokens=20",
+                                             "--speculation=full",
+                                             "--request",
+                                             R"({"sampling": {"ignoreEos": true}})"};
+  const ProcessResult without = Run(generate);
+  Stop();
+
+  Start();
+  EXPECT_THAT(ReadFile(folder_ / "log"), HasSubstr("base matrix loaded"));
+  EXPECT_THAT(ReadFile(folder_ / "log"), HasSubstr("model.gguf.base_matrix"));
+  const ProcessResult with = Run(generate);
+  EXPECT_EQ(with.exit_code, 0) << with.err;
+  EXPECT_EQ(with.out, without.out);
+  Stop();
+  EXPECT_THAT(ReadFile(folder_ / "log"), Not(HasSubstr("not used")));
+
+  // A wrong one beside the model is a warning; one that a flag names is an error.
+  ASSERT_TRUE(doubles::WriteTinyModel({.seed = 2}, folder_ / "model.gguf"));
+  std::filesystem::remove_all(folder_ / "snapshots");
+  std::filesystem::create_directory(folder_ / "snapshots");
+  Start();
+  EXPECT_EQ(Run(generate).exit_code, 0);
+  EXPECT_THAT(ReadFile(folder_ / "log"),
+              HasSubstr("the base matrix belongs to another model and is not used"));
+  Stop();
+  std::ofstream(base) << "damaged";
+  Start();
+  EXPECT_EQ(Run(generate).exit_code, 0);
+  EXPECT_THAT(ReadFile(folder_ / "log"), HasSubstr("the base matrix is not used"));
+  Stop();
+  const ProcessResult refused =
+      Subprocess("recycling-standalone", {"--model", folder_ / "model.gguf", "--base_matrix", base})
+          .Wait();
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("snapshot: got only 7 bytes"));
 }
 
 TEST_F(StandaloneTest, TheDrafterAnswersAHundredStreamsAtOnce) {
