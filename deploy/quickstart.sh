@@ -15,6 +15,7 @@ usage: deploy/quickstart.sh [--prompt TEXT] [--model FILE] [--max_tokens N] [--k
 Installs the packages that the build needs (as root or with sudo) and prints their names. Builds the programs. Starts
 verifier, drafter and gateway as three processes on free loopback ports. Prints the text that the model writes after
 the prompt, and which tokens the drafter guessed. Compares the speed with and without drafts. Stops the three processes.
+The drafter uses the file FILE.base_matrix beside the model if there is one; 'recycling matrix fill' makes it.
 Only the package manager needs the network.
 
   --prompt TEXT    the text to continue (default: "$prompt")
@@ -109,7 +110,10 @@ start() {
 
 start verifier --model="$model"
 verifier=$address
-start drafter
+# A base matrix beside the model makes drafts better (drafter/store/README.md); making one takes too long here.
+base=()
+if [ -f "$model.base_matrix" ]; then base=(--base_matrix="$model.base_matrix"); fi
+start drafter "${base[@]}"
 drafter=$address
 start gateway --verifiers="$verifier" --drafters="$drafter"
 gateway=$address
