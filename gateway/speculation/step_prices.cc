@@ -8,6 +8,10 @@
 namespace recycling::gateway {
 namespace {
 
+// Beyond the last measured size, a row costs at least this share of what a row costs there on
+// average. Measured curves have 0.5 and more.
+constexpr double kLeastShare = 0.4;
+
 std::uint32_t Micros(absl::Duration duration) {
   constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
   return static_cast<std::uint32_t>(
@@ -24,8 +28,10 @@ absl::Duration PassCostAt(std::span<const PassCost> costs, double rows) {
   if (after == costs.end()) --after;
   const PassCost& high = *after;
   const PassCost& low = *(after - 1);
-  const double slope = (rows - low.rows) / (high.rows - low.rows);
-  return low.duration + slope * (high.duration - low.duration);
+  const absl::Duration row = (high.duration - low.duration) / (high.rows - low.rows);
+  if (rows <= high.rows) return low.duration + (rows - low.rows) * row;
+  const absl::Duration least = kLeastShare * high.duration / high.rows;
+  return high.duration + (rows - high.rows) * std::max(row, least);
 }
 
 std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration overhead,

@@ -18,7 +18,9 @@ inline constexpr std::size_t kMaxStepCosts = 64;
 
 // The duration of a pass of `rows` rows. It is linear between the points. Before the first point,
 // it is the cost of the first point. Beyond the last point, it continues the line through the last
-// two points. Returns zero if there are no points. Requires points as in Load.pass_costs.
+// two points, but rises by at least 0.4 times the mean cost of a row at the last point. Otherwise
+// two points of equal cost, which a noisy machine measures now and then, would make all further
+// nodes free. Returns zero if there are no points. Requires points as in Load.pass_costs.
 absl::Duration PassCostAt(std::span<const PassCost> costs, double rows);
 
 // The cost of a step by its number of nodes, for a sequence that shares its passes with `others`. A

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,15 +11,35 @@
 namespace recycling::verifier {
 namespace {
 
-constexpr int kFewRows = 1;
-constexpr int kManyRows = 16;
+// The sizes that decide when the verifier is ready. With a few rows a pass takes the time of
+// reading the weights, and with many rows the time of computing. So the first size between 1 and 16
+// makes the price of a small tree much better.
+constexpr int kFirstSizes[] = {1, 16, 4};
 
-// The sizes to measure, in order: first the two that decide when the verifier is ready, then those
-// of usual trees. Kernels that work in tiles of 16 rows get slower after each full tile.
+// The sizes to measure, in order: first kFirstSizes, then those of usual trees. Kernels that work
+// in tiles of 16 rows get slower after each full tile.
 std::vector<int> Sizes(int most_rows) {
-  std::vector<int> sizes = {kFewRows};
-  for (const int rows :
-       {kManyRows, 8, 4, 2, 32, 64, 80, 81, 17, 48, 33, 49, 65, 24, 12, 96, 128, 256, most_rows}) {
+  std::vector<int> sizes;
+  for (const int rows : {kFirstSizes[0],
+                         kFirstSizes[1],
+                         kFirstSizes[2],
+                         8,
+                         2,
+                         32,
+                         64,
+                         80,
+                         81,
+                         17,
+                         48,
+                         33,
+                         49,
+                         65,
+                         24,
+                         12,
+                         96,
+                         128,
+                         256,
+                         most_rows}) {
     const int size = std::min(rows, most_rows);
     if (std::find(sizes.begin(), sizes.end(), size) == sizes.end()) sizes.push_back(size);
   }
@@ -38,7 +59,7 @@ KernelCosts::KernelCosts(std::vector<std::string> kernels, int most_rows)
     }
   };
   std::vector<int> passes(sizes_.size(), kPasses);  // that are left
-  for (std::size_t i = 0; i < std::min<std::size_t>(2, sizes_.size()); ++i) {
+  for (std::size_t i = 0; i < std::min(std::size(kFirstSizes), sizes_.size()); ++i) {
     const int first = i == 0 ? 2 : 1;
     plan(sizes_[i], first);
     passes[i] -= first;

@@ -22,7 +22,7 @@ class KernelCosts {
   static constexpr double kClearlyLess = 0.97;
   // Of a few passes the fastest one counts, because other programs can make a pass slower but not
   // faster. Before ready() there are two of one row, of which the first warms up what all passes
-  // use, and one of 16 rows.
+  // use, one of 16 rows and one of 4 rows.
   static constexpr int kPasses = 3;
 
   struct Measurement {
@@ -39,7 +39,7 @@ class KernelCosts {
   // `kernels`: names, at least one. `most_rows`: of the largest pass, at least 1.
   KernelCosts(std::vector<std::string> kernels, int most_rows);
 
-  // True if every kernel was measured with one row and with 16 rows, or most_rows if that is less.
+  // True if every kernel was measured with 1, 4 and 16 rows, or most_rows if that is less.
   bool ready() const { return measured_ >= first_; }
   // True if nothing is left to measure.
   bool done() const { return measured_ == plan_.size(); }

@@ -48,7 +48,7 @@ struct VerifierOptions {
 // Threads: service(), OpenDecode(), Drain() and full_name() may be called from any thread.
 class VerifierServer {
  public:
-  // Loads the model and runs passes of 1 row and of 16 rows. These measure the time of passes and
+  // Loads the model and runs passes of 1, 16 and 4 rows. These measure the time of passes and
   // warm up the code for the first request. Returns InvalidArgument, with the name of the option,
   // for options out of range, and the errors of Model::Load, Transformer::Create and
   // KvCache::Create.

@@ -23,6 +23,13 @@ TEST(PassCostAtTest, IsLinearBetweenPointsAndAfterTheLastOne) {
   EXPECT_EQ(PassCostAt(one, 9), absl::Microseconds(50));
 }
 
+TEST(PassCostAtTest, NoRowIsFreeBeyondTheLastPoint) {
+  const std::vector<PassCost> flat = {{4, absl::Microseconds(160)}, {16, absl::Microseconds(160)}};
+  EXPECT_EQ(PassCostAt(flat, 10), absl::Microseconds(160));
+  EXPECT_EQ(PassCostAt(flat, 17), absl::Microseconds(164));
+  EXPECT_EQ(PassCostAt(flat, 81), absl::Microseconds(160 + 65 * 4));
+}
+
 TEST(PriceStepsTest, AddsTheOverheadAndCountsTheRootAsARow) {
   EXPECT_THAT(PriceSteps(kCosts, absl::Microseconds(40), {}, 80),
               ElementsAre(StepCost{0, 140}, StepCost{15, 170}, StepCost{80, 300}));

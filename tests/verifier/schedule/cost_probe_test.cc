@@ -85,7 +85,7 @@ class CostProbeTest : public testing::Test {
 TEST_F(CostProbeTest, TheCheapestKernelIsUsedForEachNumberOfRows) {
   NewProbe({"tiles", "vectors"});
   ASSERT_THAT(probe_->MeasureFirst(absl::Seconds(1)), IsOk());
-  EXPECT_EQ(passes_, 6);  // two of one row and one of 16 rows, with each kernel
+  EXPECT_EQ(passes_, 8);  // two of one row, one of 16 rows and one of 4 rows, with each kernel
   MeasureAll();
   EXPECT_EQ(KernelsOf({1, 2, 3, 4}), std::vector<std::size_t>(4, 1));
   EXPECT_EQ(KernelsOf({5, 6, 8, 16, 17, 32, 80, 129, 1000}), std::vector<std::size_t>(9, 0));
@@ -104,10 +104,10 @@ TEST_F(CostProbeTest, ChoosesByEstimatesUntilTheRestIsMeasured) {
   ASSERT_THAT(probe_->MeasureFirst(absl::Seconds(1)), IsOk());
   EXPECT_EQ(probe_->costs().text(), "vectors to 4 rows (estimated), tiles to 129 rows (estimated)");
   for (const KernelCosts::Use& use : probe_->costs().uses()) {
-    EXPECT_EQ(use.estimated, use.rows != 1 && use.rows != 16) << use.rows;
+    EXPECT_EQ(use.estimated, use.rows != 1 && use.rows != 4 && use.rows != 16) << use.rows;
   }
   const PassCosts costs = probe_->costs().costs();
-  EXPECT_EQ(costs.Snapshot().size(), 2u);
+  EXPECT_EQ(costs.Snapshot().size(), 3u);
   MeasureAll();
   for (const KernelCosts::Use& use : probe_->costs().uses()) EXPECT_FALSE(use.estimated);
 }
