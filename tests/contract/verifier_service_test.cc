@@ -328,17 +328,6 @@ TEST_F(VerifierServiceTest, CancellingAnIdleStreamFreesItsSlot) {
   EXPECT_THAT(stream.End(), StatusIs(absl::StatusCode::kCancelled));
 }
 
-// The first pass ends only when it is cancelled.
-FakeTransformer::Hook Stuck(std::promise<void>& reached) {
-  return [&reached, first = true](std::span<const Segment>,
-                                  const std::atomic<bool>* cancelled) mutable {
-    if (!std::exchange(first, false)) return absl::OkStatus();
-    reached.set_value();
-    while (!cancelled->load()) std::this_thread::yield();
-    return absl::CancelledError("cancelled in the pass");
-  };
-}
-
 TEST_F(VerifierServiceTest, CancellingInAPassFreesTheSlot) {
   std::promise<void> reached;
   Start(Stuck(reached));

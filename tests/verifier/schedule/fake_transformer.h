@@ -8,9 +8,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <future>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -150,6 +153,18 @@ class FakeTransformer final : public Transformer {
   KvRows rows_;
   std::vector<std::vector<float>> logits_;
 };
+
+// A hook whose first pass sets `reached` and then ends only when it is cancelled. `reached` must
+// outlive the passes.
+inline FakeTransformer::Hook Stuck(std::promise<void>& reached) {
+  return [&reached, first = true](std::span<const Segment>,
+                                  const std::atomic<bool>* cancelled) mutable {
+    if (!std::exchange(first, false)) return absl::OkStatus();
+    reached.set_value();
+    while (!cancelled->load()) std::this_thread::yield();
+    return absl::CancelledError("cancelled in the pass");
+  };
+}
 
 }  // namespace recycling::verifier
 
