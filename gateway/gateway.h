@@ -34,8 +34,8 @@ struct GatewayOptions {
   std::string verifiers_file, drafters_file;
   ChannelFactory channel = PeerChannels({});
   // The gateway opens the streams to all verifiers, or to all drafters, with these functions. A
-  // program that contains the peer sets them, so that a step needs no gRPC. Other calls, as
-  // handshakes, still use `channel`. Null: the streams use `channel` too.
+  // program that contains the peer sets them, so that a step needs no gRPC. Other calls, such
+  // as handshakes, still use `channel`. Null: the streams use `channel` too.
   OpenDecodeStream decode_streams;
   OpenDraftStream draft_streams;
   // If the handshake with a peer fails, the gateway passes the error to this function, and then

@@ -79,8 +79,9 @@ absl::Status RunDraftStream(DrafterState* state, grpc::ServerContext* context,
                             grpc::ServerReaderWriter<v1::DraftResponse, v1::DraftRequest>* stream);
 
 // Opens a Draft stream for a caller in this process. Its messages and errors are those of
-// RunDraftStream. Send makes the draft before it returns. If the caller does not receive an answer
-// before the next one, the answer is lost. `state` must outlive the stream, up to its Close.
+// RunDraftStream. Send makes the draft before it returns, so Receive never waits: without an answer
+// it returns Unavailable. If the caller does not receive an answer before the next one, the answer
+// is lost. `state` must outlive the stream, up to its Close.
 std::unique_ptr<DraftStream> OpenLocalDraft(DrafterState* state, const CallOrigin& origin);
 
 }  // namespace recycling::drafter

@@ -25,10 +25,7 @@ grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const abs
 }
 
 absl::Status CheckHandshake(const v1::HandshakeRequest& request, MatrixStore* store) {
-  if (request.protocol_version() != kProtocolVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "protocol_version: got ", request.protocol_version(), ", expected ", kProtocolVersion));
-  }
+  RETURN_IF_ERROR(CheckProtocolVersion(request.protocol_version()));
   return store->Bind(BindingFromProto(request.model(), request.k()));
 }
 

@@ -35,10 +35,7 @@ absl::Status Malformed(const char* call, const absl::Status& status) {
 }
 
 absl::Status CheckHandshake(const pb::HandshakeResponse& info, const ModelIdentity& model) {
-  if (info.protocol_version() != kProtocolVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "protocol_version: got ", info.protocol_version(), ", expected ", kProtocolVersion));
-  }
+  RETURN_IF_ERROR(CheckProtocolVersion(info.protocol_version()));
   if (info.max_tree_nodes() == 0 || info.context_length() < 2) {
     return absl::FailedPreconditionError(absl::StrCat(
         "got a verifier with max_tree_nodes ", info.max_tree_nodes(), " and context length ",
@@ -178,8 +175,9 @@ absl::StatusOr<FilledMatrix> FillMatrix(
       RETURN_IF_ERROR(rows.status());
       return absl::ResourceExhaustedError("other sequences fill all passes of the verifier");
     }
-    if (!rows.ok())
+    if (!rows.ok()) {
       absl::SleepFor(std::min(RetryDelay(rows.status()).value_or(kWait), kLongestWait));
+    }
   }
   return filler.Take();
 }

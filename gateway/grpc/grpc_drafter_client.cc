@@ -158,10 +158,7 @@ absl::StatusOr<std::shared_ptr<GrpcDrafterClient>> GrpcDrafterClient::Connect(
   request.set_protocol_version(kProtocolVersion);
   pb::HandshakeResponse response;
   RETURN_IF_ERROR(FromGrpcStatus(stub->Handshake(&context, request, &response)));
-  if (response.protocol_version() != kProtocolVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "protocol_version: got ", response.protocol_version(), ", expected ", kProtocolVersion));
-  }
+  RETURN_IF_ERROR(CheckProtocolVersion(response.protocol_version()));
   client->shared_scope_allowed_ = response.shared_scope_allowed();
   return client;
 }

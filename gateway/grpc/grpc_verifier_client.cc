@@ -46,10 +46,7 @@ std::vector<PassCost> PassCostsFromProto(const pb::Load& load) {
 }
 
 absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
-  if (proto.protocol_version() != kProtocolVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "protocol_version: got ", proto.protocol_version(), ", expected ", kProtocolVersion));
-  }
+  RETURN_IF_ERROR(CheckProtocolVersion(proto.protocol_version()));
   VerifierInfo info;
   info.model = ModelIdentityFromProto(proto.model());
   RETURN_IF_ERROR(ValidateModelIdentity(info.model));

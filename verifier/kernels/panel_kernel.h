@@ -189,7 +189,7 @@ __attribute__((noinline)) void AddIntegerChunk(const std::byte* chunk, std::size
   constexpr int kParts = kPartsOf<W>;
   constexpr bool kWide = W::kOffset == 128;
   constexpr int kSteps = 8 / kParts;  // of four columns
-  // As many steps add up in 16 bits.
+  // The products of so many steps are added in 16 bits before they are widened.
   constexpr int kPairSteps = PairSteps<Isa>(W::kLargest, kSteps);
   constexpr bool kOffsets = !W::kHasMinimum && !(kWide && Isa::kSignedBytes);
   constexpr std::size_t kRow = 4;  // bytes from the number of one row to that of the next

@@ -2,6 +2,7 @@
 #define RECYCLING_VERIFIER_SERVICE_DECODE_SESSION_H_
 
 #include <functional>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"

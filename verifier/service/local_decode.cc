@@ -96,9 +96,8 @@ class LocalDecode final : public DecodeStream {
     session_.Cancel();
     MutexLock lock(mutex_);
     AwaitAnswer();
-    const absl::Status late = absl::DeadlineExceededError("the deadline of the request has passed");
-    if (arrived_) return;
-    if (end_.has_value() && absl::IsCancelled(*end_)) end_ = late;
+    if (!end_.has_value() || !absl::IsCancelled(*end_)) return;  // it ended by itself just before
+    end_ = absl::DeadlineExceededError("the deadline of the request has passed");
   }
 
   // Bounded by one pass, if the session is cancelled.
