@@ -18,6 +18,10 @@ constexpr std::size_t kLanes = 16;
 // The number of floats, rounded up to a multiple of a cache line.
 constexpr std::size_t Lines(std::size_t floats) { return (floats + kLanes - 1) / kLanes * kLanes; }
 
+const std::uint16_t* Halves(const std::byte* numbers) {
+  return reinterpret_cast<const std::uint16_t*>(numbers);
+}
+
 constexpr std::size_t Blocks(std::size_t rows) { return (rows + kKvBlockRows - 1) / kKvBlockRows; }
 
 }  // namespace
@@ -202,20 +206,31 @@ void Attention::AddPrefix(const Call& call, const Tile& tile, std::size_t head, 
                           std::size_t end, Scratch& scratch, float* states) const {
   const KvSequence& kv = *call.step.segments[tile.segment].kv;
   const std::size_t queries = tile.rows * heads_;
+  const bool in_place = kv_type_ == KvType::kF16 && queries <= kFewQueries &&
+                        config_.value_length == value_vectors_ * kLanes;
   for (std::size_t block = begin; block < end; ++block) {
     const std::size_t next = std::min(block + 1, end - 1);
+    const KvAhead keys_ahead = AheadOf(kv.Keys(call.layer, head, next), kKvBlockRows);
+    const KvAhead values_ahead = AheadOf(kv.Values(call.layer, head, next), config_.value_length);
+    if (in_place) {
+      kernels_.scores_half(scratch.queries, queries, config_.key_length,
+                           Halves(kv.Keys(call.layer, head, block)), keys_ahead, scratch.scores,
+                           kKvBlockRows);
+      kernels_.attend_half(scratch.scores, kKvBlockRows, queries,
+                           Halves(kv.Values(call.layer, head, block)), value_vectors_, values_ahead,
+                           states, state_floats_);
+      continue;
+    }
     const float* const keys = LoadKeys(kv.Keys(call.layer, head, block), scratch.keys);
-    kernels_.scores(scratch.queries, queries, config_.key_length, keys,
-                    AheadOf(kv.Keys(call.layer, head, next), kKvBlockRows), scratch.scores,
+    kernels_.scores(scratch.queries, queries, config_.key_length, keys, keys_ahead, scratch.scores,
                     kKvBlockRows);
     const float* const values =
         LoadValues(kv.Values(call.layer, head, block), kKvBlockRows, scratch.values);
     for (std::size_t p = 0; p < kKvBlockRows; ++p) {
       scratch.value_rows[p] = values + p * value_vectors_ * kLanes;
     }
-    kernels_.attend(
-        scratch.scores, kKvBlockRows, queries, scratch.value_rows, kKvBlockRows, value_vectors_,
-        AheadOf(kv.Values(call.layer, head, next), config_.value_length), states, state_floats_);
+    kernels_.attend(scratch.scores, kKvBlockRows, queries, scratch.value_rows, kKvBlockRows,
+                    value_vectors_, values_ahead, states, state_floats_);
   }
 }
 
@@ -309,8 +324,7 @@ KvAhead Attention::AheadOf(const std::byte* block, std::size_t row_numbers) cons
 
 const float* Attention::LoadKeys(const std::byte* keys, float* scratch) const {
   if (kv_type_ == KvType::kF32) return reinterpret_cast<const float*>(keys);
-  kernels_.from_half(reinterpret_cast<const std::uint16_t*>(keys),
-                     config_.key_length * kKvBlockRows, scratch);
+  kernels_.from_half(Halves(keys), config_.key_length * kKvBlockRows, scratch);
   return scratch;
 }
 
@@ -326,7 +340,7 @@ const float* Attention::LoadValues(const std::byte* values, std::size_t rows,
     to.rightCols(AsIndex(padded - length)).setZero();
     return scratch;
   }
-  const auto* halves = reinterpret_cast<const std::uint16_t*>(values);
+  const std::uint16_t* const halves = Halves(values);
   if (padded == length) {
     kernels_.from_half(halves, rows * length, scratch);
     return scratch;

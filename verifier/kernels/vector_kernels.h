@@ -16,6 +16,10 @@ namespace recycling::verifier {
 // the bits of the result.
 constexpr std::size_t kKvBlockRows = 64;
 
+// With at most this many queries, scores_half and attend_half are faster than converting a block
+// first.
+constexpr std::size_t kFewQueries = 6;
+
 // The state of one query after some blocks of positions is an array of floats. The constants are
 // the offsets of: the largest score; the factor by which the last block scaled down everything
 // before it; the sum of weights in each of 16 lanes; the weighted sum of values, padded to a
@@ -73,6 +77,11 @@ struct VectorKernels {
   // [queries, key_length], keys [key_length, kKvBlockRows], scores [queries, scores_stride].
   void (*scores)(const float* query, std::size_t queries, std::size_t key_length, const float* keys,
                  const KvAhead& ahead, float* scores, std::size_t scores_stride);
+  // The same for keys in half precision, with the bits that the converted keys give. Converts the
+  // keys once for each kFewQueries queries, but stores none of the converted numbers.
+  void (*scores_half)(const float* query, std::size_t queries, std::size_t key_length,
+                      const std::uint16_t* keys, const KvAhead& ahead, float* scores,
+                      std::size_t scores_stride);
   // Adds positions [0, count) of a block to the states of `queries` queries, [queries,
   // state_stride]. count is in [1, kKvBlockRows]. Let m be the larger of the state's maximum and
   // the block's maximum, f = e^(the state's maximum - m) and w[p] = e^(scores[p] - m). The weights
@@ -83,6 +92,11 @@ struct VectorKernels {
   void (*attend)(float* scores, std::size_t scores_stride, std::size_t queries,
                  const float* const* values, std::size_t count, std::size_t value_vectors,
                  const KvAhead& ahead, float* states, std::size_t state_stride);
+  // The same for a whole block of values in half precision [kKvBlockRows, 16 * value_vectors],
+  // which it converts as scores_half converts keys.
+  void (*attend_half)(float* scores, std::size_t scores_stride, std::size_t queries,
+                      const std::uint16_t* values, std::size_t value_vectors, const KvAhead& ahead,
+                      float* states, std::size_t state_stride);
   // Merges state `from` into state `to`. The positions of `to` come before those of `from`.
   void (*merge)(const float* from, std::size_t value_vectors, float* to);
   // out[i] = the state's out[i] * (1 / sum). sum adds the lanes of the state's sums, in the order

@@ -72,10 +72,15 @@ struct Fetch {
   }
 };
 
+inline Lanes LoadNumbers(const float* at) { return Lanes::Load(at); }
+inline Lanes LoadNumbers(const std::uint16_t* at) { return Lanes::LoadHalf(at); }
+
+// Number is float, or std::uint16_t for half precision.
+template <class Number>
 struct ScoresTile {
   const float* query;
   std::size_t key_length;
-  const float* keys;
+  const Number* keys;
   KvAhead ahead;
   float* scores;
   std::size_t scores_stride;
@@ -83,7 +88,7 @@ struct ScoresTile {
   template <int kQueries, int kVectors>
   void Run(std::size_t first, std::size_t vector) const {
     const float* q = query + first * key_length;
-    const float* k = keys + vector * kLanes;
+    const Number* k = keys + vector * kLanes;
     Fetch fetch = Fetch::Of(ahead, q, first, vector);
     Lanes sums[kQueries][kVectors];
     Unroll<kQueries>([&](auto i) RECYCLING_INLINE {
@@ -92,7 +97,7 @@ struct ScoresTile {
     for (std::size_t d = 0; d < key_length; ++d, k += kKvBlockRows, ++q) {
       fetch();
       Lanes key[kVectors];
-      Unroll<kVectors>([&](auto v) RECYCLING_INLINE { key[v] = Lanes::Load(k + v * kLanes); });
+      Unroll<kVectors>([&](auto v) RECYCLING_INLINE { key[v] = LoadNumbers(k + v * kLanes); });
       Unroll<kQueries>([&](auto i) RECYCLING_INLINE {
         const Lanes x = Lanes::Splat(q[i * key_length]);
         Unroll<kVectors>([&](auto v)
@@ -106,16 +111,28 @@ struct ScoresTile {
   }
 };
 
-void Scores(const float* query, std::size_t queries, std::size_t key_length, const float* keys,
+template <class Number>
+void Scores(const float* query, std::size_t queries, std::size_t key_length, const Number* keys,
             const KvAhead& ahead, float* scores, std::size_t scores_stride) {
-  OverTiles(ScoresTile{query, key_length, keys, ahead, scores, scores_stride}, queries,
+  OverTiles(ScoresTile<Number>{query, key_length, keys, ahead, scores, scores_stride}, queries,
             kKvBlockRows / kLanes);
 }
 
+struct FloatRows {
+  const float* const* rows;
+  const float* Row(std::size_t p) const { return rows[p]; }
+};
+struct HalfRows {
+  const std::uint16_t* first;
+  std::size_t row_numbers;
+  const std::uint16_t* Row(std::size_t p) const { return first + p * row_numbers; }
+};
+
+template <class Values>
 struct ValuesTile {
   const float* weights;
   std::size_t weights_stride;
-  const float* const* values;
+  Values values;
   std::size_t count;
   KvAhead ahead;
   float* states;
@@ -136,9 +153,9 @@ struct ValuesTile {
     const float* w = weights + first * weights_stride;
     for (std::size_t p = 0; p < count; ++p, ++w) {
       fetch();
-      const float* from = values[p] + vector * kLanes;
+      const auto* from = values.Row(p) + vector * kLanes;
       Lanes value[kVectors];
-      Unroll<kVectors>([&](auto v) RECYCLING_INLINE { value[v] = Lanes::Load(from + v * kLanes); });
+      Unroll<kVectors>([&](auto v) RECYCLING_INLINE { value[v] = LoadNumbers(from + v * kLanes); });
       Unroll<kQueries>([&](auto i) RECYCLING_INLINE {
         const Lanes weight = Lanes::Splat(w[i * weights_stride]);
         Unroll<kVectors>([&](auto v)
@@ -157,22 +174,24 @@ inline void RaiseMaxima(const float* scores, std::size_t scores_stride, std::siz
                         std::size_t count, float* states, std::size_t state_stride) {
   constexpr float kInfinity = __builtin_inff();
   const std::size_t whole = count / kLanes * kLanes;
-  float differences[kLanes] = {};
+  float maxima[kLanes] = {};
+  float blocks[kLanes] = {};
   for (std::size_t q = 0; q < queries; ++q) {
     const float* s = scores + q * scores_stride;
     Lanes most = Lanes::Splat(-kInfinity);
     for (std::size_t p = 0; p < whole; p += kLanes) most = Max(Lanes::Load(s + p), most);
     if (whole < count) most = Max(LoadFirst(s + whole, count - whole, -kInfinity), most);
-    float& maximum = states[q * state_stride + AttentionState::kMaximum];
-    const float block = Largest(most);
-    const float largest = block > maximum ? block : maximum;
-    // Equal infinities have no difference. The factor of 0 is 1.
-    differences[q] = largest == maximum ? 0.0F : maximum - largest;
-    maximum = largest;
+    maxima[q] = states[q * state_stride + AttentionState::kMaximum];
+    blocks[q] = Largest(most);
   }
+  const Lanes before = Lanes::Load(maxima);
+  const Lanes after = Max(Lanes::Load(blocks), before);
+  after.Store(maxima);
+  // The difference of equal infinities is NaN, which Min replaces by 0. The factor of 0 is 1.
   float factors[kLanes];
-  Exp(Lanes::Load(differences)).Store(factors);
+  Exp(Min(before - after, Lanes::Splat(0))).Store(factors);
   for (std::size_t q = 0; q < queries; ++q) {
+    states[q * state_stride + AttentionState::kMaximum] = maxima[q];
     states[q * state_stride + AttentionState::kFactor] = factors[q];
   }
 }
@@ -182,23 +201,33 @@ inline void Weigh(float* scores, std::size_t count, float* state) {
   const Lanes shift = Lanes::Splat(state[AttentionState::kMaximum]);
   Lanes sum =
       Lanes::Load(state + AttentionState::kSums) * Lanes::Splat(state[AttentionState::kFactor]);
-  const auto weigh = [&](const Lanes& score, std::size_t lanes, float* at) {
-    Lanes weight = Exp(score - shift);
-    if (lanes < kLanes) weight = weight.First(lanes);
+  const auto add = [&](const Lanes& weight, float* at) {
     sum = sum + weight;
     weight.Store(at);
   };
-  std::size_t p = 0;
-  for (; p + kLanes <= count; p += kLanes) weigh(Lanes::Load(scores + p), kLanes, scores + p);
-  if (p < count) {
-    weigh(LoadFirst(scores + p, count - p, -__builtin_inff()), count - p, scores + p);
+  constexpr int kVectors = kKvBlockRows / kLanes;
+  if (count == kKvBlockRows) {
+    // All at once, so that the steps of different vectors overlap.
+    Lanes weights[kVectors];
+    Unroll<kVectors>([&](auto v) RECYCLING_INLINE {
+      weights[v] = Exp(Lanes::Load(scores + v * kLanes) - shift);
+    });
+    Unroll<kVectors>([&](auto v) RECYCLING_INLINE { add(weights[v], scores + v * kLanes); });
+  } else {
+    std::size_t p = 0;
+    for (; p + kLanes <= count; p += kLanes) add(Exp(Lanes::Load(scores + p) - shift), scores + p);
+    if (p < count) {
+      const Lanes last = LoadFirst(scores + p, count - p, -__builtin_inff());
+      add(Exp(last - shift).First(count - p), scores + p);
+    }
   }
   sum.Store(state + AttentionState::kSums);
 }
 
-void Attend(float* scores, std::size_t scores_stride, std::size_t queries,
-            const float* const* values, std::size_t count, std::size_t value_vectors,
-            const KvAhead& ahead, float* states, std::size_t state_stride) {
+template <class Values>
+void AddBlock(float* scores, std::size_t scores_stride, std::size_t queries, const Values& values,
+              std::size_t count, std::size_t value_vectors, const KvAhead& ahead, float* states,
+              std::size_t state_stride) {
   for (std::size_t q = 0; q < queries; q += kLanes) {
     const std::size_t some = queries - q < kLanes ? queries - q : kLanes;
     RaiseMaxima(scores + q * scores_stride, scores_stride, some, count, states + q * state_stride,
@@ -207,8 +236,22 @@ void Attend(float* scores, std::size_t scores_stride, std::size_t queries,
   for (std::size_t q = 0; q < queries; ++q) {
     Weigh(scores + q * scores_stride, count, states + q * state_stride);
   }
-  OverTiles(ValuesTile{scores, scores_stride, values, count, ahead, states, state_stride}, queries,
-            value_vectors);
+  OverTiles(ValuesTile<Values>{scores, scores_stride, values, count, ahead, states, state_stride},
+            queries, value_vectors);
+}
+
+void Attend(float* scores, std::size_t scores_stride, std::size_t queries,
+            const float* const* values, std::size_t count, std::size_t value_vectors,
+            const KvAhead& ahead, float* states, std::size_t state_stride) {
+  AddBlock(scores, scores_stride, queries, FloatRows{values}, count, value_vectors, ahead, states,
+           state_stride);
+}
+
+void AttendHalf(float* scores, std::size_t scores_stride, std::size_t queries,
+                const std::uint16_t* values, std::size_t value_vectors, const KvAhead& ahead,
+                float* states, std::size_t state_stride) {
+  AddBlock(scores, scores_stride, queries, HalfRows{values, value_vectors * kLanes}, kKvBlockRows,
+           value_vectors, ahead, states, state_stride);
 }
 
 void Merge(const float* from, std::size_t value_vectors, float* to) {

@@ -26,8 +26,10 @@ constexpr VectorKernels kThisBuild = {.rms_norm = RmsNorm,
                                       .largest = LargestOf,
                                       .to_half = ToHalf,
                                       .from_half = FromHalf,
-                                      .scores = Scores,
+                                      .scores = Scores<float>,
+                                      .scores_half = Scores<std::uint16_t>,
                                       .attend = Attend,
+                                      .attend_half = AttendHalf,
                                       .merge = Merge,
                                       .finish = Finish};
 

@@ -10,6 +10,7 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "verifier/kernels/float_math.h"
@@ -28,6 +29,17 @@ class VectorKernelsTest : public testing::TestWithParam<InstructionSet> {
     Floats x(n);
     for (float& v : x) v = normal(random_);
     return x;
+  }
+
+  // Floats that half precision holds exactly, and the same numbers in half precision.
+  std::pair<Floats, std::vector<std::uint16_t>> RandomHalves(std::size_t n) {
+    Floats floats = Random(n);
+    std::vector<std::uint16_t> halves(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      halves[i] = FloatToHalf(floats[i]);
+      floats[i] = HalfToFloat(halves[i]);
+    }
+    return {floats, halves};
   }
 
   std::mt19937 random_{17};
@@ -216,7 +228,7 @@ TEST_P(VectorKernelsTest, FloatsRoundToHalvesAsInScalarCode) {
 TEST_P(VectorKernelsTest, ScoresAddDimensionsInOrder) {
   constexpr std::size_t kLength = 20;
   constexpr std::size_t kStride = kKvBlockRows + 16;
-  const Floats keys = Random(kLength * kKvBlockRows);
+  const auto [keys, half_keys] = RandomHalves(kLength * kKvBlockRows);
   const KvAhead ahead = {reinterpret_cast<const std::byte*>(keys.data()), 256, 4};
   for (std::size_t queries = 1; queries <= 13; ++queries) {
     const Floats query = Random(queries * kLength);
@@ -232,6 +244,10 @@ TEST_P(VectorKernelsTest, ScoresAddDimensionsInOrder) {
     Floats got(queries * kStride);
     kernels().scores(query.data(), queries, kLength, keys.data(), ahead, got.data(), kStride);
     ExpectSameBits(got, expected);
+    std::fill(got.begin(), got.end(), 0.0F);
+    kernels().scores_half(query.data(), queries, kLength, half_keys.data(), {}, got.data(),
+                          kStride);
+    ExpectSameBits(got, expected);
   }
 }
 
@@ -241,7 +257,7 @@ TEST_P(VectorKernelsTest, AttendFollowsItsFormulas) {
   for (const std::size_t vectors : {1U, 4U, 5U}) {
     const std::size_t stride = State::Floats(vectors);
     const std::size_t length = 16 * vectors;
-    const Floats rows = Random(kKvBlockRows * length);
+    const auto [rows, half_rows] = RandomHalves(kKvBlockRows * length);
     std::vector<const float*> values(kKvBlockRows);
     for (std::size_t p = 0; p < kKvBlockRows; ++p) values[p] = rows.data() + p * length;
     for (const std::size_t queries : {1U, 3U, 6U, 17U, 33U}) {
@@ -273,9 +289,15 @@ TEST_P(VectorKernelsTest, AttendFollowsItsFormulas) {
             }
           }
         }
+        Floats half_scores = scores;
+        Floats half_states = states;
         kernels().attend(scores.data(), kKvBlockRows, queries, values.data(), count, vectors, {},
                          states.data(), stride);
         ExpectSameBits(states, expected);
+        if (count < kKvBlockRows) continue;
+        kernels().attend_half(half_scores.data(), kKvBlockRows, queries, half_rows.data(), vectors,
+                              {}, half_states.data(), stride);
+        ExpectSameBits(half_states, expected);
       }
     }
   }
