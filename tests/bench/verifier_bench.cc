@@ -94,7 +94,7 @@ void BM_MatMul(benchmark::State& state) {
   }
   const std::vector<float> row(kColumns, 0.5F);
   for (std::size_t r = 0; r < rows; ++r) {
-    kernel.PrepareRow(format, row.data(), kColumns, r, rows, inputs.data());
+    kernel.Prepare(format, row.data(), {kColumns, 0, kColumns, r, rows}, inputs.data());
   }
   std::vector<float> out(rows * kOutputs);
   for (auto _ : state) {

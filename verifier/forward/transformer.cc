@@ -30,6 +30,7 @@ constexpr int kArithmeticVersion = 4;
 struct Activations {
   absl::Status Reserve(const ModelConfig& c, std::size_t rows) {
     RETURN_IF_ERROR(residual.Reserve(rows * c.hidden_size, "activations"));
+    RETURN_IF_ERROR(normed.Reserve(rows * c.hidden_size, "activations"));
     RETURN_IF_ERROR(query.Reserve(rows * c.heads * c.key_length, "activations"));
     RETURN_IF_ERROR(key.Reserve(rows * c.kv_heads * c.key_length, "activations"));
     RETURN_IF_ERROR(value.Reserve(rows * c.kv_heads * c.value_length, "activations"));
@@ -43,6 +44,7 @@ struct Activations {
   }
 
   Buffer<float> residual;  // [rows, hidden_size]
+  Buffer<float> normed;    // [rows, hidden_size]; norm(residual)
   Buffer<float> query;     // [rows, heads, key_length]
   Buffer<float> key;       // [rows, kv_heads, key_length]
   Buffer<float> value;     // [rows, kv_heads, value_length]
@@ -132,9 +134,6 @@ class CpuTransformer final : public Transformer {
   // `norm` is empty. `weights` are the matrices of these products.
   void SetNormedInput(const std::vector<float>& norm,
                       std::initializer_list<const PackedMatrix*> weights);
-  // Sets the input of the next product to the first rows_ rows of `rows`. `weights` is the matrix
-  // of this product.
-  void SetInput(const float* rows, const PackedMatrix& weights);
   // Adds `bias` to each of `count` rows. Does nothing if `bias` is empty.
   static void AddBias(const std::vector<float>& bias, std::size_t count, float* rows);
   // Adds the product of `weights` and the input to the residual. If `post_norm` is not empty,
@@ -224,7 +223,7 @@ void CpuTransformer::AttentionBlock(std::size_t layer, bool needed_only) {
   AddBias(vectors.value_bias, step_.rows(), act_.value.data());
   attention_(step_, layer, rope_, act_.query.data(), act_.key.data(), act_.value.data(), fresh_,
              act_.attended.data());
-  SetInput(act_.attended.data(), w.attention_output);
+  matmul_.SetInput(rows_, {&w.attention_output}, act_.attended.data());
   AddToResidual(w.attention_output, vectors.attention_post_norm);
 }
 
@@ -234,7 +233,7 @@ void CpuTransformer::FeedForwardBlock(std::size_t layer) {
   const LayerWeights& vectors = model_->weights().layers[layer];
   SetNormedInput(vectors.feed_forward_norm, {&w.gate, &w.up});
   matmul_.MultiplyGated(w.gate, w.up, gate_times_, act_.gate.data(), act_.up.data());
-  SetInput(act_.gate.data(), w.down);
+  matmul_.SetInput(rows_, {&w.down}, act_.gate.data());
   AddToResidual(w.down, vectors.feed_forward_post_norm);
 }
 
@@ -257,18 +256,13 @@ void CpuTransformer::KeepRows(std::span<const std::size_t> indices) {
 
 void CpuTransformer::SetNormedInput(const std::vector<float>& norm,
                                     std::initializer_list<const PackedMatrix*> weights) {
+  if (norm.empty()) return matmul_.SetInput(rows_, weights, act_.residual.data());
   const std::size_t hidden = model_->config().hidden_size;
-  matmul_.SetInput(rows_, weights, [&](std::size_t r, float* scratch) -> const float* {
-    const float* const row = act_.residual.data() + r * hidden;
-    if (norm.empty()) return row;
-    kernels_.rms_norm(row, norm.data(), hidden, model_->config().rms_epsilon, scratch);
-    return scratch;
+  pool_->Run(rows_, [&](std::size_t r, std::size_t) {
+    kernels_.rms_norm(act_.residual.data() + r * hidden, norm.data(), hidden,
+                      model_->config().rms_epsilon, act_.normed.data() + r * hidden);
   });
-}
-
-void CpuTransformer::SetInput(const float* rows, const PackedMatrix& weights) {
-  matmul_.SetInput(rows_, {&weights},
-                   [&](std::size_t r, float*) { return rows + r * weights.columns; });
+  matmul_.SetInput(rows_, weights, act_.normed.data());
 }
 
 void CpuTransformer::AddBias(const std::vector<float>& bias, std::size_t count, float* rows) {

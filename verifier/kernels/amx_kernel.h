@@ -120,15 +120,15 @@ class AmxKernel final : public MatMulKernel {
     return row_tiles.count * Chunks(columns) * record;
   }
 
-  void PrepareRow(InputFormat format, const float* values, std::size_t columns, std::size_t row,
-                  std::size_t rows, std::byte* inputs) const override {
+  void Prepare(InputFormat format, const float* values, const InputPart& part,
+               std::byte* inputs) const override {
     switch (format) {
       case InputFormat::kFloat:
-        return floats_.PrepareRow(format, values, columns, row, rows, inputs);
+        return floats_.Prepare(format, values, part, inputs);
       case InputFormat::kIntegers32:
-        return Prepare<1>(values, columns, row, rows, inputs);
+        return PrepareIntegers<1>(values, part, inputs);
       case InputFormat::kIntegers16:
-        return Prepare<2>(values, columns, row, rows, inputs);
+        return PrepareIntegers<2>(values, part, inputs);
     }
   }
 
@@ -148,6 +148,7 @@ class AmxKernel final : public MatMulKernel {
     WithFormat(w.type, [&]<class W>() {
       Tiles tiles(static_cast<int>(W::kScaleColumns), static_cast<int>(row_tiles.height));
       for (std::size_t panel = begin; panel < end; ++panel) {
+        FetchOutput(rows, w.rows, panel, out);
         AddPanel<W>(tiles, w.data + panel * w.panel_bytes, w.columns, inputs, row_tiles, scratch,
                     sums);
         StoreSums(sums, rows, w.rows, panel, add, out);
@@ -166,27 +167,36 @@ class AmxKernel final : public MatMulKernel {
 
   static constexpr float kZeros[kMaxTileRows * kPanelOutputs] = {};
 
+  // Prefetches the lines that StoreSums writes. They are often in the cache of another core.
+  static void FetchOutput(std::size_t rows, std::size_t outputs, std::size_t panel, float* out) {
+    float* at = out + panel * kPanelOutputs;
+    for (std::size_t r = 0; r < rows; ++r, at += outputs) {
+      __builtin_prefetch(at, 1);
+      __builtin_prefetch(at + kTileOutputs, 1);
+    }
+  }
+
   // Whether whole chunks of the packed format W are used in place.
   template <class W>
   static constexpr bool kInPlace = W::kType == TensorType::kQ8_0;
 
-  // Prepares row `row` of the `rows` rows of the pass, and clears its blocks past the last one. The
-  // call for the last row of the pass also clears the rows of its tile that follow.
+  // Prepares a part of a row, and clears the blocks past the last one of its chunks. The call for
+  // the last row of the pass also clears the rows of its tile that follow.
   template <int kParts>
-  static void Prepare(const float* values, std::size_t columns, std::size_t row, std::size_t rows,
-                      std::byte* inputs) {
-    const RowTiles row_tiles(rows);
+  static void PrepareIntegers(const float* values, const InputPart& input, std::byte* inputs) {
+    const RowTiles row_tiles(input.rows);
     const std::size_t height = row_tiles.height;
     const TileRecord<kParts> at(height);
-    const std::size_t in_tile = row % height;
-    for (std::size_t c = 0; c < columns; c += kChunkColumns) {
-      std::byte* record = inputs + (c / kChunkColumns * row_tiles.count + row / height) * at.bytes;
+    const std::size_t in_tile = input.row % height;
+    for (std::size_t c = input.begin; c < input.end; c += kChunkColumns) {
+      std::byte* record =
+          inputs + (c / kChunkColumns * row_tiles.count + input.row / height) * at.bytes;
       const auto put = [&](std::size_t begin, std::size_t i, float value) {
         std::memcpy(record + begin + (i * height + in_tile) * 4, &value, 4);
       };
-      const std::size_t blocks = std::min(kChunkBlocks, (columns - c) / kBlockColumns);
-      Clear<kParts>(record, height, blocks, in_tile, in_tile + 1);
-      if (row + 1 == rows) Clear<kParts>(record, height, 0, in_tile + 1, height);
+      const std::size_t blocks = std::min(kChunkBlocks, (input.end - c) / kBlockColumns);
+      if (blocks < kChunkBlocks) Clear<kParts>(record, height, blocks, in_tile, in_tile + 1);
+      if (input.row + 1 == input.rows) Clear<kParts>(record, height, 0, in_tile + 1, height);
       RoundChunk<Isa>(
           values + c, blocks,
           [&](std::size_t b, const std::int8_t* a, int exponent) {

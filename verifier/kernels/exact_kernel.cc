@@ -33,9 +33,10 @@ class ExactMatMulKernel final : public MatMulKernel {
   std::size_t InputBytes(InputFormat, std::size_t rows, std::size_t columns) const override {
     return (rows * columns * sizeof(float) + 63) / 64 * 64;
   }
-  void PrepareRow(InputFormat, const float* values, std::size_t columns, std::size_t row,
-                  std::size_t, std::byte* inputs) const override {
-    std::memcpy(inputs + row * columns * sizeof(float), values, columns * sizeof(float));
+  void Prepare(InputFormat, const float* values, const InputPart& part,
+               std::byte* inputs) const override {
+    std::memcpy(inputs + (part.row * part.columns + part.begin) * sizeof(float),
+                values + part.begin, (part.end - part.begin) * sizeof(float));
   }
 
   std::size_t ScratchBytes(std::size_t, std::size_t columns) const override {

@@ -19,12 +19,17 @@ std::size_t IndexOf(InputFormat format) { return static_cast<std::size_t>(format
 // time.
 constexpr std::size_t kTaskBytes = 96 * 1024;
 constexpr std::size_t kTasksPerThread = 6;
+// The most rows that a task prepares.
+constexpr std::size_t kTaskRows = 16;
+
+// Prefetches `count` floats.
+void Fetch(const float* floats, std::size_t count) {
+  for (std::size_t i = 0; i < count; i += 16) __builtin_prefetch(floats + i);
+}
 
 }  // namespace
 
 absl::Status MatMul::Reserve(std::size_t rows, std::size_t columns) {
-  row_floats_ = Align(columns);
-  RETURN_IF_ERROR(row_.Reserve(pool_.threads() * row_floats_, "activations"));
   std::size_t scratch_bytes = 0;
   for (const MatMulKernel* kernel : kernels_) {
     for (const InputFormat format : kFormats) {
@@ -38,20 +43,37 @@ absl::Status MatMul::Reserve(std::size_t rows, std::size_t columns) {
 }
 
 void MatMul::SetInput(std::size_t rows, std::initializer_list<const PackedMatrix*> weights,
-                      Row row) {
+                      const float* values) {
   rows_ = rows;
   if (rows == 0) return;
   kernel_ = kernels_[table_.KernelFor(rows)];
   bool wanted[kInputFormats] = {};
   for (const PackedMatrix* w : weights) wanted[IndexOf(kernel_->FormatFor(w->type))] = true;
   const std::size_t columns = (*weights.begin())->columns;
-  pool_.Run(rows, [&](std::size_t r, std::size_t worker) {
-    const float* values = row(r, row_.data() + worker * row_floats_);
-    for (const InputFormat format : kFormats) {
-      if (!wanted[IndexOf(format)]) continue;
-      kernel_->PrepareRow(format, values, columns, r, rows, inputs_[IndexOf(format)].data());
+  // A task prepares some columns of many rows. The prepared numbers of different rows share cache
+  // lines, and a thread often prepares columns that it has computed.
+  const std::size_t parts = (columns + kInputPartColumns - 1) / kInputPartColumns;
+  const std::size_t groups = (rows + kTaskRows - 1) / kTaskRows;
+  const auto prepare = [&](std::size_t part, std::size_t group) {
+    const std::size_t begin = part * kInputPartColumns;
+    const std::size_t end = std::min(begin + kInputPartColumns, columns);
+    const std::size_t last = std::min((group + 1) * kTaskRows, rows);
+    for (std::size_t r = group * kTaskRows; r < last; ++r) {
+      const float* row = values + r * columns;
+      if (r + 1 < last) Fetch(row + columns + begin, end - begin);
+      for (const InputFormat format : kFormats) {
+        if (!wanted[IndexOf(format)]) continue;
+        kernel_->Prepare(format, row, {columns, begin, end, r, rows},
+                         inputs_[IndexOf(format)].data());
+      }
     }
-  });
+  };
+  if (rows == 1) {  // too little work for several threads
+    for (std::size_t part = 0; part < parts; ++part) prepare(part, 0);
+  } else {
+    pool_.Run(parts * groups,
+              [&](std::size_t task, std::size_t) { prepare(task / groups, task % groups); });
+  }
 }
 
 void MatMul::Multiply(std::initializer_list<Product> products) {

@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "verifier/kernels/buffer.h"
 #include "verifier/kernels/kernel_table.h"
@@ -32,12 +31,10 @@ class MatMul {
   // ResourceExhausted if the system has no memory.
   absl::Status Reserve(std::size_t rows, std::size_t columns);
 
-  // A function that returns a row of the input, [columns] floats. It may compute the row in
-  // `scratch` [columns].
-  using Row = absl::FunctionRef<const float*(std::size_t row, float* scratch)>;
-  // Prepares the input for the products that follow. `weights` lists the weights of all these
-  // products. Calls `row` once for each row, on several threads.
-  void SetInput(std::size_t rows, std::initializer_list<const PackedMatrix*> weights, Row row);
+  // Prepares the input for the products that follow, [rows, columns]. `weights` lists the weights
+  // of all these products.
+  void SetInput(std::size_t rows, std::initializer_list<const PackedMatrix*> weights,
+                const float* values);
 
   struct Product {
     const PackedMatrix* weights;
@@ -65,9 +62,7 @@ class MatMul {
   KernelTable table_;
   ThreadPool& pool_;
   std::size_t rows_ = 0;           // of the input
-  std::size_t row_floats_ = 0;     // of a thread's scratch row
   std::size_t scratch_bytes_ = 0;  // of one thread
-  Buffer<float> row_;              // [threads, row_floats_]
   Buffer<std::byte> inputs_[kInputFormats];
   Buffer<std::byte> scratch_;  // [threads, scratch_bytes_]
 };

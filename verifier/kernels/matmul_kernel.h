@@ -49,6 +49,17 @@ enum class Arithmetic { kFast, kExact };
 // name.
 absl::StatusOr<Arithmetic> ArithmeticFromName(std::string_view name);
 
+// Columns [begin, end) of row `row` of an input that has `rows` rows of `columns` columns. `begin`
+// is a multiple of kInputPartColumns, and `end` is one, too, or equals `columns`.
+struct InputPart {
+  std::size_t columns;
+  std::size_t begin;
+  std::size_t end;
+  std::size_t row;
+  std::size_t rows;
+};
+inline constexpr std::size_t kInputPartColumns = 256;
+
 // Stateless. Threads: any.
 class MatMulKernel {
  public:
@@ -83,10 +94,10 @@ class MatMulKernel {
   // Bytes of up to `rows` prepared rows. `rows` is at least 1. The result is a multiple of 64.
   virtual std::size_t InputBytes(InputFormat format, std::size_t rows,
                                  std::size_t columns) const = 0;
-  // Prepares row `row` of an input that has `rows` rows. Different threads may prepare different
-  // rows at the same time. If a number of a row is not finite, no product of the row is finite.
-  virtual void PrepareRow(InputFormat format, const float* values, std::size_t columns,
-                          std::size_t row, std::size_t rows, std::byte* inputs) const = 0;
+  // Prepares a part of a row. `values` is the whole row. Different threads may prepare different
+  // parts at the same time. If a number of a row is not finite, no product of the row is finite.
+  virtual void Prepare(InputFormat format, const float* values, const InputPart& part,
+                       std::byte* inputs) const = 0;
 
   // Bytes of scratch memory that a call of Multiply needs for up to `rows` rows.
   virtual std::size_t ScratchBytes(std::size_t rows, std::size_t columns) const = 0;

@@ -311,10 +311,12 @@ __attribute__((noinline)) void AddFloatBlocks(const std::byte* w, std::size_t bl
 template <class Isa, typename Block, typename Scale>
 void RoundChunk(const float* values, std::size_t blocks, Block block, Scale scale) {
   std::uint32_t largest[kChunkBlocks] = {};
+  std::uint32_t most = 0;
   for (std::size_t b = 0; b < blocks; ++b) {
     largest[b] = Isa::LargestMagnitudeBits(values + b * kBlockColumns);
+    most = std::max(most, largest[b]);
   }
-  const ChunkScale chunk = ScaleOf(*std::max_element(largest, largest + blocks));
+  const ChunkScale chunk = ScaleOf(most);
   for (std::size_t b = 0; b < blocks; ++b) {
     const int shift = ShiftOf(largest[b], chunk);
     alignas(64) std::int8_t a[kBlockColumns];
@@ -379,19 +381,19 @@ class PanelKernel final : public MatMulKernel {
     return (bytes + 63) / 64 * 64;
   }
 
-  void PrepareRow(InputFormat format, const float* values, std::size_t columns, std::size_t row,
-                  std::size_t rows, std::byte* inputs) const override {
-    const Tiles<Isa> tiles(rows);
-    const std::size_t tile = tiles.TileOf(row);
+  void Prepare(InputFormat format, const float* values, const InputPart& part,
+               std::byte* inputs) const override {
+    const Tiles<Isa> tiles(part.rows);
+    const std::size_t tile = tiles.TileOf(part.row);
     const std::size_t first = tiles.First(tile);
-    const Place place = {first, row - first, tiles.Rows(tile)};
+    const Place place = {first, part.row - first, tiles.Rows(tile)};
     switch (format) {
       case InputFormat::kFloat:
-        return PrepareFloats(values, columns, place, inputs);
+        return PrepareFloats(values, part, place, inputs);
       case InputFormat::kIntegers32:
-        return PrepareIntegers<1>(values, columns, place, inputs);
+        return PrepareIntegers<1>(values, part, place, inputs);
       case InputFormat::kIntegers16:
-        return PrepareIntegers<2>(values, columns, place, inputs);
+        return PrepareIntegers<2>(values, part, place, inputs);
     }
   }
 
@@ -450,28 +452,31 @@ class PanelKernel final : public MatMulKernel {
     std::size_t tile_rows;
   };
 
-  static void PrepareFloats(const float* values, std::size_t columns, const Place& place,
+  static void PrepareFloats(const float* values, const InputPart& part, const Place& place,
                             std::byte* inputs) {
-    auto* to = reinterpret_cast<float*>(inputs) + place.first * Blocks(columns) * kBlockColumns;
-    for (std::size_t c = 0; c < columns; c += kBlockColumns) {
+    auto* to =
+        reinterpret_cast<float*>(inputs) + place.first * Blocks(part.columns) * kBlockColumns;
+    for (std::size_t c = part.begin; c < part.end; c += kBlockColumns) {
       float* block = to + (c / kBlockColumns * place.tile_rows + place.row) * kBlockColumns;
-      const std::size_t count = std::min(kBlockColumns, columns - c);
+      const std::size_t count = std::min(kBlockColumns, part.end - c);
       std::memcpy(block, values + c, count * sizeof(float));
       std::fill(block + count, block + kBlockColumns, 0.0F);
     }
   }
 
   template <int kParts>
-  static void PrepareIntegers(const float* values, std::size_t columns, const Place& place,
+  static void PrepareIntegers(const float* values, const InputPart& input, const Place& place,
                               std::byte* inputs) {
     const std::size_t rows = place.tile_rows;
-    std::byte* to = inputs + place.first * Chunks(columns) * Record<kParts>::Bytes(1);
-    for (std::size_t c = 0; c < columns; c += kChunkColumns, to += Record<kParts>::Bytes(rows)) {
+    std::byte* to = inputs + place.first * Chunks(input.columns) * Record<kParts>::Bytes(1) +
+                    input.begin / kChunkColumns * Record<kParts>::Bytes(rows);
+    for (std::size_t c = input.begin; c < input.end;
+         c += kChunkColumns, to += Record<kParts>::Bytes(rows)) {
       const Record<kParts> record(to, rows);
       const auto put = [&](const std::byte* at, std::size_t i, auto value) {
         std::memcpy(to + (at - to) + (i * rows + place.row) * 4, &value, 4);
       };
-      const std::size_t blocks = std::min(kChunkBlocks, (columns - c) / kBlockColumns);
+      const std::size_t blocks = std::min(kChunkBlocks, (input.end - c) / kBlockColumns);
       RoundChunk<Isa>(
           values + c, blocks,
           [&](std::size_t b, const std::int8_t* a, int exponent) {

@@ -97,27 +97,4 @@ void StoreSums(const float* sums, size_t rows, size_t outputs, size_t panel, boo
   }
 }
 
-ChunkScale ScaleOf(std::uint32_t largest_magnitude_bits) {
-  if (largest_magnitude_bits >= 0x7f800000U) {
-    return {.largest_bits = 0, .inverse = 0, .scale = std::numeric_limits<float>::quiet_NaN()};
-  }
-  const auto largest = std::bit_cast<float>(largest_magnitude_bits);
-  if (largest < 0x1p-100F) return {};
-  return {.largest_bits = largest_magnitude_bits,
-          .inverse = 127.0F / largest,
-          .scale = largest / 127.0F * PowerOfTwo(-kLargestShift)};
-}
-
-int ShiftOf(std::uint32_t largest_magnitude_bits, const ChunkScale& chunk) {
-  if (chunk.largest_bits == 0) return kLargestShift;
-  const float bound = std::bit_cast<float>(chunk.largest_bits);
-  float scaled = std::bit_cast<float>(largest_magnitude_bits);
-  int shift = 0;
-  while (shift < kLargestShift && scaled * 2 <= bound) {
-    scaled *= 2;
-    ++shift;
-  }
-  return shift;
-}
-
 }  // namespace recycling::verifier

@@ -6,9 +6,11 @@
 #ifndef RECYCLING_VERIFIER_KERNELS_PANEL_LAYOUT_H_
 #define RECYCLING_VERIFIER_KERNELS_PANEL_LAYOUT_H_
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "verifier/kernels/matmul_kernel.h"
 #include "verifier/kernels/packed_format.h"
@@ -24,6 +26,7 @@ constexpr std::size_t Blocks(std::size_t columns) {
 constexpr std::size_t Chunks(std::size_t columns) {
   return (columns + kChunkColumns - 1) / kChunkColumns;
 }
+static_assert(kInputPartColumns % kChunkColumns == 0);
 
 // The format of activations that weights of `type` need.
 InputFormat PanelFormat(TensorType type);
@@ -47,13 +50,28 @@ struct ChunkScale {
   float inverse = 0;               // 127 / M; 0 if M counts as 0 or is not finite
   float scale = 0;                 // s
 };
-ChunkScale ScaleOf(std::uint32_t largest_magnitude_bits);
-
-// k_b of a block whose largest |x| has these bits.
-int ShiftOf(std::uint32_t largest_magnitude_bits, const ChunkScale& chunk);
-
 inline float PowerOfTwo(int exponent) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(exponent + 127) << 23);
+}
+
+inline ChunkScale ScaleOf(std::uint32_t largest_magnitude_bits) {
+  if (largest_magnitude_bits >= 0x7f800000U) {
+    return {.largest_bits = 0, .inverse = 0, .scale = std::numeric_limits<float>::quiet_NaN()};
+  }
+  const auto largest = std::bit_cast<float>(largest_magnitude_bits);
+  if (largest < 0x1p-100F) return {};
+  return {.largest_bits = largest_magnitude_bits,
+          .inverse = 127.0F / largest,
+          .scale = largest / 127.0F * PowerOfTwo(-kLargestShift)};
+}
+
+// k_b of a block whose largest |x| has these bits. Each doubling of a normal number adds 1 << 23 to
+// its bits, and the bits of positive floats are ordered as the floats are. A number that is not
+// normal is so far below M that k_b is the largest.
+inline int ShiftOf(std::uint32_t largest_magnitude_bits, const ChunkScale& chunk) {
+  if (chunk.largest_bits == 0) return kLargestShift;
+  return static_cast<int>(
+      std::min<std::uint32_t>(kLargestShift, (chunk.largest_bits - largest_magnitude_bits) >> 23));
 }
 
 }  // namespace recycling::verifier

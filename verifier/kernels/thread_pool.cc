@@ -95,7 +95,9 @@ void ThreadPool::Work(std::size_t worker) {
 }
 
 void ThreadPool::RunTasks(std::size_t worker) {
-  while (const auto task = TakeFirst(shares_[worker])) RunTask(*task, worker);
+  std::uint32_t finished = 0;
+  for (; const auto task = TakeFirst(shares_[worker]); ++finished) (*run_)(*task, worker);
+  if (finished > 0) Finish(finished);
   for (;;) {
     Share* longest = nullptr;
     std::uint32_t most = 0;
@@ -106,13 +108,15 @@ void ThreadPool::RunTasks(std::size_t worker) {
       longest = &shares_[other];
     }
     if (longest == nullptr) return;
-    if (const auto task = TakeLast(*longest)) RunTask(*task, worker);
+    if (const auto task = TakeLast(*longest)) {
+      (*run_)(*task, worker);
+      Finish(1);
+    }
   }
 }
 
-void ThreadPool::RunTask(std::uint32_t task, std::size_t worker) {
-  (*run_)(task, worker);
-  if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_all();
+void ThreadPool::Finish(std::uint32_t tasks) {
+  if (unfinished_.fetch_sub(tasks, std::memory_order_acq_rel) == tasks) unfinished_.notify_all();
 }
 
 std::optional<std::uint32_t> ThreadPool::TakeFirst(Share& share) {

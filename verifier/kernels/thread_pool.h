@@ -63,7 +63,8 @@ class ThreadPool {
   void Work(std::size_t worker);
   // Runs tasks of the current loop until no share has a task left.
   void RunTasks(std::size_t worker);
-  void RunTask(std::uint32_t task, std::size_t worker);
+  // Reports that this many tasks are finished.
+  void Finish(std::uint32_t tasks);
   static std::optional<std::uint32_t> TakeFirst(Share& share);
   static std::optional<std::uint32_t> TakeLast(Share& share);
   // Waits until `value` differs from `old`. If `value` changes and becomes `old` again at once,

@@ -362,9 +362,9 @@ class CountingKernel final : public MatMulKernel {
   std::size_t InputBytes(InputFormat format, std::size_t rows, std::size_t columns) const override {
     return kernel_.InputBytes(format, rows, columns);
   }
-  void PrepareRow(InputFormat format, const float* values, std::size_t columns, std::size_t row,
-                  std::size_t rows, std::byte* inputs) const override {
-    kernel_.PrepareRow(format, values, columns, row, rows, inputs);
+  void Prepare(InputFormat format, const float* values, const InputPart& part,
+               std::byte* inputs) const override {
+    kernel_.Prepare(format, values, part, inputs);
   }
   std::size_t ScratchBytes(std::size_t rows, std::size_t columns) const override {
     return kernel_.ScratchBytes(rows, columns);

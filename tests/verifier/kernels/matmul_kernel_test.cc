@@ -145,8 +145,14 @@ std::vector<float> Product(const MatMulKernel& kernel, const Matrix& w,
   // What earlier passes have left there must have no effect.
   std::memset(inputs.data(), 0xff, inputs.size());
   std::memset(scratch.data(), 0xff, scratch.size());
+  // The parts of a row, the last one first, because threads prepare them in any order.
   for (std::size_t r = 0; r < rows; ++r) {
-    kernel.PrepareRow(format, input.data() + r * w.columns, w.columns, r, rows, inputs.data());
+    for (std::size_t end = w.columns; end > 0;) {
+      const std::size_t begin = (end - 1) / kInputPartColumns * kInputPartColumns;
+      kernel.Prepare(format, input.data() + r * w.columns, {w.columns, begin, end, r, rows},
+                     inputs.data());
+      end = begin;
+    }
   }
   std::vector<float> out(rows * w.rows, add ? 1.5F : std::numeric_limits<float>::quiet_NaN());
   for (std::size_t p = 0; p < packed.panels(); p += task_panels) {
