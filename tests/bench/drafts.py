@@ -1,4 +1,6 @@
 """Sections of the table that decode the same prompts plainly and with drafts, and compare the two."""
+import os
+
 from figures import bootstrap, measured, ratios
 from run import DEFAULT_MODEL, GREEDY, OWN_PROMPTS, SAMPLED
 
@@ -87,6 +89,37 @@ def measure_mat(run, section, count):
         section.set(f"mat_{budget}", mean_accepted_tokens(pairs), describe(pairs))
     section.raw["pairs"] = groups
     detail(section, "Full trees, small model, one process, temperature 0.6", groups)
+
+
+SOURCES = ["pairs", "matrix", "history", "recent"]
+
+
+def measure_sources(run, section, count):
+    """What each draft source adds: full trees of 8 nodes without it, with a base matrix, and with rows of the prompt."""
+    base = os.path.join(run.folder, "base_matrix")
+    with run.cluster("base", run.small) as cluster:
+        run.programs.run("recycling", "matrix", "fill", f"--verifier={cluster.verifier.address}", f"--out={base}")
+    without = {f"without_{source}": [f"--draft_sources={','.join(s for s in SOURCES if s != source)}"]
+               for source in SOURCES}
+    variants = {"all": ([], {}), **{name: (flags, {}) for name, flags in without.items()},
+                "with_base_matrix": ([f"--base_matrix={base}"], {}),
+                "with_prompt_rows": ([], {"learnFromPrompt": True, "learnLast": 64})}
+    groups = {name: [] for name in variants}
+    for seed in run.rounds("sources", count):
+        for name, (flags, options) in variants.items():
+            with run.standalone("sources", run.small, flags) as gateway:
+                groups[name] += decode_pairs(run, gateway, SAMPLED, seed, "full", {"nodeBudget": 8} | options)
+    for name, pairs in groups.items():
+        if name == "all":
+            continue
+        # The texts are the same, so the numbers of steps tell the ratio of the MATs.
+        ratio = bootstrap([(a["recycled"]["steps"], b["recycled"]["steps"])
+                           for a, b in zip(groups["all"], pairs, strict=True)])
+        section.set(name, ratio, f"MAT {mean_accepted_tokens(pairs).median:.2f}, with all sources alone "
+                    f"{mean_accepted_tokens(groups['all']).median:.2f}; interval over prompts")
+    section.raw["pairs"] = groups
+    detail(section, "Draft sources, full trees of 8 nodes, small model, one process, temperature 0.6",
+           {name.replace("_", " "): pairs for name, pairs in groups.items()})
 
 
 def decode_grown(run, section, count, what, sampling, options=None):

@@ -62,6 +62,11 @@ def _specs():
                                atmost=True, unit="", form=".1e"),
         "mat_8": Spec("mat", "MAT at 8 nodes, temperature 0.6", any_machine(1.9, 2.05), unit=""),
         "mat_16": Spec("mat", "MAT at 16 nodes, temperature 0.6", any_machine(2.2, 2.4), unit=""),
+        **{f"without_{source}": Spec("sources", f"MAT without the source {source} / with all, 8 nodes", {})
+           for source in ("pairs", "matrix", "history", "recent")},
+        "with_base_matrix": Spec("sources", "MAT with a base matrix / without, 8 nodes", {}),
+        "with_prompt_rows": Spec("sources", "MAT with the rows of the last 64 tokens of the prompt / without, 8 nodes",
+                                 {}),
         "decode": Spec("decode", "recycled / plain, grown model, temperature 0.6",
                        amx_vnni((1.65, 1.95), (1.42, 1.6))),
         "decode_mt_bench": Spec("decode", "the same, questions of MT-Bench", amx_vnni((1.4, 1.7), (1.28, 1.45))),

@@ -205,9 +205,9 @@ class Run:
         return services.Cluster(self.programs, os.path.join(self.folder, name), "unix", model, self.a.threads,
                                 self.kernel, self.gateway_flags())
 
-    def standalone(self, name, model):
+    def standalone(self, name, model, flags=()):
         return services.Standalone(self.programs, os.path.join(self.folder, name), model, self.a.threads, self.kernel,
-                                   self.gateway_flags())
+                                   [*self.gateway_flags(), *flags])
 
     def rounds(self, what, count):
         for round_ in range(count):

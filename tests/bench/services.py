@@ -167,10 +167,10 @@ class Cluster:
 class Standalone:
     """recycling-standalone on a Unix socket: the three services in one process."""
 
-    def __init__(self, programs, folder, model, threads, kernel, gateway_flags=()):
+    def __init__(self, programs, folder, model, threads, kernel, flags=()):
         os.makedirs(folder, exist_ok=True)
         self.service = Service(programs, "recycling-standalone", folder, "standalone", "unix",
-                               verifier_flags(model, threads, kernel) + list(gateway_flags))
+                               verifier_flags(model, threads, kernel) + list(flags))
         self.gateway = Gateway(programs, self.service)
 
     def __enter__(self):

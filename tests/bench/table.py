@@ -60,6 +60,7 @@ SECTIONS = {
     "perplexity": Part.of(accuracy.measure_perplexity, 1, "small", "heldout"),
     "errors": Part.of(accuracy.measure_errors, 1),
     "mat": Part.of(drafts.measure_mat, 1, "small", "prompts"),
+    "sources": Part.of(drafts.measure_sources, 1, "small", "prompts"),
     "decode": Part.of(drafts.measure_decode, 1, "grown", "prompts"),
     "decode_greedy": Part.of(drafts.measure_decode_greedy, 1, "grown", "prompts"),
     "decode_request": Part.of(drafts.measure_decode_request, 1, "grown", "prompts"),
