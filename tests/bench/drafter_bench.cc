@@ -132,7 +132,7 @@ class RandomModel {
     while (node >= 0) {
       *next = rows_[tree.tokens[static_cast<std::size_t>(node)]][Rank()];
       node = ChildWith(tree, node, *next);
-      if (node >= 0) observation.accepted_path.push_back(node);
+      if (node >= 0) observation.accepted_path.push_back(static_cast<std::uint32_t>(node));
     }
     return observation;
   }

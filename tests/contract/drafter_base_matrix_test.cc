@@ -136,7 +136,7 @@ TEST_F(DrafterBaseMatrixTest, ASourceThatIsOffIsNotInAnyTree) {
   EXPECT_THAT(Propose(Session(), AskFree(1))->tokens(), IsEmpty());
   EXPECT_THAT(Propose(Session(), Ask(1))->tokens(), IsEmpty());
   v1::OpenSession open = Session();
-  for (const std::uint32_t id : {1, 9, 1}) open.add_committed_ids(id);
+  for (const std::uint32_t id : {1U, 9U, 1U}) open.add_committed_ids(id);
   const common::v1::DraftTree tree = *Propose(open, AskFree(1));
   ASSERT_THAT(tree.tokens(), ::testing::Contains(9u));
   EXPECT_THAT(tree.sources(), ::testing::Each(std::uint32_t{SetOf(DraftSource::kSequence)}));
