@@ -2,6 +2,7 @@
 import os
 
 from figures import bootstrap, measured, ratios
+from rows import SOURCES
 from run import DEFAULT_MODEL, GREEDY, OWN_PROMPTS, SAMPLED
 
 MT_BENCH = {"coding", "extraction", "humanities", "math", "reasoning", "roleplay", "stem", "writing"}
@@ -89,9 +90,6 @@ def measure_mat(run, section, count):
         section.set(f"mat_{budget}", mean_accepted_tokens(pairs), describe(pairs))
     section.raw["pairs"] = groups
     detail(section, "Full trees, small model, one process, temperature 0.6", groups)
-
-
-SOURCES = ["pairs", "matrix", "history", "recent"]
 
 
 def measure_sources(run, section, count):

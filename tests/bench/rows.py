@@ -3,6 +3,7 @@ import dataclasses
 
 from figures import Row
 
+SOURCES = ("pairs", "matrix", "history", "recent")  # the names of --draft_sources
 FORMATS = {"q8_0": "Q8_0", "q4_0": "Q4_0", "q4_k_m": "Q4_K_M"}
 
 
@@ -63,7 +64,7 @@ def _specs():
         "mat_8": Spec("mat", "MAT at 8 nodes, temperature 0.6", any_machine(1.9, 2.05), unit=""),
         "mat_16": Spec("mat", "MAT at 16 nodes, temperature 0.6", any_machine(2.2, 2.4), unit=""),
         **{f"without_{source}": Spec("sources", f"MAT without the source {source} / with all, 8 nodes", {})
-           for source in ("pairs", "matrix", "history", "recent")},
+           for source in SOURCES},
         "with_base_matrix": Spec("sources", "MAT with a base matrix / without, 8 nodes", {}),
         "with_prompt_rows": Spec("sources", "MAT with the rows of the last 64 tokens of the prompt / without, 8 nodes",
                                  {}),
