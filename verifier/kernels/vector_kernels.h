@@ -78,7 +78,7 @@ struct VectorKernels {
   void (*scores)(const float* query, std::size_t queries, std::size_t key_length, const float* keys,
                  const KvAhead& ahead, float* scores, std::size_t scores_stride);
   // The same for keys in half precision, with the bits that the converted keys give. Converts the
-  // keys once for each kFewQueries queries, but stores none of the converted numbers.
+  // keys again for each tile of a few queries, and stores none of the converted numbers.
   void (*scores_half)(const float* query, std::size_t queries, std::size_t key_length,
                       const std::uint16_t* keys, const KvAhead& ahead, float* scores,
                       std::size_t scores_stride);

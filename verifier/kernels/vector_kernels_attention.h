@@ -205,21 +205,11 @@ inline void Weigh(float* scores, std::size_t count, float* state) {
     sum = sum + weight;
     weight.Store(at);
   };
-  constexpr int kVectors = kKvBlockRows / kLanes;
-  if (count == kKvBlockRows) {
-    // All at once, so that the steps of different vectors overlap.
-    Lanes weights[kVectors];
-    Unroll<kVectors>([&](auto v) RECYCLING_INLINE {
-      weights[v] = Exp(Lanes::Load(scores + v * kLanes) - shift);
-    });
-    Unroll<kVectors>([&](auto v) RECYCLING_INLINE { add(weights[v], scores + v * kLanes); });
-  } else {
-    std::size_t p = 0;
-    for (; p + kLanes <= count; p += kLanes) add(Exp(Lanes::Load(scores + p) - shift), scores + p);
-    if (p < count) {
-      const Lanes last = LoadFirst(scores + p, count - p, -__builtin_inff());
-      add(Exp(last - shift).First(count - p), scores + p);
-    }
+  std::size_t p = 0;
+  for (; p + kLanes <= count; p += kLanes) add(Exp(Lanes::Load(scores + p) - shift), scores + p);
+  if (p < count) {
+    const Lanes last = LoadFirst(scores + p, count - p, -__builtin_inff());
+    add(Exp(last - shift).First(count - p), scores + p);
   }
   sum.Store(state + AttentionState::kSums);
 }
