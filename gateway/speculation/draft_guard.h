@@ -9,39 +9,38 @@ namespace recycling::gateway {
 // of earlier steps. One guard serves all requests of a kind; n of them run at once. It reads no
 // clock; callers pass in durations.
 //
-//   asking --a window has a loss--> paused --the pause is over--> probing
-//      ^                              ^                             |  |
-//      |                              +--- the probe has a loss ----+  |
-//      +------------------ the probe has no loss ----------------------+
+//   asking --the balance is below -kStake--> paused --the pause is over--> probing
+//      ^                                       ^                             |  |
+//      |                                       +---- the probe has lost -----+  |
+//      +---------------------- the balance reaches kStake ----------------------+
 //
 //  1. A step that asked has the gain (its tokens x the duration of a plain step) - its own
 //     duration. A negative gain is a loss. If other sequences get A tokens during the step, the
 //     gain is (tokens + A) / (1 + A) x the duration of a plain step - its own duration.
-//  2. A window is kWindow x n steps that asked. A probe is kProbe steps that asked. The steps may
-//     belong to any requests of the kind. A window ends early if its loss exceeds the duration of
-//     kFirstLoss plain steps. A probe ends early if its loss exceeds kShare of the pause before it.
-//     A step that is reported after the end does not count. A window begins with the gain of the
-//     window or probe before it, if that was positive, but at most kCredit plain steps. So one
-//     unlucky window does not cause a pause while drafting saves time.
-//  3. A window or probe with a loss causes a pause. The pause lasts loss / kShare, and no step asks
-//     during it. If a probe caused the pause, it is also at least twice as long as the pause before
-//     that probe. This doubling stops at kLongest. So losses take at most kShare of the time,
-//     except for steps that already run when a window or probe ends: one step of each request in a
-//     window, kProbe steps in a probe. The n requests report their steps of a pause separately. So
-//     each step counts as 1 / n of its duration.
-//  4. A pause ends early if 1 + A falls below half of its value at the start of the pause, because
+//  2. The balance is the sum of the gains of all steps that asked, of any request of the kind. It
+//     begins with zero and is at most kCredit plain steps. So while drafting saves time, a series
+//     of unlucky steps rarely causes a pause, and text whose drafts fail stops drafting soon.
+//  3. A pause begins when the balance falls below -kStake plain steps. It lasts loss / kShare, and
+//     no step asks during it. A step that is reported during a pause does not count.
+//  4. A probe follows. The balance begins with zero again, and at most kProbe steps that asked run
+//     at once. The probe has lost when its loss exceeds kStake plain steps or kShare of the pause
+//     before it. Then the next pause begins. It is at least twice as long as the pause before the
+//     probe; this doubling stops at kLongest. So losses take at most kShare of the time, except for
+//     the first kStake plain steps, for gains that are lost again, and for steps that already run
+//     when a pause begins. The n requests report their steps of a pause separately. So each of
+//     these counts as 1 / n of its duration.
+//  5. A pause ends early if 1 + A falls below half of its value at the start of the pause, because
 //     drafting may save time again at the lower load.
 class DraftGuard {
  public:
-  static constexpr int kWindow = 16;
+  static constexpr double kStake = 4;
+  static constexpr double kCredit = 12;
   static constexpr int kProbe = 4;
-  static constexpr double kFirstLoss = 4;
-  static constexpr double kCredit = 4;
   static constexpr double kShare = 0.02;
   static constexpr absl::Duration kLongest = absl::Seconds(30);
 
   // True if the next step should ask for a draft.
-  bool asks() const { return !paused() && (!probing_ || steps_ + pending_ < kProbe); }
+  bool asks() const { return !paused() && (!probing_ || pending_ < kProbe); }
 
   // True during a pause. It ends when its steps, each counted as 1 / n of its duration, add up to
   // the length of the pause.
@@ -53,24 +52,20 @@ class DraftGuard {
 
   // Reports a step that asked. It gave `tokens` tokens and took `took`. A plain step would have
   // taken `plain`. If this is not known, `plain` is zero or less, and the step does not count.
-  // Other sequences got `other_tokens` tokens during the step. `running` is n.
-  void Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens = 0,
-             int running = 1);
+  // Other sequences got `other_tokens` tokens during the step.
+  void Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens = 0);
 
   // Reports that a step that asked does not count.
   void Unasked();
 
-  // Reports a step that did not ask because of a pause. It took `took`.
+  // Reports a step that did not ask because of a pause. It took `took`. `running` is n.
   void Paused(absl::Duration took, double other_tokens = 0, int running = 1);
 
  private:
-  void EndWindow(absl::Duration plain, double other_tokens);
-
   bool probing_ = false;
-  int pending_ = 0;       // steps that asked and are not reported yet
-  int steps_ = 0;         // reported steps of this window or probe
-  absl::Duration won_;    // gain of this window or probe; negative: loss
-  absl::Duration pause_;  // length of the last pause; zero after a window or probe without a loss
+  int pending_ = 0;         // steps that asked and are not reported yet
+  absl::Duration balance_;  // negative: a loss
+  absl::Duration pause_;    // length of the last pause; zero after a probe that has saved time
   absl::Duration pause_left_;
   double paused_at_ = 0;  // other_tokens at the start of the pause
 };

@@ -56,7 +56,7 @@ bool DraftPlace::Ask() {
 void DraftPlace::Asked(int tokens, absl::Duration took, absl::Duration plain, double other_tokens) {
   if (!std::exchange(asked_, false)) return;
   MutexLock lock(kind_->mutex_);
-  kind_->guard_.Asked(tokens, took, plain, other_tokens, kind_->running_);
+  kind_->guard_.Asked(tokens, took, plain, other_tokens);
 }
 
 void DraftPlace::Paused(absl::Duration took, double other_tokens) {

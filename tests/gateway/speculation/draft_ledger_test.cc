@@ -58,19 +58,17 @@ TEST_F(DraftLedgerTest, RequestsOfAKindShareAGuardAndItsTime) {
   const auto first = Join("a");
   const auto second = Join("a");
   const auto other = Join("b");
-  // With two requests, a window has twice as many steps.
-  for (int step = 0; step < DraftGuard::kWindow; ++step) {
-    Lose(*first, 0.1 * kPlain);
-    Lose(*second, 0.1 * kPlain);
-  }
+  Lose(*first, 2 * kPlain);
+  EXPECT_FALSE(first->paused());
+  Lose(*second, 3 * kPlain);
   EXPECT_TRUE(first->paused());
   EXPECT_FALSE(second->Ask());
   EXPECT_TRUE(other->Ask());
-  // The loss of 32 x 0.1 plain steps is 2 % of the pause. Each of the two requests reports half of
-  // the time.
-  first->Paused(160 * kPlain, 0);
+  // The loss of 5 plain steps is 2 % of the pause. Each of the two requests reports half of the
+  // time.
+  first->Paused(249 * kPlain, 0);
   EXPECT_TRUE(second->paused());
-  second->Paused(161 * kPlain, 0);
+  second->Paused(252 * kPlain, 0);
   EXPECT_FALSE(first->paused());
 }
 
