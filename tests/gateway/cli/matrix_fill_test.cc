@@ -10,8 +10,10 @@
 #include <memory>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "common/base/mutex.h"
 #include "common/rpc/protocol_version.h"
 #include "common/rpc/tokenizer_proto.h"
 #include "drafter/store/snapshot.h"
@@ -70,7 +72,9 @@ class ScriptedVerifier final : public pb::VerifierService::Service {
   }
   grpc::Status Verify(grpc::ServerContext*, const pb::VerifyRequest* request,
                       pb::VerifyResponse* response) override {
-    requests.push_back(*request);
+    // A later request may run on another thread.
+    MutexLock lock(mutex_);
+    requests_.push_back(*request);
     pb::StepVerified& verified = *response->mutable_verified();
     verified.set_verified_nodes(static_cast<std::uint32_t>(request->verify().tree().tokens_size()));
     common::v1::Candidates& rows = *verified.mutable_candidates();
@@ -86,7 +90,16 @@ class ScriptedVerifier final : public pb::VerifierService::Service {
   pb::HandshakeResponse info;
   TokenizerData tokenizer;
   std::function<grpc::Status(pb::VerifyResponse& response)> edit;
-  std::vector<pb::VerifyRequest> requests;
+
+  // Returns the requests since the last call.
+  std::vector<pb::VerifyRequest> TakeRequests() {
+    MutexLock lock(mutex_);
+    return std::exchange(requests_, {});
+  }
+
+ private:
+  Mutex mutex_;
+  std::vector<pb::VerifyRequest> requests_ ABSL_GUARDED_BY(mutex_);
 };
 
 class MatrixFillTest : public ::testing::Test {
@@ -113,12 +126,9 @@ class MatrixFillTest : public ::testing::Test {
     }
   }
 
-  // The nodes of each request.
-  std::vector<int> Sizes() const {
+  static std::vector<int> SizesOf(const std::vector<pb::VerifyRequest>& requests) {
     std::vector<int> sizes;
-    for (const auto& request : verifier_.requests) {
-      sizes.push_back(request.verify().tree().tokens_size());
-    }
+    for (const auto& request : requests) sizes.push_back(request.verify().tree().tokens_size());
     return sizes;
   }
 
@@ -131,9 +141,10 @@ TEST_F(MatrixFillTest, AsksForEveryTokenBelowTheSameRoot) {
   ExpectEveryRow(matrix);
   EXPECT_EQ(matrix->model.model_id, "toy");
   EXPECT_EQ(matrix->k, kK);
-  EXPECT_THAT(Sizes(), ElementsAre(64, 64, 22));
+  const std::vector<pb::VerifyRequest> requests = verifier_.TakeRequests();
+  EXPECT_THAT(SizesOf(requests), ElementsAre(64, 64, 22));
   EXPECT_THAT(progress_, ElementsAre(64, 128, 150));
-  for (const pb::VerifyRequest& request : verifier_.requests) {
+  for (const pb::VerifyRequest& request : requests) {
     EXPECT_THAT(request.open().prompt_ids(), ElementsAre(7));
     EXPECT_TRUE(request.open().generated_ids().empty());
     EXPECT_TRUE(request.open().want_candidates());
@@ -148,21 +159,19 @@ TEST_F(MatrixFillTest, WithoutABeginningTokenTheTextBeginsWithAnEndOrTokenZero) 
   verifier_.tokenizer.bos.reset();
   verifier_.info.add_eos_token_ids(11);
   ExpectEveryRow(Fill());
-  EXPECT_THAT(verifier_.requests[0].open().prompt_ids(), ElementsAre(11));
-  verifier_.requests.clear();
+  EXPECT_THAT(verifier_.TakeRequests().at(0).open().prompt_ids(), ElementsAre(11));
   verifier_.info.clear_eos_token_ids();
   ExpectEveryRow(Fill());
-  EXPECT_THAT(verifier_.requests[0].open().prompt_ids(), ElementsAre(0));
+  EXPECT_THAT(verifier_.TakeRequests().at(0).open().prompt_ids(), ElementsAre(0));
 }
 
 TEST_F(MatrixFillTest, TreesRespectTheLimitOfTheVerifierAndOfTheClient) {
   verifier_.info.set_max_tree_nodes(100);
   ExpectEveryRow(Fill());
-  EXPECT_THAT(Sizes(), ElementsAre(64, 64, 22));
-  verifier_.requests.clear();
+  EXPECT_THAT(SizesOf(verifier_.TakeRequests()), ElementsAre(64, 64, 22));
   verifier_.info.set_max_tree_nodes(50);
   ExpectEveryRow(Fill());
-  EXPECT_THAT(Sizes(), ElementsAre(50, 50, 50));
+  EXPECT_THAT(SizesOf(verifier_.TakeRequests()), ElementsAre(50, 50, 50));
 }
 
 TEST_F(MatrixFillTest, GoesOnWithTheTokensThatAPassHadNoRoomFor) {
@@ -181,7 +190,7 @@ TEST_F(MatrixFillTest, GoesOnWithTheTokensThatAPassHadNoRoomFor) {
     return grpc::Status::OK;
   };
   ExpectEveryRow(Fill());
-  EXPECT_THAT(Sizes(), ElementsAre(64, 64, 64, 64, 64, 30, 30));
+  EXPECT_THAT(SizesOf(verifier_.TakeRequests()), ElementsAre(64, 64, 64, 64, 64, 30, 30));
 }
 
 TEST_F(MatrixFillTest, AMalformedAnswerIsAnErrorThatNamesTheCall) {
@@ -214,7 +223,7 @@ TEST_F(MatrixFillTest, AHandshakeThatCannotServeIsRefused) {
     verifier_.info = good;
     edit(verifier_.info);
     EXPECT_THAT(Fill(), StatusIs(code, HasSubstr(message)));
-    EXPECT_TRUE(verifier_.requests.empty());
+    EXPECT_TRUE(verifier_.TakeRequests().empty());
   };
   constexpr auto kPrecondition = absl::StatusCode::kFailedPrecondition;
   constexpr auto kInternal = absl::StatusCode::kInternal;
@@ -234,7 +243,7 @@ TEST_F(MatrixFillTest, OtherErrorsOfTheVerifierComeBackAtOnce) {
     return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "another model");
   };
   EXPECT_THAT(Fill(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another model")));
-  EXPECT_EQ(verifier_.requests.size(), 1u);
+  EXPECT_EQ(verifier_.TakeRequests().size(), 1u);
 }
 
 TEST(EncodeFilledMatrixTest, IsASnapshotThatTheDrafterReads) {
