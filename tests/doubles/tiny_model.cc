@@ -267,13 +267,30 @@ void AddLayer(GgufWriter& writer, const TinyModelSpec& spec, std::uint32_t layer
     AddVector(writer, block + name + ".weight", spec.hidden_size, 0.5F, 1.5F, random, outlier);
   };
   norm("attn_norm");
-  matrix("attn_q", spec.hidden_size, heads * spec.key_length, None, outlier);
-  matrix("attn_k", spec.hidden_size, spec.kv_heads * spec.key_length, None, outlier);
-  matrix("attn_v", spec.hidden_size, spec.kv_heads * spec.value_length, outlier, outlier);
+  const std::uint32_t queries = heads * spec.key_length;
+  const std::uint32_t keys = spec.kv_heads * spec.key_length;
+  const std::uint32_t values = spec.kv_heads * spec.value_length;
+  if (spec.fused_projections) {
+    const IsOutlier value_row = [&](std::uint32_t row) {
+      return row >= queries + keys && outlier(row - queries - keys);
+    };
+    matrix("attn_qkv", spec.hidden_size, queries + keys + values, value_row, outlier);
+  } else {
+    matrix("attn_q", spec.hidden_size, queries, None, outlier);
+    matrix("attn_k", spec.hidden_size, keys, None, outlier);
+    matrix("attn_v", spec.hidden_size, values, outlier, outlier);
+  }
   matrix("attn_output", heads * spec.value_length, spec.hidden_size, None, attended);
   if (spec.feed_forward_norm) norm("ffn_norm");
-  matrix("ffn_gate", spec.hidden_size, spec.feed_forward, None, outlier);
-  matrix("ffn_up", spec.hidden_size, spec.feed_forward, outlier, outlier);
+  if (spec.fused_projections) {
+    const IsOutlier up_row = [&](std::uint32_t row) {
+      return row >= spec.feed_forward && outlier(row - spec.feed_forward);
+    };
+    matrix("ffn_up", spec.hidden_size, 2 * spec.feed_forward, up_row, outlier);
+  } else {
+    matrix("ffn_gate", spec.hidden_size, spec.feed_forward, None, outlier);
+    matrix("ffn_up", spec.hidden_size, spec.feed_forward, outlier, outlier);
+  }
   matrix("ffn_down", spec.feed_forward, spec.hidden_size, None, outlier);
 }
 

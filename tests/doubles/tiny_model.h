@@ -27,8 +27,11 @@ struct TinyModelSpec {
   std::uint32_t feed_forward = 48;
   std::uint32_t context_length = 256;
   bool feed_forward_norm = true;  // whether there is ffn_norm.weight
-  bool tied = false;              // no output.weight: token_embd.weight is used
-  bool rope_factors = false;      // whether there is rope_freqs.weight
+  // Writes attn_qkv in place of attn_q, attn_k and attn_v, and the rows of ffn_gate before those of
+  // ffn_up. The numbers are the same.
+  bool fused_projections = false;
+  bool tied = false;          // no output.weight: token_embd.weight is used
+  bool rope_factors = false;  // whether there is rope_freqs.weight
   // Type of the matrices, as the file format numbers them. Any type that a verifier supports is
   // allowed. A matrix whose rows are not whole blocks (of 32 or 256 values) stays F32.
   std::uint32_t matrix_type = 0;

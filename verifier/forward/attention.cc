@@ -31,6 +31,8 @@ Attention::Attention(const ModelConfig& config, ThreadPool& pool, InstructionSet
       pool_(pool),
       kernels_(VectorKernelsFor(set)),
       heads_(config.heads_per_group()),
+      scale_(config.attention_scale != 0 ? config.attention_scale
+                                         : 1.0F / std::sqrt(static_cast<float>(config.key_length))),
       value_vectors_((config.value_length + kLanes - 1) / kLanes),
       state_floats_(AttentionState::Floats(value_vectors_)) {}
 
@@ -146,21 +148,27 @@ void Attention::StoreFresh(const Call& call, std::size_t segment, std::size_t he
   for (std::size_t row = s.first_row; row < s.first_row + s.rows; ++row) {
     const std::size_t at = row * config_.kv_heads + head;
     float* const key = call.key + at * config_.key_length;
-    call.rope.Turn(row, 1, config_.key_length, key);
+    if (config_.Rotates(call.layer)) call.rope.Turn(row, 1, config_.key_length, key);
     call.fresh.Store(kernels_, call.layer, head, row, key, call.value + at * config_.value_length);
   }
+}
+
+float Attention::Temperature(std::uint32_t position) const {
+  if (config_.temperature_scale == 0) return 1;
+  const std::uint32_t contexts = position / config_.rope_scaling.original_context;
+  return static_cast<float>(1 + config_.temperature_scale * std::log1p(contexts));
 }
 
 void Attention::PackQueries(const Call& call, const Tile& tile, std::size_t head,
                             float* queries) const {
   const std::size_t length = config_.key_length;
-  const float scale = 1.0F / std::sqrt(static_cast<float>(length));
   for (std::size_t r = 0; r < tile.rows; ++r) {
     const std::size_t from = (tile.first_output + r) * config_.heads + head * heads_;
     RowView<float> packed = AsRow(queries + r * heads_ * length, heads_ * length);
     packed = AsRow(call.query + from * length, heads_ * length);
-    call.rope.Turn(tile.first_row + r, heads_, length, packed.data());
-    packed *= scale;
+    const std::size_t row = tile.first_row + r;
+    if (config_.Rotates(call.layer)) call.rope.Turn(row, heads_, length, packed.data());
+    packed *= scale_ * Temperature(call.step.positions[row]);
   }
 }
 

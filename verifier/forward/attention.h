@@ -46,13 +46,19 @@ class Attention {
   // layer `layer` of `fresh`, which holds the keys and values of the rows of the pass. Then
   // computes, with group g = h / heads_per_group,
   //   out[r, h] = sum over positions p of
-  //               softmax(rope(query[r, h]) . key[p, g] / sqrt(key_length)) value[p, g].
+  //               softmax(scale rope(query[r, h]) . key[p, g]) value[p, g].
+  // The scale is config.attention_scale, times the temperature of the row's position
+  // (ModelConfig::temperature_scale). Layers that do not rotate leave out rope().
   // Shapes: query [rows, heads, key_length], key [rows, kv_heads, key_length], value [rows,
   // kv_heads, value_length], out [rows, heads, value_length]. After Prepare with `needed_only`,
   // query and out have the needed rows alone. The last call of Prepare must have had `step`, and
   // `rope` must have the positions of `step`.
   void operator()(const Step& step, std::size_t layer, const Rope& rope, const float* query,
                   float* key, const float* value, KvRows& fresh, float* out);
+
+  // The factor of the query at `position`; see ModelConfig::temperature_scale. The C library's
+  // logarithm may decide its bits.
+  float Temperature(std::uint32_t position) const;
 
  private:
   // Rows of one segment. Their tasks read the prefix once for all of them.
@@ -121,6 +127,7 @@ class Attention {
   ThreadPool& pool_;
   const VectorKernels& kernels_;
   const std::size_t heads_;          // query heads for each key-value head
+  const float scale_;                // of the scores
   const std::size_t value_vectors_;  // of 16 floats
   const std::size_t state_floats_;
   KvType kv_type_ = KvType::kF32;

@@ -1,18 +1,43 @@
 #include "verifier/forward/rope.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "common/base/status_macros.h"
 #include "verifier/kernels/float_math.h"
 
 namespace recycling::verifier {
+namespace {
+
+// The part of frequency i that stays as it is; the rest is divided by the factor. YaRN keeps the
+// pairs that turn more than beta_fast times within the original context, and divides those that
+// turn less than beta_slow times.
+double KeptPart(const ModelConfig& config, std::uint32_t i) {
+  const RopeScaling& scaling = config.rope_scaling;
+  if (scaling.kind == RopeScaling::Kind::kLinear) return 0;
+  const double dimensions = config.rope_dimensions;
+  const auto pair_that_turns = [&](double times) {
+    return dimensions * std::log(scaling.original_context / (2 * std::numbers::pi * times)) /
+           (2 * std::log(config.rope_freq_base));
+  };
+  const double low = std::max(0.0, std::floor(pair_that_turns(scaling.beta_fast)));
+  const double high = std::min(dimensions - 1, std::ceil(pair_that_turns(scaling.beta_slow)));
+  return 1 - std::clamp((i - low) / std::max(0.001, high - low), 0.0, 1.0);
+}
+
+}  // namespace
 
 Rope::Rope(const ModelConfig& config, std::span<const float> factors, const VectorKernels& kernels)
-    : kernels_(kernels), halves_(config.architecture.rotation == Rotation::kHalves) {
+    : kernels_(kernels),
+      halves_(config.architecture.rotation == Rotation::kHalves),
+      magnitude_(config.rope_scaling.magnitude) {
   for (std::uint32_t i = 0; i < config.rope_dimensions / 2; ++i) {
     const double factor = factors.empty() ? 1.0 : double{factors[i]};
-    frequencies_.push_back(std::pow(config.rope_freq_base, -2.0 * i / config.rope_dimensions) /
-                           factor);
+    const double frequency =
+        std::pow(config.rope_freq_base, -2.0 * i / config.rope_dimensions) / factor;
+    const double kept = KeptPart(config, i);
+    frequencies_.push_back(frequency / config.rope_scaling.factor * (1 - kept) + frequency * kept);
   }
 }
 
@@ -38,9 +63,10 @@ void Rope::SetPositions(std::span<const std::uint32_t> positions) {
       const SinCos turn = SineCosine(positions[row] * frequencies_[i]);
       const std::size_t first = halves_ ? i : 2 * i;
       const std::size_t second = halves_ ? i + pairs : 2 * i + 1;
-      cosines[first] = cosines[second] = static_cast<float>(turn.cos);
-      sines[first] = -static_cast<float>(turn.sin);
-      sines[second] = static_cast<float>(turn.sin);
+      const auto sine = static_cast<float>(turn.sin * magnitude_);
+      cosines[first] = cosines[second] = static_cast<float>(turn.cos * magnitude_);
+      sines[first] = -sine;
+      sines[second] = sine;
     }
     at += 2 * pairs;
   }

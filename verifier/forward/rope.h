@@ -13,9 +13,10 @@
 
 namespace recycling::verifier {
 
-// Rotary position embedding (arXiv 2104.09864): turns pair i of a head by position * base^(-2i /
-// rope_dimensions) / factor[i] radians. The Rotation of the architecture decides which two numbers
-// are pair i. Angles are computed in double precision.
+// Rotary position embedding (arXiv 2104.09864): turns pair i of a head by position * frequency i
+// radians and multiplies it by a magnitude. Frequency i is base^(-2i / rope_dimensions) /
+// factor[i], changed by RopeScaling. The Rotation of the architecture decides which two numbers are
+// pair i. Angles are computed in double precision.
 class Rope {
  public:
   // `factors` is [rope_dimensions / 2], or empty if all factors are 1. `kernels` must outlive this
@@ -35,10 +36,13 @@ class Rope {
   // The angle in radians by which each pair turns from one position to the next. The C library's
   // power function decides the bits of these numbers, so they are part of the numerics id.
   const std::vector<double>& frequencies() const { return frequencies_; }
+  // The factor of the sines and cosines. The C library's logarithm may decide its bits.
+  double magnitude() const { return magnitude_; }
 
  private:
   const VectorKernels& kernels_;
-  const bool halves_;                // Rotation::kHalves
+  const bool halves_;  // Rotation::kHalves
+  const double magnitude_;
   std::vector<double> frequencies_;  // [rope_dimensions / 2]
   Buffer<std::size_t> tables_;       // [rows]; the start of a row's table; rows may share a table
   // [tables, rope_dimensions], in the order of turn_pairs or turn_halves of VectorKernels.

@@ -1,6 +1,7 @@
 #include "verifier/forward/transformer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <utility>
 #include <vector>
@@ -36,7 +37,8 @@ struct Activations {
     RETURN_IF_ERROR(value.Reserve(rows * c.kv_heads * c.value_length, "activations"));
     RETURN_IF_ERROR(attended.Reserve(rows * c.heads * c.value_length, "activations"));
     const Architecture& a = c.architecture;
-    if (!a.attention_post_norm.empty() || !a.feed_forward_post_norm.empty()) {
+    if (!a.attention_post_norm.empty() || !a.feed_forward_post_norm.empty() ||
+        c.residual_scale != 1) {
       RETURN_IF_ERROR(block.Reserve(rows * c.hidden_size, "activations"));
     }
     RETURN_IF_ERROR(gate.Reserve(rows * c.feed_forward, "activations"));
@@ -49,7 +51,7 @@ struct Activations {
   Buffer<float> key;       // [rows, kv_heads, key_length]
   Buffer<float> value;     // [rows, kv_heads, value_length]
   Buffer<float> attended;  // [rows, heads, value_length]
-  Buffer<float> block;     // [rows, hidden_size]; output of a block with a post-norm
+  Buffer<float> block;     // [rows, hidden_size]; output of a block, to be normalized or scaled
   Buffer<float> gate;      // [rows, feed_forward]
   Buffer<float> up;        // [rows, feed_forward]
   Buffer<float> logits;    // [logit rows, vocab_size]
@@ -63,6 +65,12 @@ MatMul::GateTimes GateTimesOf(Activation activation, const VectorKernels& kernel
       return kernels.gelu_times;
   }
   return nullptr;  // not reached: the switch has every value
+}
+
+std::span<const float> RopeFactors(const Model& model, std::uint32_t context_length) {
+  return context_length > model.config().rope_scaling.original_context
+             ? model.weights().long_rope_factors
+             : model.weights().rope_factors;
 }
 
 std::vector<const MatMulKernel*> KernelsOf(const TransformerOptions& options) {
@@ -86,7 +94,7 @@ class CpuTransformer final : public Transformer {
         gate_times_(GateTimesOf(model_->config().architecture.activation, kernels_)),
         matmul_(KernelsOf(options), *pool_),
         attention_(model_->config(), *pool_, options.instruction_set),
-        rope_(model_->config(), model_->weights().rope_factors, kernels_) {
+        rope_(model_->config(), RopeFactors(*model_, limits_.context_length), kernels_) {
     for (const MatMulKernel* kernel : KernelsOf(options))
       kernel_names_.emplace_back(kernel->name());
   }
@@ -136,8 +144,12 @@ class CpuTransformer final : public Transformer {
                       std::initializer_list<const PackedMatrix*> weights);
   // Adds `bias` to each of `count` rows. Does nothing if `bias` is empty.
   static void AddBias(const std::vector<float>& bias, std::size_t count, float* rows);
+  // Normalizes each run of norm.size() numbers in `rows`, [count, width]. Does nothing if `norm` is
+  // empty.
+  void NormalizeRuns(const std::vector<float>& norm, std::size_t count, std::size_t width,
+                     float* rows);
   // Adds the product of `weights` and the input to the residual. If `post_norm` is not empty,
-  // normalizes the product first.
+  // normalizes the product first. Then multiplies it by the residual scale.
   void AddToResidual(const PackedMatrix& weights, const std::vector<float>& post_norm);
 
   const std::shared_ptr<const Model> model_;
@@ -196,14 +208,13 @@ void CpuTransformer::Embed() {
     DequantizeRow(embedding.type, embedding.Row(step_.tokens[r]), embedding.columns,
                   act_.residual.data() + r * embedding.columns);
   }
-  if (model_->config().architecture.scaled_embedding) {
-    AsRow(act_.residual.data(), step_.rows() * embedding.columns) *=
-        std::sqrt(static_cast<float>(embedding.columns));
+  if (const float scale = model_->config().embedding_scale; scale != 1) {
+    AsRow(act_.residual.data(), step_.rows() * embedding.columns) *= scale;
   }
 }
 
-// residual += post_norm(W_o attention(rope(q), rope(k), v)), q = W_q x + b_q and so on, x =
-// norm(residual). Norms and biases that the architecture does not have are left out.
+// residual += scale post_norm(W_o attention(rope(norm(q)), rope(norm(k)), v)), q = W_q x + b_q and
+// so on, x = norm(residual). Norms and biases that the architecture does not have are left out.
 void CpuTransformer::AttentionBlock(std::size_t layer, bool needed_only) {
   const PackedWeights::Layer& w = weights_->layer(layer);
   const LayerWeights& vectors = model_->weights().layers[layer];
@@ -221,13 +232,15 @@ void CpuTransformer::AttentionBlock(std::size_t layer, bool needed_only) {
   AddBias(vectors.query_bias, rows_, act_.query.data());
   AddBias(vectors.key_bias, step_.rows(), act_.key.data());
   AddBias(vectors.value_bias, step_.rows(), act_.value.data());
+  NormalizeRuns(vectors.query_norm, rows_, w.query.rows, act_.query.data());
+  NormalizeRuns(vectors.key_norm, step_.rows(), w.key.rows, act_.key.data());
   attention_(step_, layer, rope_, act_.query.data(), act_.key.data(), act_.value.data(), fresh_,
              act_.attended.data());
   matmul_.SetInput(rows_, {&w.attention_output}, act_.attended.data());
   AddToResidual(w.attention_output, vectors.attention_post_norm);
 }
 
-// residual += post_norm(W_down (activation(W_gate x) * W_up x)), x = norm(residual)
+// residual += scale post_norm(W_down (activation(W_gate x) * W_up x)), x = norm(residual)
 void CpuTransformer::FeedForwardBlock(std::size_t layer) {
   const PackedWeights::Layer& w = weights_->layer(layer);
   const LayerWeights& vectors = model_->weights().layers[layer];
@@ -237,11 +250,14 @@ void CpuTransformer::FeedForwardBlock(std::size_t layer) {
   AddToResidual(w.down, vectors.feed_forward_post_norm);
 }
 
-// logits = W_output norm(residual), for the logit rows.
+// logits = W_output norm(residual) / logit_divisor, for the logit rows.
 void CpuTransformer::Output() {
   KeepRows(step_.logit_rows);
   SetNormedInput(model_->weights().output_norm, {&weights_->output()});
   matmul_.Multiply({{&weights_->output(), act_.logits.data()}});
+  if (const float divisor = model_->config().logit_divisor; divisor != 1) {
+    AsRow(act_.logits.data(), rows_ * limits_.vocab_size) /= divisor;
+  }
 }
 
 void CpuTransformer::KeepRows(std::span<const std::size_t> indices) {
@@ -270,15 +286,26 @@ void CpuTransformer::AddBias(const std::vector<float>& bias, std::size_t count, 
   AsRows(rows, count, bias.size()).rowwise() += AsRow(bias.data(), bias.size());
 }
 
+void CpuTransformer::NormalizeRuns(const std::vector<float>& norm, std::size_t count,
+                                   std::size_t width, float* rows) {
+  if (norm.empty()) return;
+  pool_->Run(count, [&](std::size_t r, std::size_t) {
+    for (float* run = rows + r * width; run < rows + (r + 1) * width; run += norm.size()) {
+      kernels_.rms_norm(run, norm.data(), norm.size(), model_->config().rms_epsilon, run);
+    }
+  });
+}
+
 void CpuTransformer::AddToResidual(const PackedMatrix& weights,
                                    const std::vector<float>& post_norm) {
-  if (post_norm.empty()) return matmul_.MultiplyAdd(weights, act_.residual.data());
-  const std::size_t hidden = post_norm.size();
+  const float scale = model_->config().residual_scale;
+  if (post_norm.empty() && scale == 1) return matmul_.MultiplyAdd(weights, act_.residual.data());
+  const std::size_t hidden = weights.rows;
   matmul_.Multiply({{&weights, act_.block.data()}});
+  NormalizeRuns(post_norm, rows_, hidden, act_.block.data());
   pool_->Run(rows_, [&](std::size_t r, std::size_t) {
-    float* const row = act_.block.data() + r * hidden;
-    kernels_.rms_norm(row, post_norm.data(), hidden, model_->config().rms_epsilon, row);
-    AsRow(act_.residual.data() + r * hidden, hidden) += AsRow(row, hidden);
+    AsRow(act_.residual.data() + r * hidden, hidden) +=
+        scale * AsRow(act_.block.data() + r * hidden, hidden);
   });
 }
 
@@ -320,6 +347,16 @@ std::string CpuTransformer::numerics_id() const {
   const std::vector<double>& frequencies = rope_.frequencies();
   decides.append(reinterpret_cast<const char*>(frequencies.data()),
                  frequencies.size() * sizeof(double));
+  if (rope_.magnitude() != 1) {
+    absl::StrAppend(&decides, absl::Hex(std::bit_cast<std::uint64_t>(rope_.magnitude())));
+  }
+  if (const ModelConfig& config = model_->config(); config.temperature_scale != 0) {
+    for (std::uint32_t position = 0; position < limits_.context_length;
+         position += config.rope_scaling.original_context) {
+      absl::StrAppend(&decides, " ",
+                      absl::Hex(std::bit_cast<std::uint32_t>(attention_.Temperature(position))));
+    }
+  }
   return Sha256Hex(std::as_bytes(std::span<const char>(decides)));
 }
 

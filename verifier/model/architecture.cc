@@ -5,6 +5,32 @@ namespace recycling::verifier {
 std::span<const Architecture> Architectures() {
   static constexpr Architecture kArchitectures[] = {
       {.name = "llama"},
+      {.name = "qwen2", .query_key_value_bias = true, .rotation = Rotation::kHalves},
+      {.name = "qwen3", .query_key_norm = QueryKeyNorm::kHead, .rotation = Rotation::kHalves},
+      {.name = "gemma3",
+       .attention_post_norm = "post_attention_norm",
+       .feed_forward_post_norm = "post_ffw_norm",
+       .query_key_norm = QueryKeyNorm::kHead,
+       .scaled_embedding = true,
+       .hidden_scale_layers = 62,
+       .has_window = true,
+       .rotation = Rotation::kHalves,
+       .activation = Activation::kGeluTanh},
+      {.name = "phi3",
+       .fused_projections = true,
+       .rotation = Rotation::kHalves,
+       .frequency_factors = FrequencyFactors::kShortOrLong},
+      {.name = "smollm3", .unrotated_layer_every = 4},
+      {.name = "granite", .has_scales = true},
+      {.name = "mistral3", .has_temperature = true},
+      {.name = "olmo2",
+       .attention_norm = "",
+       .attention_post_norm = "post_attention_norm",
+       .feed_forward_norm = "",
+       .feed_forward_post_norm = "post_ffw_norm",
+       .query_key_norm = QueryKeyNorm::kHeads,
+       .has_window = true,
+       .rotation = Rotation::kHalves},
   };
   return kArchitectures;
 }

@@ -5,6 +5,7 @@
 #ifndef RECYCLING_VERIFIER_MODEL_ARCHITECTURE_H_
 #define RECYCLING_VERIFIER_MODEL_ARCHITECTURE_H_
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -22,6 +23,21 @@ enum class Rotation {
   kHalves,      // i and i + d / 2
 };
 
+// The numbers of a query or key that are normalized together, before the rotation. The weights are
+// the tensors "blk.<layer>.attn_q_norm.weight" and "blk.<layer>.attn_k_norm.weight".
+enum class QueryKeyNorm {
+  kNone,   // there is no such norm
+  kHead,   // each head; both tensors are [key_length]
+  kHeads,  // all heads of a row; [heads * key_length] and [kv_heads * key_length]
+};
+
+// Where the divisors of the rotation's frequencies are. If the tensor is absent, all are 1.
+enum class FrequencyFactors {
+  kOne,          // tensor "rope_freqs.weight"
+  kShortOrLong,  // "rope_factors_long.weight" if the served context is longer than
+                 // rope.scaling.original_context_length, otherwise "rope_factors_short.weight"
+};
+
 // One architecture. The defaults are llama's. Strings are literals: they live as long as the
 // program.
 struct Architecture {
@@ -37,9 +53,24 @@ struct Architecture {
 
   // Queries, keys and values have a bias: tensors "blk.<layer>.attn_q.bias", "attn_k", "attn_v".
   bool query_key_value_bias = false;
+  QueryKeyNorm query_key_norm = QueryKeyNorm::kNone;
+  // Tensor "attn_qkv" has the rows of the queries, the keys and the values, in this order. Tensor
+  // "ffn_up" has the rows of the gate, then those of W_up.
+  bool fused_projections = false;
   // Embeddings are multiplied by sqrt(hidden_size).
   bool scaled_embedding = false;
+  // The file may have embedding_scale, residual_scale, attention.scale and logit_scale.
+  bool has_scales = false;
+  // A model with this many layers scales scores by 1 / sqrt(hidden_size / heads). 0: none does.
+  std::uint32_t hidden_scale_layers = 0;
+  // The file may have attention.temperature_scale.
+  bool has_temperature = false;
+  // The file may have attention.sliding_window: some layers see only the last positions.
+  bool has_window = false;
   Rotation rotation = Rotation::kNeighbours;
+  FrequencyFactors frequency_factors = FrequencyFactors::kOne;
+  // Layer i does not rotate if i + 1 is a multiple of this number. 0: all layers rotate.
+  std::uint32_t unrotated_layer_every = 0;
   Activation activation = Activation::kSilu;
 };
 

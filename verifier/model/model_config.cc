@@ -55,23 +55,104 @@ absl::StatusOr<Architecture> ReadArchitecture(const GgufFile& file,
                                                "\" is not supported, expected ", expected));
 }
 
+// Reads a finite number above 0; `fallback` if the key is absent.
+absl::StatusOr<double> ReadPositive(const GgufFile& file, const std::string& key, double fallback) {
+  ASSIGN_OR_RETURN(const std::optional<double> read, file.Float(key));
+  const double number = read.value_or(fallback);
+  if (!std::isfinite(number) || number <= 0) {
+    return absl::DataLossError(
+        absl::StrCat("GGUF: ", key, ": got ", number, ", expected more than 0"));
+  }
+  return number;
+}
+
 // Refuses keys that would change the result of the model and that the forward pass does not
 // support.
-absl::Status RefuseUnsupported(const GgufFile& file, const std::string& prefix) {
-  ASSIGN_OR_RETURN(const auto scaling, file.String(prefix + "rope.scaling.type"));
-  if (scaling && *scaling != "none") {
-    return absl::UnimplementedError(absl::StrCat("rope scaling \"", absl::CEscape(*scaling),
-                                                 "\" is not supported, expected \"none\""));
-  }
-  ASSIGN_OR_RETURN(const auto linear, file.Float(prefix + "rope.scale_linear"));
-  if (linear && *linear != 1) {
-    return absl::UnimplementedError(
-        absl::StrCat(prefix, "rope.scale_linear: got ", *linear, ", only 1 is supported"));
-  }
+absl::Status RefuseUnsupported(const GgufFile& file, const Architecture& architecture,
+                               const std::string& prefix) {
   ASSIGN_OR_RETURN(const auto experts, file.Uint32(prefix + "expert_count"));
   if (experts && *experts != 0) {
     return absl::UnimplementedError(absl::StrCat(prefix, "expert_count: got ", *experts,
                                                  ", mixtures of experts are not supported"));
+  }
+  ASSIGN_OR_RETURN(const auto window, file.Uint32(prefix + "attention.sliding_window"));
+  if (architecture.has_window && window && *window != 0) {
+    return absl::UnimplementedError(absl::StrCat(prefix, "attention.sliding_window: got ", *window,
+                                                 ", sliding windows are not supported"));
+  }
+  for (const char* cap : {"attn_logit_softcapping", "final_logit_softcapping"}) {
+    ASSIGN_OR_RETURN(const auto value, file.Float(prefix + cap));
+    if (value && *value != 0) {
+      return absl::UnimplementedError(
+          absl::StrCat(prefix, cap, ": got ", *value, ", soft caps are not supported"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RopeScaling> ReadRopeScaling(const GgufFile& file, const std::string& prefix,
+                                            const ModelConfig& config) {
+  RopeScaling scaling;
+  const std::string rope = prefix + "rope.scaling.";
+  ASSIGN_OR_RETURN(const auto read_type, file.String(rope + "type"));
+  const std::string type(read_type.value_or("linear"));
+  const bool yarn = type == "yarn";
+  const bool by_length = config.architecture.frequency_factors == FrequencyFactors::kShortOrLong;
+  if (type != "none" && type != "linear" && !yarn && !(by_length && type == "longrope")) {
+    return absl::UnimplementedError(
+        absl::StrCat("rope scaling \"", absl::CEscape(type),
+                     "\" is not supported, expected \"none\", \"linear\" or \"yarn\""));
+  }
+  if (yarn) scaling.kind = RopeScaling::Kind::kYarn;
+  ASSIGN_OR_RETURN(const double linear, ReadPositive(file, prefix + "rope.scale_linear", 1));
+  ASSIGN_OR_RETURN(const double factor, ReadPositive(file, rope + "factor", linear));
+  if (type == "linear" || yarn) scaling.factor = factor;
+  ASSIGN_OR_RETURN(scaling.original_context,
+                   ReadCount(file, rope + "original_context_length", config.context_length));
+  ASSIGN_OR_RETURN(scaling.beta_slow, ReadPositive(file, rope + "yarn_beta_slow", 1));
+  ASSIGN_OR_RETURN(scaling.beta_fast, ReadPositive(file, rope + "yarn_beta_fast", 32));
+  if (scaling.beta_fast <= scaling.beta_slow) {
+    return absl::DataLossError(absl::StrCat("GGUF: ", rope, "yarn_beta_fast: got ",
+                                            scaling.beta_fast, ", expected more than ",
+                                            scaling.beta_slow, ", which is yarn_beta_slow"));
+  }
+  ASSIGN_OR_RETURN(scaling.magnitude, ReadPositive(file, rope + "attn_factor", 1));
+  ASSIGN_OR_RETURN(const double multiplier, ReadNumber(file, rope + "yarn_log_multiplier", 0, 0));
+  if (yarn && scaling.factor > 1) {
+    const double log = 0.1 * std::log(scaling.factor);
+    scaling.magnitude *= (log + 1) / (multiplier * log + 1);
+  }
+  return scaling;
+}
+
+// Reads the scales that the architecture has.
+absl::Status ReadScales(const GgufFile& file, const std::string& prefix, ModelConfig& config) {
+  const Architecture& architecture = config.architecture;
+  if (architecture.scaled_embedding) {
+    config.embedding_scale = std::sqrt(static_cast<float>(config.hidden_size));
+  }
+  if (config.layers == architecture.hidden_scale_layers) {
+    config.attention_scale =
+        1.0F / std::sqrt(static_cast<float>(config.hidden_size / config.heads));
+  }
+  if (architecture.has_scales) {
+    const auto read = [&](const char* key, float fallback) -> absl::StatusOr<float> {
+      ASSIGN_OR_RETURN(const double number, ReadPositive(file, prefix + key, fallback));
+      const auto scale = static_cast<float>(number);
+      if (std::isnormal(scale)) return scale;
+      return absl::DataLossError(absl::StrCat("GGUF: ", prefix, key, ": got ", number,
+                                              ", expected a normal 32-bit float"));
+    };
+    ASSIGN_OR_RETURN(config.embedding_scale, read("embedding_scale", config.embedding_scale));
+    ASSIGN_OR_RETURN(config.residual_scale, read("residual_scale", 1));
+    ASSIGN_OR_RETURN(config.logit_divisor, read("logit_scale", 1));
+    ASSIGN_OR_RETURN(
+        config.attention_scale,
+        read("attention.scale", 1.0F / std::sqrt(static_cast<float>(config.key_length))));
+  }
+  if (architecture.has_temperature) {
+    ASSIGN_OR_RETURN(config.temperature_scale,
+                     ReadNumber(file, prefix + "attention.temperature_scale", 0, 0));
   }
   return absl::OkStatus();
 }
@@ -83,7 +164,7 @@ absl::StatusOr<ModelConfig> ReadModelConfig(const GgufFile& file,
   ModelConfig config;
   ASSIGN_OR_RETURN(config.architecture, ReadArchitecture(file, architectures));
   const std::string prefix = absl::StrCat(std::string(config.architecture.name), ".");
-  RETURN_IF_ERROR(RefuseUnsupported(file, prefix));
+  RETURN_IF_ERROR(RefuseUnsupported(file, config.architecture, prefix));
   const auto tokens = file.values().find("tokenizer.ggml.tokens");
   if (tokens == file.values().end() || tokens->second.type != GgufValueType::kArray) {
     return absl::DataLossError("GGUF: tokenizer.ggml.tokens is absent or not an array");
@@ -121,6 +202,8 @@ absl::StatusOr<ModelConfig> ReadModelConfig(const GgufFile& file,
   ASSIGN_OR_RETURN(const double epsilon,
                    ReadNumber(file, prefix + "attention.layer_norm_rms_epsilon", 1e-5, 0));
   config.rms_epsilon = static_cast<float>(epsilon);
+  ASSIGN_OR_RETURN(config.rope_scaling, ReadRopeScaling(file, prefix, config));
+  RETURN_IF_ERROR(ReadScales(file, prefix, config));
   return config;
 }
 

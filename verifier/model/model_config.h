@@ -1,6 +1,7 @@
 #ifndef RECYCLING_VERIFIER_MODEL_MODEL_CONFIG_H_
 #define RECYCLING_VERIFIER_MODEL_MODEL_CONFIG_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -9,6 +10,23 @@
 #include "verifier/model/gguf_file.h"
 
 namespace recycling::verifier {
+
+// How positions beyond the context of the training are rotated.
+struct RopeScaling {
+  enum class Kind {
+    kLinear,  // every frequency is divided by `factor`
+    kYarn,    // YaRN (arXiv 2309.00071): only low frequencies are
+  };
+  Kind kind = Kind::kLinear;           // .rope.scaling.type, default linear; "none": factor 1
+  double factor = 1;                   // .rope.scaling.factor or .rope.scale_linear; above 0
+  std::uint32_t original_context = 0;  // .rope.scaling.original_context_length, default
+                                       // context_length
+  double beta_fast = 32;               // .rope.scaling.yarn_beta_fast; above beta_slow
+  double beta_slow = 1;                // .rope.scaling.yarn_beta_slow; above 0
+  // Sines and cosines are multiplied by it. With YaRN it depends on the factor and on
+  // .rope.scaling.yarn_log_multiplier; .rope.scaling.attn_factor multiplies it.
+  double magnitude = 1;
+};
 
 // The configuration of the model in a model file. The comments name the keys; a key begins with the
 // name of the architecture, for example "llama.block_count". Counts are 1 to 2^24.
@@ -26,14 +44,29 @@ struct ModelConfig {
   std::uint32_t rope_dimensions = 0;  // .rope.dimension_count, default key_length; even, at most
                                       // key_length
   double rope_freq_base = 0;          // .rope.freq_base, default 10000; at least 1
-  float rms_epsilon = 0;              // .attention.layer_norm_rms_epsilon, default 1e-5
+  RopeScaling rope_scaling;
+  float rms_epsilon = 0;  // .attention.layer_norm_rms_epsilon, default 1e-5
+
+  // Scales that only some architectures have; see Architecture.
+  float embedding_scale = 1;  // of the embeddings
+  float residual_scale = 1;   // .residual_scale; of the output of each block
+  float attention_scale = 0;  // .attention.scale; of the scores; 0: 1 / sqrt(key_length)
+  float logit_divisor = 1;    // .logit_scale; the logits are divided by it
+  // .attention.temperature_scale s: the query at position p is multiplied by
+  // 1 + s ln(1 + floor(p / rope_scaling.original_context)).
+  double temperature_scale = 0;
 
   std::uint32_t heads_per_group() const { return heads / kv_heads; }
+  // Whether queries and keys of layer `layer` are rotated.
+  bool Rotates(std::size_t layer) const {
+    const std::uint32_t every = architecture.unrotated_layer_every;
+    return every == 0 || (layer + 1) % every != 0;
+  }
 };
 
 // Reads a file of one of `architectures`. Returns DataLoss if a required value is absent, or if a
 // value has the wrong type or is out of range. Returns Unimplemented for another architecture, for
-// rope scaling and for experts; the message names it.
+// another rope scaling, for experts, for a sliding window and for a soft cap; the message names it.
 absl::StatusOr<ModelConfig> ReadModelConfig(
     const GgufFile& file, std::span<const Architecture> architectures = Architectures());
 

@@ -1,5 +1,6 @@
 #include "verifier/model/weights.h"
 
+#include <cmath>
 #include <cstdint>
 #include <set>
 #include <string>
@@ -77,6 +78,14 @@ class TensorReader {
   std::set<std::string> taken_;
 };
 
+// Rows [first, first + rows) of `matrix`.
+Matrix RowsOf(const Matrix& matrix, std::uint64_t first, std::uint64_t rows) {
+  Matrix part = matrix;
+  part.rows = rows;
+  part.data = matrix.Row(first);
+  return part;
+}
+
 absl::StatusOr<LayerWeights> ReadLayer(TensorReader& reader, const ModelConfig& config,
                                        std::uint32_t layer) {
   const std::uint64_t hidden = config.hidden_size;
@@ -93,20 +102,41 @@ absl::StatusOr<LayerWeights> ReadLayer(TensorReader& reader, const ModelConfig& 
   };
   LayerWeights w;
   ASSIGN_OR_RETURN(w.attention_norm, read_norm(a.attention_norm));
-  ASSIGN_OR_RETURN(w.query, reader.ReadMatrix(b + "attn_q.weight", queries, hidden));
-  ASSIGN_OR_RETURN(w.key, reader.ReadMatrix(b + "attn_k.weight", keys, hidden));
-  ASSIGN_OR_RETURN(w.value, reader.ReadMatrix(b + "attn_v.weight", values, hidden));
+  if (a.fused_projections) {
+    ASSIGN_OR_RETURN(const Matrix all,
+                     reader.ReadMatrix(b + "attn_qkv.weight", queries + keys + values, hidden));
+    w.query = RowsOf(all, 0, queries);
+    w.key = RowsOf(all, queries, keys);
+    w.value = RowsOf(all, queries + keys, values);
+  } else {
+    ASSIGN_OR_RETURN(w.query, reader.ReadMatrix(b + "attn_q.weight", queries, hidden));
+    ASSIGN_OR_RETURN(w.key, reader.ReadMatrix(b + "attn_k.weight", keys, hidden));
+    ASSIGN_OR_RETURN(w.value, reader.ReadMatrix(b + "attn_v.weight", values, hidden));
+  }
   if (a.query_key_value_bias) {
     ASSIGN_OR_RETURN(w.query_bias, reader.ReadVector(b + "attn_q.bias", queries));
     ASSIGN_OR_RETURN(w.key_bias, reader.ReadVector(b + "attn_k.bias", keys));
     ASSIGN_OR_RETURN(w.value_bias, reader.ReadVector(b + "attn_v.bias", values));
   }
+  if (a.query_key_norm != QueryKeyNorm::kNone) {
+    const bool head = a.query_key_norm == QueryKeyNorm::kHead;
+    const std::uint64_t length = config.key_length;
+    ASSIGN_OR_RETURN(w.query_norm,
+                     reader.ReadVector(b + "attn_q_norm.weight", head ? length : queries));
+    ASSIGN_OR_RETURN(w.key_norm, reader.ReadVector(b + "attn_k_norm.weight", head ? length : keys));
+  }
   ASSIGN_OR_RETURN(w.attention_output,
                    reader.ReadMatrix(b + "attn_output.weight", hidden, attended));
   ASSIGN_OR_RETURN(w.attention_post_norm, read_norm(a.attention_post_norm));
   ASSIGN_OR_RETURN(w.feed_forward_norm, read_norm(a.feed_forward_norm));
-  ASSIGN_OR_RETURN(w.gate, reader.ReadMatrix(b + "ffn_gate.weight", inner, hidden));
-  ASSIGN_OR_RETURN(w.up, reader.ReadMatrix(b + "ffn_up.weight", inner, hidden));
+  if (a.fused_projections) {
+    ASSIGN_OR_RETURN(const Matrix both, reader.ReadMatrix(b + "ffn_up.weight", 2 * inner, hidden));
+    w.gate = RowsOf(both, 0, inner);
+    w.up = RowsOf(both, inner, inner);
+  } else {
+    ASSIGN_OR_RETURN(w.gate, reader.ReadMatrix(b + "ffn_gate.weight", inner, hidden));
+    ASSIGN_OR_RETURN(w.up, reader.ReadMatrix(b + "ffn_up.weight", inner, hidden));
+  }
   ASSIGN_OR_RETURN(w.down, reader.ReadMatrix(b + "ffn_down.weight", hidden, inner));
   ASSIGN_OR_RETURN(w.feed_forward_post_norm, read_norm(a.feed_forward_post_norm));
   return w;
@@ -130,9 +160,23 @@ absl::StatusOr<Weights> ReadWeights(const GgufFile& file, const ModelConfig& con
     ASSIGN_OR_RETURN(weights.output,
                      reader.ReadMatrix("output.weight", config.vocab_size, config.hidden_size));
   }
-  if (reader.Has("rope_freqs.weight")) {
-    ASSIGN_OR_RETURN(weights.rope_factors,
-                     reader.ReadVector("rope_freqs.weight", config.rope_dimensions / 2));
+  const auto read_factors = [&](const char* name) -> absl::StatusOr<std::vector<float>> {
+    if (!reader.Has(name)) return std::vector<float>();
+    ASSIGN_OR_RETURN(std::vector<float> factors,
+                     reader.ReadVector(name, config.rope_dimensions / 2));
+    for (const float factor : factors) {
+      if (std::isfinite(factor) && factor > 0) continue;
+      return absl::DataLossError(
+          absl::StrCat("tensor ", name, ": got ", factor, ", expected numbers above 0"));
+    }
+    return factors;
+  };
+  if (config.architecture.frequency_factors == FrequencyFactors::kShortOrLong) {
+    ASSIGN_OR_RETURN(weights.rope_factors, read_factors("rope_factors_short.weight"));
+    ASSIGN_OR_RETURN(weights.long_rope_factors, read_factors("rope_factors_long.weight"));
+  } else {
+    ASSIGN_OR_RETURN(weights.rope_factors, read_factors("rope_freqs.weight"));
+    weights.long_rope_factors = weights.rope_factors;
   }
   RETURN_IF_ERROR(reader.CheckAllTaken(config.architecture));
   return weights;

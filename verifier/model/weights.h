@@ -19,6 +19,8 @@ struct LayerWeights {
   std::vector<float> query_bias;              // [heads * key_length]
   std::vector<float> key_bias;                // [kv_heads * key_length]
   std::vector<float> value_bias;              // [kv_heads * value_length]
+  std::vector<float> query_norm;              // [key_length] or [heads * key_length]
+  std::vector<float> key_norm;                // [key_length] or [kv_heads * key_length]
   Matrix attention_output;                    // [hidden_size, heads * value_length]
   std::vector<float> attention_post_norm;     // [hidden_size]
   std::vector<float> feed_forward_norm;       // [hidden_size]
@@ -33,7 +35,11 @@ struct Weights {
   std::vector<LayerWeights> layers;  // [layers]
   std::vector<float> output_norm;    // [hidden_size]
   Matrix output;                     // [vocab_size, hidden_size]; tied models: the embedding
-  std::vector<float> rope_factors;   // [rope_dimensions / 2] divisors of the frequencies, or empty
+  // [rope_dimensions / 2]; divisors of the rotation's frequencies. Empty: all are 1.
+  std::vector<float> rope_factors;
+  // The same for a served context above rope_scaling.original_context. Equal to rope_factors unless
+  // the architecture has FrequencyFactors::kShortOrLong.
+  std::vector<float> long_rope_factors;
 };
 
 // Reads every tensor of the architecture. `file` must outlive the result. Returns DataLoss if a

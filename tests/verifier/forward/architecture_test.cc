@@ -1,5 +1,5 @@
-// Defines a made-up architecture by its description and loads a model of it. Compares the logits of
-// the forward pass with logits from the formulas in double precision.
+// Defines made-up architectures by their descriptions and loads models of them. Compares the logits
+// of the forward pass with logits from the formulas in double precision.
 #include "verifier/model/architecture.h"
 
 #include <gmock/gmock.h>
@@ -27,14 +27,44 @@ constexpr Architecture kMadeUp = {.name = "made-up",
                                   .feed_forward_norm = "",
                                   .feed_forward_post_norm = "post_ffw_norm",
                                   .query_key_value_bias = true,
+                                  .query_key_norm = QueryKeyNorm::kHead,
                                   .scaled_embedding = true,
+                                  .has_scales = true,
+                                  .has_temperature = true,
                                   .rotation = Rotation::kHalves,
+                                  .unrotated_layer_every = 2,
                                   .activation = Activation::kGeluTanh};
+
+// The same with one norm for all heads of a row.
+constexpr Architecture WithRowNorm() {
+  Architecture description = kMadeUp;
+  description.query_key_norm = QueryKeyNorm::kHeads;
+  return description;
+}
 
 const TinyModelSpec kSpec = {.architecture = "made-up", .feed_forward_norm = false};
 constexpr double kEpsilon = 1e-5;
 
-const std::vector<TokenId> kTokens = {5, 300, 17, 17, 4, 261, 80};
+// The multipliers in the file.
+constexpr float kResidualScale = 0.7F;
+constexpr float kAttentionScale = 0.45F;
+constexpr float kLogitScale = 2.5F;
+constexpr float kTemperatureScale = 0.3F;
+// YaRN keeps the frequency of the first pair, takes the mean for the second one, and divides those
+// of the other two by the factor.
+constexpr float kYarnFactor = 4;
+constexpr std::uint32_t kOriginalContext = 64;
+constexpr double kKept[] = {1, 0.5, 0, 0};
+
+// More tokens than the original context.
+const std::vector<TokenId>& Tokens() {
+  static const auto* const tokens = [] {
+    auto* some = new std::vector<TokenId>();
+    for (TokenId i = 0; i < 70; ++i) some->push_back(i * i * 7 % 320);
+    return some;
+  }();
+  return *tokens;
+}
 
 // Adds a vector of different numbers near `middle`.
 void AddVector(doubles::GgufWriter& writer, const std::string& name, std::size_t size,
@@ -46,39 +76,50 @@ void AddVector(doubles::GgufWriter& writer, const std::string& name, std::size_t
   writer.Tensor(name, {size}, 0, data);
 }
 
-// The bytes of a model file of the made-up architecture.
-const std::string& FileBytes() {
-  static const std::string* const bytes = [] {
-    doubles::GgufWriter writer = doubles::TinyModelWriter(kSpec);
-    const std::size_t heads = kSpec.kv_heads * kSpec.heads_per_group;
-    for (std::uint32_t layer = 0; layer < kSpec.layers; ++layer) {
-      const std::string block = "blk." + std::to_string(layer) + ".";
-      AddVector(writer, block + "post_attention_norm.weight", kSpec.hidden_size, 1);
-      AddVector(writer, block + "post_ffw_norm.weight", kSpec.hidden_size, 1);
-      AddVector(writer, block + "attn_q.bias", heads * kSpec.key_length, 0.2F);
-      AddVector(writer, block + "attn_k.bias", kSpec.kv_heads * kSpec.key_length, -0.4F);
-      AddVector(writer, block + "attn_v.bias", kSpec.kv_heads * kSpec.value_length, 0.3F);
-    }
-    return new std::string(writer.Finish());
-  }();
-  return *bytes;
+// The bytes of a model file of a made-up architecture.
+std::string FileBytes(QueryKeyNorm norm) {
+  doubles::GgufWriter writer = doubles::TinyModelWriter(kSpec);
+  writer.Float("made-up.residual_scale", kResidualScale);
+  writer.Float("made-up.attention.scale", kAttentionScale);
+  writer.Float("made-up.logit_scale", kLogitScale);
+  writer.Float("made-up.attention.temperature_scale", kTemperatureScale);
+  writer.String("made-up.rope.scaling.type", "yarn");
+  writer.Float("made-up.rope.scaling.factor", kYarnFactor);
+  writer.Uint32("made-up.rope.scaling.original_context_length", kOriginalContext);
+  const std::size_t heads = kSpec.kv_heads * kSpec.heads_per_group;
+  const bool row = norm == QueryKeyNorm::kHeads;
+  for (std::uint32_t layer = 0; layer < kSpec.layers; ++layer) {
+    const std::string block = "blk." + std::to_string(layer) + ".";
+    AddVector(writer, block + "post_attention_norm.weight", kSpec.hidden_size, 1);
+    AddVector(writer, block + "post_ffw_norm.weight", kSpec.hidden_size, 1);
+    AddVector(writer, block + "attn_q.bias", heads * kSpec.key_length, 0.2F);
+    AddVector(writer, block + "attn_k.bias", kSpec.kv_heads * kSpec.key_length, -0.4F);
+    AddVector(writer, block + "attn_v.bias", kSpec.kv_heads * kSpec.value_length, 0.3F);
+    AddVector(writer, block + "attn_q_norm.weight", kSpec.key_length * (row ? heads : 1), 1.2F);
+    AddVector(writer, block + "attn_k_norm.weight", kSpec.key_length * (row ? kSpec.kv_heads : 1),
+              0.9F);
+  }
+  return writer.Finish();
 }
 
-std::unique_ptr<const GgufFile> ParseFile() {
-  auto file = GgufFile::Parse(std::as_bytes(std::span<const char>(FileBytes())));
+std::unique_ptr<const GgufFile> ParseFile(QueryKeyNorm norm = QueryKeyNorm::kHead) {
+  static const std::string head = FileBytes(QueryKeyNorm::kHead);
+  static const std::string row = FileBytes(QueryKeyNorm::kHeads);
+  const std::string& bytes = norm == QueryKeyNorm::kHeads ? row : head;
+  auto file = GgufFile::Parse(std::as_bytes(std::span<const char>(bytes)));
   EXPECT_TRUE(file.ok()) << file.status();
   return *std::move(file);
 }
 
 absl::StatusOr<std::shared_ptr<const Model>> Load(const Architecture& description) {
-  return Model::FromFile(ParseFile(), "made-up", {&description, 1});
+  return Model::FromFile(ParseFile(description.query_key_norm), "made-up", {&description, 1});
 }
 
 // Computes the made-up architecture in double precision from the F32 tensors of the file, one
 // position at a time.
 class Reference {
  public:
-  Reference() : file_(ParseFile()) {}
+  explicit Reference(QueryKeyNorm norm) : file_(ParseFile(norm)) {}
 
   // Logits of the last token.
   Vector Logits(const std::vector<TokenId>& tokens) {
@@ -91,14 +132,16 @@ class Reference {
         const std::string block = "blk." + std::to_string(layer) + ".";
         const Vector attended = Attend(layer, position, Norm(x, block + "attn_norm"));
         const Vector attention = Times(block + "attn_output", attended);
-        Add(Norm(attention, block + "post_attention_norm"), x);
+        Add(Norm(attention, block + "post_attention_norm"), kResidualScale, x);
         Vector inner = Times(block + "ffn_gate", x);
         const Vector up = Times(block + "ffn_up", x);
         for (std::size_t i = 0; i < inner.size(); ++i) inner[i] = Gelu(inner[i]) * up[i];
-        Add(Norm(Times(block + "ffn_down", inner), block + "post_ffw_norm"), x);
+        Add(Norm(Times(block + "ffn_down", inner), block + "post_ffw_norm"), kResidualScale, x);
       }
     }
-    return Times("output", Norm(x, "output_norm"));
+    Vector logits = Times("output", Norm(x, "output_norm"));
+    for (double& logit : logits) logit /= kLogitScale;
+    return logits;
   }
 
  private:
@@ -128,13 +171,16 @@ class Reference {
     return y;
   }
 
+  // Normalizes each run of as many numbers as the norm has weights.
   Vector Norm(const Vector& x, const std::string& name) const {
     const Vector weight = Tensor(name + ".weight");
-    double squares = 0;
-    for (const double v : x) squares += v * v;
+    const std::size_t size = weight.size();
     Vector y(x.size());
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      y[i] = x[i] / std::sqrt(squares / static_cast<double>(x.size()) + kEpsilon) * weight[i];
+    for (std::size_t begin = 0; begin < x.size(); begin += size) {
+      double squares = 0;
+      for (std::size_t i = begin; i < begin + size; ++i) squares += x[i] * x[i];
+      const double root = std::sqrt(squares / static_cast<double>(size) + kEpsilon);
+      for (std::size_t i = 0; i < size; ++i) y[begin + i] = x[begin + i] / root * weight[i];
     }
     return y;
   }
@@ -143,21 +189,23 @@ class Reference {
     return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
   }
 
-  static void Add(const Vector& added, Vector& x) {
-    for (std::size_t i = 0; i < x.size(); ++i) x[i] += added[i];
+  static void Add(const Vector& added, double scale, Vector& x) {
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] += scale * added[i];
   }
 
-  // Rotates each head by its position (RoPE). Pairs element i with element i + d / 2.
+  // Rotates each head by its position (RoPE with YaRN). Pairs element i with element i + d / 2.
   static void Rotate(std::size_t position, Vector& heads) {
     const std::size_t d = kSpec.key_length;
+    const double magnitude = 0.1 * std::log(double{kYarnFactor}) + 1;
     for (std::size_t head = 0; head < heads.size(); head += d) {
       for (std::size_t i = 0; i < d / 2; ++i) {
         const double angle = static_cast<double>(position) *
-                             std::pow(10000.0, -2.0 * static_cast<double>(i) / kSpec.key_length);
+                             std::pow(10000.0, -2.0 * static_cast<double>(i) / kSpec.key_length) *
+                             (kKept[i] + (1 - kKept[i]) / kYarnFactor);
         const double a = heads[head + i];
         const double b = heads[head + i + d / 2];
-        heads[head + i] = a * std::cos(angle) - b * std::sin(angle);
-        heads[head + i + d / 2] = a * std::sin(angle) + b * std::cos(angle);
+        heads[head + i] = magnitude * (a * std::cos(angle) - b * std::sin(angle));
+        heads[head + i + d / 2] = magnitude * (a * std::sin(angle) + b * std::cos(angle));
       }
     }
   }
@@ -166,13 +214,17 @@ class Reference {
     const std::string block = "blk." + std::to_string(layer) + ".";
     const auto project = [&](const std::string& name) {
       Vector y = Times(block + name, x);
-      Add(Tensor(block + name + ".bias"), y);
+      Add(Tensor(block + name + ".bias"), 1, y);
       return y;
     };
-    Vector query = project("attn_q");
-    Vector key = project("attn_k");
-    Rotate(position, query);
-    Rotate(position, key);
+    Vector query = Norm(project("attn_q"), block + "attn_q_norm");
+    Vector key = Norm(project("attn_k"), block + "attn_k_norm");
+    if (layer % 2 == 0) {
+      Rotate(position, query);
+      Rotate(position, key);
+    }
+    const auto contexts = static_cast<double>(position / kOriginalContext);
+    const double temperature = 1 + kTemperatureScale * std::log(1 + contexts);
     keys_[layer].push_back(key);
     values_[layer].push_back(project("attn_v"));
     const std::size_t heads = kSpec.kv_heads * kSpec.heads_per_group;
@@ -186,7 +238,7 @@ class Reference {
           score +=
               query[head * kSpec.key_length + d] * keys_[layer][p][group * kSpec.key_length + d];
         }
-        const double weight = std::exp(score / std::sqrt(static_cast<double>(kSpec.key_length)));
+        const double weight = std::exp(score * kAttentionScale * temperature);
         sum += weight;
         for (std::size_t d = 0; d < kSpec.value_length; ++d) {
           out[head * kSpec.value_length + d] +=
@@ -204,16 +256,17 @@ class Reference {
   std::vector<std::vector<Vector>> values_;  // [layers][positions]
 };
 
-// Runs kTokens in passes of `rows` rows and returns the logits of the last token.
+// Runs Tokens() in passes of `rows` rows and returns the logits of the last token.
 std::vector<float> LogitsOf(const std::shared_ptr<const Model>& model, InstructionSet set,
                             std::size_t rows, Arithmetic arithmetic = Arithmetic::kExact) {
   const auto transformer =
       Transformer::Create(model, {.threads = 2, .instruction_set = set, .arithmetic = arithmetic});
   EXPECT_TRUE(transformer.ok()) << transformer.status();
-  const auto cache = KvCache::Create(model->config(), KvType::kF32, 64, 1);
+  const std::vector<TokenId>& tokens = Tokens();
+  const auto cache = KvCache::Create(model->config(), KvType::kF32, 128, 1);
   const auto kv = *(*cache)->Open();
-  for (std::size_t begin = 0; begin < kTokens.size(); begin += rows) {
-    const std::size_t count = std::min(rows, kTokens.size() - begin);
+  for (std::size_t begin = 0; begin < tokens.size(); begin += rows) {
+    const std::size_t count = std::min(rows, tokens.size() - begin);
     std::vector<std::int32_t> parents(count);
     std::vector<int> path(count);
     for (std::size_t i = 0; i < count; ++i) {
@@ -222,7 +275,7 @@ std::vector<float> LogitsOf(const std::shared_ptr<const Model>& model, Instructi
     }
     const int last = static_cast<int>(count) - 1;
     const Segment segment = {.kv = kv.get(),
-                             .tokens = std::span(kTokens).subspan(begin, count),
+                             .tokens = std::span(tokens).subspan(begin, count),
                              .parents = parents,
                              .logit_rows = {&last, 1}};
     EXPECT_TRUE((*transformer)->Forward({&segment, 1}, nullptr).ok());
@@ -255,16 +308,23 @@ INSTANTIATE_TEST_SUITE_P(Sets, ArchitectureTest, testing::ValuesIn(SupportedInst
                            return name;
                          });
 
-TEST_P(ArchitectureTest, LogitsFollowTheDescription) {
-  const auto model = Load(kMadeUp);
+// The logits of Tokens() by the formulas.
+const Vector& Expected(QueryKeyNorm norm) {
+  static const Vector head = Reference(QueryKeyNorm::kHead).Logits(Tokens());
+  static const Vector row = Reference(QueryKeyNorm::kHeads).Logits(Tokens());
+  return norm == QueryKeyNorm::kHeads ? row : head;
+}
+
+void ExpectLogitsOf(const Architecture& description, InstructionSet set) {
+  const auto model = Load(description);
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_THAT((*model)->Description(), testing::StartsWith("made-up, "));
-  const Vector expected = Reference().Logits(kTokens);
-  EXPECT_LT(Distance(LogitsOf(*model, GetParam(), 1), expected), kTolerance);
+  const Vector& expected = Expected(description.query_key_norm);
+  EXPECT_LT(Distance(LogitsOf(*model, set, 1), expected), kTolerance);
   for (const Arithmetic arithmetic : {Arithmetic::kExact, Arithmetic::kFast}) {
-    const std::vector<float> one_by_one = LogitsOf(*model, GetParam(), 1, arithmetic);
-    for (const std::size_t rows : {2U, 3U, 7U}) {
-      const std::vector<float> together = LogitsOf(*model, GetParam(), rows, arithmetic);
+    const std::vector<float> one_by_one = LogitsOf(*model, set, 1, arithmetic);
+    for (const std::size_t rows : {2U, 3U, 7U, 70U}) {
+      const std::vector<float> together = LogitsOf(*model, set, rows, arithmetic);
       ASSERT_EQ(together.size(), one_by_one.size());
       EXPECT_EQ(std::memcmp(together.data(), one_by_one.data(), together.size() * sizeof(float)), 0)
           << "in passes of " << rows << " rows";
@@ -272,15 +332,45 @@ TEST_P(ArchitectureTest, LogitsFollowTheDescription) {
   }
 }
 
+TEST_P(ArchitectureTest, LogitsFollowTheDescription) { ExpectLogitsOf(kMadeUp, GetParam()); }
+
+TEST_P(ArchitectureTest, LogitsFollowADescriptionWithOneNormForAllHeads) {
+  ExpectLogitsOf(WithRowNorm(), GetParam());
+}
+
+// Fused tensors hold the same numbers, so the logits have the same bits.
+TEST_P(ArchitectureTest, FusedProjectionsChangeNothing) {
+  const auto logits_of = [&](bool fused, Arithmetic arithmetic) {
+    const Architecture description = {.name = "made-up", .fused_projections = fused};
+    const std::string bytes = doubles::TinyModelBytes(
+        {.architecture = "made-up", .fused_projections = fused, .matrix_type = 8});
+    auto file = GgufFile::Parse(std::as_bytes(std::span<const char>(bytes)));
+    EXPECT_TRUE(file.ok()) << file.status();
+    const auto model = Model::FromFile(*std::move(file), "made-up", {&description, 1});
+    EXPECT_TRUE(model.ok()) << model.status();
+    return LogitsOf(*model, GetParam(), 7, arithmetic);
+  };
+  for (const Arithmetic arithmetic : {Arithmetic::kExact, Arithmetic::kFast}) {
+    EXPECT_EQ(logits_of(true, arithmetic), logits_of(false, arithmetic));
+  }
+}
+
 TEST_P(ArchitectureTest, ADifferentDescriptionGivesDifferentLogits) {
-  const Vector expected = Reference().Logits(kTokens);
+  const Vector& expected = Expected(QueryKeyNorm::kHead);
   Architecture activation = kMadeUp;
   activation.activation = Activation::kSilu;
   Architecture rotation = kMadeUp;
   rotation.rotation = Rotation::kNeighbours;
   Architecture embedding = kMadeUp;
   embedding.scaled_embedding = false;
-  for (const Architecture& changed : {activation, rotation, embedding}) {
+  Architecture scales = kMadeUp;
+  scales.has_scales = false;
+  Architecture temperature = kMadeUp;
+  temperature.has_temperature = false;
+  Architecture layers = kMadeUp;
+  layers.unrotated_layer_every = 0;
+  for (const Architecture& changed :
+       {activation, rotation, embedding, scales, temperature, layers}) {
     const auto model = Load(changed);
     ASSERT_TRUE(model.ok()) << model.status();
     EXPECT_GT(Distance(LogitsOf(*model, GetParam(), 7), expected), 5 * kTolerance);
@@ -296,6 +386,9 @@ TEST(ArchitectureFileTest, ATensorThatTheDescriptionDoesNotNameIsRefused) {
   Architecture bias = kMadeUp;
   bias.query_key_value_bias = false;
   EXPECT_THAT(refusal_of(bias), HasSubstr("attn_k.bias"));
+  Architecture norm = kMadeUp;
+  norm.query_key_norm = QueryKeyNorm::kNone;
+  EXPECT_THAT(refusal_of(norm), HasSubstr("attn_k_norm.weight"));
   Architecture attention = kMadeUp;
   attention.attention_post_norm = "";
   EXPECT_THAT(refusal_of(attention), HasSubstr("post_attention_norm"));
@@ -317,7 +410,7 @@ TEST(ArchitectureFileTest, AnArchitectureWithoutADescriptionIsRefusedByName) {
   const absl::Status status = Model::FromFile(ParseFile(), "made-up").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << status;
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("\"made-up\" is not supported, expected \"llama\""));
+              HasSubstr("\"made-up\" is not supported, expected \"llama\", "));
 }
 
 }  // namespace

@@ -99,14 +99,11 @@ TEST(ModelTest, AbsentKeysHaveTheirDefaults) {
 
 TEST(ModelTest, ErrorsNameTheUnsupportedFeature) {
   const auto unimplemented = absl::StatusCode::kUnimplemented;
-  EditedModel().Rename("llama", "qwen2").ExpectRefused("\"qwen2\"", unimplemented);
-  GgufWriter yarn = doubles::TinyModelWriter({});
-  yarn.String("llama.rope.scaling.type", "yarn");
-  EXPECT_THAT(std::string(LoadWriter(yarn).status().message()), HasSubstr("\"yarn\""));
-  EXPECT_EQ(LoadWriter(yarn).status().code(), unimplemented);
-  GgufWriter linear = doubles::TinyModelWriter({});
-  linear.Float("llama.rope.scale_linear", 2.0F);
-  EXPECT_EQ(LoadWriter(linear).status().code(), unimplemented);
+  EditedModel().Rename("llama", "bloom").ExpectRefused("\"bloom\"", unimplemented);
+  GgufWriter scaling = doubles::TinyModelWriter({});
+  scaling.String("llama.rope.scaling.type", "longrope");
+  EXPECT_THAT(std::string(LoadWriter(scaling).status().message()), HasSubstr("\"longrope\""));
+  EXPECT_EQ(LoadWriter(scaling).status().code(), unimplemented);
   GgufWriter experts = doubles::TinyModelWriter({});
   experts.Uint32("llama.expert_count", 8);
   EXPECT_EQ(LoadWriter(experts).status().code(), unimplemented);
@@ -118,6 +115,90 @@ TEST(ModelTest, ErrorsNameTheUnsupportedFeature) {
   type.Tensor("output.weight", {32, 320}, 9, std::string(320 * 36, '\0'));
   EXPECT_THAT(std::string(LoadWriter(type).status().message()), HasSubstr("type Q8_1"));
   EXPECT_EQ(LoadWriter(type).status().code(), unimplemented);
+}
+
+TEST(ModelTest, ReadsTheScalesOfPositions) {
+  GgufWriter linear = doubles::TinyModelWriter({});
+  linear.Float("llama.rope.scale_linear", 2.0F);
+  auto model = LoadWriter(linear);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ((*model)->config().rope_scaling.kind, RopeScaling::Kind::kLinear);
+  EXPECT_EQ((*model)->config().rope_scaling.factor, 2);
+  EXPECT_EQ((*model)->config().rope_scaling.original_context, 256u);
+  GgufWriter none = doubles::TinyModelWriter({});
+  none.String("llama.rope.scaling.type", "none");
+  none.Float("llama.rope.scaling.factor", 2.0F);
+  model = LoadWriter(none);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ((*model)->config().rope_scaling.factor, 1);
+  GgufWriter yarn = doubles::TinyModelWriter({});
+  yarn.String("llama.rope.scaling.type", "yarn");
+  yarn.Float("llama.rope.scaling.factor", 8.0F);
+  yarn.Float("llama.rope.scaling.attn_factor", 3.0F);
+  yarn.Float("llama.rope.scaling.yarn_log_multiplier", 1.0F);
+  yarn.Uint32("llama.rope.scaling.original_context_length", 64);
+  model = LoadWriter(yarn);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ((*model)->config().rope_scaling.kind, RopeScaling::Kind::kYarn);
+  EXPECT_EQ((*model)->config().rope_scaling.factor, 8);
+  EXPECT_EQ((*model)->config().rope_scaling.original_context, 64u);
+  EXPECT_EQ((*model)->config().rope_scaling.magnitude, 3) << "the multiplier of 1 cancels the log";
+}
+
+TEST(ModelTest, RefusesImpossibleScales) {
+  struct Case {
+    const char* key;
+    float value;
+  };
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const auto& [key, value] : {Case{"rope.scaling.factor", 0},
+                                   {"rope.scaling.factor", -1},
+                                   {"rope.scaling.factor", kNan},
+                                   {"rope.scale_linear", kInfinity},
+                                   {"rope.scaling.attn_factor", 0},
+                                   {"rope.scaling.yarn_beta_fast", 1},
+                                   {"rope.scaling.yarn_beta_slow", 0},
+                                   {"rope.scaling.yarn_log_multiplier", -1},
+                                   {"embedding_scale", kNan},
+                                   {"residual_scale", 0},
+                                   {"attention.scale", 1e-42F},
+                                   {"logit_scale", kInfinity}}) {
+    GgufWriter writer = doubles::TinyModelWriter({.architecture = "granite"});
+    writer.Float(std::string("granite.") + key, value);
+    const absl::Status status = LoadWriter(writer).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << key << ": " << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(key));
+  }
+  GgufWriter temperature = doubles::TinyModelWriter({.architecture = "mistral3"});
+  temperature.Float("mistral3.attention.temperature_scale", kNan);
+  EXPECT_EQ(LoadWriter(temperature).status().code(), absl::StatusCode::kDataLoss);
+  GgufWriter original = doubles::TinyModelWriter({});
+  original.Uint32("llama.rope.scaling.original_context_length", 0);
+  EXPECT_EQ(LoadWriter(original).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST(ModelTest, RefusesFrequencyFactorsThatAreNotPositive) {
+  for (const float factor : {0.0F, -1.0F, std::numeric_limits<float>::quiet_NaN()}) {
+    GgufWriter writer = doubles::TinyModelWriter({});
+    std::string data;
+    for (const float one : {1.0F, 2.0F, factor, 4.0F}) data += doubles::GgufBytes(one);
+    writer.Tensor("rope_freqs.weight", {4}, 0, data);
+    const absl::Status status = LoadWriter(writer).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("rope_freqs.weight"));
+  }
+}
+
+TEST(ModelTest, RefusesWindowsAndSoftCapsByName) {
+  GgufWriter window = doubles::TinyModelWriter({});
+  window.Uint32("llama.attention.sliding_window", 16);
+  EXPECT_TRUE(LoadWriter(window).ok()) << "llama has no window and ignores the key";
+  GgufWriter cap = doubles::TinyModelWriter({});
+  cap.Float("llama.final_logit_softcapping", 30);
+  EXPECT_EQ(LoadWriter(cap).status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(LoadWriter(cap).status().message()),
+              HasSubstr("llama.final_logit_softcapping: got 30"));
 }
 
 TEST(ModelTest, AcceptsUnknownKeysAndNoScaling) {
