@@ -1,5 +1,6 @@
 #include "common/tokenizer/pre_tokenizer.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -22,12 +23,31 @@ namespace {
 constexpr char kGpt2[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^" SPACE
                          "\\p{L}\\p{N}]+|" SPACE "+(?!" NOT_SPACE ")|" SPACE "+";
 
-// Contractions in any case (U+017F is a lower-case s); letters with one sign before them; digits in
-// groups; other signs with the line ends after them; line ends; space as above.
-#define LLAMA3(DIGITS)                                                                           \
-  "'(?:[sS\\x{17F}tTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" DIGITS     \
-  "| ?[^" SPACE "\\p{L}\\p{N}]+[\\r\\n]*|" SPACE "*[\\r\\n]+|" SPACE "+(?!" NOT_SPACE ")|" SPACE \
-  "+"
+// Contractions in any case. U+017F is a lower-case s.
+#define CONTRACTION "'(?:[sS\\x{17F}tTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])"
+// Line ends with the space before them; space as in kGpt2.
+#define LINE_ENDS_AND_SPACE SPACE "*[\\r\\n]+|" SPACE "+(?!" NOT_SPACE ")|" SPACE "+"
+
+// Contractions; letters with one sign before them; digits in groups; other signs with the line ends
+// after them; line ends and space.
+#define LLAMA3(DIGITS)                                               \
+  CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" DIGITS "| ?[^" SPACE \
+              "\\p{L}\\p{N}]+[\\r\\n]*|" LINE_ENDS_AND_SPACE
+
+// Letters with one sign before them and with ENDING after them, cut where an upper-case letter
+// follows a lower-case one; digits in groups; other signs with the line ends and slashes after
+// them; line ends and space. The first alternative ends in lower case, the second one begins in
+// upper case.
+#define BY_CASE(ENDING, DIGITS)                                                            \
+  "[^\\r\\n\\p{L}\\p{N}]?[" UPPER "]*[" LOWER "]+" ENDING "|[^\\r\\n\\p{L}\\p{N}]?[" UPPER \
+  "]+[" LOWER "]*" ENDING "|" DIGITS "| ?[^" SPACE "\\p{L}\\p{N}]+[\\r\\n/]*|" LINE_ENDS_AND_SPACE
+#define UPPER "\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}"
+#define LOWER "\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}"
+
+// The signs of ASCII, as listed by deepseek-v3.
+#define ASCII_SIGNS "!-/:-@\\[-`{-~"
+// Ideographs and some other scripts, as listed by deepseek-llm.
+#define IDEOGRAPHS "[\\x{4E00}-\\x{9FA5}\\x{800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+"
 
 // Latin, Greek, Cyrillic, Armenian and other cased letters, as listed by deepseek-llm.
 #define CASED_LETTERS                                                                         \
@@ -51,19 +71,30 @@ constexpr char kGpt2[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^" SPAC
   "\\x{1E900}-\\x{1E943}"
 
 struct Rules {
-  const char* name;
+  std::vector<const char*> names;
   bool whole_words;
   std::vector<const char*> patterns;
 };
 
 const std::vector<Rules>& KnownRules() {
   static const auto* const rules = new std::vector<Rules>{
-      {"gpt-2", false, {kGpt2}},
-      {"llama-bpe", true, {LLAMA3("\\p{N}{1,3}")}},
-      {"qwen2", false, {LLAMA3("\\p{N}")}},
-      {"smollm", false, {"\\p{N}", kGpt2}},
-      {"starcoder", false, {"\\p{N}", kGpt2}},
-      {"deepseek-llm",
+      {{"gpt-2", "mpt", "olmo"}, false, {kGpt2}},
+      {{"llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral"}, true, {LLAMA3("\\p{N}{1,3}")}},
+      {{"dbrx", "smaug-bpe"}, false, {LLAMA3("\\p{N}{1,3}")}},
+      {{"qwen2", "deepseek-r1-qwen", "stablelm2"}, false, {LLAMA3("\\p{N}")}},
+      {{"smollm", "starcoder", "refact"}, false, {"\\p{N}", kGpt2}},
+      {{"tekken"}, true, {BY_CASE("", "\\p{N}")}},
+      {{"gpt-4o"}, false, {BY_CASE("(?:" CONTRACTION ")?", "\\p{N}{1,3}")}},
+      {{"falcon"}, false, {"[\\p{P}\\$\\+<=>\\^~\\|`]+", kGpt2, "[0-9][0-9][0-9]"}},
+      {{"deepseek-coder"},
+       false,
+       {"[\\r\\n]", SPACE "?\\p{L}+", SPACE "?\\p{P}+", IDEOGRAPHS, "\\p{N}"}},
+      {{"deepseek-v3"},
+       false,
+       {"\\p{N}{1,3}", "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+",
+        "[" ASCII_SIGNS "][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
+        "?[\\p{P}\\p{S}]+[\\r\\n]*|" LINE_ENDS_AND_SPACE}},
+      {{"deepseek-llm"},
        false,
        {"[\\r\\n]", SPACE "?[" CASED_LETTERS "]+",
         SPACE
@@ -72,9 +103,8 @@ const std::vector<Rules>& KnownRules() {
         // long run. The look-behind also sees the text before the word. So a word that is all white
         // space may not match. The result is the same: a match would be the whole word, which cuts
         // nothing.
-        "(?<!" SPACE ")" SPACE "+\\z",
-        "[\\x{4E00}-\\x{9FA5}\\x{800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+", "\\p{N}+"}},
-      {"default", false, {"[\\p{P}\\$\\+<=>\\^~\\|]+", kGpt2, "\\p{N}+", "[0-9][0-9][0-9]"}},
+        "(?<!" SPACE ")" SPACE "+\\z", IDEOGRAPHS, "\\p{N}+"}},
+      {{"default"}, false, {"[\\p{P}\\$\\+<=>\\^~\\|]+", kGpt2, "\\p{N}+", "[0-9][0-9][0-9]"}},
   };
   return *rules;
 }
@@ -122,7 +152,7 @@ std::size_t Utf8Length(char16_t unit) {
 absl::StatusOr<PreTokenizer> PreTokenizer::Create(std::string_view name) {
   if (name.empty()) name = "default";
   for (const Rules& rules : KnownRules()) {
-    if (name != rules.name) continue;
+    if (std::find(rules.names.begin(), rules.names.end(), name) == rules.names.end()) continue;
     PreTokenizer result;
     result.whole_words_ = rules.whole_words;
     for (const char* pattern : rules.patterns) {

@@ -17,9 +17,8 @@ namespace recycling {
 // Threads: immutable.
 class PreTokenizer {
  public:
-  // Creates the pre-tokenizer that model files call `name`: "gpt-2", "llama-bpe", "qwen2",
-  // "smollm", "starcoder", "deepseek-llm", "default". The empty name means "default". Unimplemented
-  // for another name.
+  // Creates the pre-tokenizer that model files call `name`. README.md lists the names. The empty
+  // name means "default". Unimplemented for another name.
   static absl::StatusOr<PreTokenizer> Create(std::string_view name);
 
   // The end of each word of `text`, in bytes, ascending. The words cover the text. `text` must be

@@ -45,7 +45,8 @@ absl::StatusOr<std::vector<TokenType>> ReadTokenTypes(const GgufFile& file) {
 
 // Llama 3 needs a beginning-of-sequence token, but the key for it is often absent from its files.
 bool PreAddsBos(const std::string& pre) {
-  return pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3";
+  return pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3" || pre == "falcon3" ||
+         pre == "pixtral" || pre == "tekken";
 }
 
 }  // namespace

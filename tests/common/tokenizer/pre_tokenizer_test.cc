@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 namespace recycling {
 namespace {
@@ -81,11 +82,63 @@ TEST(LlamaBpePatternTest, KeepsLineEndsTogetherAndWithTheSignsBefore) {
   EXPECT_THAT(Words("llama-bpe", "a   \n  "), ElementsAre("a", "   \n", "  "));
 }
 
-TEST(LlamaBpePatternTest, IsTheOnlyPatternThatUsesWholeWordTokens) {
-  for (const char* name : {"gpt-2", "qwen2", "smollm", "starcoder", "deepseek-llm", "default"}) {
+TEST(PreTokenizerTest, SomeUseWholeWordTokens) {
+  for (const char* name : {"llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "tekken"}) {
+    EXPECT_TRUE(PreTokenizer::Create(name)->whole_words()) << name;
+  }
+  for (const char* name : {"gpt-2", "qwen2", "smollm", "dbrx", "smaug-bpe", "gpt-4o", "falcon",
+                           "deepseek-llm", "deepseek-coder", "deepseek-v3", "default"}) {
     EXPECT_FALSE(PreTokenizer::Create(name)->whole_words()) << name;
   }
-  EXPECT_TRUE(PreTokenizer::Create("llama-bpe")->whole_words());
+}
+
+TEST(PreTokenizerTest, AliasesHaveTheSamePatterns) {
+  const std::vector<std::vector<const char*>> groups = {
+      {"gpt-2", "mpt", "olmo"},
+      {"llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "dbrx", "smaug-bpe"},
+      {"qwen2", "deepseek-r1-qwen", "stablelm2"},
+      {"smollm", "starcoder", "refact"}};
+  for (const auto& names : groups) {
+    for (const char* name : names) {
+      const char* text = "I'VE  (word 12345\n\n!x";
+      EXPECT_EQ(Words(name, text), Words(names.front(), text)) << name;
+    }
+  }
+}
+
+TEST(TekkenPatternTest, CutsWhereAnUpperCaseLetterFollowsALowerCaseOne) {
+  EXPECT_THAT(Words("tekken", "camelCase HTTPServer iPhone"),
+              ElementsAre("camel", "Case", " HTTPServer", " i", "Phone"));
+  EXPECT_THAT(Words("tekken", "I'll (word 12 ABC"),
+              ElementsAre("I", "'ll", " (", "word", " ", "1", "2", " ABC"));
+  EXPECT_THAT(Words("tekken", "我想在 e\u0301a"), ElementsAre("我想在", " e\u0301a"));
+}
+
+TEST(TekkenPatternTest, KeepsLineEndsAndSlashesWithTheSignsBefore) {
+  EXPECT_THAT(Words("tekken", "a!/\n/b  \n c"), ElementsAre("a", "!/\n/", "b", "  \n", " c"));
+}
+
+TEST(Gpt4oPatternTest, KeepsContractionsWithTheWord) {
+  EXPECT_THAT(Words("gpt-4o", "I'll We'D don't 1234"),
+              ElementsAre("I'll", " We'D", " don't", " ", "123", "4"));
+  EXPECT_THAT(Words("gpt-4o", "camelCase'S ABC're"), ElementsAre("camel", "Case'S", " ABC're"));
+}
+
+TEST(FalconPatternTest, CutsPunctuationThenGpt2sWordsThenAsciiDigitsByThree) {
+  EXPECT_THAT(Words("falcon", "Hello, y'all 12345 ½¼¾½"),
+              ElementsAre("Hello", ",", " y", "'", "all", " ", "123", "45", " ½¼¾½"));
+  EXPECT_THAT(Words("falcon", "a`b $5"), ElementsAre("a", "`", "b", " ", "$", "5"));
+}
+
+TEST(DeepseekCoderPatternTest, CutsLettersSignsIdeographsAndDigits) {
+  EXPECT_THAT(Words("deepseek-coder", "x = foo(12);\r\n 我a"),
+              ElementsAre("x", " =", " foo", "(", "1", "2", ");", "\r", "\n", " ", "我", "a"));
+}
+
+TEST(DeepseekV3PatternTest, CutsDigitsIdeographsAndWords) {
+  EXPECT_THAT(Words("deepseek-v3", "12345 我かカx"), ElementsAre("123", "45", " ", "我かカ", "x"));
+  EXPECT_THAT(Words("deepseek-v3", "(word e\u0301a !!\n  b"),
+              ElementsAre("(word", " e\u0301a", " !!\n", " ", " b"));
 }
 
 TEST(Qwen2PatternTest, IsThePatternOfLlamaBpeWithSingleDigits) {
@@ -145,17 +198,21 @@ TEST(PreTokenizerTest, NamesThePreTokenizerThatItRefuses) {
     EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
     return std::string(status.message());
   };
-  EXPECT_THAT(refused("tekken"), HasSubstr("pre-tokenizer \"tekken\" is not supported"));
+  EXPECT_THAT(refused("gemma4"), HasSubstr("pre-tokenizer \"gemma4\" is not supported"));
   EXPECT_THAT(refused(std::string("gpt-2\0\xFF", 7)), HasSubstr("\"gpt-2\\x00\\xff\""));
   EXPECT_LT(refused(std::string(1 << 20, 'x')).size(), 200u);
 }
 
+// One name of each list of patterns.
+constexpr const char* kDifferent[] = {"gpt-2",          "llama-bpe",   "qwen2",  "starcoder",
+                                      "tekken",         "gpt-4o",      "falcon", "deepseek-llm",
+                                      "deepseek-coder", "deepseek-v3", "default"};
+
 // Work that grows with the square of the length would exceed the test's time limit.
 TEST(PreTokenizerTest, LongRunsTakeLinearTime) {
   constexpr std::size_t kBytes = std::size_t{1} << 18;
-  for (const char* name :
-       {"gpt-2", "llama-bpe", "qwen2", "smollm", "starcoder", "deepseek-llm", "default"}) {
-    for (const char* unit : {" ", "a", "1", "!", "'", "\n", "\u4E00", " \n", "\u0301"}) {
+  for (const char* name : kDifferent) {
+    for (const char* unit : {" ", "a", "A", "1", "!", "'", "\n", "\u4E00", " \n", "\u0301"}) {
       for (const char* last : {"", "x", "7", "\u0E01"}) {
         std::string text;
         while (text.size() < kBytes / 4) text += unit;
@@ -170,9 +227,9 @@ TEST(PreTokenizerTest, LongRunsTakeLinearTime) {
 
 // ICU's regex stack has 8 MB. A pattern that needs a frame for each character would overflow it.
 TEST(PreTokenizerTest, RunsOfAMegabyteDoNotOverflowTheStack) {
-  for (const char* name : {"gpt-2", "llama-bpe", "starcoder", "deepseek-llm", "default"}) {
+  for (const char* name : kDifferent) {
     const auto pre_tokenizer = PreTokenizer::Create(name);
-    for (const char unit : {' ', '\n', 'a', '!', '1'}) {
+    for (const char unit : {' ', '\n', 'a', 'A', '!', '1'}) {
       const auto ends = pre_tokenizer->Split(std::string(std::size_t{1} << 20, unit));
       EXPECT_TRUE(ends.ok()) << name << " on " << static_cast<int>(unit) << ": " << ends.status();
     }

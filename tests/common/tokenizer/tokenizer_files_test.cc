@@ -79,8 +79,9 @@ TEST_P(TokenizerFilesTest, GivesTheReferenceIdsAndTheTextBack) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, TokenizerFilesTest,
-                         testing::Values("deepseek-llm.gguf", "gpt-2.gguf", "llama-spm.gguf",
-                                         "starcoder.gguf"));
+                         testing::Values("deepseek-coder.gguf", "deepseek-llm.gguf", "falcon.gguf",
+                                         "gpt-2.gguf", "llama-bpe.gguf", "llama-spm.gguf",
+                                         "qwen2.gguf", "refact.gguf", "starcoder.gguf"));
 
 }  // namespace
 }  // namespace recycling
