@@ -3,23 +3,29 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-prompt="Once upon a time"
-model="$root/deploy/model/default.q8_0.gguf"
+prompt=
+default_prompt="Once upon a time"
+default_question="Why is the sky blue? Explain it to a child."
+default_model="$root/deploy/model/default.q8_0.gguf"
+model=$default_model
 keep_running=false
 max_tokens=160
 
 usage() {
   cat <<EOF
-usage: deploy/quickstart.sh [--prompt TEXT] [--model FILE] [--max_tokens N] [--keep-running]
+usage: deploy/quickstart.sh [--prompt TEXT] [--model FILE|NAME] [--max_tokens N] [--keep-running]
 
 Installs the packages that the build needs (as root or with sudo) and prints their names. Builds the programs. Starts
 verifier, drafter and gateway as three processes on free loopback ports. Prints the text that the model writes after
 the prompt, and which tokens the drafter guessed. Compares the speed with and without drafts. Stops the three processes.
 The drafter uses the file FILE.base_matrix beside the model if there is one; 'recycling matrix fill' makes it.
-Only the package manager needs the network.
+Only the package manager and the download of a model need the network.
 
-  --prompt TEXT    the text to continue (default: "$prompt")
-  --model FILE     a GGUF file of the llama architecture (default: deploy/model/default.q8_0.gguf)
+  --prompt TEXT    the text to continue (default: "$default_prompt"); with smollm2 a question
+                   (default: "$default_question")
+  --model FILE     a GGUF file (default: deploy/model/default.q8_0.gguf)
+  --model NAME     smollm2: downloads SmolLM2-135M-Instruct (98 MB) once, which answers questions.
+                   A name has no slash and does not end in .gguf.
   --max_tokens N   the most tokens to write (default: $max_tokens)
   --keep-running   after the text, print the addresses and keep serving until Ctrl-C
   --help           this text
@@ -35,7 +41,7 @@ fail_usage() {
 while [ $# -gt 0 ]; do
   case "$1" in
     --prompt) [ $# -ge 2 ] || fail_usage "--prompt: expected a text"; prompt=$2; shift ;;
-    --model) [ $# -ge 2 ] || fail_usage "--model: expected a file"; model=$2; shift ;;
+    --model) [ $# -ge 2 ] || fail_usage "--model: expected a file or a name"; model=$2; shift ;;
     --max_tokens) [ $# -ge 2 ] || fail_usage "--max_tokens: expected a number"; max_tokens=$2; shift ;;
     --keep-running) keep_running=true ;;
     --help | -h) usage; exit 0 ;;
@@ -43,12 +49,39 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[[ -f "$model" && -r "$model" ]] || fail_usage "--model: cannot read a file at $model"
+name=
+if [[ "$model" != */* && "$model" != *.gguf ]]; then
+  name=$model
+  [ "$name" = smollm2 ] || fail_usage "--model: got the name \"$name\", expected smollm2 or a file"
+else
+  [[ -f "$model" && -r "$model" ]] || fail_usage "--model: cannot read a file at $model"
+fi
 [[ "$max_tokens" =~ ^[1-9][0-9]{0,6}$ ]] || fail_usage "--max_tokens: got $max_tokens, expected a number above 0"
 
 # shellcheck source=deploy/packages.sh
 . "$root/deploy/packages.sh"
 install_packages "${build_packages[@]}"
+
+if [ -n "$name" ]; then
+  model=$("$root/deploy/model/fetch.sh" "$name") || {
+    echo "quickstart.sh: could not get the model $name; without --model the script uses $default_model" >&2
+    exit 1
+  }
+  # The model's chat format, with its default instruction.
+  question=${prompt:-$default_question}
+  prompt="<|im_start|>system
+You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>
+<|im_start|>user
+$question<|im_end|>
+<|im_start|>assistant
+"
+  shown="$question"$'\n\n'
+  chat=(--parse_control)
+else
+  prompt=${prompt:-$default_prompt}
+  shown=$prompt
+  chat=()
+fi
 
 work=$(mktemp -d)
 pids=()
@@ -133,8 +166,8 @@ foreground() {
   pids=("${services[@]}")
 }
 
-printf "%s" "$prompt"
-foreground "$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" --max_tokens="$max_tokens" \
+printf "%s" "$shown"
+foreground "$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" "${chat[@]}" --max_tokens="$max_tokens" \
   --temperature=0.7 --top_p=0.95 --seed=7 --speculation=full --request='{"speculation": {"nodeBudget": 8}}' --show_drafts
 
 # The same prompt plain and with drafts, in turns. The drafts change how fast the tokens come, never the tokens. Each run
@@ -144,7 +177,7 @@ quoted=${prompt//\\/\\\\}
 quoted=${quoted//\"/\\\"}
 quoted=${quoted//$'\n'/\\n}
 printf '{"prompt": "%s"}\n' "${quoted//$'\t'/\\t}" >"$work/prompt.jsonl"
-foreground "$bin/recycling" bench --gateway="$gateway" --prompts="$work/prompt.jsonl" --max_tokens="$max_tokens" \
+foreground "$bin/recycling" bench --gateway="$gateway" --prompts="$work/prompt.jsonl" "${chat[@]}" --max_tokens="$max_tokens" \
   --temperature=0.7 --top_p=0.95 --seed=7 --repeat=6 --speculation=full \
   --request='{"speculation": {"nodeBudget": 8, "matrixScope": "MATRIX_SCOPE_REQUEST"}}'
 
