@@ -22,6 +22,11 @@ const std::uint16_t* Halves(const std::byte* numbers) {
   return reinterpret_cast<const std::uint16_t*>(numbers);
 }
 
+// How many positions of the block that begins at `begin` are before `first_seen`.
+constexpr std::size_t HiddenOf(std::size_t first_seen, std::size_t begin) {
+  return first_seen <= begin ? 0 : std::min(first_seen - begin, kKvBlockRows);
+}
+
 constexpr std::size_t Blocks(std::size_t rows) { return (rows + kKvBlockRows - 1) / kKvBlockRows; }
 
 }  // namespace
@@ -120,7 +125,7 @@ Attention::Scratch Attention::ScratchOf(std::size_t worker) {
 void Attention::operator()(const Step& step, std::size_t layer, const Rope& rope,
                            const float* query, float* key, const float* value, KvRows& fresh,
                            float* out) {
-  const Call call = {step, layer, rope, query, key, value, fresh, out};
+  const Call call = {step, layer, rope, query, key, value, fresh, out, config_.WindowOf(layer)};
   kv_type_ = fresh.layout().type;
   const std::size_t kv_heads = config_.kv_heads;
   if (!one_tile_) {  // with one tile, its tasks store the keys and values themselves
@@ -174,10 +179,11 @@ void Attention::PackQueries(const Call& call, const Tile& tile, std::size_t head
 
 void Attention::RunChunk(const Call& call, std::size_t chunk, std::size_t head, Scratch& scratch) {
   const Tile& tile = tiles_[chunks_[chunk].tile];
+  const std::size_t begin = chunks_[chunk].index * kChunkBlocks;
+  if (SeenBy(call, tile).least >= (begin + kChunkBlocks) * kKvBlockRows) return;
   float* const states = ChunkStates(chunk, head);
   PackQueries(call, tile, head, scratch.queries);
   Clear(tile.rows * heads_, states);
-  const std::size_t begin = chunks_[chunk].index * kChunkBlocks;
   AddPrefix(call, tile, head, begin, begin + kChunkBlocks, scratch, states);
 }
 
@@ -189,7 +195,8 @@ void Attention::RunTile(const Call& call, std::size_t tile_index, std::size_t he
   const std::size_t chunks = blocks / kChunkBlocks;
   PackQueries(call, tile, head, scratch.queries);
   Clear(queries, scratch.total);
-  for (std::size_t c = 0; c < chunks; ++c) {
+  const std::size_t first_seen = SeenBy(call, tile).least;
+  for (std::size_t c = first_seen / (kChunkBlocks * kKvBlockRows); c < chunks; ++c) {
     float* states = scratch.current;
     if (chunks_.empty()) {
       Clear(queries, states);
@@ -197,7 +204,7 @@ void Attention::RunTile(const Call& call, std::size_t tile_index, std::size_t he
     } else {
       states = ChunkStates(first_chunk_[tile_index] + c, head);
     }
-    MergeChunk(queries, states, scratch.total);
+    MergeChunkOfTile(call, tile, (c + 1) * kChunkBlocks * kKvBlockRows, states, scratch.total);
   }
   Clear(queries, scratch.current);
   AddPrefix(call, tile, head, chunks * kChunkBlocks, blocks, scratch, scratch.current);
@@ -210,35 +217,74 @@ void Attention::RunTile(const Call& call, std::size_t tile_index, std::size_t he
   }
 }
 
+Attention::SeenFrom Attention::SeenBy(const Call& call, const Tile& tile) {
+  SeenFrom seen = {call.FirstSeen(tile.first_row), call.FirstSeen(tile.first_row)};
+  for (std::size_t r = 1; call.window != 0 && r < tile.rows; ++r) {
+    const std::size_t first = call.FirstSeen(tile.first_row + r);
+    seen.least = std::min(seen.least, first);
+    seen.most = std::max(seen.most, first);
+  }
+  return seen;
+}
+
 void Attention::AddPrefix(const Call& call, const Tile& tile, std::size_t head, std::size_t begin,
                           std::size_t end, Scratch& scratch, float* states) const {
+  const SeenFrom seen = SeenBy(call, tile);
+  for (std::size_t block = std::max(begin, seen.least / kKvBlockRows); block < end; ++block) {
+    const std::size_t next = std::min(block + 1, end - 1);
+    if (seen.most <= block * kKvBlockRows) {
+      AddBlock(call, tile, head, block, next, scratch, states);
+    } else {
+      AddPartsOfBlock(call, tile, head, block, scratch, states);
+    }
+  }
+}
+
+void Attention::AddBlock(const Call& call, const Tile& tile, std::size_t head, std::size_t block,
+                         std::size_t next, Scratch& scratch, float* states) const {
   const KvSequence& kv = *call.step.segments[tile.segment].kv;
   const std::size_t queries = tile.rows * heads_;
-  const bool in_place = kv_type_ == KvType::kF16 && queries <= kFewQueries &&
-                        config_.value_length == value_vectors_ * kLanes;
-  for (std::size_t block = begin; block < end; ++block) {
-    const std::size_t next = std::min(block + 1, end - 1);
-    const KvAhead keys_ahead = AheadOf(kv.Keys(call.layer, head, next), kKvBlockRows);
-    const KvAhead values_ahead = AheadOf(kv.Values(call.layer, head, next), config_.value_length);
-    if (in_place) {
-      kernels_.scores_half(scratch.queries, queries, config_.key_length,
-                           Halves(kv.Keys(call.layer, head, block)), keys_ahead, scratch.scores,
-                           kKvBlockRows);
-      kernels_.attend_half(scratch.scores, kKvBlockRows, queries,
-                           Halves(kv.Values(call.layer, head, block)), value_vectors_, values_ahead,
-                           states, state_floats_);
-      continue;
-    }
-    const float* const keys = LoadKeys(kv.Keys(call.layer, head, block), scratch.keys);
-    kernels_.scores(scratch.queries, queries, config_.key_length, keys, keys_ahead, scratch.scores,
-                    kKvBlockRows);
-    const float* const values =
-        LoadValues(kv.Values(call.layer, head, block), kKvBlockRows, scratch.values);
-    for (std::size_t p = 0; p < kKvBlockRows; ++p) {
-      scratch.value_rows[p] = values + p * value_vectors_ * kLanes;
-    }
-    kernels_.attend(scratch.scores, kKvBlockRows, queries, scratch.value_rows, kKvBlockRows,
-                    value_vectors_, values_ahead, states, state_floats_);
+  const KvAhead keys_ahead = AheadOf(kv.Keys(call.layer, head, next), kKvBlockRows);
+  const KvAhead values_ahead = AheadOf(kv.Values(call.layer, head, next), config_.value_length);
+  if (kv_type_ == KvType::kF16 && queries <= kFewQueries &&
+      config_.value_length == value_vectors_ * kLanes) {
+    kernels_.scores_half(scratch.queries, queries, config_.key_length,
+                         Halves(kv.Keys(call.layer, head, block)), keys_ahead, scratch.scores,
+                         kKvBlockRows);
+    kernels_.attend_half(scratch.scores, kKvBlockRows, queries,
+                         Halves(kv.Values(call.layer, head, block)), value_vectors_, values_ahead,
+                         states, state_floats_);
+    return;
+  }
+  const float* const keys = LoadKeys(kv.Keys(call.layer, head, block), scratch.keys);
+  kernels_.scores(scratch.queries, queries, config_.key_length, keys, keys_ahead, scratch.scores,
+                  kKvBlockRows);
+  LoadBlockValues(kv.Values(call.layer, head, block), scratch);
+  kernels_.attend(scratch.scores, kKvBlockRows, queries, scratch.value_rows, kKvBlockRows,
+                  value_vectors_, values_ahead, states, state_floats_);
+}
+
+void Attention::AddPartsOfBlock(const Call& call, const Tile& tile, std::size_t head,
+                                std::size_t block, Scratch& scratch, float* states) const {
+  const KvSequence& kv = *call.step.segments[tile.segment].kv;
+  const float* const keys = LoadKeys(kv.Keys(call.layer, head, block), scratch.keys);
+  LoadBlockValues(kv.Values(call.layer, head, block), scratch);
+  for (std::size_t r = 0; r < tile.rows; ++r) {
+    const std::size_t first = call.FirstSeen(tile.first_row + r);
+    const std::size_t hidden = HiddenOf(first, block * kKvBlockRows);
+    if (hidden == kKvBlockRows) continue;
+    kernels_.scores(scratch.queries + r * heads_ * config_.key_length, heads_, config_.key_length,
+                    keys, {}, scratch.scores, kKvBlockRows);
+    kernels_.attend(scratch.scores + hidden, kKvBlockRows, heads_, scratch.value_rows + hidden,
+                    kKvBlockRows - hidden, value_vectors_, {}, states + r * heads_ * state_floats_,
+                    state_floats_);
+  }
+}
+
+void Attention::LoadBlockValues(const std::byte* block, Scratch& scratch) const {
+  const float* const values = LoadValues(block, kKvBlockRows, scratch.values);
+  for (std::size_t p = 0; p < kKvBlockRows; ++p) {
+    scratch.value_rows[p] = values + p * value_vectors_ * kLanes;
   }
 }
 
@@ -296,6 +342,7 @@ void Attention::AddTailOfRow(const Call& call, const Tile& tile, std::size_t row
   float* const scores = scratch.scores + row * heads_ * kKvBlockRows;  // has the prefix scores
 
   const std::size_t end = step.positions[tile.first_row + row] + std::size_t{1};
+  const std::size_t first_seen = call.FirstSeen(tile.first_row + row);
   std::size_t run_row = run_starts_[scratch.runs[runs - 1]];  // the next row of the path
   for (std::size_t begin = prefix / kKvBlockRows * kKvBlockRows; begin < end;
        begin += kKvBlockRows) {
@@ -315,8 +362,10 @@ void Attention::AddTailOfRow(const Call& call, const Tile& tile, std::size_t row
       run_row += taken;
       if (run_row > last && --runs > 0) run_row = run_starts_[scratch.runs[runs - 1]];
     }
-    kernels_.attend(scores, kKvBlockRows, heads_, scratch.value_rows, count, value_vectors_, {},
-                    current, state_floats_);
+    const std::size_t hidden = HiddenOf(first_seen, begin);
+    if (hidden == kKvBlockRows) continue;
+    kernels_.attend(scores + hidden, kKvBlockRows, heads_, scratch.value_rows + hidden,
+                    count - hidden, value_vectors_, {}, current, state_floats_);
     if ((begin / kKvBlockRows + 1) % kChunkBlocks == 0) {
       MergeChunk(heads_, current, total);
       Clear(heads_, current);
@@ -369,6 +418,16 @@ void Attention::Clear(std::size_t queries, float* states) const {
 void Attention::MergeChunk(std::size_t queries, float* current, float* total) const {
   for (std::size_t q = 0; q < queries; ++q) {
     kernels_.merge(current + q * state_floats_, value_vectors_, total + q * state_floats_);
+  }
+}
+
+void Attention::MergeChunkOfTile(const Call& call, const Tile& tile, std::size_t end,
+                                 float* current, float* total) const {
+  if (SeenBy(call, tile).most < end) return MergeChunk(tile.rows * heads_, current, total);
+  for (std::size_t r = 0; r < tile.rows; ++r) {
+    if (call.FirstSeen(tile.first_row + r) >= end) continue;
+    const std::size_t at = r * heads_ * state_floats_;
+    MergeChunk(heads_, current + at, total + at);
   }
 }
 

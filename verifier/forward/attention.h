@@ -24,8 +24,9 @@ namespace recycling::verifier {
 // kKvBlockRows positions and chunks of kChunkBlocks blocks, beginning at position 0. A state is
 // what softmax attention has summed up for one query: the largest score, the sum of the weights and
 // the weighted sum of the values. The state of a chunk starts empty. Its blocks are added one after
-// the other (VectorKernels::attend), and the chunks are merged in ascending order. So the bits of a
-// row do not depend on the other rows of the pass, on the division into tasks or on the lengths of
+// the other (VectorKernels::attend), and the chunks are merged in ascending order. In a layer with
+// a window, positions, blocks and chunks that a row does not see are left out. So the bits of a row
+// do not depend on the other rows of the pass, on the division into tasks or on the lengths of
 // other sequences.
 //
 // A block of the prefix is read and converted once for up to 256 queries: those of all rows of its
@@ -47,6 +48,7 @@ class Attention {
   // computes, with group g = h / heads_per_group,
   //   out[r, h] = sum over positions p of
   //               softmax(scale rope(query[r, h]) . key[p, g]) value[p, g].
+  // A row of a layer with a window sees only its last positions (ModelConfig::WindowOf).
   // The scale is config.attention_scale, times the temperature of the row's position
   // (ModelConfig::temperature_scale). Layers that do not rotate leave out rope().
   // Shapes: query [rows, heads, key_length], key [rows, kv_heads, key_length], value [rows,
@@ -83,6 +85,18 @@ class Attention {
     const float* value;
     KvRows& fresh;
     float* out;
+    std::size_t window;  // of the layer; 0: none
+
+    // The first position that `row` of the pass sees.
+    std::size_t FirstSeen(std::size_t row) const {
+      const std::size_t end = step.positions[row] + std::size_t{1};
+      return window == 0 || end <= window ? 0 : end - window;
+    }
+  };
+  // The first positions that the rows of a tile see.
+  struct SeenFrom {
+    std::size_t least;
+    std::size_t most;
   };
   // Memory of one task.
   struct Scratch {
@@ -106,9 +120,20 @@ class Attention {
   void PackQueries(const Call& call, const Tile& tile, std::size_t head, float* queries) const;
   void RunChunk(const Call& call, std::size_t chunk, std::size_t head, Scratch& scratch);
   void RunTile(const Call& call, std::size_t tile, std::size_t head, Scratch& scratch);
-  // Adds blocks [begin, end) of the prefix to `states`. All these blocks must be full.
+  static SeenFrom SeenBy(const Call& call, const Tile& tile);
+  // Adds blocks [begin, end) of the prefix to `states`, for the rows that see them. All these
+  // blocks must be full.
   void AddPrefix(const Call& call, const Tile& tile, std::size_t head, std::size_t begin,
                  std::size_t end, Scratch& scratch, float* states) const;
+  // Adds a full block that all rows of the tile see entirely. `next` is the block that is read
+  // next.
+  void AddBlock(const Call& call, const Tile& tile, std::size_t head, std::size_t block,
+                std::size_t next, Scratch& scratch, float* states) const;
+  // Adds of a full block the positions that each row sees.
+  void AddPartsOfBlock(const Call& call, const Tile& tile, std::size_t head, std::size_t block,
+                       Scratch& scratch, float* states) const;
+  // Sets scratch.value_rows to the values of a full block.
+  void LoadBlockValues(const std::byte* block, Scratch& scratch) const;
   void AddTail(const Call& call, const Tile& tile, std::size_t head, Scratch& scratch) const;
   void AddTailOfRow(const Call& call, const Tile& tile, std::size_t row, std::size_t first_block,
                     const Scratch& scratch) const;
@@ -120,6 +145,9 @@ class Attention {
   const float* LoadValues(const std::byte* values, std::size_t rows, float* scratch) const;
   void Clear(std::size_t queries, float* states) const;
   void MergeChunk(std::size_t queries, float* current, float* total) const;
+  // Merges the states of a chunk that ends before position `end`, for the rows that see it.
+  void MergeChunkOfTile(const Call& call, const Tile& tile, std::size_t end, float* current,
+                        float* total) const;
   // The states of a chunk that has a separate task.
   float* ChunkStates(std::size_t chunk, std::size_t head);
 

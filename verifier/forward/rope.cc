@@ -41,6 +41,13 @@ Rope::Rope(const ModelConfig& config, std::span<const float> factors, const Vect
   }
 }
 
+Rope Rope::OfWindow(const ModelConfig& config, const VectorKernels& kernels) {
+  ModelConfig other = config;
+  other.rope_freq_base = config.window_freq_base;
+  other.rope_scaling = {};
+  return {other, {}, kernels};
+}
+
 absl::Status Rope::Reserve(std::size_t rows) {
   RETURN_IF_ERROR(tables_.Reserve(rows, "rotations"));
   RETURN_IF_ERROR(cosines_.Reserve(rows * 2 * frequencies_.size(), "rotations"));

@@ -94,7 +94,8 @@ class CpuTransformer final : public Transformer {
         gate_times_(GateTimesOf(model_->config().architecture.activation, kernels_)),
         matmul_(KernelsOf(options), *pool_),
         attention_(model_->config(), *pool_, options.instruction_set),
-        rope_(model_->config(), RopeFactors(*model_, limits_.context_length), kernels_) {
+        rope_(model_->config(), RopeFactors(*model_, limits_.context_length), kernels_),
+        window_rope_(Rope::OfWindow(model_->config(), kernels_)) {
     for (const MatMulKernel* kernel : KernelsOf(options))
       kernel_names_.emplace_back(kernel->name());
   }
@@ -107,6 +108,7 @@ class CpuTransformer final : public Transformer {
     RETURN_IF_ERROR(matmul_.Reserve(
         limits_.max_rows, std::max<std::size_t>({c.hidden_size, c.feed_forward, attended})));
     RETURN_IF_ERROR(rope_.Reserve(limits_.max_rows));
+    if (c.window != 0) RETURN_IF_ERROR(window_rope_.Reserve(limits_.max_rows));
     RETURN_IF_ERROR(fresh_.Reserve(limits_.layout, limits_.max_rows));
     return act_.Reserve(c, limits_.max_rows);
   }
@@ -163,6 +165,7 @@ class CpuTransformer final : public Transformer {
   std::unique_ptr<const PackedWeights> weights_;
   Attention attention_;
   Rope rope_;
+  Rope window_rope_;  // of layers with a window; not used if there are none
   Activations act_;
   KvRows fresh_;          // keys and values of the rows of the pass
   Step step_;             // the current pass
@@ -181,6 +184,7 @@ absl::Status CpuTransformer::Forward(std::span<const Segment> segments,
   }
 
   rope_.SetPositions(step_.positions);
+  if (model_->config().window != 0) window_rope_.SetPositions(step_.positions);
   Embed();
   rows_ = step_.rows();
   const std::size_t layers = model_->weights().layers.size();
@@ -234,7 +238,8 @@ void CpuTransformer::AttentionBlock(std::size_t layer, bool needed_only) {
   AddBias(vectors.value_bias, step_.rows(), act_.value.data());
   NormalizeRuns(vectors.query_norm, rows_, w.query.rows, act_.query.data());
   NormalizeRuns(vectors.key_norm, step_.rows(), w.key.rows, act_.key.data());
-  attention_(step_, layer, rope_, act_.query.data(), act_.key.data(), act_.value.data(), fresh_,
+  const Rope& rope = model_->config().WindowOf(layer) != 0 ? window_rope_ : rope_;
+  attention_(step_, layer, rope, act_.query.data(), act_.key.data(), act_.value.data(), fresh_,
              act_.attended.data());
   matmul_.SetInput(rows_, {&w.attention_output}, act_.attended.data());
   AddToResidual(w.attention_output, vectors.attention_post_norm);
@@ -344,9 +349,12 @@ std::string CpuTransformer::numerics_id() const {
   std::string decides = absl::StrCat(
       "recycling ", kArithmeticVersion, " ", std::string(matmul_kernel_.arithmetic()), " ",
       limits_.layout.type == KvType::kF32 ? "f32" : "f16", " ", model_->file_digest(), " ");
-  const std::vector<double>& frequencies = rope_.frequencies();
-  decides.append(reinterpret_cast<const char*>(frequencies.data()),
-                 frequencies.size() * sizeof(double));
+  const auto append = [&](const std::vector<double>& frequencies) {
+    decides.append(reinterpret_cast<const char*>(frequencies.data()),
+                   frequencies.size() * sizeof(double));
+  };
+  append(rope_.frequencies());
+  if (model_->config().window != 0) append(window_rope_.frequencies());
   if (rope_.magnitude() != 1) {
     absl::StrAppend(&decides, absl::Hex(std::bit_cast<std::uint64_t>(rope_.magnitude())));
   }

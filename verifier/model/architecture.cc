@@ -13,7 +13,9 @@ std::span<const Architecture> Architectures() {
        .query_key_norm = QueryKeyNorm::kHead,
        .scaled_embedding = true,
        .hidden_scale_layers = 62,
-       .has_window = true,
+       .window_pattern = 6,
+       .has_window_pattern_key = true,
+       .window_freq_base = 10000,
        .rotation = Rotation::kHalves,
        .activation = Activation::kGeluTanh},
       {.name = "phi3",
@@ -29,7 +31,7 @@ std::span<const Architecture> Architectures() {
        .feed_forward_norm = "",
        .feed_forward_post_norm = "post_ffw_norm",
        .query_key_norm = QueryKeyNorm::kHeads,
-       .has_window = true,
+       .window_pattern = 4,
        .rotation = Rotation::kHalves},
   };
   return kArchitectures;

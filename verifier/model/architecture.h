@@ -65,8 +65,14 @@ struct Architecture {
   std::uint32_t hidden_scale_layers = 0;
   // The file may have attention.temperature_scale.
   bool has_temperature = false;
-  // The file may have attention.sliding_window: some layers see only the last positions.
-  bool has_window = false;
+  // If the file has attention.sliding_window w, some layers see only the last w positions: of each
+  // so many layers all but the last one. 0: no layer, whatever the file has.
+  std::uint32_t window_pattern = 0;
+  // attention.sliding_window_pattern replaces window_pattern.
+  bool has_window_pattern_key = false;
+  // Base of the rotation of layers with a window, if the file has no rope.freq_base_swa. 0: the
+  // base of the other layers. Layers with a window have no rope scaling.
+  double window_freq_base = 0;
   Rotation rotation = Rotation::kNeighbours;
   FrequencyFactors frequency_factors = FrequencyFactors::kOne;
   // Layer i does not rotate if i + 1 is a multiple of this number. 0: all layers rotate.

@@ -68,17 +68,11 @@ absl::StatusOr<double> ReadPositive(const GgufFile& file, const std::string& key
 
 // Refuses keys that would change the result of the model and that the forward pass does not
 // support.
-absl::Status RefuseUnsupported(const GgufFile& file, const Architecture& architecture,
-                               const std::string& prefix) {
+absl::Status RefuseUnsupported(const GgufFile& file, const std::string& prefix) {
   ASSIGN_OR_RETURN(const auto experts, file.Uint32(prefix + "expert_count"));
   if (experts && *experts != 0) {
     return absl::UnimplementedError(absl::StrCat(prefix, "expert_count: got ", *experts,
                                                  ", mixtures of experts are not supported"));
-  }
-  ASSIGN_OR_RETURN(const auto window, file.Uint32(prefix + "attention.sliding_window"));
-  if (architecture.has_window && window && *window != 0) {
-    return absl::UnimplementedError(absl::StrCat(prefix, "attention.sliding_window: got ", *window,
-                                                 ", sliding windows are not supported"));
   }
   for (const char* cap : {"attn_logit_softcapping", "final_logit_softcapping"}) {
     ASSIGN_OR_RETURN(const auto value, file.Float(prefix + cap));
@@ -125,6 +119,25 @@ absl::StatusOr<RopeScaling> ReadRopeScaling(const GgufFile& file, const std::str
   return scaling;
 }
 
+absl::Status ReadWindow(const GgufFile& file, const std::string& prefix, ModelConfig& config) {
+  const Architecture& architecture = config.architecture;
+  const std::string key = prefix + "attention.sliding_window";
+  if (architecture.window_pattern == 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::optional<std::uint32_t> window, file.Uint32(key));
+  if (!window) return absl::OkStatus();
+  ASSIGN_OR_RETURN(config.window, ReadCount(file, key));
+  config.window_pattern = architecture.window_pattern;
+  if (architecture.has_window_pattern_key) {
+    ASSIGN_OR_RETURN(config.window_pattern,
+                     ReadCount(file, key + "_pattern", architecture.window_pattern));
+  }
+  const double base = architecture.window_freq_base;
+  ASSIGN_OR_RETURN(
+      config.window_freq_base,
+      ReadNumber(file, prefix + "rope.freq_base_swa", base != 0 ? base : config.rope_freq_base, 1));
+  return absl::OkStatus();
+}
+
 // Reads the scales that the architecture has.
 absl::Status ReadScales(const GgufFile& file, const std::string& prefix, ModelConfig& config) {
   const Architecture& architecture = config.architecture;
@@ -164,7 +177,7 @@ absl::StatusOr<ModelConfig> ReadModelConfig(const GgufFile& file,
   ModelConfig config;
   ASSIGN_OR_RETURN(config.architecture, ReadArchitecture(file, architectures));
   const std::string prefix = absl::StrCat(std::string(config.architecture.name), ".");
-  RETURN_IF_ERROR(RefuseUnsupported(file, config.architecture, prefix));
+  RETURN_IF_ERROR(RefuseUnsupported(file, prefix));
   const auto tokens = file.values().find("tokenizer.ggml.tokens");
   if (tokens == file.values().end() || tokens->second.type != GgufValueType::kArray) {
     return absl::DataLossError("GGUF: tokenizer.ggml.tokens is absent or not an array");
@@ -204,6 +217,7 @@ absl::StatusOr<ModelConfig> ReadModelConfig(const GgufFile& file,
   config.rms_epsilon = static_cast<float>(epsilon);
   ASSIGN_OR_RETURN(config.rope_scaling, ReadRopeScaling(file, prefix, config));
   RETURN_IF_ERROR(ReadScales(file, prefix, config));
+  RETURN_IF_ERROR(ReadWindow(file, prefix, config));
   return config;
 }
 

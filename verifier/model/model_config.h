@@ -56,7 +56,17 @@ struct ModelConfig {
   // 1 + s ln(1 + floor(p / rope_scaling.original_context)).
   double temperature_scale = 0;
 
+  // .attention.sliding_window; a layer with a window sees only so many positions, the row's own
+  // position included. 0: no layer has one.
+  std::uint32_t window = 0;
+  std::uint32_t window_pattern = 0;  // see Architecture
+  double window_freq_base = 0;       // .rope.freq_base_swa; at least 1; 0 if there is no window
+
   std::uint32_t heads_per_group() const { return heads / kv_heads; }
+  // The window of layer `layer`; 0 if it sees all positions.
+  std::uint32_t WindowOf(std::size_t layer) const {
+    return window != 0 && layer % window_pattern + 1 < window_pattern ? window : 0;
+  }
   // Whether queries and keys of layer `layer` are rotated.
   bool Rotates(std::size_t layer) const {
     const std::uint32_t every = architecture.unrotated_layer_every;
@@ -66,7 +76,7 @@ struct ModelConfig {
 
 // Reads a file of one of `architectures`. Returns DataLoss if a required value is absent, or if a
 // value has the wrong type or is out of range. Returns Unimplemented for another architecture, for
-// another rope scaling, for experts, for a sliding window and for a soft cap; the message names it.
+// another rope scaling, for experts and for a soft cap; the message names it.
 absl::StatusOr<ModelConfig> ReadModelConfig(
     const GgufFile& file, std::span<const Architecture> architectures = Architectures());
 

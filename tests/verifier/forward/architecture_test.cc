@@ -31,6 +31,8 @@ constexpr Architecture kMadeUp = {.name = "made-up",
                                   .scaled_embedding = true,
                                   .has_scales = true,
                                   .has_temperature = true,
+                                  .window_pattern = 3,
+                                  .window_freq_base = 500,
                                   .rotation = Rotation::kHalves,
                                   .unrotated_layer_every = 2,
                                   .activation = Activation::kGeluTanh};
@@ -42,7 +44,9 @@ constexpr Architecture WithRowNorm() {
   return description;
 }
 
-const TinyModelSpec kSpec = {.architecture = "made-up", .feed_forward_norm = false};
+// Layer 0 has a window and rotates, layer 1 has a window and does not rotate, and layer 2 rotates
+// with YaRN and sees all positions.
+const TinyModelSpec kSpec = {.architecture = "made-up", .layers = 3, .feed_forward_norm = false};
 constexpr double kEpsilon = 1e-5;
 
 // The multipliers in the file.
@@ -50,6 +54,7 @@ constexpr float kResidualScale = 0.7F;
 constexpr float kAttentionScale = 0.45F;
 constexpr float kLogitScale = 2.5F;
 constexpr float kTemperatureScale = 0.3F;
+constexpr std::uint32_t kWindow = 20;
 // YaRN keeps the frequency of the first pair, takes the mean for the second one, and divides those
 // of the other two by the factor.
 constexpr float kYarnFactor = 4;
@@ -83,6 +88,7 @@ std::string FileBytes(QueryKeyNorm norm) {
   writer.Float("made-up.attention.scale", kAttentionScale);
   writer.Float("made-up.logit_scale", kLogitScale);
   writer.Float("made-up.attention.temperature_scale", kTemperatureScale);
+  writer.Uint32("made-up.attention.sliding_window", kWindow);
   writer.String("made-up.rope.scaling.type", "yarn");
   writer.Float("made-up.rope.scaling.factor", kYarnFactor);
   writer.Uint32("made-up.rope.scaling.original_context_length", kOriginalContext);
@@ -193,15 +199,17 @@ class Reference {
     for (std::size_t i = 0; i < x.size(); ++i) x[i] += scale * added[i];
   }
 
-  // Rotates each head by its position (RoPE with YaRN). Pairs element i with element i + d / 2.
-  static void Rotate(std::size_t position, Vector& heads) {
+  // Rotates each head by its position (RoPE, with YaRN if the layer has no window). Pairs element i
+  // with element i + d / 2.
+  static void Rotate(std::size_t position, bool window, Vector& heads) {
     const std::size_t d = kSpec.key_length;
-    const double magnitude = 0.1 * std::log(double{kYarnFactor}) + 1;
+    const double base = window ? kMadeUp.window_freq_base : 10000;
+    const double magnitude = window ? 1 : 0.1 * std::log(double{kYarnFactor}) + 1;
     for (std::size_t head = 0; head < heads.size(); head += d) {
       for (std::size_t i = 0; i < d / 2; ++i) {
         const double angle = static_cast<double>(position) *
-                             std::pow(10000.0, -2.0 * static_cast<double>(i) / kSpec.key_length) *
-                             (kKept[i] + (1 - kKept[i]) / kYarnFactor);
+                             std::pow(base, -2.0 * static_cast<double>(i) / kSpec.key_length) *
+                             (window ? 1 : kKept[i] + (1 - kKept[i]) / kYarnFactor);
         const double a = heads[head + i];
         const double b = heads[head + i + d / 2];
         heads[head + i] = magnitude * (a * std::cos(angle) - b * std::sin(angle));
@@ -219,10 +227,12 @@ class Reference {
     };
     Vector query = Norm(project("attn_q"), block + "attn_q_norm");
     Vector key = Norm(project("attn_k"), block + "attn_k_norm");
-    if (layer % 2 == 0) {
-      Rotate(position, query);
-      Rotate(position, key);
+    const bool window = layer < 2;
+    if (layer != 1) {
+      Rotate(position, window, query);
+      Rotate(position, window, key);
     }
+    const std::size_t first = window && position >= kWindow ? position - kWindow + 1 : 0;
     const auto contexts = static_cast<double>(position / kOriginalContext);
     const double temperature = 1 + kTemperatureScale * std::log(1 + contexts);
     keys_[layer].push_back(key);
@@ -232,7 +242,7 @@ class Reference {
     for (std::size_t head = 0; head < heads; ++head) {
       const std::size_t group = head / kSpec.heads_per_group;
       double sum = 0;
-      for (std::size_t p = 0; p <= position; ++p) {
+      for (std::size_t p = first; p <= position; ++p) {
         double score = 0;
         for (std::size_t d = 0; d < kSpec.key_length; ++d) {
           score +=
@@ -369,8 +379,12 @@ TEST_P(ArchitectureTest, ADifferentDescriptionGivesDifferentLogits) {
   temperature.has_temperature = false;
   Architecture layers = kMadeUp;
   layers.unrotated_layer_every = 0;
+  Architecture window = kMadeUp;
+  window.window_pattern = 0;
+  Architecture base = kMadeUp;
+  base.window_freq_base = 0;
   for (const Architecture& changed :
-       {activation, rotation, embedding, scales, temperature, layers}) {
+       {activation, rotation, embedding, scales, temperature, layers, window, base}) {
     const auto model = Load(changed);
     ASSERT_TRUE(model.ok()) << model.status();
     EXPECT_GT(Distance(LogitsOf(*model, GetParam(), 7), expected), 5 * kTolerance);

@@ -26,6 +26,7 @@ struct Shape {
   std::uint32_t heads_per_group;
   std::uint32_t key_length;
   std::uint32_t value_length;
+  std::uint32_t window = 0;  // of the layer; 0: none
 };
 
 ModelConfig ConfigOf(const Shape& shape) {
@@ -37,6 +38,8 @@ ModelConfig ConfigOf(const Shape& shape) {
   config.value_length = shape.value_length;
   config.rope_dimensions = shape.key_length / 4 * 2;
   config.rope_freq_base = 10000;
+  config.window = shape.window;
+  config.window_pattern = 3;  // layer 1 has the window
   return config;
 }
 
@@ -46,16 +49,19 @@ class Definition {
   Definition(std::size_t key_length, std::size_t value_length)
       : key_length_(key_length), value_length_(value_length) {}
 
-  // RoPE is already applied to `query` and `keys`. keys[p] and values[p] belong to position p.
+  // RoPE is already applied to `query` and `keys`. keys[p] and values[p] belong to position p. The
+  // query sees positions from `first` on. Blocks without a seen position are left out.
   Floats operator()(Floats query, const std::vector<const float*>& keys,
-                    const std::vector<const float*>& values) const {
+                    const std::vector<const float*>& values, std::size_t first) const {
     const float scale = 1.0F / std::sqrt(static_cast<float>(key_length_));
     for (float& x : query) x *= scale;
     State total(value_length_);
-    for (std::size_t chunk = 0; chunk < keys.size(); chunk += 1024) {
+    for (std::size_t chunk = first / 1024 * 1024; chunk < keys.size(); chunk += 1024) {
       State state(value_length_);
       for (std::size_t block = chunk; block < std::min(keys.size(), chunk + 1024); block += 64) {
-        AddBlock(query, keys, values, block, std::min(keys.size(), block + 64), state);
+        if (block + 64 <= first) continue;
+        AddBlock(query, keys, values, std::max(block, first), std::min(keys.size(), block + 64),
+                 state);
       }
       const float largest = std::max(total.maximum, state.maximum);
       const float a = Exp(total.maximum - largest);
@@ -221,7 +227,9 @@ class AttentionTest : public testing::TestWithParam<InstructionSet> {
           std::reverse(values.begin(), values.end());
           const std::size_t at = r * config.heads + h;
           const auto q = query.begin() + static_cast<std::ptrdiff_t>(at * config.key_length);
-          const Floats expected = definition({q, q + config.key_length}, keys, values);
+          const std::size_t first =
+              config.window == 0 || keys.size() <= config.window ? 0 : keys.size() - config.window;
+          const Floats expected = definition({q, q + config.key_length}, keys, values, first);
           ASSERT_EQ(std::memcmp(expected.data(), out.data() + at * config.value_length,
                                 config.value_length * sizeof(float)),
                     0)
@@ -323,6 +331,22 @@ TEST_P(AttentionTest, LongPrefixesEqualTheDefinitionForAnyNumberOfThreads) {
     Check({1, 2, 16, 16}, KvType::kF16, threads, {{9215, Tree(3)}, {2100, {-1}}});
     Check({1, 1, 6, 10}, KvType::kF32, threads, {{8150, Chain(120)}});
   }
+}
+
+// Rows at different depths of a tree see different first positions. Some blocks are seen by a part
+// of the rows only, and some chunks by none.
+TEST_P(AttentionTest, WindowsEqualTheDefinition) {
+  for (const std::uint32_t window : {1U, 5U, 63U, 64U, 65U, 200U, 1100U}) {
+    for (const std::size_t prefix : {0U, 3U, 62U, 64U, 130U, 1030U, 2100U}) {
+      SCOPED_TRACE(testing::Message() << "window " << window << ", prefix " << prefix);
+      const int threads = 1 + static_cast<int>((prefix + window) % 4);
+      Check({2, 3, 16, 16, window}, KvType::kF16, threads, {{prefix, Tree(1 + prefix % 40)}});
+      Check({1, 1, 6, 10, window}, KvType::kF32, threads, {{prefix, Chain(20)}});
+      if (HasFatalFailure()) return;
+    }
+  }
+  Check({1, 2, 16, 16, 70}, KvType::kF16, 4, {{9215, Tree(3)}, {2100, {-1}}});
+  Check({2, 3, 64, 64, 30}, KvType::kF16, 3, {{70, Tree(9)}, {0, Chain(330)}, {200, Tree(81)}});
 }
 
 }  // namespace

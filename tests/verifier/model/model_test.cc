@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <string_view>
+#include <vector>
 
 #include "tests/doubles/tiny_model.h"
 
@@ -12,6 +14,8 @@ namespace {
 
 using doubles::GgufWriter;
 using doubles::TinyModelSpec;
+using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -190,10 +194,43 @@ TEST(ModelTest, RefusesFrequencyFactorsThatAreNotPositive) {
   }
 }
 
-TEST(ModelTest, RefusesWindowsAndSoftCapsByName) {
-  GgufWriter window = doubles::TinyModelWriter({});
-  window.Uint32("llama.attention.sliding_window", 16);
-  EXPECT_TRUE(LoadWriter(window).ok()) << "llama has no window and ignores the key";
+TEST(ModelTest, ReadsWindows) {
+  const auto windows_of = [](const GgufWriter& writer) {
+    // The tensors are those of llama, so only the configuration is read.
+    const std::string bytes = writer.Finish();
+    const auto file = GgufFile::Parse(std::as_bytes(std::span<const char>(bytes)));
+    EXPECT_TRUE(file.ok()) << file.status();
+    const auto config = ReadModelConfig(**file);
+    EXPECT_TRUE(config.ok()) << config.status();
+    std::vector<std::uint32_t> windows;
+    for (std::size_t layer = 0; layer < 7; ++layer) windows.push_back(config->WindowOf(layer));
+    return windows;
+  };
+  GgufWriter gemma = doubles::TinyModelWriter({.architecture = "gemma3"});
+  EXPECT_THAT(windows_of(gemma), Each(0));
+  gemma.Uint32("gemma3.attention.sliding_window", 16);
+  EXPECT_THAT(windows_of(gemma), ElementsAre(16, 16, 16, 16, 16, 0, 16));
+  gemma.Uint32("gemma3.attention.sliding_window_pattern", 2);
+  EXPECT_THAT(windows_of(gemma), ElementsAre(16, 0, 16, 0, 16, 0, 16));
+  GgufWriter olmo = doubles::TinyModelWriter({.architecture = "olmo2"});
+  olmo.Uint32("olmo2.attention.sliding_window", 8);
+  EXPECT_THAT(windows_of(olmo), ElementsAre(8, 8, 8, 0, 8, 8, 8));
+  GgufWriter llama = doubles::TinyModelWriter({});
+  llama.Uint32("llama.attention.sliding_window", 16);
+  EXPECT_THAT(windows_of(llama), Each(0)) << "llama has no window and ignores the key";
+}
+
+TEST(ModelTest, RefusesImpossibleWindowsAndSoftCaps) {
+  for (const char* key : {"attention.sliding_window", "attention.sliding_window_pattern"}) {
+    GgufWriter writer = doubles::TinyModelWriter({.architecture = "gemma3"});
+    if (std::string_view(key) != "attention.sliding_window") {
+      writer.Uint32("gemma3.attention.sliding_window", 16);
+    }
+    writer.Uint32(std::string("gemma3.") + key, 0);
+    const absl::Status status = LoadWriter(writer).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(std::string(key) + ": got 0"));
+  }
   GgufWriter cap = doubles::TinyModelWriter({});
   cap.Float("llama.final_logit_softcapping", 30);
   EXPECT_EQ(LoadWriter(cap).status().code(), absl::StatusCode::kUnimplemented);
