@@ -79,9 +79,9 @@ TEST(TokenizerTest, NamesTheModelThatItRefuses) {
     EXPECT_THAT(std::string(status.message()),
                 HasSubstr("model \"" + std::string(model) + "\" is not supported"));
   }
-  const absl::Status pre = CreateError({.model = "gpt2", .pre = "tekken", .tokens = {"a"}});
+  const absl::Status pre = CreateError({.model = "gpt2", .pre = "gemma4", .tokens = {"a"}});
   EXPECT_EQ(pre.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_THAT(std::string(pre.message()), HasSubstr("\"tekken\""));
+  EXPECT_THAT(std::string(pre.message()), HasSubstr("\"gemma4\""));
 }
 
 TEST(TokenizerTest, RefusesInvalidFields) {
