@@ -31,10 +31,13 @@ void Add(TokenizerData& data, std::string token, TokenType type) {
 // Sets the tokenizer model and adds the byte tokens that it needs. Otherwise most inputs would be
 // refused.
 void Complete(unsigned kind, TokenizerData& data) {
-  static const char* const kPres[] = {"gpt-2",     "llama-bpe",    "qwen2",  "smollm",
-                                      "starcoder", "deepseek-llm", "default"};
+  // The SentencePiece model is kind 7 of the seeds, so newer names come after it.
+  constexpr unsigned kSentencePiece = 7;
+  static const char* const kPres[] = {
+      "gpt-2", "llama-bpe", "qwen2",  "smollm", "starcoder",      "deepseek-llm", "default",
+      "",      "tekken",    "gpt-4o", "falcon", "deepseek-coder", "deepseek-v3"};
   if (data.token_types.empty()) data.token_types.assign(data.tokens.size(), TokenType::kNormal);
-  if (kind >= std::size(kPres)) {
+  if (kind == kSentencePiece || kind >= std::size(kPres)) {
     data.model = "llama";
     for (unsigned byte = 0; byte < 256; ++byte) {
       char token[7];
@@ -113,7 +116,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t siz
   auto data = joiner.Finish();
   if (!data.ok()) return 0;
   CheckTravels(*data);
-  if ((switches & 2) != 0) Complete((switches >> 2) % 8, *data);
+  if ((switches & 2) != 0) Complete((switches >> 2) % 16, *data);
   const auto tokenizer = Tokenizer::Create(*std::move(data));
   if (!tokenizer.ok()) return 0;
   CheckText(**tokenizer, text, (switches & 1) != 0);

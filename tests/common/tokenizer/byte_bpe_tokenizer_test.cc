@@ -202,8 +202,8 @@ TEST(ByteBpeTest, DecodesToTheTextAndTokenBytesJoinToIt) {
   std::mt19937 random(5);
   const std::vector<std::string> alphabet = {"a",     "b", " ", "é", "\n",     "1", "'s",
                                              "<|e|>", "😁", "!", "ü", "\u4E00", "\t"};
-  for (const char* pre :
-       {"gpt-2", "llama-bpe", "qwen2", "smollm", "starcoder", "deepseek-llm", "default"}) {
+  for (const char* pre : {"gpt-2", "llama-bpe", "qwen2", "smollm", "starcoder", "tekken", "gpt-4o",
+                          "falcon", "deepseek-llm", "deepseek-coder", "deepseek-v3", "default"}) {
     TokenizerData data = Vocabulary({"a b", "Ġ a", "Ã ©", "Ġa b", "Ġ Ġ", "1 1", "' s"}, pre);
     Add(data, "<|e|>", TokenType::kControl);
     Add(data, "ü", TokenType::kUserDefined);
