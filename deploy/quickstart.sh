@@ -3,7 +3,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-prompt=
+prompt_given=false
 default_prompt="Once upon a time"
 default_question="Why is the sky blue? Explain it to a child."
 default_model="$root/deploy/model/default.q8_0.gguf"
@@ -40,7 +40,7 @@ fail_usage() {
 
 while [ $# -gt 0 ]; do
   case "$1" in
-    --prompt) [ $# -ge 2 ] || fail_usage "--prompt: expected a text"; prompt=$2; shift ;;
+    --prompt) [ $# -ge 2 ] || fail_usage "--prompt: expected a text"; prompt=$2; prompt_given=true; shift ;;
     --model) [ $# -ge 2 ] || fail_usage "--model: expected a file or a name"; model=$2; shift ;;
     --max_tokens) [ $# -ge 2 ] || fail_usage "--max_tokens: expected a number"; max_tokens=$2; shift ;;
     --keep-running) keep_running=true ;;
@@ -52,7 +52,7 @@ done
 name=
 if [[ "$model" != */* && "$model" != *.gguf ]]; then
   name=$model
-  [ "$name" = smollm2 ] || fail_usage "--model: got the name \"$name\", expected smollm2 or a file"
+  [ "$name" = smollm2 ] || fail_usage "--model: got the name \"$name\", expected smollm2; a file needs a slash or the ending .gguf"
 else
   [[ -f "$model" && -r "$model" ]] || fail_usage "--model: cannot read a file at $model"
 fi
@@ -68,7 +68,8 @@ if [ -n "$name" ]; then
     exit 1
   }
   # The model's chat format, with its default instruction.
-  question=${prompt:-$default_question}
+  $prompt_given || prompt=$default_question
+  question=$prompt
   prompt="<|im_start|>system
 You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>
 <|im_start|>user
@@ -76,11 +77,11 @@ $question<|im_end|>
 <|im_start|>assistant
 "
   shown="$question"$'\n\n'
-  chat=(--parse_control)
+  parse_control=true
 else
-  prompt=${prompt:-$default_prompt}
+  $prompt_given || prompt=$default_prompt
   shown=$prompt
-  chat=()
+  parse_control=false
 fi
 
 work=$(mktemp -d)
@@ -167,8 +168,9 @@ foreground() {
 }
 
 printf "%s" "$shown"
-foreground "$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" "${chat[@]}" --max_tokens="$max_tokens" \
-  --temperature=0.7 --top_p=0.95 --seed=7 --speculation=full --request='{"speculation": {"nodeBudget": 8}}' --show_drafts
+foreground "$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" --max_tokens="$max_tokens" \
+  --temperature=0.7 --top_p=0.95 --seed=7 --speculation=full --show_drafts \
+  --request="{\"parseControl\": $parse_control, \"speculation\": {\"nodeBudget\": 8}}"
 
 # The same prompt plain and with drafts, in turns. The drafts change how fast the tokens come, never the tokens. Each run
 # begins with an empty matrix, because a matrix that has seen the text would recite it.
@@ -177,9 +179,9 @@ quoted=${prompt//\\/\\\\}
 quoted=${quoted//\"/\\\"}
 quoted=${quoted//$'\n'/\\n}
 printf '{"prompt": "%s"}\n' "${quoted//$'\t'/\\t}" >"$work/prompt.jsonl"
-foreground "$bin/recycling" bench --gateway="$gateway" --prompts="$work/prompt.jsonl" "${chat[@]}" --max_tokens="$max_tokens" \
+foreground "$bin/recycling" bench --gateway="$gateway" --prompts="$work/prompt.jsonl" --max_tokens="$max_tokens" \
   --temperature=0.7 --top_p=0.95 --seed=7 --repeat=6 --speculation=full \
-  --request='{"speculation": {"nodeBudget": 8, "matrixScope": "MATRIX_SCOPE_REQUEST"}}'
+  --request="{\"parseControl\": $parse_control, \"speculation\": {\"nodeBudget\": 8, \"matrixScope\": \"MATRIX_SCOPE_REQUEST\"}}"
 
 if $keep_running; then
   cat <<EOF

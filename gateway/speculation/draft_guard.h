@@ -26,9 +26,9 @@ namespace recycling::gateway {
 //     at once. The probe has lost when its loss exceeds kStake plain steps or kShare of the pause
 //     before it. Then the next pause begins. It is at least twice as long as the pause before the
 //     probe; this doubling stops at kLongest. So losses take at most kShare of the time, except for
-//     the first kStake plain steps, for gains that are lost again, and for steps that already run
-//     when a pause begins. The n requests report their steps of a pause separately. So each of
-//     these counts as 1 / n of its duration.
+//     the first kStake plain steps, for gains that are lost again, for pauses that end early, and
+//     for steps that already run when a pause begins. The n requests report their steps of a pause
+//     separately. So each of these counts as 1 / n of its duration.
 //  5. A pause ends early if 1 + A falls below half of its value at the start of the pause, because
 //     drafting may save time again at the lower load.
 class DraftGuard {

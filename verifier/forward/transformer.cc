@@ -359,8 +359,9 @@ std::string CpuTransformer::numerics_id() const {
     absl::StrAppend(&decides, absl::Hex(std::bit_cast<std::uint64_t>(rope_.magnitude())));
   }
   if (const ModelConfig& config = model_->config(); config.temperature_scale != 0) {
-    for (std::uint32_t position = 0; position < limits_.context_length;
-         position += config.rope_scaling.original_context) {
+    constexpr std::uint32_t kContexts = 64;  // as many as a model may be expected to serve
+    for (std::uint32_t i = 0; i < kContexts; ++i) {
+      const std::uint32_t position = i * config.rope_scaling.original_context;
       absl::StrAppend(&decides, " ",
                       absl::Hex(std::bit_cast<std::uint32_t>(attention_.Temperature(position))));
     }

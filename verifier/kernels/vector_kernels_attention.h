@@ -201,15 +201,17 @@ inline void Weigh(float* scores, std::size_t count, float* state) {
   const Lanes shift = Lanes::Splat(state[AttentionState::kMaximum]);
   Lanes sum =
       Lanes::Load(state + AttentionState::kSums) * Lanes::Splat(state[AttentionState::kFactor]);
-  const auto add = [&](const Lanes& weight, float* at) {
-    sum = sum + weight;
-    weight.Store(at);
-  };
   std::size_t p = 0;
-  for (; p + kLanes <= count; p += kLanes) add(Exp(Lanes::Load(scores + p) - shift), scores + p);
-  if (p < count) {
+  for (; p + kLanes <= count; p += kLanes) {
+    const Lanes weight = Exp(Lanes::Load(scores + p) - shift);
+    sum = sum + weight;
+    weight.Store(scores + p);
+  }
+  if (p < count) {  // what follows the scores belongs to another query
     const Lanes last = LoadFirst(scores + p, count - p, -__builtin_inff());
-    add(Exp(last - shift).First(count - p), scores + p);
+    const Lanes weight = Exp(last - shift).First(count - p);
+    sum = sum + weight;
+    StoreFirst(weight, scores + p, count - p);
   }
   sum.Store(state + AttentionState::kSums);
 }

@@ -55,13 +55,15 @@ absl::StatusOr<Architecture> ReadArchitecture(const GgufFile& file,
                                                "\" is not supported, expected ", expected));
 }
 
-// Reads a finite number above 0; `fallback` if the key is absent.
-absl::StatusOr<double> ReadPositive(const GgufFile& file, const std::string& key, double fallback) {
+// Reads a factor in [1e-6, 1e6]; `fallback` if the key is absent. So no product of a few factors
+// leaves the range of a float.
+absl::StatusOr<double> ReadFactor(const GgufFile& file, const std::string& key, double fallback,
+                                  double low = 1e-6) {
   ASSIGN_OR_RETURN(const std::optional<double> read, file.Float(key));
   const double number = read.value_or(fallback);
-  if (!std::isfinite(number) || number <= 0) {
+  if (!(number >= low && number <= 1e6)) {  // also if it is NaN
     return absl::DataLossError(
-        absl::StrCat("GGUF: ", key, ": got ", number, ", expected more than 0"));
+        absl::StrCat("GGUF: ", key, ": got ", number, ", expected ", low, " to 1e6"));
   }
   return number;
 }
@@ -95,23 +97,24 @@ absl::StatusOr<RopeScaling> ReadRopeScaling(const GgufFile& file, const std::str
   if (type != "none" && type != "linear" && !yarn && !(by_length && type == "longrope")) {
     return absl::UnimplementedError(
         absl::StrCat("rope scaling \"", absl::CEscape(type),
-                     "\" is not supported, expected \"none\", \"linear\" or \"yarn\""));
+                     "\" is not supported, expected \"none\", \"linear\" or \"yarn\"",
+                     by_length ? " or \"longrope\"" : ""));
   }
   if (yarn) scaling.kind = RopeScaling::Kind::kYarn;
-  ASSIGN_OR_RETURN(const double linear, ReadPositive(file, prefix + "rope.scale_linear", 1));
-  ASSIGN_OR_RETURN(const double factor, ReadPositive(file, rope + "factor", linear));
+  ASSIGN_OR_RETURN(const double linear, ReadFactor(file, prefix + "rope.scale_linear", 1));
+  ASSIGN_OR_RETURN(const double factor, ReadFactor(file, rope + "factor", linear));
   if (type == "linear" || yarn) scaling.factor = factor;
   ASSIGN_OR_RETURN(scaling.original_context,
                    ReadCount(file, rope + "original_context_length", config.context_length));
-  ASSIGN_OR_RETURN(scaling.beta_slow, ReadPositive(file, rope + "yarn_beta_slow", 1));
-  ASSIGN_OR_RETURN(scaling.beta_fast, ReadPositive(file, rope + "yarn_beta_fast", 32));
+  ASSIGN_OR_RETURN(scaling.beta_slow, ReadFactor(file, rope + "yarn_beta_slow", 1));
+  ASSIGN_OR_RETURN(scaling.beta_fast, ReadFactor(file, rope + "yarn_beta_fast", 32));
   if (scaling.beta_fast <= scaling.beta_slow) {
     return absl::DataLossError(absl::StrCat("GGUF: ", rope, "yarn_beta_fast: got ",
                                             scaling.beta_fast, ", expected more than ",
                                             scaling.beta_slow, ", which is yarn_beta_slow"));
   }
-  ASSIGN_OR_RETURN(scaling.magnitude, ReadPositive(file, rope + "attn_factor", 1));
-  ASSIGN_OR_RETURN(const double multiplier, ReadNumber(file, rope + "yarn_log_multiplier", 0, 0));
+  ASSIGN_OR_RETURN(scaling.magnitude, ReadFactor(file, rope + "attn_factor", 1));
+  ASSIGN_OR_RETURN(const double multiplier, ReadFactor(file, rope + "yarn_log_multiplier", 0, 0));
   if (yarn && scaling.factor > 1) {
     const double log = 0.1 * std::log(scaling.factor);
     scaling.magnitude *= (log + 1) / (multiplier * log + 1);
@@ -146,15 +149,12 @@ absl::Status ReadScales(const GgufFile& file, const std::string& prefix, ModelCo
   }
   if (config.layers == architecture.hidden_scale_layers) {
     config.attention_scale =
-        1.0F / std::sqrt(static_cast<float>(config.hidden_size / config.heads));
+        1.0F / std::sqrt(static_cast<float>(config.hidden_size) / static_cast<float>(config.heads));
   }
   if (architecture.has_scales) {
     const auto read = [&](const char* key, float fallback) -> absl::StatusOr<float> {
-      ASSIGN_OR_RETURN(const double number, ReadPositive(file, prefix + key, fallback));
-      const auto scale = static_cast<float>(number);
-      if (std::isnormal(scale)) return scale;
-      return absl::DataLossError(absl::StrCat("GGUF: ", prefix, key, ": got ", number,
-                                              ", expected a normal 32-bit float"));
+      ASSIGN_OR_RETURN(const double number, ReadFactor(file, prefix + key, fallback));
+      return static_cast<float>(number);
     };
     ASSIGN_OR_RETURN(config.embedding_scale, read("embedding_scale", config.embedding_scale));
     ASSIGN_OR_RETURN(config.residual_scale, read("residual_scale", 1));
@@ -165,7 +165,7 @@ absl::Status ReadScales(const GgufFile& file, const std::string& prefix, ModelCo
   }
   if (architecture.has_temperature) {
     ASSIGN_OR_RETURN(config.temperature_scale,
-                     ReadNumber(file, prefix + "attention.temperature_scale", 0, 0));
+                     ReadFactor(file, prefix + "attention.temperature_scale", 0, 0));
   }
   return absl::OkStatus();
 }

@@ -11,18 +11,18 @@
 
 namespace recycling::verifier {
 
-// How positions beyond the context of the training are rotated.
+// How positions beyond the context of the training are rotated. Factors are 1e-6 to 1e6.
 struct RopeScaling {
   enum class Kind {
     kLinear,  // every frequency is divided by `factor`
     kYarn,    // YaRN (arXiv 2309.00071): only low frequencies are
   };
   Kind kind = Kind::kLinear;           // .rope.scaling.type, default linear; "none": factor 1
-  double factor = 1;                   // .rope.scaling.factor or .rope.scale_linear; above 0
+  double factor = 1;                   // .rope.scaling.factor or .rope.scale_linear
   std::uint32_t original_context = 0;  // .rope.scaling.original_context_length, default
                                        // context_length
   double beta_fast = 32;               // .rope.scaling.yarn_beta_fast; above beta_slow
-  double beta_slow = 1;                // .rope.scaling.yarn_beta_slow; above 0
+  double beta_slow = 1;                // .rope.scaling.yarn_beta_slow
   // Sines and cosines are multiplied by it. With YaRN it depends on the factor and on
   // .rope.scaling.yarn_log_multiplier; .rope.scaling.attn_factor multiplies it.
   double magnitude = 1;

@@ -346,6 +346,8 @@ TEST_P(AttentionTest, WindowsEqualTheDefinition) {
     }
   }
   Check({1, 2, 16, 16, 70}, KvType::kF16, 4, {{9215, Tree(3)}, {2100, {-1}}});
+  // A deep row hides positions that the row after it sees.
+  Check({1, 2, 16, 16, 60}, KvType::kF32, 1, {{60, {-1, 0, 1, 2, -1, 4, -1}}});
   Check({2, 3, 64, 64, 30}, KvType::kF16, 3, {{70, Tree(9)}, {0, Chain(330)}, {200, Tree(81)}});
 }
 

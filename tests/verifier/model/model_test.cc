@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <string_view>
 #include <vector>
@@ -167,6 +168,8 @@ TEST(ModelTest, RefusesImpossibleScales) {
                                    {"embedding_scale", kNan},
                                    {"residual_scale", 0},
                                    {"attention.scale", 1e-42F},
+                                   {"rope.scaling.factor", 1e-30F},
+                                   {"rope.scaling.yarn_log_multiplier", 1e30F},
                                    {"logit_scale", kInfinity}}) {
     GgufWriter writer = doubles::TinyModelWriter({.architecture = "granite"});
     writer.Float(std::string("granite.") + key, value);
@@ -177,6 +180,14 @@ TEST(ModelTest, RefusesImpossibleScales) {
   GgufWriter temperature = doubles::TinyModelWriter({.architecture = "mistral3"});
   temperature.Float("mistral3.attention.temperature_scale", kNan);
   EXPECT_EQ(LoadWriter(temperature).status().code(), absl::StatusCode::kDataLoss);
+  GgufWriter many_heads = doubles::TinyModelWriter(
+      {.architecture = "gemma3", .layers = 62, .kv_heads = 8, .heads_per_group = 8});
+  const std::string bytes = many_heads.Finish();
+  const auto file = GgufFile::Parse(std::as_bytes(std::span<const char>(bytes)));
+  ASSERT_TRUE(file.ok()) << file.status();
+  const auto config = ReadModelConfig(**file);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_FLOAT_EQ(config->attention_scale, 1 / std::sqrt(0.5F)) << "32 numbers for 64 heads";
   GgufWriter original = doubles::TinyModelWriter({});
   original.Uint32("llama.rope.scaling.original_context_length", 0);
   EXPECT_EQ(LoadWriter(original).status().code(), absl::StatusCode::kDataLoss);
