@@ -308,20 +308,24 @@ TEST_F(GatewayServiceTest, ADrafterThatMisbehavesChangesNoToken) {
 }
 
 TEST_F(GatewayServiceTest, TheDrafterGetsThePromptAndTheParentOfEachRow) {
-  Mutex mutex;
-  std::vector<TokenId> committed;
-  std::vector<Observation> observations;
+  struct Heard {
+    Mutex mutex;
+    std::vector<TokenId> committed;
+    std::vector<Observation> observations;
+  };
+  // The last observation may reach the drafter after this test has ended.
+  const auto heard = std::make_shared<Heard>();
   AddVerifier();
   AddDrafter({.on_open =
-                  [&](const OpenDrafting& open) {
-                    MutexLock lock(mutex);
-                    committed = open.committed;
+                  [heard](const OpenDrafting& open) {
+                    MutexLock lock(heard->mutex);
+                    heard->committed = open.committed;
                   },
               .on_step =
-                  [&](const DraftStep& step) {
+                  [heard](const DraftStep& step) {
                     if (!step.observation.has_value()) return;
-                    MutexLock lock(mutex);
-                    observations.push_back(*step.observation);
+                    MutexLock lock(heard->mutex);
+                    heard->observations.push_back(*step.observation);
                   }});
   Start();
   AwaitStats([](const v1::GetStatsResponse& stats) { return stats.peers(1).ready(); });
@@ -329,10 +333,10 @@ TEST_F(GatewayServiceTest, TheDrafterGetsThePromptAndTheParentOfEachRow) {
                        "speculation { mode: SPECULATION_MODE_ON node_budget: 4 }")
                   .status,
               IsOk());
-  MutexLock lock(mutex);
-  EXPECT_THAT(committed, ElementsAre(5, 6, 7));
-  ASSERT_FALSE(observations.empty());
-  for (const Observation& observation : observations) {
+  MutexLock lock(heard->mutex);
+  EXPECT_THAT(heard->committed, ElementsAre(5, 6, 7));
+  ASSERT_FALSE(heard->observations.empty());
+  for (const Observation& observation : heard->observations) {
     ASSERT_EQ(observation.parents.size(), observation.tokens.size());
     for (std::size_t i = 1; i < observation.accepted_path.size(); ++i) {
       EXPECT_EQ(observation.parents[static_cast<std::size_t>(observation.accepted_path[i])],
