@@ -67,12 +67,17 @@ class PeerKeysTest : public ::testing::Test {
     ASSERT_THAT(server, IsOk());
     server_ = *std::move(server);
   }
+  void ServeDrafter(std::unique_ptr<drafter::DrafterServer> drafter) {
+    drafter_ = std::move(drafter);
+    Serve(drafter_->service());
+  }
   std::shared_ptr<grpc::Channel> With(const std::string& key) {
     return CreateKeyedChannel(server_->addresses()[0], grpc::InsecureChannelCredentials(), {}, key);
   }
 
   std::string folder_ = ::testing::TempDir() + "/peer_keys.XXXXXX";
   doubles::FakeClock clock_;
+  std::unique_ptr<drafter::DrafterServer> drafter_;  // must outlive the server
   std::unique_ptr<RpcServer> server_;
 };
 
@@ -132,9 +137,9 @@ std::vector<Call> MatrixCalls(drafter::v1::DrafterService::Stub& stub) {
 }
 
 TEST_F(PeerKeysTest, EveryCallOfTheDrafterNeedsItsRole) {
-  const auto drafter = drafter::CreateDrafter({.callers = Callers()});
+  auto drafter = drafter::CreateDrafter({.callers = Callers()});
   ASSERT_THAT(drafter, IsOk());
-  Serve((*drafter)->service());
+  ServeDrafter(*std::move(drafter));
   for (const char* key : {"", "nobody"}) {
     const auto stub = drafter::v1::DrafterService::NewStub(With(key));
     for (const StatusCode code : Codes(DraftCalls(*stub))) {
@@ -193,9 +198,9 @@ absl::Status Teach(drafter::v1::DrafterService::Stub& stub, const std::string& t
 }
 
 TEST_F(PeerKeysTest, AnInferenceKeyNeitherReadsNorWritesTheMatrixOfATenantThatItNames) {
-  const auto drafter = drafter::CreateDrafter({.callers = Callers()});
+  auto drafter = drafter::CreateDrafter({.callers = Callers()});
   ASSERT_THAT(drafter, IsOk());
-  Serve((*drafter)->service());
+  ServeDrafter(*std::move(drafter));
   const auto gateway = drafter::v1::DrafterService::NewStub(With("gateway"));
   const auto user = drafter::v1::DrafterService::NewStub(With("user"));
   ASSERT_THAT(Teach(*gateway, "victim", 2, 3), IsOk());
@@ -355,9 +360,9 @@ TEST_F(VerifierKeysTest, EveryCallOfTheVerifierNeedsRolePeer) {
 }
 
 TEST_F(PeerKeysTest, TheKeyOfTheProcessHasOnlyTheRolePeer) {
-  const auto drafter = drafter::CreateDrafter({.callers = Callers("process")});
+  auto drafter = drafter::CreateDrafter({.callers = Callers("process")});
   ASSERT_THAT(drafter, IsOk());
-  Serve((*drafter)->service());
+  ServeDrafter(*std::move(drafter));
   const auto inside = drafter::v1::DrafterService::NewStub(server_->InProcessChannel("process"));
   for (const StatusCode code : Codes(DraftCalls(*inside))) {
     EXPECT_NE(code, StatusCode::UNAUTHENTICATED);
