@@ -359,7 +359,7 @@ std::string CpuTransformer::numerics_id() const {
     absl::StrAppend(&decides, absl::Hex(std::bit_cast<std::uint64_t>(rope_.magnitude())));
   }
   if (const ModelConfig& config = model_->config(); config.temperature_scale != 0) {
-    constexpr std::uint32_t kContexts = 64;  // as many as a model may be expected to serve
+    constexpr std::uint32_t kContexts = 64;  // more than any known model serves
     for (std::uint32_t i = 0; i < kContexts; ++i) {
       const std::uint32_t position = i * config.rope_scaling.original_context;
       absl::StrAppend(&decides, " ",

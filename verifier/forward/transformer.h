@@ -90,7 +90,8 @@ class Transformer {
   // index of kernels().
   virtual void UseKernels(KernelTable table) = 0;
   // A digest of everything that decides the bits of a logit: the model file, the arithmetic and its
-  // version, the type of the keys and values, and the rotation frequencies.
+  // version, the type of the keys and values, the frequencies and the magnitude of the rotation,
+  // and the temperatures of the queries (the last two only if they are not 1).
   virtual std::string numerics_id() const = 0;
 };
 

@@ -61,14 +61,16 @@ struct Architecture {
   bool scaled_embedding = false;
   // The file may have embedding_scale, residual_scale, attention.scale and logit_scale.
   bool has_scales = false;
-  // A model with this many layers scales scores by 1 / sqrt(hidden_size / heads). 0: none does.
+  // A model with exactly this many layers scales its scores by 1 / sqrt(hidden_size / heads), not
+  // by 1 / sqrt(key_length). 0: no model does.
   std::uint32_t hidden_scale_layers = 0;
   // The file may have attention.temperature_scale.
   bool has_temperature = false;
-  // If the file has attention.sliding_window w, some layers see only the last w positions: of each
-  // so many layers all but the last one. 0: no layer, whatever the file has.
+  // If the file has attention.sliding_window w, the layers are taken in groups of this size. All
+  // layers of a group but its last one see only the last w positions. 0: all layers see all
+  // positions, whatever the file has.
   std::uint32_t window_pattern = 0;
-  // attention.sliding_window_pattern replaces window_pattern.
+  // The file may have attention.sliding_window_pattern, which replaces window_pattern.
   bool has_window_pattern_key = false;
   // Base of the rotation of layers with a window, if the file has no rope.freq_base_swa. 0: the
   // base of the other layers. Layers with a window have no rope scaling.

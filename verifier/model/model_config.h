@@ -15,7 +15,7 @@ namespace recycling::verifier {
 struct RopeScaling {
   enum class Kind {
     kLinear,  // every frequency is divided by `factor`
-    kYarn,    // YaRN (arXiv 2309.00071): only low frequencies are
+    kYarn,    // YaRN (arXiv 2309.00071): only low frequencies are divided
   };
   Kind kind = Kind::kLinear;           // .rope.scaling.type, default linear; "none": factor 1
   double factor = 1;                   // .rope.scaling.factor or .rope.scale_linear
@@ -48,7 +48,7 @@ struct ModelConfig {
   float rms_epsilon = 0;  // .attention.layer_norm_rms_epsilon, default 1e-5
 
   // Scales that only some architectures have; see Architecture.
-  float embedding_scale = 1;  // of the embeddings
+  float embedding_scale = 1;  // .embedding_scale, or sqrt(hidden_size); of the embeddings
   float residual_scale = 1;   // .residual_scale; of the output of each block
   float attention_scale = 0;  // .attention.scale; of the scores; 0: 1 / sqrt(key_length)
   float logit_divisor = 1;    // .logit_scale; the logits are divided by it
