@@ -17,6 +17,9 @@ ABSL_FLAG(
     "Heads. The hidden size is the number of heads times the head size. 0: as many as in SMALL.");
 ABSL_FLAG(std::uint32_t, kv_heads, 0, "Key-value heads. 0: as many as in SMALL.");
 ABSL_FLAG(std::uint32_t, feed_forward, 0, "Feed-forward neurons. 0: as many as in SMALL.");
+ABSL_FLAG(std::uint32_t, experts, 0,
+          "Experts of each feed-forward block, all with the weights of SMALL. 0: no mixture.");
+ABSL_FLAG(std::uint32_t, experts_used, 0, "Experts that the router chooses for each row.");
 ABSL_FLAG(std::string, type, "q8_0", "Number format of matrices: f32, f16, q8_0 or q4_0.");
 ABSL_FLAG(std::uint64_t, seed, 1, "Seed of the added weights.");
 
@@ -41,6 +44,8 @@ absl::Status Run(const std::string& small, const std::string& big) {
                    .heads = absl::GetFlag(FLAGS_heads),
                    .kv_heads = absl::GetFlag(FLAGS_kv_heads),
                    .feed_forward = absl::GetFlag(FLAGS_feed_forward),
+                   .experts = absl::GetFlag(FLAGS_experts),
+                   .experts_used = absl::GetFlag(FLAGS_experts_used),
                    .seed = absl::GetFlag(FLAGS_seed)};
   ASSIGN_OR_RETURN(growth.type, TypeFlag());
   ASSIGN_OR_RETURN(const auto file, verifier::GgufFile::Open(small));

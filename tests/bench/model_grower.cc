@@ -120,10 +120,12 @@ struct Tensor {
   const Matrix* trained = nullptr;  // becomes the top left corner of the tensor; may be null
   Fill fill = Fill::kRandom;
   std::vector<float> vector;  // if not empty, the tensor is this one row
+  std::size_t stacked = 0;    // 0: one matrix; otherwise a stack of so many
 
   std::size_t bytes() const {
     const auto& info = verifier::InfoOf(type);
-    return rows * columns / info.block_values * info.block_bytes;
+    return std::max<std::size_t>(1, stacked) * rows * columns / info.block_values *
+           info.block_bytes;
   }
 };
 
@@ -169,6 +171,13 @@ absl::Status CheckGrowth(const Growth& g, const ModelConfig& from, const ModelCo
     return refuse("heads: got a hidden size of ", to.hidden_size, ", expected at least ",
                   from.hidden_size);
   }
+  if (from.experts != 0) {
+    return absl::UnimplementedError(
+        absl::StrCat("got a mixture of ", from.experts, " experts, expected a model without"));
+  }
+  if (to.experts != 0 && (to.experts_used == 0 || to.experts_used > to.experts)) {
+    return refuse("experts_used: got ", to.experts_used, ", expected 1 to ", to.experts);
+  }
   if (to.feed_forward < from.feed_forward) {
     return refuse("feed_forward: got ", to.feed_forward, ", expected at least ", from.feed_forward);
   }
@@ -188,6 +197,10 @@ ModelConfig Grown(const Growth& g, const ModelConfig& from) {
   if (g.heads != 0) to.heads = g.heads;
   if (g.kv_heads != 0) to.kv_heads = g.kv_heads;
   if (g.feed_forward != 0) to.feed_forward = g.feed_forward;
+  if (g.experts != 0) {
+    to.experts = g.experts;
+    to.experts_used = g.experts_used;
+  }
   if (to.heads != from.heads) to.hidden_size = to.heads * to.key_length;
   to.rms_epsilon = static_cast<float>(double{from.rms_epsilon} * from.hidden_size / to.hidden_size);
   return to;
@@ -213,6 +226,13 @@ std::vector<Tensor> Plan(const verifier::Weights& w, bool tied, const ModelConfi
                           const Matrix* trained, Fill fill) {
     plan.push_back({std::move(name), rows, columns, type, trained, fill, {}});
   };
+  // A matrix of a feed-forward block, or the stack of those of the experts.
+  const auto feed_forward = [&](const std::string& name, std::size_t rows, std::size_t columns,
+                                const std::vector<Matrix>* trained, Fill fill) {
+    matrix(name + (c.experts == 0 ? ".weight" : "_exps.weight"), rows, columns,
+           trained != nullptr ? &trained->front() : nullptr, fill);
+    plan.back().stacked = c.experts;
+  };
   const std::size_t hidden = c.hidden_size;
   const std::size_t queries = std::size_t{c.heads} * c.key_length;
   const std::size_t keys = std::size_t{c.kv_heads} * c.key_length;
@@ -235,9 +255,15 @@ std::vector<Tensor> Plan(const verifier::Weights& w, bool tied, const ModelConfi
     matrix(block + "attn_output.weight", hidden, attended, of(&L::attention_output), Fill::kZero);
     vector(block + "ffn_norm.weight",
            GrownNorm(old != nullptr ? old->feed_forward_norm : none, hidden));
-    matrix(block + "ffn_gate.weight", c.feed_forward, hidden, of(&L::gate), Fill::kRandom);
-    matrix(block + "ffn_up.weight", c.feed_forward, hidden, of(&L::up), Fill::kRandom);
-    matrix(block + "ffn_down.weight", hidden, c.feed_forward, of(&L::down), Fill::kZero);
+    if (c.experts != 0) {
+      plan.push_back({.name = block + "ffn_gate_inp.weight", .rows = c.experts, .columns = hidden});
+    }
+    const auto matrices_of = [&](const std::vector<Matrix> verifier::LayerWeights::*m) {
+      return old != nullptr ? &(old->*m) : nullptr;
+    };
+    feed_forward(block + "ffn_gate", c.feed_forward, hidden, matrices_of(&L::gate), Fill::kRandom);
+    feed_forward(block + "ffn_up", c.feed_forward, hidden, matrices_of(&L::up), Fill::kRandom);
+    feed_forward(block + "ffn_down", hidden, c.feed_forward, matrices_of(&L::down), Fill::kZero);
   }
   vector("output_norm.weight", GrownNorm(w.output_norm, hidden));
   if (!tied) matrix("output.weight", c.vocab_size, hidden, &w.output, Fill::kRandom);
@@ -287,6 +313,10 @@ std::string Header(const GgufFile& small, const ModelConfig& c, TensorType type,
   uint32("llama.block_count", c.layers);
   uint32("llama.embedding_length", c.hidden_size);
   uint32("llama.feed_forward_length", c.feed_forward);
+  if (c.experts != 0) {
+    uint32("llama.expert_count", c.experts);
+    uint32("llama.expert_used_count", c.experts_used);
+  }
   uint32("llama.attention.head_count", c.heads);
   uint32("llama.attention.head_count_kv", c.kv_heads);
   uint32("llama.attention.key_length", c.key_length);
@@ -302,9 +332,11 @@ std::string Header(const GgufFile& small, const ModelConfig& c, TensorType type,
   std::uint64_t offset = 0;
   for (const Tensor& tensor : plan) {
     const bool is_vector = !tensor.vector.empty();
-    infos += GgufText(tensor.name) + GgufBytes<std::uint32_t>(is_vector ? 1 : 2) +
-             GgufBytes<std::uint64_t>(tensor.columns);
-    if (!is_vector) infos += GgufBytes<std::uint64_t>(tensor.rows);
+    const std::uint32_t dimensions = is_vector ? 1 : tensor.stacked == 0 ? 2 : 3;
+    infos +=
+        GgufText(tensor.name) + GgufBytes(dimensions) + GgufBytes<std::uint64_t>(tensor.columns);
+    if (dimensions > 1) infos += GgufBytes<std::uint64_t>(tensor.rows);
+    if (dimensions > 2) infos += GgufBytes<std::uint64_t>(tensor.stacked);
     infos += GgufBytes(static_cast<std::uint32_t>(tensor.type)) + GgufBytes(offset);
     offset += (tensor.bytes() + kAlignment - 1) / kAlignment * kAlignment;
   }
@@ -318,8 +350,8 @@ void WriteTensor(const Tensor& tensor, std::uint64_t seed, std::ostream& out) {
   Random random(seed);
   std::vector<float> row;
   std::string bytes;
-  for (std::size_t r = 0; r < tensor.rows; ++r) {
-    FillRow(tensor, r, random, row);
+  for (std::size_t r = 0; r < tensor.rows * std::max<std::size_t>(1, tensor.stacked); ++r) {
+    FillRow(tensor, r % tensor.rows, random, row);
     bytes.clear();
     EncodeRow(tensor.type, row, bytes);
     out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

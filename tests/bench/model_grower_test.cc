@@ -117,6 +117,14 @@ TEST(ModelGrowerTest, AQuantizedGrownModelHasTheLogitsOfTheQuantizedSmallOne) {
   }
 }
 
+TEST(ModelGrowerTest, AMixtureOfEqualExpertsHasTheLogitsOfTheSmallModel) {
+  const std::string small = doubles::TinyModelBytes(SmallSpec());
+  Growth growth = kGrowth;
+  growth.experts = 5;
+  growth.experts_used = 2;
+  EXPECT_LE(LargestDifference(Logits(Grow(small, growth)), Logits(small)), 1e-5F);
+}
+
 TEST(ModelGrowerTest, KeepsTheTokenizerAndStatesTheNewSizes) {
   const std::string small = doubles::TinyModelBytes(SmallSpec());
   const std::string grown = Grow(small, kGrowth);
@@ -167,6 +175,8 @@ TEST(ModelGrowerTest, RefusesSizesThatWouldChangeTheFunction) {
   EXPECT_EQ(error({.layers = 1}), "layers: got 1, expected at least 2");
   EXPECT_EQ(error({.heads = 8}), "heads: got 8 for 2 key-value heads, expected 4");
   EXPECT_EQ(error({.heads = 2, .kv_heads = 1}), "kv_heads: got 1, expected at least 2");
+  EXPECT_EQ(error({.experts = 4}), "experts_used: got 0, expected 1 to 4");
+  EXPECT_EQ(error({.experts = 4, .experts_used = 5}), "experts_used: got 5, expected 1 to 4");
   EXPECT_EQ(error({.feed_forward = 32}), "feed_forward: got 32, expected at least 64");
   EXPECT_EQ(error({.feed_forward = 72}), "type: got rows of 72 weights, expected a multiple of 32");
   EXPECT_EQ(error({.type = TensorType::kBF16}), "type: got BF16, expected F32, F16, Q8_0 or Q4_0");

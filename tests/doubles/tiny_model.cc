@@ -141,26 +141,30 @@ void Shrink(std::uint32_t type, std::uint32_t i, std::string& block) {
 }
 
 // Adds a matrix [rows, columns] whose outputs are about as large as its inputs. Outlier rows have
-// larger weights, outlier columns smaller ones.
+// larger weights, outlier columns smaller ones. If `matrices` is not 0, adds a stack of so many
+// such matrices.
 void AddMatrix(GgufWriter& writer, const std::string& name, std::uint32_t columns,
                std::uint32_t rows, std::uint32_t type, Random& random,
-               const IsOutlier& outlier_row = None, const IsOutlier& outlier_column = None) {
+               const IsOutlier& outlier_row = None, const IsOutlier& outlier_column = None,
+               std::uint32_t matrices = 0) {
   if (columns % BlockValues(type) != 0) type = kF32;
   const std::uint32_t block_values = BlockValues(type);
   const float scale = 1.7F / std::sqrt(static_cast<float>(columns));
   std::string data;
-  for (std::uint32_t row = 0; row < rows; ++row) {
-    const float row_scale = outlier_row(row) ? scale * kOutlierScale : scale;
+  for (std::uint32_t i = 0; i < rows * std::max(1U, matrices); ++i) {
+    const float row_scale = outlier_row(i % rows) ? scale * kOutlierScale : scale;
     for (std::uint32_t column = 0; column < columns; column += block_values) {
       const bool small = block_values == 1 && outlier_column(column);
       std::string block = RandomBlock(type, small ? row_scale / kOutlierScale : row_scale, random);
-      for (std::uint32_t i = 0; block_values > 1 && i < block_values; ++i) {
-        if (outlier_column(column + i)) Shrink(type, i, block);
+      for (std::uint32_t v = 0; block_values > 1 && v < block_values; ++v) {
+        if (outlier_column(column + v)) Shrink(type, v, block);
       }
       data += block;
     }
   }
-  writer.Tensor(name, {columns, rows}, type, data);
+  std::vector<std::uint64_t> shape = {columns, rows};
+  if (matrices != 0) shape.push_back(matrices);
+  writer.Tensor(name, shape, type, data);
 }
 
 // Adds a vector of numbers in [low, high]; outliers are kOutlierScale times as large.
@@ -232,6 +236,11 @@ void AddConfig(GgufWriter& writer, const TinyModelSpec& spec) {
   writer.Uint32(prefix + "embedding_length", spec.hidden_size);
   writer.Uint32(prefix + "block_count", spec.layers);
   writer.Uint32(prefix + "feed_forward_length", spec.feed_forward);
+  if (spec.window != 0) writer.Uint32(prefix + "attention.sliding_window", spec.window);
+  if (spec.experts != 0) {
+    writer.Uint32(prefix + "expert_count", spec.experts);
+    writer.Uint32(prefix + "expert_used_count", spec.experts_used);
+  }
   writer.Uint32(prefix + "attention.head_count", spec.kv_heads * spec.heads_per_group);
   writer.Uint32(prefix + "attention.head_count_kv", spec.kv_heads);
   writer.Uint32(prefix + "attention.key_length", spec.key_length);
@@ -266,7 +275,7 @@ void AddLayer(GgufWriter& writer, const TinyModelSpec& spec, std::uint32_t layer
   const auto norm = [&](const char* name) {
     AddVector(writer, block + name + ".weight", spec.hidden_size, 0.5F, 1.5F, random, outlier);
   };
-  norm("attn_norm");
+  if (spec.attention_norm) norm("attn_norm");
   const std::uint32_t queries = heads * spec.key_length;
   const std::uint32_t keys = spec.kv_heads * spec.key_length;
   const std::uint32_t values = spec.kv_heads * spec.value_length;
@@ -280,8 +289,38 @@ void AddLayer(GgufWriter& writer, const TinyModelSpec& spec, std::uint32_t layer
     matrix("attn_k", spec.hidden_size, keys, None, outlier);
     matrix("attn_v", spec.hidden_size, values, outlier, outlier);
   }
+  const auto vector = [&](const char* name, std::uint32_t size, float low, float high) {
+    AddVector(writer, block + name, size, low, high, random);
+  };
+  if (spec.biases) {
+    vector("attn_q.bias", queries, -0.5F, 0.5F);
+    vector("attn_k.bias", keys, -0.5F, 0.5F);
+    vector("attn_v.bias", values, -0.5F, 0.5F);
+  }
+  if (spec.head_norm != TinyHeadNorm::kNone) {
+    const bool row = spec.head_norm == TinyHeadNorm::kRow;
+    vector("attn_q_norm.weight", row ? queries : spec.key_length, 0.5F, 1.5F);
+    vector("attn_k_norm.weight", row ? keys : spec.key_length, 0.5F, 1.5F);
+  }
+  if (spec.post_norms) {
+    vector("post_attention_norm.weight", spec.hidden_size, 0.5F, 1.5F);
+    vector("post_ffw_norm.weight", spec.hidden_size, 0.5F, 1.5F);
+  }
   matrix("attn_output", heads * spec.value_length, spec.hidden_size, None, attended);
   if (spec.feed_forward_norm) norm("ffn_norm");
+  if (spec.experts != 0) {
+    AddMatrix(writer, block + "ffn_gate_inp.weight", spec.hidden_size, spec.experts, kF32, random,
+              None, outlier);
+    const auto experts = [&](const char* name, std::uint32_t columns, std::uint32_t rows,
+                             const IsOutlier& outlier_row) {
+      AddMatrix(writer, block + name + ".weight", columns, rows, spec.matrix_type, random,
+                outlier_row, outlier, spec.experts);
+    };
+    experts("ffn_gate_exps", spec.hidden_size, spec.feed_forward, None);
+    experts("ffn_up_exps", spec.hidden_size, spec.feed_forward, outlier);
+    experts("ffn_down_exps", spec.feed_forward, spec.hidden_size, None);
+    return;
+  }
   if (spec.fused_projections) {
     const IsOutlier up_row = [&](std::uint32_t row) {
       return row >= spec.feed_forward && outlier(row - spec.feed_forward);
@@ -295,6 +334,32 @@ void AddLayer(GgufWriter& writer, const TinyModelSpec& spec, std::uint32_t layer
 }
 
 }  // namespace
+
+TinyModelSpec TinyModelOf(const std::string& architecture) {
+  constexpr std::uint32_t kWindow = 20;
+  TinyModelSpec spec = {.architecture = architecture};
+  if (architecture == "qwen2") spec.biases = true;
+  if (architecture == "phi3") spec.fused_projections = true;
+  if (architecture == "qwen3" || architecture == "qwen3moe" || architecture == "gemma3") {
+    spec.head_norm = TinyHeadNorm::kHead;
+  }
+  if (architecture == "qwen3moe") {
+    spec.experts = 6;
+    spec.experts_used = 2;
+  }
+  if (architecture == "gemma2" || architecture == "gemma3" || architecture == "olmo2") {
+    spec.post_norms = true;
+    spec.window = kWindow;
+    spec.layers = 7;  // of each architecture, some with a window and some without
+  }
+  if (architecture == "olmo2") {
+    spec.head_norm = TinyHeadNorm::kRow;
+    spec.attention_norm = false;
+    spec.feed_forward_norm = false;
+  }
+  if (architecture == "smollm3") spec.layers = 4;
+  return spec;
+}
 
 GgufWriter TinyModelWriter(const TinyModelSpec& spec) {
   GgufWriter writer;

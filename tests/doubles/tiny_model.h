@@ -10,10 +10,13 @@
 
 namespace recycling::doubles {
 
+// The norms attn_q_norm and attn_k_norm: none, one for each head, or one for all heads of a row.
+enum class TinyHeadNorm { kNone, kHead, kRow };
+
 // What to write. Equal specs give equal bytes.
 struct TinyModelSpec {
-  // The value of general.architecture and the prefix of the keys. The writer writes the tensors of
-  // llama. A test must add the tensors that only another architecture has.
+  // The value of general.architecture and the prefix of the keys. TinyModelOf has the specs of
+  // known architectures. A test must add the tensors that a made-up one has.
   std::string architecture = "llama";
   // Ids 0 to 2 are <unk>, <s>, </s>, then the 256 byte tokens, then text pieces: the letters, "▁",
   // common pairs and words, then made-up ones. A tokenizer can be created from 260 or more.
@@ -26,10 +29,19 @@ struct TinyModelSpec {
   std::uint32_t value_length = 8;     // head size of values
   std::uint32_t feed_forward = 48;
   std::uint32_t context_length = 256;
+  bool attention_norm = true;     // whether there is attn_norm.weight
   bool feed_forward_norm = true;  // whether there is ffn_norm.weight
+  bool post_norms = false;        // whether there are post_attention_norm and post_ffw_norm
+  bool biases = false;            // whether there are attn_q.bias, attn_k.bias and attn_v.bias
+  TinyHeadNorm head_norm = TinyHeadNorm::kNone;
+  std::uint32_t window = 0;  // attention.sliding_window; 0: the file has no such key
   // Writes attn_qkv in place of attn_q, attn_k and attn_v, and the rows of ffn_gate before those of
   // ffn_up. The numbers are the same.
   bool fused_projections = false;
+  // 0: no mixture. Otherwise each layer has a router and so many experts, which do not exist with
+  // fused_projections. The sizes of an expert are those of the block that it replaces.
+  std::uint32_t experts = 0;
+  std::uint32_t experts_used = 0;
   bool tied = false;          // no output.weight: token_embd.weight is used
   bool rope_factors = false;  // whether there is rope_freqs.weight
   // Type of the matrices, as the file format numbers them. Any type that a verifier supports is
@@ -43,6 +55,10 @@ struct TinyModelSpec {
   std::uint32_t outlier_every = 0;
   std::uint64_t seed = 1;
 };
+
+// A model of an architecture that the verifier knows ("llama", "gemma3" and so on), with all its
+// tensors. If the architecture has layers with a window, the window is 20.
+TinyModelSpec TinyModelOf(const std::string& architecture);
 
 // A writer that has all values and tensors of the model. A test can add more before Finish.
 GgufWriter TinyModelWriter(const TinyModelSpec& spec);

@@ -251,14 +251,14 @@ void Attention::AddBlock(const Call& call, const Tile& tile, std::size_t head, s
     kernels_.scores_half(scratch.queries, queries, config_.key_length,
                          Halves(kv.Keys(call.layer, head, block)), keys_ahead, scratch.scores,
                          kKvBlockRows);
+    CapScores(queries, kKvBlockRows, scratch.scores);
     kernels_.attend_half(scratch.scores, kKvBlockRows, queries,
                          Halves(kv.Values(call.layer, head, block)), value_vectors_, values_ahead,
                          states, state_floats_);
     return;
   }
   const float* const keys = LoadKeys(kv.Keys(call.layer, head, block), scratch.keys);
-  kernels_.scores(scratch.queries, queries, config_.key_length, keys, keys_ahead, scratch.scores,
-                  kKvBlockRows);
+  Scores(scratch.queries, queries, keys, keys_ahead, kKvBlockRows, scratch.scores);
   LoadBlockValues(kv.Values(call.layer, head, block), scratch);
   kernels_.attend(scratch.scores, kKvBlockRows, queries, scratch.value_rows, kKvBlockRows,
                   value_vectors_, values_ahead, states, state_floats_);
@@ -273,8 +273,8 @@ void Attention::AddPartsOfBlock(const Call& call, const Tile& tile, std::size_t 
     const std::size_t first = call.FirstSeen(tile.first_row + r);
     const std::size_t hidden = HiddenOf(first, block * kKvBlockRows);
     if (hidden == kKvBlockRows) continue;
-    kernels_.scores(scratch.queries + r * heads_ * config_.key_length, heads_, config_.key_length,
-                    keys, {}, scratch.scores, kKvBlockRows);
+    Scores(scratch.queries + r * heads_ * config_.key_length, heads_, keys, {}, kKvBlockRows,
+           scratch.scores);
     kernels_.attend(scratch.scores + hidden, kKvBlockRows, heads_, scratch.value_rows + hidden,
                     kKvBlockRows - hidden, value_vectors_, {}, states + r * heads_ * state_floats_,
                     state_floats_);
@@ -299,8 +299,7 @@ void Attention::AddTail(const Call& call, const Tile& tile, std::size_t head,
   const std::size_t block = segment.prefix / kKvBlockRows;
   if (const std::size_t rest = segment.prefix % kKvBlockRows; rest > 0) {
     const float* keys = LoadKeys(segment.kv->Keys(call.layer, head, block), scratch.keys);
-    kernels_.scores(scratch.queries, queries, config_.key_length, keys, {}, scratch.scores,
-                    kKvBlockRows);
+    Scores(scratch.queries, queries, keys, {}, kKvBlockRows, scratch.scores);
     const float* values =
         LoadValues(segment.kv->Values(call.layer, head, block), rest, scratch.values);
     if (values != scratch.values) {
@@ -312,8 +311,7 @@ void Attention::AddTail(const Call& call, const Tile& tile, std::size_t head,
   for (std::size_t b = first; b < end; ++b) {
     const float* keys = LoadKeys(call.fresh.Keys(call.layer, head, b), scratch.keys);
     const std::size_t at = (b - first) * kKvBlockRows;
-    kernels_.scores(scratch.queries, queries, config_.key_length, keys, {},
-                    scratch.fresh_scores + at, fresh_rows_);
+    Scores(scratch.queries, queries, keys, {}, fresh_rows_, scratch.fresh_scores + at);
     float* const to = scratch.fresh_values + at * padded;
     const std::size_t rows = std::min(tile.first_row + tile.rows - b * kKvBlockRows, kKvBlockRows);
     const float* values = LoadValues(call.fresh.Values(call.layer, head, b), rows, to);
@@ -372,6 +370,19 @@ void Attention::AddTailOfRow(const Call& call, const Tile& tile, std::size_t row
     }
   }
   if (Blocks(end) % kChunkBlocks != 0) MergeChunk(heads_, current, total);
+}
+
+void Attention::Scores(const float* queries, std::size_t count, const float* keys,
+                       const KvAhead& ahead, std::size_t stride, float* scores) const {
+  kernels_.scores(queries, count, config_.key_length, keys, ahead, scores, stride);
+  CapScores(count, stride, scores);
+}
+
+void Attention::CapScores(std::size_t queries, std::size_t stride, float* scores) const {
+  if (config_.score_soft_cap == 0) return;
+  for (std::size_t q = 0; q < queries; ++q) {
+    kernels_.soft_cap(config_.score_soft_cap, kKvBlockRows, scores + q * stride);
+  }
 }
 
 KvAhead Attention::AheadOf(const std::byte* block, std::size_t row_numbers) const {

@@ -48,6 +48,7 @@ class Attention {
   // computes, with group g = h / heads_per_group,
   //   out[r, h] = sum over positions p of
   //               softmax(scale rope(query[r, h]) . key[p, g]) value[p, g].
+  // With a soft cap, the scaled scores are capped before the softmax (ModelConfig::score_soft_cap).
   // A row of a layer with a window sees only its last positions (ModelConfig::WindowOf).
   // The scale is config.attention_scale, times the temperature of the row's position
   // (ModelConfig::temperature_scale). Layers that do not rotate leave out rope().
@@ -138,6 +139,11 @@ class Attention {
   void AddTailOfRow(const Call& call, const Tile& tile, std::size_t row, std::size_t first_block,
                     const Scratch& scratch) const;
 
+  // Computes the scores of `count` queries at the positions of a block, [count, stride].
+  void Scores(const float* queries, std::size_t count, const float* keys, const KvAhead& ahead,
+              std::size_t stride, float* scores) const;
+  // Caps the scores of `queries` queries at the positions of a block, if the model has a cap.
+  void CapScores(std::size_t queries, std::size_t stride, float* scores) const;
   // Keys or values of a block, in rows of `row_numbers` numbers, that are read next.
   KvAhead AheadOf(const std::byte* block, std::size_t row_numbers) const;
   const float* LoadKeys(const std::byte* keys, float* scratch) const;

@@ -11,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "verifier/forward/attention.h"
 #include "verifier/forward/rope.h"
+#include "verifier/forward/routing.h"
 #include "verifier/kernels/array_views.h"
 #include "verifier/kernels/buffer.h"
 #include "verifier/kernels/dequantize.h"
@@ -38,11 +39,17 @@ struct Activations {
     RETURN_IF_ERROR(attended.Reserve(rows * c.heads * c.value_length, "activations"));
     const Architecture& a = c.architecture;
     if (!a.attention_post_norm.empty() || !a.feed_forward_post_norm.empty() ||
-        c.residual_scale != 1) {
+        c.residual_scale != 1 || c.experts != 0) {
       RETURN_IF_ERROR(block.Reserve(rows * c.hidden_size, "activations"));
     }
-    RETURN_IF_ERROR(gate.Reserve(rows * c.feed_forward, "activations"));
-    return up.Reserve(rows * c.feed_forward, "activations");
+    std::size_t feed_forward_rows = rows;
+    if (c.experts != 0) {
+      feed_forward_rows *= c.experts_used;
+      RETURN_IF_ERROR(router.Reserve(rows * c.experts, "activations"));
+      RETURN_IF_ERROR(expert.Reserve(feed_forward_rows * c.hidden_size, "activations"));
+    }
+    RETURN_IF_ERROR(gate.Reserve(feed_forward_rows * c.feed_forward, "activations"));
+    return up.Reserve(feed_forward_rows * c.feed_forward, "activations");
   }
 
   Buffer<float> residual;  // [rows, hidden_size]
@@ -52,8 +59,10 @@ struct Activations {
   Buffer<float> value;     // [rows, kv_heads, value_length]
   Buffer<float> attended;  // [rows, heads, value_length]
   Buffer<float> block;     // [rows, hidden_size]; output of a block, to be normalized or scaled
-  Buffer<float> gate;      // [rows, feed_forward]
-  Buffer<float> up;        // [rows, feed_forward]
+  Buffer<float> router;    // [rows, experts]; logits of the experts
+  Buffer<float> expert;    // [rows * experts_used, hidden_size]; inputs, then outputs, of experts
+  Buffer<float> gate;      // [rows, feed_forward], or [rows * experts_used, feed_forward]
+  Buffer<float> up;        // the same
   Buffer<float> logits;    // [logit rows, vocab_size]
 };
 
@@ -95,7 +104,8 @@ class CpuTransformer final : public Transformer {
         matmul_(KernelsOf(options), *pool_),
         attention_(model_->config(), *pool_, options.instruction_set),
         rope_(model_->config(), RopeFactors(*model_, limits_.context_length), kernels_),
-        window_rope_(Rope::OfWindow(model_->config(), kernels_)) {
+        window_rope_(Rope::OfWindow(model_->config(), kernels_)),
+        routing_(model_->config().experts, model_->config().experts_used) {
     for (const MatMulKernel* kernel : KernelsOf(options))
       kernel_names_.emplace_back(kernel->name());
   }
@@ -107,6 +117,10 @@ class CpuTransformer final : public Transformer {
     const std::size_t attended = std::size_t{c.heads} * c.value_length;
     RETURN_IF_ERROR(matmul_.Reserve(
         limits_.max_rows, std::max<std::size_t>({c.hidden_size, c.feed_forward, attended})));
+    if (c.experts != 0) {
+      RETURN_IF_ERROR(matmul_.Reserve(limits_.max_rows * c.experts_used,
+                                      std::max(c.hidden_size, c.feed_forward), /*grouped=*/true));
+    }
     RETURN_IF_ERROR(rope_.Reserve(limits_.max_rows));
     if (c.window != 0) RETURN_IF_ERROR(window_rope_.Reserve(limits_.max_rows));
     RETURN_IF_ERROR(fresh_.Reserve(limits_.layout, limits_.max_rows));
@@ -136,6 +150,7 @@ class CpuTransformer final : public Transformer {
   // rows alone.
   void AttentionBlock(std::size_t layer, bool needed_only);
   void FeedForwardBlock(std::size_t layer);
+  void MixtureBlock(std::size_t layer);
   void Output();
 
   // Removes all rows of the residual but those with these indices, which ascend.
@@ -153,6 +168,8 @@ class CpuTransformer final : public Transformer {
   // Adds the product of `weights` and the input to the residual. If `post_norm` is not empty,
   // normalizes the product first. Then multiplies it by the residual scale.
   void AddToResidual(const PackedMatrix& weights, const std::vector<float>& post_norm);
+  // Does the same with act_.block in place of the product.
+  void AddBlockToResidual(const std::vector<float>& post_norm);
 
   const std::shared_ptr<const Model> model_;
   const StepLimits limits_;
@@ -166,6 +183,7 @@ class CpuTransformer final : public Transformer {
   Attention attention_;
   Rope rope_;
   Rope window_rope_;  // of layers with a window; not used if there are none
+  Routing routing_;   // of the current layer; not used if there are no experts
   Activations act_;
   KvRows fresh_;          // keys and values of the rows of the pass
   Step step_;             // the current pass
@@ -247,21 +265,69 @@ void CpuTransformer::AttentionBlock(std::size_t layer, bool needed_only) {
 
 // residual += scale post_norm(W_down (activation(W_gate x) * W_up x)), x = norm(residual)
 void CpuTransformer::FeedForwardBlock(std::size_t layer) {
+  if (model_->config().experts != 0) return MixtureBlock(layer);
   const PackedWeights::Layer& w = weights_->layer(layer);
   const LayerWeights& vectors = model_->weights().layers[layer];
-  SetNormedInput(vectors.feed_forward_norm, {&w.gate, &w.up});
-  matmul_.MultiplyGated(w.gate, w.up, gate_times_, act_.gate.data(), act_.up.data());
-  matmul_.SetInput(rows_, {&w.down}, act_.gate.data());
-  AddToResidual(w.down, vectors.feed_forward_post_norm);
+  const PackedMatrix& gate = w.gate.front();
+  const PackedMatrix& up = w.up.front();
+  const PackedMatrix& down = w.down.front();
+  SetNormedInput(vectors.feed_forward_norm, {&gate, &up});
+  matmul_.MultiplyGated({&gate, act_.gate.data()}, {&up, act_.up.data()}, gate_times_);
+  matmul_.SetInput(rows_, {&down}, act_.gate.data());
+  AddToResidual(down, vectors.feed_forward_post_norm);
 }
 
-// logits = W_output norm(residual) / logit_divisor, for the logit rows.
+// The same with the sum of the blocks of the row's experts, each times its weight. The largest
+// weight is added first.
+void CpuTransformer::MixtureBlock(std::size_t layer) {
+  const PackedWeights::Layer& w = weights_->layer(layer);
+  const LayerWeights& vectors = model_->weights().layers[layer];
+  const std::size_t hidden = model_->config().hidden_size;
+  const std::size_t experts = model_->config().experts;
+  const float* const input =
+      vectors.feed_forward_norm.empty() ? act_.residual.data() : act_.normed.data();
+  SetNormedInput(vectors.feed_forward_norm, {&w.router});
+  matmul_.Multiply({{&w.router, act_.router.data()}});
+  routing_.Resize(rows_);
+  pool_->Run(rows_, [&](std::size_t r, std::size_t) {
+    routing_.Choose(r, act_.router.data() + r * experts);
+  });
+  routing_.Group();
+  const std::span<const std::size_t> rows = routing_.rows();
+  pool_->Run(rows.size(), [&](std::size_t use, std::size_t) {
+    AsRow(act_.expert.data() + use * hidden, hidden) = AsRow(input + rows[use] * hidden, hidden);
+  });
+  matmul_.SetInput(routing_.groups(), {&w.gate.front(), &w.up.front()}, act_.expert.data());
+  matmul_.MultiplyGated({w.gate.data(), act_.gate.data()}, {w.up.data(), act_.up.data()},
+                        gate_times_);
+  matmul_.SetInput(routing_.groups(), {&w.down.front()}, act_.gate.data());
+  matmul_.Multiply({{w.down.data(), act_.expert.data()}});
+  pool_->Run(rows_, [&](std::size_t r, std::size_t) {
+    RowView<float> sum = AsRow(act_.block.data() + r * hidden, hidden);
+    sum.setZero();
+    for (const Routing::Choice& choice : routing_.ChoicesOf(r)) {
+      sum += choice.weight * AsRow(act_.expert.data() + choice.use * hidden, hidden);
+    }
+  });
+  AddBlockToResidual(vectors.feed_forward_post_norm);
+}
+
+// logits = W_output norm(residual) / logit_divisor, for the logit rows. Then caps the logits if the
+// model has a soft cap.
 void CpuTransformer::Output() {
   KeepRows(step_.logit_rows);
   SetNormedInput(model_->weights().output_norm, {&weights_->output()});
   matmul_.Multiply({{&weights_->output(), act_.logits.data()}});
   if (const float divisor = model_->config().logit_divisor; divisor != 1) {
     AsRow(act_.logits.data(), rows_ * limits_.vocab_size) /= divisor;
+  }
+  if (const float cap = model_->config().logit_soft_cap; cap != 0) {
+    constexpr std::size_t kTaskLogits = 16384;
+    const std::size_t logits = rows_ * limits_.vocab_size;
+    pool_->Run((logits + kTaskLogits - 1) / kTaskLogits, [&](std::size_t task, std::size_t) {
+      const std::size_t begin = task * kTaskLogits;
+      kernels_.soft_cap(cap, std::min(kTaskLogits, logits - begin), act_.logits.data() + begin);
+    });
   }
 }
 
@@ -304,9 +370,16 @@ void CpuTransformer::NormalizeRuns(const std::vector<float>& norm, std::size_t c
 void CpuTransformer::AddToResidual(const PackedMatrix& weights,
                                    const std::vector<float>& post_norm) {
   const float scale = model_->config().residual_scale;
-  if (post_norm.empty() && scale == 1) return matmul_.MultiplyAdd(weights, act_.residual.data());
-  const std::size_t hidden = weights.rows;
+  if (post_norm.empty() && scale == 1) {
+    return matmul_.MultiplyAdd({&weights, act_.residual.data()});
+  }
   matmul_.Multiply({{&weights, act_.block.data()}});
+  AddBlockToResidual(post_norm);
+}
+
+void CpuTransformer::AddBlockToResidual(const std::vector<float>& post_norm) {
+  const float scale = model_->config().residual_scale;
+  const std::size_t hidden = model_->config().hidden_size;
   NormalizeRuns(post_norm, rows_, hidden, act_.block.data());
   pool_->Run(rows_, [&](std::size_t r, std::size_t) {
     AsRow(act_.residual.data() + r * hidden, hidden) +=

@@ -1,6 +1,7 @@
 #include "verifier/kernels/matmul.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "common/base/status_macros.h"
 
@@ -29,12 +30,13 @@ void Fetch(const float* floats, std::size_t count) {
 
 }  // namespace
 
-absl::Status MatMul::Reserve(std::size_t rows, std::size_t columns) {
+absl::Status MatMul::Reserve(std::size_t rows, std::size_t columns, bool grouped) {
   std::size_t scratch_bytes = 0;
   for (const MatMulKernel* kernel : kernels_) {
     for (const InputFormat format : kFormats) {
-      RETURN_IF_ERROR(inputs_[IndexOf(format)].Reserve(kernel->InputBytes(format, rows, columns),
-                                                       "prepared activations"));
+      const std::size_t bytes = grouped ? rows * kernel->InputBytes(format, 1, columns)
+                                        : kernel->InputBytes(format, rows, columns);
+      RETURN_IF_ERROR(inputs_[IndexOf(format)].Reserve(bytes, "prepared activations"));
     }
     scratch_bytes = std::max(scratch_bytes, kernel->ScratchBytes(rows, columns));
   }
@@ -44,97 +46,132 @@ absl::Status MatMul::Reserve(std::size_t rows, std::size_t columns) {
 
 void MatMul::SetInput(std::size_t rows, std::initializer_list<const PackedMatrix*> weights,
                       const float* values) {
-  rows_ = rows;
-  if (rows == 0) return;
-  kernel_ = kernels_[table_.KernelFor(rows)];
-  bool wanted[kInputFormats] = {};
-  for (const PackedMatrix* w : weights) wanted[IndexOf(kernel_->FormatFor(w->type))] = true;
+  const RowGroup all = {rows, 0};
+  SetInput({&all, rows == 0 ? std::size_t{0} : std::size_t{1}}, weights, values);
+}
+
+void MatMul::SetInput(std::span<const RowGroup> groups,
+                      std::initializer_list<const PackedMatrix*> weights, const float* values) {
   const std::size_t columns = (*weights.begin())->columns;
+  groups_.clear();
+  pieces_.clear();
+  std::size_t rows = 0;
+  std::size_t bytes[kInputFormats] = {};
+  for (const RowGroup& from : groups) {
+    Group& group = groups_.emplace_back();
+    group.first_row = rows;
+    group.rows = from.rows;
+    group.matrix = from.matrix;
+    group.kernel = kernels_[table_.KernelFor(from.rows)];
+    for (const InputFormat format : kFormats) {
+      group.inputs[IndexOf(format)] = bytes[IndexOf(format)];
+      bytes[IndexOf(format)] += group.kernel->InputBytes(format, from.rows, columns);
+    }
+    for (std::size_t begin = 0; begin < from.rows; begin += kTaskRows) {
+      pieces_.push_back({groups_.size() - 1, begin, std::min(begin + kTaskRows, from.rows)});
+    }
+    rows += from.rows;
+  }
   // A task prepares some columns of many rows. The prepared numbers of different rows share cache
   // lines, and a thread often prepares columns that it has computed.
-  const std::size_t parts = (columns + kInputPartColumns - 1) / kInputPartColumns;
-  const std::size_t groups = (rows + kTaskRows - 1) / kTaskRows;
-  const auto prepare = [&](std::size_t part, std::size_t group) {
+  const auto prepare = [&](std::size_t part, const Piece& piece) {
+    const Group& group = groups_[piece.group];
+    bool wanted[kInputFormats] = {};
+    for (const PackedMatrix* w : weights) wanted[IndexOf(group.kernel->FormatFor(w->type))] = true;
     const std::size_t begin = part * kInputPartColumns;
     const std::size_t end = std::min(begin + kInputPartColumns, columns);
-    const std::size_t last = std::min((group + 1) * kTaskRows, rows);
-    for (std::size_t r = group * kTaskRows; r < last; ++r) {
-      const float* row = values + r * columns;
-      if (r + 1 < last) Fetch(row + columns + begin, end - begin);
+    for (std::size_t r = piece.begin; r < piece.end; ++r) {
+      const float* row = values + (group.first_row + r) * columns;
+      if (r + 1 < piece.end) Fetch(row + columns + begin, end - begin);
       for (const InputFormat format : kFormats) {
         if (!wanted[IndexOf(format)]) continue;
-        kernel_->Prepare(format, row, {columns, begin, end, r, rows},
-                         inputs_[IndexOf(format)].data());
+        group.kernel->Prepare(format, row, {columns, begin, end, r, group.rows},
+                              inputs_[IndexOf(format)].data() + group.inputs[IndexOf(format)]);
       }
     }
   };
+  const std::size_t parts = (columns + kInputPartColumns - 1) / kInputPartColumns;
+  if (rows == 0) return;
   if (rows == 1) {  // too little work for several threads
-    for (std::size_t part = 0; part < parts; ++part) prepare(part, 0);
+    for (std::size_t part = 0; part < parts; ++part) prepare(part, pieces_.front());
   } else {
-    pool_.Run(parts * groups,
-              [&](std::size_t task, std::size_t) { prepare(task / groups, task % groups); });
+    pool_.Run(parts * pieces_.size(), [&](std::size_t task, std::size_t) {
+      prepare(task / pieces_.size(), pieces_[task % pieces_.size()]);
+    });
   }
+}
+
+void MatMul::Plan(std::span<const Product> products, std::size_t share) {
+  works_.clear();
+  std::size_t tasks = 0;
+  for (const Product& product : products) {
+    const PackedMatrix& first = *product.matrices;
+    const std::size_t by_bytes = kTaskBytes / std::max<std::size_t>(1, first.panel_bytes);
+    const std::size_t by_tasks =
+        groups_.size() * first.panels() / (kTasksPerThread * pool_.threads());
+    const std::size_t panels = std::max<std::size_t>(1, std::min(by_bytes, by_tasks) / share);
+    for (const Group& group : groups_) {
+      tasks += (first.panels() + panels - 1) / panels;
+      works_.push_back({.group = &group,
+                        .matrix = product.matrices + group.matrix,
+                        .out = product.out + group.first_row * first.rows,
+                        .panels = panels,
+                        .end = tasks});
+    }
+  }
+}
+
+template <typename F>
+void MatMul::RunWorks(const F& run) {
+  if (works_.empty()) return;
+  pool_.Run(works_.back().end, [&](std::size_t task, std::size_t worker) {
+    const auto work =
+        std::upper_bound(works_.begin(), works_.end(), task,
+                         [](std::size_t at, const Work& candidate) { return at < candidate.end; });
+    const std::size_t first_task = work == works_.begin() ? 0 : std::prev(work)->end;
+    const std::size_t begin = (task - first_task) * work->panels;
+    run(*work, begin, std::min(begin + work->panels, work->matrix->panels()), Scratch(worker));
+  });
+}
+
+void MatMul::MultiplyPanels(const Group& group, const PackedMatrix& matrix, std::size_t begin,
+                            std::size_t end, bool add, float* out, std::byte* scratch) const {
+  const std::size_t format = IndexOf(group.kernel->FormatFor(matrix.type));
+  group.kernel->Multiply(matrix, begin, end, inputs_[format].data() + group.inputs[format],
+                         group.rows, add, out, scratch);
 }
 
 void MatMul::Multiply(std::initializer_list<Product> products) {
-  if (rows_ == 0) return;
-  std::size_t tasks = 0;
-  for (const Product& product : products) {
-    const std::size_t panels = TaskPanels(*product.weights);
-    tasks += (product.weights->panels() + panels - 1) / panels;
-  }
-  pool_.Run(tasks, [&](std::size_t task, std::size_t worker) {
-    for (const auto& [weights, out] : products) {
-      const std::size_t panels = TaskPanels(*weights);
-      const std::size_t product_tasks = (weights->panels() + panels - 1) / panels;
-      if (task < product_tasks) {
-        kernel_->Multiply(*weights, task * panels, std::min((task + 1) * panels, weights->panels()),
-                          Input(*weights), rows_, /*add=*/false, out, Scratch(worker));
-        return;
-      }
-      task -= product_tasks;
+  Plan({products.begin(), products.size()});
+  RunWorks([&](const Work& work, std::size_t begin, std::size_t end, std::byte* scratch) {
+    MultiplyPanels(*work.group, *work.matrix, begin, end, /*add=*/false, work.out, scratch);
+  });
+}
+
+void MatMul::MultiplyAdd(const Product& product) {
+  Plan({&product, 1});
+  RunWorks([&](const Work& work, std::size_t begin, std::size_t end, std::byte* scratch) {
+    MultiplyPanels(*work.group, *work.matrix, begin, end, /*add=*/true, work.out, scratch);
+  });
+}
+
+void MatMul::MultiplyGated(const Product& gate, const Product& up, GateTimes gate_times) {
+  Plan({&gate, 1}, 2);
+  RunWorks([&](const Work& work, std::size_t begin, std::size_t end, std::byte* scratch) {
+    const Group& group = *work.group;
+    const PackedMatrix& matrix = *work.matrix;
+    float* const up_out = up.out + group.first_row * matrix.rows;
+    MultiplyPanels(group, matrix, begin, end, /*add=*/false, work.out, scratch);
+    MultiplyPanels(group, up.matrices[group.matrix], begin, end, /*add=*/false, up_out, scratch);
+    const std::size_t first = begin * matrix.panel_outputs;
+    const std::size_t count = std::min(end * matrix.panel_outputs, matrix.rows) - first;
+    for (std::size_t r = 0; r < group.rows; ++r) {
+      float* g = work.out + r * matrix.rows + first;
+      gate_times(g, up_out + r * matrix.rows + first, count, g);
     }
   });
-}
-
-void MatMul::MultiplyAdd(const PackedMatrix& weights, float* out) {
-  if (rows_ == 0) return;
-  const std::size_t panels = TaskPanels(weights);
-  pool_.Run((weights.panels() + panels - 1) / panels, [&](std::size_t task, std::size_t worker) {
-    kernel_->Multiply(weights, task * panels, std::min((task + 1) * panels, weights.panels()),
-                      Input(weights), rows_, /*add=*/true, out, Scratch(worker));
-  });
-}
-
-void MatMul::MultiplyGated(const PackedMatrix& gate, const PackedMatrix& up, GateTimes gate_times,
-                           float* gate_out, float* up_out) {
-  if (rows_ == 0) return;
-  const std::size_t panels = std::max<std::size_t>(1, TaskPanels(gate) / 2);
-  pool_.Run((gate.panels() + panels - 1) / panels, [&](std::size_t task, std::size_t worker) {
-    const std::size_t begin = task * panels;
-    const std::size_t end = std::min(begin + panels, gate.panels());
-    std::byte* scratch = Scratch(worker);
-    kernel_->Multiply(gate, begin, end, Input(gate), rows_, /*add=*/false, gate_out, scratch);
-    kernel_->Multiply(up, begin, end, Input(up), rows_, /*add=*/false, up_out, scratch);
-    const std::size_t first = begin * gate.panel_outputs;
-    const std::size_t count = std::min(end * gate.panel_outputs, gate.rows) - first;
-    for (std::size_t r = 0; r < rows_; ++r) {
-      float* g = gate_out + r * gate.rows + first;
-      gate_times(g, up_out + r * gate.rows + first, count, g);
-    }
-  });
-}
-
-const std::byte* MatMul::Input(const PackedMatrix& weights) const {
-  return inputs_[IndexOf(kernel_->FormatFor(weights.type))].data();
 }
 
 std::byte* MatMul::Scratch(std::size_t worker) { return scratch_.data() + worker * scratch_bytes_; }
-
-std::size_t MatMul::TaskPanels(const PackedMatrix& weights) const {
-  const std::size_t by_bytes = kTaskBytes / std::max<std::size_t>(1, weights.panel_bytes);
-  const std::size_t by_tasks = weights.panels() / (kTasksPerThread * pool_.threads());
-  return std::max<std::size_t>(1, std::min(by_bytes, by_tasks));
-}
 
 }  // namespace recycling::verifier

@@ -91,7 +91,8 @@ class MatMulKernel {
   virtual void PackPanel(const Matrix& w, std::size_t panel, std::byte* out) const = 0;
 
   virtual InputFormat FormatFor(TensorType type) const = 0;
-  // Bytes of up to `rows` prepared rows. `rows` is at least 1. The result is a multiple of 64.
+  // Bytes of up to `rows` prepared rows. `rows` is at least 1. The result is a multiple of 64, and
+  // at most `rows` times the result for one row.
   virtual std::size_t InputBytes(InputFormat format, std::size_t rows,
                                  std::size_t columns) const = 0;
   // Prepares a part of a row. `values` is the whole row. Different threads may prepare different

@@ -52,6 +52,8 @@ struct VectorKernels {
   // out[i] = gate[i] / (1 + e^-2t) * up[i], t = sqrt(2 / pi) (gate[i] + 0.044715 gate[i]^3), which
   // is the tanh form of GELU; out may be gate or up.
   void (*gelu_times)(const float* gate, const float* up, std::size_t n, float* out);
+  // x[i] = cap tanh(x[i] / cap), computed as cap (2 / (1 + e^(-2 x[i] / cap)) - 1).
+  void (*soft_cap)(float cap, std::size_t n, float* x);
   // x[i] = x[i] * cosines[i] + x[i ^ 1] * sines[i]. n must be even. This turns the pair (x[2i],
   // x[2i + 1]) by an angle a if cosines[2i] = cosines[2i + 1] = cos a, sines[2i] = -sin a and
   // sines[2i + 1] = sin a.

@@ -19,6 +19,7 @@ namespace {
 constexpr VectorKernels kThisBuild = {.rms_norm = RmsNorm,
                                       .silu_times = GateTimes<Silu>,
                                       .gelu_times = GateTimes<GeluTanh>,
+                                      .soft_cap = SoftCap,
                                       .turn_pairs = TurnPairs,
                                       .turn_halves = TurnHalves,
                                       .next_above = NextAbove,

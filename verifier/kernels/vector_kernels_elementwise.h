@@ -53,6 +53,17 @@ void GateTimes(const float* gate, const float* up, std::size_t n, float* out) {
   }
 }
 
+void SoftCap(float cap, std::size_t n, float* x) {
+  const Lanes factor = Lanes::Splat(-2.0F / cap);
+  const auto capped = [&](const Lanes& v) {
+    const Lanes tanh = Lanes::Splat(2.0F) / (Lanes::Splat(1.0F) + Exp(v * factor));
+    return Lanes::Splat(cap) * (tanh - Lanes::Splat(1.0F));
+  };
+  std::size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) capped(Lanes::Load(x + i)).Store(x + i);
+  if (i < n) StoreFirst(capped(LoadFirst(x + i, n - i, 0)), x + i, n - i);
+}
+
 void TurnPairs(const float* cosines, const float* sines, std::size_t n, float* x) {
   const auto turn = [](const Lanes& v, const Lanes& cosine, const Lanes& sine) {
     return v * cosine + v.SwapPairs() * sine;

@@ -4,9 +4,24 @@ namespace recycling::verifier {
 
 std::span<const Architecture> Architectures() {
   static constexpr Architecture kArchitectures[] = {
-      {.name = "llama"},
+      {.name = "llama", .mixture = Mixture::kOptional},  // Mixtral is a llama with a mixture
       {.name = "qwen2", .query_key_value_bias = true, .rotation = Rotation::kHalves},
       {.name = "qwen3", .query_key_norm = QueryKeyNorm::kHead, .rotation = Rotation::kHalves},
+      {.name = "qwen3moe",
+       .query_key_norm = QueryKeyNorm::kHead,
+       .rotation = Rotation::kHalves,
+       .mixture = Mixture::kRequired},
+      {.name = "gemma2",
+       .attention_post_norm = "post_attention_norm",
+       .feed_forward_post_norm = "post_ffw_norm",
+       .scaled_embedding = true,
+       .hidden_scale_layers = 46,
+       .window_pattern = 2,
+       .default_window = 4096,
+       .score_soft_cap = 50.0F,
+       .logit_soft_cap = 30.0F,
+       .rotation = Rotation::kHalves,
+       .activation = Activation::kGeluTanh},
       {.name = "gemma3",
        .attention_post_norm = "post_attention_norm",
        .feed_forward_post_norm = "post_ffw_norm",
@@ -15,6 +30,7 @@ std::span<const Architecture> Architectures() {
        .hidden_scale_layers = 62,
        .window_pattern = 6,
        .has_window_pattern_key = true,
+       .logit_soft_cap = 0.0F,
        .window_freq_base = 10000,
        .rotation = Rotation::kHalves,
        .activation = Activation::kGeluTanh},

@@ -6,6 +6,7 @@
 #define RECYCLING_VERIFIER_MODEL_ARCHITECTURE_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -38,6 +39,16 @@ enum class FrequencyFactors {
                  // rope.scaling.original_context_length, otherwise "rope_factors_short.weight"
 };
 
+// Whether the feed-forward block of a layer is a mixture: several such blocks, which are called
+// experts, and a router, which chooses a few of them for each row. The router is the tensor
+// "blk.<layer>.ffn_gate_inp.weight", and the experts are stacked in "ffn_gate_exps", "ffn_up_exps"
+// and "ffn_down_exps".
+enum class Mixture {
+  kNone,
+  kOptional,  // if the file has expert_count
+  kRequired,
+};
+
 // One architecture. The defaults are llama's. Strings are literals: they live as long as the
 // program.
 struct Architecture {
@@ -66,12 +77,19 @@ struct Architecture {
   std::uint32_t hidden_scale_layers = 0;
   // The file may have attention.temperature_scale.
   bool has_temperature = false;
-  // If the file has attention.sliding_window w, the layers are taken in groups of this size. All
-  // layers of a group but its last one see only the last w positions. 0: all layers see all
+  // If there is a window w (attention.sliding_window), the layers are taken in groups of this size.
+  // All layers of a group but its last one see only the last w positions. 0: all layers see all
   // positions, whatever the file has.
   std::uint32_t window_pattern = 0;
+  // The window of a file that has no attention.sliding_window. 0: none.
+  std::uint32_t default_window = 0;
   // The file may have attention.sliding_window_pattern, which replaces window_pattern.
   bool has_window_pattern_key = false;
+  // The soft cap c of the scores, and that of the logits: x becomes c tanh(x / c). The file may
+  // have another one, attn_logit_softcapping and final_logit_softcapping. 0: none, unless the file
+  // has one. No value: the architecture has no such cap.
+  std::optional<float> score_soft_cap;
+  std::optional<float> logit_soft_cap;
   // Base of the rotation of layers with a window, if the file has no rope.freq_base_swa. 0: the
   // base of the other layers. Layers with a window have no rope scaling.
   double window_freq_base = 0;
@@ -80,6 +98,7 @@ struct Architecture {
   // Layer i does not rotate if i + 1 is a multiple of this number. 0: all layers rotate.
   std::uint32_t unrotated_layer_every = 0;
   Activation activation = Activation::kSilu;
+  Mixture mixture = Mixture::kNone;
 };
 
 // The architectures that the verifier can serve.

@@ -68,22 +68,18 @@ absl::StatusOr<double> ReadFactor(const GgufFile& file, const std::string& key, 
   return number;
 }
 
-// Refuses keys that would change the result of the model and that the forward pass does not
-// support.
-absl::Status RefuseUnsupported(const GgufFile& file, const std::string& prefix) {
-  ASSIGN_OR_RETURN(const auto experts, file.Uint32(prefix + "expert_count"));
-  if (experts && *experts != 0) {
-    return absl::UnimplementedError(absl::StrCat(prefix, "expert_count: got ", *experts,
-                                                 ", mixtures of experts are not supported"));
+// Reads the soft cap at `key`. `fallback` is that of the architecture.
+absl::StatusOr<float> ReadSoftCap(const GgufFile& file, const std::string& key,
+                                  const std::optional<float>& fallback) {
+  ASSIGN_OR_RETURN(const std::optional<double> cap, file.Float(key));
+  if (!cap) return fallback.value_or(0);
+  if (*cap == 0) return 0.0F;
+  if (!fallback) {
+    return absl::UnimplementedError(absl::StrCat(
+        key, ": got ", *cap, ", expected 0, because the architecture has no such soft cap"));
   }
-  for (const char* cap : {"attn_logit_softcapping", "final_logit_softcapping"}) {
-    ASSIGN_OR_RETURN(const auto value, file.Float(prefix + cap));
-    if (value && *value != 0) {
-      return absl::UnimplementedError(
-          absl::StrCat(prefix, cap, ": got ", *value, ", soft caps are not supported"));
-    }
-  }
-  return absl::OkStatus();
+  ASSIGN_OR_RETURN(const double number, ReadFactor(file, key, 0));
+  return static_cast<float>(number);
 }
 
 absl::StatusOr<RopeScaling> ReadRopeScaling(const GgufFile& file, const std::string& prefix,
@@ -122,13 +118,35 @@ absl::StatusOr<RopeScaling> ReadRopeScaling(const GgufFile& file, const std::str
   return scaling;
 }
 
+// Reads the numbers of experts, and the width of an expert.
+absl::Status ReadMixture(const GgufFile& file, const std::string& prefix, ModelConfig& config) {
+  ASSIGN_OR_RETURN(const auto experts, file.Uint32(prefix + "expert_count"));
+  const Mixture mixture = config.architecture.mixture;
+  if (experts.value_or(0) == 0 && mixture != Mixture::kRequired) return absl::OkStatus();
+  if (mixture == Mixture::kNone) {
+    return absl::UnimplementedError(absl::StrCat(
+        prefix, "expert_count: got ", *experts, ", expected 0, because architecture \"",
+        std::string(config.architecture.name), "\" has no experts"));
+  }
+  ASSIGN_OR_RETURN(config.experts, ReadCount(file, prefix + "expert_count"));
+  ASSIGN_OR_RETURN(config.experts_used, ReadCount(file, prefix + "expert_used_count"));
+  if (config.experts_used > config.experts) {
+    return absl::DataLossError(absl::StrCat("GGUF: ", prefix, "expert_used_count: got ",
+                                            config.experts_used, ", expected at most ",
+                                            config.experts, ", which is expert_count"));
+  }
+  ASSIGN_OR_RETURN(config.feed_forward,
+                   ReadCount(file, prefix + "expert_feed_forward_length", config.feed_forward));
+  return absl::OkStatus();
+}
+
 absl::Status ReadWindow(const GgufFile& file, const std::string& prefix, ModelConfig& config) {
   const Architecture& architecture = config.architecture;
   const std::string key = prefix + "attention.sliding_window";
   if (architecture.window_pattern == 0) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::optional<std::uint32_t> window, file.Uint32(key));
-  if (!window) return absl::OkStatus();
-  ASSIGN_OR_RETURN(config.window, ReadCount(file, key));
+  if (!window && architecture.default_window == 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(config.window, ReadCount(file, key, architecture.default_window));
   config.window_pattern = architecture.window_pattern;
   if (architecture.has_window_pattern_key) {
     ASSIGN_OR_RETURN(config.window_pattern,
@@ -141,7 +159,7 @@ absl::Status ReadWindow(const GgufFile& file, const std::string& prefix, ModelCo
   return absl::OkStatus();
 }
 
-// Reads the scales that the architecture has.
+// Reads the scales and the soft caps that the architecture has.
 absl::Status ReadScales(const GgufFile& file, const std::string& prefix, ModelConfig& config) {
   const Architecture& architecture = config.architecture;
   if (architecture.scaled_embedding) {
@@ -163,6 +181,10 @@ absl::Status ReadScales(const GgufFile& file, const std::string& prefix, ModelCo
         config.attention_scale,
         read("attention.scale", 1.0F / std::sqrt(static_cast<float>(config.key_length))));
   }
+  ASSIGN_OR_RETURN(config.score_soft_cap, ReadSoftCap(file, prefix + "attn_logit_softcapping",
+                                                      architecture.score_soft_cap));
+  ASSIGN_OR_RETURN(config.logit_soft_cap, ReadSoftCap(file, prefix + "final_logit_softcapping",
+                                                      architecture.logit_soft_cap));
   if (architecture.has_temperature) {
     ASSIGN_OR_RETURN(config.temperature_scale,
                      ReadFactor(file, prefix + "attention.temperature_scale", 0, 0));
@@ -177,7 +199,6 @@ absl::StatusOr<ModelConfig> ReadModelConfig(const GgufFile& file,
   ModelConfig config;
   ASSIGN_OR_RETURN(config.architecture, ReadArchitecture(file, architectures));
   const std::string prefix = absl::StrCat(std::string(config.architecture.name), ".");
-  RETURN_IF_ERROR(RefuseUnsupported(file, prefix));
   const auto tokens = file.values().find("tokenizer.ggml.tokens");
   if (tokens == file.values().end() || tokens->second.type != GgufValueType::kArray) {
     return absl::DataLossError("GGUF: tokenizer.ggml.tokens is absent or not an array");
@@ -216,6 +237,7 @@ absl::StatusOr<ModelConfig> ReadModelConfig(const GgufFile& file,
                    ReadNumber(file, prefix + "attention.layer_norm_rms_epsilon", 1e-5, 0));
   config.rms_epsilon = static_cast<float>(epsilon);
   ASSIGN_OR_RETURN(config.rope_scaling, ReadRopeScaling(file, prefix, config));
+  RETURN_IF_ERROR(ReadMixture(file, prefix, config));
   RETURN_IF_ERROR(ReadScales(file, prefix, config));
   RETURN_IF_ERROR(ReadWindow(file, prefix, config));
   return config;

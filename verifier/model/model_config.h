@@ -32,11 +32,16 @@ struct RopeScaling {
 // name of the architecture, for example "llama.block_count". Counts are 1 to 2^24.
 struct ModelConfig {
   Architecture architecture;
-  std::uint32_t vocab_size = 0;       // length of tokenizer.ggml.tokens
-  std::uint32_t context_length = 0;   // .context_length, required
-  std::uint32_t hidden_size = 0;      // .embedding_length, required
-  std::uint32_t layers = 0;           // .block_count, required
-  std::uint32_t feed_forward = 0;     // .feed_forward_length, required
+  std::uint32_t vocab_size = 0;      // length of tokenizer.ggml.tokens
+  std::uint32_t context_length = 0;  // .context_length, required
+  std::uint32_t hidden_size = 0;     // .embedding_length, required
+  std::uint32_t layers = 0;          // .block_count, required
+  std::uint32_t feed_forward = 0;    // .feed_forward_length, required; of an expert:
+                                     // .expert_feed_forward_length, default feed_forward_length
+  // 0: the feed-forward blocks are no mixtures.
+  std::uint32_t experts = 0;          // .expert_count
+  std::uint32_t experts_used = 0;     // .expert_used_count, required in a mixture; of each row, at
+                                      // most experts
   std::uint32_t heads = 0;            // .attention.head_count, required
   std::uint32_t kv_heads = 0;         // .attention.head_count_kv, default heads; divides heads
   std::uint32_t key_length = 0;       // .attention.key_length, default hidden_size / heads
@@ -52,6 +57,9 @@ struct ModelConfig {
   float residual_scale = 1;   // .residual_scale; of the output of each block
   float attention_scale = 0;  // .attention.scale; of the scores; 0: 1 / sqrt(key_length)
   float logit_divisor = 1;    // .logit_scale; the logits are divided by it
+  // Soft caps c of Architecture; 0: none.
+  float score_soft_cap = 0;  // .attn_logit_softcapping; of the scaled scores
+  float logit_soft_cap = 0;  // .final_logit_softcapping
   // .attention.temperature_scale s: the query at position p is multiplied by
   // 1 + s ln(1 + floor(p / rope_scaling.original_context)).
   double temperature_scale = 0;
@@ -67,6 +75,8 @@ struct ModelConfig {
   std::uint32_t WindowOf(std::size_t layer) const {
     return window != 0 && layer % window_pattern + 1 < window_pattern ? window : 0;
   }
+  // How many matrices of one kind the feed-forward block of a layer has.
+  std::uint32_t feed_forward_blocks() const { return experts == 0 ? 1 : experts; }
   // Whether queries and keys of layer `layer` are rotated.
   bool Rotates(std::size_t layer) const {
     const std::uint32_t every = architecture.unrotated_layer_every;
@@ -76,7 +86,8 @@ struct ModelConfig {
 
 // Reads a file of one of `architectures`. Returns DataLoss if a required value is absent, or if a
 // value has the wrong type or is out of range. Returns Unimplemented for another architecture, for
-// another rope scaling, for experts and for a soft cap; the message names it.
+// another rope scaling, and for experts or a soft cap that the architecture does not have; the
+// message names it.
 absl::StatusOr<ModelConfig> ReadModelConfig(
     const GgufFile& file, std::span<const Architecture> architectures = Architectures());
 

@@ -29,9 +29,18 @@ absl::StatusOr<std::unique_ptr<const PackedWeights>> PackedWeights::Pack(
     Layer& to = packed->layers_[i];
     for (const Part& part :
          {Part(&from.query, &to.query), Part(&from.key, &to.key), Part(&from.value, &to.value),
-          Part(&from.attention_output, &to.attention_output), Part(&from.gate, &to.gate),
-          Part(&from.up, &to.up), Part(&from.down, &to.down)}) {
+          Part(&from.attention_output, &to.attention_output)}) {
       parts.push_back(part);
+    }
+    if (from.router.rows != 0) parts.emplace_back(&from.router, &to.router);
+    const std::size_t blocks = from.gate.size();
+    for (std::vector<PackedMatrix>* matrices : {&to.gate, &to.up, &to.down}) {
+      matrices->resize(blocks);
+    }
+    for (std::size_t b = 0; b < blocks; ++b) {
+      parts.emplace_back(&from.gate[b], &to.gate[b]);
+      parts.emplace_back(&from.up[b], &to.up[b]);
+      parts.emplace_back(&from.down[b], &to.down[b]);
     }
   }
   parts.emplace_back(&weights.output, &packed->output_);

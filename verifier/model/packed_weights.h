@@ -22,7 +22,9 @@ using PackingProgress = std::function<void(std::size_t done, std::size_t total)>
 class PackedWeights {
  public:
   struct Layer {
-    PackedMatrix query, key, value, attention_output, gate, up, down;
+    PackedMatrix query, key, value, attention_output;
+    PackedMatrix router;                       // only of a mixture
+    std::vector<PackedMatrix> gate, up, down;  // one, or one for each expert
   };
 
   // Packs on all threads of `pool`, in the order in which a pass reads the weights. After it has

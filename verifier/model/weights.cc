@@ -32,6 +32,22 @@ class TensorReader {
                   .data = tensor->bytes.data()};
   }
 
+  // Reads a tensor that has `count` matrices of the same shape, one after the other.
+  absl::StatusOr<std::vector<Matrix>> ReadMatrices(const std::string& name, std::uint64_t count,
+                                                   std::uint64_t rows, std::uint64_t columns) {
+    ASSIGN_OR_RETURN(const GgufTensor* tensor, Take(name, {columns, rows, count}));
+    const std::size_t bytes = tensor->bytes.size() / count;
+    std::vector<Matrix> matrices;
+    for (std::size_t i = 0; i < count; ++i) {
+      matrices.push_back({.type = tensor->type->type,
+                          .rows = rows,
+                          .columns = columns,
+                          .row_bytes = bytes / rows,
+                          .data = tensor->bytes.data() + i * bytes});
+    }
+    return matrices;
+  }
+
   absl::StatusOr<std::vector<float>> ReadVector(const std::string& name, std::uint64_t size) {
     ASSIGN_OR_RETURN(const GgufTensor* tensor, Take(name, {size}));
     std::vector<float> values(size);
@@ -86,6 +102,37 @@ Matrix RowsOf(const Matrix& matrix, std::uint64_t first, std::uint64_t rows) {
   return part;
 }
 
+// Reads the matrices of the feed-forward block of a layer. `b` is the prefix of their names.
+absl::Status ReadFeedForward(TensorReader& reader, const ModelConfig& config, const std::string& b,
+                             LayerWeights& w) {
+  const std::uint64_t hidden = config.hidden_size;
+  const std::uint64_t inner = config.feed_forward;
+  if (config.experts != 0) {
+    const std::uint64_t experts = config.experts;
+    ASSIGN_OR_RETURN(w.router, reader.ReadMatrix(b + "ffn_gate_inp.weight", experts, hidden));
+    const auto read = [&](const char* name, std::uint64_t rows, std::uint64_t columns) {
+      return reader.ReadMatrices(b + name, experts, rows, columns);
+    };
+    ASSIGN_OR_RETURN(w.gate, read("ffn_gate_exps.weight", inner, hidden));
+    ASSIGN_OR_RETURN(w.up, read("ffn_up_exps.weight", inner, hidden));
+    ASSIGN_OR_RETURN(w.down, read("ffn_down_exps.weight", hidden, inner));
+    return absl::OkStatus();
+  }
+  if (config.architecture.fused_projections) {
+    ASSIGN_OR_RETURN(const Matrix both, reader.ReadMatrix(b + "ffn_up.weight", 2 * inner, hidden));
+    w.gate = {RowsOf(both, 0, inner)};
+    w.up = {RowsOf(both, inner, inner)};
+  } else {
+    ASSIGN_OR_RETURN(const Matrix gate, reader.ReadMatrix(b + "ffn_gate.weight", inner, hidden));
+    ASSIGN_OR_RETURN(const Matrix up, reader.ReadMatrix(b + "ffn_up.weight", inner, hidden));
+    w.gate = {gate};
+    w.up = {up};
+  }
+  ASSIGN_OR_RETURN(const Matrix down, reader.ReadMatrix(b + "ffn_down.weight", hidden, inner));
+  w.down = {down};
+  return absl::OkStatus();
+}
+
 absl::StatusOr<LayerWeights> ReadLayer(TensorReader& reader, const ModelConfig& config,
                                        std::uint32_t layer) {
   const std::uint64_t hidden = config.hidden_size;
@@ -93,7 +140,6 @@ absl::StatusOr<LayerWeights> ReadLayer(TensorReader& reader, const ModelConfig& 
   const std::uint64_t keys = std::uint64_t{config.kv_heads} * config.key_length;
   const std::uint64_t values = std::uint64_t{config.kv_heads} * config.value_length;
   const std::uint64_t attended = std::uint64_t{config.heads} * config.value_length;
-  const std::uint64_t inner = config.feed_forward;
   const Architecture& a = config.architecture;
   const std::string b = absl::StrCat("blk.", layer, ".");
   const auto read_norm = [&](std::string_view name) -> absl::StatusOr<std::vector<float>> {
@@ -129,15 +175,7 @@ absl::StatusOr<LayerWeights> ReadLayer(TensorReader& reader, const ModelConfig& 
                    reader.ReadMatrix(b + "attn_output.weight", hidden, attended));
   ASSIGN_OR_RETURN(w.attention_post_norm, read_norm(a.attention_post_norm));
   ASSIGN_OR_RETURN(w.feed_forward_norm, read_norm(a.feed_forward_norm));
-  if (a.fused_projections) {
-    ASSIGN_OR_RETURN(const Matrix both, reader.ReadMatrix(b + "ffn_up.weight", 2 * inner, hidden));
-    w.gate = RowsOf(both, 0, inner);
-    w.up = RowsOf(both, inner, inner);
-  } else {
-    ASSIGN_OR_RETURN(w.gate, reader.ReadMatrix(b + "ffn_gate.weight", inner, hidden));
-    ASSIGN_OR_RETURN(w.up, reader.ReadMatrix(b + "ffn_up.weight", inner, hidden));
-  }
-  ASSIGN_OR_RETURN(w.down, reader.ReadMatrix(b + "ffn_down.weight", hidden, inner));
+  RETURN_IF_ERROR(ReadFeedForward(reader, config, b, w));
   ASSIGN_OR_RETURN(w.feed_forward_post_norm, read_norm(a.feed_forward_post_norm));
   return w;
 }

@@ -12,21 +12,23 @@ namespace recycling::verifier {
 
 // A vector that the architecture does not have is empty.
 struct LayerWeights {
-  std::vector<float> attention_norm;          // [hidden_size]
-  Matrix query;                               // [heads * key_length, hidden_size]
-  Matrix key;                                 // [kv_heads * key_length, hidden_size]
-  Matrix value;                               // [kv_heads * value_length, hidden_size]
-  std::vector<float> query_bias;              // [heads * key_length]
-  std::vector<float> key_bias;                // [kv_heads * key_length]
-  std::vector<float> value_bias;              // [kv_heads * value_length]
-  std::vector<float> query_norm;              // [key_length] or [heads * key_length]
-  std::vector<float> key_norm;                // [key_length] or [kv_heads * key_length]
-  Matrix attention_output;                    // [hidden_size, heads * value_length]
-  std::vector<float> attention_post_norm;     // [hidden_size]
-  std::vector<float> feed_forward_norm;       // [hidden_size]
-  Matrix gate;                                // [feed_forward, hidden_size]
-  Matrix up;                                  // [feed_forward, hidden_size]
-  Matrix down;                                // [hidden_size, feed_forward]
+  std::vector<float> attention_norm;       // [hidden_size]
+  Matrix query;                            // [heads * key_length, hidden_size]
+  Matrix key;                              // [kv_heads * key_length, hidden_size]
+  Matrix value;                            // [kv_heads * value_length, hidden_size]
+  std::vector<float> query_bias;           // [heads * key_length]
+  std::vector<float> key_bias;             // [kv_heads * key_length]
+  std::vector<float> value_bias;           // [kv_heads * value_length]
+  std::vector<float> query_norm;           // [key_length] or [heads * key_length]
+  std::vector<float> key_norm;             // [key_length] or [kv_heads * key_length]
+  Matrix attention_output;                 // [hidden_size, heads * value_length]
+  std::vector<float> attention_post_norm;  // [hidden_size]
+  std::vector<float> feed_forward_norm;    // [hidden_size]
+  Matrix router;  // [experts, hidden_size]; empty if the block is no mixture
+  // [feed_forward_blocks]; one matrix, or that of each expert.
+  std::vector<Matrix> gate;                   // of [feed_forward, hidden_size]
+  std::vector<Matrix> up;                     // of [feed_forward, hidden_size]
+  std::vector<Matrix> down;                   // of [hidden_size, feed_forward]
   std::vector<float> feed_forward_post_norm;  // [hidden_size]
 };
 

@@ -79,8 +79,10 @@ absl::Status CostProbe::Measure(const std::atomic<bool>* cancelled) {
   state_.prompt_size = 1;
   RETURN_IF_ERROR(state_.kv->Truncate(0));
   DraftTree tree = DraftTree::Root(1, 0);
-  for (TokenId token = 0; static_cast<int>(token) + 1 < next.rows; ++token) {
-    tree.tokens.push_back(token);
+  // Tokens from the whole vocabulary, because in a mixture different tokens use different experts.
+  const std::uint64_t nodes = static_cast<std::uint64_t>(next.rows) - 1;
+  for (std::uint64_t node = 0; node < nodes; ++node) {
+    tree.tokens.push_back(static_cast<TokenId>(node * options_.vocab_size / nodes));
     tree.parents.push_back(0);
   }
   const PassPart part = {.state = &state_, .tree = &tree};

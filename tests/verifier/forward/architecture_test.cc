@@ -32,10 +32,13 @@ constexpr Architecture kMadeUp = {.name = "made-up",
                                   .has_scales = true,
                                   .has_temperature = true,
                                   .window_pattern = 3,
+                                  .score_soft_cap = 0.0F,
+                                  .logit_soft_cap = 4.0F,
                                   .window_freq_base = 500,
                                   .rotation = Rotation::kHalves,
                                   .unrotated_layer_every = 2,
-                                  .activation = Activation::kGeluTanh};
+                                  .activation = Activation::kGeluTanh,
+                                  .mixture = Mixture::kRequired};
 
 // The same with one norm for all heads of a row.
 constexpr Architecture WithRowNorm() {
@@ -46,7 +49,11 @@ constexpr Architecture WithRowNorm() {
 
 // Layer 0 has a window and rotates, layer 1 has a window and does not rotate, and layer 2 rotates
 // with YaRN and sees all positions.
-const TinyModelSpec kSpec = {.architecture = "made-up", .layers = 3, .feed_forward_norm = false};
+const TinyModelSpec kSpec = {.architecture = "made-up",
+                             .layers = 3,
+                             .feed_forward_norm = false,
+                             .experts = 5,
+                             .experts_used = 2};
 constexpr double kEpsilon = 1e-5;
 
 // The multipliers in the file.
@@ -54,6 +61,7 @@ constexpr float kResidualScale = 0.7F;
 constexpr float kAttentionScale = 0.45F;
 constexpr float kLogitScale = 2.5F;
 constexpr float kTemperatureScale = 0.3F;
+constexpr float kScoreSoftCap = 1.5F;
 constexpr std::uint32_t kWindow = 20;
 // YaRN keeps the frequency of the first pair, takes the mean for the second one, and divides those
 // of the other two by the factor.
@@ -88,6 +96,7 @@ std::string FileBytes(QueryKeyNorm norm) {
   writer.Float("made-up.attention.scale", kAttentionScale);
   writer.Float("made-up.logit_scale", kLogitScale);
   writer.Float("made-up.attention.temperature_scale", kTemperatureScale);
+  writer.Float("made-up.attn_logit_softcapping", kScoreSoftCap);
   writer.Uint32("made-up.attention.sliding_window", kWindow);
   writer.String("made-up.rope.scaling.type", "yarn");
   writer.Float("made-up.rope.scaling.factor", kYarnFactor);
@@ -139,14 +148,11 @@ class Reference {
         const Vector attended = Attend(layer, position, Norm(x, block + "attn_norm"));
         const Vector attention = Times(block + "attn_output", attended);
         Add(Norm(attention, block + "post_attention_norm"), kResidualScale, x);
-        Vector inner = Times(block + "ffn_gate", x);
-        const Vector up = Times(block + "ffn_up", x);
-        for (std::size_t i = 0; i < inner.size(); ++i) inner[i] = Gelu(inner[i]) * up[i];
-        Add(Norm(Times(block + "ffn_down", inner), block + "post_ffw_norm"), kResidualScale, x);
+        Add(Norm(Mix(block, x), block + "post_ffw_norm"), kResidualScale, x);
       }
     }
     Vector logits = Times("output", Norm(x, "output_norm"));
-    for (double& logit : logits) logit /= kLogitScale;
+    for (double& logit : logits) logit = Cap(*kMadeUp.logit_soft_cap, logit / kLogitScale);
     return logits;
   }
 
@@ -169,12 +175,46 @@ class Reference {
   }
 
   Vector Times(const std::string& matrix, const Vector& x) const {
-    const Vector w = Tensor(matrix + ".weight");
-    Vector y(w.size() / x.size());
+    return TimesExpert(matrix, 1, 0, x);
+  }
+
+  // The product with one of a stack of `experts` matrices.
+  Vector TimesExpert(const std::string& stack, std::size_t experts, std::size_t expert,
+                     const Vector& x) const {
+    const Vector w = Tensor(stack + ".weight");
+    Vector y(w.size() / x.size() / experts);
     for (std::size_t row = 0; row < y.size(); ++row) {
-      for (std::size_t c = 0; c < x.size(); ++c) y[row] += w[row * x.size() + c] * x[c];
+      for (std::size_t c = 0; c < x.size(); ++c) {
+        y[row] += w[(expert * y.size() + row) * x.size() + c] * x[c];
+      }
     }
     return y;
+  }
+
+  // The mixture: softmax over all experts, of which the best ones are kept and divided by their
+  // sum.
+  Vector Mix(const std::string& block, const Vector& x) const {
+    Vector shares = Times(block + "ffn_gate_inp", x);
+    double all = 0;
+    for (double& share : shares) all += share = std::exp(share);
+    for (double& share : shares) share /= all;
+    Vector sorted = shares;
+    std::sort(sorted.rbegin(), sorted.rend());
+    const std::size_t used = kSpec.experts_used;
+    double kept = 0;
+    for (std::size_t i = 0; i < used; ++i) kept += sorted[i];
+    Vector out(x.size());
+    for (std::size_t expert = 0; expert < shares.size(); ++expert) {
+      if (shares[expert] < sorted[used - 1]) continue;
+      const auto times = [&](const char* name, const Vector& in) {
+        return TimesExpert(block + name, shares.size(), expert, in);
+      };
+      Vector inner = times("ffn_gate_exps", x);
+      const Vector up = times("ffn_up_exps", x);
+      for (std::size_t i = 0; i < inner.size(); ++i) inner[i] = Gelu(inner[i]) * up[i];
+      Add(times("ffn_down_exps", inner), shares[expert] / kept, out);
+    }
+    return out;
   }
 
   // Normalizes each run of as many numbers as the norm has weights.
@@ -194,6 +234,8 @@ class Reference {
   static double Gelu(double x) {
     return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
   }
+
+  static double Cap(double cap, double x) { return cap * std::tanh(x / cap); }
 
   static void Add(const Vector& added, double scale, Vector& x) {
     for (std::size_t i = 0; i < x.size(); ++i) x[i] += scale * added[i];
@@ -248,7 +290,7 @@ class Reference {
           score +=
               query[head * kSpec.key_length + d] * keys_[layer][p][group * kSpec.key_length + d];
         }
-        const double weight = std::exp(score * kAttentionScale * temperature);
+        const double weight = std::exp(Cap(kScoreSoftCap, score * kAttentionScale * temperature));
         sum += weight;
         for (std::size_t d = 0; d < kSpec.value_length; ++d) {
           out[head * kSpec.value_length + d] +=
@@ -383,8 +425,10 @@ TEST_P(ArchitectureTest, ADifferentDescriptionGivesDifferentLogits) {
   window.window_pattern = 0;
   Architecture base = kMadeUp;
   base.window_freq_base = 0;
+  Architecture cap = kMadeUp;
+  cap.logit_soft_cap = 0.0F;
   for (const Architecture& changed :
-       {activation, rotation, embedding, scales, temperature, layers, window, base}) {
+       {activation, rotation, embedding, scales, temperature, layers, window, base, cap}) {
     const auto model = Load(changed);
     ASSERT_TRUE(model.ok()) << model.status();
     EXPECT_GT(Distance(LogitsOf(*model, GetParam(), 7), expected), 5 * kTolerance);
@@ -418,6 +462,19 @@ TEST(ArchitectureFileTest, ATensorThatOnlyTheDescriptionNamesIsAbsent) {
   const absl::Status status = Load(norm).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("blk.0.ffn_norm.weight is absent"));
+}
+
+TEST(ArchitectureFileTest, ExpertsAndSoftCapsThatTheDescriptionDoesNotHaveAreRefused) {
+  Architecture dense = kMadeUp;
+  dense.mixture = Mixture::kNone;
+  Architecture uncapped = kMadeUp;
+  uncapped.score_soft_cap.reset();
+  EXPECT_EQ(Load(dense).status(),
+            absl::UnimplementedError("made-up.expert_count: got 5, expected 0, because "
+                                     "architecture \"made-up\" has no experts"));
+  EXPECT_EQ(Load(uncapped).status(),
+            absl::UnimplementedError("made-up.attn_logit_softcapping: got 1.5, expected 0, because "
+                                     "the architecture has no such soft cap"));
 }
 
 TEST(ArchitectureFileTest, AnArchitectureWithoutADescriptionIsRefusedByName) {

@@ -551,6 +551,15 @@ std::vector<Case> Cases() {
     spec.matrix_type = type;
     cases.push_back({std::string(info->name), spec, KvType::kF32});
   }
+  for (const Architecture& architecture : Architectures()) {
+    const TinyModelSpec spec = doubles::TinyModelOf(std::string(architecture.name));
+    cases.push_back({"Architecture_" + spec.architecture, spec, KvType::kF16});
+  }
+  // Most rows use most experts, so that the groups have different sizes.
+  TinyModelSpec mixture = {.hidden_size = 256, .feed_forward = 256, .experts = 4};
+  mixture.experts_used = 3;
+  mixture.matrix_type = 8;
+  cases.push_back({"MixtureQ8_0", mixture, KvType::kF32});
   for (const InstructionSet set : SupportedInstructionSets()) {
     if (set == BestInstructionSet()) continue;
     std::string name(Name(set));

@@ -313,7 +313,8 @@ TEST_P(MatMulKernelTest, ComputesTheDocumentedArithmeticToTheBit) {
   }
 }
 
-// MatMul reserves memory for the largest pass and then runs smaller ones.
+// MatMul reserves memory for the largest pass and then runs smaller ones. In a mixture it prepares
+// the rows of each expert separately.
 TEST_P(MatMulKernelTest, FewerRowsNeedNoMoreMemory) {
   for (const std::size_t columns : {32u, 576u, 1024u}) {
     for (std::size_t rows = 1; rows < 130; ++rows) {
@@ -322,6 +323,7 @@ TEST_P(MatMulKernelTest, FewerRowsNeedNoMoreMemory) {
         const std::size_t bytes = kernel().InputBytes(format, rows, columns);
         EXPECT_LE(bytes, kernel().InputBytes(format, rows + 1, columns)) << rows << " rows";
         EXPECT_EQ(bytes % 64, 0u) << rows << " rows";
+        EXPECT_LE(bytes, rows * kernel().InputBytes(format, 1, columns)) << rows << " rows";
       }
       EXPECT_LE(kernel().ScratchBytes(rows, columns), kernel().ScratchBytes(rows + 1, columns));
     }

@@ -126,6 +126,24 @@ TEST_P(VectorKernelsTest, GeluEqualsScalarCodeAndIsNearTheTanhForm) {
   }
 }
 
+TEST_P(VectorKernelsTest, SoftCapEqualsScalarCodeAndIsNearTanh) {
+  constexpr float kCap = 30;
+  for (const std::size_t n : kSizes) {
+    Floats x = Random(n, 60);
+    x[0] = n % 2 == 0 ? 1e6F : -std::numeric_limits<float>::infinity();
+    Floats expected(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      expected[i] = kCap * (2.0F / (1.0F + Exp(x[i] * (-2.0F / kCap))) - 1.0F);
+      EXPECT_NEAR(expected[i], kCap * std::tanh(double{x[i]} / kCap), 1e-5) << x[i];
+    }
+    kernels().soft_cap(kCap, n, x.data());
+    ExpectSameBits(x, expected);
+  }
+  Floats nan = {1, std::numeric_limits<float>::quiet_NaN()};
+  kernels().soft_cap(kCap, 2, nan.data());
+  EXPECT_TRUE(std::isnan(nan[1]));
+}
+
 TEST_P(VectorKernelsTest, RotatesPairsOfNeighboursAndOfHalves) {
   for (const std::size_t n : kSizes) {
     if (n % 2 != 0) continue;

@@ -109,9 +109,11 @@ TEST(ModelTest, ErrorsNameTheUnsupportedFeature) {
   scaling.String("llama.rope.scaling.type", "longrope");
   EXPECT_THAT(std::string(LoadWriter(scaling).status().message()), HasSubstr("\"longrope\""));
   EXPECT_EQ(LoadWriter(scaling).status().code(), unimplemented);
-  GgufWriter experts = doubles::TinyModelWriter({});
-  experts.Uint32("llama.expert_count", 8);
-  EXPECT_EQ(LoadWriter(experts).status().code(), unimplemented);
+  GgufWriter experts = doubles::TinyModelWriter({.architecture = "granite"});
+  experts.Uint32("granite.expert_count", 8);
+  EXPECT_EQ(LoadWriter(experts).status(),
+            absl::UnimplementedError("granite.expert_count: got 8, expected 0, because "
+                                     "architecture \"granite\" has no experts"));
   GgufWriter bias = doubles::TinyModelWriter({});
   bias.Tensor("blk.0.attn_q.bias", {32}, 0, std::string(128, '\0'));
   EXPECT_THAT(std::string(LoadWriter(bias).status().message()), HasSubstr("blk.0.attn_q.bias"));
@@ -120,6 +122,30 @@ TEST(ModelTest, ErrorsNameTheUnsupportedFeature) {
   type.Tensor("output.weight", {32, 320}, 9, std::string(320 * 36, '\0'));
   EXPECT_THAT(std::string(LoadWriter(type).status().message()), HasSubstr("type Q8_1"));
   EXPECT_EQ(LoadWriter(type).status().code(), unimplemented);
+}
+
+TEST(ModelTest, AMixtureNeedsItsCountsAndItsTensors) {
+  const auto edited = [] { return EditedModel(doubles::TinyModelOf("qwen3moe")); };
+  ASSERT_TRUE(edited().Load().ok()) << edited().Load();
+  edited()
+      .Set("qwen3moe.expert_used_count", 7U)
+      .ExpectRefused("expert_used_count: got 7, expected at most 6, which is expert_count");
+  edited()
+      .Set("qwen3moe.expert_used_count", 0U)
+      .ExpectRefused("expert_used_count: got 0, expected 1 to 16777216");
+  edited()
+      .Set("qwen3moe.expert_count", 0U)
+      .ExpectRefused("expert_count: got 0, expected 1 to 16777216");
+  edited()
+      .Rename("qwen3moe.expert_count", "qwen3moe.expert_xxxxx")
+      .ExpectRefused("qwen3moe.expert_count is absent");
+  edited()
+      .Set("qwen3moe.expert_count", 8U)
+      .ExpectRefused("tensor blk.0.ffn_gate_inp.weight: got shape [32, 6], expected [32, 8]");
+  edited()
+      .Set("qwen3moe.feed_forward_length", 64U)
+      .ExpectRefused(
+          "tensor blk.0.ffn_gate_exps.weight: got shape [32, 48, 6], expected [32, 64, 6]");
 }
 
 TEST(ModelTest, ReadsTheScalesOfPositions) {
