@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,8 +15,15 @@ std::size_t PagesFor(std::uint64_t positions) {
   return static_cast<std::size_t>((positions + kKvBlockRows - 1) / kKvBlockRows);
 }
 
-std::uint64_t AllPages(std::uint32_t context_length, int max_sequences) {
-  return std::uint64_t{PagesFor(context_length)} * static_cast<std::uint64_t>(max_sequences);
+std::uint64_t WindowBytes(const KvLayout& layout) {
+  return std::uint64_t{layout.window_layers()} * layout.layer_bytes() * kKvBlockRows;
+}
+
+// The most window parts that a sequence holds at once: those that the next position sees, the last
+// page, and the slack.
+std::size_t WindowPages(const KvLayout& layout) {
+  if (layout.window_layers() == 0) return std::numeric_limits<std::size_t>::max();
+  return PagesFor(layout.window) + 1 + kWindowSlack;
 }
 
 }  // namespace
@@ -32,9 +41,15 @@ KvSequence::KvSequence(KvCache& cache, std::string tenant, std::uint32_t max_pos
 
 KvSequence::~KvSequence() {
   MutexLock lock(cache_.mu_);
-  for (std::size_t i = kept_.size(); i < pages_.size(); ++i) cache_.GiveBack(pages_[i]);
-  cache_.Release(kept_);
+  for (std::size_t i = kept_.size(); i < pages_.size(); ++i) {
+    cache_.GiveBack(pages_[i], HoldsWindowPart(i));
+  }
+  for (std::size_t i = kept_.size(); i-- > 0;) {
+    if (HoldsWindowPart(i)) cache_.tree_.ReleaseWindowPart(kept_[i]);
+    cache_.tree_.Release(kept_[i]);
+  }
   cache_.promised_pages_ -= PagesFor(max_positions_) - pages_.size();
+  cache_.promised_window_parts_ -= promised_window_parts_;
   --cache_.open_;
 }
 
@@ -47,13 +62,22 @@ absl::Status KvSequence::Truncate(std::uint32_t length) {
         absl::StrCat("truncate: got ", length, " positions, expected at least the ", kept_length(),
                      " in pages that other sequences may use"));
   }
-  length_ = length;
   MutexLock lock(cache_.mu_);
-  while (pages_.size() > PagesFor(length)) {
-    cache_.GiveBack(pages_.back());
+  const std::size_t pages = PagesFor(length);
+  const std::size_t begin = cache_.WindowBegin(length);
+  if (cache_.window_bytes_ != 0 && begin < std::min(window_begin_, pages)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "truncate: got ", length, " positions, but layers with a window keep only positions from ",
+        window_begin_ * kKvBlockRows, " on"));
+  }
+  length_ = length;
+  while (pages_.size() > pages) {
+    cache_.GiveBack(pages_.back(), HoldsWindowPart(pages_.size() - 1));
     pages_.pop_back();
     ++cache_.promised_pages_;
   }
+  window_begin_ = std::min(window_begin_, pages_.size());
+  cache_.UpdatePromise(*this);
   return absl::OkStatus();
 }
 
@@ -63,14 +87,8 @@ absl::Status KvSequence::Append(const KvRows& from, std::span<const int> rows) {
                                                      rows.size(), " more, expected at most ",
                                                      max_positions_));
   }
-  if (const std::size_t pages = PagesFor(length_ + rows.size()); pages > pages_.size()) {
-    MutexLock lock(cache_.mu_);
-    while (pages_.size() < pages) {
-      pages_.push_back(cache_.TakePage());
-      --cache_.promised_pages_;
-    }
-  }
   while (!rows.empty()) {
+    if (length_ / kKvBlockRows == pages_.size()) AddPage();
     const std::size_t at = length_ % kKvBlockRows;
     const std::size_t count = std::min(rows.size(), kKvBlockRows - at);
     pages_[length_ / kKvBlockRows]->CopyRows(from, rows.first(count), at);
@@ -80,6 +98,18 @@ absl::Status KvSequence::Append(const KvRows& from, std::span<const int> rows) {
   return absl::OkStatus();
 }
 
+void KvSequence::AddPage() {
+  MutexLock lock(cache_.mu_);
+  if (pages_.size() - window_begin_ == cache_.window_pages_) cache_.ReleaseUnseen(*this);
+  pages_.push_back(cache_.TakePage());
+  --cache_.promised_pages_;
+  cache_.UpdatePromise(*this);
+}
+
+bool KvSequence::HoldsWindowPart(std::size_t page) const {
+  return cache_.window_bytes_ != 0 && page >= window_begin_;
+}
+
 void KvSequence::Keep(std::span<const TokenId> tokens) {
   const std::size_t pages = std::min<std::size_t>(tokens.size(), length_) / kKvBlockRows;
   if (pages <= kept_.size()) return;
@@ -87,39 +117,65 @@ void KvSequence::Keep(std::span<const TokenId> tokens) {
   PrefixTree& tree = cache_.tree_;
   while (kept_.size() < pages) {
     const std::size_t at = kept_.size();
+    const bool window_part = HoldsWindowPart(at);
     const PrefixTree::PageTokens page(tokens.subspan(at * kKvBlockRows).first<kKvBlockRows>());
     const PrefixTree::Node* const after = kept_.empty() ? nullptr : kept_.back();
     PrefixTree::Node* node = tree.Find(tenant_, after, page);
     if (node != nullptr) {
       tree.Hold(node);
-      cache_.GiveBack(std::exchange(pages_[at], PrefixTree::RowsOf(*node)));
+      KvRows* const own = std::exchange(pages_[at], PrefixTree::RowsOf(*node));
+      if (window_part && PrefixTree::HasWindowPart(*node)) {
+        tree.HoldWindowPart(node);
+      } else if (window_part) {
+        pages_[at]->CopyWindowLayers(*own);
+        tree.AddWindowPart(node);
+      }
+      cache_.GiveBack(own, window_part);
     } else {
-      node = tree.Add(tenant_, after, page, pages_[at]);
+      node = tree.Add(tenant_, after, page, pages_[at], window_part);
       --cache_.own_pages_;  // the tree has the page now
+      if (window_part) --cache_.own_window_parts_;
     }
     kept_.push_back(node);
   }
+  cache_.ReleaseUnseen(*this);
 }
 
 std::uint32_t KvSequence::FindMore(std::span<const TokenId> tokens, std::uint32_t max_reused) {
   max_reused = std::min(max_reused, max_positions_);
   if (length_ / kKvBlockRows >= max_reused / kKvBlockRows) return 0;
   MutexLock lock(cache_.mu_);
-  std::size_t at = kept_.size();
+  const std::size_t before = kept_.size();
   cache_.Find(tenant_, tokens, max_reused, kept_);
-  for (; at < kept_.size(); ++at) {
+  const std::size_t usable = cache_.UsablePages(kept_);
+  // With windows it takes only pages that reach beyond its own positions, because the window parts
+  // of its own last pages may not be kept.
+  const bool useful = cache_.window_bytes_ == 0 || usable * kKvBlockRows > length_;
+  if (usable <= before || !useful) {
+    cache_.ReleaseFrom(before, kept_);
+    return 0;
+  }
+  cache_.ReleaseFrom(usable, kept_);
+  for (std::size_t i = window_begin_; i < before; ++i) {
+    if (HoldsWindowPart(i)) cache_.tree_.ReleaseWindowPart(kept_[i]);
+  }
+  for (std::size_t at = before; at < usable; ++at) {
     KvRows* const rows = PrefixTree::RowsOf(*kept_[at]);
     if (at < pages_.size()) {
-      cache_.GiveBack(std::exchange(pages_[at], rows));
+      cache_.GiveBack(std::exchange(pages_[at], rows), HoldsWindowPart(at));
     } else {
       pages_.push_back(rows);
       --cache_.promised_pages_;
     }
   }
-  const std::uint32_t before = length_;
+  const std::uint32_t old_length = length_;
   length_ = std::max(length_, kept_length());
-  cache_.found_tokens_ += length_ - before;
-  return length_ - before;
+  if (cache_.window_bytes_ != 0) {
+    cache_.HoldWindowParts(cache_.WindowBegin(length_), *this);
+  }
+  cache_.UpdatePromise(*this);
+  cache_.found_tokens_ += length_ - old_length;
+  return length_ - old_length;
 }
 
 absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(const ModelConfig& config, KvType type,
@@ -132,16 +188,25 @@ absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(const ModelConfig& conf
                      " tokens, expected at least 1 sequence of 1 token"));
   }
   const KvLayout layout = KvLayout::Of(config, type);
-  const std::uint64_t pages =
-      max_bytes == 0 ? AllPages(context_length, max_sequences) : max_bytes / PageBytes(layout);
-  if (pages == 0) {
+  const std::uint64_t bytes = max_bytes == 0 ? AllBytes(layout, context_length, max_sequences)
+                                             : max_bytes / PageBytes(layout) * PageBytes(layout);
+  if (bytes == 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("key-value cache: got ", max_bytes, " bytes, expected at least a page of ",
                      kKvBlockRows, " positions, ", PageBytes(layout)));
   }
-  return std::unique_ptr<KvCache>(
-      new KvCache(layout, context_length, max_sequences, static_cast<std::size_t>(pages)));
+  return std::unique_ptr<KvCache>(new KvCache(layout, context_length, max_sequences, bytes));
 }
+
+KvCache::KvCache(const KvLayout& layout, std::uint32_t context_length, int max_sequences,
+                 std::uint64_t max_bytes)
+    : layout_(layout),
+      context_length_(context_length),
+      max_sequences_(max_sequences),
+      page_bytes_(PageBytes(layout)),
+      window_bytes_(WindowBytes(layout)),
+      window_pages_(WindowPages(layout)),
+      max_bytes_(max_bytes) {}
 
 std::uint64_t KvCache::PageBytes(const KvLayout& layout) {
   return std::uint64_t{layout.token_bytes()} * kKvBlockRows;
@@ -149,7 +214,15 @@ std::uint64_t KvCache::PageBytes(const KvLayout& layout) {
 
 std::uint64_t KvCache::AllBytes(const KvLayout& layout, std::uint32_t context_length,
                                 int max_sequences) {
-  return PageBytes(layout) * AllPages(context_length, max_sequences);
+  const std::uint64_t pages = PagesFor(context_length);
+  const std::uint64_t window_parts = std::min<std::uint64_t>(pages, WindowPages(layout));
+  const std::uint64_t window_bytes = WindowBytes(layout);
+  return (pages * (PageBytes(layout) - window_bytes) + window_parts * window_bytes) *
+         static_cast<std::uint64_t>(max_sequences);
+}
+
+std::size_t KvCache::WindowBegin(std::uint32_t length) const {
+  return (length - std::min(length, std::max(1U, layout_.window) - 1)) / kKvBlockRows;
 }
 
 absl::StatusOr<std::unique_ptr<KvSequence>> KvCache::Open(KvRequest request) {
@@ -158,10 +231,10 @@ absl::StatusOr<std::unique_ptr<KvSequence>> KvCache::Open(KvRequest request) {
                                       : std::min(request.max_positions, context_length_);
   const std::size_t pages = PagesFor(positions);
   MutexLock lock(mu_);
-  if (pages > max_pages_) {
-    return absl::OutOfRangeError(absl::StrCat(
-        "key-value cache: got a prompt and max_tokens that may need ", pages * page_bytes_,
-        " bytes, expected at most ", max_pages_ * page_bytes_, ", the size of the whole cache"));
+  if (const std::uint64_t bytes = Bytes(pages, WindowParts(pages)); bytes > max_bytes_) {
+    return absl::OutOfRangeError(
+        absl::StrCat("key-value cache: got a prompt and max_tokens that may need ", bytes,
+                     " bytes, expected at most ", max_bytes_, ", the size of the whole cache"));
   }
   if (open_ >= max_sequences_) {
     return absl::ResourceExhaustedError(
@@ -169,16 +242,27 @@ absl::StatusOr<std::unique_ptr<KvSequence>> KvCache::Open(KvRequest request) {
   }
   Nodes found;
   Find(request.tenant, request.tokens, std::min(request.max_reused, positions), found);
-  if (absl::Status status = Promise(pages - found.size()); !status.ok()) {
-    Release(found);
+  ReleaseFrom(UsablePages(found), found);
+  // The pages and window parts that it begins with are held before others are dropped.
+  const std::size_t reused = found.size();
+  const std::size_t begin = WindowBegin(static_cast<std::uint32_t>(reused * kKvBlockRows));
+  const std::size_t held = window_bytes_ == 0 ? 0 : reused - begin;
+  const auto window_parts = std::span(found).last(held);
+  for (PrefixTree::Node* node : window_parts) tree_.HoldWindowPart(node);
+  const std::size_t more_window_parts = std::min(window_pages_ - held, pages - reused);
+  if (absl::Status status = Promise(pages - reused, more_window_parts); !status.ok()) {
+    for (PrefixTree::Node* node : window_parts) tree_.ReleaseWindowPart(node);
+    ReleaseFrom(0, found);
     return status;
   }
-  promised_pages_ += pages - found.size();
   ++open_;
   queried_tokens_ += request.tokens.size();
-  found_tokens_ += found.size() * kKvBlockRows;
-  return std::unique_ptr<KvSequence>(
+  found_tokens_ += reused * kKvBlockRows;
+  std::unique_ptr<KvSequence> sequence(
       new KvSequence(*this, std::move(request.tenant), positions, std::move(found)));
+  sequence->window_begin_ = begin;
+  sequence->promised_window_parts_ = more_window_parts;
+  return sequence;
 }
 
 std::size_t KvCache::Find(const std::string& tenant, std::span<const TokenId> tokens,
@@ -196,19 +280,61 @@ std::size_t KvCache::Find(const std::string& tenant, std::span<const TokenId> to
   return nodes.size() - before;
 }
 
-void KvCache::Release(const Nodes& nodes) {
-  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) tree_.Release(*node);
+void KvCache::ReleaseFrom(std::size_t count, Nodes& nodes) {
+  for (; nodes.size() > count; nodes.pop_back()) tree_.Release(nodes.back());
 }
 
-absl::Status KvCache::Promise(std::size_t pages) {
-  const std::size_t taken = promised_pages_ + held_pages();
-  if (pages > max_pages_ - taken) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("key-value cache: got a sequence that may need ", pages * page_bytes_,
-                     " bytes more, expected at most ", (max_pages_ - taken) * page_bytes_, " of ",
-                     max_pages_ * page_bytes_, ", because open sequences need the rest"));
+std::size_t KvCache::UsablePages(const Nodes& nodes) const {
+  if (window_bytes_ == 0) return nodes.size();
+  std::size_t usable = 0;
+  std::size_t run = 0;  // of window parts that end at this page
+  for (std::size_t pages = 1; pages <= nodes.size(); ++pages) {
+    run = PrefixTree::HasWindowPart(*nodes[pages - 1]) ? run + 1 : 0;
+    const std::size_t begin = WindowBegin(static_cast<std::uint32_t>(pages * kKvBlockRows));
+    if (run >= pages - begin) usable = pages;
   }
-  while (pages + taken + tree_.idle_pages() > max_pages_) DropOldest();
+  return usable;
+}
+
+void KvCache::HoldWindowParts(std::size_t begin, KvSequence& sequence) {
+  sequence.window_begin_ = begin;
+  for (std::size_t i = begin; i < sequence.kept_.size(); ++i) {
+    tree_.HoldWindowPart(sequence.kept_[i]);
+  }
+}
+
+void KvCache::ReleaseUnseen(KvSequence& sequence) {
+  if (window_bytes_ == 0) return;
+  const std::size_t begin = std::min(WindowBegin(sequence.length_), sequence.pages_.size());
+  for (std::size_t& i = sequence.window_begin_; i < begin; ++i) {
+    if (i < sequence.kept_.size()) {
+      tree_.ReleaseWindowPart(sequence.kept_[i]);
+    } else {
+      DropWindowPart(sequence.pages_[i]);
+    }
+  }
+  UpdatePromise(sequence);
+}
+
+void KvCache::UpdatePromise(KvSequence& sequence) {
+  if (window_bytes_ == 0) return;
+  const std::size_t held = sequence.pages_.size() - sequence.window_begin_;
+  const std::size_t promised =
+      std::min(window_pages_ - held, PagesFor(sequence.max_positions_) - sequence.pages_.size());
+  promised_window_parts_ += promised - sequence.promised_window_parts_;
+  sequence.promised_window_parts_ = promised;
+  FitBound();
+}
+
+absl::Status KvCache::Promise(std::size_t pages, std::size_t window_parts) {
+  const std::uint64_t taken = promised_bytes() + held_bytes();
+  const std::uint64_t bytes = Bytes(pages, window_parts);
+  if (bytes > max_bytes_ - taken) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "key-value cache: got a sequence that may need ", bytes, " bytes more, expected at most ",
+        max_bytes_ - taken, " of ", max_bytes_, ", because open sequences need the rest"));
+  }
+  while (bytes + taken + idle_bytes() > max_bytes_) DropOldest();
   while (used_.size() + unused_.size() < promised_pages_ + pages) {
     auto page = std::make_unique<KvRows>();
     if (absl::Status status = page->Reserve(layout_, kKvBlockRows); !status.ok()) {
@@ -218,13 +344,30 @@ absl::Status KvCache::Promise(std::size_t pages) {
     unused_.push_back(page.get());
     pages_.push_back(std::move(page));
   }
+  promised_pages_ += pages;
+  promised_window_parts_ += window_parts;
   return absl::OkStatus();
 }
 
+void KvCache::FitBound() {
+  while (promised_bytes() + held_bytes() + idle_bytes() > max_bytes_) DropOldest();
+  // Free pages keep their memory for the next sequence. But memory that window parts had before may
+  // now be in other pages.
+  while (window_bytes_ != 0 && !used_.empty() &&
+         Bytes(own_pages_ + tree_.pages() + used_.size(),
+               own_window_parts_ + tree_.window_parts()) > max_bytes_) {
+    used_.back()->DropAll();
+    unused_.push_back(used_.back());
+    used_.pop_back();
+  }
+}
+
 bool KvCache::DropOldest() {
-  KvRows* const page = tree_.DropOldest();
-  if (page == nullptr) return false;
-  used_.push_back(page);
+  const std::optional<PrefixTree::Dropped> dropped = tree_.DropOldest();
+  if (!dropped) return false;
+  if (dropped->window_part) dropped->rows->DropWindowLayers();
+  if (!dropped->page) return true;
+  used_.push_back(dropped->rows);
   ++evicted_pages_;
   return true;
 }
@@ -234,20 +377,27 @@ KvRows* KvCache::TakePage() {
   KvRows* const page = from.back();
   from.pop_back();
   ++own_pages_;
+  if (window_bytes_ != 0) ++own_window_parts_;
   return page;
 }
 
-void KvCache::GiveBack(KvRows* page) {
+void KvCache::GiveBack(KvRows* page, bool window_part) {
+  if (window_part) DropWindowPart(page);
   used_.push_back(page);
   --own_pages_;
 }
 
+void KvCache::DropWindowPart(KvRows* page) {
+  page->DropWindowLayers();
+  --own_window_parts_;
+}
+
 KvUsage KvCache::usage() const {
   MutexLock lock(mu_);
-  return {.bound_bytes = max_pages_ * page_bytes_,
-          .promised_bytes = promised_pages_ * page_bytes_,
-          .held_bytes = held_pages() * page_bytes_,
-          .cached_bytes = tree_.idle_pages() * page_bytes_,
+  return {.bound_bytes = max_bytes_,
+          .promised_bytes = promised_bytes(),
+          .held_bytes = held_bytes(),
+          .cached_bytes = idle_bytes(),
           .queried_tokens = queried_tokens_,
           .found_tokens = found_tokens_,
           .evicted_pages = evicted_pages_};

@@ -7,9 +7,15 @@
 //    promised to it at open.
 // 2. Only the sequence that holds a page writes it, and only until the page is kept.
 // 3. Only the same tenant finds a kept page, and only after the same tokens; see PrefixTree.
+//
+// A layer with a window sees only the last positions. The window part of a page is the numbers of
+// these layers. A sequence holds the window parts of its last pages only, and the bound counts
+// window parts separately. A sequence can start with a kept prefix only where the window parts of
+// the last pages of the prefix are still kept.
 #ifndef RECYCLING_VERIFIER_KV_KV_CACHE_H_
 #define RECYCLING_VERIFIER_KV_KV_CACHE_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -37,7 +43,8 @@ struct KvRequest {
   std::uint32_t max_positions = 0;       // at most the context length; 0: the context length
 };
 
-// Bytes, which are all multiples of the size of a page, and counts since the cache was created.
+// Bytes and counts since the cache was created. Without windows, all bytes are multiples of the
+// size of a page.
 struct KvUsage {
   std::uint64_t bound_bytes = 0;
   std::uint64_t promised_bytes = 0;  // promised to open sequences and not filled yet
@@ -45,7 +52,7 @@ struct KvUsage {
   std::uint64_t cached_bytes = 0;    // kept for reuse and held by no sequence
   std::uint64_t queried_tokens = 0;  // tokens that sequences looked up at open
   std::uint64_t found_tokens = 0;    // the part of queried_tokens that was found
-  std::uint64_t evicted_pages = 0;   // dropped to make room
+  std::uint64_t evicted_pages = 0;   // dropped to make room; window parts alone do not count
 };
 
 // The positions [0, length()) of one sequence. The destructor frees the slot and the pages. Not
@@ -65,7 +72,8 @@ class KvSequence {
   }
   // Removes positions [length, length()) and frees their pages. Does nothing if `length` is not
   // less than length(). If `length` is less than kept_length(), returns FailedPrecondition and
-  // changes nothing, because other sequences may read these pages.
+  // changes nothing, because other sequences may read these pages. Does the same if the layers with
+  // a window do not hold what the position `length` sees.
   absl::Status Truncate(std::uint32_t length);
 
   // Appends `rows` of `from`, in order, as the next positions. `from` must have the layout of the
@@ -76,7 +84,10 @@ class KvSequence {
   // Keeps the full pages for reuse by sequences of this tenant, until the cache needs the room.
   // They stay kept after this sequence is destroyed. `tokens` are the tokens of the sequence from
   // the first one on. Keeps only pages that both `tokens` and length() cover. If a page with the
-  // same tokens is already kept, this sequence uses that page and frees its own.
+  // same tokens is already kept, this sequence uses that page and frees its own. Then releases the
+  // window parts that the next position does not see; those of kept pages stay until the cache
+  // needs the room. Append releases them too, but only when it needs them. So if Keep is called at
+  // least after every kWindowSlack pages, it keeps all window parts.
   void Keep(std::span<const TokenId> tokens);
 
   // Takes pages that other sequences have kept since Open. Such a page replaces a page that this
@@ -93,7 +104,8 @@ class KvSequence {
   const KvLayout& layout() const;
 
   // The keys and values of one layer and head at the positions of block `block`, in the layout of
-  // KvRows. The numbers at positions from length() on are arbitrary.
+  // KvRows. The numbers at positions from length() on are arbitrary. So are those of a layer with a
+  // window at positions that the position length() does not see.
   const std::byte* Keys(std::size_t layer, std::size_t head, std::size_t block) const {
     return pages_[block]->Keys(layer, head, 0);
   }
@@ -109,13 +121,23 @@ class KvSequence {
   KvSequence(KvCache& cache, std::string tenant, std::uint32_t max_positions,
              std::vector<PrefixTree::Node*> found);
 
+  // Adds an empty page to pages_.
+  void AddPage();
+  bool HoldsWindowPart(std::size_t page) const;
+
   KvCache& cache_;
   const std::string tenant_;
   const std::uint32_t max_positions_;
   std::uint32_t length_ = 0;
   std::vector<KvRows*> pages_;           // pages of positions [0, length_)
   std::vector<PrefixTree::Node*> kept_;  // nodes of the first pages of pages_
+  std::size_t window_begin_ = 0;         // the first page whose window part the sequence holds
+  std::size_t promised_window_parts_ = 0;
 };
+
+// How many pages more than the window needs a sequence may hold window parts of, so that all rows
+// of a pass fit before Keep releases what they do not see.
+inline constexpr std::size_t kWindowSlack = 8;
 
 // A fixed number of slots, one for each open sequence, and a limited number of pages. The system
 // provides the memory of a page when its first position is written. When a sequence frees pages,
@@ -146,8 +168,8 @@ class KvCache {
   std::uint32_t context_length() const { return context_length_; }
   const KvLayout& layout() const { return layout_; }
 
-  // PageBytes returns the size of one page in bytes. AllBytes returns the bound that Create uses if
-  // max_bytes is 0.
+  // PageBytes returns the size of one page in bytes, with its window part. AllBytes returns the
+  // bound that Create uses if max_bytes is 0.
   static std::uint64_t PageBytes(const KvLayout& layout);
   static std::uint64_t AllBytes(const KvLayout& layout, std::uint32_t context_length,
                                 int max_sequences);
@@ -155,12 +177,7 @@ class KvCache {
  private:
   friend class KvSequence;
   KvCache(const KvLayout& layout, std::uint32_t context_length, int max_sequences,
-          std::size_t max_pages)
-      : layout_(layout),
-        context_length_(context_length),
-        max_sequences_(max_sequences),
-        page_bytes_(PageBytes(layout)),
-        max_pages_(max_pages) {}
+          std::uint64_t max_bytes);
 
   using Nodes = std::vector<PrefixTree::Node*>;
 
@@ -168,27 +185,58 @@ class KvCache {
   // first `positions` tokens, and holds them. Returns the number of added pages.
   std::size_t Find(const std::string& tenant, std::span<const TokenId> tokens,
                    std::uint32_t positions, Nodes& nodes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Release(const Nodes& nodes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Makes room for `pages` more pages, in the bound and in memory. After an error nothing has
+  // Releases nodes from the last one back, until `count` are left.
+  void ReleaseFrom(std::size_t count, Nodes& nodes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // How many of these first pages a sequence can start with: the most after which the window parts
+  // that the next position sees are there.
+  std::size_t UsablePages(const Nodes& nodes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The first page whose window part the position after `length` positions sees.
+  std::size_t WindowBegin(std::uint32_t length) const;
+  // The most window parts that a sequence of so many pages may need at once.
+  std::size_t WindowParts(std::size_t pages) const { return std::min(pages, window_pages_); }
+  std::uint64_t Bytes(std::size_t pages, std::size_t window_parts) const {
+    return pages * (page_bytes_ - window_bytes_) + window_parts * window_bytes_;
+  }
+  // Holds the window parts of the kept pages of `sequence`, from page `begin` on.
+  void HoldWindowParts(std::size_t begin, KvSequence& sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Releases the window parts that the position length() of `sequence` does not see.
+  void ReleaseUnseen(KvSequence& sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Sets the number of window parts that are promised to `sequence` to what it may still need.
+  void UpdatePromise(KvSequence& sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Promises `pages` more pages and `window_parts` more window parts. After an error nothing has
   // changed, but the cache may have dropped kept pages because the system had no memory.
-  absl::Status Promise(std::size_t pages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Drops the kept page that no sequence has held for the longest time. Returns false if there is
-  // no such page.
+  absl::Status Promise(std::size_t pages, std::size_t window_parts)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Drops what no sequence holds until everything fits the bound.
+  void FitBound() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Drops the kept page, or the window part, that no sequence has held for the longest time.
+  // Returns false if there is none.
   bool DropOldest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Takes a free page. Requires a promised page that is not taken yet, so there is always a free
-  // page. Allocates nothing.
+  // page. Allocates nothing. The page has a window part.
   KvRows* TakePage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void GiveBack(KvRows* page) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  std::size_t held_pages() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return own_pages_ + tree_.pages() - tree_.idle_pages();
+  // `window_part`: whether the page still has its window part.
+  void GiveBack(KvRows* page, bool window_part) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void DropWindowPart(KvRows* page) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::uint64_t held_bytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return Bytes(own_pages_ + tree_.pages() - tree_.idle_pages(),
+                 own_window_parts_ + tree_.window_parts() - tree_.idle_window_parts());
+  }
+  std::uint64_t promised_bytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return Bytes(promised_pages_, promised_window_parts_);
+  }
+  std::uint64_t idle_bytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return Bytes(tree_.idle_pages(), tree_.idle_window_parts());
   }
 
   // Constant after construction.
   const KvLayout layout_;
   const std::uint32_t context_length_;
   const int max_sequences_;
-  const std::uint64_t page_bytes_;
-  const std::size_t max_pages_;
+  const std::uint64_t page_bytes_;    // with the window part
+  const std::uint64_t window_bytes_;  // of the window part
+  const std::size_t window_pages_;    // the most window parts that a sequence holds at once
+  const std::uint64_t max_bytes_;
 
   mutable Mutex mu_;
   int open_ ABSL_GUARDED_BY(mu_) = 0;
@@ -198,7 +246,9 @@ class KvCache {
   std::vector<KvRows*> used_ ABSL_GUARDED_BY(mu_);
   std::vector<KvRows*> unused_ ABSL_GUARDED_BY(mu_);
   std::size_t promised_pages_ ABSL_GUARDED_BY(mu_) = 0;
-  std::size_t own_pages_ ABSL_GUARDED_BY(mu_) = 0;  // pages held by sequences and not kept
+  std::size_t promised_window_parts_ ABSL_GUARDED_BY(mu_) = 0;
+  std::size_t own_pages_ ABSL_GUARDED_BY(mu_) = 0;         // pages held by sequences and not kept
+  std::size_t own_window_parts_ ABSL_GUARDED_BY(mu_) = 0;  // of own pages
   PrefixTree tree_ ABSL_GUARDED_BY(mu_);
   std::uint64_t queried_tokens_ ABSL_GUARDED_BY(mu_) = 0;
   std::uint64_t found_tokens_ ABSL_GUARDED_BY(mu_) = 0;

@@ -1,6 +1,10 @@
 #include "verifier/kv/kv_rows.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstring>
 
 #include "verifier/kernels/array_views.h"
 
@@ -27,7 +31,32 @@ ConstRowsView<Number> ValueView(const std::byte* values, const KvLayout& layout)
   return AsRows(reinterpret_cast<const Number*>(values), kKvBlockRows, layout.value_length);
 }
 
+// Returns the memory of whole pages of the system within `bytes` bytes at `at`. An error is
+// ignored, because memory that is not returned costs nothing else.
+void DropMemory(std::byte* at, std::size_t bytes) {
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<std::uintptr_t>(at) + page - 1) / page * page;
+  const auto end = (reinterpret_cast<std::uintptr_t>(at) + bytes) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 }  // namespace
+
+KvLayout KvLayout::Of(const ModelConfig& config, KvType type) {
+  return {.type = type,
+          .layers = config.layers,
+          .kv_heads = config.kv_heads,
+          .key_length = config.key_length,
+          .value_length = config.value_length,
+          .window = config.window,
+          .window_pattern = std::max(1U, config.window_pattern)};
+}
+
+std::size_t KvLayout::window_layers() const {
+  std::size_t count = 0;
+  for (std::size_t layer = 0; layer < layers; ++layer) count += HasWindow(layer) ? 1 : 0;
+  return count;
+}
 
 absl::Status KvRows::Reserve(const KvLayout& layout, std::size_t rows) {
   layout_ = layout;
@@ -58,6 +87,22 @@ void KvRows::Store(const VectorKernels& kernels, std::size_t layer, std::size_t 
   }
   auto* const half_values = reinterpret_cast<std::uint16_t*>(values);
   kernels.to_half(value, layout_.value_length, half_values + at * layout_.value_length);
+}
+
+void KvRows::DropWindowLayers() {
+  for (std::size_t layer = 0; layer < layout_.layers; ++layer) {
+    if (layout_.HasWindow(layer)) DropMemory(bytes_.data() + At(layer, 0, 0), LayerBytes());
+  }
+}
+
+void KvRows::DropAll() { DropMemory(bytes_.data(), layout_.layers * LayerBytes()); }
+
+void KvRows::CopyWindowLayers(const KvRows& from) {
+  for (std::size_t layer = 0; layer < layout_.layers; ++layer) {
+    if (!layout_.HasWindow(layer)) continue;
+    std::memcpy(bytes_.data() + At(layer, 0, 0), from.bytes_.data() + At(layer, 0, 0),
+                LayerBytes());
+  }
 }
 
 void KvRows::CopyRows(const KvRows& from, std::span<const int> from_rows, std::size_t to_row) {

@@ -24,15 +24,21 @@ struct KvLayout {
   std::size_t kv_heads = 0;
   std::size_t key_length = 0;    // of a head
   std::size_t value_length = 0;  // of a head
+  // Which layers have a window, and its length in positions; see ModelConfig. 0: no layer has one.
+  std::uint32_t window = 0;
+  std::uint32_t window_pattern = 1;
 
-  static KvLayout Of(const ModelConfig& config, KvType type) {
-    return {type, config.layers, config.kv_heads, config.key_length, config.value_length};
+  static KvLayout Of(const ModelConfig& config, KvType type);
+
+  bool HasWindow(std::size_t layer) const {
+    return window != 0 && layer % window_pattern + 1 < window_pattern;
   }
-
+  std::size_t window_layers() const;  // how many layers have a window
   std::size_t number_bytes() const { return type == KvType::kF32 ? 4 : 2; }
-  std::size_t token_bytes() const {
-    return layers * kv_heads * (key_length + value_length) * number_bytes();
+  std::size_t layer_bytes() const {  // of one token in one layer
+    return kv_heads * (key_length + value_length) * number_bytes();
   }
+  std::size_t token_bytes() const { return layers * layer_bytes(); }
 
   bool operator==(const KvLayout&) const = default;
 };
@@ -65,6 +71,13 @@ class KvRows {
   // layouts must be equal.
   void CopyRows(const KvRows& from, std::span<const int> from_rows, std::size_t to_row);
 
+  // Return the memory of the layers with a window, or of all layers, to the system. The numbers
+  // there are then arbitrary.
+  void DropWindowLayers();
+  void DropAll();
+  // Copies all rows of the layers with a window. The layouts and the numbers of rows must be equal.
+  void CopyWindowLayers(const KvRows& from);
+
   const KvLayout& layout() const { return layout_; }
 
  private:
@@ -72,6 +85,7 @@ class KvRows {
   std::size_t At(std::size_t layer, std::size_t head, std::size_t block) const {
     return ((layer * layout_.kv_heads + head) * blocks_ + block) * block_bytes_;
   }
+  std::size_t LayerBytes() const { return layout_.kv_heads * blocks_ * block_bytes_; }
   std::size_t ValuesAt(std::size_t layer, std::size_t head, std::size_t block) const {
     return At(layer, head, block) + layout_.key_length * kKvBlockRows * layout_.number_bytes();
   }

@@ -414,6 +414,44 @@ TEST(TransformerTest, TheTableSaysWhichKernelMultiplies) {
 
 // The last layer computes the keys and values of all rows, and the rest only from the first row on
 // whose logits are wanted.
+// Requests share the first n tokens of a prompt that is in the cache, for each n around the window
+// of 100 positions and around the ends of the first pages.
+TEST(TransformerTest, BranchesOffACachedPrefixAroundTheWindowEqualAFreshRun) {
+  TinyModelSpec spec = doubles::TinyModelOf("gemma3");
+  spec.window = 100;
+  spec.context_length = 1024;
+  spec.key_length = spec.value_length = 32;
+  const auto model = LoadTiny(spec);
+  ASSERT_NE(model, nullptr);
+  const std::uint32_t vocab = model->config().vocab_size;
+  Plain plain(model, {.name = "", .spec = spec, .kv_type = KvType::kF16});
+  Engine engine(model, {.threads = 2, .kv_type = KvType::kF16});
+  Random random(17);
+  const std::vector<TokenId> prompt = random.Tokens(700, vocab);
+  {
+    const auto kv = engine.Open(prompt);
+    while (kv->length() < prompt.size()) {
+      const std::size_t count = std::min<std::size_t>(256, prompt.size() - kv->length());
+      Prefill(engine, *kv, std::span(prompt).subspan(kv->length(), count), random);
+      kv->Keep(prompt);
+    }
+  }
+  const std::vector<int> last = {0};
+  for (std::size_t n = 60; n < 240; ++n) {
+    std::vector<TokenId> branch(prompt.begin(), prompt.begin() + static_cast<std::ptrdiff_t>(n));
+    for (const TokenId token : random.Tokens(3, vocab)) branch.push_back(token);
+    const auto kv = engine.Open(std::span(branch).first(n));
+    ASSERT_EQ(kv->length(), n / kKvBlockRows * kKvBlockRows);
+    const std::span<const TokenId> rest = std::span(branch).subspan(kv->length());
+    Prefill(engine, *kv, rest.first(rest.size() - 1), random);
+    const Tree row = Chain(rest.last(1));
+    const Segment segment = row.AsSegment(kv.get(), last);
+    ASSERT_TRUE(engine.transformer->Forward({&segment, 1}, nullptr).ok());
+    ASSERT_TRUE(SameBits(LogitsOf(*engine.transformer, 0), plain.Logits(branch)))
+        << "after " << n << " shared tokens";
+  }
+}
+
 TEST(TransformerTest, TheLastLayerComputesWhatIsNeeded) {
   const auto model = LoadTiny({.layers = 2});
   const ModelConfig& c = model->config();
@@ -508,7 +546,7 @@ TEST(TransformerTest, AScaleThatIsNotFiniteReachesOnlyTheLogitOfItsRow) {
       auto file = parse();
       ASSERT_TRUE(file.ok()) << file.status();
       const auto at = static_cast<std::size_t>((*file)->FindTensor("output.weight")->bytes.data() -
-                                               (*file)->bytes().data());
+                                               (*file)->shards().front().data());
       for (std::size_t i = 0; i < std::max(info->block_bytes, 4U); i += 2) {
         std::memcpy(&bytes[at + i], &pattern, 2);
       }

@@ -21,6 +21,7 @@ using ::testing::HasSubstr;
 
 constexpr std::uint32_t kPage = kKvBlockRows;
 constexpr std::uint32_t kContext = 8 * kPage;
+constexpr std::uint32_t kAll = 1 << 20;  // more than any context here
 
 ModelConfig Config() {
   ModelConfig config;
@@ -41,34 +42,60 @@ std::vector<TokenId> Pages(const std::vector<TokenId>& pages) {
   return tokens;
 }
 
-// Appends the next `count` tokens of `all`. The key is the token, and the value is the sum of all
-// tokens up to it. So a row depends on all tokens before it, as in a model.
+// Three layers, of which the first two have a window. A layer of a page takes several pages of the
+// system, so that numbers that the cache has dropped are gone.
+ModelConfig WindowConfig(std::uint32_t window) {
+  ModelConfig config;
+  config.layers = config.window_pattern = 3;
+  config.kv_heads = 1;
+  config.key_length = config.value_length = 32;
+  config.window = window;
+  return config;
+}
+
+// Appends the next `count` tokens of `all`. The key is the token plus a thousand times the layer,
+// and the value is the sum of all tokens up to it. So a row depends on all tokens before it, as in
+// a model.
 absl::Status Append(KvSequence& sequence, std::span<const TokenId> all, std::size_t count) {
   const std::uint32_t begin = sequence.length();
   KvRows rows;
   EXPECT_THAT(rows.Reserve(sequence.layout(), std::max<std::size_t>(count, 1)), IsOk());
   for (std::size_t i = 0; i < count; ++i) {
-    const auto key = static_cast<float>(all[begin + i]);
-    const auto value = static_cast<float>(
-        std::accumulate(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(begin + i) + 1, 0u));
-    rows.Store(VectorKernelsFor(InstructionSet::kPortable), 0, 0, i, &key, &value);
+    const auto end = all.begin() + static_cast<std::ptrdiff_t>(begin + i) + 1;
+    const std::vector<float> value(sequence.layout().value_length,
+                                   static_cast<float>(std::accumulate(all.begin(), end, 0u)));
+    for (std::size_t layer = 0; layer < sequence.layout().layers; ++layer) {
+      const std::vector<float> key(sequence.layout().key_length,
+                                   static_cast<float>(all[begin + i] + 1000 * layer));
+      rows.Store(VectorKernelsFor(InstructionSet::kPortable), layer, 0, i, key.data(),
+                 value.data());
+    }
   }
   std::vector<int> order(count);
   std::iota(order.begin(), order.end(), 0);
   return sequence.Append(rows, order);
 }
 
-// True if the sequence holds the rows that Append writes for `all`.
+// True if the sequence holds the rows that Append writes for `all`, as far as its next position
+// sees them.
 bool Holds(const KvSequence& sequence, std::span<const TokenId> all) {
+  const KvLayout& layout = sequence.layout();
+  const auto number = [](const std::byte* numbers, std::size_t at) {
+    float value = 0;
+    std::memcpy(&value, numbers + at * sizeof(value), sizeof(value));
+    return value;
+  };
   TokenId sum = 0;
   for (std::uint32_t p = 0; p < sequence.length(); ++p) {
-    float key = 0;
-    float value = 0;
-    std::memcpy(&key, sequence.Keys(0, 0, p / kPage) + p % kPage * sizeof(key), sizeof(key));
-    std::memcpy(&value, sequence.Values(0, 0, p / kPage) + p % kPage * sizeof(value),
-                sizeof(value));
     sum += all[p];
-    if (key != static_cast<float>(all[p]) || value != static_cast<float>(sum)) return false;
+    for (std::size_t layer = 0; layer < layout.layers; ++layer) {
+      if (layout.HasWindow(layer) && p + layout.window <= sequence.length()) continue;
+      const std::byte* const keys = sequence.Keys(layer, 0, p / kPage);
+      const std::byte* const values = sequence.Values(layer, 0, p / kPage);
+      const float key = number(keys, layout.key_length / 2 * kPage + p % kPage);
+      if (key != static_cast<float>(all[p] + 1000 * layer)) return false;
+      if (number(values, p % kPage * layout.value_length) != static_cast<float>(sum)) return false;
+    }
   }
   return true;
 }
@@ -76,7 +103,7 @@ bool Holds(const KvSequence& sequence, std::span<const TokenId> all) {
 std::unique_ptr<KvSequence> OpenWith(KvCache& cache, const std::vector<TokenId>& tokens,
                                      const std::string& tenant = "", std::uint32_t positions = 0) {
   auto sequence = cache.Open(
-      {.tenant = tenant, .tokens = tokens, .max_reused = kContext, .max_positions = positions});
+      {.tenant = tenant, .tokens = tokens, .max_reused = kAll, .max_positions = positions});
   EXPECT_THAT(sequence, IsOk());
   return *std::move(sequence);
 }
@@ -325,9 +352,126 @@ TEST(KvCacheTest, AnOpenThatFailsDropsNothing) {
   EXPECT_EQ(cache->usage().queried_tokens, 2 * kPage);  // only Remember() looked up tokens
 }
 
+constexpr std::uint32_t kWindowContext = 24 * kPage;
+
+// Bytes of `pages` pages without their window parts, and of `window_parts` window parts.
+std::uint64_t WindowBytes(std::uint64_t pages, std::uint64_t window_parts) {
+  const KvLayout layout = KvLayout::Of(WindowConfig(100), KvType::kF32);
+  return (pages + 2 * window_parts) * layout.layer_bytes() * kPage;
+}
+
+std::unique_ptr<KvCache> NewWindowCache(std::uint64_t pages, std::uint32_t window = 100) {
+  return *KvCache::Create(WindowConfig(window), KvType::kF32, kWindowContext, 8,
+                          WindowBytes(pages, pages));
+}
+
+std::vector<TokenId> CountedPages(TokenId first, std::size_t count) {
+  std::vector<TokenId> pages(count);
+  std::iota(pages.begin(), pages.end(), first);
+  return Pages(pages);
+}
+
+TEST(KvCacheTest, ASequenceHoldsTheWindowPartsOfItsLastPagesOnly) {
+  const auto cache = NewWindowCache(24);
+  const std::vector<TokenId> tokens = CountedPages(1, 24);
+  const auto sequence = *cache->Open();
+  // The window of 100 positions touches 2 pages, and there are 9 more for rows that come.
+  EXPECT_EQ(cache->usage().promised_bytes, WindowBytes(24, 11));
+  ASSERT_THAT(Append(*sequence, tokens, 20 * kPage), IsOk());
+  EXPECT_LE(cache->usage().held_bytes, WindowBytes(20, 11));
+  EXPECT_EQ(cache->usage().held_bytes + cache->usage().promised_bytes, WindowBytes(24, 11));
+  EXPECT_TRUE(Holds(*sequence, tokens));
+  ASSERT_THAT(Append(*sequence, tokens, 4 * kPage), IsOk());
+  EXPECT_TRUE(Holds(*sequence, tokens));
+  EXPECT_THAT(sequence->Truncate(kPage),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("layers with a window")));
+  EXPECT_THAT(sequence->Truncate(24 * kPage - 1), IsOk());
+  EXPECT_THAT(sequence->Truncate(0), IsOk());
+  ASSERT_THAT(Append(*sequence, tokens, 3 * kPage), IsOk());
+  EXPECT_TRUE(Holds(*sequence, tokens));
+}
+
+TEST(KvCacheTest, AModelWithWindowsNeedsLessForTheWholeContext) {
+  const auto cache = *KvCache::Create(WindowConfig(100), KvType::kF32, kWindowContext, 3);
+  EXPECT_EQ(cache->usage().bound_bytes, 3 * WindowBytes(24, 11));
+}
+
+// While there is room, the window parts of a kept prompt stay, so a request may begin anywhere in
+// it. If they were dropped, it begins only where they are still kept.
+TEST(KvCacheTest, APrefixIsReusedOnlyWhereItsWindowPartsAreKept) {
+  const auto cache = NewWindowCache(24);
+  const std::vector<TokenId> tokens = CountedPages(1, 12);
+  {
+    const auto sequence = OpenWith(*cache, tokens, "", 12 * kPage);
+    for (int chunk = 0; chunk < 3; ++chunk) {  // Keep follows each chunk, as for a prompt
+      ASSERT_THAT(Append(*sequence, tokens, 4 * kPage), IsOk());
+      sequence->Keep(tokens);
+    }
+    EXPECT_EQ(cache->usage().held_bytes, WindowBytes(12, 2));
+    EXPECT_EQ(cache->usage().cached_bytes, WindowBytes(0, 10));
+  }
+  EXPECT_EQ(cache->usage().cached_bytes, WindowBytes(12, 12));
+  const auto found = [&](std::uint32_t pages) {
+    std::vector<TokenId> branch(tokens.begin(), tokens.begin() + pages * kPage);
+    branch.resize(12 * kPage, 99);
+    const auto sequence = OpenWith(*cache, branch, "", pages * kPage + 1);
+    EXPECT_TRUE(Holds(*sequence, branch));
+    return sequence->length() / kPage;
+  };
+  for (std::uint32_t pages = 1; pages <= 12; ++pages) EXPECT_EQ(found(pages), pages);
+  // This sequence needs the room of 5 window parts. Those of the first pages were not used for the
+  // longest time.
+  { const auto other = *cache->Open({.max_positions = 24 * kPage}); }
+  EXPECT_EQ(cache->usage().evicted_pages, 0u);
+  EXPECT_EQ(cache->usage().cached_bytes, WindowBytes(12, 7));
+  EXPECT_EQ(found(12), 12u);
+  EXPECT_EQ(found(7), 7u);
+  EXPECT_EQ(found(6), 0u);  // sees positions of the fifth page
+  EXPECT_EQ(found(1), 0u);
+}
+
+TEST(KvCacheTest, APageComputedTwiceGetsBackItsWindowPart) {
+  const auto cache = NewWindowCache(24);
+  const std::vector<TokenId> tokens = CountedPages(1, 12);
+  {
+    // Keeps the pages once at the end, so the window parts of the first ones are gone.
+    const auto sequence = OpenWith(*cache, tokens, "", 12 * kPage);
+    ASSERT_THAT(Append(*sequence, tokens, 12 * kPage), IsOk());
+    sequence->Keep(tokens);
+  }
+  const auto second = *cache->Open({.tokens = tokens, .max_reused = kPage, .max_positions = 200});
+  EXPECT_EQ(second->length(), 0u);
+  ASSERT_THAT(Append(*second, tokens, 2 * kPage), IsOk());
+  const auto waiting = *cache->Open({.tokens = tokens, .max_reused = 0, .max_positions = 200});
+  EXPECT_EQ(waiting->FindMore(tokens, 2 * kPage), 0u);
+  second->Keep(tokens);
+  EXPECT_TRUE(Holds(*second, tokens));
+  EXPECT_EQ(waiting->FindMore(tokens, 2 * kPage), 2 * kPage);
+  EXPECT_TRUE(Holds(*waiting, tokens));
+}
+
+struct RandomUse {
+  ModelConfig config;
+  std::uint32_t context;
+};
+
+class KvCacheRandomTest : public testing::TestWithParam<RandomUse> {};
+
+INSTANTIATE_TEST_SUITE_P(Windows, KvCacheRandomTest,
+                         testing::Values(RandomUse{Config(), kContext},
+                                         RandomUse{WindowConfig(1), kWindowContext},
+                                         RandomUse{WindowConfig(64), kWindowContext},
+                                         RandomUse{WindowConfig(100), kWindowContext}),
+                         [](const auto& use) {
+                           return "Window" + std::to_string(use.param.config.window);
+                         });
+
 // Promised, held and kept pages stay within the bound. Every append succeeds. Every sequence holds
 // only its own tokens.
-TEST(KvCacheTest, RandomUseStaysWithinTheBoundAndKeepsEveryPromise) {
+TEST_P(KvCacheRandomTest, StaysWithinTheBoundAndKeepsEveryPromise) {
+  const std::uint32_t context = GetParam().context;
+  const KvLayout layout = KvLayout::Of(GetParam().config, KvType::kF32);
+  const std::uint64_t page_bytes = KvCache::PageBytes(layout);
   std::mt19937 random(5);
   const auto number = [&random](unsigned low, unsigned high) {
     return low + static_cast<unsigned>(random() % (high - low + 1));
@@ -337,31 +481,32 @@ TEST(KvCacheTest, RandomUseStaysWithinTheBoundAndKeepsEveryPromise) {
   std::uint64_t found = 0;
   std::uint64_t evicted = 0;
   for (int round = 0; round < 20; ++round) {
-    const std::uint64_t bound = number(1, 40) * kPageBytes;
-    const auto cache = NewCache(bound / kPageBytes, static_cast<int>(number(1, 12)));
+    const std::uint64_t bound = number(1, 5 * context / kPage) * page_bytes;
+    const auto cache = *KvCache::Create(GetParam().config, KvType::kF32, context,
+                                        static_cast<int>(number(1, 12)), bound);
     struct Open {
       std::unique_ptr<KvSequence> kv;
-      std::vector<TokenId> tokens;  // always kContext tokens, even if fewer fit
+      std::vector<TokenId> tokens;  // always `context` tokens, even if fewer fit
     };
     std::vector<Open> open;
     for (int step = 0; step < 400; ++step) {
       const unsigned what = number(0, 9);
       if (what < 3 || open.empty()) {
-        std::vector<TokenId> pages(kContext / kPage);
+        std::vector<TokenId> pages(context / kPage);
         for (TokenId& page : pages) page = number(1, 2);
         Open next = {.kv = nullptr, .tokens = Pages(pages)};
-        if (number(0, 3) == 0) next.tokens[number(0, kContext - 1)] = 3;
-        const std::uint32_t positions = number(1, kContext);
+        if (number(0, 3) == 0) next.tokens[number(0, context - 1)] = 3;
+        const std::uint32_t positions = number(1, context);
         auto kv = cache->Open({.tenant = number(0, 4) == 0 ? "other" : "",
-                               .tokens = std::span(next.tokens).first(number(0, kContext)),
-                               .max_reused = number(0, kContext),
+                               .tokens = std::span(next.tokens).first(number(0, context)),
+                               .max_reused = number(0, context),
                                .max_positions = positions});
         if (kv.ok()) {
           next.kv = *std::move(kv);
           open.push_back(std::move(next));
           ++opened;
         } else {
-          const bool never = (positions + kPage - 1) / kPage * kPageBytes > bound;
+          const bool never = KvCache::AllBytes(layout, positions, 1) > bound;
           ASSERT_THAT(kv, StatusIs(never ? absl::StatusCode::kOutOfRange
                                          : absl::StatusCode::kResourceExhausted));
           ++refused;
@@ -373,14 +518,19 @@ TEST(KvCacheTest, RandomUseStaysWithinTheBoundAndKeepsEveryPromise) {
           const unsigned room = kv.max_positions() - kv.length();
           ASSERT_THAT(Append(kv, open[at].tokens, number(0, room)), IsOk());
         } else if (what == 7) {
-          ASSERT_THAT(kv.Truncate(number(kv.kept_length(), kv.length())), IsOk());
+          const bool truncated = kv.Truncate(number(kv.kept_length(), kv.length())).ok();
+          ASSERT_TRUE(truncated || layout.window != 0);
         } else if (what == 8) {
-          kv.FindMore(open[at].tokens, number(0, kContext));
-          kv.Keep(std::span(open[at].tokens).first(number(0, kContext)));
+          kv.FindMore(open[at].tokens, number(0, context));
+          kv.Keep(std::span(open[at].tokens).first(number(0, context)));
         } else {
           if (number(0, 1) == 0) kv.Keep(open[at].tokens);
           open.erase(open.begin() + static_cast<std::ptrdiff_t>(at));
         }
+      }
+      for (const Open& sequence : open) {
+        if (number(0, 9) != 0) continue;
+        ASSERT_TRUE(Holds(*sequence.kv, sequence.tokens));
       }
       const KvUsage usage = cache->usage();
       ASSERT_EQ(usage.bound_bytes, bound);
