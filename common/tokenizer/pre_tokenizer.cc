@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 
 namespace recycling {
@@ -165,9 +166,13 @@ absl::StatusOr<PreTokenizer> PreTokenizer::Create(std::string_view name) {
     return result;
   }
   name = name.substr(0, 64);
-  return absl::UnimplementedError(absl::StrCat("tokenizer: pre-tokenizer \"",
-                                               absl::CHexEscape({name.data(), name.size()}),
-                                               "\" is not supported"));
+  std::vector<std::string> known;
+  for (const Rules& rules : KnownRules()) {
+    known.insert(known.end(), rules.names.begin(), rules.names.end());
+  }
+  return absl::UnimplementedError(
+      absl::StrCat("tokenizer: pre-tokenizer \"", absl::CHexEscape({name.data(), name.size()}),
+                   "\" is not supported, expected ", absl::StrJoin(known, ", ")));
 }
 
 absl::StatusOr<std::vector<std::size_t>> PreTokenizer::Split(std::string_view text) const {

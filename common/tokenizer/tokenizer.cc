@@ -9,6 +9,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/tokenizer/pre_tokenizer.h"
 #include "common/tokenizer/tokenizer_check.h"
 #include "common/tokenizer/vocabulary_tokenizer.h"
 
@@ -70,12 +71,19 @@ std::string TokenizerDigest(const TokenizerData& data) {
   return form.Digest();
 }
 
+absl::Status CheckKnownTokenizer(const TokenizerData& data) {
+  if (data.model == "llama") return absl::OkStatus();
+  if (data.model == "gpt2") return PreTokenizer::Create(data.pre).status();
+  return absl::UnimplementedError(
+      absl::StrCat("tokenizer: model \"", absl::CHexEscape(data.model.substr(0, 64)),
+                   "\" is not supported, expected \"llama\" or \"gpt2\""));
+}
+
 absl::StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::Create(TokenizerData data) {
   RETURN_IF_ERROR(CheckTokenizerData(data));
   if (data.model == "llama") return CreateSentencePieceTokenizer(std::move(data));
   if (data.model == "gpt2") return CreateByteBpeTokenizer(std::move(data));
-  return absl::UnimplementedError(absl::StrCat(
-      "tokenizer: model \"", absl::CHexEscape(data.model.substr(0, 64)), "\" is not supported"));
+  return CheckKnownTokenizer(data);
 }
 
 std::vector<TokenId> Tokenizer::EndOfSequenceIds() const {

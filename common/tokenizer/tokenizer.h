@@ -54,12 +54,16 @@ struct EncodeOptions {
                                // user-defined ones always are
 };
 
+// Unimplemented, with the name and those that are known, if Tokenizer::Create does not know the
+// model or the pre-tokenizer of `data`. Does not read the vocabulary.
+absl::Status CheckKnownTokenizer(const TokenizerData& data);
+
 // Threads: immutable after Create; all methods may be called from any thread.
 class Tokenizer {
  public:
   // InvalidArgument if CheckTokenizerData refuses the data, if byte tokens are malformed or
   // duplicate, or if merges are malformed or name texts that are not in the vocabulary.
-  // Unimplemented, with the name, for an unknown model or pre-tokenizer.
+  // Unimplemented, with the name, for an unknown model or pre-tokenizer (CheckKnownTokenizer).
   static absl::StatusOr<std::unique_ptr<const Tokenizer>> Create(TokenizerData data);
 
   virtual ~Tokenizer() = default;

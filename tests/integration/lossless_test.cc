@@ -142,6 +142,22 @@ TEST_F(LosslessTest, RandomRequestsOnARandomModel) {
   CheckAll(200);
 }
 
+// The window of 20 positions is shorter than most sequences. qwen2 rotates halves and has biases.
+TEST_F(LosslessTest, RandomRequestsOnAModelWithWindows) {
+  StartAll(TinyModel(cluster_.folder().path(), "gemma3"));
+  CheckAll(40);
+}
+
+TEST_F(LosslessTest, RandomRequestsOnAMixture) {
+  StartAll(TinyModel(cluster_.folder().path(), "qwen3moe"));
+  CheckAll(40);
+}
+
+TEST_F(LosslessTest, RandomRequestsOnAModelWithBiases) {
+  StartAll(TinyModel(cluster_.folder().path(), "qwen2"));
+  CheckAll(40);
+}
+
 #ifdef RECYCLING_DEFAULT_MODEL
 TEST_F(LosslessTest, RandomRequestsOnTheDefaultModel) {
   StartAll(RECYCLING_DEFAULT_MODEL);

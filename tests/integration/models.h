@@ -10,11 +10,11 @@
 
 namespace recycling::integration {
 
-// Writes a small random model into `folder` and returns its path. Its greedy output is long, and a
-// token takes less than a millisecond.
-inline std::string TinyModel(const std::string& folder) {
+// Writes a small random model of `architecture` into `folder` and returns its path. The greedy
+// output of a "llama" is long, and a token takes less than a millisecond.
+inline std::string TinyModel(const std::string& folder, const std::string& architecture = "llama") {
   const std::string path = folder + "/tiny.gguf";
-  doubles::TinyModelSpec spec;
+  doubles::TinyModelSpec spec = doubles::TinyModelOf(architecture);
   spec.context_length = 2048;
   EXPECT_TRUE(doubles::WriteTinyModel(spec, path)) << path;
   return path;

@@ -16,9 +16,18 @@
 
 namespace recycling::verifier {
 
-// Prints the metadata, the tensors and the memory of a file of any architecture. Also prints
-// whether the verifier can serve the file, and if not, the reason.
-void PrintInfo(const GgufFile& file, const std::string& path, std::ostream& out);
+// What a verifier of the file would be started with.
+struct ServingPlan {
+  std::uint32_t context_length = 0;  // 0: that of the file
+  int max_sequences = 8;
+  std::string pretokenizer;  // empty: that of the file
+};
+
+// Prints what a file of any architecture holds: its metadata and tensors, a summary of the model
+// and its number formats, and the memory that a verifier takes with `plan`. Then prints whether
+// the verifier can serve the file. If not, it prints every reason that it finds.
+void PrintInfo(const GgufFile& file, const std::string& path, const ServingPlan& plan,
+               std::ostream& out);
 
 // Reads `in` up to its end. Returns DataLoss if reading fails.
 absl::StatusOr<std::string> ReadAll(std::istream& in);

@@ -38,7 +38,7 @@ namespace {
 
 absl::StatusOr<std::unique_ptr<const Tokenizer>> LoadTokenizer(const std::string& path) {
   ASSIGN_OR_RETURN(const auto file, GgufFile::Open(path));
-  ASSIGN_OR_RETURN(TokenizerData data, ReadTokenizerData(*file));
+  ASSIGN_OR_RETURN(TokenizerData data, ReadTokenizerData(*file, absl::GetFlag(FLAGS_pretokenizer)));
   return Tokenizer::Create(std::move(data));
 }
 
@@ -57,7 +57,7 @@ absl::StatusOr<std::unique_ptr<Transformer>> LoadTransformer(const std::string& 
                    ChooseInstructionSet(absl::GetFlag(FLAGS_kernel)));
   ASSIGN_OR_RETURN(const Arithmetic arithmetic,
                    ArithmeticFromName(absl::GetFlag(FLAGS_arithmetic)));
-  ASSIGN_OR_RETURN(auto model, Model::Load(path));
+  ASSIGN_OR_RETURN(auto model, Model::Load(path, absl::GetFlag(FLAGS_pretokenizer)));
   return Transformer::Create(std::move(model),
                              {.threads = threads != 0 ? threads : std::min(UsableCores(), 1024),
                               .kv_type = kv_type,
@@ -67,8 +67,14 @@ absl::StatusOr<std::unique_ptr<Transformer>> LoadTransformer(const std::string& 
 }
 
 absl::Status RunInfo(const std::string& path) {
+  const int max_sequences = absl::GetFlag(FLAGS_max_sequences);
+  RETURN_IF_ERROR(CheckRange("--max_sequences", max_sequences, 1, 4096));
   ASSIGN_OR_RETURN(const auto file, GgufFile::Open(path));
-  PrintInfo(*file, path, std::cout);
+  PrintInfo(*file, path,
+            {.context_length = absl::GetFlag(FLAGS_context_length),
+             .max_sequences = max_sequences,
+             .pretokenizer = absl::GetFlag(FLAGS_pretokenizer)},
+            std::cout);
   return absl::OkStatus();
 }
 
@@ -160,20 +166,23 @@ int main(int argc, char** argv) {
        .summary =
            "Shows what is in a GGUF model file and computes with it, without a server. Usage: "
            "recycling-inspect MODEL [COMMAND]. Commands: info (the default) shows metadata, "
-           "tensors and memory; tokenize and detokenize turn the lines of standard input into "
+           "tensors, number formats, the memory of a verifier and whether it can serve the file; "
+           "tokenize and detokenize turn the lines of standard input into "
            "JSON arrays of ids and back; logits writes the logits of the model for --ids to "
            "--out; perplexity scores the text on standard input, in pieces of --context_length "
            "tokens.",
        .examples =
-           "recycling-inspect model.gguf\n"
+           "recycling-inspect model.gguf --context_length 4096 --max_sequences 2\n"
            "echo 'Once upon a time' | recycling-inspect model.gguf tokenize --special\n"
            "echo '[1, 403, 407]' | recycling-inspect model.gguf detokenize\n"
            "recycling-inspect model.gguf logits --ids 1,403,407 --out logits.f32 --greedy 10\n"
            "recycling-inspect model.gguf perplexity --context_length 512 < book.txt\n",
-       .flags = {recycling::GroupOf("tokenize", FLAGS_special, FLAGS_parse_control),
+       .flags = {recycling::GroupOf("info", FLAGS_max_sequences),
+                 recycling::GroupOf("tokenize", FLAGS_special, FLAGS_parse_control),
+                 recycling::GroupOf("all commands", FLAGS_pretokenizer),
                  recycling::GroupOf("logits", FLAGS_ids, FLAGS_out, FLAGS_greedy),
-                 recycling::GroupOf("logits and perplexity", FLAGS_context_length, FLAGS_kv_type,
-                                    FLAGS_threads, FLAGS_arithmetic, FLAGS_kernel)},
+                 recycling::GroupOf("logits, perplexity and info", FLAGS_context_length,
+                                    FLAGS_kv_type, FLAGS_threads, FLAGS_arithmetic, FLAGS_kernel)},
        .defaults = {{"kv_type", "f32"}}});
   std::ios::sync_with_stdio(false);
   const absl::Status status = recycling::verifier::Run(words);

@@ -12,7 +12,9 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 #include "verifier/model/gguf_cursor.h"
@@ -24,6 +26,7 @@ constexpr std::uint32_t kVersion = 3;
 constexpr std::uint64_t kDefaultAlignment = 32;
 constexpr std::uint32_t kMaxShape = 4;
 constexpr int kMaxArrayNesting = 4;
+constexpr std::uint32_t kMaxShards = 99999;  // the number in a name has five digits
 // The smallest sizes, in bytes, of a metadata value (a key of one byte, a type, a value of one
 // byte) and of a tensor entry (a name of one byte, one extent, a type, an offset).
 constexpr std::uint64_t kMinEntryBytes = 8 + 1 + 4 + 1;
@@ -148,6 +151,11 @@ absl::StatusOr<TensorPlace> ReadTensorPlace(Cursor& cursor) {
   return place;
 }
 
+// How the name of the shard ends that has `index` shards before it.
+std::string ShardEnding(std::uint32_t index, std::uint32_t count) {
+  return absl::StrFormat("-%05d-of-%05d.gguf", index + 1, count);
+}
+
 absl::Status CheckNoOverlap(std::vector<TensorPlace>& places) {
   std::sort(places.begin(), places.end(), [](const TensorPlace& a, const TensorPlace& b) {
     return std::pair(a.offset, a.size) < std::pair(b.offset, b.size);
@@ -164,6 +172,31 @@ absl::Status CheckNoOverlap(std::vector<TensorPlace>& places) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<const GgufFile>> GgufFile::Open(const std::string& path) {
+  ASSIGN_OR_RETURN(std::unique_ptr<GgufFile> file, OpenShard(path));
+  const auto named = [](const absl::Status& status, const std::string& name) {
+    return absl::Status(status.code(), absl::StrCat(name, ": ", status.message()));
+  };
+  const absl::StatusOr<std::uint32_t> count = file->CheckShard(0);
+  if (!count.ok()) return named(count.status(), path);
+  if (*count == 1) return file;
+  const std::string ending = ShardEnding(0, *count);
+  if (!absl::EndsWith(path, ending)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": got the first of ", *count, " shards, expected a name that ends in ", ending));
+  }
+  const std::string stem = path.substr(0, path.size() - ending.size());
+  for (std::uint32_t index = 1; index < *count; ++index) {
+    const std::string name = stem + ShardEnding(index, *count);
+    ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> shard, OpenShard(name));
+    if (const absl::Status status = file->Add(*shard, *count); !status.ok()) {
+      return named(status, name);
+    }
+  }
+  if (const absl::Status status = file->CheckComplete(); !status.ok()) return named(status, path);
+  return file;
+}
+
+absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::OpenShard(const std::string& path) {
   // O_NONBLOCK: if the file is a pipe, open does not wait for a writer.
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
@@ -176,11 +209,12 @@ absl::StatusOr<std::unique_ptr<const GgufFile>> GgufFile::Open(const std::string
     return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
   }
   std::unique_ptr<GgufFile> file(new GgufFile());
+  file->shards_.emplace_back();
   if (info.st_size > 0) {
     const auto size = static_cast<std::size_t>(info.st_size);
     void* at = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (at == MAP_FAILED) return absl::ErrnoToStatus(errno, absl::StrCat("cannot map ", path));
-    file->bytes_ = {static_cast<const std::byte*>(at), size};
+    file->shards_.back() = {static_cast<const std::byte*>(at), size};
     file->mapped_ = true;
   }
   const absl::Status status = file->ReadAll();
@@ -192,28 +226,88 @@ absl::StatusOr<std::unique_ptr<const GgufFile>> GgufFile::Open(const std::string
 
 absl::StatusOr<std::unique_ptr<const GgufFile>> GgufFile::Parse(std::span<const std::byte> bytes) {
   std::unique_ptr<GgufFile> file(new GgufFile());
-  file->bytes_ = bytes;
+  file->shards_.push_back(bytes);
   RETURN_IF_ERROR(file->ReadAll());
-  return file;
+  ASSIGN_OR_RETURN(const std::uint32_t count, file->CheckShard(0));
+  if (count == 1) return file;
+  return absl::DataLossError(absl::StrCat("GGUF: split.count: got ", count, ", expected 1"));
+}
+
+absl::StatusOr<std::uint32_t> GgufFile::CheckShard(std::uint32_t index) const {
+  ASSIGN_OR_RETURN(const auto read_count, Uint32("split.count"));
+  const std::uint32_t count = std::max(1U, read_count.value_or(1));
+  if (count > kMaxShards) {
+    return absl::DataLossError(
+        absl::StrCat("GGUF: split.count: got ", count, ", expected at most ", kMaxShards));
+  }
+  ASSIGN_OR_RETURN(const auto number, Uint32("split.no"));
+  if (count > 1 && number != index) {
+    const std::string message = absl::StrCat(
+        "GGUF: split.no: got ", number ? absl::StrCat(*number) : "none", ", expected ", index);
+    if (index == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(message, ". This is not the first shard. Give the file whose name ends in ",
+                       ShardEnding(0, count)));
+    }
+    return absl::DataLossError(message);
+  }
+  return count;
+}
+
+absl::Status GgufFile::Add(GgufFile& shard, std::uint32_t count) {
+  ASSIGN_OR_RETURN(const std::uint32_t own_count,
+                   shard.CheckShard(static_cast<std::uint32_t>(shards_.size())));
+  if (own_count != count) {
+    return absl::DataLossError(absl::StrCat("GGUF: split.count: got ", own_count, ", expected ",
+                                            count, " as in the first shard"));
+  }
+  for (auto& [name, tensor] : shard.tensors_) {
+    if (!tensors_.emplace(name, std::move(tensor)).second) {
+      return absl::DataLossError(
+          absl::StrCat("GGUF: tensor ", Quoted(name), " occurs in two shards"));
+    }
+  }
+  shards_.push_back(shard.shards_.front());
+  shard.mapped_ = false;  // this object unmaps it
+  return absl::OkStatus();
+}
+
+absl::Status GgufFile::CheckComplete() const {
+  ASSIGN_OR_RETURN(const auto expected, Uint32("split.tensors.count"));
+  if (!expected || *expected == tensors_.size()) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("GGUF: got ", tensors_.size(),
+                                          " tensors in all shards, expected ", *expected,
+                                          ", which is split.tensors.count"));
+}
+
+std::uint64_t GgufFile::size() const {
+  std::uint64_t size = 0;
+  for (const auto& shard : shards_) size += shard.size();
+  return size;
 }
 
 void GgufFile::DropPages(std::span<const std::byte> bytes) const {
-  if (!mapped_) return;
+  if (!mapped_ || bytes.empty()) return;
+  const auto shard = std::find_if(shards_.begin(), shards_.end(), [&](const auto& candidate) {
+    return bytes.data() >= candidate.data() && bytes.data() < candidate.data() + candidate.size();
+  });
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  const std::size_t offset = static_cast<std::size_t>(bytes.data() - bytes_.data());
+  const std::size_t offset = static_cast<std::size_t>(bytes.data() - shard->data());
   const std::size_t begin = (offset + page - 1) / page * page;  // whole pages only
   const std::size_t end = (offset + bytes.size()) / page * page;
   if (begin >= end) return;
   // An error is ignored: pages that are not dropped only cost memory.
-  madvise(const_cast<std::byte*>(bytes_.data()) + begin, end - begin, MADV_DONTNEED);
+  madvise(const_cast<std::byte*>(shard->data()) + begin, end - begin, MADV_DONTNEED);
 }
 
 GgufFile::~GgufFile() {
-  if (mapped_) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  if (!mapped_) return;
+  for (const auto& shard : shards_) munmap(const_cast<std::byte*>(shard.data()), shard.size());
 }
 
 absl::Status GgufFile::ReadAll() {
-  Cursor cursor(bytes_);
+  const std::span<const std::byte> bytes = shards_.front();
+  Cursor cursor(bytes);
   ASSIGN_OR_RETURN(const auto magic, cursor.Take(4, "magic"));
   if (AsText(magic) != "GGUF") {
     return absl::DataLossError(
@@ -231,7 +325,7 @@ absl::Status GgufFile::ReadAll() {
   RETURN_IF_ERROR(cursor.CheckCount(value_count, kMinEntryBytes, "metadata values"));
   for (std::uint64_t i = 0; i < value_count; ++i) {
     ASSIGN_OR_RETURN(std::string key, cursor.Name("key"));
-    ASSIGN_OR_RETURN(GgufValue value, ReadValue(cursor, key, bytes_));
+    ASSIGN_OR_RETURN(GgufValue value, ReadValue(cursor, key, bytes));
     if (!values_.emplace(key, value).second) {
       return absl::DataLossError(absl::StrCat("GGUF: key ", Quoted(key), " occurs twice"));
     }
@@ -251,7 +345,7 @@ absl::Status GgufFile::ReadAll() {
         absl::StrCat("GGUF: general.alignment: got ", alignment, ", expected a power of two"));
   }
   const std::uint64_t data = (cursor.position() + alignment - 1) & ~(alignment - 1);
-  const std::uint64_t data_size = data < bytes_.size() ? bytes_.size() - data : 0;
+  const std::uint64_t data_size = data < bytes.size() ? bytes.size() - data : 0;
   for (const TensorPlace& place : places) {
     if (place.offset % alignment != 0) {
       return absl::DataLossError(absl::StrCat("GGUF: tensor ", Quoted(place.name), ": got offset ",
@@ -266,7 +360,7 @@ absl::Status GgufFile::ReadAll() {
   }
   RETURN_IF_ERROR(CheckNoOverlap(places));
   for (TensorPlace& place : places) {
-    place.tensor.bytes = bytes_.subspan(data + place.offset, place.size);
+    place.tensor.bytes = bytes.subspan(data + place.offset, place.size);
     if (!tensors_.emplace(place.name, std::move(place.tensor)).second) {
       return absl::DataLossError(
           absl::StrCat("GGUF: tensor ", Quoted(place.name), " occurs twice"));

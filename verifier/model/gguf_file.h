@@ -1,7 +1,11 @@
 // Reads model files: GGUF version 3, little-endian.
 //
+// A large model may be split into several files, which are called shards. Their names end in
+// "-00001-of-00003.gguf" and so on. The first one has all metadata, and each one has some of the
+// tensors. The class reads all shards as one file.
+//
 // For a file with any bytes, a GgufFile guarantees:
-// 1. Every view (string, array, tensor) is inside the file.
+// 1. Every view (string, array, tensor) is inside the file or inside one shard.
 // 2. Keys are distinct, tensor names are distinct, tensors do not overlap.
 // 3. Reading needs memory in proportion to the size of the file, not to the counts in the file.
 #ifndef RECYCLING_VERIFIER_MODEL_GGUF_FILE_H_
@@ -58,13 +62,15 @@ struct GgufTensor {
 // Threads: immutable; all methods may be called from any thread.
 class GgufFile {
  public:
-  // Maps the file. Returns NotFound or PermissionDenied if it cannot open the file, InvalidArgument
-  // if the file is not regular, DataLoss if it is not a complete and consistent GGUF v3 file, and
-  // Unimplemented if the size of a tensor type is not known. The file must not change while the
-  // GgufFile exists.
+  // Maps the file, and the other shards if it is the first one. Returns NotFound or
+  // PermissionDenied if it cannot open a file, InvalidArgument if a file is not regular or if it is
+  // a shard but not the first one, DataLoss if it is not a complete and consistent GGUF v3 file,
+  // and Unimplemented if the size of a tensor type is not known. The files must not change while
+  // the GgufFile exists.
   static absl::StatusOr<std::unique_ptr<const GgufFile>> Open(const std::string& path);
 
-  // Reads a file in memory. `bytes` must outlive the result. For tests and the fuzz target.
+  // Reads a file in memory, which must not be a shard. `bytes` must outlive the result. For tests
+  // and the fuzz target.
   static absl::StatusOr<std::unique_ptr<const GgufFile>> Parse(std::span<const std::byte> bytes);
 
   ~GgufFile();
@@ -85,12 +91,15 @@ class GgufFile {
   // Returns null if there is no tensor with this name.
   const GgufTensor* FindTensor(std::string_view name) const;
 
-  // All values by key, and all tensors by name.
-  const std::map<std::string, GgufValue, std::less<>>& values() const { return values_; }
+  // All values by key, and all tensors by name. The values are those of the first shard.
+  using Values = std::map<std::string, GgufValue, std::less<>>;
+  const Values& values() const { return values_; }
   const std::map<std::string, GgufTensor, std::less<>>& tensors() const { return tensors_; }
 
-  // The whole file.
-  std::span<const std::byte> bytes() const { return bytes_; }
+  // All bytes of the file, or of each shard in order.
+  const std::vector<std::span<const std::byte>>& shards() const { return shards_; }
+  // The number of bytes in all shards.
+  std::uint64_t size() const;
 
   // Returns the memory of `bytes`, a part of a mapped file, to the system. If the bytes are used
   // again, the system reads them from the file. Does nothing if the file is not mapped.
@@ -98,11 +107,20 @@ class GgufFile {
 
  private:
   GgufFile() = default;
+  static absl::StatusOr<std::unique_ptr<GgufFile>> OpenShard(const std::string& path);
+  // Reads the only one of shards_.
   absl::Status ReadAll();
+  // Reads split.count and split.no, for the shard that has `index` shards before it. Returns the
+  // number of shards.
+  absl::StatusOr<std::uint32_t> CheckShard(std::uint32_t index) const;
+  // Takes over the tensors and the bytes of the next shard. `count` is the number of shards.
+  absl::Status Add(GgufFile& shard, std::uint32_t count);
+  // Checks that the shards together have as many tensors as split.tensors.count says.
+  absl::Status CheckComplete() const;
 
-  std::span<const std::byte> bytes_;
+  std::vector<std::span<const std::byte>> shards_;
   bool mapped_ = false;
-  std::map<std::string, GgufValue, std::less<>> values_;
+  Values values_;
   std::map<std::string, GgufTensor, std::less<>> tensors_;
 };
 

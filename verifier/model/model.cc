@@ -19,14 +19,17 @@ namespace {
 
 constexpr std::size_t kLargeFile = std::size_t{1} << 20;
 
-// The SHA-256 of a file. Gives the memory of what it has read back to the system.
+// The SHA-256 of a file, or of its shards one after the other. Gives the memory of what it has read
+// back to the system.
 std::string Digest(const GgufFile& file) {
   constexpr std::size_t kPiece = std::size_t{4} << 20;
   Sha256 sha256;
-  for (std::size_t at = 0; at < file.bytes().size(); at += kPiece) {
-    const auto piece = file.bytes().subspan(at, std::min(kPiece, file.bytes().size() - at));
-    sha256.Add(piece);
-    file.DropPages(piece);
+  for (const std::span<const std::byte> shard : file.shards()) {
+    for (std::size_t at = 0; at < shard.size(); at += kPiece) {
+      const auto piece = shard.subspan(at, std::min(kPiece, shard.size() - at));
+      sha256.Add(piece);
+      file.DropPages(piece);
+    }
   }
   return sha256.Hex();
 }
@@ -47,20 +50,22 @@ std::string Printable(std::string name) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const Model>> Model::Load(const std::string& path) {
+absl::StatusOr<std::shared_ptr<const Model>> Model::Load(const std::string& path,
+                                                         const std::string& pretokenizer) {
   ASSIGN_OR_RETURN(auto file, GgufFile::Open(path));
-  auto model = FromFile(std::move(file), std::filesystem::path(path).filename().string());
+  auto model = FromFile(std::move(file), std::filesystem::path(path).filename().string(),
+                        Architectures(), pretokenizer);
   if (model.ok()) return model;
   return absl::Status(model.status().code(), absl::StrCat(path, ": ", model.status().message()));
 }
 
 absl::StatusOr<std::shared_ptr<const Model>> Model::FromFile(
     std::unique_ptr<const GgufFile> file, const std::string& name,
-    std::span<const Architecture> architectures) {
+    std::span<const Architecture> architectures, const std::string& pretokenizer) {
   std::shared_ptr<Model> model(new Model());
   ASSIGN_OR_RETURN(model->config_, ReadModelConfig(*file, architectures));
   ASSIGN_OR_RETURN(model->weights_, ReadWeights(*file, model->config_));
-  ASSIGN_OR_RETURN(model->tokenizer_data_, ReadTokenizerData(*file));
+  ASSIGN_OR_RETURN(model->tokenizer_data_, ReadTokenizerData(*file, pretokenizer));
   if (const absl::Status status = CheckTokenizerData(model->tokenizer_data_); !status.ok()) {
     return absl::DataLossError(status.message());
   }
@@ -68,7 +73,7 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::FromFile(
   ModelIdentity identity = {.vocab_size = model->config_.vocab_size,
                             .tokenizer_digest = TokenizerDigest(model->tokenizer_data_)};
   // A small file is not worth a thread. If the system refuses a thread, `async` does without.
-  const bool small = model->file_->bytes().size() < kLargeFile;
+  const bool small = model->file_->size() < kLargeFile;
   const auto policy = small ? std::launch::deferred : std::launch::async | std::launch::deferred;
   model->digested_ =
       std::async(policy, [identity, file = model->file_.get(), name = name.substr(0, 200)] {

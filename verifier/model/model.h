@@ -24,18 +24,21 @@ namespace recycling::verifier {
 // caller goes on. identity() and file_digest() wait for that thread.
 class Model {
  public:
-  // Maps and checks the file at `path`. Its architecture must be one of Architectures(). Returns
-  // NotFound or PermissionDenied if it cannot open the file, and DataLoss if the file is not a
-  // complete GGUF v3 file or is not consistent. Returns Unimplemented for an architecture, rope
-  // scaling or tensor type that is not supported; the message names it. The file must not change
-  // while the Model exists.
-  static absl::StatusOr<std::shared_ptr<const Model>> Load(const std::string& path);
+  // Maps and checks the file at `path`, and its other shards if it is the first one. Its
+  // architecture must be one of Architectures(). Returns NotFound or PermissionDenied if it cannot
+  // open the file, and DataLoss if the file is not a complete GGUF v3 file or is not consistent.
+  // Returns Unimplemented for an architecture, rope scaling or tensor type that is not supported;
+  // the message names it. The file must not change while the Model exists. `pretokenizer` is that
+  // of ReadTokenizerData.
+  static absl::StatusOr<std::shared_ptr<const Model>> Load(const std::string& path,
+                                                           const std::string& pretokenizer = "");
 
   // Does the same with a file that was already read. `name` becomes part of the model id. The
   // architecture of the file must be one of `architectures`.
   static absl::StatusOr<std::shared_ptr<const Model>> FromFile(
       std::unique_ptr<const GgufFile> file, const std::string& name,
-      std::span<const Architecture> architectures = Architectures());
+      std::span<const Architecture> architectures = Architectures(),
+      const std::string& pretokenizer = "");
 
   const ModelConfig& config() const { return config_; }
   const Weights& weights() const { return weights_; }
@@ -43,7 +46,8 @@ class Model {
   // model_id is the file's name (its first 200 bytes), a hyphen and the first 16 hex digits of the
   // file's SHA-256.
   const ModelIdentity& identity() const { return digested_.get().identity; }
-  // SHA-256 of the whole file, 64 hex digits; part of the numerics id.
+  // SHA-256 of the whole file (of all its shards, in order), 64 hex digits; part of the numerics
+  // id.
   const std::string& file_digest() const { return digested_.get().file_digest; }
   // Returns the memory of a matrix of weights() to the system. If the matrix is used again, the
   // system reads it from the file.

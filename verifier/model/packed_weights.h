@@ -36,6 +36,10 @@ class PackedWeights {
                                                                    ThreadPool& pool,
                                                                    const PackingProgress& progress);
 
+  // The number of bytes that Pack takes for `weights`. 0 if the kernel does not pack. Returns
+  // ResourceExhausted if the number does not fit into 64 bits.
+  static absl::StatusOr<std::size_t> Bytes(const Weights& weights, const MatMulKernel& kernel);
+
   ~PackedWeights();
   PackedWeights(const PackedWeights&) = delete;
   PackedWeights& operator=(const PackedWeights&) = delete;
@@ -44,7 +48,18 @@ class PackedWeights {
   const PackedMatrix& output() const { return output_; }
 
  private:
+  // A matrix of the file and its packed form.
+  struct Part {
+    const Matrix* from;
+    PackedMatrix* to;
+  };
+
   PackedWeights() = default;
+  // Lays out all matrices for `kernel`, without memory. Sets `parts` to the matrices in the order
+  // in which a pass reads them. Returns the number of their bytes, or ResourceExhausted if it does
+  // not fit into 64 bits.
+  absl::StatusOr<std::size_t> LayOut(const Weights& weights, const MatMulKernel& kernel,
+                                     std::vector<Part>& parts);
 
   std::vector<Layer> layers_;
   PackedMatrix output_;

@@ -51,7 +51,8 @@ bool PreAddsBos(const std::string& pre) {
 
 }  // namespace
 
-absl::StatusOr<TokenizerData> ReadTokenizerData(const GgufFile& file) {
+absl::StatusOr<TokenizerData> ReadTokenizerData(const GgufFile& file,
+                                                const std::string& pretokenizer) {
   TokenizerData data;
   ASSIGN_OR_RETURN(auto model, file.String("tokenizer.ggml.model"));
   if (!model) return absl::DataLossError("GGUF: tokenizer.ggml.model is absent");
@@ -65,9 +66,14 @@ absl::StatusOr<TokenizerData> ReadTokenizerData(const GgufFile& file) {
   if (scores) data.scores = *std::move(scores);
   ASSIGN_OR_RETURN(data.token_types, ReadTokenTypes(file));
 
+  if (sentencepiece && !pretokenizer.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("pre-tokenizer: got \"", pretokenizer,
+                     "\", expected none, because a tokenizer of the model \"llama\" has none"));
+  }
   if (!sentencepiece) {
     ASSIGN_OR_RETURN(const auto pre, file.String("tokenizer.ggml.pre"));
-    data.pre = pre.value_or("default");
+    data.pre = pretokenizer.empty() ? pre.value_or("default") : pretokenizer;
     ASSIGN_OR_RETURN(auto merges, file.Strings("tokenizer.ggml.merges"));
     if (merges) data.merges = *std::move(merges);
   }

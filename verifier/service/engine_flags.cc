@@ -12,6 +12,11 @@ ABSL_FLAG(std::uint32_t, context_length, 0,
 ABSL_FLAG(
     std::string, kv_type, "f16",
     "Number format of the cached keys and values: f16, or f32, which takes twice the memory.");
+ABSL_FLAG(
+    std::string, pretokenizer, "",
+    "Name of the pre-tokenizer to use in place of that of the file, for a file that names an "
+    "unknown one. A wrong one gives other ids than the model was trained with, and poor text.");
+ABSL_FLAG(int, max_sequences, 8, "Sequences that may be open at once, 1 to 4096.");
 ABSL_FLAG(std::string, arithmetic, "fast",
           "Arithmetic of the forward pass. fast: activations are rounded to 8 bits. exact: all "
           "numbers are floats; this is slow and serves as a reference for tests.");

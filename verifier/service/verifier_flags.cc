@@ -9,7 +9,6 @@
 #include "verifier/service/engine_flags.h"
 
 ABSL_FLAG(std::string, model, "", "GGUF file of the model to serve. Required.");
-ABSL_FLAG(int, max_sequences, 8, "Sequences that may be open at once, 1 to 4096.");
 ABSL_FLAG(std::uint32_t, k, 8,
           "Candidates: how many of the most probable next tokens the verifier sends for each "
           "verified token, 1 to 64.");
@@ -26,7 +25,8 @@ ABSL_FLAG(absl::Duration, cost_budget, absl::Seconds(3),
 namespace recycling::verifier {
 
 std::vector<FlagGroup> VerifierFlags() {
-  return {GroupOf("Model", FLAGS_model, FLAGS_context_length, FLAGS_kv_type, FLAGS_k),
+  return {GroupOf("Model", FLAGS_model, FLAGS_context_length, FLAGS_kv_type, FLAGS_k,
+                  FLAGS_pretokenizer),
           GroupOf("Processor and memory", FLAGS_threads, FLAGS_arithmetic, FLAGS_kernel,
                   FLAGS_max_sequences, FLAGS_kv_bytes, FLAGS_cost_budget)};
 }
@@ -36,6 +36,7 @@ absl::StatusOr<VerifierOptions> OptionsFromFlags() {
     return absl::InvalidArgumentError("--model: got none, expected a GGUF file");
   }
   return VerifierOptions{.model_path = absl::GetFlag(FLAGS_model),
+                         .pretokenizer = absl::GetFlag(FLAGS_pretokenizer),
                          .threads = absl::GetFlag(FLAGS_threads),
                          .max_sequences = absl::GetFlag(FLAGS_max_sequences),
                          .context_length = absl::GetFlag(FLAGS_context_length),

@@ -142,7 +142,14 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
   ASSIGN_OR_RETURN(const InstructionSet instruction_set, ChooseInstructionSet(options.kernel));
   ASSIGN_OR_RETURN(const Arithmetic arithmetic, ArithmeticFromName(options.arithmetic));
   StartTimes times;
-  ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, Model::Load(options.model_path));
+  ASSIGN_OR_RETURN(std::shared_ptr<const Model> model,
+                   Model::Load(options.model_path, options.pretokenizer));
+  if (const absl::Status known = CheckKnownTokenizer(model->tokenizer_data()); !known.ok()) {
+    return absl::Status(known.code(), absl::StrCat(options.model_path, ": ", known.message(),
+                                                   model->tokenizer_data().model == "gpt2"
+                                                       ? ". --pretokenizer sets another one"
+                                                       : ""));
+  }
   times.Ended("open_ms");
   // One pass has enough rows for the roots of all open sequences.
   const int max_rows =
@@ -187,10 +194,14 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
   RETURN_IF_ERROR(probe->MeasureFirst(options.cost_budget));
   times.Ended("measure_ms");
   times.Write();
+  ASSIGN_OR_RETURN(
+      const std::size_t weight_bytes,
+      PackedWeights::Bytes(model->weights(), MatMulKernel::For(instruction_set, arithmetic)));
   std::string description = absl::StrCat(
       model->Description(), ", ", options.arithmetic, " arithmetic, kernel ", probe->costs().text(),
       ", up to ", options.max_sequences, " sequences of ", transformer->context_length(),
-      " tokens, ", absl::StrFormat("%.1f", std::ldexp(kv_bytes, -20)), " MiB for keys and values");
+      " tokens, ", absl::StrFormat("%.1f", std::ldexp(weight_bytes, -20)), " MiB for weights, ",
+      absl::StrFormat("%.1f", std::ldexp(kv_bytes, -20)), " MiB for keys and values");
   auto scheduler = std::make_unique<Scheduler>(std::move(transformer), std::move(cache),
                                                scheduler_options, RealClock(), std::move(probe));
   return std::make_unique<ComposedVerifier>(std::move(scheduler), std::move(facts),

@@ -18,7 +18,8 @@
 namespace recycling::verifier {
 
 struct VerifierOptions {
-  std::string model_path;            // a GGUF v3 file
+  std::string model_path;            // a GGUF v3 file, or the first one of its shards
+  std::string pretokenizer;          // see ReadTokenizerData; empty: that of the file
   int threads = 0;                   // of the forward pass, 0 to 1024; 0: UsableCores()
   int max_sequences = 8;             // open at once, 1 to 4096
   std::uint32_t context_length = 0;  // tokens of a sequence, up to 2^20; 0: the model's limit
@@ -50,8 +51,8 @@ class VerifierServer {
  public:
   // Loads the model and runs passes of 1, 16 and 4 rows. These measure the time of passes and
   // warm up the code for the first request. Returns InvalidArgument, with the name of the option,
-  // for options out of range, and the errors of Model::Load, Transformer::Create and
-  // KvCache::Create.
+  // for options out of range, Unimplemented for an unknown tokenizer, and the errors of
+  // Model::Load, Transformer::Create and KvCache::Create.
   static absl::StatusOr<std::unique_ptr<VerifierServer>> Create(const VerifierOptions& options);
 
   virtual ~VerifierServer() = default;

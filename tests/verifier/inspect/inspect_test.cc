@@ -55,19 +55,38 @@ class InspectTest : public testing::Test {
 
 TEST_F(InspectTest, InfoShowsMetadataTensorsAndMemory) {
   std::ostringstream out;
-  PrintInfo(*Parse(bytes_), "tiny.gguf", out);
-  EXPECT_THAT(out.str(), AllOf(HasSubstr("llama.embedding_length = 32\n"),
-                               HasSubstr("blk.0.ffn_up.weight"), HasSubstr("[32, 48]"),
-                               HasSubstr("256 bytes a token"), HasSubstr("can be served: yes")));
+  PrintInfo(*Parse(bytes_), "tiny.gguf", {.context_length = 100, .max_sequences = 3}, out);
+  EXPECT_THAT(
+      out.str(),
+      AllOf(HasSubstr("llama.embedding_length = 32\n"), HasSubstr("blk.0.ffn_up.weight"),
+            HasSubstr("[32, 48]"), HasSubstr("architecture    llama\n"),
+            HasSubstr("tokenizer       llama, 320 tokens\n"), HasSubstr("chat template   no\n"),
+            // Two layers of 48 x 32 weights.
+            HasSubstr("blk.*.ffn_up.weight              F32 0.00 M\n"),
+            HasSubstr("256 bytes a token, 0.10 MB for 3 sequences of 100 tokens"),
+            HasSubstr("can be served: yes")));
 }
 
 TEST_F(InspectTest, InfoSaysWhyAFileCannotBeServed) {
   doubles::GgufWriter writer;
   writer.String("general.architecture", "gpt2");
+  writer.String("tokenizer.ggml.model", "gpt2");
+  writer.Strings("tokenizer.ggml.tokens", {"a"});
+  writer.String("tokenizer.ggml.pre", "unheard-of");
+  writer.Tensor("blk.0.x.weight", {32}, 39, std::string(17, 'x'));
+  writer.Tensor("blk.1.x.weight", {32}, 39, std::string(17, 'x'));
   const std::string other = writer.Finish();
   std::ostringstream out;
-  PrintInfo(*Parse(other), "other.gguf", out);
-  EXPECT_THAT(out.str(), HasSubstr("can be served: no, architecture \"gpt2\""));
+  PrintInfo(*Parse(other), "other.gguf", {}, out);
+  EXPECT_THAT(out.str(),
+              AllOf(HasSubstr("can be served: no\n  architecture \"gpt2\" is not supported"),
+                    HasSubstr("pre-tokenizer \"unheard-of\" is not supported"),
+                    HasSubstr("--pretokenizer sets another one\n"),
+                    HasSubstr("2 tensors have type MXFP4, which is not supported, the first one is "
+                              "blk.0.x.weight")));
+  std::ostringstream replaced;
+  PrintInfo(*Parse(other), "other.gguf", {.pretokenizer = "qwen2"}, replaced);
+  EXPECT_THAT(replaced.str(), Not(HasSubstr("unheard-of\" is not supported")));
 }
 
 TEST_F(InspectTest, ConvertsLinesToIdsAndBack) {

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
 #include <functional>
 
 #include "tests/doubles/tiny_model.h"
@@ -219,7 +222,104 @@ TEST(GgufFileTest, OpenNamesTheFile) {
   ASSERT_TRUE(doubles::WriteTinyModel({}, path));
   const auto file = GgufFile::Open(path);
   ASSERT_TRUE(file.ok()) << file.status();
-  EXPECT_EQ((*file)->bytes().size(), doubles::TinyModelBytes({}).size());
+  EXPECT_EQ((*file)->size(), doubles::TinyModelBytes({}).size());
+}
+
+// What a test of shards may do wrong.
+struct Sharding {
+  std::uint32_t count = 3;        // split.count of the first shard
+  std::uint32_t later_count = 3;  // and of the others
+  std::uint32_t tensors = 0;      // added to split.tensors.count
+  bool swap_numbers = false;      // of the second and the third shard
+  bool repeat = false;            // the first tensor is in all shards
+};
+
+// Writes the values of `whole` to the first of three shards, and its tensors to the second and the
+// third one. Returns the path of the first one.
+std::string WriteShards(const std::string& name, const GgufFile& whole, const Sharding& sharding) {
+  std::string first;
+  for (std::uint32_t shard = 0; shard < 3; ++shard) {
+    GgufWriter writer;
+    for (const auto& [key, value] : whole.values()) {
+      if (shard != 0) break;
+      std::string bytes(reinterpret_cast<const char*>(value.bytes.data()), value.bytes.size());
+      if (value.type == GgufValueType::kString) bytes = GgufText(bytes);
+      if (value.type == GgufValueType::kArray) {
+        bytes = GgufBytes(value.element_type) + GgufBytes(value.count) + bytes;
+      }
+      writer.Raw(key, static_cast<std::uint32_t>(value.type), bytes);
+    }
+    writer.Uint32("split.no", sharding.swap_numbers && shard != 0 ? 3 - shard : shard);
+    writer.Uint32("split.count", shard == 0 ? sharding.count : sharding.later_count);
+    const auto tensors = static_cast<std::uint32_t>(whole.tensors().size());
+    writer.Uint32("split.tensors.count", tensors + sharding.tensors);
+    std::uint32_t at = 0;
+    for (const auto& [tensor_name, tensor] : whole.tensors()) {
+      const bool here = at % 2 + 1 == shard || (at == 0 && sharding.repeat);
+      ++at;
+      if (!here) continue;
+      writer.Tensor(tensor_name, tensor.shape, static_cast<std::uint32_t>(tensor.type->type),
+                    {reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size()});
+    }
+    const std::string path =
+        testing::TempDir() + "/" + name + "-0000" + std::to_string(shard + 1) + "-of-00003.gguf";
+    std::ofstream(path, std::ios::binary) << writer.Finish();
+    if (shard == 0) first = path;
+  }
+  return first;
+}
+
+TEST(GgufFileTest, ShardsAreReadAsOneFile) {
+  const std::string bytes = doubles::TinyModelBytes({});
+  const auto whole = ParseOk(bytes);
+  const std::string path = WriteShards("shards", *whole, {});
+  const auto file = GgufFile::Open(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  ASSERT_EQ((*file)->shards().size(), 3U);
+  EXPECT_EQ((*file)->values().size(), whole->values().size() + 3);
+  ASSERT_EQ((*file)->tensors().size(), whole->tensors().size());
+  for (int round = 0; round < 2; ++round) {
+    for (const auto& [name, tensor] : whole->tensors()) {
+      const GgufTensor* const read = (*file)->FindTensor(name);
+      ASSERT_NE(read, nullptr) << name;
+      EXPECT_EQ(read->shape, tensor.shape);
+      EXPECT_TRUE(std::ranges::equal(read->bytes, tensor.bytes)) << name;
+      (*file)->DropPages(read->bytes);  // the next round reads them again
+    }
+  }
+}
+
+TEST(GgufFileTest, ShardsThatDoNotFitTogetherAreRefused) {
+  const std::string bytes = doubles::TinyModelBytes({});
+  const auto whole = ParseOk(bytes);
+  const auto error = [&](const Sharding& sharding) {
+    const absl::Status status = GgufFile::Open(WriteShards("wrong", *whole, sharding)).status();
+    EXPECT_FALSE(status.ok());
+    return std::string(status.message());
+  };
+  EXPECT_THAT(error({.later_count = 4}),
+              HasSubstr("wrong-00002-of-00003.gguf: GGUF: split.count: got 4, expected 3"));
+  EXPECT_THAT(error({.tensors = 2}), HasSubstr("expected 23, which is split.tensors.count"));
+  EXPECT_THAT(error({.swap_numbers = true}),
+              HasSubstr("wrong-00002-of-00003.gguf: GGUF: split.no: got 2, expected 1"));
+  EXPECT_THAT(error({.repeat = true}), HasSubstr("occurs in two shards"));
+  EXPECT_THAT(error({.count = 2}), HasSubstr("expected a name that ends in -00001-of-00002.gguf"));
+  EXPECT_THAT(error({.count = 100000}), HasSubstr("got 100000, expected at most 99999"));
+}
+
+TEST(GgufFileTest, OnlyTheFirstShardOpensAModel) {
+  const std::string bytes = doubles::TinyModelBytes({});
+  std::string path = WriteShards("first", *ParseOk(bytes), {});
+  path.replace(path.find("00001"), 5, "00002");
+  const absl::Status second = GgufFile::Open(path).status();
+  EXPECT_EQ(second.code(), absl::StatusCode::kInvalidArgument) << second;
+  EXPECT_THAT(std::string(second.message()),
+              HasSubstr("Give the file whose name ends in -00001-of-00003.gguf"));
+  std::remove(path.c_str());
+  path.replace(path.find("00002"), 5, "00001");
+  const absl::Status absent = GgufFile::Open(path).status();
+  EXPECT_EQ(absent.code(), absl::StatusCode::kNotFound) << absent;
+  EXPECT_THAT(std::string(absent.message()), HasSubstr("first-00002-of-00003.gguf"));
 }
 
 TEST(GgufFileTest, FormatsValuesAsText) {
