@@ -88,15 +88,19 @@ absl::StatusOr<double> Time(const std::function<absl::Status()>& run) {
   return took.count();
 }
 
-// Bytes of the matrices that a pass over one row reads completely.
-std::size_t WeightBytes(const verifier::Weights& w) {
+// Bytes of the matrices that a pass over one row reads completely. In a mixture it reads only the
+// experts that the row uses.
+std::size_t WeightBytes(const verifier::Model& model) {
+  const verifier::Weights& w = model.weights();
+  const std::size_t blocks = std::max(1U, model.config().experts_used);
   const auto bytes = [](const verifier::Matrix& m) { return m.rows * m.row_bytes; };
   std::size_t sum = bytes(w.output);
   for (const verifier::LayerWeights& layer : w.layers) {
-    for (const auto* m : {&layer.query, &layer.key, &layer.value, &layer.attention_output,
-                          &layer.gate, &layer.up, &layer.down}) {
+    for (const auto* m :
+         {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.router}) {
       sum += bytes(*m);
     }
+    for (const auto* m : {&layer.gate, &layer.up, &layer.down}) sum += blocks * bytes(m->front());
   }
   return sum;
 }
@@ -222,7 +226,7 @@ absl::StatusOr<nlohmann::json> Measure(const std::string& path) {
                    }));
   RowCost cost(*transformer, options);
   RETURN_IF_ERROR(cost.Prepare());
-  const std::size_t weight_bytes = WeightBytes(model->weights());
+  const std::size_t weight_bytes = WeightBytes(*model);
   ASSIGN_OR_RETURN(auto pool, verifier::ThreadPool::Create(threads));
   Reader reader(std::move(pool));
   RETURN_IF_ERROR(reader.Reserve(weight_bytes));

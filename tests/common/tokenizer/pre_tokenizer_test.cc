@@ -200,7 +200,7 @@ TEST(PreTokenizerTest, NamesThePreTokenizerThatItRefuses) {
   };
   EXPECT_THAT(refused("gemma4"), HasSubstr("pre-tokenizer \"gemma4\" is not supported"));
   EXPECT_THAT(refused(std::string("gpt-2\0\xFF", 7)), HasSubstr("\"gpt-2\\x00\\xff\""));
-  EXPECT_LT(refused(std::string(1 << 20, 'x')).size(), 200u);
+  EXPECT_LT(refused(std::string(1 << 20, 'x')).size(), 500u);
 }
 
 // One name of each list of patterns.
