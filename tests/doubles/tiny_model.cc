@@ -236,10 +236,17 @@ void AddConfig(GgufWriter& writer, const TinyModelSpec& spec) {
   writer.Uint32(prefix + "embedding_length", spec.hidden_size);
   writer.Uint32(prefix + "block_count", spec.layers);
   writer.Uint32(prefix + "feed_forward_length", spec.feed_forward);
+  if (spec.scales) {
+    writer.Float(prefix + "embedding_scale", 2.0F);
+    writer.Float(prefix + "residual_scale", 0.75F);
+    writer.Float(prefix + "attention.scale", 0.5F);
+    writer.Float(prefix + "logit_scale", 3.0F);
+  }
   if (spec.window != 0) writer.Uint32(prefix + "attention.sliding_window", spec.window);
   if (spec.experts != 0) {
     writer.Uint32(prefix + "expert_count", spec.experts);
     writer.Uint32(prefix + "expert_used_count", spec.experts_used);
+    writer.Uint32(prefix + "expert_feed_forward_length", spec.feed_forward);
   }
   writer.Uint32(prefix + "attention.head_count", spec.kv_heads * spec.heads_per_group);
   writer.Uint32(prefix + "attention.head_count_kv", spec.kv_heads);
@@ -346,6 +353,8 @@ TinyModelSpec TinyModelOf(const std::string& architecture) {
   if (architecture == "qwen3moe") {
     spec.experts = 6;
     spec.experts_used = 2;
+    // As in the real models, attention is wider than the rest.
+    spec.key_length = spec.value_length = 24;
   }
   if (architecture == "gemma2" || architecture == "gemma3" || architecture == "olmo2") {
     spec.post_norms = true;
@@ -357,6 +366,8 @@ TinyModelSpec TinyModelOf(const std::string& architecture) {
     spec.attention_norm = false;
     spec.feed_forward_norm = false;
   }
+  spec.tied = architecture == "gemma2" || architecture == "gemma3";
+  spec.scales = architecture == "granite";
   if (architecture == "smollm3") spec.layers = 4;
   return spec;
 }

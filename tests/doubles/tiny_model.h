@@ -34,6 +34,7 @@ struct TinyModelSpec {
   bool post_norms = false;        // whether there are post_attention_norm and post_ffw_norm
   bool biases = false;            // whether there are attn_q.bias, attn_k.bias and attn_v.bias
   TinyHeadNorm head_norm = TinyHeadNorm::kNone;
+  bool scales = false;       // whether there are scales of embeddings, blocks, scores and logits
   std::uint32_t window = 0;  // attention.sliding_window; 0: the file has no such key
   // Writes attn_qkv in place of attn_q, attn_k and attn_v, and the rows of ffn_gate before those of
   // ffn_up. The numbers are the same.

@@ -116,10 +116,11 @@ class CpuTransformer final : public Transformer {
     const ModelConfig& c = model_->config();
     const std::size_t attended = std::size_t{c.heads} * c.value_length;
     RETURN_IF_ERROR(matmul_.Reserve(
-        limits_.max_rows, std::max<std::size_t>({c.hidden_size, c.feed_forward, attended})));
+        limits_.max_rows, std::max<std::size_t>({c.hidden_size, c.feed_forward, attended}),
+        limits_.max_rows));
     if (c.experts != 0) {
       RETURN_IF_ERROR(matmul_.Reserve(limits_.max_rows * c.experts_used,
-                                      std::max(c.hidden_size, c.feed_forward), /*grouped=*/true));
+                                      std::max(c.hidden_size, c.feed_forward), limits_.max_rows));
     }
     RETURN_IF_ERROR(rope_.Reserve(limits_.max_rows));
     if (c.window != 0) RETURN_IF_ERROR(window_rope_.Reserve(limits_.max_rows));

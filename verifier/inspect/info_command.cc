@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/tokenizer/tokenizer_check.h"
 #include "verifier/inspect/commands.h"
 #include "verifier/kv/kv_cache.h"
 #include "verifier/model/packed_weights.h"
@@ -54,17 +55,18 @@ Facts FactsOf(const GgufFile& file, const ServingPlan& plan) {
   must(facts.config.status());
   if (facts.config.ok()) {
     facts.weights = ReadWeights(file, *facts.config);
-    must(facts.weights.status());
   }
   must(facts.tokenizer.status());
   if (facts.tokenizer.ok()) {
+    must(CheckTokenizerData(*facts.tokenizer));
     const absl::Status known = CheckKnownTokenizer(*facts.tokenizer);
     must(known);
     if (!known.ok() && facts.tokenizer->model == "gpt2") {
       facts.reasons.back() += ". --pretokenizer sets another one";
     }
   }
-  // ReadWeights stops at the first tensor. Names one tensor of each type that is not supported.
+  // ReadWeights stops at the first tensor that it refuses. This names one tensor of each type that
+  // is not supported, so that its error would be a repetition.
   std::map<std::string, std::pair<std::string, int>> unsupported;
   for (const auto& [name, tensor] : file.tensors()) {
     if (tensor.type->supported) continue;
@@ -78,6 +80,7 @@ Facts FactsOf(const GgufFile& file, const ServingPlan& plan) {
                      "; expected ", SupportedTensorTypes());
     facts.reasons.push_back(reason);
   }
+  if (facts.config.ok() && unsupported.empty()) must(facts.weights.status());
   return facts;
 }
 
@@ -134,14 +137,11 @@ void PrintMemory(const GgufFile& file, const Facts& facts, const ServingPlan& pl
   out << "\nmemory\n  file, mapped           " << Megabytes(static_cast<double>(file.size()));
   if (file.shards().size() > 1) out << " in " << file.shards().size() << " shards";
   out << "\n  tensors in it          " << Megabytes(static_cast<double>(tensors)) << "\n";
-  if (facts.weights.ok()) {
-    const auto packed =
-        PackedWeights::Bytes(*facts.weights, MatMulKernel::For(BestInstructionSet()));
-    if (packed.ok()) {
-      out << "  packed weights         " << Megabytes(static_cast<double>(*packed)) << "\n";
-    }
+  if (!facts.weights.ok()) return;  // the numbers of the configuration may then be absurd
+  const auto packed = PackedWeights::Bytes(*facts.weights, MatMulKernel::For(BestInstructionSet()));
+  if (packed.ok()) {
+    out << "  packed weights         " << Megabytes(static_cast<double>(*packed)) << "\n";
   }
-  if (!facts.config.ok()) return;
   const std::uint32_t context =
       plan.context_length != 0 ? plan.context_length : facts.config->context_length;
   for (const auto& [type, name] : {std::pair(KvType::kF16, "f16"), {KvType::kF32, "f32"}}) {

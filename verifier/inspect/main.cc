@@ -69,6 +69,8 @@ absl::StatusOr<std::unique_ptr<Transformer>> LoadTransformer(const std::string& 
 absl::Status RunInfo(const std::string& path) {
   const int max_sequences = absl::GetFlag(FLAGS_max_sequences);
   RETURN_IF_ERROR(CheckRange("--max_sequences", max_sequences, 1, 4096));
+  RETURN_IF_ERROR(CheckRange("--context_length", absl::GetFlag(FLAGS_context_length),
+                             std::uint32_t{0}, std::uint32_t{1} << 20));
   ASSIGN_OR_RETURN(const auto file, GgufFile::Open(path));
   PrintInfo(*file, path,
             {.context_length = absl::GetFlag(FLAGS_context_length),

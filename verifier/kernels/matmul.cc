@@ -30,17 +30,17 @@ void Fetch(const float* floats, std::size_t count) {
 
 }  // namespace
 
-absl::Status MatMul::Reserve(std::size_t rows, std::size_t columns, bool grouped) {
+absl::Status MatMul::Reserve(std::size_t rows, std::size_t columns, std::size_t group_rows) {
   std::size_t scratch_bytes = 0;
   for (const MatMulKernel* kernel : kernels_) {
     for (const InputFormat format : kFormats) {
-      const std::size_t bytes = grouped ? rows * kernel->InputBytes(format, 1, columns)
-                                        : kernel->InputBytes(format, rows, columns);
+      const std::size_t bytes = group_rows < rows ? rows * kernel->InputBytes(format, 1, columns)
+                                                  : kernel->InputBytes(format, rows, columns);
       RETURN_IF_ERROR(inputs_[IndexOf(format)].Reserve(bytes, "prepared activations"));
     }
-    scratch_bytes = std::max(scratch_bytes, kernel->ScratchBytes(rows, columns));
+    scratch_bytes = std::max(scratch_bytes, kernel->ScratchBytes(group_rows, columns));
   }
-  scratch_bytes_ = Align(scratch_bytes);
+  scratch_bytes_ = std::max(scratch_bytes_, Align(scratch_bytes));
   return scratch_.Reserve(pool_.threads() * scratch_bytes_, "unpacked weights");
 }
 

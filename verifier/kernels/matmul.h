@@ -28,9 +28,10 @@ class MatMul {
   // first one. Requires table.last_kernel() to be an index of `kernels`.
   void UseKernels(KernelTable table) { table_ = std::move(table); }
 
-  // Reserves memory for inputs of up to `rows` rows and `columns` columns. They may have several
-  // groups only if `grouped`. Returns ResourceExhausted if the system has no memory.
-  absl::Status Reserve(std::size_t rows, std::size_t columns, bool grouped = false);
+  // Reserves memory for inputs of up to `rows` rows and `columns` columns, in groups of up to
+  // `group_rows` rows. May be called again for inputs of another shape. Returns ResourceExhausted
+  // if the system has no memory.
+  absl::Status Reserve(std::size_t rows, std::size_t columns, std::size_t group_rows);
 
   // Consecutive rows of an input. A product multiplies them with its matrix number `matrix`. In a
   // mixture of experts these are the rows that use the same expert.

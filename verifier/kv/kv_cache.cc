@@ -29,11 +29,14 @@ std::size_t WindowPages(const KvLayout& layout) {
 }  // namespace
 
 KvSequence::KvSequence(KvCache& cache, std::string tenant, std::uint32_t max_positions,
-                       std::vector<PrefixTree::Node*> found)
+                       std::vector<PrefixTree::Node*> found, std::size_t window_begin,
+                       std::size_t window_parts)
     : cache_(cache),
       tenant_(std::move(tenant)),
       max_positions_(max_positions),
-      kept_(std::move(found)) {
+      kept_(std::move(found)),
+      window_begin_(window_begin),
+      window_parts_(window_parts) {
   length_ = kept_length();
   pages_.reserve(PagesFor(max_positions));  // so that Append allocates nothing
   for (const PrefixTree::Node* node : kept_) pages_.push_back(PrefixTree::RowsOf(*node));
@@ -49,7 +52,7 @@ KvSequence::~KvSequence() {
     cache_.tree_.Release(kept_[i]);
   }
   cache_.promised_pages_ -= PagesFor(max_positions_) - pages_.size();
-  cache_.promised_window_parts_ -= promised_window_parts_;
+  cache_.window_parts_ -= window_parts_;
   --cache_.open_;
 }
 
@@ -77,7 +80,6 @@ absl::Status KvSequence::Truncate(std::uint32_t length) {
     ++cache_.promised_pages_;
   }
   window_begin_ = std::min(window_begin_, pages_.size());
-  cache_.UpdatePromise(*this);
   return absl::OkStatus();
 }
 
@@ -103,7 +105,7 @@ void KvSequence::AddPage() {
   if (pages_.size() - window_begin_ == cache_.window_pages_) cache_.ReleaseUnseen(*this);
   pages_.push_back(cache_.TakePage());
   --cache_.promised_pages_;
-  cache_.UpdatePromise(*this);
+  cache_.FitBound();
 }
 
 bool KvSequence::HoldsWindowPart(std::size_t page) const {
@@ -173,7 +175,6 @@ std::uint32_t KvSequence::FindMore(std::span<const TokenId> tokens, std::uint32_
   if (cache_.window_bytes_ != 0) {
     cache_.HoldWindowParts(cache_.WindowBegin(length_), *this);
   }
-  cache_.UpdatePromise(*this);
   cache_.found_tokens_ += length_ - old_length;
   return length_ - old_length;
 }
@@ -231,7 +232,8 @@ absl::StatusOr<std::unique_ptr<KvSequence>> KvCache::Open(KvRequest request) {
                                       : std::min(request.max_positions, context_length_);
   const std::size_t pages = PagesFor(positions);
   MutexLock lock(mu_);
-  if (const std::uint64_t bytes = Bytes(pages, WindowParts(pages)); bytes > max_bytes_) {
+  if (const std::uint64_t bytes = Bytes(pages, std::min(pages, window_pages_));
+      bytes > max_bytes_) {
     return absl::OutOfRangeError(
         absl::StrCat("key-value cache: got a prompt and max_tokens that may need ", bytes,
                      " bytes, expected at most ", max_bytes_, ", the size of the whole cache"));
@@ -249,8 +251,8 @@ absl::StatusOr<std::unique_ptr<KvSequence>> KvCache::Open(KvRequest request) {
   const std::size_t held = window_bytes_ == 0 ? 0 : reused - begin;
   const auto window_parts = std::span(found).last(held);
   for (PrefixTree::Node* node : window_parts) tree_.HoldWindowPart(node);
-  const std::size_t more_window_parts = std::min(window_pages_ - held, pages - reused);
-  if (absl::Status status = Promise(pages - reused, more_window_parts); !status.ok()) {
+  const std::size_t may_hold = std::min(window_pages_, pages - begin);
+  if (absl::Status status = Promise(pages - reused, may_hold); !status.ok()) {
     for (PrefixTree::Node* node : window_parts) tree_.ReleaseWindowPart(node);
     ReleaseFrom(0, found);
     return status;
@@ -258,11 +260,8 @@ absl::StatusOr<std::unique_ptr<KvSequence>> KvCache::Open(KvRequest request) {
   ++open_;
   queried_tokens_ += request.tokens.size();
   found_tokens_ += reused * kKvBlockRows;
-  std::unique_ptr<KvSequence> sequence(
-      new KvSequence(*this, std::move(request.tenant), positions, std::move(found)));
-  sequence->window_begin_ = begin;
-  sequence->promised_window_parts_ = more_window_parts;
-  return sequence;
+  return std::unique_ptr<KvSequence>(new KvSequence(*this, std::move(request.tenant), positions,
+                                                    std::move(found), begin, may_hold));
 }
 
 std::size_t KvCache::Find(const std::string& tenant, std::span<const TokenId> tokens,
@@ -313,28 +312,19 @@ void KvCache::ReleaseUnseen(KvSequence& sequence) {
       DropWindowPart(sequence.pages_[i]);
     }
   }
-  UpdatePromise(sequence);
-}
-
-void KvCache::UpdatePromise(KvSequence& sequence) {
-  if (window_bytes_ == 0) return;
-  const std::size_t held = sequence.pages_.size() - sequence.window_begin_;
-  const std::size_t promised =
-      std::min(window_pages_ - held, PagesFor(sequence.max_positions_) - sequence.pages_.size());
-  promised_window_parts_ += promised - sequence.promised_window_parts_;
-  sequence.promised_window_parts_ = promised;
-  FitBound();
+  FitBound();  // what it released may now be idle
 }
 
 absl::Status KvCache::Promise(std::size_t pages, std::size_t window_parts) {
-  const std::uint64_t taken = promised_bytes() + held_bytes();
+  const std::uint64_t taken = taken_bytes();
   const std::uint64_t bytes = Bytes(pages, window_parts);
   if (bytes > max_bytes_ - taken) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "key-value cache: got a sequence that may need ", bytes, " bytes more, expected at most ",
         max_bytes_ - taken, " of ", max_bytes_, ", because open sequences need the rest"));
   }
-  while (bytes + taken + idle_bytes() > max_bytes_) DropOldest();
+  while (bytes + taken + idle_bytes() > max_bytes_ && DropOldest()) {
+  }
   while (used_.size() + unused_.size() < promised_pages_ + pages) {
     auto page = std::make_unique<KvRows>();
     if (absl::Status status = page->Reserve(layout_, kKvBlockRows); !status.ok()) {
@@ -345,12 +335,13 @@ absl::Status KvCache::Promise(std::size_t pages, std::size_t window_parts) {
     pages_.push_back(std::move(page));
   }
   promised_pages_ += pages;
-  promised_window_parts_ += window_parts;
+  window_parts_ += window_parts;
   return absl::OkStatus();
 }
 
 void KvCache::FitBound() {
-  while (promised_bytes() + held_bytes() + idle_bytes() > max_bytes_) DropOldest();
+  while (taken_bytes() + idle_bytes() > max_bytes_ && DropOldest()) {
+  }
   // Free pages keep their memory for the next sequence. But memory that window parts had before may
   // now be in other pages.
   while (window_bytes_ != 0 && !used_.empty() &&
@@ -395,7 +386,7 @@ void KvCache::DropWindowPart(KvRows* page) {
 KvUsage KvCache::usage() const {
   MutexLock lock(mu_);
   return {.bound_bytes = max_bytes_,
-          .promised_bytes = promised_bytes(),
+          .promised_bytes = taken_bytes() - held_bytes(),
           .held_bytes = held_bytes(),
           .cached_bytes = idle_bytes(),
           .queried_tokens = queried_tokens_,

@@ -5,13 +5,15 @@
 // 1. The bound limits the sum of the pages that open sequences hold, the pages that are promised to
 //    them, and the pages that are kept for reuse. A sequence always gets the pages that were
 //    promised to it at open.
-// 2. Only the sequence that holds a page writes it, and only until the page is kept.
+// 2. Only the sequence that holds a page writes it, and only until the page is kept. A window part
+//    (see below) that was dropped may be written again; nobody reads it before.
 // 3. Only the same tenant finds a kept page, and only after the same tokens; see PrefixTree.
 //
 // A layer with a window sees only the last positions. The window part of a page is the numbers of
-// these layers. A sequence holds the window parts of its last pages only, and the bound counts
-// window parts separately. A sequence can start with a kept prefix only where the window parts of
-// the last pages of the prefix are still kept.
+// these layers. A sequence holds the window parts of its last pages only. The bound counts for each
+// open sequence as many window parts as it may hold at once, also if it shares them, and the window
+// parts that no sequence holds. A sequence can start with a kept prefix only where the window parts
+// of the last pages of the prefix are still kept.
 #ifndef RECYCLING_VERIFIER_KV_KV_CACHE_H_
 #define RECYCLING_VERIFIER_KV_KV_CACHE_H_
 
@@ -116,10 +118,12 @@ class KvSequence {
  private:
   friend class KvCache;
 
-  // `found` are the kept pages of the sequence, and are already held for it. The rest of its pages
-  // is already promised.
+  // `found` are the kept pages of the sequence. They, and their window parts from `window_begin`
+  // on, are already held for it. The rest of its pages is already promised, and `window_parts`
+  // window parts are counted for it.
   KvSequence(KvCache& cache, std::string tenant, std::uint32_t max_positions,
-             std::vector<PrefixTree::Node*> found);
+             std::vector<PrefixTree::Node*> found, std::size_t window_begin,
+             std::size_t window_parts);
 
   // Adds an empty page to pages_.
   void AddPage();
@@ -132,7 +136,7 @@ class KvSequence {
   std::vector<KvRows*> pages_;           // pages of positions [0, length_)
   std::vector<PrefixTree::Node*> kept_;  // nodes of the first pages of pages_
   std::size_t window_begin_ = 0;         // the first page whose window part the sequence holds
-  std::size_t promised_window_parts_ = 0;
+  const std::size_t window_parts_;       // the most that it may hold at once
 };
 
 // How many pages more than the window needs a sequence may hold window parts of, so that all rows
@@ -145,10 +149,10 @@ inline constexpr std::size_t kWindowSlack = 8;
 // call the getters.
 class KvCache {
  public:
-  // `max_bytes` is rounded down to whole pages. 0: enough for max_sequences sequences of
-  // context_length tokens, so that no open fails because there are too few pages. Returns
-  // InvalidArgument if context_length or max_sequences is less than 1, or if max_bytes is not 0 and
-  // less than a page.
+  // Without windows, `max_bytes` is rounded down to whole pages. 0: enough for max_sequences
+  // sequences of context_length tokens, so that no open fails because there are too few pages.
+  // Returns InvalidArgument if context_length or max_sequences is less than 1, or if max_bytes is
+  // not 0 and less than a page.
   static absl::StatusOr<std::unique_ptr<KvCache>> Create(const ModelConfig& config, KvType type,
                                                          std::uint32_t context_length,
                                                          int max_sequences,
@@ -157,9 +161,9 @@ class KvCache {
   // Opens a sequence. It starts with the longest run of kept pages that holds its first tokens. The
   // cache promises it the pages for the rest of its positions. To make room, the cache drops kept
   // pages that no sequence holds; it drops the least recently used page first. Returns OutOfRange
-  // if the sequence may need more pages than the bound allows, because it could then never be
-  // opened. Returns ResourceExhausted if all slots are taken, if open sequences leave too few
-  // pages, or if the system has no memory. The cache must outlive the sequence.
+  // if the sequence may need more memory than the bound allows, because it could then never be
+  // opened. Returns ResourceExhausted if all slots are taken, if open sequences leave too little
+  // memory, or if the system has no memory. The cache must outlive the sequence.
   absl::StatusOr<std::unique_ptr<KvSequence>> Open(KvRequest request = {});
 
   KvUsage usage() const;
@@ -192,8 +196,6 @@ class KvCache {
   std::size_t UsablePages(const Nodes& nodes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The first page whose window part the position after `length` positions sees.
   std::size_t WindowBegin(std::uint32_t length) const;
-  // The most window parts that a sequence of so many pages may need at once.
-  std::size_t WindowParts(std::size_t pages) const { return std::min(pages, window_pages_); }
   std::uint64_t Bytes(std::size_t pages, std::size_t window_parts) const {
     return pages * (page_bytes_ - window_bytes_) + window_parts * window_bytes_;
   }
@@ -201,10 +203,8 @@ class KvCache {
   void HoldWindowParts(std::size_t begin, KvSequence& sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Releases the window parts that the position length() of `sequence` does not see.
   void ReleaseUnseen(KvSequence& sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Sets the number of window parts that are promised to `sequence` to what it may still need.
-  void UpdatePromise(KvSequence& sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Promises `pages` more pages and `window_parts` more window parts. After an error nothing has
-  // changed, but the cache may have dropped kept pages because the system had no memory.
+  // Promises `pages` more pages and counts `window_parts` more window parts. After an error nothing
+  // has changed, but the cache may have dropped kept pages because the system had no memory.
   absl::Status Promise(std::size_t pages, std::size_t window_parts)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Drops what no sequence holds until everything fits the bound.
@@ -222,8 +222,9 @@ class KvCache {
     return Bytes(own_pages_ + tree_.pages() - tree_.idle_pages(),
                  own_window_parts_ + tree_.window_parts() - tree_.idle_window_parts());
   }
-  std::uint64_t promised_bytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return Bytes(promised_pages_, promised_window_parts_);
+  // Of what open sequences hold and of what is promised to them.
+  std::uint64_t taken_bytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return Bytes(promised_pages_ + own_pages_ + tree_.pages() - tree_.idle_pages(), window_parts_);
   }
   std::uint64_t idle_bytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return Bytes(tree_.idle_pages(), tree_.idle_window_parts());
@@ -246,7 +247,7 @@ class KvCache {
   std::vector<KvRows*> used_ ABSL_GUARDED_BY(mu_);
   std::vector<KvRows*> unused_ ABSL_GUARDED_BY(mu_);
   std::size_t promised_pages_ ABSL_GUARDED_BY(mu_) = 0;
-  std::size_t promised_window_parts_ ABSL_GUARDED_BY(mu_) = 0;
+  std::size_t window_parts_ ABSL_GUARDED_BY(mu_) = 0;      // counted for open sequences
   std::size_t own_pages_ ABSL_GUARDED_BY(mu_) = 0;         // pages held by sequences and not kept
   std::size_t own_window_parts_ ABSL_GUARDED_BY(mu_) = 0;  // of own pages
   PrefixTree tree_ ABSL_GUARDED_BY(mu_);

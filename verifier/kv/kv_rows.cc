@@ -90,8 +90,13 @@ void KvRows::Store(const VectorKernels& kernels, std::size_t layer, std::size_t 
 }
 
 void KvRows::DropWindowLayers() {
-  for (std::size_t layer = 0; layer < layout_.layers; ++layer) {
-    if (layout_.HasWindow(layer)) DropMemory(bytes_.data() + At(layer, 0, 0), LayerBytes());
+  // Layers that follow each other are dropped together, because only whole pages of the system can
+  // be returned.
+  for (std::size_t layer = 0; layer < layout_.layers;) {
+    std::size_t end = layer;
+    while (end < layout_.layers && layout_.HasWindow(end)) ++end;
+    if (end > layer) DropMemory(bytes_.data() + At(layer, 0, 0), (end - layer) * LayerBytes());
+    layer = end + 1;
   }
 }
 

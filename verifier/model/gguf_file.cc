@@ -244,7 +244,7 @@ absl::StatusOr<std::uint32_t> GgufFile::CheckShard(std::uint32_t index) const {
   if (count > 1 && number != index) {
     const std::string message = absl::StrCat(
         "GGUF: split.no: got ", number ? absl::StrCat(*number) : "none", ", expected ", index);
-    if (index == 0) {
+    if (index == 0 && number) {
       return absl::InvalidArgumentError(
           absl::StrCat(message, ". This is not the first shard. Give the file whose name ends in ",
                        ShardEnding(0, count)));

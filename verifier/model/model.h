@@ -26,7 +26,9 @@ class Model {
  public:
   // Maps and checks the file at `path`, and its other shards if it is the first one. Its
   // architecture must be one of Architectures(). Returns NotFound or PermissionDenied if it cannot
-  // open the file, and DataLoss if the file is not a complete GGUF v3 file or is not consistent.
+  // open the file, InvalidArgument for a shard that is not the first one and for a pre-tokenizer
+  // that the tokenizer does not need, and DataLoss if the file is not a complete GGUF v3 file or is
+  // not consistent.
   // Returns Unimplemented for an architecture, rope scaling or tensor type that is not supported;
   // the message names it. The file must not change while the Model exists. `pretokenizer` is that
   // of ReadTokenizerData.

@@ -13,6 +13,8 @@ namespace recycling::verifier {
 namespace {
 
 constexpr std::uint32_t kMaxDimension = 1U << 24;
+// Each expert costs memory and time even if its matrices are tiny. Known models have up to 512.
+constexpr std::uint32_t kMaxExperts = 1024;
 
 // Reads the count at `key`, in [1, 2^24]. If the key is absent, returns `fallback`, or an error if
 // there is no fallback.
@@ -129,6 +131,10 @@ absl::Status ReadMixture(const GgufFile& file, const std::string& prefix, ModelC
         std::string(config.architecture.name), "\" has no experts"));
   }
   ASSIGN_OR_RETURN(config.experts, ReadCount(file, prefix + "expert_count"));
+  if (config.experts > kMaxExperts) {
+    return absl::DataLossError(absl::StrCat("GGUF: ", prefix, "expert_count: got ", config.experts,
+                                            ", expected at most ", kMaxExperts));
+  }
   ASSIGN_OR_RETURN(config.experts_used, ReadCount(file, prefix + "expert_used_count"));
   if (config.experts_used > config.experts) {
     return absl::DataLossError(absl::StrCat("GGUF: ", prefix, "expert_used_count: got ",

@@ -39,7 +39,7 @@ struct ModelConfig {
   std::uint32_t feed_forward = 0;    // .feed_forward_length, required; of an expert:
                                      // .expert_feed_forward_length, default feed_forward_length
   // 0: the feed-forward blocks are no mixtures.
-  std::uint32_t experts = 0;          // .expert_count
+  std::uint32_t experts = 0;          // .expert_count, at most 1024
   std::uint32_t experts_used = 0;     // .expert_used_count, required in a mixture; of each row, at
                                       // most experts
   std::uint32_t heads = 0;            // .attention.head_count, required

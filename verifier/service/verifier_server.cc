@@ -200,7 +200,9 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
   std::string description = absl::StrCat(
       model->Description(), ", ", options.arithmetic, " arithmetic, kernel ", probe->costs().text(),
       ", up to ", options.max_sequences, " sequences of ", transformer->context_length(),
-      " tokens, ", absl::StrFormat("%.1f", std::ldexp(weight_bytes, -20)), " MiB for weights, ",
+      " tokens, ",
+      weight_bytes != 0 ? absl::StrFormat("%.1f MiB for weights, ", std::ldexp(weight_bytes, -20))
+                        : "weights in the mapped file, ",
       absl::StrFormat("%.1f", std::ldexp(kv_bytes, -20)), " MiB for keys and values");
   auto scheduler = std::make_unique<Scheduler>(std::move(transformer), std::move(cache),
                                                scheduler_options, RealClock(), std::move(probe));

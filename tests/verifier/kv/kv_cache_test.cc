@@ -394,6 +394,32 @@ TEST(KvCacheTest, ASequenceHoldsTheWindowPartsOfItsLastPagesOnly) {
 TEST(KvCacheTest, AModelWithWindowsNeedsLessForTheWholeContext) {
   const auto cache = *KvCache::Create(WindowConfig(100), KvType::kF32, kWindowContext, 3);
   EXPECT_EQ(cache->usage().bound_bytes, 3 * WindowBytes(24, 11));
+  std::vector<std::unique_ptr<KvSequence>> open;
+  for (int i = 0; i < 3; ++i) open.push_back(*cache->Open());
+}
+
+// A sequence that moves on needs new window parts while another one still holds those that they
+// shared.
+TEST(KvCacheTest, SharedWindowPartsCountForEachSequence) {
+  const std::vector<TokenId> tokens = CountedPages(1, 24);
+  const auto open_two = [&](std::uint64_t bound) {
+    const auto cache = *KvCache::Create(WindowConfig(100), KvType::kF32, kWindowContext, 8, bound);
+    const auto first = *cache->Open();
+    EXPECT_THAT(Append(*first, tokens, 2 * kPage), IsOk());
+    first->Keep(tokens);
+    const auto second = cache->Open({.tokens = tokens, .max_reused = 2 * kPage});
+    if (!second.ok()) return false;
+    EXPECT_EQ((*second)->length(), 2 * kPage);
+    EXPECT_THAT(Append(*first, tokens, 22 * kPage), IsOk());
+    EXPECT_TRUE(Holds(**second, tokens));
+    EXPECT_THAT(Append(**second, tokens, 22 * kPage), IsOk());
+    EXPECT_TRUE(Holds(*first, tokens));
+    EXPECT_TRUE(Holds(**second, tokens));
+    EXPECT_EQ(cache->usage().promised_bytes + cache->usage().held_bytes, bound);
+    return true;
+  };
+  EXPECT_TRUE(open_two(WindowBytes(46, 22)));
+  EXPECT_FALSE(open_two(WindowBytes(46, 22) - 1));
 }
 
 // While there is room, the window parts of a kept prompt stay, so a request may begin anywhere in

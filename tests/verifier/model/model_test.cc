@@ -137,13 +137,16 @@ TEST(ModelTest, AMixtureNeedsItsCountsAndItsTensors) {
       .Set("qwen3moe.expert_count", 0U)
       .ExpectRefused("expert_count: got 0, expected 1 to 16777216");
   edited()
+      .Set("qwen3moe.expert_count", 1025U)
+      .ExpectRefused("qwen3moe.expert_count: got 1025, expected at most 1024");
+  edited()
       .Rename("qwen3moe.expert_count", "qwen3moe.expert_xxxxx")
       .ExpectRefused("qwen3moe.expert_count is absent");
   edited()
       .Set("qwen3moe.expert_count", 8U)
       .ExpectRefused("tensor blk.0.ffn_gate_inp.weight: got shape [32, 6], expected [32, 8]");
   edited()
-      .Set("qwen3moe.feed_forward_length", 64U)
+      .Set("qwen3moe.expert_feed_forward_length", 64U)
       .ExpectRefused(
           "tensor blk.0.ffn_gate_exps.weight: got shape [32, 48, 6], expected [32, 64, 6]");
 }
