@@ -79,7 +79,7 @@ struct Rules {
 
 const std::vector<Rules>& KnownRules() {
   static const auto* const rules = new std::vector<Rules>{
-      {{"gpt-2", "mpt", "olmo"}, false, {kGpt2}},
+      {{"gpt-2", "mpt", "olmo", "exaone4"}, false, {kGpt2}},
       {{"llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral"}, true, {LLAMA3("\\p{N}{1,3}")}},
       {{"dbrx", "smaug-bpe"}, false, {LLAMA3("\\p{N}{1,3}")}},
       {{"qwen2", "deepseek-r1-qwen", "stablelm2"}, false, {LLAMA3("\\p{N}")}},

@@ -366,6 +366,15 @@ TinyModelSpec TinyModelOf(const std::string& architecture) {
     spec.attention_norm = false;
     spec.feed_forward_norm = false;
   }
+  if (architecture == "exaone4") {
+    spec.head_norm = TinyHeadNorm::kHead;
+    spec.attention_norm = false;
+    spec.feed_forward_norm = false;
+    spec.post_norms = true;
+    spec.window = kWindow;
+    spec.layers = 64;  // llama.cpp uses the window only with so many layers
+    spec.rope_factors = true;
+  }
   spec.tied = architecture == "gemma2" || architecture == "gemma3";
   spec.scales = architecture == "granite";
   if (architecture == "smollm3") spec.layers = 4;

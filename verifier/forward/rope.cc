@@ -41,9 +41,11 @@ Rope::Rope(const ModelConfig& config, std::span<const float> factors, const Vect
   }
 }
 
-Rope Rope::OfWindow(const ModelConfig& config, const VectorKernels& kernels) {
+Rope Rope::OfWindow(const ModelConfig& config, std::span<const float> factors,
+                    const VectorKernels& kernels) {
   ModelConfig other = config;
   other.rope_freq_base = config.window_freq_base;
+  if (config.architecture.window_rope_scaling) return {other, factors, kernels};
   other.rope_scaling = {};
   return {other, {}, kernels};
 }

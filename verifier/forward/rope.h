@@ -22,8 +22,10 @@ class Rope {
   // `factors` is [rope_dimensions / 2], or empty if all factors are 1. `kernels` must outlive this
   // object. Every build of the kernels gives the same bits.
   Rope(const ModelConfig& config, std::span<const float> factors, const VectorKernels& kernels);
-  // The rotation of layers with a window: another base, no scaling and no factors.
-  static Rope OfWindow(const ModelConfig& config, const VectorKernels& kernels);
+  // The rotation of layers with a window: another base, and no scaling and no factors unless the
+  // architecture has window_rope_scaling.
+  static Rope OfWindow(const ModelConfig& config, std::span<const float> factors,
+                       const VectorKernels& kernels);
 
   // Makes room for `rows` rows. Returns ResourceExhausted if the system has no memory.
   absl::Status Reserve(std::size_t rows);

@@ -104,7 +104,8 @@ class CpuTransformer final : public Transformer {
         matmul_(KernelsOf(options), *pool_),
         attention_(model_->config(), *pool_, options.instruction_set),
         rope_(model_->config(), RopeFactors(*model_, limits_.context_length), kernels_),
-        window_rope_(Rope::OfWindow(model_->config(), kernels_)),
+        window_rope_(Rope::OfWindow(model_->config(), RopeFactors(*model_, limits_.context_length),
+                                    kernels_)),
         routing_(model_->config().experts, model_->config().experts_used) {
     for (const MatMulKernel* kernel : KernelsOf(options))
       kernel_names_.emplace_back(kernel->name());

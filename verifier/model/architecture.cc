@@ -49,6 +49,16 @@ std::span<const Architecture> Architectures() {
        .query_key_norm = QueryKeyNorm::kHeads,
        .window_pattern = 4,
        .rotation = Rotation::kHalves},
+      {.name = "exaone4",
+       .attention_norm = "",
+       .attention_post_norm = "post_attention_norm",
+       .feed_forward_norm = "",
+       .feed_forward_post_norm = "post_ffw_norm",
+       .query_key_norm = QueryKeyNorm::kHead,
+       .window_pattern = 4,
+       .window_rope_scaling = true,
+       .rotation = Rotation::kHalves,
+       .rotates_only_windows = true},
   };
   return kArchitectures;
 }

@@ -91,12 +91,17 @@ struct Architecture {
   std::optional<float> score_soft_cap;
   std::optional<float> logit_soft_cap;
   // Base of the rotation of layers with a window, if the file has no rope.freq_base_swa. 0: the
-  // base of the other layers. Layers with a window have no rope scaling.
+  // base of the other layers.
   double window_freq_base = 0;
+  // Layers with a window have the rope scaling and the divisors of the frequencies that the other
+  // layers have. Otherwise they have neither.
+  bool window_rope_scaling = false;
   Rotation rotation = Rotation::kNeighbours;
   FrequencyFactors frequency_factors = FrequencyFactors::kOne;
   // Layer i does not rotate if i + 1 is a multiple of this number. 0: all layers rotate.
   std::uint32_t unrotated_layer_every = 0;
+  // In a model with a window, layers without a window do not rotate.
+  bool rotates_only_windows = false;
   Activation activation = Activation::kSilu;
   Mixture mixture = Mixture::kNone;
 };

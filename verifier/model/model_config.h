@@ -79,6 +79,7 @@ struct ModelConfig {
   std::uint32_t feed_forward_blocks() const { return experts == 0 ? 1 : experts; }
   // Whether queries and keys of layer `layer` are rotated.
   bool Rotates(std::size_t layer) const {
+    if (architecture.rotates_only_windows && window != 0 && WindowOf(layer) == 0) return false;
     const std::uint32_t every = architecture.unrotated_layer_every;
     return every == 0 || (layer + 1) % every != 0;
   }

@@ -94,7 +94,7 @@ TEST(PreTokenizerTest, SomeUseWholeWordTokens) {
 
 TEST(PreTokenizerTest, AliasesHaveTheSamePatterns) {
   const std::vector<std::vector<const char*>> groups = {
-      {"gpt-2", "mpt", "olmo"},
+      {"gpt-2", "mpt", "olmo", "exaone4"},
       {"llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "dbrx", "smaug-bpe"},
       {"qwen2", "deepseek-r1-qwen", "stablelm2"},
       {"smollm", "starcoder", "refact"}};

@@ -40,10 +40,13 @@ constexpr Architecture kMadeUp = {.name = "made-up",
                                   .activation = Activation::kGeluTanh,
                                   .mixture = Mixture::kRequired};
 
-// The same with one norm for all heads of a row.
-constexpr Architecture WithRowNorm() {
+// The same with one norm for all heads of a row, with YaRN in layers with a window, and without
+// rotation in the others.
+constexpr Architecture OtherMadeUp() {
   Architecture description = kMadeUp;
   description.query_key_norm = QueryKeyNorm::kHeads;
+  description.window_rope_scaling = true;
+  description.rotates_only_windows = true;
   return description;
 }
 
@@ -134,7 +137,8 @@ absl::StatusOr<std::shared_ptr<const Model>> Load(const Architecture& descriptio
 // position at a time.
 class Reference {
  public:
-  explicit Reference(QueryKeyNorm norm) : file_(ParseFile(norm)) {}
+  explicit Reference(QueryKeyNorm norm)
+      : other_(norm == QueryKeyNorm::kHeads), file_(ParseFile(norm)) {}
 
   // Logits of the last token.
   Vector Logits(const std::vector<TokenId>& tokens) {
@@ -241,17 +245,17 @@ class Reference {
     for (std::size_t i = 0; i < x.size(); ++i) x[i] += scale * added[i];
   }
 
-  // Rotates each head by its position (RoPE, with YaRN if the layer has no window). Pairs element i
-  // with element i + d / 2.
-  static void Rotate(std::size_t position, bool window, Vector& heads) {
+  // Rotates each head by its position (RoPE, with YaRN if `yarn`). Pairs element i with element
+  // i + d / 2.
+  static void Rotate(std::size_t position, bool window, bool yarn, Vector& heads) {
     const std::size_t d = kSpec.key_length;
     const double base = window ? kMadeUp.window_freq_base : 10000;
-    const double magnitude = window ? 1 : 0.1 * std::log(double{kYarnFactor}) + 1;
+    const double magnitude = yarn ? 0.1 * std::log(double{kYarnFactor}) + 1 : 1;
     for (std::size_t head = 0; head < heads.size(); head += d) {
       for (std::size_t i = 0; i < d / 2; ++i) {
         const double angle = static_cast<double>(position) *
                              std::pow(base, -2.0 * static_cast<double>(i) / kSpec.key_length) *
-                             (window ? 1 : kKept[i] + (1 - kKept[i]) / kYarnFactor);
+                             (yarn ? kKept[i] + (1 - kKept[i]) / kYarnFactor : 1);
         const double a = heads[head + i];
         const double b = heads[head + i + d / 2];
         heads[head + i] = magnitude * (a * std::cos(angle) - b * std::sin(angle));
@@ -270,9 +274,10 @@ class Reference {
     Vector query = Norm(project("attn_q"), block + "attn_q_norm");
     Vector key = Norm(project("attn_k"), block + "attn_k_norm");
     const bool window = layer < 2;
-    if (layer != 1) {
-      Rotate(position, window, query);
-      Rotate(position, window, key);
+    if (layer == 0 || (layer == 2 && !other_)) {
+      const bool yarn = !window || other_;
+      Rotate(position, window, yarn, query);
+      Rotate(position, window, yarn, key);
     }
     const std::size_t first = window && position >= kWindow ? position - kWindow + 1 : 0;
     const auto contexts = static_cast<double>(position / kOriginalContext);
@@ -303,6 +308,7 @@ class Reference {
     return out;
   }
 
+  const bool other_;  // whether the description is OtherMadeUp()
   const std::unique_ptr<const GgufFile> file_;
   std::vector<std::vector<Vector>> keys_;    // [layers][positions]
   std::vector<std::vector<Vector>> values_;  // [layers][positions]
@@ -386,8 +392,8 @@ void ExpectLogitsOf(const Architecture& description, InstructionSet set) {
 
 TEST_P(ArchitectureTest, LogitsFollowTheDescription) { ExpectLogitsOf(kMadeUp, GetParam()); }
 
-TEST_P(ArchitectureTest, LogitsFollowADescriptionWithOneNormForAllHeads) {
-  ExpectLogitsOf(WithRowNorm(), GetParam());
+TEST_P(ArchitectureTest, LogitsFollowTheOtherDescription) {
+  ExpectLogitsOf(OtherMadeUp(), GetParam());
 }
 
 // Fused tensors hold the same numbers, so the logits have the same bits.
@@ -425,10 +431,14 @@ TEST_P(ArchitectureTest, ADifferentDescriptionGivesDifferentLogits) {
   window.window_pattern = 0;
   Architecture base = kMadeUp;
   base.window_freq_base = 0;
+  Architecture scaling = kMadeUp;
+  scaling.window_rope_scaling = true;
+  Architecture windows = kMadeUp;
+  windows.rotates_only_windows = true;
   Architecture cap = kMadeUp;
   cap.logit_soft_cap = 0.0F;
-  for (const Architecture& changed :
-       {activation, rotation, embedding, scales, temperature, layers, window, base, cap}) {
+  for (const Architecture& changed : {activation, rotation, embedding, scales, temperature, layers,
+                                      window, base, scaling, windows, cap}) {
     const auto model = Load(changed);
     ASSERT_TRUE(model.ok()) << model.status();
     EXPECT_GT(Distance(LogitsOf(*model, GetParam(), 7), expected), 5 * kTolerance);

@@ -260,6 +260,23 @@ TEST(ModelTest, ReadsWindows) {
   EXPECT_THAT(windows_of(llama), Each(0)) << "llama has no window and ignores the key";
 }
 
+TEST(ModelTest, ExaoneRotatesAllLayersUnlessItHasWindows) {
+  const auto rotations_of = [](const GgufWriter& writer) {
+    const std::string bytes = writer.Finish();
+    const auto file = GgufFile::Parse(std::as_bytes(std::span<const char>(bytes)));
+    EXPECT_TRUE(file.ok()) << file.status();
+    const auto config = ReadModelConfig(**file);
+    EXPECT_TRUE(config.ok()) << config.status();
+    std::vector<bool> rotations;
+    for (std::size_t layer = 0; layer < 5; ++layer) rotations.push_back(config->Rotates(layer));
+    return rotations;
+  };
+  GgufWriter exaone = doubles::TinyModelWriter({.architecture = "exaone4"});
+  EXPECT_THAT(rotations_of(exaone), Each(true));
+  exaone.Uint32("exaone4.attention.sliding_window", 8);
+  EXPECT_THAT(rotations_of(exaone), ElementsAre(true, true, true, false, true));
+}
+
 TEST(ModelTest, RefusesImpossibleWindowsAndSoftCaps) {
   for (const char* key : {"attention.sliding_window", "attention.sliding_window_pattern"}) {
     GgufWriter writer = doubles::TinyModelWriter({.architecture = "gemma3"});
