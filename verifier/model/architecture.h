@@ -79,12 +79,11 @@ struct Architecture {
   bool has_temperature = false;
   // If there is a window w (attention.sliding_window), the layers are taken in groups of this size.
   // All layers of a group but its last one see only the last w positions. 0: all layers see all
-  // positions, whatever the file has.
+  // positions, whatever the file has. The file may have attention.sliding_window_pattern, which
+  // replaces this number.
   std::uint32_t window_pattern = 0;
   // The window of a file that has no attention.sliding_window. 0: none.
   std::uint32_t default_window = 0;
-  // The file may have attention.sliding_window_pattern, which replaces window_pattern.
-  bool has_window_pattern_key = false;
   // The soft cap c of the scores, and that of the logits: x becomes c tanh(x / c). The file may
   // have another one, attn_logit_softcapping and final_logit_softcapping. 0: none, unless the file
   // has one. No value: the architecture has no such cap.

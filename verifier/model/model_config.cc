@@ -1,5 +1,6 @@
 #include "verifier/model/model_config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -146,6 +147,33 @@ absl::Status ReadMixture(const GgufFile& file, const std::string& prefix, ModelC
   return absl::OkStatus();
 }
 
+// Reads which layers have a window: a number (Architecture::window_pattern), or a boolean for each
+// layer, which must follow from such a number.
+absl::StatusOr<std::uint32_t> ReadWindowPattern(const GgufFile& file, const std::string& key,
+                                                const ModelConfig& config) {
+  const auto value = file.values().find(key);
+  if (value == file.values().end() || value->second.type != GgufValueType::kArray) {
+    return ReadCount(file, key, config.architecture.window_pattern);
+  }
+  const std::span<const std::byte> windows = value->second.bytes;
+  if (value->second.element_type != GgufValueType::kBool || windows.size() != config.layers) {
+    return absl::DataLossError(absl::StrCat("GGUF: ", key, ": got an array of ",
+                                            value->second.count, " values, expected ",
+                                            config.layers, " booleans, one for each layer"));
+  }
+  // The number is that of the first layer without a window, counted from 1.
+  const auto first = std::find(windows.begin(), windows.end(), std::byte{0}) - windows.begin();
+  const auto pattern = static_cast<std::uint32_t>(first) + 1;
+  for (std::uint32_t layer = 0; layer < config.layers; ++layer) {
+    const bool window = layer % pattern + 1 < pattern;
+    if (window == (windows[layer] != std::byte{0})) continue;
+    return absl::UnimplementedError(
+        absl::StrCat("GGUF: ", key, ": layer ", layer, window ? " has no window" : " has a window",
+                     ", expected the same windows in each group of ", pattern, " layers"));
+  }
+  return pattern;
+}
+
 absl::Status ReadWindow(const GgufFile& file, const std::string& prefix, ModelConfig& config) {
   const Architecture& architecture = config.architecture;
   const std::string key = prefix + "attention.sliding_window";
@@ -153,11 +181,7 @@ absl::Status ReadWindow(const GgufFile& file, const std::string& prefix, ModelCo
   ASSIGN_OR_RETURN(const std::optional<std::uint32_t> window, file.Uint32(key));
   if (!window && architecture.default_window == 0) return absl::OkStatus();
   ASSIGN_OR_RETURN(config.window, ReadCount(file, key, architecture.default_window));
-  config.window_pattern = architecture.window_pattern;
-  if (architecture.has_window_pattern_key) {
-    ASSIGN_OR_RETURN(config.window_pattern,
-                     ReadCount(file, key + "_pattern", architecture.window_pattern));
-  }
+  ASSIGN_OR_RETURN(config.window_pattern, ReadWindowPattern(file, key + "_pattern", config));
   const double base = architecture.window_freq_base;
   ASSIGN_OR_RETURN(
       config.window_freq_base,

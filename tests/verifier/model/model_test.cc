@@ -252,6 +252,27 @@ TEST(ModelTest, ReadsWindows) {
   EXPECT_THAT(windows_of(gemma), ElementsAre(16, 16, 16, 16, 16, 0, 16));
   gemma.Uint32("gemma3.attention.sliding_window_pattern", 2);
   EXPECT_THAT(windows_of(gemma), ElementsAre(16, 0, 16, 0, 16, 0, 16));
+  // The array says the same for each of the 7 layers.
+  const auto with_array = [&](const std::string& windows) {
+    GgufWriter writer = doubles::TinyModelWriter({.architecture = "olmo2", .layers = 7});
+    writer.Uint32("olmo2.attention.sliding_window", 8);
+    const std::uint32_t boolean = 7;
+    writer.Raw("olmo2.attention.sliding_window_pattern", 9,
+               doubles::GgufBytes(boolean) +
+                   doubles::GgufBytes(static_cast<std::uint64_t>(windows.size())) + windows);
+    return writer;
+  };
+  using namespace std::string_literals;
+  EXPECT_THAT(windows_of(with_array("\1\1\0\1\1\0\1"s)), ElementsAre(8, 8, 0, 8, 8, 0, 8));
+  EXPECT_THAT(windows_of(with_array("\1\1\1\1\1\1\1"s)), Each(8));
+  EXPECT_THAT(windows_of(with_array("\0\0\0\0\0\0\0"s)), Each(0));
+  const auto error_of = [](const GgufWriter& writer) {
+    return std::string(LoadWriter(writer).status().message());
+  };
+  EXPECT_THAT(
+      error_of(with_array("\1\1\0\1\0\1\1"s)),
+      HasSubstr("layer 4 has no window, expected the same windows in each group of 3 layers"));
+  EXPECT_THAT(error_of(with_array("\1\1"s)), HasSubstr("expected 7 booleans"));
   GgufWriter olmo = doubles::TinyModelWriter({.architecture = "olmo2"});
   olmo.Uint32("olmo2.attention.sliding_window", 8);
   EXPECT_THAT(windows_of(olmo), ElementsAre(8, 8, 8, 0, 8, 8, 8));
