@@ -189,9 +189,10 @@ absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(const ModelConfig& conf
                      " tokens, expected at least 1 sequence of 1 token"));
   }
   const KvLayout layout = KvLayout::Of(config, type);
-  const std::uint64_t bytes = max_bytes == 0 ? AllBytes(layout, context_length, max_sequences)
-                                             : max_bytes / PageBytes(layout) * PageBytes(layout);
-  if (bytes == 0) {
+  std::uint64_t bytes =
+      max_bytes == 0 ? AllBytes(layout, context_length, max_sequences) : max_bytes;
+  if (WindowBytes(layout) == 0) bytes -= bytes % PageBytes(layout);
+  if (bytes < PageBytes(layout)) {
     return absl::InvalidArgumentError(
         absl::StrCat("key-value cache: got ", max_bytes, " bytes, expected at least a page of ",
                      kKvBlockRows, " positions, ", PageBytes(layout)));

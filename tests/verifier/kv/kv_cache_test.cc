@@ -396,6 +396,10 @@ TEST(KvCacheTest, AModelWithWindowsNeedsLessForTheWholeContext) {
   EXPECT_EQ(cache->usage().bound_bytes, 3 * WindowBytes(24, 11));
   std::vector<std::unique_ptr<KvSequence>> open;
   for (int i = 0; i < 3; ++i) open.push_back(*cache->Open());
+  // The same if the caller gives this bound.
+  const auto bounded =
+      *KvCache::Create(WindowConfig(100), KvType::kF32, kWindowContext, 1, WindowBytes(24, 11));
+  EXPECT_THAT(bounded->Open(), IsOk());
 }
 
 // A sequence that moves on needs new window parts while another one still holds those that they
