@@ -139,8 +139,8 @@ class KvSequence {
   const std::size_t window_parts_;       // the most that it may hold at once
 };
 
-// How many pages more than the window needs a sequence may hold window parts of, so that all rows
-// of a pass fit before Keep releases what they do not see.
+// How many pages more than the window needs a sequence may hold window parts of. So up to 512 rows
+// of a pass fit before Keep releases what the next position does not see.
 inline constexpr std::size_t kWindowSlack = 8;
 
 // A fixed number of slots, one for each open sequence, and a limited number of pages. The system
