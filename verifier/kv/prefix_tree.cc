@@ -5,19 +5,31 @@
 
 namespace recycling::verifier {
 
+// The sequences that hold a page or a window part.
+struct PrefixTree::Holders {
+  std::size_t count = 0;
+  std::list<Node*>::iterator idle;  // its place in the list of idle ones while count is 0
+  std::uint64_t idle_since = 0;     // the number of the release
+
+  void Add(std::list<Node*>& all_idle) {
+    if (count++ == 0) all_idle.erase(idle);
+  }
+  // `node` is the node of these holders.
+  void Remove(Node* node, std::list<Node*>& all_idle, std::uint64_t& releases) {
+    if (--count != 0) return;
+    idle = all_idle.insert(all_idle.end(), node);
+    idle_since = ++releases;
+  }
+};
+
 struct PrefixTree::Node {
   const Node* after = nullptr;
   std::string tenant;  // only of a first page (after is null); otherwise empty
   std::array<TokenId, kPageTokens> tokens = {};
   KvRows* rows = nullptr;
-  std::size_t holders = 0;
-  std::list<Node*>::iterator idle;  // its place in idle_ while no sequence holds it
-  std::uint64_t idle_since = 0;     // the number of the release
-  // The same of the window part.
+  Holders page;
   bool has_window_part = false;
-  std::size_t window_part_holders = 0;
-  std::list<Node*>::iterator idle_window_part;
-  std::uint64_t window_part_idle_since = 0;
+  Holders window_part;
 };
 
 PrefixTree::PrefixTree() = default;
@@ -47,38 +59,28 @@ PrefixTree::Node* PrefixTree::Add(std::string_view tenant, const Node* after, Pa
   if (after == nullptr) node->tenant = tenant;
   std::copy(tokens.begin(), tokens.end(), node->tokens.begin());
   node->rows = rows;
-  node->holders = 1;
+  node->page.count = 1;
   Node* const added = nodes_.insert(std::move(node)).first->get();
   if (window_part) AddWindowPart(added);
   return added;
 }
 
-void PrefixTree::Hold(Node* node) {
-  if (node->holders++ == 0) idle_.erase(node->idle);
-}
+void PrefixTree::Hold(Node* node) { node->page.Add(idle_); }
 
-void PrefixTree::Release(Node* node) {
-  if (--node->holders != 0) return;
-  node->idle = idle_.insert(idle_.end(), node);
-  node->idle_since = ++releases_;
-}
+void PrefixTree::Release(Node* node) { node->page.Remove(node, idle_, releases_); }
 
 bool PrefixTree::HasWindowPart(const Node& node) { return node.has_window_part; }
 
 void PrefixTree::AddWindowPart(Node* node) {
   node->has_window_part = true;
-  node->window_part_holders = 1;
+  node->window_part.count = 1;
   ++window_parts_;
 }
 
-void PrefixTree::HoldWindowPart(Node* node) {
-  if (node->window_part_holders++ == 0) idle_window_parts_.erase(node->idle_window_part);
-}
+void PrefixTree::HoldWindowPart(Node* node) { node->window_part.Add(idle_window_parts_); }
 
 void PrefixTree::ReleaseWindowPart(Node* node) {
-  if (--node->window_part_holders != 0) return;
-  node->idle_window_part = idle_window_parts_.insert(idle_window_parts_.end(), node);
-  node->window_part_idle_since = ++releases_;
+  node->window_part.Remove(node, idle_window_parts_, releases_);
 }
 
 KvRows* PrefixTree::RowsOf(const Node& node) { return node.rows; }
@@ -86,7 +88,7 @@ KvRows* PrefixTree::RowsOf(const Node& node) { return node.rows; }
 std::optional<PrefixTree::Dropped> PrefixTree::DropOldest() {
   if (!idle_window_parts_.empty()) {
     Node* const node = idle_window_parts_.front();
-    if (idle_.empty() || node->window_part_idle_since < idle_.front()->idle_since) {
+    if (idle_.empty() || node->window_part.idle_since < idle_.front()->page.idle_since) {
       idle_window_parts_.pop_front();
       node->has_window_part = false;
       --window_parts_;
@@ -98,7 +100,7 @@ std::optional<PrefixTree::Dropped> PrefixTree::DropOldest() {
   const Dropped dropped = {.rows = node->rows, .page = true, .window_part = node->has_window_part};
   idle_.pop_front();
   if (node->has_window_part) {  // nobody holds it, because nobody holds the page
-    idle_window_parts_.erase(node->idle_window_part);
+    idle_window_parts_.erase(node->window_part.idle);
     --window_parts_;
   }
   nodes_.erase(nodes_.find(Key{node->after, node->tenant, node->tokens}));

@@ -80,6 +80,8 @@ class PrefixTree {
   std::size_t idle_window_parts() const { return idle_window_parts_.size(); }
 
  private:
+  struct Holders;
+
   // The key of a node.
   struct Key {
     const Node* after;

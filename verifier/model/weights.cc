@@ -15,6 +15,23 @@
 namespace recycling::verifier {
 namespace {
 
+// The whole tensor as a matrix.
+Matrix MatrixOf(const GgufTensor& tensor, std::uint64_t rows, std::uint64_t columns) {
+  return {.type = tensor.type->type,
+          .rows = rows,
+          .columns = columns,
+          .row_bytes = tensor.bytes.size() / rows,
+          .data = tensor.bytes.data()};
+}
+
+// Rows [first, first + rows) of `matrix`.
+Matrix RowsOf(const Matrix& matrix, std::uint64_t first, std::uint64_t rows) {
+  Matrix part = matrix;
+  part.rows = rows;
+  part.data = matrix.Row(first);
+  return part;
+}
+
 // Reads tensors of a file by name, and records which tensors it has read.
 class TensorReader {
  public:
@@ -25,26 +42,16 @@ class TensorReader {
   absl::StatusOr<Matrix> ReadMatrix(const std::string& name, std::uint64_t rows,
                                     std::uint64_t columns) {
     ASSIGN_OR_RETURN(const GgufTensor* tensor, Take(name, {columns, rows}));
-    return Matrix{.type = tensor->type->type,
-                  .rows = rows,
-                  .columns = columns,
-                  .row_bytes = tensor->bytes.size() / rows,
-                  .data = tensor->bytes.data()};
+    return MatrixOf(*tensor, rows, columns);
   }
 
   // Reads a tensor that has `count` matrices of the same shape, one after the other.
   absl::StatusOr<std::vector<Matrix>> ReadMatrices(const std::string& name, std::uint64_t count,
                                                    std::uint64_t rows, std::uint64_t columns) {
     ASSIGN_OR_RETURN(const GgufTensor* tensor, Take(name, {columns, rows, count}));
-    const std::size_t bytes = tensor->bytes.size() / count;
+    const Matrix all = MatrixOf(*tensor, count * rows, columns);
     std::vector<Matrix> matrices;
-    for (std::size_t i = 0; i < count; ++i) {
-      matrices.push_back({.type = tensor->type->type,
-                          .rows = rows,
-                          .columns = columns,
-                          .row_bytes = bytes / rows,
-                          .data = tensor->bytes.data() + i * bytes});
-    }
+    for (std::size_t i = 0; i < count; ++i) matrices.push_back(RowsOf(all, i * rows, rows));
     return matrices;
   }
 
@@ -93,14 +100,6 @@ class TensorReader {
   const GgufFile& file_;
   std::set<std::string> taken_;
 };
-
-// Rows [first, first + rows) of `matrix`.
-Matrix RowsOf(const Matrix& matrix, std::uint64_t first, std::uint64_t rows) {
-  Matrix part = matrix;
-  part.rows = rows;
-  part.data = matrix.Row(first);
-  return part;
-}
 
 // Reads the matrices of the feed-forward block of a layer. `b` is the prefix of their names.
 absl::Status ReadFeedForward(TensorReader& reader, const ModelConfig& config, const std::string& b,
