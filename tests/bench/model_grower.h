@@ -7,9 +7,8 @@
 //    instead of h0 channels, so its weights are multiplied by sqrt(h0 / h) and epsilon by h0 / h;
 //  - the outputs of added heads and feed-forward neurons are multiplied by zero columns;
 //  - added layers have zeros as attention output and as down projection;
-//  - the experts of a mixture all have the trained weights, and the weights that the router gives
-//  to
-//    the experts of a row add up to 1.
+//  - the experts of a mixture all have the trained weights. The shares that the router gives to the
+//    experts of a row add up to 1.
 // All other added weights are random, so that no kernel is faster because of zeros.
 #ifndef RECYCLING_TESTS_BENCH_MODEL_GROWER_H_
 #define RECYCLING_TESTS_BENCH_MODEL_GROWER_H_
