@@ -21,12 +21,6 @@ std::string Millions(std::uint64_t values) {
   return absl::StrFormat("%.2f M", static_cast<double>(values) / 1e6);
 }
 
-std::uint64_t Values(const GgufTensor& tensor) {
-  std::uint64_t values = 1;  // does not overflow: the file has more bits than the tensor has values
-  for (const std::uint64_t extent : tensor.shape) values *= extent;
-  return values;
-}
-
 // The name of a tensor without the number of its layer: "blk.7.attn_q.weight" gives
 // "blk.*.attn_q.weight".
 std::string KindOf(const std::string& name) {
@@ -86,7 +80,7 @@ Facts FactsOf(const GgufFile& file, const ServingPlan& plan) {
 
 void PrintModel(const GgufFile& file, const Facts& facts, std::ostream& out) {
   std::uint64_t parameters = 0;
-  for (const auto& [name, tensor] : file.tensors()) parameters += Values(tensor);
+  for (const auto& [name, tensor] : file.tensors()) parameters += tensor.values();
   const auto architecture = file.String("general.architecture");
   const bool named = architecture.ok() && architecture->has_value();
   out << "\nmodel\n  architecture    " << (named ? absl::Utf8SafeCEscape(**architecture) : "none")
@@ -117,7 +111,7 @@ void PrintModel(const GgufFile& file, const Facts& facts, std::ostream& out) {
 void PrintFormats(const GgufFile& file, std::ostream& out) {
   std::map<std::string, std::map<std::string, std::uint64_t>> kinds;
   for (const auto& [name, tensor] : file.tensors()) {
-    kinds[KindOf(name)][std::string(tensor.type->name)] += Values(tensor);
+    kinds[KindOf(name)][std::string(tensor.type->name)] += tensor.values();
   }
   out << "\nnumber formats\n";
   for (const auto& [kind, types] : kinds) {

@@ -171,6 +171,12 @@ absl::Status CheckNoOverlap(std::vector<TensorPlace>& places) {
 
 }  // namespace
 
+std::uint64_t GgufTensor::values() const {
+  std::uint64_t values = 1;  // does not overflow: the file has more bits than the tensor has values
+  for (const std::uint64_t extent : shape) values *= extent;
+  return values;
+}
+
 absl::StatusOr<std::unique_ptr<const GgufFile>> GgufFile::Open(const std::string& path) {
   ASSIGN_OR_RETURN(std::unique_ptr<GgufFile> file, OpenShard(path));
   const auto named = [](const absl::Status& status, const std::string& name) {

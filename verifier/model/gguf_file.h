@@ -57,6 +57,9 @@ struct GgufTensor {
   std::vector<std::uint64_t>
       shape;  // 1 to 4 extents of at least 1; the first one is a row's length
   std::span<const std::byte> bytes;  // exactly the bytes of the tensor
+
+  // The number of values, which is the product of the extents.
+  std::uint64_t values() const;
 };
 
 // Threads: immutable; all methods may be called from any thread.

@@ -34,12 +34,6 @@ std::string Digest(const GgufFile& file) {
   return sha256.Hex();
 }
 
-std::uint64_t Values(const GgufTensor& tensor) {
-  std::uint64_t values = 1;  // does not overflow: the file has more bits than the tensor has values
-  for (const std::uint64_t extent : tensor.shape) values *= extent;
-  return values;
-}
-
 // Replaces every byte that is not printable ASCII with '_', because messages must be UTF-8.
 std::string Printable(std::string name) {
   for (char& c : name) {
@@ -87,14 +81,14 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::FromFile(
 
 std::uint64_t Model::parameters() const {
   std::uint64_t parameters = 0;
-  for (const auto& [name, tensor] : file_->tensors()) parameters += Values(tensor);
+  for (const auto& [name, tensor] : file_->tensors()) parameters += tensor.values();
   return parameters;
 }
 
 std::string Model::Description() const {
   std::map<std::string, std::uint64_t> by_type;
   for (const auto& [name, tensor] : file_->tensors()) {
-    by_type[std::string(tensor.type->name)] += Values(tensor);
+    by_type[std::string(tensor.type->name)] += tensor.values();
   }
   std::vector<std::string> types;
   for (const auto& [type, values] : by_type) {
