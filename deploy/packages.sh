@@ -8,7 +8,7 @@ build_packages=(
   libabsl-dev libeigen3-dev libicu-dev libssl-dev zlib1g-dev nlohmann-json3-dev
   prometheus-cpp-dev
 )
-test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format python3)
+test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format python3 python3-jinja2)
 sanitizer_packages=(clang clang-tidy libclang-rt-dev)
 
 # install_packages NAME...: installs the packages that are missing and prints their names on stderr. Needs root or sudo

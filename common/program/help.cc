@@ -18,8 +18,9 @@ namespace {
 constexpr std::size_t kWidth = 100;  // columns
 
 // A sentence that says that environment variables set flags, with the first flag of `program` as
-// the example.
+// the example. Empty if it takes no flags.
 std::string EnvironmentNote(const ProgramInfo& program) {
+  if (program.flags.empty()) return "";
   const std::string flag = program.flags.at(0).names.at(0);
   return absl::StrCat("Environment variables set flags as well, for example ",
                       EnvironmentName(flag), " sets --", flag, ". The command line wins.");
@@ -135,7 +136,8 @@ std::string ManGroup(const ProgramInfo& program, const FlagGroup& group) {
 }  // namespace
 
 std::string HelpText(const ProgramInfo& program, HelpDepth depth) {
-  std::string text = absl::StrCat(Opening(program), "\n", Wrap(EnvironmentNote(program), ""));
+  const std::string note = EnvironmentNote(program);
+  std::string text = absl::StrCat(Opening(program), note.empty() ? "" : "\n" + Wrap(note, ""));
   std::string rare;
   for (const FlagGroup& group : program.flags) {
     if (group.rare && depth == HelpDepth::kShort) {

@@ -29,7 +29,7 @@ using Flags = std::map<std::string, absl::CommandLineFlag*>;
 
 // `info` with every linked flag in one group, if it names no flags.
 ProgramInfo WithEveryFlag(ProgramInfo info) {
-  if (!info.flags.empty()) return info;
+  if (!info.flags.empty() || !info.takes_flags) return info;
   FlagGroup every = {.title = "Flags", .names = {}};
   for (const auto& [name, flag] : absl::GetAllFlags()) {
     if (!flag->IsRetired()) every.names.push_back(std::string(name));

@@ -20,6 +20,7 @@ struct ProgramInfo {
   std::vector<FlagGroup> flags = {};
   // Defaults, by flag name, that differ in this program from the flag's definition.
   std::vector<std::pair<std::string, std::string>> defaults = {};
+  bool takes_flags = true;  // false: only --help and --version; `flags` must be empty
 };
 
 enum ExitCode : int {

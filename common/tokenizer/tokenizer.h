@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/base/byte_range.h"
 #include "common/decoding/token_id.h"
 
 namespace recycling {
@@ -52,6 +53,9 @@ struct EncodeOptions {
   bool add_special = true;     // add bos / eos where the data asks for them
   bool parse_control = false;  // read control tokens written in the text as control tokens;
                                // user-defined ones always are
+  // Where parse_control does not hold: no control token has a byte in these ranges. Ascending,
+  // without overlaps, within the text.
+  std::span<const ByteRange> foreign = {};
 };
 
 // Unimplemented, with the name and those that are known, if Tokenizer::Create does not know the

@@ -58,9 +58,45 @@ absl::StatusOr<std::vector<TokenId>> VocabularyTokenizer::Encode(
   RETURN_IF_ERROR(CheckText(text));
   std::vector<TokenId> ids;
   if (options.add_special && data_.add_bos) ids.push_back(*data_.bos);
-  const SpecialTokens& special = options.parse_control ? user_defined_and_control_ : user_defined_;
   std::size_t position = 0;
-  for (const SpecialTokens::Match& match : special.Find(text)) {
+  if (options.parse_control) {
+    for (const SpecialTokens::Match& match : FindControl(text, options.foreign)) {
+      RETURN_IF_ERROR(EncodeText(text.substr(position, match.begin - position), ids));
+      ids.push_back(match.id);
+      position = match.end;
+    }
+  }
+  RETURN_IF_ERROR(EncodeText(text.substr(position), ids));
+  if (options.add_special && data_.add_eos) ids.push_back(*data_.eos);
+  return ids;
+}
+
+std::vector<SpecialTokens::Match> VocabularyTokenizer::FindControl(
+    std::string_view text, std::span<const ByteRange> foreign) const {
+  std::vector<SpecialTokens::Match> found;
+  std::size_t begin = 0;
+  // Each stretch is searched alone, so that no match ends in a foreign range or hides another.
+  const auto search = [&](std::size_t end) {
+    for (SpecialTokens::Match match :
+         user_defined_and_control_.Find(text.substr(begin, end - begin))) {
+      if (TypeOf(data_, match.id) != TokenType::kControl) continue;
+      match.begin += begin;
+      match.end += begin;
+      found.push_back(match);
+    }
+  };
+  for (const ByteRange& range : foreign) {
+    search(range.begin);
+    begin = range.end;
+  }
+  search(text.size());
+  return found;
+}
+
+absl::Status VocabularyTokenizer::EncodeText(std::string_view text,
+                                             std::vector<TokenId>& ids) const {
+  std::size_t position = 0;
+  for (const SpecialTokens::Match& match : user_defined_.Find(text)) {
     if (match.begin > position) {
       RETURN_IF_ERROR(EncodePlain(text.substr(position, match.begin - position), ids));
     }
@@ -68,8 +104,7 @@ absl::StatusOr<std::vector<TokenId>> VocabularyTokenizer::Encode(
     position = match.end;
   }
   if (position < text.size()) RETURN_IF_ERROR(EncodePlain(text.substr(position), ids));
-  if (options.add_special && data_.add_eos) ids.push_back(*data_.eos);
-  return ids;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> VocabularyTokenizer::Decode(std::span<const TokenId> ids,

@@ -39,6 +39,12 @@ class VocabularyTokenizer : public Tokenizer {
   bool dummy_prefix() const { return dummy_prefix_; }
 
  private:
+  // The control tokens in `text`, from left to right, that have no byte in a range of `foreign`.
+  std::vector<SpecialTokens::Match> FindControl(std::string_view text,
+                                                std::span<const ByteRange> foreign) const;
+  // Appends the ids of a text whose control tokens have been cut out.
+  absl::Status EncodeText(std::string_view text, std::vector<TokenId>& ids) const;
+
   const TokenizerData data_;
   const std::vector<std::string> token_bytes_;
   const bool dummy_prefix_;

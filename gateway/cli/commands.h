@@ -17,6 +17,7 @@ ProgramInfo StatsInfo();
 ProgramInfo HealthInfo();
 ProgramInfo MatrixInfo();
 ProgramInfo KeyInfo();
+ProgramInfo TemplateInfo();
 
 // Runs a command whose flags are already parsed. `words` are the arguments that are not flags.
 // Returns the exit code of the process.
@@ -27,6 +28,7 @@ int RunStats(const std::vector<std::string>& words);
 int RunHealth(const std::vector<std::string>& words);
 int RunMatrix(const std::vector<std::string>& words);
 int RunKey(const std::vector<std::string>& words);
+int RunTemplate(const std::vector<std::string>& words);
 
 }  // namespace recycling::cli
 

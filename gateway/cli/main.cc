@@ -34,6 +34,8 @@ constexpr Command kCommands[] = {
     {"matrix", "show, save, load and fill a drafter's matrices", recycling::cli::MatrixInfo,
      recycling::cli::RunMatrix},
     {"key", "make an API key", recycling::cli::KeyInfo, recycling::cli::RunKey},
+    {"template", "render a chat template", recycling::cli::TemplateInfo,
+     recycling::cli::RunTemplate},
 };
 
 // The program as a whole, for the help of all its commands.
