@@ -67,21 +67,13 @@ if [ -n "$name" ]; then
     echo "quickstart.sh: could not get the model $name; without --model the script uses $default_model" >&2
     exit 1
   }
-  # The model's chat format, with its default instruction.
   $prompt_given || prompt=$default_question
-  question=$prompt
-  prompt="<|im_start|>system
-You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>
-<|im_start|>user
-$question<|im_end|>
-<|im_start|>assistant
-"
-  shown="$question"$'\n\n'
-  parse_control=true
+  shown="$prompt"$'\n\n'
+  chat=true
 else
   $prompt_given || prompt=$default_prompt
   shown=$prompt
-  parse_control=false
+  chat=false
 fi
 
 work=$(mktemp -d)
@@ -169,8 +161,8 @@ foreground() {
 
 printf "%s" "$shown"
 foreground "$bin/recycling" generate --gateway="$gateway" --prompt="$prompt" --max_tokens="$max_tokens" \
-  --temperature=0.7 --top_p=0.95 --seed=7 --speculation=full --show_drafts \
-  --request="{\"parseControl\": $parse_control, \"speculation\": {\"nodeBudget\": 8}}"
+  --temperature=0.7 --top_p=0.95 --seed=7 --speculation=full --show_drafts --chat=$chat \
+  --request='{"speculation": {"nodeBudget": 8}}'
 
 # The same prompt plain and with drafts, in turns. The drafts change how fast the tokens come, never the tokens. Each run
 # begins with an empty matrix, because a matrix that has seen the text would recite it.
@@ -180,8 +172,8 @@ quoted=${quoted//\"/\\\"}
 quoted=${quoted//$'\n'/\\n}
 printf '{"prompt": "%s"}\n' "${quoted//$'\t'/\\t}" >"$work/prompt.jsonl"
 foreground "$bin/recycling" bench --gateway="$gateway" --prompts="$work/prompt.jsonl" --max_tokens="$max_tokens" \
-  --temperature=0.7 --top_p=0.95 --seed=7 --repeat=6 --speculation=full \
-  --request="{\"parseControl\": $parse_control, \"speculation\": {\"nodeBudget\": 8, \"matrixScope\": \"MATRIX_SCOPE_REQUEST\"}}"
+  --temperature=0.7 --top_p=0.95 --seed=7 --repeat=6 --speculation=full --chat=$chat \
+  --request='{"speculation": {"nodeBudget": 8, "matrixScope": "MATRIX_SCOPE_REQUEST"}}'
 
 if $keep_running; then
   cat <<EOF

@@ -69,6 +69,7 @@ class GatewayServerImpl final : public GatewayServer {
         resolver_(options_.resolver == nullptr ? SystemResolver() : *options_.resolver),
         clock_(options_.clock == nullptr ? RealClock() : *options_.clock),
         channels_(options_.channel),
+        model_(options_.chat_template),
         drafters_(
             {.targets = options_.drafters, .poll_targets = Follow(options_.drafters_file, 0)},
             [this](const std::string& address) {

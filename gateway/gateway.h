@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/metrics.h"
+#include "common/chat/chat_template.h"
 #include "common/rpc/caller_check.h"
 #include "common/rpc/peer_streams.h"
 #include "gateway/fleet/moving_sequence.h"
@@ -52,6 +53,8 @@ struct GatewayOptions {
   ReaderLimits readers;  // max_outputs: 0 to 2^20
   // The longest wait for one draft, 1 us to 1 h.
   absl::Duration draft_deadline = absl::Milliseconds(20);
+  // Used in place of the template of the model file. Null: that one.
+  std::shared_ptr<const chat::ChatTemplate> chat_template;
   RequestDefaults defaults;     // for fields that a request leaves out; node_budget: 0 to 2^20
   int drafters_per_tenant = 1;  // 1 to 2^20
   // max_moves: 0 to 1000. patience: 0 to 24 h. The gateway sets room_patience to

@@ -1,6 +1,9 @@
 #include "gateway/gateway_flags.h"
 
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -10,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/auth/api_keys.h"
 #include "common/base/status_macros.h"
+#include "common/chat/chat_template.h"
 #include "common/program/choice_flag.h"
 
 namespace recycling::gateway {
@@ -50,6 +54,10 @@ ABSL_FLAG(
     "fit into the context. If the context has room for fewer tokens, the limit is that "
     "number.");
 ABSL_FLAG(
+    std::string, chat_template, "",
+    "File with a chat template (Jinja2) to use in place of the one in the model file. The gateway "
+    "writes the prompts of chat requests with it. Empty: the model file's.");
+ABSL_FLAG(
     int, draft_deadline_ms, 20,
     "Longest time that a step waits for its draft, 1 to 3600000 milliseconds. If the draft is "
     "late, the step runs without it.");
@@ -68,9 +76,28 @@ ABSL_FLAG(recycling::ChoiceFlag<recycling::gateway::kSpeculations>, speculation,
 
 namespace recycling::gateway {
 
+namespace {
+
+absl::StatusOr<std::shared_ptr<const chat::ChatTemplate>> ReadChatTemplate(
+    const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file.is_open() || std::filesystem::is_directory(path)) {
+    return absl::NotFoundError("cannot be read");
+  }
+  // One byte more than allowed, so that a longer file is refused.
+  std::string source(chat::kMaxTemplateBytes + 1, '\0');
+  file.read(source.data(), static_cast<std::streamsize>(source.size()));
+  source.resize(static_cast<std::size_t>(file.gcount()));
+  ASSIGN_OR_RETURN(chat::ChatTemplate parsed, chat::ChatTemplate::Parse(source));
+  return std::make_shared<const chat::ChatTemplate>(std::move(parsed));
+}
+
+}  // namespace
+
 std::vector<FlagGroup> GatewayFlags() {
   return {GroupOf("Requests", FLAGS_max_requests, FLAGS_max_queue, FLAGS_queue_timeout,
-                  FLAGS_tenant_limits, FLAGS_failover_timeout, FLAGS_default_max_tokens),
+                  FLAGS_tenant_limits, FLAGS_failover_timeout, FLAGS_default_max_tokens,
+                  FLAGS_chat_template),
           GroupOf("Drafting", FLAGS_speculation, FLAGS_draft_deadline_ms)};
 }
 
@@ -88,6 +115,14 @@ absl::StatusOr<GatewayOptions> OptionsFromFlags() {
   options.draft_deadline = absl::Milliseconds(absl::GetFlag(FLAGS_draft_deadline_ms));
   options.defaults.speculation = absl::GetFlag(FLAGS_speculation).value();
   options.moves.patience = absl::GetFlag(FLAGS_failover_timeout);
+  if (const std::string path = absl::GetFlag(FLAGS_chat_template); !path.empty()) {
+    auto chat_template = ReadChatTemplate(path);
+    if (!chat_template.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--chat_template: ", path, ": ", chat_template.status().message()));
+    }
+    options.chat_template = *std::move(chat_template);
+  }
   return options;
 }
 

@@ -14,6 +14,7 @@
 #include "gateway/cli/commands.h"
 #include "gateway/cli/connection.h"
 #include "gateway/cli/flags.h"
+#include "gateway/cli/generate_call.h"
 #include "gateway/cli/json_text.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
 
@@ -70,7 +71,7 @@ absl::StatusOr<PromptFile> ReadPrompts(const std::string& path) {
 absl::StatusOr<Output> Run(gateway::v1::GatewayService::Stub& stub,
                            const gateway::v1::GenerateRequest& request) {
   InterruptibleCall call(absl::GetFlag(FLAGS_timeout));
-  const auto stream = stub.Generate(call.context(), request);
+  const auto stream = StartGenerate(stub, call.context(), request);
   gateway::v1::GenerateResponse response;
   Output output;
   bool ended = false;

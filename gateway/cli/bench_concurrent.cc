@@ -11,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/rpc/status_grpc.h"
 #include "gateway/cli/api_key.h"
+#include "gateway/cli/generate_call.h"
 
 namespace recycling::cli {
 namespace {
@@ -80,7 +81,7 @@ class Clients {
     pb::GenerateRequest request = request_;
     request.set_prompt(prompt);
     const absl::Time begin = absl::Now();
-    const auto stream = stub_.Generate(&context, request);
+    const auto stream = StartGenerate(stub_, &context, request);
     pb::GenerateResponse response;
     Output output;
     bool ended = false;

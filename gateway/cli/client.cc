@@ -1,5 +1,7 @@
 #include "gateway/cli/client.h"
 
+#include <signal.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,6 +26,9 @@ struct Interrupts {
   Mutex mu;
   grpc::ClientContext* running ABSL_GUARDED_BY(mu) = nullptr;
   bool interrupted ABSL_GUARDED_BY(mu) = false;
+  // Set by InterruptsEndCallsOnly.
+  bool end_calls_only ABSL_GUARDED_BY(mu) = false;
+  struct termios terminal ABSL_GUARDED_BY(mu) = {};
 };
 
 // Never destroyed, because the watching thread runs as long as the process.
@@ -35,6 +40,32 @@ Interrupts& Global() {
 bool Interrupted() {
   MutexLock lock(Global().mu);
   return Global().interrupted;
+}
+
+int AwaitStopSignal() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  int signal = 0;
+  sigwait(&set, &signal);
+  return signal;
+}
+
+void TakeSignal(int signal) {
+  Interrupts& interrupts = Global();
+  MutexLock lock(interrupts.mu);
+  if (interrupts.end_calls_only && signal == SIGINT) {
+    if (interrupts.running != nullptr) interrupts.running->TryCancel();
+    return;
+  }
+  if (interrupts.running == nullptr || interrupts.interrupted) {
+    // A line editor may have changed the terminal.
+    if (interrupts.end_calls_only) tcsetattr(STDIN_FILENO, TCSANOW, &interrupts.terminal);
+    _exit(kExitInterrupted);
+  }
+  interrupts.interrupted = true;
+  interrupts.running->TryCancel();
 }
 
 // Advice that the status itself does not give; empty if there is none.
@@ -59,13 +90,14 @@ std::string Hint(const absl::Status& status) {
 void WatchInterrupts() {
   BlockStopSignals();
   std::thread([] {
-    WaitForStopSignal();
-    Interrupts& interrupts = Global();
-    MutexLock lock(interrupts.mu);
-    interrupts.interrupted = true;
-    if (interrupts.running == nullptr) _exit(kExitInterrupted);
-    interrupts.running->TryCancel();
+    while (true) TakeSignal(AwaitStopSignal());
   }).detach();
+}
+
+void InterruptsEndCallsOnly() {
+  MutexLock lock(Global().mu);
+  tcgetattr(STDIN_FILENO, &Global().terminal);
+  Global().end_calls_only = true;
 }
 
 InterruptibleCall::InterruptibleCall(absl::Duration timeout) {

@@ -16,6 +16,10 @@ namespace recycling::cli {
 // process with exit code 130. A second signal ends the process at once. Call first in main.
 void WatchInterrupts();
 
+// From now on Ctrl-C cancels the running call and nothing else, as often as it is pressed. SIGTERM
+// still ends the process, and then restores the terminal on stdin as it is now.
+void InterruptsEndCallsOnly();
+
 // The context of one call, which Ctrl-C cancels while this object exists. Only one may exist at a
 // time.
 class InterruptibleCall {

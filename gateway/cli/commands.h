@@ -18,6 +18,7 @@ ProgramInfo HealthInfo();
 ProgramInfo MatrixInfo();
 ProgramInfo KeyInfo();
 ProgramInfo TemplateInfo();
+ProgramInfo ChatInfo();
 
 // Runs a command whose flags are already parsed. `words` are the arguments that are not flags.
 // Returns the exit code of the process.
@@ -29,6 +30,7 @@ int RunHealth(const std::vector<std::string>& words);
 int RunMatrix(const std::vector<std::string>& words);
 int RunKey(const std::vector<std::string>& words);
 int RunTemplate(const std::vector<std::string>& words);
+int RunChat(const std::vector<std::string>& words);
 
 }  // namespace recycling::cli
 

@@ -47,6 +47,7 @@ inline constexpr char kDrafterService[] = "recycling.drafter.v1.DrafterService";
 
 ABSL_DECLARE_FLAG(std::string, gateway);
 ABSL_DECLARE_FLAG(absl::Duration, timeout);
+ABSL_DECLARE_FLAG(bool, chat);
 ABSL_DECLARE_FLAG(bool, json);
 ABSL_DECLARE_FLAG(std::string, tls_name);
 ABSL_DECLARE_FLAG(std::string, api_key_file);

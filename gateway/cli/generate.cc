@@ -16,6 +16,7 @@
 #include "gateway/cli/connection.h"
 #include "gateway/cli/draft_view.h"
 #include "gateway/cli/flags.h"
+#include "gateway/cli/generate_call.h"
 #include "gateway/cli/json_text.h"
 #include "gateway/cli/statistics_text.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
@@ -118,7 +119,7 @@ int Generate(const gateway::v1::GenerateRequest& request) {
   TellIfItWaits(kGenerateProgram, address, *channel, absl::GetFlag(FLAGS_timeout));
   const auto stub = gateway::v1::GatewayService::NewStub(*channel);
   InterruptibleCall call(absl::GetFlag(FLAGS_timeout));
-  const auto stream = stub->Generate(call.context(), request);
+  const auto stream = StartGenerate(*stub, call.context(), request);
   gateway::v1::GenerateResponse response;
   std::optional<gateway::v1::Final> final;
   std::optional<DraftColors> drafts;
@@ -161,6 +162,7 @@ ProgramInfo GenerateInfo() {
           .examples =
               "recycling generate --prompt 'Once upon a time' --max_tokens 100\n"
               "recycling generate --temperature 0.8 --top_p 0.95 --seed 7 < prompt.txt\n"
+              "recycling generate --chat --prompt 'Why is the sky blue?'\n"
               "recycling generate --prompt 'Once upon a time' --show_drafts\n"
               "echo 'Dear Sir,' | recycling generate --speculation off --json\n",
           .flags = WithConnectionFlags(

@@ -23,6 +23,7 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"generate", "continue a prompt", recycling::cli::GenerateInfo, recycling::cli::RunGenerate},
+    {"chat", "talk with the model", recycling::cli::ChatInfo, recycling::cli::RunChat},
     {"tree", "continue a prompt and draw the draft trees of the last steps",
      recycling::cli::TreeInfo, recycling::cli::RunTree},
     {"bench", "compare decoding with and without drafts on a file of prompts",

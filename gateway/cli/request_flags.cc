@@ -27,6 +27,9 @@ constexpr std::pair<absl::string_view, gateway::v1::SpeculationMode> kSpeculatio
 }  // namespace
 }  // namespace recycling::cli
 
+ABSL_FLAG(bool, chat, false,
+          "The prompt is a message of a user. The model's chat template turns it into the prompt, "
+          "and the model writes the answer.");
 ABSL_FLAG(std::optional<float>, temperature, std::nullopt,
           "0 to 100; 0 takes the most probable token each time. Not given: 0.");
 ABSL_FLAG(std::optional<std::uint32_t>, top_k, std::nullopt,
@@ -88,7 +91,7 @@ void SetSampling(common::v1::SamplingOptions* sampling) {
 }  // namespace
 
 FlagGroup RequestFlags() {
-  return GroupOf("Request", FLAGS_temperature, FLAGS_top_k, FLAGS_top_p, FLAGS_seed,
+  return GroupOf("Request", FLAGS_chat, FLAGS_temperature, FLAGS_top_k, FLAGS_top_p, FLAGS_seed,
                  FLAGS_max_tokens, FLAGS_stop, FLAGS_speculation, FLAGS_request);
 }
 
@@ -112,6 +115,10 @@ absl::Status CheckUtf8(const std::string& what, const std::string& text) {
 absl::StatusOr<gateway::v1::GenerateRequest> RequestFromFlags() {
   ASSIGN_OR_RETURN(gateway::v1::GenerateRequest request,
                    ParseRequest(absl::GetFlag(FLAGS_request)));
+  if (absl::GetFlag(FLAGS_chat) && (request.has_prompt_ids() || request.parse_control())) {
+    return absl::InvalidArgumentError(
+        "got --chat with promptIds or parseControl in --request, expected one of them");
+  }
   SetSampling(request.mutable_sampling());
   const auto mode = absl::GetFlag(FLAGS_speculation).value();
   if (mode != gateway::v1::SPECULATION_MODE_UNSPECIFIED) {

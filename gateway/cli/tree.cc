@@ -14,6 +14,7 @@
 #include "gateway/cli/connection.h"
 #include "gateway/cli/draft_view.h"
 #include "gateway/cli/flags.h"
+#include "gateway/cli/generate_call.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
 
 namespace recycling::cli {
@@ -52,7 +53,7 @@ int Draw(const gateway::v1::GenerateRequest& request) {
   TellIfItWaits(kTreeProgram, address, *channel, absl::GetFlag(FLAGS_timeout));
   const auto stub = gateway::v1::GatewayService::NewStub(*channel);
   InterruptibleCall call(absl::GetFlag(FLAGS_timeout));
-  const auto stream = stub->Generate(call.context(), request);
+  const auto stream = StartGenerate(*stub, call.context(), request);
   const bool colors = StdoutHasColors();
   DraftColors text(colors);
   std::deque<gateway::v1::StepTrace> last;

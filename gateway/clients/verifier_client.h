@@ -57,6 +57,7 @@ struct VerifierInfo {
   std::uint32_t open_sequences = 0;  // those of all gateways at the handshake
   std::uint32_t page_tokens = 0;     // in a page of its KV cache; 0: not known
   std::vector<PassCost> pass_costs;  // as in SequenceOpened
+  std::string chat_template;         // of the model file; empty: it has none
 };
 
 struct OpenSequence {

@@ -7,6 +7,27 @@
 #include "common/base/status_macros.h"
 
 namespace recycling::gateway {
+namespace {
+
+void SetChatTemplate(const std::shared_ptr<const chat::ChatTemplate>& own, ServedModel& model) {
+  model.chat_template = own;
+  if (own != nullptr) return;
+  if (model.info.chat_template.empty()) {
+    model.no_chat_template = absl::FailedPreconditionError(
+        "the model file has no chat template; --chat_template of the gateway sets one");
+    return;
+  }
+  absl::StatusOr<chat::ChatTemplate> parsed = chat::ChatTemplate::Parse(model.info.chat_template);
+  if (parsed.ok()) {
+    model.chat_template = std::make_shared<const chat::ChatTemplate>(*std::move(parsed));
+    return;
+  }
+  model.no_chat_template = absl::FailedPreconditionError(absl::StrCat(
+      "the chat template of the model file does not parse: ", parsed.status().message(),
+      "; --chat_template of the gateway sets another"));
+}
+
+}  // namespace
 
 absl::Status CheckSameVerifier(const VerifierInfo& got, const VerifierInfo& expected) {
   RETURN_IF_ERROR(CheckSameModel(got.model, expected.model));
@@ -36,6 +57,7 @@ absl::Status ModelReference::Admit(const VerifierInfo& info,
                                                       model->tokenizer->vocab_size(),
                                                       " tokens, expected ", info.model.vocab_size));
   }
+  SetChatTemplate(chat_template_, *model);
   {
     MutexLock lock(mutex_);
     if (model_ == nullptr) {

@@ -4,10 +4,12 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/mutex.h"
+#include "common/chat/chat_template.h"
 #include "common/tokenizer/tokenizer.h"
 #include "gateway/clients/verifier_client.h"
 
@@ -21,11 +23,18 @@ absl::Status CheckSameVerifier(const VerifierInfo& got, const VerifierInfo& expe
 struct ServedModel {
   VerifierInfo info;  // of the first verifier
   std::unique_ptr<const Tokenizer> tokenizer;
+  // Of the operator, else of the first verifier. Null: `no_chat_template` says why.
+  std::shared_ptr<const chat::ChatTemplate> chat_template;
+  absl::Status no_chat_template;
 };
 
 // Threads: any. Calls of Admit do not wait for each other.
 class ModelReference {
  public:
+  // `chat_template` replaces that of the model file, unless it is null.
+  explicit ModelReference(std::shared_ptr<const chat::ChatTemplate> chat_template = nullptr)
+      : chat_template_(std::move(chat_template)) {}
+
   // The first call that succeeds fetches the tokenizer's data with `fetch`, and sets the model:
   // `info` with this tokenizer. A call that finds a model, also one that another call has set
   // meanwhile, returns CheckSameVerifier(info, that model). If `fetch` fails or the tokenizer
@@ -37,6 +46,7 @@ class ModelReference {
   std::shared_ptr<const ServedModel> Get() const;
 
  private:
+  const std::shared_ptr<const chat::ChatTemplate> chat_template_;
   mutable Mutex mutex_;
   std::shared_ptr<const ServedModel> model_ ABSL_GUARDED_BY(mutex_);
 };

@@ -58,14 +58,17 @@ absl::StatusOr<std::uint32_t> RoomBehind(std::size_t prompt_tokens, std::uint32_
 
 }  // namespace
 
+std::size_t MaxPromptBytes(const RequestDefaults& defaults, std::uint32_t context_length) {
+  return std::max(defaults.max_prompt_bytes, std::size_t{16} * context_length);
+}
+
 absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenizer& tokenizer,
                                          std::uint32_t context_length,
                                          const RequestDefaults& defaults,
                                          const std::function<std::uint64_t()>& draw_random) {
   DecodeRequest request;
-  const std::size_t max_bytes =
-      std::max(defaults.max_prompt_bytes, std::size_t{16} * context_length);
-  ASSIGN_OR_RETURN(request.prompt_ids, PromptIds(&options, tokenizer, max_bytes));
+  ASSIGN_OR_RETURN(request.prompt_ids,
+                   PromptIds(&options, tokenizer, MaxPromptBytes(defaults, context_length)));
   ASSIGN_OR_RETURN(const std::uint32_t room, RoomBehind(request.prompt_ids.size(), context_length));
   request.sampling = std::move(options.sampling);
   if (request.sampling.max_tokens.value_or(room) > room) {

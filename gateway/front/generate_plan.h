@@ -14,13 +14,15 @@
 #include "absl/status/statusor.h"
 #include "common/decoding/sampling_options.h"
 #include "common/tokenizer/tokenizer.h"
+#include "gateway/front/chat_prompt.h"
 #include "gateway/loop/decode_loop.h"
 
 namespace recycling::gateway {
 
 // recycling.gateway.v1.GenerateRequest as the client sent it.
 struct GenerateOptions {
-  std::variant<std::monostate, std::string, std::vector<TokenId>> prompt;  // text, or ids
+  // Text, ids, or a conversation, which the caller of PlanDecode turns into ids.
+  std::variant<std::monostate, std::string, std::vector<TokenId>, ChatPrompt> prompt;
   bool parse_control = false;  // names of control tokens in a text become these tokens
   SamplingOptions sampling;
   std::vector<std::string> stop;
@@ -48,6 +50,9 @@ struct RequestDefaults {
 // The largest seed that the gateway draws. A client whose numbers are doubles (JavaScript) holds
 // this seed and every smaller one exactly.
 inline constexpr std::uint64_t kLargestDrawnSeed = (std::uint64_t{1} << 53) - 1;
+
+// The most bytes that the text of a prompt may have, rendered or not.
+std::size_t MaxPromptBytes(const RequestDefaults& defaults, std::uint32_t context_length);
 
 // Returns the request to run. Returns InvalidArgument with the name of the field if
 //  - there is no prompt, or it has no tokens, too many bytes, too many tokens or unknown ids;

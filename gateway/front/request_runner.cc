@@ -189,6 +189,12 @@ absl::StatusOr<std::shared_ptr<const ServedModel>> RequestRunner::Model() const 
   return absl::UnavailableError("no verifier has been ready yet");
 }
 
+absl::StatusOr<RenderedPrompt> RequestRunner::Render(const ChatPrompt& prompt,
+                                                     const ServedModel& model) const {
+  return RenderPrompt(prompt, model, clock_.Now(),
+                      MaxPromptBytes(options_.defaults, model.info.context_length));
+}
+
 absl::Status RequestRunner::Plan(Request& request) {
   auto options = std::exchange(request.incoming.read, nullptr)();
   if (!options.ok()) {
@@ -203,6 +209,10 @@ absl::Status RequestRunner::Plan(Request& request) {
                            ? absl::StrCat(absl::Hex(Random64(), absl::kZeroPad16))
                            : options->request_id;
   ASSIGN_OR_RETURN(request.model, Model());
+  if (const auto* chat = std::get_if<ChatPrompt>(&options->prompt)) {
+    ASSIGN_OR_RETURN(RenderedPrompt rendered, Render(*chat, *request.model));
+    options->prompt = std::move(rendered.ids);
+  }
   ASSIGN_OR_RETURN(request.decode,
                    PlanDecode(*std::move(options), *request.model->tokenizer,
                               request.model->info.context_length, options_.defaults, Random64));

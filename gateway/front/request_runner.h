@@ -31,6 +31,7 @@
 #include "gateway/fleet/retry_budget.h"
 #include "gateway/fleet/served_model.h"
 #include "gateway/front/admission.h"
+#include "gateway/front/chat_prompt.h"
 #include "gateway/front/gateway_totals.h"
 #include "gateway/front/generate_plan.h"
 #include "gateway/front/open_outputs.h"
@@ -107,6 +108,9 @@ class RequestRunner {
 
   // The model that is served. Unavailable before the first verifier has been ready.
   absl::StatusOr<std::shared_ptr<const ServedModel>> Model() const;
+
+  // The prompt that a request with this conversation gets. Errors as RenderPrompt.
+  absl::StatusOr<RenderedPrompt> Render(const ChatPrompt& prompt, const ServedModel& model) const;
 
   // Refuses new and waiting requests as Unavailable. Running requests go on.
   void Drain() { queue_.Drain(); }

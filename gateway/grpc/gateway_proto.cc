@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/chat/chat_template.h"
+#include "common/chat/json.h"
 #include "common/rpc/proto_convert.h"
 
 namespace recycling::gateway {
@@ -203,16 +208,10 @@ void AddLoadToProto(const QueueCounts& queue, const OutputCounts& outputs,
   AddRefusalsToProto(v1::REFUSAL_REASON_SLOW_READER, outputs.dropped, proto);
 }
 
-}  // namespace
-
-absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateRequest& proto) {
+// The fields that GenerateRequest and ChatRequest have in common.
+template <typename Request>
+absl::StatusOr<GenerateOptions> CommonOptionsFromProto(const Request& proto) {
   GenerateOptions options;
-  if (proto.has_prompt()) options.prompt = proto.prompt();
-  if (proto.has_prompt_ids()) {
-    const auto& ids = proto.prompt_ids().ids();
-    options.prompt = std::vector<TokenId>(ids.begin(), ids.end());
-  }
-  options.parse_control = proto.parse_control();
   options.request_id = proto.request_id();
   options.sampling = SamplingOptionsFromProto(proto.sampling());
   options.stop.assign(proto.stop().begin(), proto.stop().end());
@@ -224,6 +223,76 @@ absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateReque
   if (speculation.has_learn_last()) options.learn_last = speculation.learn_last();
   options.trace = speculation.trace();
   return options;
+}
+
+// The value of a JSON text; None for an empty one.
+absl::StatusOr<chat::Value> JsonField(absl::string_view name, const std::string& json) {
+  if (json.empty()) return chat::Value();
+  absl::StatusOr<chat::Value> value = chat::ParseJson(json, true);
+  if (value.ok()) return value;
+  return absl::InvalidArgumentError(absl::StrCat(name, ": ", value.status().message()));
+}
+
+absl::StatusOr<chat::Value> MessageFromProto(const v1::ChatMessage& proto, int index) {
+  const auto message = std::make_shared<chat::Dict>();
+  const auto text = [](const std::string& bytes) {
+    return chat::Value::Text(chat::MarkedText(bytes, true));
+  };
+  message->Set(chat::Value::Text("role"), text(proto.role()));
+  message->Set(chat::Value::Text("content"), text(proto.content()));
+  const std::string name = absl::StrCat("messages[", index, "].fields");
+  ASSIGN_OR_RETURN(const chat::Value fields, JsonField(name, proto.fields()));
+  if (fields.is_none()) return chat::Value::Of(message, true);
+  if (fields.dict() == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(name, ": expected a JSON object"));
+  }
+  for (const chat::Dict::Entry& entry : fields.dict()->entries()) {
+    message->Set(entry.key, entry.value);
+  }
+  return chat::Value::Of(message, true);
+}
+
+}  // namespace
+
+absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateRequest& proto) {
+  ASSIGN_OR_RETURN(GenerateOptions options, CommonOptionsFromProto(proto));
+  if (proto.has_prompt()) options.prompt = proto.prompt();
+  if (proto.has_prompt_ids()) {
+    const auto& ids = proto.prompt_ids().ids();
+    options.prompt = std::vector<TokenId>(ids.begin(), ids.end());
+  }
+  options.parse_control = proto.parse_control();
+  return options;
+}
+
+absl::StatusOr<GenerateOptions> ChatOptionsFromProto(const v1::ChatRequest& proto) {
+  ASSIGN_OR_RETURN(GenerateOptions options, CommonOptionsFromProto(proto));
+  ASSIGN_OR_RETURN(options.prompt, ChatPromptFromProto(proto.conversation()));
+  return options;
+}
+
+absl::StatusOr<ChatPrompt> ChatPromptFromProto(const v1::Conversation& proto) {
+  ChatPrompt prompt;
+  std::vector<chat::Value> messages;
+  for (int i = 0; i < proto.messages_size(); ++i) {
+    ASSIGN_OR_RETURN(chat::Value message, MessageFromProto(proto.messages(i), i));
+    messages.push_back(std::move(message));
+  }
+  ASSIGN_OR_RETURN(prompt.messages,
+                   chat::MessagesOf(chat::Value::Of(chat::List::Make(std::move(messages)), true)));
+  ASSIGN_OR_RETURN(prompt.tools, JsonField("tools", proto.tools()));
+  if (!prompt.tools.is_none() && prompt.tools.list() == nullptr) {
+    return absl::InvalidArgumentError("tools: expected a JSON list");
+  }
+  ASSIGN_OR_RETURN(prompt.arguments, JsonField("template_arguments", proto.template_arguments()));
+  if (!prompt.arguments.is_none() && prompt.arguments.dict() == nullptr) {
+    return absl::InvalidArgumentError("template_arguments: expected a JSON object");
+  }
+  prompt.continue_final_message = proto.continue_final_message();
+  prompt.add_generation_prompt = proto.has_add_generation_prompt()
+                                     ? proto.add_generation_prompt()
+                                     : !proto.continue_final_message();
+  return prompt;
 }
 
 void DeltaToProto(const OutputDelta& delta, v1::Delta* proto) {

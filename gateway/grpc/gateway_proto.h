@@ -15,6 +15,10 @@ namespace recycling::gateway {
 // Returns InvalidArgument, with the name of the field, if an enum has an unknown value. PlanDecode
 // checks all other fields.
 absl::StatusOr<GenerateOptions> GenerateOptionsFromProto(const v1::GenerateRequest& proto);
+absl::StatusOr<GenerateOptions> ChatOptionsFromProto(const v1::ChatRequest& proto);
+
+// Returns InvalidArgument, with the name of the field, if a text is not JSON of the expected form.
+absl::StatusOr<ChatPrompt> ChatPromptFromProto(const v1::Conversation& proto);
 
 void DeltaToProto(const OutputDelta& delta, v1::Delta* proto);
 // Sets all fields except the peers.

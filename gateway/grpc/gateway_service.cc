@@ -22,8 +22,8 @@
 namespace recycling::gateway {
 namespace {
 
-// Tokenize and Detokenize run on gRPC's own threads, and max_requests does not limit them. These
-// limits keep each call short and its memory small.
+// ApplyTemplate, Tokenize and Detokenize run on gRPC's own threads, and max_requests does not limit
+// them. These limits keep each call short and its memory small.
 constexpr std::size_t kMostTextBytes = 1 << 20;
 constexpr int kMostIds = 1 << 16;
 // A request may have this many bytes in addition to its text. A unary request, including unknown
@@ -45,15 +45,23 @@ absl::StatusOr<Message> Parse(grpc::ByteBuffer bytes) {
       "request: not a ", Message::descriptor()->full_name(), ", or a text in it is not UTF-8"));
 }
 
-// The result holds the bytes of the message. They are parsed only when it is the request's turn.
+absl::StatusOr<GenerateOptions> OptionsOf(const v1::GenerateRequest& proto) {
+  return GenerateOptionsFromProto(proto);
+}
+absl::StatusOr<GenerateOptions> OptionsOf(const v1::ChatRequest& proto) {
+  return ChatOptionsFromProto(proto);
+}
+
+// The result holds the bytes of a Message. They are parsed only when it is the request's turn.
+template <typename Message>
 IncomingRequest IncomingOf(const grpc::CallbackServerContext& context,
                            const grpc::ByteBuffer& bytes) {
   return {.bytes = bytes.Length(),
           .deadline = DeadlineOf(context),
           .trace = OriginOf(context.client_metadata()).trace,
           .read = [bytes]() -> absl::StatusOr<GenerateOptions> {
-            ASSIGN_OR_RETURN(const auto proto, Parse<v1::GenerateRequest>(bytes));
-            return GenerateOptionsFromProto(proto);
+            ASSIGN_OR_RETURN(const auto proto, Parse<Message>(bytes));
+            return OptionsOf(proto);
           },
           .request_id =
               [bytes] {
@@ -69,7 +77,7 @@ absl::Status CheckRequestBytes(std::size_t got, std::size_t most) {
       absl::StrCat("request: got ", got, " bytes, expected at most ", most));
 }
 
-// Ends a Tokenize or Detokenize call. The call counts against the limits of its tenant until gRPC
+// Ends a call that BeginShort began. The call counts against the limits of its tenant until gRPC
 // has finished it. So it also counts while the client does not read the answer.
 class ShortReply final : public grpc::ServerUnaryReactor {
  public:
@@ -82,6 +90,18 @@ class ShortReply final : public grpc::ServerUnaryReactor {
  private:
   const std::unique_ptr<RequestQueue::ShortCall> call_;
 };
+
+// Ends a short call with a message or an error.
+template <typename Message>
+grpc::ServerUnaryReactor* FinishShort(std::unique_ptr<RequestQueue::ShortCall> call,
+                                      const absl::StatusOr<Message>& answer,
+                                      grpc::ByteBuffer* response) {
+  if (answer.ok()) {
+    const grpc::Slice slice(answer->SerializeAsString());
+    *response = grpc::ByteBuffer(&slice, 1);
+  }
+  return new ShortReply(std::move(call), answer.status());
+}
 
 grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context, const absl::Status& status) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
@@ -120,9 +140,18 @@ absl::StatusOr<std::unique_ptr<RequestQueue::ShortCall>> GatewayService::BeginSh
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  return Run(context, IncomingOf<v1::GenerateRequest>(*context, *request));
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Chat(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  return Run(context, IncomingOf<v1::ChatRequest>(*context, *request));
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Run(
+    grpc::CallbackServerContext* context, IncomingRequest incoming) {
   const auto writer = StreamWriter::Create(context, clock_);
   const auto sink = std::make_shared<GenerateSink>(writer);
-  IncomingRequest incoming = IncomingOf(*context, *request);
   const auto caller = callers_->Check(*context, Access::kInference);
   if (!caller.ok()) {
     runner_.RunNotAllowed(incoming, caller.status(), *sink);
@@ -130,6 +159,25 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
   }
   runner_.Run(std::move(incoming), RunnersCaller(*caller), sink);
   return writer.get();
+}
+
+grpc::ServerUnaryReactor* GatewayService::ApplyTemplate(grpc::CallbackServerContext* context,
+                                                        const grpc::ByteBuffer* request,
+                                                        grpc::ByteBuffer* response) {
+  auto call = BeginShort(*context);
+  if (!call.ok()) return Reply(context, call.status());
+  const auto answer = [&]() -> absl::StatusOr<v1::ApplyTemplateResponse> {
+    RETURN_IF_ERROR(CheckRequestBytes(request->Length(), kMostTextBytes + kMostOtherBytes));
+    ASSIGN_OR_RETURN(const auto proto, Parse<v1::ApplyTemplateRequest>(*request));
+    ASSIGN_OR_RETURN(const ChatPrompt prompt, ChatPromptFromProto(proto.conversation()));
+    ASSIGN_OR_RETURN(const auto model, runner_.Model());
+    ASSIGN_OR_RETURN(RenderedPrompt rendered, runner_.Render(prompt, *model));
+    v1::ApplyTemplateResponse message;
+    message.set_text(std::move(rendered.text));
+    message.mutable_ids()->Add(rendered.ids.begin(), rendered.ids.end());
+    return message;
+  }();
+  return FinishShort(*std::move(call), answer, response);
 }
 
 grpc::ServerUnaryReactor* GatewayService::GetModel(grpc::CallbackServerContext* context,
@@ -174,10 +222,7 @@ grpc::ServerUnaryReactor* GatewayService::Tokenize(grpc::CallbackServerContext* 
     message.mutable_ids()->Add(ids.begin(), ids.end());
     return message;
   }();
-  if (!answer.ok()) return new ShortReply(*std::move(call), answer.status());
-  const grpc::Slice slice(answer->SerializeAsString());
-  *response = grpc::ByteBuffer(&slice, 1);
-  return new ShortReply(*std::move(call), absl::OkStatus());
+  return FinishShort(*std::move(call), answer, response);
 }
 
 grpc::ServerUnaryReactor* GatewayService::Detokenize(grpc::CallbackServerContext* context,

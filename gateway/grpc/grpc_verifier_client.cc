@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check_range.h"
 #include "common/base/status_macros.h"
+#include "common/chat/chat_template.h"
 #include "common/rpc/call_metadata.h"
 #include "common/rpc/proto_convert.h"
 #include "common/rpc/protocol_version.h"
@@ -67,6 +68,12 @@ absl::StatusOr<VerifierInfo> InfoFromProto(const pb::HandshakeResponse& proto) {
   info.open_sequences = proto.load().open_sequences();
   info.page_tokens = proto.page_tokens();  // not checked, because PrefixRoutes accepts any number
   info.pass_costs = PassCostsFromProto(proto.load());
+  if (proto.chat_template().size() > chat::kMaxTemplateBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("chat_template: got ", proto.chat_template().size(),
+                     " bytes, expected at most ", chat::kMaxTemplateBytes));
+  }
+  info.chat_template = proto.chat_template();
   info.eos_token_ids.assign(proto.eos_token_ids().begin(), proto.eos_token_ids().end());
   for (const TokenId id : info.eos_token_ids) {
     if (id >= info.model.vocab_size) {

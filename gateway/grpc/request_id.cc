@@ -11,7 +11,9 @@
 namespace recycling::gateway {
 
 std::string RequestIdOf(google::protobuf::io::ZeroCopyInputStream* request) {
-  constexpr std::uint32_t kWanted = LengthDelimitedTag(v1::GenerateRequest::kRequestIdFieldNumber);
+  constexpr int kField = v1::GenerateRequest::kRequestIdFieldNumber;
+  static_assert(kField == v1::ChatRequest::kRequestIdFieldNumber);
+  constexpr std::uint32_t kWanted = LengthDelimitedTag(kField);
   google::protobuf::io::CodedInputStream input(request);
   std::string id;
   while (const std::uint32_t tag = input.ReadTag()) {

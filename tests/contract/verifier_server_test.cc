@@ -11,6 +11,7 @@
 #include <random>
 #include <utility>
 
+#include "common/chat/chat_template.h"
 #include "common/rpc/rpc_server.h"
 #include "common/rpc/tokenizer_proto.h"
 #include "tests/contract/decode_stream.h"
@@ -52,7 +53,7 @@ const std::string& ModelPath() {
 // A verifier that serves the tiny model on its own port.
 struct Served {
   explicit Served(VerifierOptions options) {
-    options.model_path = ModelPath();
+    if (options.model_path.empty()) options.model_path = ModelPath();
     auto created = VerifierServer::Create(options);
     EXPECT_THAT(created, IsOk());
     verifier = *std::move(created);
@@ -169,6 +170,20 @@ TEST(VerifierServerTest, HandshakeAndTokenizerComeFromTheFile) {
   const auto data = joiner.Finish();
   ASSERT_THAT(data, IsOk());
   EXPECT_EQ(TokenizerDigest(*data), handshake.model().tokenizer_digest());
+}
+
+TEST(VerifierServerTest, TheHandshakeHasTheChatTemplateOfTheFile) {
+  EXPECT_EQ(Served({}).Handshake().chat_template(), "");
+  const auto served = [](const std::string& chat_template) {
+    doubles::GgufWriter writer = doubles::TinyModelWriter({.vocab_size = kVocab, .matrix_type = 8});
+    writer.String("tokenizer.chat_template", chat_template);
+    const std::string path = Folder() + "/chat.gguf";
+    std::ofstream(path, std::ios::binary) << writer.Finish();
+    return Served({.model_path = path}).Handshake().chat_template();
+  };
+  EXPECT_EQ(served("{{ messages }}"), "{{ messages }}");
+  EXPECT_EQ(served(std::string(chat::kMaxTemplateBytes + 1, 'x')), "") << "too long to travel";
+  EXPECT_EQ(served("\xff"), "") << "not UTF-8";
 }
 
 TEST(VerifierServerTest, TheContextCanBeRaisedAndLowered) {

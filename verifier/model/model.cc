@@ -63,6 +63,9 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::FromFile(
   if (const absl::Status status = CheckTokenizerData(model->tokenizer_data_); !status.ok()) {
     return absl::DataLossError(status.message());
   }
+  ASSIGN_OR_RETURN(const std::optional<std::string> chat_template,
+                   file->String("tokenizer.chat_template"));
+  model->chat_template_ = chat_template.value_or("");
   model->file_ = std::move(file);
   ModelIdentity identity = {.vocab_size = model->config_.vocab_size,
                             .tokenizer_digest = TokenizerDigest(model->tokenizer_data_)};

@@ -45,6 +45,8 @@ class Model {
   const ModelConfig& config() const { return config_; }
   const Weights& weights() const { return weights_; }
   const TokenizerData& tokenizer_data() const { return tokenizer_data_; }
+  // The chat template of the file, not checked; empty if it has none.
+  const std::string& chat_template() const { return chat_template_; }
   // model_id is the file's name (its first 200 bytes), a hyphen and the first 16 hex digits of the
   // file's SHA-256.
   const ModelIdentity& identity() const { return digested_.get().identity; }
@@ -73,6 +75,7 @@ class Model {
   ModelConfig config_;
   Weights weights_;
   TokenizerData tokenizer_data_;
+  std::string chat_template_;
   std::shared_future<Digested> digested_;  // last: its thread uses the file
 };
 

@@ -16,7 +16,9 @@
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/base/ticker.h"
+#include "common/chat/chat_template.h"
 #include "common/rpc/tokenizer_proto.h"
+#include "common/tokenizer/utf8.h"
 #include "verifier/kernels/usable_cores.h"
 #include "verifier/model/model.h"
 #include "verifier/schedule/cost_probe.h"
@@ -79,6 +81,20 @@ std::vector<const MatMulKernel*> KernelsFor(const std::string& name, Instruction
                                             Arithmetic arithmetic) {
   if (name == "auto") return MatMulKernel::Candidates(set, arithmetic);
   return {&MatMulKernel::For(set, arithmetic)};
+}
+
+// The template, or nothing and a warning if it cannot travel to a gateway.
+std::string ServableChatTemplate(const std::string& chat_template) {
+  std::string problem;
+  if (chat_template.size() > chat::kMaxTemplateBytes) {
+    problem = absl::StrCat("got ", chat_template.size(), " bytes, expected at most ",
+                           chat::kMaxTemplateBytes);
+  } else if (const auto invalid = FindInvalidUtf8(chat_template)) {
+    problem = absl::StrCat("not UTF-8 at byte ", *invalid);
+  }
+  if (problem.empty()) return chat_template;
+  Log(LogLevel::kWarning, "the model's chat template is not served", {{"reason", problem}});
+  return "";
 }
 
 std::vector<TokenId> EndOfSequenceIds(const TokenizerData& data) {
@@ -176,6 +192,7 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                          .build = BuildVersion(),
                          .model_description = model->Description()};
   facts.callers = options.callers;
+  facts.chat_template = ServableChatTemplate(model->chat_template());
   ASSIGN_OR_RETURN(facts.tokenizer_chunks, SplitTokenizerData(model->tokenizer_data()));
   const SchedulerOptions scheduler_options = {.vocab_size = model->identity().vocab_size,
                                               .eos_ids = EndOfSequenceIds(model->tokenizer_data()),

@@ -245,6 +245,7 @@ grpc::ServerUnaryReactor* VerifierService::Handshake(grpc::CallbackServerContext
   response->set_model_description(facts_.model_description);
   response->set_draining(gate_.draining());
   response->set_page_tokens(kKvBlockRows);
+  response->set_chat_template(facts_.chat_template);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
   return reactor;

@@ -26,6 +26,7 @@ struct VerifierFacts {
   ModelIdentity model;
   std::string build;
   std::string model_description;
+  std::string chat_template = {};  // UTF-8 of at most chat::kMaxTemplateBytes; may be empty
   // Checks that a caller has the role "peer" (common/auth). The service trusts the tenant names
   // that peers send. Null: anybody may call.
   std::shared_ptr<const CallerCheck> callers = nullptr;
