@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/chat/operators.h"
+#include "common/chat/unicode_text.h"
 
 namespace recycling::chat {
 
@@ -19,13 +20,14 @@ absl::StatusOr<std::vector<std::optional<Value>>> Arguments::Bind(
   std::vector<std::optional<Value>> bound(positional.begin(), positional.end());
   bound.resize(parameters.size());
   for (const auto& [argument, value] : named) {
-    const auto* found = std::find(parameters.begin(), parameters.end(), argument);
+    const auto* found = std::find(parameters.begin(), parameters.end(), argument.bytes());
     if (found == parameters.end()) {
-      return TypeError(absl::StrCat(name, " got an unexpected argument '", argument, "'"));
+      return TypeError(
+          absl::StrCat(name, " got an unexpected argument '", Excerpt(argument.bytes()), "'"));
     }
     std::optional<Value>& slot = bound[static_cast<std::size_t>(found - parameters.begin())];
     if (slot.has_value()) {
-      return TypeError(absl::StrCat(name, " got two values for '", argument, "'"));
+      return TypeError(absl::StrCat(name, " got two values for '", argument.bytes(), "'"));
     }
     slot = value;
   }

@@ -16,7 +16,7 @@ namespace recycling::chat {
 
 struct Arguments {
   std::vector<Value> positional;
-  std::vector<std::pair<std::string, Value>> named;
+  std::vector<std::pair<MarkedText, Value>> named;
 
   // The arguments by parameter, in the order of `parameters`; nothing for one that is not given.
   // InvalidArgument for too many arguments, an unknown or repeated name, or if one of the first

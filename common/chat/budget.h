@@ -1,8 +1,10 @@
-// What one rendering may use. Every loop, call and copied byte is counted, so a template that runs
-// for ever or fills memory ends with an error.
+// What one rendering may use. Loops, calls, and the bytes that are read and made are counted, so a
+// template that runs for ever or fills memory ends with an error. The counts are close to the real
+// costs, not equal: memory in use can be a few times max_bytes.
 #ifndef RECYCLING_COMMON_CHAT_BUDGET_H_
 #define RECYCLING_COMMON_CHAT_BUDGET_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -36,6 +38,14 @@ class Budget {
     return absl::ResourceExhaustedError(
         absl::StrCat("the template makes more than ", limits_.max_bytes, " bytes of values"));
   }
+
+  // `count` things of `each` bytes.
+  absl::Status Items(std::uint64_t count, std::uint64_t each) {
+    const std::uint64_t most = limits_.max_bytes / std::max<std::uint64_t>(each, 1);
+    return Bytes(count > most ? limits_.max_bytes + 1 : count * each);
+  }
+  // Reading `bytes` of a text once.
+  absl::Status Read(std::uint64_t bytes) { return Step(bytes / 256); }
 
   // Counts one level of nested evaluation while it lives.
   class Level {

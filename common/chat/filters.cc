@@ -42,9 +42,12 @@ struct Use {
   // The input as str() gives it.
   absl::StatusOr<MarkedText> Text() const { return ToText(input, budget); }
   absl::StatusOr<std::vector<Value>> Items() const { return Iterate(input, budget); }
+  // A list made from the input, with its mark.
   Result List(std::vector<Value> items, ListKind kind = ListKind::kList) const {
-    return MakeList(std::move(items), budget, kind);
+    return MakeList(std::move(items), budget, kind, marked());
   }
+  // Whether the input came from a message.
+  bool marked() const { return input.marked() || (input.is_text() && input.text()->HasMarks()); }
 };
 
 bool Flag(const std::optional<Value>& value, bool otherwise) {
@@ -84,16 +87,16 @@ Result CapitalizeText(const Use& use) {
 Result Title(const Use& use) {
   ASSIGN_OR_RETURN(const Bound bound, use.Bind({}));
   ASSIGN_OR_RETURN(const MarkedText text, use.Text());
-  const std::vector<std::size_t> offsets = CharacterOffsets(text.bytes());
-  RETURN_IF_ERROR(use.budget.Step(offsets.size() / 16));
+  RETURN_IF_ERROR(use.budget.Step(text.size() / 16));
   MarkedText title;
   bool at_begin = true;
-  for (std::size_t i = 0; i + 1 < offsets.size(); ++i) {
+  for (Utf8Reader reader(text.bytes()); !reader.done();) {
+    const std::size_t begin = reader.position();
+    const char32_t code = reader.Next().value_or(0xFFFD);
     const std::string_view character =
-        std::string_view(text.bytes()).substr(offsets[i], offsets[i + 1] - offsets[i]);
-    title.Append(at_begin ? ToUpper(character) : ToLower(character), text.IsMarked(offsets[i]));
-    at_begin = IsSpace(FirstCharacter(character)) ||
-               std::string_view("-({[<").find(character) != std::string_view::npos;
+        std::string_view(text.bytes()).substr(begin, reader.position() - begin);
+    title.Append(at_begin ? ToUpper(character) : ToLower(character), text.IsMarked(begin));
+    at_begin = IsSpace(code) || std::string_view("-({[<").find(character) != std::string_view::npos;
   }
   return MakeText(std::move(title), use.budget);
 }
@@ -144,7 +147,7 @@ Result CenterText(const Use& use) {
   ASSIGN_OR_RETURN(const Bound bound, use.Bind({"width"}));
   ASSIGN_OR_RETURN(const std::int64_t width, Integer(bound[0], 80));
   ASSIGN_OR_RETURN(const MarkedText text, use.Text());
-  if (width > 0) RETURN_IF_ERROR(use.budget.Bytes(static_cast<std::uint64_t>(width)));
+  RETURN_IF_ERROR(use.budget.Bytes(static_cast<std::uint64_t>(MissingCharacters(text, width))));
   return MakeText(Center(text, width, MarkedText(" ", false)), use.budget);
 }
 
@@ -168,10 +171,12 @@ Result Indent(const Use& use) {
   // Jinja2 appends a line break first, so that a text without one has a line, too.
   MarkedText source = text;
   source.Append("\n", false);
+  RETURN_IF_ERROR(use.budget.Bytes(source.size()));
   const std::vector<Line> lines = SplitLines(source.bytes());
+  RETURN_IF_ERROR(use.budget.Items(lines.size(), sizeof(Line)));
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (i > 0) {
-      result.Append("\n", false);
+      result.Append("\n", source.IsMarked(lines[i - 1].content_end));
       if (blank || lines[i].begin != lines[i].content_end) {
         RETURN_IF_ERROR(use.budget.Bytes(indention.size()));
         result.Append(indention);
@@ -196,10 +201,10 @@ Result Truncate(const Use& use) {
   if (length < end_length)
     return TypeError(absl::StrCat("expected length >= ", end_length, ", got ", length));
   if (leeway < 0) return TypeError(absl::StrCat("expected leeway >= 0, got ", leeway));
-  const std::vector<std::size_t> offsets = CharacterOffsets(text.bytes());
-  const auto count = static_cast<std::int64_t>(offsets.size()) - 1;
+  RETURN_IF_ERROR(use.budget.Read(text.size()));
+  const auto count = static_cast<std::int64_t>(CountCharacters(text.bytes()));
   if (count <= length || count - length <= leeway) return Value::Text(text);
-  std::size_t cut = offsets[static_cast<std::size_t>(length - end_length)];
+  std::size_t cut = OffsetOfCharacter(text.bytes(), static_cast<std::size_t>(length - end_length));
   if (!Flag(bound[1], false)) {
     const std::size_t space = std::string_view(text.bytes()).substr(0, cut).rfind(' ');
     if (space != std::string_view::npos) cut = space;
@@ -222,7 +227,7 @@ Result WordCount(const Use& use) {
     count += is_word && !in_word ? 1 : 0;
     in_word = is_word;
   }
-  return Value::Int(count);
+  return Value::Int(count, use.marked());
 }
 
 Result UrlEncode(const Use& use) {
@@ -269,22 +274,23 @@ Result ToJson(const Use& use) {
   style.sort_keys = Flag(bound[3], false);
   if (bound[1].has_value() && !bound[1]->is_none()) {
     if (bound[1]->is_text()) {
-      style.indent = bound[1]->text()->bytes();
+      style.indent = *bound[1]->text();
     } else {
       ASSIGN_OR_RETURN(const std::int64_t width, Integer(bound[1], 0));
       if (width > 100)
         return TypeError(absl::StrCat("an indent of ", width, ", expected at most 100"));
-      style.indent = std::string(static_cast<std::size_t>(std::max<std::int64_t>(width, 0)), ' ');
+      style.indent = MarkedText(
+          std::string(static_cast<std::size_t>(std::max<std::int64_t>(width, 0)), ' '), false);
     }
-    style.item_separator = ",";
+    style.item_separator = MarkedText(",", false);
   }
   if (bound[2].has_value() && !bound[2]->is_none()) {
     ASSIGN_OR_RETURN(const std::vector<Value> separators, Iterate(*bound[2], use.budget));
     if (separators.size() != 2 || !separators[0].is_text() || !separators[1].is_text()) {
       return TypeError("separators must be two strings");
     }
-    style.item_separator = separators[0].text()->bytes();
-    style.key_separator = separators[1].text()->bytes();
+    style.item_separator = *separators[0].text();
+    style.key_separator = *separators[1].text();
   }
   ASSIGN_OR_RETURN(MarkedText text, DumpJson(use.input, style, use.budget));
   return Value::Text(std::move(text));
@@ -296,7 +302,7 @@ Result Length(const Use& use) {
   ASSIGN_OR_RETURN(const Bound bound, use.Bind({}));
   if (use.input.is_text()) RETURN_IF_ERROR(use.budget.Step(use.input.text()->size() / 256));
   const std::optional<std::int64_t> length = LengthOf(use.input);
-  if (length.has_value()) return Value::Int(*length);
+  if (length.has_value()) return Value::Int(*length, use.marked());
   return TypeError(
       absl::StrCat("object of type '", std::string(TypeName(use.input)), "' has no len()"));
 }
@@ -385,7 +391,8 @@ Result ToFloat(const Use& use) {
 
 Result Round(const Use& use) {
   ASSIGN_OR_RETURN(const Bound bound, use.Bind({"precision", "method"}));
-  ASSIGN_OR_RETURN(const std::int64_t precision, Integer(bound[0], 0));
+  ASSIGN_OR_RETURN(const std::int64_t given, Integer(bound[0], 0));
+  const std::int64_t precision = std::clamp<std::int64_t>(given, -300, 400);
   if (use.input.is_undefined()) return UndefinedError(*use.input.undefined());
   if (!use.input.is_number()) return TypeError("round of something that is no number");
   const std::string method =
@@ -395,6 +402,12 @@ Result Round(const Use& use) {
   if (method == "common") {
     if (use.input.is_integral() && precision >= 0) {
       return Value::Int(use.input.integer(), marked);
+    }
+    if (use.input.is_integral()) {
+      const double scale = std::pow(10.0, static_cast<double>(-precision));
+      const double rounded = std::nearbyint(number / scale) * scale;
+      if (!(std::abs(rounded) < 0x1p63)) return Value::Int(0, marked);
+      return Value::Int(static_cast<std::int64_t>(rounded), marked);
     }
     if (precision < 0 || precision > 300) {
       const double scale = std::pow(10.0, static_cast<double>(-precision));
@@ -470,9 +483,9 @@ Result ItemPairs(const Use& use) {
 }
 
 // The value at `path` of `item`, or the item itself without a path.
-Result AttributeOf(const Value& item, const std::optional<Value>& path) {
+Result AttributeOf(const Use& use, const Value& item, const std::optional<Value>& path) {
   if (!path.has_value() || path->is_none()) return item;
-  return GetPath(item, *path);
+  return GetPath(item, *path, use.budget);
 }
 
 Result Join(const Use& use) {
@@ -483,7 +496,7 @@ Result Join(const Use& use) {
   MarkedText joined;
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (i > 0) joined.Append(separator);
-    ASSIGN_OR_RETURN(const Value item, AttributeOf(items[i], bound[1]));
+    ASSIGN_OR_RETURN(const Value item, AttributeOf(use, items[i], bound[1]));
     ASSIGN_OR_RETURN(const MarkedText text, ToText(item, use.budget));
     RETURN_IF_ERROR(use.budget.Bytes(text.size() + separator.size()));
     joined.Append(text);
@@ -494,7 +507,7 @@ Result Join(const Use& use) {
 // What items are ordered and compared by: texts without case, unless case counts.
 Result SortKey(const Use& use, const Value& item, const std::optional<Value>& path,
                bool case_sensitive) {
-  ASSIGN_OR_RETURN(Value key, AttributeOf(item, path));
+  ASSIGN_OR_RETURN(Value key, AttributeOf(use, item, path));
   if (case_sensitive || !key.is_text()) return key;
   ASSIGN_OR_RETURN(MarkedText lower, LowerCase(*key.text(), use.budget));
   return Value::Text(std::move(lower));
@@ -610,7 +623,7 @@ Result Sum(const Use& use) {
   Value sum = bound[1].value_or(Value::Int(0));
   if (sum.is_text()) return TypeError("sum() can't sum strings");
   for (const Value& item : items) {
-    ASSIGN_OR_RETURN(const Value value, AttributeOf(item, bound[0]));
+    ASSIGN_OR_RETURN(const Value value, AttributeOf(use, item, bound[0]));
     ASSIGN_OR_RETURN(sum, Arithmetic("+", sum, value, use.budget));
   }
   return sum;
@@ -623,7 +636,7 @@ Result Map(const Use& use) {
   if (use.arguments.positional.empty()) {
     ASSIGN_OR_RETURN(const Bound bound, use.Bind({"attribute", "default"}, 1));
     for (const Value& item : items) {
-      ASSIGN_OR_RETURN(Value value, GetPath(item, *bound[0]));
+      ASSIGN_OR_RETURN(Value value, GetPath(item, *bound[0], use.budget));
       if (value.is_undefined() && bound[1].has_value()) value = *bound[1];
       mapped.push_back(std::move(value));
     }
@@ -662,7 +675,7 @@ Result Select(const Use& use) {
   ASSIGN_OR_RETURN(const std::vector<Value> items, use.Items());
   for (const Value& item : items) {
     RETURN_IF_ERROR(use.budget.Step());
-    ASSIGN_OR_RETURN(const Value value, AttributeOf(item, path));
+    ASSIGN_OR_RETURN(const Value value, AttributeOf(use, item, path));
     bool passes = IsTruthy(value);
     if (test.has_value()) {
       ASSIGN_OR_RETURN(passes, ApplyTest(*test, value, arguments, use.budget));
@@ -679,7 +692,7 @@ Result Attribute(const Use& use) {
   if (use.input.dict() != nullptr && !HasMethod(use.input, name.bytes())) {
     return Value::MissingValue(absl::StrCat("'dict object' has no attribute '", name.bytes(), "'"));
   }
-  return GetAttribute(use.input, name.bytes());
+  return GetAttribute(use.input, name.bytes(), use.budget);
 }
 
 Result Batch(const Use& use) {
@@ -688,12 +701,13 @@ Result Batch(const Use& use) {
   if (size <= 0) return TypeError(absl::StrCat("batches of ", size, " items"));
   ASSIGN_OR_RETURN(const std::vector<Value> items, use.Items());
   std::vector<Value> batches;
-  for (std::size_t i = 0; i < items.size(); i += static_cast<std::size_t>(size)) {
-    const std::size_t end = std::min(items.size(), i + static_cast<std::size_t>(size));
+  for (std::size_t i = 0; i < items.size();) {
+    const std::size_t end = i + std::min(items.size() - i, static_cast<std::size_t>(size));
     std::vector<Value> batch(items.begin() + static_cast<std::ptrdiff_t>(i),
                              items.begin() + static_cast<std::ptrdiff_t>(end));
+    i = end;
     if (bound[1].has_value() && !bound[1]->is_none()) {
-      RETURN_IF_ERROR(use.budget.Bytes(static_cast<std::uint64_t>(size) * sizeof(Value)));
+      RETURN_IF_ERROR(use.budget.Items(static_cast<std::uint64_t>(size), sizeof(Value)));
       batch.resize(static_cast<std::size_t>(size), *bound[1]);
     }
     ASSIGN_OR_RETURN(Value list, use.List(std::move(batch)));
@@ -745,7 +759,7 @@ Result GroupBy(const Use& use) {
       members.push_back(keyed[end].item);
     }
     // The name of a group is that of its first member, with its case.
-    ASSIGN_OR_RETURN(Value name, AttributeOf(members.front(), bound[0]));
+    ASSIGN_OR_RETURN(Value name, AttributeOf(use, members.front(), bound[0]));
     if (name.is_undefined()) name = keyed[begin].key;
     ASSIGN_OR_RETURN(Value list, use.List(std::move(members)));
     ASSIGN_OR_RETURN(Value group, use.List({std::move(name), std::move(list)}, ListKind::kTuple));
@@ -821,7 +835,7 @@ const Filter* FindFilter(std::string_view name) {
 bool IsFilter(std::string_view name) { return FindFilter(name) != nullptr; }
 
 std::string UnknownFilter(std::string_view name) {
-  return absl::StrCat("no filter named '", std::string(name.substr(0, 80)), "'");
+  return absl::StrCat("no filter named '", Excerpt(name), "'");
 }
 
 absl::StatusOr<Value> ApplyFilter(std::string_view name, const Value& input,

@@ -17,6 +17,7 @@
 #include "common/chat/methods.h"
 #include "common/chat/operators.h"
 #include "common/chat/template_lexer.h"
+#include "common/chat/unicode_text.h"
 #include "common/chat/value_tests.h"
 
 namespace recycling::chat {
@@ -48,6 +49,8 @@ using ScopePtr = std::shared_ptr<Scope>;
 
 constexpr std::int64_t kMaxRange = 100'000;  // as Jinja2's sandbox has it
 constexpr std::uint64_t kBytesPerScope = 256;
+constexpr std::uint64_t kBytesPerVariable = 96;
+constexpr std::uint64_t kBytesPerMessage = 160;  // of an undefined value
 constexpr std::size_t kMaxTimeFormat = 256;
 
 constexpr std::array<std::string_view, 5> kFunctions = {"dict", "namespace", "raise_exception",
@@ -59,9 +62,15 @@ class Interpreter {
       : source_(source), now_(now), budget_(limits) {}
 
   ~Interpreter() {
-    // Macros and namespaces can refer to each other in circles, which reference counts never free.
+    // Macros, namespaces and loops can refer to each other in circles, which reference counts never
+    // free, and in long chains, whose destruction would exhaust the stack.
     for (const ScopePtr& scope : captured_) scope->Clear();
     for (const std::shared_ptr<Namespace>& names : namespaces_) names->values.clear();
+    for (const std::shared_ptr<Loop>& loop : loops_) {
+      loop->items.clear();
+      loop->changed.reset();
+      loop->scope.reset();
+    }
   }
   Interpreter(const Interpreter&) = delete;
   Interpreter& operator=(const Interpreter&) = delete;
@@ -123,6 +132,7 @@ class Interpreter {
     RETURN_IF_ERROR(budget_.Step());
     switch (statement.kind) {
       case StatementKind::kText:
+        RETURN_IF_ERROR(budget_.Bytes(statement.text.size()));
         out.Append(statement.text, false);
         return CheckOutput(out);
       case StatementKind::kPrint: {
@@ -143,15 +153,18 @@ class Interpreter {
       }
       case StatementKind::kSetBlock: {
         ASSIGN_OR_RETURN(const Value value, BlockText(statement, scope));
+        if (flow_ != Flow::kNext) return absl::OkStatus();  // the block was left
         return Assign(statement.target, value, scope);
       }
       case StatementKind::kFilterBlock: {
         ASSIGN_OR_RETURN(const Value value, BlockText(statement, scope));
+        if (flow_ != Flow::kNext) return absl::OkStatus();  // the block was left
         ASSIGN_OR_RETURN(const MarkedText text, ToText(value, budget_));
         out.Append(text);
         return CheckOutput(out);
       }
       case StatementKind::kMacro:
+        RETURN_IF_ERROR(budget_.Bytes(sizeof(Callable) + kBytesPerVariable));
         scope->Set(statement.target.name, MakeMacro(statement, statement.target.name, scope));
         return absl::OkStatus();
       case StatementKind::kCallBlock:
@@ -213,6 +226,8 @@ class Interpreter {
       return Run(statement.else_body, inner, out);
     }
     auto loop = std::make_shared<Loop>();
+    RETURN_IF_ERROR(budget_.Bytes(sizeof(Loop)));
+    loops_.push_back(loop);
     loop->items = std::move(items);
     loop->depth = depth;
     loop->statement = &statement;
@@ -244,7 +259,8 @@ class Interpreter {
     const Expression& call = *statement.expression;
     ASSIGN_OR_RETURN(const Value callee, Evaluate(*call.operands[0], scope));
     ASSIGN_OR_RETURN(Arguments arguments, EvaluateArguments(call, 1, scope));
-    arguments.named.emplace_back("caller", MakeMacro(statement, "caller", scope));
+    arguments.named.emplace_back(MarkedText("caller", false),
+                                 MakeMacro(statement, "caller", scope));
     ASSIGN_OR_RETURN(const Value value, Call(callee, arguments));
     ASSIGN_OR_RETURN(const MarkedText text, ToText(value, budget_));
     out.Append(text);
@@ -273,6 +289,7 @@ class Interpreter {
       }
       return absl::OkStatus();
     }
+    RETURN_IF_ERROR(budget_.Bytes(kBytesPerVariable));
     if (target.attribute.empty()) {
       scope->Set(target.name, value);
       return absl::OkStatus();
@@ -284,7 +301,6 @@ class Interpreter {
     if (names == nullptr) {
       return Error(target.offset, "cannot assign attribute on non-namespace object");
     }
-    RETURN_IF_ERROR(budget_.Bytes(sizeof(Value)));
     names->values[target.attribute] = value;
     return absl::OkStatus();
   }
@@ -307,17 +323,17 @@ class Interpreter {
       case ExpressionKind::kName: {
         const Value* found = scope->Find(expression.name);
         if (found != nullptr) return *found;
-        return Value::MissingValue(absl::StrCat("'", expression.name, "' is undefined"));
+        RETURN_IF_ERROR(budget_.Bytes(kBytesPerMessage));
+        return Value::MissingValue(absl::StrCat("'", Excerpt(expression.name), "' is undefined"));
       }
       case ExpressionKind::kAttribute: {
         ASSIGN_OR_RETURN(const Value object, Evaluate(*expression.operands[0], scope));
-        return GetAttribute(object, expression.name);
+        return GetAttribute(object, expression.name, budget_);
       }
       case ExpressionKind::kItem: {
         ASSIGN_OR_RETURN(const Value object, Evaluate(*expression.operands[0], scope));
         ASSIGN_OR_RETURN(const Value index, Evaluate(*expression.operands[1], scope));
-        if (object.is_text()) RETURN_IF_ERROR(budget_.Step(object.text()->size() / 256));
-        return GetItem(object, index);
+        return GetItem(object, index, budget_);
       }
       case ExpressionKind::kSlice:
         return EvaluateSlice(expression, scope);
@@ -451,6 +467,7 @@ class Interpreter {
       ASSIGN_OR_RETURN(const bool contains, Contains(right, left, budget_));
       return !contains;
     }
+    if (IsNan(left) || IsNan(right)) return false;
     ASSIGN_OR_RETURN(const int order, Compare(left, right, operation, budget_));
     if (operation == "<") return order < 0;
     if (operation == "<=") return order <= 0;
@@ -476,10 +493,10 @@ class Interpreter {
         for (const Dict::Entry& entry : value.dict()->entries()) {
           if (!entry.key.is_text()) return TypeError("keywords must be strings");
           RETURN_IF_ERROR(budget_.Bytes(sizeof(Value) + entry.key.text()->size()));
-          arguments.named.emplace_back(entry.key.text()->bytes(), entry.value);
+          arguments.named.emplace_back(*entry.key.text(), entry.value);
         }
       } else {
-        arguments.named.emplace_back(argument.name, std::move(value));
+        arguments.named.emplace_back(MarkedText(argument.name, false), std::move(value));
       }
     }
     return arguments;
@@ -488,14 +505,22 @@ class Interpreter {
   // A chain of filters; `block` is the input of the innermost one of a block.
   absl::StatusOr<Value> EvaluateFilter(const Expression& filter, const ScopePtr& scope,
                                        const Value* block) {
-    Value input;
-    if (filter.operands[0] == nullptr) {
-      input = *block;
-    } else if (block != nullptr) {
-      ASSIGN_OR_RETURN(input, EvaluateFilter(*filter.operands[0], scope, block));
-    } else {
-      ASSIGN_OR_RETURN(input, Evaluate(*filter.operands[0], scope));
+    if (block == nullptr) {
+      ASSIGN_OR_RETURN(const Value input, Evaluate(*filter.operands[0], scope));
+      return Apply(filter, input, scope);
     }
+    std::vector<const Expression*> chain;  // from the last to the first
+    for (const Expression* next = &filter; next != nullptr; next = next->operands[0].get()) {
+      chain.push_back(next);
+    }
+    Value value = *block;
+    for (auto next = chain.rbegin(); next != chain.rend(); ++next) {
+      ASSIGN_OR_RETURN(value, Apply(**next, value, scope));
+    }
+    return value;
+  }
+
+  absl::StatusOr<Value> Apply(const Expression& filter, const Value& input, const ScopePtr& scope) {
     ASSIGN_OR_RETURN(const Arguments arguments, EvaluateArguments(filter, 1, scope));
     return ApplyFilter(filter.name, input, arguments, budget_);
   }
@@ -555,10 +580,11 @@ class Interpreter {
       }
     }
     auto kwargs = std::make_shared<Dict>();
-    for (const auto& [name, value] : arguments.named) {
-      const auto found = std::find_if(
-          parameters.begin(), parameters.end(),
-          [&name = name](const Parameter& parameter) { return parameter.name == name; });
+    for (const auto& [marked_name, value] : arguments.named) {
+      const std::string& name = marked_name.bytes();
+      const auto found =
+          std::find_if(parameters.begin(), parameters.end(),
+                       [&name](const Parameter& parameter) { return parameter.name == name; });
       if (found != parameters.end()) {
         const auto at = static_cast<std::size_t>(found - parameters.begin());
         if (given[at]) {
@@ -570,10 +596,10 @@ class Interpreter {
       } else if (name == "caller" && macro.uses_caller) {
         scope->Set(name, value);
       } else if (macro.uses_kwargs) {
-        RETURN_IF_ERROR(SetEntry(*kwargs, Value::Text(name), value));
+        RETURN_IF_ERROR(SetEntry(*kwargs, Value::Text(marked_name), value));
       } else {
-        return TypeError(
-            absl::StrCat("macro '", callable.name, "' takes no keyword argument '", name, "'"));
+        return TypeError(absl::StrCat("macro '", callable.name, "' takes no keyword argument '",
+                                      Excerpt(name), "'"));
       }
     }
     if (macro.uses_varargs) {
@@ -600,6 +626,7 @@ class Interpreter {
 
   absl::StatusOr<Value> Range(const Arguments& arguments) {
     std::array<std::int64_t, 3> bounds = {0, 0, 1};
+    bool marked = false;
     const std::vector<Value>& given = arguments.positional;
     if (!arguments.named.empty() || given.empty() || given.size() > bounds.size()) {
       return TypeError("range expects 1 to 3 positional arguments");
@@ -611,6 +638,7 @@ class Interpreter {
                                       "' object cannot be interpreted as an integer"));
       }
       bounds[given.size() == 1 ? 1 : i] = given[i].integer();
+      marked = marked || given[i].marked();
     }
     const auto [begin, end, step] = bounds;
     if (step == 0) return TypeError("range() arg 3 must not be zero");
@@ -621,10 +649,10 @@ class Interpreter {
         return TypeError(
             absl::StrCat("Range too big. The sandbox blocks ranges larger than ", kMaxRange));
       }
-      items.push_back(Value::Int(number));
+      items.push_back(Value::Int(number, marked));
       if (__builtin_add_overflow(number, step, &number)) break;
     }
-    return MakeList(std::move(items), budget_, ListKind::kRange);
+    return MakeList(std::move(items), budget_, ListKind::kRange, marked);
   }
 
   absl::StatusOr<Value> MakeNamespace(const Arguments& arguments) {
@@ -705,7 +733,7 @@ class Interpreter {
     ASSIGN_OR_RETURN(const std::vector<std::optional<Value>> bound,
                      arguments.Bind("raise_exception", {"message"}, 1));
     ASSIGN_OR_RETURN(const MarkedText message, ToText(*bound[0], budget_));
-    return TypeError(message.bytes().substr(0, 1000));
+    return TypeError(Excerpt(message.bytes(), 1000));
   }
 
   const std::string_view source_;
@@ -715,6 +743,7 @@ class Interpreter {
   bool located_ = false;  // whether the error that is on its way has a position
   std::vector<ScopePtr> captured_;
   std::vector<std::shared_ptr<Namespace>> namespaces_;
+  std::vector<std::shared_ptr<Loop>> loops_;
 };
 
 }  // namespace

@@ -189,16 +189,25 @@ class Dumper {
                            0xDC00 + ((code - 0x10000) & 0x3FF));
   }
 
+  // Appends a part of the style in a container; marked if either is.
+  void AppendPart(const MarkedText& part, bool marked) {
+    if (marked) {
+      text_.Append(part.bytes(), true);
+    } else {
+      text_.Append(part);
+    }
+  }
+
   void BreakLine(std::size_t level, bool marked) {
     if (!style_.indent.has_value()) return;
     text_.Append("\n", marked);
-    for (std::size_t i = 0; i < level; ++i) text_.Append(*style_.indent, marked);
+    for (std::size_t i = 0; i < level; ++i) AppendPart(*style_.indent, marked);
   }
 
   absl::Status WriteList(const List& list, bool marked, std::size_t level) {
     text_.Append("[", marked);
     for (std::size_t i = 0; i < list.items.size(); ++i) {
-      if (i > 0) text_.Append(style_.item_separator, marked);
+      if (i > 0) AppendPart(style_.item_separator, marked);
       RETURN_IF_ERROR(Indent(level + 1, marked));
       RETURN_IF_ERROR(Write(list.items[i], level + 1));
     }
@@ -208,6 +217,7 @@ class Dumper {
   }
 
   absl::Status Indent(std::size_t level, bool marked) {
+    RETURN_IF_ERROR(budget_.Bytes(style_.item_separator.size() + style_.key_separator.size()));
     if (!style_.indent.has_value()) return absl::OkStatus();
     RETURN_IF_ERROR(budget_.Bytes(style_.indent->size() * level));
     BreakLine(level, marked);
@@ -220,10 +230,10 @@ class Dumper {
     if (style_.sort_keys) RETURN_IF_ERROR(Sort(entries));
     text_.Append("{", marked);
     for (std::size_t i = 0; i < entries.size(); ++i) {
-      if (i > 0) text_.Append(style_.item_separator, marked);
+      if (i > 0) AppendPart(style_.item_separator, marked);
       RETURN_IF_ERROR(Indent(level + 1, marked));
       RETURN_IF_ERROR(WriteKey(entries[i]->key, level));
-      text_.Append(style_.key_separator, marked);
+      AppendPart(style_.key_separator, marked);
       RETURN_IF_ERROR(Write(entries[i]->value, level + 1));
     }
     if (!entries.empty()) BreakLine(level, marked);

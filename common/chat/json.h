@@ -21,9 +21,9 @@ absl::StatusOr<Value> ParseJson(std::string_view text, bool marked);
 
 struct JsonStyle {
   bool ensure_ascii = false;
-  std::optional<std::string> indent;  // of one level; nothing: all on one line
-  std::string item_separator = ", ";
-  std::string key_separator = ": ";
+  std::optional<MarkedText> indent;  // of one level; nothing: all on one line
+  MarkedText item_separator = MarkedText(", ", false);
+  MarkedText key_separator = MarkedText(": ", false);
   bool sort_keys = false;
 };
 

@@ -8,13 +8,14 @@
 #include "common/base/status_macros.h"
 #include "common/chat/methods.h"
 #include "common/chat/operators.h"
+#include "common/chat/unicode_text.h"
 
 namespace recycling::chat {
 namespace {
 
 Value Missing(const Value& value, const std::string& name) {
   return Value::MissingValue(absl::StrCat("'", std::string(TypeName(value)),
-                                          " object' has no attribute '", name.substr(0, 80), "'"));
+                                          " object' has no attribute '", Excerpt(name), "'"));
 }
 
 Value Count(std::size_t count) { return Value::Int(static_cast<std::int64_t>(count)); }
@@ -42,8 +43,14 @@ Value LoopAttribute(const Value& value, const Loop& loop, const std::string& nam
 }
 
 // A method of the value, or an undefined value if it is not safe; nothing if there is none.
-std::optional<Value> Method(const Value& value, const std::string& name) {
+absl::StatusOr<std::optional<Value>> Method(const Value& value, const std::string& name,
+                                            Budget& budget) {
   if (!HasMethod(value, name)) return std::nullopt;
+  if (value.depth() >= kMaxValueDepth) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("a value nests deeper than ", kMaxValueDepth, " levels"));
+  }
+  RETURN_IF_ERROR(budget.Bytes(sizeof(Callable)));
   if (!IsSafeMethod(value, name)) {
     return Value::MissingValue(absl::StrCat("access to attribute '", name, "' of '",
                                             std::string(TypeName(value)), "' object is unsafe."));
@@ -57,13 +64,14 @@ std::optional<Value> Method(const Value& value, const std::string& name) {
 
 }  // namespace
 
-absl::StatusOr<Value> GetAttribute(const Value& value, const std::string& name) {
+absl::StatusOr<Value> GetAttribute(const Value& value, const std::string& name, Budget& budget) {
   if (value.is_undefined()) return UndefinedError(*value.undefined());
   if (const Namespace* names = value.names()) {
     const auto found = names->values.find(name);
     return found == names->values.end() ? Missing(value, name) : found->second;
   }
-  if (std::optional<Value> method = Method(value, name)) return *method;
+  ASSIGN_OR_RETURN(const std::optional<Value> method, Method(value, name, budget));
+  if (method.has_value()) return *method;
   if (const Loop* loop = value.loop()) return LoopAttribute(value, *loop, name);
   if (const Dict* dict = value.dict()) {
     if (const Value* found = dict->Find(name)) return *found;
@@ -71,22 +79,26 @@ absl::StatusOr<Value> GetAttribute(const Value& value, const std::string& name) 
   return Missing(value, name);
 }
 
-absl::StatusOr<Value> GetItem(const Value& value, const Value& index) {
+absl::StatusOr<Value> GetItem(const Value& value, const Value& index, Budget& budget) {
+  RETURN_IF_ERROR(budget.Step());
+  if (const MarkedText* text = value.text()) RETURN_IF_ERROR(budget.Read(text->size()));
+  if (const MarkedText* text = index.text()) RETURN_IF_ERROR(budget.Read(text->size()));
   ASSIGN_OR_RETURN(std::optional<Value> item, ItemOf(value, index));
   if (item.has_value()) return *item;
   if (const MarkedText* name = index.text()) {
     if (value.names() != nullptr || value.loop() != nullptr) {
-      return GetAttribute(value, name->bytes());
+      return GetAttribute(value, name->bytes(), budget);
     }
-    if (std::optional<Value> method = Method(value, name->bytes())) return *method;
+    ASSIGN_OR_RETURN(const std::optional<Value> method, Method(value, name->bytes(), budget));
+    if (method.has_value()) return *method;
     return Missing(value, name->bytes());
   }
   if (index.is_integral()) return Missing(value, absl::StrCat(index.integer()));
   return Missing(value, std::string(TypeName(index)));
 }
 
-absl::StatusOr<Value> GetPath(const Value& value, const Value& path) {
-  if (!path.is_text()) return GetItem(value, path);
+absl::StatusOr<Value> GetPath(const Value& value, const Value& path, Budget& budget) {
+  if (!path.is_text()) return GetItem(value, path, budget);
   std::string_view rest = path.text()->bytes();
   Value found = value;
   for (;;) {
@@ -95,7 +107,8 @@ absl::StatusOr<Value> GetPath(const Value& value, const Value& path) {
     const auto read = std::from_chars(name.data(), name.data() + name.size(), number);
     const bool is_number = !name.empty() && read.ec == std::errc() &&
                            read.ptr == name.data() + name.size() && number >= 0;
-    ASSIGN_OR_RETURN(found, GetItem(found, is_number ? Value::Int(number) : Value::Text(name)));
+    ASSIGN_OR_RETURN(found,
+                     GetItem(found, is_number ? Value::Int(number) : Value::Text(name), budget));
     if (name.size() == rest.size()) return found;
     rest.remove_prefix(name.size() + 1);
   }

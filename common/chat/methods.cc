@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/chat/lookup.h"
@@ -37,8 +38,10 @@ struct Call {
   }
 };
 
-absl::StatusOr<MarkedText> TextOf(const std::optional<Value>& value, std::string_view method) {
-  if (value.has_value() && value->is_text()) return *value->text();
+// Valid while `value` is.
+absl::StatusOr<const MarkedText*> TextOf(const std::optional<Value>& value,
+                                         std::string_view method) {
+  if (value.has_value() && value->is_text()) return value->text();
   if (value.has_value() && value->is_undefined()) return UndefinedError(*value->undefined());
   return TypeError(absl::StrCat(std::string(method), "() expects a str, got ",
                                 value.has_value() ? std::string(TypeName(*value)) : "nothing"));
@@ -64,85 +67,112 @@ Result List(std::vector<MarkedText> parts, Budget& budget) {
 
 // The length in bytes of the characters at the start or the end of `text` that are in `set`.
 std::size_t SpanOf(std::string_view text, std::string_view set, bool from_end) {
-  const std::vector<std::size_t> offsets = CharacterOffsets(text);
-  const std::vector<std::size_t> members = CharacterOffsets(set);
-  const auto is_member = [&](std::string_view character) {
-    for (std::size_t i = 0; i + 1 < members.size(); ++i) {
-      if (set.substr(members[i], members[i + 1] - members[i]) == character) return true;
-    }
-    return false;
-  };
-  const std::size_t count = offsets.size() - 1;
+  absl::flat_hash_set<char32_t> members;
+  for (Utf8Reader reader(set); !reader.done();) members.insert(reader.Next().value_or(0xFFFD));
   std::size_t length = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t at = from_end ? count - 1 - i : i;
-    const std::string_view character = text.substr(offsets[at], offsets[at + 1] - offsets[at]);
-    if (!is_member(character)) break;
-    length += character.size();
+  while (length < text.size()) {
+    std::size_t begin = length;
+    if (from_end) {
+      begin = text.size() - length - 1;
+      while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
+    }
+    Utf8Reader reader(text.substr(begin));
+    if (!members.contains(reader.Next().value_or(0xFFFD))) break;
+    length = from_end ? text.size() - begin : length + reader.position();
   }
   return length;
 }
 
+// Applies `change` to each part, so that marks stay where they are.
+absl::StatusOr<MarkedText> MapParts(const MarkedText& text, Budget& budget,
+                                    std::string (*change)(std::string_view)) {
+  RETURN_IF_ERROR(budget.Bytes(text.size()));
+  RETURN_IF_ERROR(budget.Step(text.size() / 64));
+  MarkedText result;
+  for (const MarkedText::Part& part : text.Parts()) result.Append(change(part.bytes), part.marked);
+  return result;
+}
+
 // ---- str: parts
 
-Result Split(const Call& call) {
-  ASSIGN_OR_RETURN(const Bound bound, call.Bind({"sep", "maxsplit"}));
-  ASSIGN_OR_RETURN(std::int64_t splits, IntOf(bound[1], -1, call.name));
+// At most `splits` parts from the left or the right, and the rest; -1: all parts.
+Result SplitWords(const Call& call, std::int64_t splits, bool from_end) {
   const MarkedText& text = call.text();
   const std::string_view bytes = text.bytes();
-  const bool from_end = call.name == "rsplit";
   std::vector<MarkedText> parts;
-  RETURN_IF_ERROR(call.budget.Step(bytes.size() / 256));
-  if (!bound[0].has_value() || bound[0]->is_none()) {
-    // Words: white space separates them, and none is empty.
-    std::size_t begin = 0;
-    std::size_t end = bytes.size();
-    for (;;) {
-      begin += LeadingSpace(bytes.substr(begin, end - begin));
-      end -= TrailingSpace(bytes.substr(begin, end - begin));
-      if (begin == end) break;
-      if (splits-- == 0) {
-        parts.push_back(from_end ? text.Slice(0, end) : text.Slice(begin, bytes.size()));
-        break;
-      }
-      std::size_t cut = from_end ? end : begin;
-      if (from_end) {
-        while (cut > begin && TrailingSpace(bytes.substr(begin, cut - begin)) == 0) --cut;
-        parts.push_back(text.Slice(cut, end));
-        end = cut;
-      } else {
-        while (cut < end && LeadingSpace(bytes.substr(cut, 4)) == 0) ++cut;
-        parts.push_back(text.Slice(begin, cut));
-        begin = cut;
-      }
-      RETURN_IF_ERROR(call.budget.Bytes(sizeof(Value)));
+  std::size_t begin = 0;
+  std::size_t end = bytes.size();
+  for (;;) {
+    begin += LeadingSpace(bytes.substr(begin, end - begin));
+    end -= TrailingSpace(bytes.substr(begin, end - begin));
+    if (begin == end) break;
+    RETURN_IF_ERROR(call.budget.Bytes(sizeof(Value)));
+    if (splits == 0) {
+      parts.push_back(from_end ? text.Slice(0, end) : text.Slice(begin, bytes.size()));
+      break;
     }
-  } else {
-    ASSIGN_OR_RETURN(const MarkedText separator, TextOf(bound[0], call.name));
-    if (separator.empty()) return TypeError("empty separator");
-    std::size_t begin = 0;
-    std::size_t end = bytes.size();
-    while (splits-- != 0) {
-      const std::size_t found = from_end ? bytes.substr(0, end).rfind(separator.bytes())
-                                         : bytes.find(separator.bytes(), begin);
-      if (found == std::string_view::npos) break;
-      const std::size_t after = found + separator.size();
-      parts.push_back(from_end ? text.Slice(after, end) : text.Slice(begin, found));
-      (from_end ? end : begin) = from_end ? found : after;
-      RETURN_IF_ERROR(call.budget.Bytes(sizeof(Value)));
+    if (splits > 0) --splits;
+    std::size_t cut = from_end ? end : begin;
+    if (from_end) {
+      while (cut > begin && TrailingSpace(bytes.substr(begin, cut - begin)) == 0) --cut;
+      parts.push_back(text.Slice(cut, end));
+      end = cut;
+    } else {
+      while (cut < end && LeadingSpace(bytes.substr(cut, 4)) == 0) ++cut;
+      parts.push_back(text.Slice(begin, cut));
+      begin = cut;
     }
-    parts.push_back(text.Slice(begin, end));
   }
   if (from_end) std::reverse(parts.begin(), parts.end());
   return List(std::move(parts), call.budget);
+}
+
+Result SplitBy(const Call& call, const MarkedText& separator, std::int64_t splits, bool from_end) {
+  const MarkedText& text = call.text();
+  // From the right, both texts are searched backwards.
+  std::string bytes = text.bytes();
+  std::string wanted = separator.bytes();
+  if (from_end) {
+    std::reverse(bytes.begin(), bytes.end());
+    std::reverse(wanted.begin(), wanted.end());
+  }
+  const auto part = [&](std::size_t begin, std::size_t end) {
+    return from_end ? text.Slice(bytes.size() - end, bytes.size() - begin) : text.Slice(begin, end);
+  };
+  std::vector<MarkedText> parts;
+  std::size_t begin = 0;
+  while (splits != 0) {
+    const std::size_t found = FindBytes(bytes, wanted, begin);
+    if (found == std::string::npos) break;
+    if (splits > 0) --splits;
+    RETURN_IF_ERROR(call.budget.Bytes(sizeof(Value)));
+    parts.push_back(part(begin, found));
+    begin = found + wanted.size();
+  }
+  parts.push_back(part(begin, bytes.size()));
+  if (from_end) std::reverse(parts.begin(), parts.end());
+  return List(std::move(parts), call.budget);
+}
+
+Result Split(const Call& call) {
+  ASSIGN_OR_RETURN(const Bound bound, call.Bind({"sep", "maxsplit"}));
+  ASSIGN_OR_RETURN(const std::int64_t splits, IntOf(bound[1], -1, call.name));
+  const bool from_end = call.name == "rsplit";
+  RETURN_IF_ERROR(call.budget.Read(call.text().size()));
+  const std::int64_t most = std::max<std::int64_t>(splits, -1);
+  if (!bound[0].has_value() || bound[0]->is_none()) return SplitWords(call, most, from_end);
+  ASSIGN_OR_RETURN(const MarkedText* separator, TextOf(bound[0], call.name));
+  if (separator->empty()) return TypeError("empty separator");
+  return SplitBy(call, *separator, most, from_end);
 }
 
 Result SplitIntoLines(const Call& call) {
   ASSIGN_OR_RETURN(const Bound bound, call.Bind({"keepends"}));
   const bool keeps = bound[0].has_value() && IsTruthy(*bound[0]);
   std::vector<MarkedText> lines;
+  RETURN_IF_ERROR(call.budget.Bytes(call.text().size()));
   for (const Line& line : SplitLines(call.text().bytes())) {
-    RETURN_IF_ERROR(call.budget.Bytes(sizeof(Value)));
+    RETURN_IF_ERROR(call.budget.Bytes(sizeof(Value) + sizeof(Line)));
     lines.push_back(call.text().Slice(line.begin, keeps ? line.end : line.content_end));
   }
   return List(std::move(lines), call.budget);
@@ -150,17 +180,18 @@ Result SplitIntoLines(const Call& call) {
 
 Result Partition(const Call& call) {
   ASSIGN_OR_RETURN(const Bound bound, call.Bind({"sep"}, 1));
-  ASSIGN_OR_RETURN(const MarkedText separator, TextOf(bound[0], call.name));
-  if (separator.empty()) return TypeError("empty separator");
+  ASSIGN_OR_RETURN(const MarkedText* separator, TextOf(bound[0], call.name));
+  if (separator->empty()) return TypeError("empty separator");
+  RETURN_IF_ERROR(call.budget.Read(call.text().size()));
   const MarkedText& text = call.text();
   const bool from_end = call.name == "rpartition";
-  const std::size_t found =
-      from_end ? text.bytes().rfind(separator.bytes()) : text.bytes().find(separator.bytes());
+  const std::size_t found = from_end ? FindLastBytes(text.bytes(), separator->bytes())
+                                     : FindBytes(text.bytes(), separator->bytes());
   std::vector<Value> parts(3, Value::Text(""));
   if (found == std::string::npos) {
     parts[from_end ? 2 : 0] = call.self;
   } else {
-    const std::size_t after = found + separator.size();
+    const std::size_t after = found + separator->size();
     parts[0] = Value::Text(text.Slice(0, found));
     parts[1] = Value::Text(text.Slice(found, after));
     parts[2] = Value::Text(text.Slice(after, text.size()));
@@ -175,16 +206,19 @@ Result Join(const Call& call) {
   MarkedText joined;
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (i > 0) joined.Append(call.text());
-    ASSIGN_OR_RETURN(const MarkedText item, TextOf(items[i], call.name));
-    RETURN_IF_ERROR(call.budget.Bytes(item.size() + call.text().size()));
-    joined.Append(item);
+    ASSIGN_OR_RETURN(const MarkedText* item, TextOf(items[i], call.name));
+    RETURN_IF_ERROR(call.budget.Bytes(item->size() + call.text().size()));
+    joined.Append(*item);
   }
   return MakeText(std::move(joined), call.budget);
 }
 
 Result StripMethod(const Call& call) {
   ASSIGN_OR_RETURN(const Bound bound, call.Bind({"chars"}));
-  RETURN_IF_ERROR(call.budget.Step(call.text().size() / 256));
+  RETURN_IF_ERROR(call.budget.Read(call.text().size()));
+  if (bound[0].has_value() && bound[0]->is_text()) {
+    RETURN_IF_ERROR(call.budget.Items(bound[0]->text()->size(), sizeof(char32_t)));
+  }
   ASSIGN_OR_RETURN(MarkedText text, Strip(call.text(), bound[0].value_or(Value()),
                                           call.name != "rstrip", call.name != "lstrip"));
   return MakeText(std::move(text), call.budget);
@@ -192,41 +226,42 @@ Result StripMethod(const Call& call) {
 
 Result RemoveAffix(const Call& call) {
   ASSIGN_OR_RETURN(const Bound bound, call.Bind({"affix"}, 1));
-  ASSIGN_OR_RETURN(const MarkedText affix, TextOf(bound[0], call.name));
+  ASSIGN_OR_RETURN(const MarkedText* affix, TextOf(bound[0], call.name));
   const MarkedText& text = call.text();
-  if (call.name == "removeprefix" && text.bytes().starts_with(affix.bytes())) {
-    return MakeText(text.Slice(affix.size(), text.size()), call.budget);
+  if (call.name == "removeprefix" && text.bytes().starts_with(affix->bytes())) {
+    return MakeText(text.Slice(affix->size(), text.size()), call.budget);
   }
-  if (call.name == "removesuffix" && text.bytes().ends_with(affix.bytes())) {
-    return MakeText(text.Slice(0, text.size() - affix.size()), call.budget);
+  if (call.name == "removesuffix" && text.bytes().ends_with(affix->bytes())) {
+    return MakeText(text.Slice(0, text.size() - affix->size()), call.budget);
   }
   return call.self;
 }
 
 Result ReplaceMethod(const Call& call) {
   ASSIGN_OR_RETURN(const Bound bound, call.Bind({"old", "new", "count"}, 2));
-  ASSIGN_OR_RETURN(const MarkedText old, TextOf(bound[0], call.name));
-  ASSIGN_OR_RETURN(const MarkedText replacement, TextOf(bound[1], call.name));
+  ASSIGN_OR_RETURN(const MarkedText* old, TextOf(bound[0], call.name));
+  ASSIGN_OR_RETURN(const MarkedText* replacement, TextOf(bound[1], call.name));
   ASSIGN_OR_RETURN(const std::int64_t count, IntOf(bound[2], -1, call.name));
-  ASSIGN_OR_RETURN(MarkedText text, Replace(call.text(), old, replacement, count, call.budget));
+  ASSIGN_OR_RETURN(MarkedText text, Replace(call.text(), *old, *replacement, count, call.budget));
   return Value::Text(std::move(text));
 }
 
 // ---- str: questions
 
-// The range of bytes that the optional bounds `begin` and `end`, in characters, leave.
-absl::StatusOr<ByteRange> Window(const Call& call, const std::optional<Value>& begin,
-                                 const std::optional<Value>& end) {
-  const MarkedText& text = call.text();
+// The range of bytes that the optional bounds `begin` and `end`, in characters, leave. Nothing if
+// `begin` is behind the text.
+absl::StatusOr<std::optional<ByteRange>> Window(const Call& call, const std::optional<Value>& begin,
+                                                const std::optional<Value>& end) {
+  const std::string_view text = call.text().bytes();
+  RETURN_IF_ERROR(call.budget.Read(text.size()));
   const auto given = [](const std::optional<Value>& value) {
     return value.has_value() && !value->is_none();
   };
   if (!given(begin) && !given(end)) return ByteRange{0, text.size()};
-  const std::vector<std::size_t> offsets = CharacterOffsets(text.bytes());
-  const auto length = static_cast<std::int64_t>(offsets.size()) - 1;
+  const auto length = static_cast<std::int64_t>(CountCharacters(text));
   const auto position = [&](std::int64_t index) {
-    if (index < 0) index = std::max<std::int64_t>(index + length, 0);
-    return offsets[static_cast<std::size_t>(std::min(index, length))];
+    if (index < 0) index = std::max<std::int64_t>(index, -length) + length;
+    return OffsetOfCharacter(text, static_cast<std::size_t>(std::min(index, length)));
   };
   std::int64_t first = 0;
   std::int64_t last = length;
@@ -236,24 +271,29 @@ absl::StatusOr<ByteRange> Window(const Call& call, const std::optional<Value>& b
   if (given(end)) {
     ASSIGN_OR_RETURN(last, IntOf(end, length, call.name));
   }
+  if (first > length) return std::nullopt;
   return ByteRange{position(first), std::max(position(first), position(last))};
 }
 
 Result HasAffix(const Call& call) {
   ASSIGN_OR_RETURN(const Bound bound, call.Bind({"affix", "start", "end"}, 1));
-  ASSIGN_OR_RETURN(const ByteRange window, Window(call, bound[1], bound[2]));
+  ASSIGN_OR_RETURN(const std::optional<ByteRange> window, Window(call, bound[1], bound[2]));
+  if (!window.has_value()) return Value::Bool(false);
   const std::string_view text =
-      std::string_view(call.text().bytes()).substr(window.begin, window.end - window.begin);
+      std::string_view(call.text().bytes()).substr(window->begin, window->end - window->begin);
   std::vector<Value> affixes = {*bound[0]};
   if (const chat::List* list = bound[0]->list();
       list != nullptr && list->kind == ListKind::kTuple) {
+    RETURN_IF_ERROR(call.budget.Items(list->items.size(), sizeof(Value)));
     affixes = list->items;
   }
   for (const Value& item : affixes) {
     RETURN_IF_ERROR(call.budget.Step());
-    ASSIGN_OR_RETURN(const MarkedText affix, TextOf(item, call.name));
-    if (call.name == "startswith" ? text.starts_with(affix.bytes())
-                                  : text.ends_with(affix.bytes())) {
+    const std::optional<Value> held = item;
+    ASSIGN_OR_RETURN(const MarkedText* affix, TextOf(held, call.name));
+    RETURN_IF_ERROR(call.budget.Read(affix->size()));
+    if (call.name == "startswith" ? text.starts_with(affix->bytes())
+                                  : text.ends_with(affix->bytes())) {
       return Value::Bool(true);
     }
   }
@@ -262,35 +302,43 @@ Result HasAffix(const Call& call) {
 
 Result Find(const Call& call) {
   ASSIGN_OR_RETURN(const Bound bound, call.Bind({"sub", "start", "end"}, 1));
-  ASSIGN_OR_RETURN(const MarkedText wanted, TextOf(bound[0], call.name));
-  ASSIGN_OR_RETURN(const ByteRange window, Window(call, bound[1], bound[2]));
+  ASSIGN_OR_RETURN(const MarkedText* wanted, TextOf(bound[0], call.name));
+  ASSIGN_OR_RETURN(const std::optional<ByteRange> window, Window(call, bound[1], bound[2]));
   const std::string_view bytes = call.text().bytes();
-  const std::string_view text = bytes.substr(window.begin, window.end - window.begin);
-  RETURN_IF_ERROR(call.budget.Step(text.size() / 256));
+  const bool marked = call.text().HasMarks();
+  if (!window.has_value()) {
+    if (call.name.ends_with("index")) return TypeError("substring not found");
+    return Value::Int(-1, marked);
+  }
+  const std::string_view text = bytes.substr(window->begin, window->end - window->begin);
   const bool from_end = call.name.starts_with('r');
-  const std::size_t found = from_end ? text.rfind(wanted.bytes()) : text.find(wanted.bytes());
+  const std::size_t found =
+      from_end ? FindLastBytes(text, wanted->bytes()) : FindBytes(text, wanted->bytes());
   if (found == std::string_view::npos) {
     if (call.name.ends_with("index")) return TypeError("substring not found");
-    return Value::Int(-1);
+    return Value::Int(-1, marked);
   }
   return Value::Int(
-      static_cast<std::int64_t>(CountCharacters(bytes.substr(0, window.begin + found))));
+      static_cast<std::int64_t>(CountCharacters(bytes.substr(0, window->begin + found))), marked);
 }
 
 Result Count(const Call& call) {
   ASSIGN_OR_RETURN(const Bound bound, call.Bind({"sub", "start", "end"}, 1));
-  ASSIGN_OR_RETURN(const MarkedText wanted, TextOf(bound[0], call.name));
-  ASSIGN_OR_RETURN(const ByteRange window, Window(call, bound[1], bound[2]));
+  ASSIGN_OR_RETURN(const MarkedText* wanted, TextOf(bound[0], call.name));
+  ASSIGN_OR_RETURN(const std::optional<ByteRange> window, Window(call, bound[1], bound[2]));
+  const bool marked = call.text().HasMarks();
+  if (!window.has_value()) return Value::Int(0, marked);
   const std::string_view text =
-      std::string_view(call.text().bytes()).substr(window.begin, window.end - window.begin);
-  RETURN_IF_ERROR(call.budget.Step(text.size() / 256));
-  if (wanted.empty()) return Value::Int(static_cast<std::int64_t>(CountCharacters(text)) + 1);
+      std::string_view(call.text().bytes()).substr(window->begin, window->end - window->begin);
+  if (wanted->empty()) {
+    return Value::Int(static_cast<std::int64_t>(CountCharacters(text)) + 1, marked);
+  }
   std::int64_t count = 0;
-  for (std::size_t at = text.find(wanted.bytes()); at != std::string_view::npos;
-       at = text.find(wanted.bytes(), at + wanted.size())) {
+  for (std::size_t at = FindBytes(text, wanted->bytes()); at != std::string_view::npos;
+       at = FindBytes(text, wanted->bytes(), at + wanted->size())) {
     ++count;
   }
-  return Value::Int(count);
+  return Value::Int(count, marked);
 }
 
 Result IsOfClass(const Call& call) {
@@ -308,10 +356,12 @@ Result IsOfClass(const Call& call) {
     }
     return Value::Bool(found);
   }
-  bool (*is_member)(char32_t) = call.name == "isspace"   ? IsSpace
-                                : call.name == "isalpha" ? IsAlphabetic
-                                : call.name == "isalnum" ? IsAlphanumeric
-                                                         : IsDigit;
+  bool (*is_member)(char32_t) = call.name == "isspace"     ? IsSpace
+                                : call.name == "isalpha"   ? IsAlphabetic
+                                : call.name == "isalnum"   ? IsAlphanumeric
+                                : call.name == "isdecimal" ? IsDecimal
+                                : call.name == "isnumeric" ? IsNumeric
+                                                           : IsDigit;
   Utf8Reader reader(text);
   while (!reader.done()) {
     if (!is_member(reader.Next().value_or(0xFFFD))) return Value::Bool(false);
@@ -327,7 +377,11 @@ Result ChangeCase(const Call& call) {
     ASSIGN_OR_RETURN(MarkedText upper, UpperCase(call.text(), call.budget));
     return Value::Text(std::move(upper));
   }
-  if (call.name == "lower" || call.name == "casefold") {
+  if (call.name == "casefold") {
+    ASSIGN_OR_RETURN(MarkedText folded, MapParts(call.text(), call.budget, FoldCase));
+    return Value::Text(std::move(folded));
+  }
+  if (call.name == "lower") {
     ASSIGN_OR_RETURN(MarkedText lower, LowerCase(call.text(), call.budget));
     return Value::Text(std::move(lower));
   }
@@ -338,19 +392,19 @@ Result ChangeCase(const Call& call) {
   // title and swapcase go character by character.
   MarkedText result;
   const MarkedText& text = call.text();
-  const std::vector<std::size_t> offsets = CharacterOffsets(text.bytes());
-  RETURN_IF_ERROR(call.budget.Step(offsets.size() / 16));
+  RETURN_IF_ERROR(call.budget.Step(text.size() / 16));
   bool in_word = false;
-  for (std::size_t i = 0; i + 1 < offsets.size(); ++i) {
+  for (Utf8Reader reader(text.bytes()); !reader.done();) {
+    const std::size_t begin = reader.position();
+    const char32_t code = reader.Next().value_or(0xFFFD);
     const std::string_view character =
-        std::string_view(text.bytes()).substr(offsets[i], offsets[i + 1] - offsets[i]);
-    const char32_t code = FirstCharacter(character);
+        std::string_view(text.bytes()).substr(begin, reader.position() - begin);
     const bool is_title = call.name == "title" && !in_word;
     const bool is_upper = call.name == "swapcase" && IsLower(code);
     result.Append(is_title   ? ToTitle(character)
                   : is_upper ? ToUpper(character)
                              : ToLower(character),
-                  text.IsMarked(offsets[i]));
+                  text.IsMarked(begin));
     in_word = IsUpper(code) || IsLower(code);
   }
   return MakeText(std::move(result), call.budget);
@@ -361,16 +415,16 @@ Result Justify(const Call& call) {
   ASSIGN_OR_RETURN(const std::int64_t width, IntOf(bound[0], 0, call.name));
   MarkedText fill(call.name == "zfill" ? "0" : " ", false);
   if (bound[1].has_value()) {
-    ASSIGN_OR_RETURN(fill, TextOf(bound[1], call.name));
+    ASSIGN_OR_RETURN(const MarkedText* given, TextOf(bound[1], call.name));
+    fill = *given;
     if (CountCharacters(fill.bytes()) != 1) {
       return TypeError("the fill character must be exactly one character long");
     }
   }
-  if (width > 0) RETURN_IF_ERROR(call.budget.Bytes(static_cast<std::uint64_t>(width)));
   const MarkedText& text = call.text();
+  const std::int64_t missing = MissingCharacters(text, width);
+  RETURN_IF_ERROR(call.budget.Items(static_cast<std::uint64_t>(missing), fill.size()));
   if (call.name == "center") return MakeText(Center(text, width, fill), call.budget);
-  const std::int64_t missing =
-      std::max<std::int64_t>(width - static_cast<std::int64_t>(CountCharacters(text.bytes())), 0);
   MarkedText padding;
   for (std::int64_t i = 0; i < missing; ++i) padding.Append(fill);
   MarkedText result;
@@ -437,6 +491,7 @@ Result DictView(const Call& call) {
 
 Result DictGet(const Call& call) {
   ASSIGN_OR_RETURN(const Bound bound, call.Bind({"key", "default"}, 1));
+  if (bound[0]->is_text()) RETURN_IF_ERROR(call.budget.Read(bound[0]->text()->size()));
   if (bound[0]->is_undefined()) return bound[1].value_or(Value());
   if (!Dict::IsHashable(*bound[0])) {
     return TypeError(absl::StrCat("unhashable type: '", std::string(TypeName(*bound[0])), "'"));
@@ -566,16 +621,6 @@ const Method* FindMethod(const Value& value, std::string_view name) {
   return found == methods.end() ? nullptr : &*found;
 }
 
-// Applies `change` to each part, so that marks stay where they are.
-absl::StatusOr<MarkedText> MapParts(const MarkedText& text, Budget& budget,
-                                    std::string (*change)(std::string_view)) {
-  RETURN_IF_ERROR(budget.Bytes(text.size()));
-  RETURN_IF_ERROR(budget.Step(text.size() / 64));
-  MarkedText result;
-  for (const MarkedText::Part& part : text.Parts()) result.Append(change(part.bytes), part.marked);
-  return result;
-}
-
 }  // namespace
 
 bool HasMethod(const Value& value, std::string_view name) {
@@ -591,6 +636,11 @@ absl::StatusOr<Value> CallMethod(const Value& self, std::string_view name,
                                  const Arguments& arguments, Budget& budget) {
   RETURN_IF_ERROR(budget.Step());
   return FindMethod(self, name)->apply(Call{self, name, arguments, budget});
+}
+
+std::int64_t MissingCharacters(const MarkedText& text, std::int64_t width) {
+  const auto length = static_cast<std::int64_t>(CountCharacters(text.bytes()));
+  return width > length ? width - length : 0;
 }
 
 absl::StatusOr<MarkedText> UpperCase(const MarkedText& text, Budget& budget) {
@@ -621,9 +671,10 @@ absl::StatusOr<MarkedText> Strip(const MarkedText& text, const Value& characters
     if (at_begin) begin = LeadingSpace(bytes);
     if (at_end) end -= TrailingSpace(bytes.substr(begin));
   } else {
-    ASSIGN_OR_RETURN(const MarkedText set, TextOf(characters, "strip"));
-    if (at_begin) begin = SpanOf(bytes, set.bytes(), false);
-    if (at_end) end -= SpanOf(bytes.substr(begin), set.bytes(), true);
+    const std::optional<Value> held = characters;
+    ASSIGN_OR_RETURN(const MarkedText* set, TextOf(held, "strip"));
+    if (at_begin) begin = SpanOf(bytes, set->bytes(), false);
+    if (at_end) end -= SpanOf(bytes.substr(begin), set->bytes(), true);
   }
   return text.Slice(begin, end);
 }
@@ -632,15 +683,17 @@ absl::StatusOr<MarkedText> Replace(const MarkedText& text, const MarkedText& old
                                    const MarkedText& replacement, std::int64_t count,
                                    Budget& budget) {
   RETURN_IF_ERROR(budget.Bytes(text.size()));
-  RETURN_IF_ERROR(budget.Step(text.size() / 256));
+  RETURN_IF_ERROR(budget.Read(text.size()));
+  count = std::max<std::int64_t>(count, -1);
   const std::string_view bytes = text.bytes();
   MarkedText result;
   std::size_t begin = 0;
   // An empty `old` is found before each character and at the end.
   std::size_t search = 0;
-  while (count-- != 0) {
-    const std::size_t found = bytes.find(old.bytes(), search);
+  while (count != 0) {
+    const std::size_t found = FindBytes(bytes, old.bytes(), search);
     if (found == std::string_view::npos) break;
+    if (count > 0) --count;
     RETURN_IF_ERROR(budget.Bytes(replacement.size() + sizeof(ByteRange)));
     result.AppendRange(text, begin, found);
     result.Append(replacement);
@@ -659,8 +712,7 @@ absl::StatusOr<MarkedText> Replace(const MarkedText& text, const MarkedText& old
 }
 
 MarkedText Center(const MarkedText& text, std::int64_t width, const MarkedText& fill) {
-  const auto length = static_cast<std::int64_t>(CountCharacters(text.bytes()));
-  const std::int64_t missing = std::max<std::int64_t>(width - length, 0);
+  const std::int64_t missing = MissingCharacters(text, width);
   // Where the missing characters are odd, Python puts one more to the left if the width is odd.
   const std::int64_t left = missing / 2 + (missing & width & 1);
   MarkedText result;

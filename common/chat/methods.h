@@ -2,6 +2,7 @@
 #ifndef RECYCLING_COMMON_CHAT_METHODS_H_
 #define RECYCLING_COMMON_CHAT_METHODS_H_
 
+#include <cstdint>
 #include <string_view>
 
 #include "absl/status/statusor.h"
@@ -33,6 +34,8 @@ absl::StatusOr<MarkedText> Strip(const MarkedText& text, const Value& characters
 absl::StatusOr<MarkedText> Replace(const MarkedText& text, const MarkedText& old,
                                    const MarkedText& replacement, std::int64_t count,
                                    Budget& budget);
+// How many characters are missing to `width`; 0 if none.
+std::int64_t MissingCharacters(const MarkedText& text, std::int64_t width);
 MarkedText Center(const MarkedText& text, std::int64_t width, const MarkedText& fill);
 
 }  // namespace recycling::chat

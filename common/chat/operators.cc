@@ -237,10 +237,7 @@ absl::StatusOr<Value> Repeat(const Value& value, std::int64_t times, Budget& bud
   const auto count = static_cast<std::uint64_t>(times);
   if (const MarkedText* text = value.text()) {
     if (text->empty() || count == 0) return Value::Text("");
-    if (count > budget.limits().max_bytes / text->size()) {
-      return budget.Bytes(budget.limits().max_bytes + 1);
-    }
-    RETURN_IF_ERROR(budget.Bytes(count * text->size()));
+    RETURN_IF_ERROR(budget.Items(count, text->size()));
     RETURN_IF_ERROR(budget.Step(count / 64));
     MarkedText result;
     for (std::uint64_t i = 0; i < count; ++i) result.Append(*text);
@@ -249,14 +246,12 @@ absl::StatusOr<Value> Repeat(const Value& value, std::int64_t times, Budget& bud
   const List& list = *value.list();
   std::vector<Value> items;
   if (!list.items.empty()) {
-    RETURN_IF_ERROR(budget.Step(std::min(count, budget.limits().max_steps) + 1));
-    RETURN_IF_ERROR(budget.Bytes(count * kBytesPerItem));
+    RETURN_IF_ERROR(budget.Items(count, list.items.size() * kBytesPerItem));
     for (std::uint64_t i = 0; i < count; ++i) {
-      RETURN_IF_ERROR(budget.Bytes(list.items.size() * kBytesPerItem));
       items.insert(items.end(), list.items.begin(), list.items.end());
     }
   }
-  return MakeList(std::move(items), budget, list.kind);
+  return MakeList(std::move(items), budget, list.kind, value.marked());
 }
 
 bool IsSequence(const Value& value) {
@@ -349,6 +344,8 @@ absl::Status TypeError(std::string message) { return absl::InvalidArgumentError(
 absl::Status UndefinedError(const Undefined& undefined) {
   return absl::InvalidArgumentError(undefined.reason);
 }
+
+bool IsNan(const Value& value) { return value.is_float() && std::isnan(value.number()); }
 
 bool IsTruthy(const Value& value) {
   if (value.is_undefined() || value.is_none()) return false;
@@ -474,10 +471,11 @@ absl::StatusOr<bool> Contains(const Value& container, const Value& item, Budget&
       return TypeError(absl::StrCat("'in <string>' requires string as left operand, not ",
                                     std::string(TypeName(item))));
     }
-    RETURN_IF_ERROR(budget.Step(text->size() / 256));
-    return text->bytes().find(item.text()->bytes()) != std::string::npos;
+    RETURN_IF_ERROR(budget.Read(text->size()));
+    return FindBytes(text->bytes(), item.text()->bytes()) != std::string_view::npos;
   }
   if (const Dict* dict = container.dict()) {
+    if (item.is_text()) RETURN_IF_ERROR(budget.Read(item.text()->size()));
     if (!item.is_undefined() && !Dict::IsHashable(item)) {
       return TypeError(absl::StrCat("unhashable type: '", std::string(TypeName(item)), "'"));
     }
@@ -555,10 +553,13 @@ absl::StatusOr<std::vector<Value>> Iterate(const Value& value, Budget& budget) {
     RETURN_IF_ERROR(budget.Bytes(dict->size() * kBytesPerItem));
     for (const Dict::Entry& entry : dict->entries()) items.push_back(entry.key);
   } else if (const MarkedText* text = value.text()) {
-    const std::vector<std::size_t> offsets = CharacterOffsets(text->bytes());
-    RETURN_IF_ERROR(budget.Bytes(offsets.size() * (kBytesPerItem + sizeof(MarkedText))));
-    for (std::size_t i = 0; i + 1 < offsets.size(); ++i) {
-      items.push_back(Value::Text(text->Slice(offsets[i], offsets[i + 1])));
+    RETURN_IF_ERROR(budget.Read(text->size()));
+    RETURN_IF_ERROR(
+        budget.Items(CountCharacters(text->bytes()), kBytesPerItem + sizeof(MarkedText)));
+    for (Utf8Reader reader(text->bytes()); !reader.done();) {
+      const std::size_t begin = reader.position();
+      reader.Next();
+      items.push_back(Value::Text(text->Slice(begin, reader.position())));
     }
   } else if (!value.is_undefined()) {
     return TypeError(absl::StrCat("'", std::string(TypeName(value)), "' object is not iterable"));
@@ -588,8 +589,10 @@ absl::StatusOr<std::optional<Value>> ItemOf(const Value& value, const Value& ind
   if (static_cast<std::size_t>(length) == text.size()) {  // one byte a character
     return Value::Text(text.Slice(at, at + 1));
   }
-  const std::vector<std::size_t> offsets = CharacterOffsets(text.bytes());
-  return Value::Text(text.Slice(offsets[at], offsets[at + 1]));
+  const std::size_t begin = OffsetOfCharacter(text.bytes(), at);
+  const std::size_t length_of_it =
+      OffsetOfCharacter(std::string_view(text.bytes()).substr(begin), 1);
+  return Value::Text(text.Slice(begin, begin + length_of_it));
 }
 
 absl::StatusOr<std::optional<Value>> SliceOf(const Value& value, const Value& begin,
@@ -612,15 +615,19 @@ absl::StatusOr<std::optional<Value>> SliceOf(const Value& value, const Value& be
     return slice;
   }
   const MarkedText& text = *value.text();
-  RETURN_IF_ERROR(budget.Step(text.size() / 256));
-  const std::vector<std::size_t> offsets = CharacterOffsets(text.bytes());
+  RETURN_IF_ERROR(budget.Read(text.size()));
   MarkedText slice;
   if (bounds.step == 1) {
     if (count > 0) {
-      slice = text.Slice(offsets[static_cast<std::size_t>(bounds.begin)],
-                         offsets[static_cast<std::size_t>(bounds.begin + count)]);
+      const auto first = static_cast<std::size_t>(bounds.begin);
+      const std::size_t begin_byte = OffsetOfCharacter(text.bytes(), first);
+      const std::string_view rest = std::string_view(text.bytes()).substr(begin_byte);
+      slice = text.Slice(begin_byte,
+                         begin_byte + OffsetOfCharacter(rest, static_cast<std::size_t>(count)));
     }
   } else {
+    RETURN_IF_ERROR(budget.Items(text.size(), sizeof(std::size_t)));
+    const std::vector<std::size_t> offsets = CharacterOffsets(text.bytes());
     for (std::int64_t i = 0; i < count; ++i) {
       const auto at = static_cast<std::size_t>(bounds.begin + i * bounds.step);
       slice.AppendRange(text, offsets[at], offsets[at + 1]);

@@ -24,6 +24,8 @@ absl::Status TypeError(std::string message);
 absl::Status UndefinedError(const Undefined& undefined);
 
 bool IsTruthy(const Value& value);
+// A float that no number is less than, equal to or greater than.
+bool IsNan(const Value& value);
 
 // str(value) and repr(value). The parts of the text that came from messages are marked.
 absl::StatusOr<MarkedText> ToText(const Value& value, Budget& budget);

@@ -13,6 +13,8 @@
 namespace recycling::chat {
 namespace {
 
+constexpr std::size_t kMaxNameBytes = 256;
+
 bool IsAsciiDigit(char byte) { return byte >= '0' && byte <= '9'; }
 
 int HexDigit(char byte) {
@@ -164,6 +166,7 @@ class Lexer {
     if (IsAsciiDigit(byte)) return Number();
     if (byte == '\'' || byte == '"') return String();
     const std::size_t name = NameLength();
+    if (name > kMaxNameBytes) return Error(position_, absl::StrCat("a name of ", name, " bytes"));
     if (name > 0) {
       Add(TokenKind::kName, std::string(source_.substr(position_, name)), position_);
       position_ += name;
@@ -287,7 +290,7 @@ class Lexer {
                                      [&](std::string_view text) { return rest.starts_with(text); });
     if (found == kOperators.end()) {
       return Error(position_,
-                   absl::StrCat("unexpected character '", std::string(rest.substr(0, 1)), "'"));
+                   absl::StrCat("unexpected character '", ToUtf8(FirstCharacter(rest)), "'"));
     }
     const char byte = found->front();
     if (byte == '(' || byte == '[' || byte == '{') {

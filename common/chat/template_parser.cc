@@ -11,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/chat/filters.h"
 #include "common/chat/template_lexer.h"
+#include "common/chat/unicode_text.h"
 #include "common/chat/value_tests.h"
 
 namespace recycling::chat {
@@ -86,7 +87,7 @@ class Parser {
       case TokenKind::kEnd:
         return "the end of the template";
       default:
-        return absl::StrCat("'", current().text.substr(0, 40), "'");
+        return absl::StrCat("'", Excerpt(current().text, 40), "'");
     }
   }
   absl::Status Unexpected(std::string_view expected) const {
@@ -662,7 +663,7 @@ class Parser {
       return Statement{.kind = tag == "break" ? StatementKind::kBreak : StatementKind::kContinue,
                        .offset = offset};
     }
-    return ErrorAt(source_, offset, absl::StrCat("unknown tag '", tag.substr(0, 40), "'"));
+    return ErrorAt(source_, offset, absl::StrCat("unknown tag '", Excerpt(tag, 40), "'"));
   }
 
   absl::StatusOr<Statement> ParseIf(std::size_t offset) {

@@ -24,7 +24,7 @@ constexpr std::int64_t kMaxWidth = 1000;
 
 // How to write one value.
 struct Specification {
-  std::string fill = " ";
+  MarkedText fill = MarkedText(" ", false);
   char align = 0;  // < > ^ =; 0: the default of the type
   char sign = '-';
   bool comma = false;
@@ -56,9 +56,9 @@ MarkedText Pad(MarkedText text, const Specification& spec, char default_align) {
   const std::size_t sign =
       align == '=' && !text.empty() && std::string_view("+- ").find(text.bytes()[0]) < 3 ? 1 : 0;
   MarkedText padded = text.Slice(0, sign);
-  for (std::int64_t i = 0; i < left; ++i) padded.Append(spec.fill, false);
+  for (std::int64_t i = 0; i < left; ++i) padded.Append(spec.fill);
   padded.AppendRange(text, sign, text.size());
-  for (std::int64_t i = left; i < missing; ++i) padded.Append(spec.fill, false);
+  for (std::int64_t i = left; i < missing; ++i) padded.Append(spec.fill);
   return padded;
 }
 
@@ -126,12 +126,11 @@ absl::StatusOr<MarkedText> FormatNumber(const Value& value, const Specification&
 
 MarkedText FirstCharacters(const MarkedText& text, std::optional<std::int64_t> count) {
   if (!count.has_value()) return text;
-  const std::vector<std::size_t> offsets = CharacterOffsets(text.bytes());
-  return text.Slice(0, offsets[std::min(static_cast<std::size_t>(*count), offsets.size() - 1)]);
+  return text.Slice(0, OffsetOfCharacter(text.bytes(), static_cast<std::size_t>(*count)));
 }
 
 absl::Status UnsupportedFormat(std::string_view what) {
-  return TypeError(absl::StrCat("unsupported format: ", std::string(what)));
+  return TypeError(absl::StrCat("unsupported format: ", Excerpt(what)));
 }
 
 // Reads a number of at most kMaxWidth at `position`; nothing if there is no digit.
@@ -166,7 +165,7 @@ class PrintfArguments {
     if (value_.dict() == nullptr) return TypeError("format requires a mapping");
     used_ = 1;
     const Value* found = value_.dict()->Find(name);
-    if (found == nullptr) return TypeError(absl::StrCat("no key '", name, "'"));
+    if (found == nullptr) return TypeError(absl::StrCat("no key '", Excerpt(name), "'"));
     return *found;
   }
   absl::Status Finish() const {
@@ -204,6 +203,13 @@ absl::StatusOr<MarkedText> Convert(const Value& value, const Specification& spec
                                       " format: a real number is required, not ",
                                       std::string(TypeName(value))));
       }
+      if (std::string_view("xXo").find(spec.type) < 3 && !value.is_integral()) {
+        return TypeError(absl::StrCat("%", std::string(1, spec.type),
+                                      " format: an integer is required, not float"));
+      }
+      if (std::string_view("dixXo").find(spec.type) < 5 && spec.precision.has_value()) {
+        return UnsupportedFormat("a precision of an integer");
+      }
       if (std::string_view("di").find(spec.type) < 2 && value.is_float()) {
         if (!(std::abs(value.number()) < 0x1p63)) return TypeError("an integer beyond 64 bits");
         return FormatNumber(Value::Int(static_cast<std::int64_t>(value.number()), value.marked()),
@@ -215,7 +221,8 @@ absl::StatusOr<MarkedText> Convert(const Value& value, const Specification& spec
 
 // ---- Braces
 
-absl::StatusOr<Specification> ParseSpecification(std::string_view text) {
+absl::StatusOr<Specification> ParseSpecification(const MarkedText& specification) {
+  const std::string_view text = specification.bytes();
   Specification spec;
   std::size_t i = 0;
   const std::string_view aligns = "<>^=";
@@ -224,7 +231,7 @@ absl::StatusOr<Specification> ParseSpecification(std::string_view text) {
     reader.Next();
     const std::size_t first = reader.position();
     if (first < text.size() && aligns.find(text[first]) != std::string_view::npos) {
-      spec.fill = std::string(text.substr(0, first));
+      spec.fill = specification.Slice(0, first);
       spec.align = text[first];
       i = first + 1;
     } else if (aligns.find(text[0]) != std::string_view::npos) {
@@ -242,7 +249,7 @@ absl::StatusOr<Specification> ParseSpecification(std::string_view text) {
   }
   spec.alternate = skip('#');
   if (skip('0') && spec.align == 0) {
-    spec.fill = "0";
+    spec.fill = MarkedText("0", false);
     spec.align = '=';
   }
   ASSIGN_OR_RETURN(const std::optional<std::int64_t> width, ReadNumber(text, i));
@@ -257,26 +264,33 @@ absl::StatusOr<Specification> ParseSpecification(std::string_view text) {
   return spec;
 }
 
-absl::StatusOr<MarkedText> FormatValue(const Value& value, std::string_view text, Budget& budget) {
-  ASSIGN_OR_RETURN(Specification spec, ParseSpecification(text));
+absl::StatusOr<MarkedText> FormatValue(const Value& value, const MarkedText& specification,
+                                       Budget& budget) {
+  const std::string_view text = specification.bytes();
+  ASSIGN_OR_RETURN(Specification spec, ParseSpecification(specification));
   const bool is_plain = text.empty();
   if (value.is_number() && !(value.is_bool() && is_plain)) {
-    const std::string_view types = value.is_integral() ? "dxXobeEfFgG%n" : "eEfFgG%n";
-    if (spec.type != 0 && types.find(spec.type) == std::string_view::npos) {
+    const std::string_view types = value.is_integral() ? "dxXobeEfFgG%" : "eEfFgG%";
+    const bool as_integer = value.is_integral() && std::string_view("dxXob").find(spec.type) < 5;
+    if ((spec.type != 0 && types.find(spec.type) == std::string_view::npos) ||
+        (spec.precision.has_value() && (as_integer || spec.type == 0)) ||
+        (spec.comma && spec.align == '=')) {
       return UnsupportedFormat(text);
     }
     return FormatNumber(value, spec);
   }
   if (!value.is_text() && !is_plain) return UnsupportedFormat(text);
   if (spec.type != 0 && spec.type != 's') return UnsupportedFormat(text);
-  if (spec.align == '=') return UnsupportedFormat(text);
+  if (spec.align == '=' || spec.comma || spec.sign != '-' || spec.alternate) {
+    return UnsupportedFormat(text);
+  }
   ASSIGN_OR_RETURN(const MarkedText plain, ToText(value, budget));
   return Pad(FirstCharacters(plain, spec.precision), spec, '<');
 }
 
 // The value that a field such as "0.name[key]" names. `next` counts the fields without a number.
 absl::StatusOr<Value> FieldValue(std::string_view field, const Arguments& arguments,
-                                 std::size_t& next) {
+                                 std::size_t& next, Budget& budget) {
   const std::size_t name_end = std::min(field.find_first_of(".["), field.size());
   const std::string_view name = field.substr(0, name_end);
   std::string_view rest = field.substr(name_end);
@@ -291,10 +305,11 @@ absl::StatusOr<Value> FieldValue(std::string_view field, const Arguments& argume
     }
     value = arguments.positional[index];
   } else {
-    const auto found = std::find_if(arguments.named.begin(), arguments.named.end(),
-                                    [&](const auto& argument) { return argument.first == name; });
+    const auto found =
+        std::find_if(arguments.named.begin(), arguments.named.end(),
+                     [&](const auto& argument) { return argument.first.bytes() == name; });
     if (found == arguments.named.end()) {
-      return TypeError(absl::StrCat("no argument '", std::string(name), "'"));
+      return TypeError(absl::StrCat("no argument '", Excerpt(name), "'"));
     }
     value = found->second;
   }
@@ -308,9 +323,10 @@ absl::StatusOr<Value> FieldValue(std::string_view field, const Arguments& argume
       std::int64_t number = 0;
       const auto parsed = std::from_chars(key.data(), key.data() + key.size(), number);
       const bool is_index = parsed.ec == std::errc() && parsed.ptr == key.data() + key.size();
-      ASSIGN_OR_RETURN(value, GetItem(value, is_index ? Value::Int(number) : Value::Text(key)));
+      ASSIGN_OR_RETURN(value,
+                       GetItem(value, is_index ? Value::Int(number) : Value::Text(key), budget));
     } else {
-      ASSIGN_OR_RETURN(value, GetAttribute(value, key));
+      ASSIGN_OR_RETURN(value, GetAttribute(value, key, budget));
     }
     rest.remove_prefix(end + (is_item ? 1 : 0));
   }
@@ -344,11 +360,11 @@ absl::StatusOr<Value> PrintfFormat(const MarkedText& format, const Value& argume
       if (bytes[i] == '+' || (bytes[i] == ' ' && spec.sign != '+')) spec.sign = bytes[i];
       if (bytes[i] == '#') spec.alternate = true;
       if (bytes[i] == '0' && spec.align == 0) {
-        spec.fill = "0";
+        spec.fill = MarkedText("0", false);
         spec.align = '=';
       }
     }
-    if (spec.align == '<') spec.fill = " ";
+    if (spec.align == '<') spec.fill = MarkedText(" ", false);
     ASSIGN_OR_RETURN(const std::optional<std::int64_t> width, ReadNumber(bytes, i));
     spec.width = width.value_or(0);
     if (i < bytes.size() && bytes[i] == '.') {
@@ -369,7 +385,7 @@ absl::StatusOr<Value> PrintfFormat(const MarkedText& format, const Value& argume
     if (spec.type == 'u') spec.type = 'd';
     if (spec.align == '=' && std::string_view("src").find(spec.type) < 3) {
       spec.align = '>';
-      spec.fill = " ";
+      spec.fill = MarkedText(" ", false);
     }
     ASSIGN_OR_RETURN(const Value value, name.has_value() ? values.Named(*name) : values.Next());
     ASSIGN_OR_RETURN(const MarkedText text, Convert(value, spec, budget));
@@ -402,14 +418,15 @@ absl::StatusOr<Value> BraceFormat(const MarkedText& format, const Arguments& arg
     std::string_view field = bytes.substr(brace + 1, end - brace - 1);
     if (field.find('{') != std::string_view::npos) return UnsupportedFormat(field);
     const std::size_t colon = std::min(field.find(':'), field.size());
-    const std::string_view spec = colon < field.size() ? field.substr(colon + 1) : "";
+    const MarkedText spec =
+        format.Slice(std::min(brace + 1 + colon + 1, end), end);  // empty without a colon
     field = field.substr(0, colon);
     char conversion = 0;
     if (field.size() >= 2 && field[field.size() - 2] == '!') {
       conversion = field.back();
       field.remove_suffix(2);
     }
-    ASSIGN_OR_RETURN(Value value, FieldValue(field, arguments, next));
+    ASSIGN_OR_RETURN(Value value, FieldValue(field, arguments, next, budget));
     if (conversion == 'r') {
       ASSIGN_OR_RETURN(MarkedText text, Represent(value, budget));
       value = Value::Text(std::move(text));

@@ -16,7 +16,8 @@ absl::StatusOr<Value> PrintfFormat(const MarkedText& format, const Value& argume
                                    Budget& budget);
 
 // format.format(arguments): {} {0} {name} {0.name} {0[name]} !s !r, and specifications with fill,
-// alignment, sign, 0, width, comma, precision and s d f F e g x X o b %.
+// alignment, sign, 0, width, comma, precision and s d f F e g x X o b %. Combinations that are not
+// supported are errors.
 absl::StatusOr<Value> BraceFormat(const MarkedText& format, const Arguments& arguments,
                                   Budget& budget);
 

@@ -6,6 +6,7 @@
 #include <unicode/uchar.h>
 
 #include <cstdint>
+#include <cstring>
 
 #include "common/tokenizer/utf8.h"
 
@@ -50,6 +51,35 @@ std::size_t CountCharacters(std::string_view text) {
   return count;
 }
 
+std::size_t OffsetOfCharacter(std::string_view text, std::size_t index) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (StartsCharacter(text[i]) && index-- == 0) return i;
+  }
+  return text.size();
+}
+
+std::size_t FindBytes(std::string_view text, std::string_view needle, std::size_t begin) {
+  if (begin > text.size()) return std::string_view::npos;
+  if (needle.empty()) return begin;
+  // memmem takes linear time, which std::string_view::find does not.
+  const void* found =
+      memmem(text.data() + begin, text.size() - begin, needle.data(), needle.size());
+  if (found == nullptr) return std::string_view::npos;
+  return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+}
+
+std::size_t FindLastBytes(std::string_view text, std::string_view needle) {
+  const std::string reversed(text.rbegin(), text.rend());
+  const std::size_t found = FindBytes(reversed, std::string(needle.rbegin(), needle.rend()));
+  return found == std::string_view::npos ? found : text.size() - found - needle.size();
+}
+
+std::string Excerpt(std::string_view text, std::size_t bytes) {
+  if (text.size() <= bytes) return std::string(text);
+  while (bytes > 0 && !StartsCharacter(text[bytes])) --bytes;
+  return std::string(text.substr(0, bytes)) + "...";
+}
+
 char32_t FirstCharacter(std::string_view text) { return Utf8Reader(text).Next().value_or(0xFFFD); }
 
 bool IsSpace(char32_t character) {
@@ -61,8 +91,14 @@ bool IsSpace(char32_t character) {
 
 bool IsAlphabetic(char32_t character) { return u_isalpha(ForIcu(character)) != 0; }
 
-bool IsAlphanumeric(char32_t character) {
-  return IsAlphabetic(character) || u_getNumericValue(ForIcu(character)) != U_NO_NUMERIC_VALUE;
+bool IsAlphanumeric(char32_t character) { return IsAlphabetic(character) || IsNumeric(character); }
+
+bool IsDecimal(char32_t character) {
+  return u_getIntPropertyValue(ForIcu(character), UCHAR_NUMERIC_TYPE) == U_NT_DECIMAL;
+}
+
+bool IsNumeric(char32_t character) {
+  return u_getIntPropertyValue(ForIcu(character), UCHAR_NUMERIC_TYPE) != U_NT_NONE;
 }
 
 bool IsDigit(char32_t character) {
@@ -110,6 +146,15 @@ std::size_t TrailingSpace(std::string_view text) {
 
 std::string ToUpper(std::string_view text) { return MapCase(icu::CaseMap::utf8ToUpper, text); }
 std::string ToLower(std::string_view text) { return MapCase(icu::CaseMap::utf8ToLower, text); }
+
+std::string FoldCase(std::string_view text) {
+  std::string result;
+  icu::StringByteSink<std::string> sink(&result);
+  UErrorCode error = U_ZERO_ERROR;
+  icu::CaseMap::utf8Fold(0, icu::StringPiece(text.data(), static_cast<std::int32_t>(text.size())),
+                         sink, nullptr, error);
+  return result;
+}
 
 std::string ToTitle(std::string_view text) {
   std::string result;

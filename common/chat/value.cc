@@ -9,6 +9,8 @@
 namespace recycling::chat {
 namespace {
 
+constexpr std::size_t kMaxTupleKey = 4096;
+
 template <typename T, typename Data>
 T* PointerIn(const Data& data) {
   const auto* pointer = std::get_if<std::shared_ptr<T>>(&data);
@@ -64,6 +66,9 @@ Value Value::AsMarkup() const {
 int Value::depth() const {
   if (const List* items = list()) return items->depth;
   if (const Dict* entries = dict()) return entries->depth();
+  if (const Callable* called = callable()) {
+    return called->kind == Callable::Kind::kMethod ? 1 + called->self.depth() : 0;
+  }
   return 0;
 }
 
@@ -118,6 +123,7 @@ std::optional<std::string> Dict::KeyOf(const Value& key) {
     const std::optional<std::string> part = KeyOf(item);
     if (!part.has_value()) return std::nullopt;
     absl::StrAppend(&name, part->size(), ":", *part);
+    if (name.size() > kMaxTupleKey) return std::nullopt;
   }
   return name;
 }

@@ -24,6 +24,8 @@ struct List;
 class Dict;
 class Namespace;
 class Loop;
+class Scope;
+struct Statement;
 
 // A list or dict may nest so deep, so that walking and destroying it does not exhaust the stack.
 inline constexpr int kMaxValueDepth = 100;
@@ -85,7 +87,7 @@ class Value {
   bool markup() const { return markup_; }
   Value AsMarkup() const;
 
-  // 0 for what is no list or dict, else 1 more than the deepest item.
+  // 1 more than the deepest item of a list or dict, or than the value of a method; else 0.
   int depth() const;
 
  private:
@@ -140,7 +142,9 @@ class Dict {
   static bool IsHashable(const Value& key) { return KeyOf(key).has_value(); }
 
  private:
-  // Equal for keys that Python calls equal: 1, 1.0 and True are one key.
+  // Equal for keys that Python calls equal: 1, 1.0 and True are one key. Nothing for a tuple whose
+  // key would have more than kMaxTupleKey bytes: a small tuple can hold itself in each half of a
+  // tuple, again and again.
   static std::optional<std::string> KeyOf(const Value& key);
 
   std::vector<Entry> entries_;
@@ -152,6 +156,30 @@ class Dict {
 class Namespace {
  public:
   absl::flat_hash_map<std::string, Value> values;
+};
+
+// A function that templates may call, a method of a value, or a macro.
+class Callable {
+ public:
+  enum class Kind { kFunction, kMethod, kMacro };
+
+  Kind kind;
+  std::string name;
+  Value self;                        // of a method
+  const Statement* macro = nullptr;  // its parameters and body; not owned
+  std::shared_ptr<Scope> scope;      // in which the macro was defined
+};
+
+// The state of a loop, which its body sees as `loop`. The interpreter owns all loops and empties
+// them at its end, because they can refer to each other in circles and chains.
+class Loop {
+ public:
+  std::vector<Value> items;
+  std::size_t index = 0;                 // of the current item
+  std::size_t depth = 0;                 // of recursion, from 0
+  std::optional<Value> changed;          // what loop.changed() was called with last
+  const Statement* statement = nullptr;  // not owned
+  std::shared_ptr<Scope> scope;          // around the loop
 };
 
 }  // namespace recycling::chat

@@ -10,6 +10,7 @@
 #include "common/chat/filters.h"
 #include "common/chat/operators.h"
 #include "common/chat/unicode_text.h"
+#include "common/tokenizer/utf8.h"
 
 namespace recycling::chat {
 namespace {
@@ -52,9 +53,9 @@ template <bool (*kIsWanted)(char32_t), bool (*kIsOther)(char32_t)>
 Result HasCase(const Value& value, const std::vector<Value>&, Budget& budget) {
   ASSIGN_OR_RETURN(const MarkedText text, ToText(value, budget));
   bool found = false;
-  const std::vector<std::size_t> offsets = CharacterOffsets(text.bytes());
-  for (std::size_t i = 0; i + 1 < offsets.size(); ++i) {
-    const char32_t character = FirstCharacter(std::string_view(text.bytes()).substr(offsets[i]));
+  RETURN_IF_ERROR(budget.Step(text.size() / 16));
+  for (Utf8Reader reader(text.bytes()); !reader.done();) {
+    const char32_t character = reader.Next().value_or(0xFFFD);
     if (kIsOther(character)) return false;
     found = found || kIsWanted(character);
   }
@@ -64,6 +65,7 @@ Result HasCase(const Value& value, const std::vector<Value>&, Budget& budget) {
 template <typename Predicate>
 Result Ordered(const Value& value, const Value& other, std::string_view operation, Budget& budget,
                Predicate predicate) {
+  if (IsNan(value) || IsNan(other)) return false;
   ASSIGN_OR_RETURN(const int order, Compare(value, other, operation, budget));
   return predicate(order);
 }
@@ -177,7 +179,7 @@ const Test* FindTest(std::string_view name) {
 bool IsTest(std::string_view name) { return FindTest(name) != nullptr; }
 
 std::string UnknownTest(std::string_view name) {
-  return absl::StrCat("no test named '", std::string(name.substr(0, 80)), "'");
+  return absl::StrCat("no test named '", Excerpt(name), "'");
 }
 
 absl::StatusOr<bool> ApplyTest(std::string_view name, const Value& value,

@@ -18,17 +18,16 @@ namespace {
 
 constexpr absl::string_view kScheme = "bearer ";
 
-// The key in the `authorization` metadata, which must have exactly one value. Messages never show
+// The key in `authorization`, which must have exactly one value. Messages never show
 // the key.
-absl::StatusOr<std::string> KeyOf(const grpc::ServerContextBase& context) {
-  const auto [first, last] = context.client_metadata().equal_range("authorization");
-  if (first == last) {
+absl::StatusOr<std::string> KeyOf(const std::vector<std::string>& authorization) {
+  if (authorization.empty()) {
     return absl::UnauthenticatedError("authorization: got none, expected \"Bearer KEY\"");
   }
-  if (std::next(first) != last) {
+  if (authorization.size() > 1) {
     return absl::UnauthenticatedError("authorization: got several, expected one");
   }
-  const absl::string_view value(first->second.data(), first->second.size());
+  const absl::string_view value = authorization[0];
   if (!absl::StartsWithIgnoreCase(value, kScheme)) {
     return absl::UnauthenticatedError("authorization: got another scheme, expected \"Bearer KEY\"");
   }
@@ -74,6 +73,17 @@ CallerCheck::CallerCheck(std::unique_ptr<ApiKeyFile> keys, std::string process_k
 
 absl::StatusOr<Caller> CallerCheck::Check(const grpc::ServerContextBase& context,
                                           Access access) const {
+  CallerCredentials credentials;
+  const auto [first, last] = context.client_metadata().equal_range("authorization");
+  for (auto value = first; value != last; ++value) {
+    credentials.authorization.emplace_back(value->second.data(), value->second.size());
+  }
+  if (keys_ != nullptr && first == last) credentials.certificate_names = VerifiedNames(context);
+  return Check(credentials, access);
+}
+
+absl::StatusOr<Caller> CallerCheck::Check(const CallerCredentials& credentials,
+                                          Access access) const {
   if (keys_ == nullptr) {
     if (access == Access::kAdmin && without_keys_ == WithoutKeys::kAllButAdmin) {
       return absl::PermissionDeniedError(
@@ -87,11 +97,11 @@ absl::StatusOr<Caller> CallerCheck::Check(const grpc::ServerContextBase& context
   const std::optional<KeyRole> role = RoleFor(access);
   const std::shared_ptr<const ApiKeys> keys = keys_->Get();
   const ApiKey* known = nullptr;
-  if (context.client_metadata().count("authorization") == 0) {
-    known = keys->FindCertificate(VerifiedNames(context));
+  if (credentials.authorization.empty()) {
+    known = keys->FindCertificate(credentials.certificate_names);
   }
   if (known == nullptr) {
-    ASSIGN_OR_RETURN(const std::string key, KeyOf(context));
+    ASSIGN_OR_RETURN(const std::string key, KeyOf(credentials.authorization));
     if (role.value_or(KeyRole::kPeer) == KeyRole::kPeer && IsSecret(key, process_key_)) {
       return Caller();
     }

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/auth/api_key_file.h"
@@ -26,6 +27,12 @@ struct Caller {
   std::string tenant = "default";  // the caller's own tenant
   bool limited = false;            // whether the caller's line in the key file gives limits
   TenantLimits limits;             // meaningful only if `limited`
+};
+
+// What a call shows of its caller.
+struct CallerCredentials {
+  std::vector<std::string> authorization;      // values of this header or metadata
+  std::vector<std::string> certificate_names;  // of a certificate that TLS has verified
 };
 
 // The calls that a service without a key file allows to every caller.
@@ -50,6 +57,11 @@ class CallerCheck {
   // PermissionDenied if the caller's role is not the one that `access` needs, or if the service
   // allows the call to nobody.
   absl::StatusOr<Caller> Check(const grpc::ServerContextBase& context, Access access) const;
+  // The same for a call that does not come over gRPC.
+  absl::StatusOr<Caller> Check(const CallerCredentials& credentials, Access access) const;
+
+  // Whether there is a key file. If not, every caller is known.
+  bool has_keys() const { return keys_ != nullptr; }
 
  private:
   const std::unique_ptr<ApiKeyFile> keys_;  // null: no key file

@@ -25,13 +25,19 @@ absl::Status CheckText(std::string_view text) {
   return absl::OkStatus();
 }
 
+// Some files call the tokens that begin and end a sequence user-defined.
+bool IsControl(const TokenizerData& data, TokenId id) {
+  const TokenType type = TypeOf(data, id);
+  return type == TokenType::kControl ||
+         (type == TokenType::kUserDefined && (id == data.bos || id == data.eos || id == data.eot));
+}
+
 // Leaves out tokens that are not UTF-8: they would match parts of characters.
 SpecialTokens FindSpecialTokens(const TokenizerData& data, bool with_control) {
   std::vector<std::pair<std::string_view, TokenId>> tokens;
   for (TokenId id = 0; id < data.tokens.size(); ++id) {
-    const TokenType type = TypeOf(data, id);
-    const bool wanted =
-        type == TokenType::kUserDefined || (with_control && type == TokenType::kControl);
+    const bool is_control = IsControl(data, id);
+    const bool wanted = is_control ? with_control : TypeOf(data, id) == TokenType::kUserDefined;
     if (wanted && !FindInvalidUtf8(data.tokens[id])) {
       tokens.emplace_back(data.tokens[id], id);
     }
@@ -79,7 +85,7 @@ std::vector<SpecialTokens::Match> VocabularyTokenizer::FindControl(
   const auto search = [&](std::size_t end) {
     for (SpecialTokens::Match match :
          user_defined_and_control_.Find(text.substr(begin, end - begin))) {
-      if (TypeOf(data_, match.id) != TokenType::kControl) continue;
+      if (!IsControl(data_, match.id)) continue;
       match.begin += begin;
       match.end += begin;
       found.push_back(match);

@@ -59,11 +59,12 @@ void TakeSignal(int signal) {
     if (interrupts.running != nullptr) interrupts.running->TryCancel();
     return;
   }
-  if (interrupts.running == nullptr || interrupts.interrupted) {
+  if (interrupts.end_calls_only) {
     // A line editor may have changed the terminal.
-    if (interrupts.end_calls_only) tcsetattr(STDIN_FILENO, TCSANOW, &interrupts.terminal);
+    tcsetattr(STDIN_FILENO, TCSANOW, &interrupts.terminal);
     _exit(kExitInterrupted);
   }
+  if (interrupts.running == nullptr || interrupts.interrupted) _exit(kExitInterrupted);
   interrupts.interrupted = true;
   interrupts.running->TryCancel();
 }

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pty.h>
+#include <termios.h>
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -187,6 +188,14 @@ class Terminal {
     seen_ = output_.find(text, seen_) + text.size();
   }
 
+  void Signal(int signal) { kill(pid_, signal); }
+
+  // Whether the terminal shows what is typed, as it does outside of a line editor.
+  bool Echoes() const {
+    struct termios settings = {};
+    return tcgetattr(terminal_, &settings) == 0 && (settings.c_lflag & ECHO) != 0;
+  }
+
   int Wait() {
     while (Read()) {
     }
@@ -248,6 +257,20 @@ TEST_F(ChatCliTest, CtrlCStopsTheAnswerAndNotTheProgram) {
   EXPECT_THAT(Messages(2), ElementsAre("user: wait", "assistant: echo: wait", "user: wait",
                                        "assistant: echo: wait", "user: one"))
       << "the part of an answer that came is kept";
+}
+
+TEST_F(ChatCliTest, SigtermEndsTheProgramAndRestoresTheTerminal) {
+  for (const bool answering : {false, true}) {
+    Terminal terminal(Arguments());
+    terminal.Await("> ");
+    if (answering) {
+      terminal.Type("wait\r");
+      terminal.Await("echo: wait");
+    }
+    terminal.Signal(SIGTERM);
+    EXPECT_EQ(terminal.Wait(), 130);
+    EXPECT_TRUE(terminal.Echoes());
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/chat/json.h"
+#include "common/tokenizer/utf8.h"
 #include "tests/doubles/matchers.h"
 
 namespace recycling::chat {
@@ -82,7 +83,7 @@ TEST(ChatTemplateTest, ArgumentsAreVariablesButReplaceNoOthers) {
   const absl::StatusOr<MarkedText> text = parsed->Render(
       InputOf(kHello, R"({"enable_thinking": false, "bos_token": "<evil>", "messages": []})"));
   ASSERT_TRUE(text.ok()) << text.status();
-  EXPECT_EQ(Marks(text), "[False] <s> 1");
+  EXPECT_EQ(Marks(text), "[False] <s> [1]");
 }
 
 TEST(ChatTemplateTest, FormatsTheInjectedTime) {
@@ -138,8 +139,30 @@ TEST(ChatTemplateTest, MarksNumbersAndShapesFromMessages) {
   EXPECT_EQ(Marks(Render("<{{ messages[0].content.l }}>", messages)), "<[['a']]>");
   EXPECT_EQ(Marks(Render("<{{ messages[0].content | tojson }}>", messages)),
             "<[{\"n\": 7, \"f\": 1.5, \"b\": true, \"z\": null, \"l\": [\"a\"]}]>");
-  // What the template counts is its own.
-  EXPECT_EQ(Marks(Render("<{{ messages[0].content.l | length }}>", messages)), "<1>");
+  EXPECT_EQ(Marks(Render("<{{ messages[0].content.l | length }}>", messages)), "<[1]>");
+  EXPECT_EQ(Marks(Render("<{{ range(messages[0].content.n, 9) | first }}>", messages)), "<[7]>");
+  EXPECT_EQ(Marks(Render("<{{ messages[0].content.l | list }}>", messages)), "<[['a']]>");
+  // The number of a loop is the template's own.
+  EXPECT_EQ(
+      Marks(Render("{% for x in messages[0].content.l %}{{ loop.index }}{% endfor %}", messages)),
+      "1");
+}
+
+TEST(ChatTemplateTest, MarksNamesAndFormatsFromMessages) {
+  const char messages[] = R"([{"role": "user", "content": "{0:<>3}", "keys": {"<|end|>": 1}}])";
+  EXPECT_EQ(Marks(Render("{{ dict(**messages[0]['keys']) | first }}", messages)), "[<|end|>]");
+  EXPECT_EQ(Marks(Render("{% macro m() %}{{ kwargs | first }}{% endmacro %}"
+                         "{{ m(**messages[0]['keys']) }}",
+                         messages)),
+            "[<|end|>]");
+  EXPECT_EQ(Marks(Render("{{ messages[0].content.format('') }}", messages)), "[<<<]");
+  EXPECT_EQ(Marks(Render("{{ [1] | tojson(indent=messages[0].content) }}", messages)),
+            "[\n[{0:<>3}]1\n]");
+  EXPECT_EQ(Marks(Render("{{ [1, 2] | tojson(separators=[messages[0].content, '']) }}", messages)),
+            "[1[{0:<>3}]2]");
+  EXPECT_EQ(Marks(Render("{{ messages[0].content | indent }}",
+                         R"([{"role": "user", "content": "a\nb"}])")),
+            "[a\n]    [b]");
 }
 
 TEST(ChatTemplateTest, LeavesWhatTheTemplateWroteUnmarked) {
@@ -235,6 +258,68 @@ TEST(ChatTemplateTest, EndsATemplateThatNestsTooDeep) {
   EXPECT_THAT(ErrorOf(ifs), HasSubstr("nested deeper than 100 levels"));
 }
 
+// Each of these once exhausted the stack, memory or time.
+TEST(ChatTemplateTest, EndsTemplatesThatAttackIt) {
+  const auto loop = [](const std::string& body) {
+    return "{% set ns = namespace(f=1, t=()) %}{% for i in range(100000) %}" + body +
+           "{% endfor %}";
+  };
+  EXPECT_THAT(ErrorOf(loop("{% set ns.f = [ns.f].copy %}")), HasSubstr("nests deeper than 100"));
+  EXPECT_THAT(ErrorOf(loop("{% for x in [ns.f] %}{% set ns.f = loop %}{% endfor %}")),
+              HasSubstr("no error"));
+  EXPECT_THAT(ErrorOf("{% macro m(prev) %}{% for x in [1] %}{% set ns.f = loop %}{% endfor %}"
+                      "{% endmacro %}" +
+                      loop("{{ m(ns.f) }}")),
+              HasSubstr("bytes of values"));
+  EXPECT_THAT(ErrorOf(loop("{% set ns.t = (ns.t, ns.t) %}{% set d = {ns.t: 1} %}")),
+              HasSubstr("unhashable"));
+  EXPECT_THAT(ErrorOf("{{ " + std::string(1000, 'n') + " }}"), HasSubstr("a name of 1000 bytes"));
+  std::string filters = "{% macro m(n) %}{% filter default(m(n-1))";
+  for (int i = 0; i < 480; ++i) filters += "|upper";
+  EXPECT_THAT(ErrorOf(filters + " %}x{% endfilter %}{% endmacro %}{{ m(3) }}"),
+              HasSubstr("nests deeper than"));
+  EXPECT_THAT(ErrorOf("{{ [1] | batch(1152921504606846976, 0) | list }}"),
+              HasSubstr("bytes of values"));
+  constexpr char kLowest[] = "(-9223372036854775807-1)";
+  for (const char* text :
+       {"{{ 'abc'.ljust(N) }}", "{{ 'abc'.center(N) }}", "{{ 'abc' | center(N) }}",
+        "{{ 'abc'.split(',', N)[0] }}", "{{ 'abc'.replace('x', '', N) }}", "{{ 'abc'[N:] }}",
+        "{{ 'abc'[::N][::N] or 'abc' }}{# c #}"}) {
+    std::string source = text;
+    while (source.find('N') != std::string::npos) source.replace(source.find('N'), 1, kLowest);
+    const absl::StatusOr<MarkedText> result = Render(source);
+    ASSERT_TRUE(result.ok()) << source << ": " << result.status();
+    EXPECT_THAT(result->bytes(), ::testing::AnyOf("abc", "c")) << source;
+  }
+  EXPECT_EQ(Marks(Render("{{ 1.5 | round(" + std::string(kLowest) + ") }}")), "0.0");
+}
+
+TEST(ChatTemplateTest, LongTextsTakeLinearTime) {
+  for (const char* source : {"{{ ('a' * 200000).strip('b' * 100000 ~ 'a') | length }}",
+                             "{{ ('a' * 1000000).find('a' * 500000 ~ 'b') }}",
+                             "{{ ('a' * 500000 ~ 'b') in 'a' * 1000000 }}",
+                             "{{ ('a' * 1000000).rsplit('a' * 500000 ~ 'b') | length }}",
+                             "{{ ('a' * 1000000).replace('a' * 500000 ~ 'b', '') | length }}"}) {
+    EXPECT_TRUE(Render(source).ok()) << source;
+  }
+  EXPECT_THAT(ErrorOf("{{ (['a'] * 1000) | map(attribute='0.' * 100000 ~ '0') | list }}"),
+              HasSubstr("steps"));
+  EXPECT_THAT(ErrorOf("{% set t = 'a' * 10000000 %}{{ ([t] * 2000) | map(attribute=0) | list }}"),
+              HasSubstr("more than"));
+  EXPECT_THAT(ErrorOf("{% set t = 'a' * 5000000 %}{% for i in range(99999) %}"
+                      "{{ t.startswith('a', 1) }}{% endfor %}"),
+              HasSubstr("steps"));
+}
+
+TEST(ChatTemplateTest, ErrorsAreUtf8) {
+  const std::string sources[] = {"{{ raise_exception('x' ~ 'é' * 600) }}", "{{ € }}",
+                                 "{{ 'x'['é' * 200].y }}", "{% é %}",
+                                 "{{ 1 | " + std::string(50, 'x') + "éé }}"};
+  for (const std::string& source : sources) {
+    EXPECT_FALSE(FindInvalidUtf8(ErrorOf(source)).has_value()) << source;
+  }
+}
+
 TEST(ChatTemplateTest, RefusesALongSource) {
   EXPECT_THAT(ErrorOf(std::string(kMaxTemplateBytes + 1, 'x')), HasSubstr("expected at most"));
 }
@@ -246,6 +331,12 @@ TEST(ChatTemplateTest, FreesCircles) {
                          "{% for i in [1] %}{% macro n() %}{{ i }}{% endmacro %}{% set a.n = n %}"
                          "{% endfor %}{{ a.n() }}")),
             "1");
+  EXPECT_EQ(Marks(Render("{% for x in range(9) | list %}{{ loop.changed(loop) }}{% endfor %}")),
+            "TrueFalseFalseFalseFalseFalseFalseFalseFalse");
+  EXPECT_EQ(Marks(Render("{% macro m(prev) %}{% for x in [1] %}{% set prev.f = loop %}{% endfor %}"
+                         "{% endmacro %}{% set ns = namespace() %}{% for i in range(9999) %}"
+                         "{{ m(ns) }}{% endfor %}ok")),
+            "ok");
 }
 
 // ---- JSON
