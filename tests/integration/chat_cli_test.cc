@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pty.h>
+#include <sched.h>
 #include <termios.h>
 
 #include <memory>
@@ -188,6 +189,17 @@ class Terminal {
     seen_ = output_.find(text, seen_) + text.size();
   }
 
+  // Waits for the prompt, and until the line editor takes single keys. Before that the system would
+  // take Ctrl-D and Ctrl-C.
+  void AwaitPrompt() {
+    Await("> ");
+    struct termios settings = {};
+    do {
+      sched_yield();
+      ASSERT_EQ(tcgetattr(terminal_, &settings), 0);
+    } while ((settings.c_lflag & ICANON) != 0);
+  }
+
   void Signal(int signal) { kill(pid_, signal); }
 
   // Whether the terminal shows what is typed, as it does outside of a line editor.
@@ -221,18 +233,18 @@ class Terminal {
 
 TEST_F(ChatCliTest, LinesCanBeEditedAndRecalled) {
   Terminal terminal(Arguments());
-  terminal.Await("> ");
+  terminal.AwaitPrompt();
   terminal.Type(
       "onx\x7f"
       "e\r");  // backspace
   terminal.Await("echo: one");
-  terminal.Await("> ");
+  terminal.AwaitPrompt();
   terminal.Type("\x1b[A!\r");  // the last line again, and one character more
   terminal.Await("echo: one!");
-  terminal.Await("> ");
+  terminal.AwaitPrompt();
   terminal.Type("thrown away\x03two\r");  // Ctrl-C empties the line
   terminal.Await("echo: two");
-  terminal.Await("> ");
+  terminal.AwaitPrompt();
   terminal.Type("\x04");  // Ctrl-D
   EXPECT_EQ(terminal.Wait(), 0);
   EXPECT_EQ(Messages(1).back(), "user: one!");
@@ -241,17 +253,17 @@ TEST_F(ChatCliTest, LinesCanBeEditedAndRecalled) {
 
 TEST_F(ChatCliTest, CtrlCStopsTheAnswerAndNotTheProgram) {
   Terminal terminal(Arguments());
-  terminal.Await("> ");
+  terminal.AwaitPrompt();
   for (int i = 0; i < 2; ++i) {
     terminal.Type("wait\r");
     terminal.Await("echo: wait");
     terminal.Type("\x03");
     terminal.Await("stopped");
-    terminal.Await("> ");
+    terminal.AwaitPrompt();
   }
   terminal.Type("one\r");
   terminal.Await("echo: one");
-  terminal.Await("> ");
+  terminal.AwaitPrompt();
   terminal.Type("\x04");
   EXPECT_EQ(terminal.Wait(), 0);
   EXPECT_THAT(Messages(2), ElementsAre("user: wait", "assistant: echo: wait", "user: wait",
@@ -262,7 +274,7 @@ TEST_F(ChatCliTest, CtrlCStopsTheAnswerAndNotTheProgram) {
 TEST_F(ChatCliTest, SigtermEndsTheProgramAndRestoresTheTerminal) {
   for (const bool answering : {false, true}) {
     Terminal terminal(Arguments());
-    terminal.Await("> ");
+    terminal.AwaitPrompt();
     if (answering) {
       terminal.Type("wait\r");
       terminal.Await("echo: wait");
