@@ -25,7 +25,7 @@ using ::testing::HasSubstr;
 // Loads a model and keeps it until the program ends. A model with the same bytes is loaded only
 // once.
 std::shared_ptr<const Model> LoadTiny(const TinyModelSpec& spec) {
-  static auto& models = *new std::map<std::string, std::shared_ptr<const Model>>();
+  static std::map<std::string, std::shared_ptr<const Model>> models;
   const auto it = models.emplace(doubles::TinyModelBytes(spec), nullptr).first;
   if (it->second == nullptr) {
     auto file = GgufFile::Parse(std::as_bytes(std::span<const char>(it->first)));
