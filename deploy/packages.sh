@@ -6,7 +6,7 @@ build_packages=(
   g++ cmake ninja-build ccache git pkg-config
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   libabsl-dev libeigen3-dev libicu-dev libssl-dev zlib1g-dev nlohmann-json3-dev
-  prometheus-cpp-dev libedit-dev
+  prometheus-cpp-dev libedit-dev libboost-dev
 )
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format python3 python3-jinja2)
 sanitizer_packages=(clang clang-tidy libclang-rt-dev)

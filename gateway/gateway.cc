@@ -103,6 +103,16 @@ class GatewayServerImpl final : public GatewayServer {
 
   grpc::Service* service() override { return &service_; }
 
+  absl::StatusOr<std::unique_ptr<HttpDoor>> StartHttp(HttpDoorOptions options) override {
+    return HttpDoor::Start(
+        std::move(options), options_.callers,
+        [this] {
+          MutexLock lock(ready_mutex_);
+          return ready_ && !draining_;
+        },
+        runner_, clock_);
+  }
+
   void OnReady(std::function<void(bool)> tell) override {
     MutexLock lock(ready_mutex_);
     tell_ = std::move(tell);

@@ -23,6 +23,7 @@
 #include "gateway/front/generate_plan.h"
 #include "gateway/front/slow_readers.h"
 #include "gateway/grpc/peer_channel.h"
+#include "gateway/http/http_door.h"
 
 namespace recycling::gateway {
 
@@ -76,6 +77,10 @@ class GatewayServer {
 
   // The caller registers this service with a server. The service exists as long as this object.
   virtual grpc::Service* service() = 0;
+
+  // Starts the HTTP door, which serves until the result is destroyed: before this object, and after
+  // Drain. Errors as HttpDoor::Start.
+  virtual absl::StatusOr<std::unique_ptr<HttpDoor>> StartHttp(HttpDoorOptions options) = 0;
 
   // Calls `tell` at once: true if a verifier is ready for work, else false. Later, a thread of the
   // gateway calls `tell` again whenever this changes. `tell` replaces the function of an earlier

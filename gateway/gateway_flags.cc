@@ -58,6 +58,15 @@ ABSL_FLAG(
     "File with a chat template (Jinja2) to use in place of the one in the model file. The gateway "
     "writes the prompts of chat requests with it. Empty: the model file's.");
 ABSL_FLAG(
+    std::string, http_listen, "",
+    "Address host:port of the OpenAI-compatible API over HTTP, for example 127.0.0.1:8080. Port 0 "
+    "picks a free port. HTTP is not encrypted: another address than loopback needs "
+    "--allow_plaintext. Without API keys the server refuses browsers' requests from other sites. "
+    "Empty: no HTTP.");
+ABSL_FLAG(std::string, http_cors_origin, "",
+          "Origin of the web pages that may call the HTTP API from a browser, for example "
+          "https://chat.example. Empty: only the server's own.");
+ABSL_FLAG(
     int, draft_deadline_ms, 20,
     "Longest time that a step waits for its draft, 1 to 3600000 milliseconds. If the draft is "
     "late, the step runs without it.");
@@ -98,6 +107,7 @@ std::vector<FlagGroup> GatewayFlags() {
   return {GroupOf("Requests", FLAGS_max_requests, FLAGS_max_queue, FLAGS_queue_timeout,
                   FLAGS_tenant_limits, FLAGS_failover_timeout, FLAGS_default_max_tokens,
                   FLAGS_chat_template),
+          GroupOf("HTTP", FLAGS_http_listen, FLAGS_http_cors_origin),
           GroupOf("Drafting", FLAGS_speculation, FLAGS_draft_deadline_ms)};
 }
 
@@ -124,6 +134,20 @@ absl::StatusOr<GatewayOptions> OptionsFromFlags() {
     options.chat_template = *std::move(chat_template);
   }
   return options;
+}
+
+absl::StatusOr<std::unique_ptr<HttpDoor>> StartHttpFromFlags(GatewayServer& gateway,
+                                                             bool allow_plaintext) {
+  const std::string listen = absl::GetFlag(FLAGS_http_listen);
+  if (listen.empty()) return nullptr;
+  HttpDoorOptions options;
+  options.server.listen = {listen};
+  options.server.loopback_only = !allow_plaintext;
+  options.cors_origin = absl::GetFlag(FLAGS_http_cors_origin);
+  auto door = gateway.StartHttp(std::move(options));
+  if (door.ok()) return door;
+  return absl::Status(door.status().code(),
+                      absl::StrCat("--http_listen: ", door.status().message()));
 }
 
 std::uint64_t UnreadBytes(const ConnectionLimits& limits) {

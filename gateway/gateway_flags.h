@@ -19,6 +19,11 @@ std::vector<FlagGroup> GatewayFlags();
 // parsed. Does not check ranges; CreateGateway does.
 absl::StatusOr<GatewayOptions> OptionsFromFlags();
 
+// Starts the HTTP door of --http_listen; null if the flag is empty. Errors as
+// GatewayServer::StartHttp, with the name of the flag.
+absl::StatusOr<std::unique_ptr<HttpDoor>> StartHttpFromFlags(GatewayServer& gateway,
+                                                             bool allow_plaintext);
+
 // The limit for the bytes of all outputs that clients have not read yet: half of the memory that
 // `limits` allows for all connections together.
 std::uint64_t UnreadBytes(const ConnectionLimits& limits);

@@ -53,6 +53,7 @@ absl::Status Run() {
   options.explain = ExplainPeerFromFlags;
   options.drafters_per_tenant = absl::GetFlag(FLAGS_drafters_per_tenant);
   ASSIGN_OR_RETURN(const auto gateway, CreateGateway(options));
+  ASSIGN_OR_RETURN(const auto http, StartHttpFromFlags(*gateway, server_options.allow_plaintext));
   ASSIGN_OR_RETURN(const auto server, StartService(std::move(server_options), gateway->service(),
                                                    GatewayServer::full_name()));
   ASSIGN_OR_RETURN(
@@ -63,7 +64,9 @@ absl::Status Run() {
                                  AddCertificateMetrics("client", certificate->Get(), set);
                                }}));
   Log(LogLevel::kInfo, "serving",
-      {{"addresses", absl::StrJoin(server->addresses(), ",")}, {"build", BuildVersion()}});
+      {{"addresses", absl::StrJoin(server->addresses(), ",")},
+       {"http", http == nullptr ? "" : absl::StrJoin(http->addresses(), ",")},
+       {"build", BuildVersion()}});
   gateway->OnReady([&server](bool ready) { server->SetServing(ready); });
   WaitForStopSignal();
   gateway->OnReady(nullptr);

@@ -18,7 +18,7 @@ FLOORS = {
     "common": ["base", "decoding", "tokenizer", "chat", "net", "auth", "rpc", "program"],
     "drafter": ["matrix", "sources", "tree", "store", "service"],
     "verifier": ["kernels", "model", "sampling", "kv", "forward", "schedule", "service", "inspect"],
-    "gateway": ["clients", "speculation", "fleet", "loop", "front", "grpc", "cli"],
+    "gateway": ["clients", "speculation", "fleet", "loop", "front", "grpc", "http", "cli"],
 }
 # The rooms below each room.
 BELOW = {"common": [], "drafter": ["common"], "verifier": ["common"], "gateway": ["common"]}

@@ -141,6 +141,7 @@ absl::Status Run() {
   peers->SetServing(true);
   ASSIGN_OR_RETURN(auto gateway,
                    MakeGateway(*peers, verifier.get(), *drafter, options.limits, process_key));
+  ASSIGN_OR_RETURN(auto http, gateway::StartHttpFromFlags(*gateway, options.allow_plaintext));
   ASSIGN_OR_RETURN(auto server,
                    StartService(options, gateway->service(), gateway::GatewayServer::full_name()));
   ASSIGN_OR_RETURN(auto metrics,
@@ -153,6 +154,7 @@ absl::Status Run() {
   Log(LogLevel::kInfo, "serving",
       {{"addresses", absl::StrJoin(server->addresses(), ",")},
        {"peer_addresses", absl::StrJoin(peers->addresses(), ",")},
+       {"http", http == nullptr ? "" : absl::StrJoin(http->addresses(), ",")},
        {"model", verifier != nullptr ? verifier->Description() : "of the verifiers"},
        {"build", BuildVersion()}});
   if (verifier != nullptr) {
@@ -167,6 +169,7 @@ absl::Status Run() {
   // The gateway calls its peers on channels within the process, also to greet them. Such a call
   // crashes once their server is shut down, so the gateway goes first.
   metrics.reset();
+  http.reset();
   server.reset();
   gateway.reset();
   peers->Shutdown(absl::ZeroDuration());

@@ -79,7 +79,8 @@ absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenize
   }
   if (!request.sampling.max_tokens.has_value()) {
     const std::uint32_t wanted = std::max(defaults.max_tokens, request.sampling.min_tokens);
-    request.sampling.max_tokens = defaults.max_tokens == 0 ? room : std::min(wanted, room);
+    const bool fills = options.fill_context || defaults.max_tokens == 0;
+    request.sampling.max_tokens = fills ? room : std::min(wanted, room);
   }
   if (!request.sampling.seed.has_value()) {
     request.sampling.seed = draw_random() & kLargestDrawnSeed;

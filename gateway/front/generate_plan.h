@@ -32,7 +32,8 @@ struct GenerateOptions {
   bool learn_from_prompt = false;
   std::optional<std::uint32_t> learn_last;
   bool trace = false;
-  std::string request_id;  // for logs; empty: the gateway makes one
+  std::string request_id;     // for logs; empty: the gateway makes one
+  bool fill_context = false;  // without max_tokens: as many tokens as fit, not the default
 };
 
 // The values of fields that a request leaves out, and the longest prompt that it may have.

@@ -1,0 +1,315 @@
+#include "gateway/http/http_door.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/base/trace_context.h"
+#include "common/tokenizer/utf8.h"
+#include "gateway/http/http_sink.h"
+#include "gateway/http/json_fields.h"
+#include "gateway/http/openai_error.h"
+#include "gateway/http/openai_request.h"
+
+namespace recycling::gateway {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Tokenize and its like run on the server's thread. These bounds keep each call short.
+constexpr std::size_t kMostTextBytes = 1 << 20;
+constexpr std::size_t kMostIds = 1 << 16;
+
+struct Route {
+  std::string_view method;
+  std::string_view path;
+};
+constexpr std::array<Route, 7> kRoutes = {{{"POST", "/v1/chat/completions"},
+                                           {"POST", "/v1/completions"},
+                                           {"GET", "/v1/models"},
+                                           {"GET", "/health"},
+                                           {"POST", "/tokenize"},
+                                           {"POST", "/detokenize"},
+                                           {"POST", "/apply-template"}}};
+constexpr std::string_view kModelPrefix = "/v1/models/";
+
+std::string_view HostWithoutPort(std::string_view host) {
+  if (host.starts_with('[')) return host.substr(0, host.find(']') + 1);
+  return host.substr(0, host.find(':'));
+}
+
+bool IsLoopbackName(std::string_view host) {
+  return host == "localhost" || host == "127.0.0.1" || host == "[::1]";
+}
+
+HttpAnswer JsonAnswer(const Json& json) {
+  return {.headers = {}, .body = json.dump(-1, ' ', false, Json::error_handler_t::replace)};
+}
+
+TraceContext TraceOf(const HttpRequest& request) {
+  const auto sender = TraceContext::Parse(request.traceparent);
+  return sender.has_value() ? sender->Child() : TraceContext::Begin();
+}
+
+class Door final : public HttpDoor {
+ public:
+  Door(HttpDoorOptions options, std::shared_ptr<const CallerCheck> callers,
+       std::function<bool()> ready, RequestRunner& runner, const Clock& clock)
+      : cors_origin_(std::move(options.cors_origin)),
+        listen_(options.server.listen),
+        callers_(callers == nullptr ? std::make_shared<const CallerCheck>() : std::move(callers)),
+        ready_(std::move(ready)),
+        runner_(runner),
+        clock_(clock),
+        started_(clock.Now()) {}
+
+  absl::Status Serve(const HttpServerOptions& options) {
+    HttpHandlers handlers;
+    handlers.check = [this](const HttpRequest& head) { return Check(head); };
+    handlers.handle = [this](HttpRequest request, std::shared_ptr<HttpReply> reply) {
+      Handle(std::move(request), std::move(reply));
+    };
+    handlers.refuse = [](int status, const std::string& message) {
+      return ErrorAnswer(status, message);
+    };
+    ASSIGN_OR_RETURN(server_, HttpServer::Start(options, std::move(handlers), clock_));
+    return absl::OkStatus();
+  }
+
+  const std::vector<std::string>& addresses() const override { return server_->addresses(); }
+
+ private:
+  // ---- Before the body is read
+
+  std::optional<HttpAnswer> Check(const HttpRequest& head) {
+    std::optional<HttpAnswer> refusal = Refusal(head);
+    if (refusal.has_value()) refusal = WithCors(head, *std::move(refusal));
+    return refusal;
+  }
+
+  std::optional<HttpAnswer> Refusal(const HttpRequest& head) {
+    if (!callers_->has_keys()) {
+      if (!KnowsHost(head.host)) {
+        return ErrorAnswer(403, absl::StrCat("Host: got \"", head.host,
+                                             "\", expected a loopback name, because this server "
+                                             "has no API keys"));
+      }
+      if (head.origin.has_value() && !KnowsOrigin(*head.origin, head.host)) {
+        return ErrorAnswer(403, absl::StrCat("Origin: got \"", *head.origin,
+                                             "\", which may not call this server"));
+      }
+    }
+    if (head.method == "OPTIONS" && !cors_origin_.empty()) {
+      return HttpAnswer{.status = 204,
+                        .headers = {{"Access-Control-Allow-Methods", "GET, POST"},
+                                    {"Access-Control-Allow-Headers", "authorization, content-type"},
+                                    {"Access-Control-Max-Age", "600"}},
+                        .body = ""};
+    }
+    if (auto unknown = UnknownRoute(head)) return unknown;
+    if (head.method == "POST") {
+      const std::string_view type =
+          std::string_view(head.content_type).substr(0, head.content_type.find(';'));
+      if (!absl::EqualsIgnoreCase(std::string(absl::StripAsciiWhitespace(std::string(type))),
+                                  "application/json")) {
+        return ErrorAnswer(415, absl::StrCat("Content-Type: got \"", head.content_type,
+                                             "\", expected application/json"));
+      }
+    }
+    if (head.path == "/health") return std::nullopt;
+    const auto caller = CallerOf(head);
+    if (caller.ok()) return std::nullopt;
+    runner_.CountNotAllowed(caller.status());
+    return ErrorAnswer(caller.status());
+  }
+
+  std::optional<HttpAnswer> UnknownRoute(const HttpRequest& head) const {
+    std::string allowed;
+    for (const Route& route : kRoutes) {
+      if (route.path != head.path) continue;
+      if (route.method == head.method) return std::nullopt;
+      allowed = std::string(route.method);
+    }
+    if (head.path.starts_with(kModelPrefix)) {
+      if (head.method == "GET") return std::nullopt;
+      allowed = "GET";
+    }
+    if (allowed.empty()) {
+      return ErrorAnswer(404, absl::StrCat("no such endpoint: ", head.method, " ", head.path));
+    }
+    HttpAnswer answer =
+        ErrorAnswer(405, absl::StrCat(head.path, ": got ", head.method, ", expected ", allowed));
+    answer.headers.emplace_back("Allow", allowed);
+    return answer;
+  }
+
+  bool KnowsHost(const std::string& host) const {
+    return IsLoopbackName(HostWithoutPort(host)) ||
+           std::find(listen_.begin(), listen_.end(), host) != listen_.end();
+  }
+  bool KnowsOrigin(const std::string& origin, const std::string& host) const {
+    return origin == absl::StrCat("http://", host) ||
+           (!cors_origin_.empty() && origin == cors_origin_);
+  }
+  HttpHeaders Cors(const HttpRequest& head) const {
+    if (cors_origin_.empty() || head.origin != cors_origin_) return {};
+    return {{"Access-Control-Allow-Origin", cors_origin_}, {"Vary", "Origin"}};
+  }
+  HttpAnswer WithCors(const HttpRequest& head, HttpAnswer answer) const {
+    const HttpHeaders cors = Cors(head);
+    answer.headers.insert(answer.headers.end(), cors.begin(), cors.end());
+    return answer;
+  }
+
+  absl::StatusOr<Caller> CallerOf(const HttpRequest& request) const {
+    const bool generates =
+        request.path == "/v1/chat/completions" || request.path == "/v1/completions";
+    return callers_->Check({.authorization = request.authorization, .certificate_names = {}},
+                           generates ? Access::kInference : Access::kAny);
+  }
+
+  static RequestCaller RunnersCaller(const Caller& caller) {
+    RequestCaller known{.tenant = caller.tenant, .limits = {}};
+    if (caller.limited) known.limits = caller.limits;
+    return known;
+  }
+
+  // ---- With the body
+
+  void Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
+    const auto caller = CallerOf(request);
+    const bool chat = request.path == "/v1/chat/completions";
+    if (chat || request.path == "/v1/completions") {
+      if (!caller.ok()) return reply->Send(WithCors(request, ErrorAnswer(caller.status())));
+      return Complete(std::move(request), chat, RunnersCaller(*caller), std::move(reply));
+    }
+    HttpAnswer answer;
+    if (request.path == "/health") {
+      answer = ready_() ? JsonAnswer({{"status", "ok"}})
+                        : ErrorAnswer(absl::UnavailableError("no verifier is ready"));
+    } else if (!caller.ok()) {
+      answer = ErrorAnswer(caller.status());
+    } else {
+      const absl::StatusOr<Json> json = Short(request, RunnersCaller(*caller));
+      answer = json.ok() ? JsonAnswer(*json) : ErrorAnswer(json.status());
+    }
+    reply->Send(WithCors(request, std::move(answer)));
+  }
+
+  void Complete(HttpRequest request, bool chat, const RequestCaller& caller,
+                std::shared_ptr<HttpReply> reply) {
+    const auto sink = std::make_shared<HttpSink>(
+        std::move(reply), chat, Cors(request), [this] { return *runner_.Model(); }, clock_.Now());
+    IncomingRequest incoming;
+    incoming.bytes = request.body.size();
+    incoming.trace = TraceOf(request);
+    incoming.read = [sink, chat,
+                     body = std::move(request.body)]() -> absl::StatusOr<GenerateOptions> {
+      ASSIGN_OR_RETURN(OpenAiRequest parsed,
+                       chat ? ParseChatCompletion(body) : ParseCompletion(body));
+      sink->Asked(parsed);
+      return std::move(parsed.options);
+    };
+    incoming.request_id = [] { return std::string(); };
+    runner_.Run(std::move(incoming), caller, sink);
+  }
+
+  absl::StatusOr<Json> Short(const HttpRequest& request, const RequestCaller& caller) {
+    ASSIGN_OR_RETURN(const auto call, runner_.BeginShort(caller));
+    if (request.body.size() > 2 * kMostTextBytes) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the body has ", request.body.size(), " bytes, expected at most ", 2 * kMostTextBytes));
+    }
+    ASSIGN_OR_RETURN(const auto model, runner_.Model());
+    if (request.path == "/tokenize") return Tokenize(request.body, *model);
+    if (request.path == "/detokenize") return Detokenize(request.body, *model);
+    if (request.path == "/apply-template") {
+      ASSIGN_OR_RETURN(const ChatPrompt prompt, ParseConversation(request.body));
+      ASSIGN_OR_RETURN(const RenderedPrompt rendered, runner_.Render(prompt, *model));
+      return Json{{"prompt", rendered.text}};
+    }
+    const Json about = About(model->info);
+    if (request.path == "/v1/models") {
+      return Json{{"object", "list"}, {"data", Json::array({about})}};
+    }
+    const std::string id = request.path.substr(kModelPrefix.size());
+    if (id == model->info.model.model_id) return about;
+    return absl::NotFoundError(absl::StrCat("no model \"", id, "\" is served"));
+  }
+
+  Json About(const VerifierInfo& info) const {
+    return {{"id", info.model.model_id},
+            {"object", "model"},
+            {"created", absl::ToUnixSeconds(started_)},
+            {"owned_by", "recycling"},
+            {"meta",
+             {{"description", info.model_description},
+              {"n_ctx", info.context_length},
+              {"n_vocab", info.model.vocab_size}}}};
+  }
+
+  static absl::StatusOr<Json> Tokenize(const std::string& body, const ServedModel& model) {
+    ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::Parse(body));
+    ASSIGN_OR_RETURN(const auto content, fields.Text("content"));
+    if (!content.has_value()) return InvalidField("content", "expected a string");
+    if (content->size() > kMostTextBytes) {
+      return InvalidField("content", absl::StrCat("got ", content->size(),
+                                                  " bytes, expected at most ", kMostTextBytes));
+    }
+    ASSIGN_OR_RETURN(const auto add_special, fields.Bool("add_special"));
+    ASSIGN_OR_RETURN(const auto parse_special, fields.Bool("parse_special"));
+    ASSIGN_OR_RETURN(
+        const auto ids,
+        model.tokenizer->Encode(*content, {.add_special = add_special.value_or(false),
+                                           .parse_control = parse_special.value_or(true)}));
+    return Json{{"tokens", ids}};
+  }
+
+  static absl::StatusOr<Json> Detokenize(const std::string& body, const ServedModel& model) {
+    ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::Parse(body));
+    const chat::Value* tokens = fields.Find("tokens");
+    if (tokens == nullptr || tokens->list() == nullptr || tokens->list()->items.size() > kMostIds) {
+      return InvalidField("tokens",
+                          absl::StrCat("expected a list of at most ", kMostIds, " token ids"));
+    }
+    std::vector<TokenId> ids;
+    for (const chat::Value& item : tokens->list()->items) {
+      if (!item.is_int() || item.integer() < 0 || item.integer() > 0x7FFFFFFF) {
+        return InvalidField("tokens", "expected only token ids");
+      }
+      ids.push_back(static_cast<TokenId>(item.integer()));
+    }
+    ASSIGN_OR_RETURN(const std::string text, model.tokenizer->Decode(ids, true));
+    return Json{{"content", ReplaceInvalidUtf8(text)}};
+  }
+
+  const std::string cors_origin_;
+  const std::vector<std::string> listen_;
+  const std::shared_ptr<const CallerCheck> callers_;
+  const std::function<bool()> ready_;
+  RequestRunner& runner_;
+  const Clock& clock_;
+  const absl::Time started_;
+  std::unique_ptr<HttpServer> server_;  // last: its thread calls this object
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<HttpDoor>> HttpDoor::Start(
+    HttpDoorOptions options, std::shared_ptr<const CallerCheck> callers,
+    std::function<bool()> ready, RequestRunner& runner, const Clock& clock) {
+  const HttpServerOptions server = options.server;
+  auto door = std::make_unique<Door>(std::move(options), std::move(callers), std::move(ready),
+                                     runner, clock);
+  RETURN_IF_ERROR(door->Serve(server));
+  return door;
+}
+
+}  // namespace recycling::gateway

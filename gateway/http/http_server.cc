@@ -1,0 +1,515 @@
+#include "gateway/http/http_server.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <chrono>
+#include <thread>
+#include <unordered_set>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/mutex.h"
+#include "common/base/status_macros.h"
+#include "common/net/listener.h"
+
+namespace recycling::gateway {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+using Stream = beast::basic_stream<asio::generic::stream_protocol>;
+
+constexpr absl::Duration kKeepAlive = absl::Seconds(15);
+constexpr std::chrono::milliseconds kTick(200);
+
+// The standard name of a status, for people.
+std::string ReasonOf(int status) {
+  const auto known = http::obsolete_reason(http::int_to_status(static_cast<unsigned>(status)));
+  return std::string(known.data(), known.size());
+}
+
+std::string HeadOf(const HttpAnswer& answer, bool keep_alive) {
+  std::string head = absl::StrCat("HTTP/1.1 ", answer.status, " ", ReasonOf(answer.status),
+                                  "\r\nContent-Type: ", answer.content_type,
+                                  "\r\nX-Content-Type-Options: nosniff\r\n");
+  for (const auto& [name, value] : answer.headers)
+    absl::StrAppend(&head, name, ": ", value, "\r\n");
+  if (!keep_alive) head += "Connection: close\r\n";
+  return head;
+}
+
+struct Shared {
+  HttpServerOptions options;
+  HttpHandlers handlers;
+  const Clock& clock;
+};
+
+class Session;
+
+// The reply to one request of a session. Its methods only queue bytes and wake the session.
+class Reply final : public HttpReply {
+ public:
+  Reply(std::weak_ptr<Session> session, asio::io_context& io, const Clock& clock,
+        std::string connection, bool chunked, bool keep_alive)
+      : session_(std::move(session)),
+        io_(io),
+        clock_(clock),
+        connection_(std::move(connection)),
+        chunked_(chunked),
+        keep_alive_(keep_alive) {}
+
+  void Send(HttpAnswer answer) override {
+    std::string bytes = HeadOf(answer, keep_alive_);
+    absl::StrAppend(&bytes, "Content-Length: ", answer.body.size(), "\r\n\r\n", answer.body);
+    Queue(std::move(bytes), /*ends=*/true);
+  }
+  void StartStream(HttpAnswer head) override {
+    {
+      MutexLock lock(mutex_);
+      streams_ = true;
+    }
+    Queue(absl::StrCat(HeadOf(head, keep_alive_),
+                       chunked_ ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n"),
+          /*ends=*/false);
+  }
+  void Write(std::string bytes) override {
+    if (bytes.empty()) return;
+    Queue(Chunk(bytes), /*ends=*/false);
+  }
+  void End() override { Queue(chunked_ ? "0\r\n\r\n" : "", /*ends=*/true); }
+
+  bool Drop() override;
+  void OnGone(std::function<void()> gone) override {
+    {
+      MutexLock lock(mutex_);
+      gone_ = std::move(gone);
+      if (!closed_ || gone_ == nullptr) return;
+      gone = std::exchange(gone_, nullptr);
+    }
+    gone();
+  }
+
+  Unread unread() const override {
+    MutexLock lock(mutex_);
+    return {
+        .bytes = bytes_, .since = since_, .ended = ended_, .end = end_, .connection = connection_};
+  }
+  bool done() const override {
+    MutexLock lock(mutex_);
+    return closed_ || (ended_ && bytes_ == 0);
+  }
+
+  // ---- For the session, on its thread.
+
+  // The bytes to write next; empty if there are none.
+  std::string Take() {
+    MutexLock lock(mutex_);
+    return std::exchange(queued_, std::string());
+  }
+  // `bytes` were written.
+  void Written(std::size_t bytes) {
+    MutexLock lock(mutex_);
+    bytes_ -= bytes;
+    since_ = clock_.Monotonic();
+  }
+  // The connection is closed.
+  void Close() {
+    std::function<void()> gone;
+    {
+      MutexLock lock(mutex_);
+      if (closed_) return;
+      const bool complete = ended_ && bytes_ == 0;
+      closed_ = true;
+      queued_.clear();
+      bytes_ = 0;
+      if (!complete) gone = std::exchange(gone_, nullptr);
+    }
+    if (gone != nullptr) gone();
+  }
+  bool streams() const {
+    MutexLock lock(mutex_);
+    return streams_;
+  }
+  bool complete() const {
+    MutexLock lock(mutex_);
+    return ended_ && bytes_ == 0;
+  }
+  // Queues a comment if a stream was silent for kKeepAlive, so that proxies keep it open.
+  void KeepAwake() {
+    {
+      MutexLock lock(mutex_);
+      if (!streams_ || ended_ || bytes_ > 0 || clock_.Monotonic() - since_ < kKeepAlive) return;
+    }
+    Write(": keep-alive\n\n");
+  }
+  bool keep_alive() const { return keep_alive_; }
+
+ private:
+  std::string Chunk(const std::string& bytes) const {
+    if (!chunked_) return bytes;
+    return absl::StrCat(absl::Hex(bytes.size()), "\r\n", bytes, "\r\n");
+  }
+  void Queue(std::string bytes, bool ends);
+
+  const std::weak_ptr<Session> session_;
+  asio::io_context& io_;
+  const Clock& clock_;
+  const std::string connection_;
+  const bool chunked_;
+  const bool keep_alive_;
+
+  mutable Mutex mutex_;
+  std::string queued_ ABSL_GUARDED_BY(mutex_);
+  std::uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // queued and being written
+  absl::Duration since_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration end_ ABSL_GUARDED_BY(mutex_);
+  bool streams_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  std::function<void()> gone_ ABSL_GUARDED_BY(mutex_);
+};
+
+// One connection. All methods run on the server's thread.
+class Session final : public std::enable_shared_from_this<Session> {
+ public:
+  Session(asio::generic::stream_protocol::socket socket, asio::io_context& io, const Shared& shared,
+          std::string name, std::function<void(const std::shared_ptr<Session>&)> closed)
+      : stream_(std::move(socket)),
+        io_(io),
+        timer_(io),
+        shared_(shared),
+        name_(std::move(name)),
+        closed_(std::move(closed)) {}
+
+  void Run() { ReadHeader(); }
+
+  void Close() {
+    if (is_closed_) return;
+    is_closed_ = true;
+    error_code ignored;
+    timer_.cancel();
+    stream_.socket().close(ignored);
+    if (reply_ != nullptr) reply_->Close();
+    closed_(shared_from_this());
+  }
+
+  // Writes what the reply has queued.
+  void Pump() {
+    if (is_closed_ || writing_ || reply_ == nullptr) return;
+    writing_bytes_ = reply_->Take();
+    if (writing_bytes_.empty()) {
+      if (reply_->complete()) Answered();
+      return;
+    }
+    writing_ = true;
+    // Who reads a stream too slowly is for the owner of the reply to say.
+    if (reply_->streams()) {
+      stream_.expires_never();
+    } else {
+      stream_.expires_after(Seconds(shared_.options.write_timeout));
+    }
+    asio::async_write(stream_, asio::buffer(writing_bytes_),
+                      [self = shared_from_this()](error_code error, std::size_t) {
+                        self->writing_ = false;
+                        if (error) return self->Close();
+                        if (self->reply_ != nullptr) {
+                          self->reply_->Written(self->writing_bytes_.size());
+                        }
+                        self->Pump();
+                      });
+  }
+
+ private:
+  static std::chrono::nanoseconds Seconds(absl::Duration duration) {
+    return absl::ToChronoNanoseconds(duration);
+  }
+
+  void ReadHeader() {
+    parser_.emplace();
+    parser_->header_limit(static_cast<std::uint32_t>(shared_.options.max_header_bytes));
+    parser_->body_limit(shared_.options.max_body_bytes);
+    // A connection that sends nothing may idle; one that has begun a request must go on.
+    stream_.expires_after(Seconds(buffer_.size() == 0 ? shared_.options.idle_timeout
+                                                      : shared_.options.request_timeout));
+    http::async_read_some(
+        stream_, buffer_, *parser_, [self = shared_from_this()](error_code error, std::size_t) {
+          self->stream_.expires_after(Seconds(self->shared_.options.request_timeout));
+          self->OnHeaderPart(error);
+        });
+  }
+
+  void OnHeaderPart(error_code error) {
+    if (error) return ReadFailed(error);
+    if (parser_->is_header_done()) return OnHeader();
+    http::async_read_header(stream_, buffer_, *parser_,
+                            [self = shared_from_this()](error_code failed, std::size_t) {
+                              if (failed) return self->ReadFailed(failed);
+                              self->OnHeader();
+                            });
+  }
+
+  void OnHeader() {
+    request_ = HeadOfRequest();
+    if (auto refusal = shared_.handlers.check(request_)) return Refuse(*std::move(refusal));
+    const auto expect = parser_->get()[http::field::expect];
+    if (beast::iequals(expect, "100-continue")) {
+      asio::async_write(stream_, asio::buffer("HTTP/1.1 100 Continue\r\n\r\n", 25),
+                        [self = shared_from_this()](error_code error, std::size_t) {
+                          if (error) return self->Close();
+                          self->ReadBody();
+                        });
+      return;
+    }
+    ReadBody();
+  }
+
+  void ReadBody() {
+    http::async_read(stream_, buffer_, *parser_,
+                     [self = shared_from_this()](error_code error, std::size_t) {
+                       if (error) return self->ReadFailed(error);
+                       self->Handle();
+                     });
+  }
+
+  HttpRequest HeadOfRequest() const {
+    const auto& message = parser_->get();
+    const auto text = [](beast::string_view view) { return std::string(view.data(), view.size()); };
+    HttpRequest request;
+    request.method = text(message.method_string());
+    request.path = text(message.target());
+    request.path.resize(std::min(request.path.find('?'), request.path.size()));
+    request.host = text(message[http::field::host]);
+    if (message.find(http::field::origin) != message.end()) {
+      request.origin = text(message[http::field::origin]);
+    }
+    request.content_type = text(message[http::field::content_type]);
+    const auto [first, last] = message.equal_range(http::field::authorization);
+    for (auto field = first; field != last; ++field) {
+      request.authorization.push_back(text(field->value()));
+    }
+    request.traceparent = text(message["traceparent"]);
+    return request;
+  }
+
+  void Handle() {
+    request_.body = std::move(parser_->get().body());
+    MakeReply(parser_->get().keep_alive());
+    stream_.expires_never();
+    WatchForClose();
+    Tick();
+    shared_.handlers.handle(std::move(request_), reply_);
+  }
+
+  void MakeReply(bool keep_alive) {
+    const bool chunked = parser_->get().version() >= 11;
+    reply_ = std::make_shared<Reply>(weak_from_this(), io_, shared_.clock, name_, chunked,
+                                     keep_alive && chunked);
+  }
+
+  // Answers without reading the rest of the request, so the connection must close.
+  void Refuse(HttpAnswer answer) {
+    MakeReply(false);
+    reply_->Send(std::move(answer));
+  }
+
+  void ReadFailed(error_code error) {
+    int status = 400;
+    if (error == http::error::end_of_stream || error == asio::error::eof ||
+        error == beast::error::timeout || error.category() == asio::error::get_system_category()) {
+      return Close();
+    }
+    if (error == http::error::header_limit) status = 431;
+    if (error == http::error::body_limit) status = 413;
+    if (error == http::error::partial_message) return Close();
+    Refuse(shared_.handlers.refuse(status, error.message()));
+  }
+
+  // Readiness to read, while an answer is made, means the next request or the end of the
+  // connection.
+  void WatchForClose() {
+    stream_.socket().async_wait(asio::socket_base::wait_read,
+                                [self = shared_from_this()](error_code error) {
+                                  if (!error && !self->is_closed_) self->CheckClosed();
+                                });
+  }
+
+  void CheckClosed() {
+    if (reply_ == nullptr) return;
+    char byte = 0;
+    const ssize_t got = recv(stream_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got == 0) Close();
+    // After bytes of a next request, Tick looks for the end behind them.
+  }
+
+  void Tick() {
+    timer_.expires_after(kTick);
+    timer_.async_wait([self = shared_from_this()](error_code error) {
+      if (error || self->is_closed_ || self->reply_ == nullptr) return;
+      pollfd state = {
+          .fd = self->stream_.socket().native_handle(), .events = POLLRDHUP, .revents = 0};
+      if (poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
+        return self->Close();
+      }
+      self->reply_->KeepAwake();
+      self->Tick();
+    });
+  }
+
+  // The answer is written.
+  void Answered() {
+    timer_.cancel();
+    const bool keep_alive = reply_->keep_alive();
+    reply_ = nullptr;
+    error_code ignored;
+    stream_.socket().cancel(ignored);
+    if (!keep_alive) {
+      // The client reads the answer although it still sends: only then close.
+      stream_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
+      return Linger();
+    }
+    asio::post(io_, [self = shared_from_this()] {
+      if (!self->is_closed_) self->ReadHeader();
+    });
+  }
+
+  // Reads and forgets what the client still sends, for a while, so that the system does not reset
+  // the connection before the client has read the answer.
+  void Linger() {
+    stream_.expires_after(std::chrono::seconds(2));
+    LingerMore();
+  }
+  void LingerMore() {
+    stream_.async_read_some(asio::buffer(discarded_),
+                            [self = shared_from_this()](error_code error, std::size_t) {
+                              if (error) return self->Close();
+                              self->LingerMore();
+                            });
+  }
+
+  Stream stream_;
+  asio::io_context& io_;
+  asio::steady_timer timer_;
+  const Shared& shared_;
+  const std::string name_;
+  const std::function<void(const std::shared_ptr<Session>&)> closed_;
+  beast::flat_buffer buffer_;
+  std::optional<http::request_parser<http::string_body>> parser_;
+  HttpRequest request_;
+  std::shared_ptr<Reply> reply_;
+  std::string writing_bytes_;
+  bool writing_ = false;
+  bool is_closed_ = false;
+  std::array<char, 4096> discarded_{};
+};
+
+void Reply::Queue(std::string bytes, bool ends) {
+  {
+    MutexLock lock(mutex_);
+    if (closed_ || ended_) return;
+    if (bytes_ == 0) since_ = clock_.Monotonic();
+    bytes_ += bytes.size();
+    queued_ += bytes;
+    if (ends) {
+      ended_ = true;
+      end_ = clock_.Monotonic();
+    }
+    // Under the mutex: while closed_ is false, the server and io_ exist.
+    asio::post(io_, [session = session_] {
+      if (const auto alive = session.lock()) alive->Pump();
+    });
+  }
+}
+
+bool Reply::Drop() {
+  {
+    MutexLock lock(mutex_);
+    if (closed_ || (ended_ && bytes_ == 0)) return false;
+    closed_ = true;
+    gone_ = nullptr;
+    queued_.clear();
+    bytes_ = 0;
+    asio::post(io_, [session = session_] {
+      if (const auto alive = session.lock()) alive->Close();
+    });
+  }
+  return true;
+}
+
+class Server final : public HttpServer {
+ public:
+  Server(HttpServerOptions options, HttpHandlers handlers, const Clock& clock,
+         std::unique_ptr<Listener> listener)
+      : shared_{std::move(options), std::move(handlers), clock},
+        listener_(std::move(listener)),
+        work_(asio::make_work_guard(io_)) {
+    thread_ = std::thread([this] { io_.run(); });
+    listener_->Start([this](int, int connection) {
+      asio::post(io_, [this, connection] { Accept(connection); });
+    });
+  }
+
+  ~Server() override {
+    listener_->Stop();
+    asio::post(io_, [this] {
+      const auto sessions = sessions_;
+      for (const auto& session : sessions) session->Close();
+      work_.reset();
+    });
+    thread_.join();
+  }
+
+  const std::vector<std::string>& addresses() const override { return listener_->addresses(); }
+
+ private:
+  void Accept(int connection) {
+    sockaddr_storage local = {};
+    socklen_t length = sizeof(local);
+    getsockname(connection, reinterpret_cast<sockaddr*>(&local), &length);
+    asio::generic::stream_protocol::socket socket(io_);
+    error_code error;
+    socket.assign(asio::generic::stream_protocol(local.ss_family, SOCK_STREAM), connection, error);
+    if (error) {
+      close(connection);
+      return;
+    }
+    const auto session = std::make_shared<Session>(
+        std::move(socket), io_, shared_, absl::StrCat("http ", ++accepted_),
+        [this](const std::shared_ptr<Session>& closed) { sessions_.erase(closed); });
+    sessions_.insert(session);
+    session->Run();
+  }
+
+  const Shared shared_;
+  const std::unique_ptr<Listener> listener_;
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::uint64_t accepted_ = 0;
+  std::unordered_set<std::shared_ptr<Session>> sessions_;  // used only by the thread
+  std::thread thread_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions options,
+                                                              HttpHandlers handlers,
+                                                              const Clock& clock) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Listener> listener,
+                   Listener::Bind({.addresses = options.listen,
+                                   .loopback_only = options.loopback_only,
+                                   .max_connections = options.max_connections}));
+  return std::make_unique<Server>(std::move(options), std::move(handlers), clock,
+                                  std::move(listener));
+}
+
+}  // namespace recycling::gateway
