@@ -176,6 +176,7 @@ class Reply final : public HttpReply {
   absl::Duration end_ ABSL_GUARDED_BY(mutex_);
   bool streams_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool dropped_ ABSL_GUARDED_BY(mutex_) = false;  // Close comes soon
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void()> gone_ ABSL_GUARDED_BY(mutex_);
 };
@@ -416,7 +417,7 @@ class Session final : public std::enable_shared_from_this<Session> {
 void Reply::Queue(std::string bytes, bool ends) {
   {
     MutexLock lock(mutex_);
-    if (closed_ || ended_) return;
+    if (closed_ || dropped_ || ended_) return;
     if (bytes_ == 0) since_ = clock_.Monotonic();
     bytes_ += bytes.size();
     queued_ += bytes;
@@ -434,11 +435,8 @@ void Reply::Queue(std::string bytes, bool ends) {
 bool Reply::Drop() {
   {
     MutexLock lock(mutex_);
-    if (closed_ || (ended_ && bytes_ == 0)) return false;
-    closed_ = true;
-    gone_ = nullptr;
-    queued_.clear();
-    bytes_ = 0;
+    if (closed_ || dropped_ || (ended_ && bytes_ == 0)) return false;
+    dropped_ = true;
     asio::post(io_, [session = session_] {
       if (const auto alive = session.lock()) alive->Close();
     });

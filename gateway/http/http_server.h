@@ -65,11 +65,12 @@ class HttpReply {
   virtual void Write(std::string bytes) = 0;
   virtual void End() = 0;
 
-  // Closes the connection at once. False if all was written before, or this was called before.
+  // Closes the connection at once, after which `gone` is called. False if all was written before,
+  // or this was called before.
   virtual bool Drop() = 0;
 
-  // `gone` is called once, when the client has closed the connection before the answer ended; at
-  // once if it has already. It replaces the function of an earlier call.
+  // `gone` is called once, when the connection is closed before all of the answer was written; at
+  // once if it has been already. It replaces the function of an earlier call.
   virtual void OnGone(std::function<void()> gone) = 0;
 
   // What was given to this object and the client's system has not taken yet.
