@@ -17,6 +17,8 @@ namespace recycling::chat {
 namespace {
 
 constexpr std::size_t kMaxJsonDepth = 64;
+// A value takes far more memory than its shortest text.
+constexpr std::size_t kMaxJsonValues = 500'000;
 static_assert(kMaxJsonDepth < kMaxValueDepth);
 
 // Builds the value from the events of the parser. A method returns false to stop it.
@@ -88,6 +90,9 @@ class ValueBuilder : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool Add(Value value) {
+    if (++values_ > kMaxJsonValues) {
+      return Fail(absl::StrCat("JSON of more than ", kMaxJsonValues, " values"));
+    }
     if (open_.empty()) {
       root_ = std::move(value);
     } else if (open_.back().dict != nullptr) {
@@ -99,6 +104,7 @@ class ValueBuilder : public nlohmann::json_sax<nlohmann::json> {
   }
 
   const bool marked_;
+  std::size_t values_ = 0;
   std::vector<Container> open_;
   Value root_;
   std::string error_ = "not JSON";

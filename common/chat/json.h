@@ -15,8 +15,8 @@ namespace recycling::chat {
 
 // The value of a JSON text. Every text, number and container in it is marked if `marked`. A dict
 // keeps the order of its keys; the last value of a repeated key counts. InvalidArgument with the
-// byte if the text is not JSON or not UTF-8, nests deeper than 64 levels, or has an integer beyond
-// 64 bits.
+// byte if the text is not JSON or not UTF-8, nests deeper than 64 levels, has more than 500 000
+// values, or an integer beyond 64 bits.
 absl::StatusOr<Value> ParseJson(std::string_view text, bool marked);
 
 struct JsonStyle {

@@ -1,5 +1,8 @@
 #include "gateway/http/http_door.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -23,9 +26,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Tokenize and its like run on the server's thread. These bounds keep each call short.
-constexpr std::size_t kMostTextBytes = 1 << 20;
-constexpr std::size_t kMostIds = 1 << 16;
+// Tokenize and its like run on the server's thread. These bounds keep each call short, because
+// all streams wait for it.
+constexpr std::size_t kMostTextBytes = 64 << 10;
+constexpr std::size_t kMostIds = 1 << 14;
 
 struct Route {
   std::string_view method;
@@ -43,6 +47,15 @@ constexpr std::string_view kModelPrefix = "/v1/models/";
 std::string_view HostWithoutPort(std::string_view host) {
   if (host.starts_with('[')) return host.substr(0, host.find(']') + 1);
   return host.substr(0, host.find(':'));
+}
+
+// Whether `host` is an IPv4 address or an IPv6 address in brackets.
+bool IsAddress(const std::string& host) {
+  std::array<unsigned char, sizeof(in6_addr)> address;
+  if (host.starts_with('[') && host.ends_with(']')) {
+    return inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), address.data()) == 1;
+  }
+  return inet_pton(AF_INET, host.c_str(), address.data()) == 1;
 }
 
 bool IsLoopbackName(std::string_view host) {
@@ -109,7 +122,7 @@ class Door final : public HttpDoor {
     if (head.method == "OPTIONS" && !cors_origin_.empty()) {
       return HttpAnswer{.status = 204,
                         .headers = {{"Access-Control-Allow-Methods", "GET, POST"},
-                                    {"Access-Control-Allow-Headers", "authorization, content-type"},
+                                    {"Access-Control-Allow-Headers", AllowedHeaders(head)},
                                     {"Access-Control-Max-Age", "600"}},
                         .body = ""};
     }
@@ -130,15 +143,20 @@ class Door final : public HttpDoor {
     return ErrorAnswer(caller.status());
   }
 
+  // HEAD is answered as GET is, without the body.
+  static std::string_view MethodOf(const HttpRequest& head) {
+    return head.method == "HEAD" ? "GET" : std::string_view(head.method);
+  }
+
   std::optional<HttpAnswer> UnknownRoute(const HttpRequest& head) const {
     std::string allowed;
     for (const Route& route : kRoutes) {
       if (route.path != head.path) continue;
-      if (route.method == head.method) return std::nullopt;
+      if (route.method == MethodOf(head)) return std::nullopt;
       allowed = std::string(route.method);
     }
     if (head.path.starts_with(kModelPrefix)) {
-      if (head.method == "GET") return std::nullopt;
+      if (MethodOf(head) == "GET") return std::nullopt;
       allowed = "GET";
     }
     if (allowed.empty()) {
@@ -150,9 +168,26 @@ class Door final : public HttpDoor {
     return answer;
   }
 
+  // The headers that a page asks to send, if they are names and not too many. Official clients send
+  // some of their own.
+  static std::string AllowedHeaders(const HttpRequest& head) {
+    const std::string& asked = head.requested_headers;
+    const bool plain = std::all_of(asked.begin(), asked.end(), [](char byte) {
+      return absl::ascii_isalnum(static_cast<unsigned char>(byte)) || byte == '-' || byte == ',' ||
+             byte == ' ';
+    });
+    constexpr std::size_t kMostBytes = 2000;
+    if (asked.empty() || !plain || asked.size() > kMostBytes) return "authorization, content-type";
+    return asked;
+  }
+
+  // An attack by DNS rebinding needs a name, so an address is harmless.
   bool KnowsHost(const std::string& host) const {
-    return IsLoopbackName(HostWithoutPort(host)) ||
-           std::find(listen_.begin(), listen_.end(), host) != listen_.end();
+    const std::string name = absl::AsciiStrToLower(std::string(HostWithoutPort(host)));
+    if (IsLoopbackName(name) || IsAddress(name)) return true;
+    return std::any_of(listen_.begin(), listen_.end(), [&](const std::string& listen) {
+      return absl::AsciiStrToLower(std::string(HostWithoutPort(listen))) == name;
+    });
   }
   bool KnowsOrigin(const std::string& origin, const std::string& host) const {
     return origin == absl::StrCat("http://", host) ||
@@ -160,7 +195,9 @@ class Door final : public HttpDoor {
   }
   HttpHeaders Cors(const HttpRequest& head) const {
     if (cors_origin_.empty() || head.origin != cors_origin_) return {};
-    return {{"Access-Control-Allow-Origin", cors_origin_}, {"Vary", "Origin"}};
+    return {{"Access-Control-Allow-Origin", cors_origin_},
+            {"Access-Control-Expose-Headers", "Retry-After"},
+            {"Vary", "Origin, Access-Control-Request-Headers"}};
   }
   HttpAnswer WithCors(const HttpRequest& head, HttpAnswer answer) const {
     const HttpHeaders cors = Cors(head);
@@ -206,7 +243,8 @@ class Door final : public HttpDoor {
   void Complete(HttpRequest request, bool chat, const RequestCaller& caller,
                 std::shared_ptr<HttpReply> reply) {
     const auto sink = std::make_shared<HttpSink>(
-        std::move(reply), chat, Cors(request), [this] { return *runner_.Model(); }, clock_.Now());
+        std::move(reply), chat, Cors(request), [&runner = runner_] { return *runner.Model(); },
+        clock_.Now());
     IncomingRequest incoming;
     incoming.bytes = request.body.size();
     incoming.trace = TraceOf(request);

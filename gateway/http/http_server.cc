@@ -13,6 +13,8 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
+#include <iterator>
+#include <new>
 #include <thread>
 #include <unordered_set>
 
@@ -32,6 +34,7 @@ using Stream = beast::basic_stream<asio::generic::stream_protocol>;
 
 constexpr absl::Duration kKeepAlive = absl::Seconds(15);
 constexpr std::chrono::milliseconds kTick(200);
+constexpr std::size_t kReadAhead = 64 << 10;
 
 // The standard name of a status, for people.
 std::string ReasonOf(int status) {
@@ -39,10 +42,14 @@ std::string ReasonOf(int status) {
   return std::string(known.data(), known.size());
 }
 
+constexpr int kNoContent = 204;  // such an answer has no body, so neither a type nor a length
+
 std::string HeadOf(const HttpAnswer& answer, bool keep_alive) {
-  std::string head = absl::StrCat("HTTP/1.1 ", answer.status, " ", ReasonOf(answer.status),
-                                  "\r\nContent-Type: ", answer.content_type,
-                                  "\r\nX-Content-Type-Options: nosniff\r\n");
+  std::string head = absl::StrCat("HTTP/1.1 ", answer.status, " ", ReasonOf(answer.status), "\r\n");
+  if (answer.status != kNoContent) {
+    absl::StrAppend(&head, "Content-Type: ", answer.content_type,
+                    "\r\nX-Content-Type-Options: nosniff\r\n");
+  }
   for (const auto& [name, value] : answer.headers)
     absl::StrAppend(&head, name, ": ", value, "\r\n");
   if (!keep_alive) head += "Connection: close\r\n";
@@ -58,20 +65,24 @@ struct Shared {
 class Session;
 
 // The reply to one request of a session. Its methods only queue bytes and wake the session.
-class Reply final : public HttpReply {
+class Reply final : public HttpReply, public std::enable_shared_from_this<Reply> {
  public:
   Reply(std::weak_ptr<Session> session, asio::io_context& io, const Clock& clock,
-        std::string connection, bool chunked, bool keep_alive)
+        std::string connection, bool chunked, bool keep_alive, bool head_only)
       : session_(std::move(session)),
         io_(io),
         clock_(clock),
         connection_(std::move(connection)),
         chunked_(chunked),
-        keep_alive_(keep_alive) {}
+        keep_alive_(keep_alive),
+        head_only_(head_only) {}
 
   void Send(HttpAnswer answer) override {
     std::string bytes = HeadOf(answer, keep_alive_);
-    absl::StrAppend(&bytes, "Content-Length: ", answer.body.size(), "\r\n\r\n", answer.body);
+    if (answer.status != kNoContent) {
+      absl::StrAppend(&bytes, "Content-Length: ", answer.body.size(), "\r\n");
+    }
+    absl::StrAppend(&bytes, "\r\n", head_only_ ? "" : answer.body);
     Queue(std::move(bytes), /*ends=*/true);
   }
   void StartStream(HttpAnswer head) override {
@@ -120,6 +131,7 @@ class Reply final : public HttpReply {
   // `bytes` were written.
   void Written(std::size_t bytes) {
     MutexLock lock(mutex_);
+    if (closed_) return;
     bytes_ -= bytes;
     since_ = clock_.Monotonic();
   }
@@ -168,6 +180,7 @@ class Reply final : public HttpReply {
   const std::string connection_;
   const bool chunked_;
   const bool keep_alive_;
+  const bool head_only_;  // of a HEAD request
 
   mutable Mutex mutex_;
   std::string queued_ ABSL_GUARDED_BY(mutex_);
@@ -189,6 +202,7 @@ class Session final : public std::enable_shared_from_this<Session> {
       : stream_(std::move(socket)),
         io_(io),
         timer_(io),
+        buffer_(shared.options.max_header_bytes + kReadAhead),
         shared_(shared),
         name_(std::move(name)),
         closed_(std::move(closed)) {}
@@ -203,6 +217,11 @@ class Session final : public std::enable_shared_from_this<Session> {
     stream_.socket().close(ignored);
     if (reply_ != nullptr) reply_->Close();
     closed_(shared_from_this());
+  }
+
+  // Closes unless the answer of `reply` has been written meanwhile.
+  void CloseIfAnswering(const Reply& reply) {
+    if (reply_.get() == &reply) Close();
   }
 
   // Writes what the reply has queued.
@@ -224,6 +243,7 @@ class Session final : public std::enable_shared_from_this<Session> {
                       [self = shared_from_this()](error_code error, std::size_t) {
                         self->writing_ = false;
                         if (error) return self->Close();
+                        if (self->is_closed_) return;
                         if (self->reply_ != nullptr) {
                           self->reply_->Written(self->writing_bytes_.size());
                         }
@@ -251,6 +271,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   }
 
   void OnHeaderPart(error_code error) {
+    if (is_closed_) return;
     if (error) return ReadFailed(error);
     if (parser_->is_header_done()) return OnHeader();
     http::async_read_header(stream_, buffer_, *parser_,
@@ -261,14 +282,16 @@ class Session final : public std::enable_shared_from_this<Session> {
   }
 
   void OnHeader() {
+    if (is_closed_) return;
     request_ = HeadOfRequest();
+    if (const char* fault = FaultOfFraming()) return Refuse(shared_.handlers.refuse(400, fault));
     if (auto refusal = shared_.handlers.check(request_)) return Refuse(*std::move(refusal));
     const auto expect = parser_->get()[http::field::expect];
     if (beast::iequals(expect, "100-continue")) {
       asio::async_write(stream_, asio::buffer("HTTP/1.1 100 Continue\r\n\r\n", 25),
                         [self = shared_from_this()](error_code error, std::size_t) {
                           if (error) return self->Close();
-                          self->ReadBody();
+                          if (!self->is_closed_) self->ReadBody();
                         });
       return;
     }
@@ -300,26 +323,52 @@ class Session final : public std::enable_shared_from_this<Session> {
       request.authorization.push_back(text(field->value()));
     }
     request.traceparent = text(message["traceparent"]);
+    request.requested_headers = text(message[http::field::access_control_request_headers]);
     return request;
   }
 
   void Handle() {
+    if (is_closed_) return;
     request_.body = std::move(parser_->get().body());
     MakeReply(parser_->get().keep_alive());
     stream_.expires_never();
     WatchForClose();
     Tick();
-    shared_.handlers.handle(std::move(request_), reply_);
+    const std::shared_ptr<Reply> reply = reply_;
+    try {
+      shared_.handlers.handle(std::move(request_), reply);
+    } catch (const std::bad_alloc&) {  // what a client sent must not end the process
+      reply->Send(shared_.handlers.refuse(500, "out of memory"));
+    }
+  }
+
+  // Why the length of the body is in doubt, or null. A proxy before this server might read it
+  // another way, and take a part of the body for a request.
+  const char* FaultOfFraming() const {
+    const auto& message = parser_->get();
+    const auto count = [&](http::field name) {
+      const auto [first, last] = message.equal_range(name);
+      return std::distance(first, last);
+    };
+    const auto codings = count(http::field::transfer_encoding);
+    if (codings > 0 && (codings > 1 || message.version() < 11 ||
+                        !beast::iequals(message[http::field::transfer_encoding], "chunked") ||
+                        count(http::field::content_length) > 0)) {
+      return "Transfer-Encoding: expected only \"chunked\", without Content-Length";
+    }
+    if (count(http::field::host) > 1) return "Host: got several, expected one";
+    return nullptr;
   }
 
   void MakeReply(bool keep_alive) {
     const bool chunked = parser_->get().version() >= 11;
     reply_ = std::make_shared<Reply>(weak_from_this(), io_, shared_.clock, name_, chunked,
-                                     keep_alive && chunked);
+                                     keep_alive && chunked, request_.method == "HEAD");
   }
 
   // Answers without reading the rest of the request, so the connection must close.
   void Refuse(HttpAnswer answer) {
+    if (is_closed_) return;
     MakeReply(false);
     reply_->Send(std::move(answer));
   }
@@ -332,6 +381,8 @@ class Session final : public std::enable_shared_from_this<Session> {
     }
     if (error == http::error::header_limit) status = 431;
     if (error == http::error::body_limit) status = 413;
+    // Chunk extensions and trailers, which no other limit counts.
+    if (error == http::error::buffer_overflow) status = 413;
     if (error == http::error::partial_message) return Close();
     Refuse(shared_.handlers.refuse(status, error.message()));
   }
@@ -401,10 +452,10 @@ class Session final : public std::enable_shared_from_this<Session> {
   Stream stream_;
   asio::io_context& io_;
   asio::steady_timer timer_;
+  beast::flat_buffer buffer_;  // what is read and not parsed yet; bounded
   const Shared& shared_;
   const std::string name_;
   const std::function<void(const std::shared_ptr<Session>&)> closed_;
-  beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   HttpRequest request_;
   std::shared_ptr<Reply> reply_;
@@ -437,8 +488,8 @@ bool Reply::Drop() {
     MutexLock lock(mutex_);
     if (closed_ || dropped_ || (ended_ && bytes_ == 0)) return false;
     dropped_ = true;
-    asio::post(io_, [session = session_] {
-      if (const auto alive = session.lock()) alive->Close();
+    asio::post(io_, [session = session_, self = shared_from_this()] {
+      if (const auto alive = session.lock()) alive->CloseIfAnswering(*self);
     });
   }
   return true;

@@ -40,6 +40,7 @@ struct HttpRequest {
   std::string content_type;
   std::vector<std::string> authorization;
   std::string traceparent;
+  std::string requested_headers;  // Access-Control-Request-Headers
   std::string body;
 };
 

@@ -26,7 +26,7 @@ constexpr std::int64_t kMostTopLogprobs = 20;
 // Fields that other servers take and this one does not.
 absl::Status CheckSupported(const JsonFields& fields) {
   for (const std::string_view name :
-       {"grammar", "json_schema", "functions", "function_call", "audio", "modalities"}) {
+       {"grammar", "json_schema", "functions", "function_call", "audio"}) {
     if (fields.Has(name)) return UnsupportedField(name, "is not supported");
   }
   ASSIGN_OR_RETURN(const auto format, fields.Object("response_format"));

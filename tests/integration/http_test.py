@@ -213,6 +213,8 @@ class HttpTest(unittest.TestCase):
                          unsupported)
         self.check_error(self.server.post("/v1/completions", "{\"prompt\": "), 400, "not JSON at byte", None, value)
         self.check_error(self.server.post("/v1/completions", "[" * 100000), 400, "nested deeper", None, value)
+        self.check_error(self.server.post("/v1/completions", "[" + "1," * 600000 + "1]"), 400, "more than 500000", None,
+                         value)
 
     def test_http_errors(self):
         self.check_error(self.server.get("/v1/responses"), 404, "no such endpoint")
@@ -235,6 +237,12 @@ class HttpTest(unittest.TestCase):
         status, headers, _ = self.server.request("OPTIONS", "/v1/completions",
                                                  headers={"Origin": "https://friend.example"})
         self.assertEqual((status, headers["Access-Control-Allow-Origin"]), (204, "https://friend.example"))
+        status, headers, _ = self.server.request("OPTIONS", "/v1/completions", headers={
+            "Origin": "https://friend.example", "Access-Control-Request-Headers": "authorization,x-stainless-lang"})
+        self.assertEqual(headers["Access-Control-Allow-Headers"], "authorization,x-stainless-lang")
+        # An address cannot be rebound, and some clients write the name of the machine in capitals.
+        self.assertEqual(self.server.get("/v1/models", {"Host": "192.0.2.1:80"})[0], 200)
+        self.assertEqual(self.server.get("/v1/models", {"Host": "LOCALHOST"})[0], 200)
 
     def test_one_connection_serves_many_requests(self):
         connection = self.server.connect()

@@ -149,6 +149,33 @@ TEST_F(HttpServerTest, RefusesBeforeTheBodyIsRead) {
   EXPECT_THAT(ReadAll(Connect("nonsense\r\n\r\n")), StartsWith("HTTP/1.1 400 "));
 }
 
+TEST_F(HttpServerTest, RefusesBodiesWhoseLengthIsInDoubt) {
+  for (const char* fields :
+       {"Transfer-Encoding: xchunked\r\nContent-Length: 2\r\n", "Transfer-Encoding: gzip\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n",
+        "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", "Host: other\r\n"}) {
+    EXPECT_THAT(ReadAll(Connect(std::string("POST / HTTP/1.1\r\nHost: h\r\n") + fields + "\r\n{}")),
+                StartsWith("HTTP/1.1 400 "))
+        << fields;
+  }
+}
+
+TEST_F(HttpServerTest, BoundsChunkExtensionsAndTrailers) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string many(200'000, 'x');
+  EXPECT_THAT(ReadAll(Connect(head + "2;a=" + many)), StartsWith("HTTP/1.1 4"));
+  EXPECT_THAT(ReadAll(Connect(head + "2\r\n{}\r\n0\r\nA: " + many)), StartsWith("HTTP/1.1 4"));
+}
+
+TEST_F(HttpServerTest, AnswersToHeadHaveNoBodyAndNoContentHasNoLength) {
+  const int head = Connect("HEAD /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  AwaitReply()->Send({.headers = {}, .body = "text"});
+  EXPECT_THAT(ReadAll(head), ::testing::EndsWith("Content-Length: 4\r\n\r\n"));
+  const int none = Connect(kGet);
+  AwaitReply()->Send({.status = 204, .headers = {}, .body = ""});
+  EXPECT_EQ(ReadAll(none), "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+}
+
 TEST_F(HttpServerTest, TellsWhenTheClientIsGone) {
   const int connection = Connect("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
   const auto reply = AwaitReply();
