@@ -129,12 +129,24 @@ std::vector<Method> OfGateway() {
   gateway::v1::GenerateRequest ids = text;
   for (const std::uint32_t id : {1u, 5u, 9u}) ids.mutable_prompt_ids()->add_ids(id);
   ids.mutable_sampling()->clear_max_tokens();
+  gateway::v1::ChatRequest chat;
+  gateway::v1::ChatMessage* message = chat.mutable_conversation()->add_messages();
+  message->set_role("user");
+  message->set_content("the way of the world");
+  message->set_fields("{\"name\": \"hostile\"}");
+  chat.mutable_conversation()->set_tools("[{\"name\": \"f\"}]");
+  chat.mutable_conversation()->set_template_arguments("{\"a\": [1, 2.5, null]}");
+  *chat.mutable_sampling() = text.sampling();
+  gateway::v1::ApplyTemplateRequest apply;
+  *apply.mutable_conversation() = chat.conversation();
   gateway::v1::TokenizeRequest tokenize;
   tokenize.set_text("Once upon a time");
   gateway::v1::DetokenizeRequest detokenize;
   for (const std::uint32_t id : {1u, 100u, 200u}) detokenize.add_ids(id);
   return {Calls<gateway::v1::GenerateRequest>(service + "Generate", {text}),
           Calls<gateway::v1::GenerateRequest>(service + "Generate", {ids}),
+          Calls<gateway::v1::ChatRequest>(service + "Chat", {chat}),
+          Calls<gateway::v1::ApplyTemplateRequest>(service + "ApplyTemplate", {apply}),
           Calls<gateway::v1::GetModelRequest>(service + "GetModel", {{}}),
           Calls<gateway::v1::TokenizeRequest>(service + "Tokenize", {tokenize}),
           Calls<gateway::v1::DetokenizeRequest>(service + "Detokenize", {detokenize}),
