@@ -101,6 +101,9 @@ TEST(ChatTemplateTest, MarksWhatCameFromMessages) {
 }
 
 TEST(ChatTemplateTest, MarksSurviveEveryWayThroughTheTemplate) {
+  constexpr char kCollect[] =
+      "{% set ns = namespace(x='') %}{% for m in messages %}{% set ns.x = ns.x + m.content %}"
+      "{% endfor %}{{ ns.x }}";
   const char* const ways[] = {
       "{{ messages[0].content }}",
       "{{ messages[0]['content'] | upper | lower | trim | string }}",
@@ -108,8 +111,7 @@ TEST(ChatTemplateTest, MarksSurviveEveryWayThroughTheTemplate) {
       "{{ messages[0].content[::-1] | reverse }}",
       "{{ messages[0].content.replace('', '') }}",
       "{% for c in messages[0].content %}{{ c }}{% endfor %}",
-      "{% set ns = namespace(x='') %}{% for m in messages %}{% set ns.x = ns.x + m.content %}"
-      "{% endfor %}{{ ns.x }}",
+      kCollect,
       "{% macro m(x) %}{{ x }}{% endmacro %}{{ m(messages[0].content) }}",
       "{% set x %}{{ messages[0].content }}{% endset %}{{ x }}",
       "{% filter lower %}{{ messages[0].content }}{% endfilter %}",
