@@ -45,7 +45,7 @@ std::string Digits(std::uint64_t value, std::uint64_t base, bool upper) {
 
 void AddCommas(std::string& digits) {
   const std::size_t end = std::min(digits.find_first_of(".e"), digits.size());
-  for (std::size_t i = end; i > 3; i -= 3) digits.insert(i - 3, ",");
+  for (std::size_t i = end; i > 3; i -= 3) digits.insert(i - 3, 1, ',');
 }
 
 MarkedText Pad(MarkedText text, const Specification& spec, char default_align) {
@@ -117,7 +117,7 @@ absl::StatusOr<MarkedText> FormatNumber(const Value& value, const Specification&
   }
   if (spec.comma) AddCommas(digits);
   if (negative) {
-    digits.insert(0, "-");
+    digits.insert(digits.begin(), '-');
   } else if (spec.sign == '+' || spec.sign == ' ') {
     digits.insert(0, 1, spec.sign);
   }
