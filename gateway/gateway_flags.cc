@@ -93,7 +93,7 @@ absl::StatusOr<std::shared_ptr<const chat::ChatTemplate>> ReadChatTemplate(
   if (!file.is_open() || std::filesystem::is_directory(path)) {
     return absl::NotFoundError("cannot be read");
   }
-  // One byte more than allowed, so that a longer file is refused.
+  // This reads one byte more than allowed, so that Parse refuses a longer file.
   std::string source(chat::kMaxTemplateBytes + 1, '\0');
   file.read(source.data(), static_cast<std::streamsize>(source.size()));
   source.resize(static_cast<std::size_t>(file.gcount()));

@@ -27,7 +27,7 @@ absl::StatusOr<Value> MessagesOf(const Value& parsed) {
   const List* list = parsed.list();
   if (list == nullptr) {
     return absl::InvalidArgumentError(
-        absl::StrCat("messages: got ", std::string(TypeName(parsed)), ", expected a list"));
+        absl::StrCat("messages: got ", TypeName(parsed), ", expected a list"));
   }
   std::vector<Value> messages;
   for (std::size_t i = 0; i < list->items.size(); ++i) {
@@ -64,7 +64,7 @@ absl::StatusOr<ChatTemplate> ChatTemplate::Parse(std::string_view source) {
 
 absl::StatusOr<MarkedText> ChatTemplate::Render(const ChatTemplateInput& input,
                                                 const RenderLimits& limits) const {
-  // Templates test "documents" and expect None rather than nothing.
+  // Without documents, templates expect the value None, not an undefined name.
   std::vector<std::pair<std::string, Value>> variables = {{"documents", Value()}};
   if (const Dict* arguments = input.arguments.dict()) {
     for (const Dict::Entry& entry : arguments->entries()) {

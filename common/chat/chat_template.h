@@ -48,8 +48,6 @@ class ChatTemplate {
   absl::StatusOr<MarkedText> Render(const ChatTemplateInput& input,
                                     const RenderLimits& limits = {}) const;
 
-  const std::string& source() const { return source_; }
-
  private:
   ChatTemplate(std::string source, Statements statements)
       : source_(std::move(source)), statements_(std::move(statements)) {}

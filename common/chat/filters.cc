@@ -57,30 +57,17 @@ bool Flag(const std::optional<Value>& value, bool otherwise) {
 absl::StatusOr<std::int64_t> Integer(const std::optional<Value>& value, std::int64_t otherwise) {
   if (!value.has_value()) return otherwise;
   if (value->is_integral()) return value->integer();
-  return TypeError(absl::StrCat("expected an int, got ", std::string(TypeName(*value))));
+  return TypeError(absl::StrCat("expected an int, got ", TypeName(*value)));
 }
 
 // ---- Text
 
-Result Upper(const Use& use) {
+template <absl::StatusOr<MarkedText> (*kChange)(const MarkedText&, Budget&)>
+Result ChangeCase(const Use& use) {
   ASSIGN_OR_RETURN(const Bound bound, use.Bind({}));
   ASSIGN_OR_RETURN(const MarkedText text, use.Text());
-  ASSIGN_OR_RETURN(MarkedText upper, UpperCase(text, use.budget));
-  return Value::Text(std::move(upper));
-}
-
-Result Lower(const Use& use) {
-  ASSIGN_OR_RETURN(const Bound bound, use.Bind({}));
-  ASSIGN_OR_RETURN(const MarkedText text, use.Text());
-  ASSIGN_OR_RETURN(MarkedText lower, LowerCase(text, use.budget));
-  return Value::Text(std::move(lower));
-}
-
-Result CapitalizeText(const Use& use) {
-  ASSIGN_OR_RETURN(const Bound bound, use.Bind({}));
-  ASSIGN_OR_RETURN(const MarkedText text, use.Text());
-  ASSIGN_OR_RETURN(MarkedText capitalized, Capitalize(text, use.budget));
-  return Value::Text(std::move(capitalized));
+  ASSIGN_OR_RETURN(MarkedText changed, kChange(text, use.budget));
+  return Value::Text(std::move(changed));
 }
 
 // Words begin after white space and after one of - ( { [ <.
@@ -104,7 +91,7 @@ Result Title(const Use& use) {
 Result Trim(const Use& use) {
   ASSIGN_OR_RETURN(const Bound bound, use.Bind({"chars"}));
   ASSIGN_OR_RETURN(const MarkedText text, use.Text());
-  RETURN_IF_ERROR(use.budget.Step(text.size() / 256));
+  RETURN_IF_ERROR(use.budget.Read(text.size()));
   ASSIGN_OR_RETURN(MarkedText trimmed, Strip(text, bound[0].value_or(Value()), true, true));
   ASSIGN_OR_RETURN(const Value value, MakeText(std::move(trimmed), use.budget));
   return use.input.markup() ? value.AsMarkup() : value;
@@ -300,11 +287,10 @@ Result ToJson(const Use& use) {
 
 Result Length(const Use& use) {
   ASSIGN_OR_RETURN(const Bound bound, use.Bind({}));
-  if (use.input.is_text()) RETURN_IF_ERROR(use.budget.Step(use.input.text()->size() / 256));
+  if (use.input.is_text()) RETURN_IF_ERROR(use.budget.Read(use.input.text()->size()));
   const std::optional<std::int64_t> length = LengthOf(use.input);
   if (length.has_value()) return Value::Int(*length, use.marked());
-  return TypeError(
-      absl::StrCat("object of type '", std::string(TypeName(use.input)), "' has no len()"));
+  return TypeError(absl::StrCat("object of type '", TypeName(use.input), "' has no len()"));
 }
 
 Result Absolute(const Use& use) {
@@ -530,6 +516,14 @@ absl::Status SortByKey(std::vector<Keyed>& items, bool reverse, Budget& budget) 
   return status;
 }
 
+// The items in the order of their keys.
+Result SortedList(const Use& use, std::vector<Keyed> keyed, bool reverse) {
+  RETURN_IF_ERROR(SortByKey(keyed, reverse, use.budget));
+  std::vector<Value> items;
+  for (Keyed& entry : keyed) items.push_back(std::move(entry.item));
+  return use.List(std::move(items));
+}
+
 Result Sort(const Use& use) {
   ASSIGN_OR_RETURN(const Bound bound, use.Bind({"reverse", "case_sensitive", "attribute"}));
   ASSIGN_OR_RETURN(const std::vector<Value> items, use.Items());
@@ -556,10 +550,7 @@ Result Sort(const Use& use) {
     ASSIGN_OR_RETURN(Value key, use.List(std::move(keys), ListKind::kTuple));
     keyed.push_back({std::move(key), item});
   }
-  RETURN_IF_ERROR(SortByKey(keyed, Flag(bound[0], false), use.budget));
-  std::vector<Value> sorted;
-  for (Keyed& entry : keyed) sorted.push_back(std::move(entry.item));
-  return use.List(std::move(sorted));
+  return SortedList(use, std::move(keyed), Flag(bound[0], false));
 }
 
 Result DictSort(const Use& use) {
@@ -575,10 +566,7 @@ Result DictSort(const Use& use) {
                                         Flag(bound[0], false)));
     keyed.push_back({std::move(key), std::move(pair)});
   }
-  RETURN_IF_ERROR(SortByKey(keyed, Flag(bound[2], false), use.budget));
-  std::vector<Value> sorted;
-  for (Keyed& entry : keyed) sorted.push_back(std::move(entry.item));
-  return use.List(std::move(sorted));
+  return SortedList(use, std::move(keyed), Flag(bound[2], false));
 }
 
 Result Unique(const Use& use) {
@@ -590,7 +578,7 @@ Result Unique(const Use& use) {
     RETURN_IF_ERROR(use.budget.Step());
     ASSIGN_OR_RETURN(const Value key, SortKey(use, item, bound[1], Flag(bound[0], false)));
     if (!Dict::IsHashable(key)) {
-      return TypeError(absl::StrCat("unhashable type: '", std::string(TypeName(key)), "'"));
+      return TypeError(absl::StrCat("unhashable type: '", TypeName(key), "'"));
     }
     if (seen.Find(key) != nullptr) continue;
     seen.Set(key, Value());
@@ -688,7 +676,7 @@ Result Select(const Use& use) {
 Result Attribute(const Use& use) {
   ASSIGN_OR_RETURN(const Bound bound, use.Bind({"name"}, 1));
   ASSIGN_OR_RETURN(const MarkedText name, ToText(*bound[0], use.budget));
-  // Only attributes: an entry of a dict is none.
+  // The filter finds attributes only. An entry of a dict is no attribute.
   if (use.input.dict() != nullptr && !HasMethod(use.input, name.bytes())) {
     return Value::MissingValue(absl::StrCat("'dict object' has no attribute '", name.bytes(), "'"));
   }
@@ -778,7 +766,7 @@ constexpr std::array kFilters = {
     Filter{"abs", Absolute},
     Filter{"attr", Attribute},
     Filter{"batch", Batch},
-    Filter{"capitalize", CapitalizeText},
+    Filter{"capitalize", ChangeCase<Capitalize>},
     Filter{"center", CenterText},
     Filter{"count", Length},
     Filter{"d", Default},
@@ -798,7 +786,7 @@ constexpr std::array kFilters = {
     Filter{"last", Last},
     Filter{"length", Length},
     Filter{"list", ToList},
-    Filter{"lower", Lower},
+    Filter{"lower", ChangeCase<LowerCase>},
     Filter{"map", Map},
     Filter{"max", Extreme},
     Filter{"min", Extreme},
@@ -819,7 +807,7 @@ constexpr std::array kFilters = {
     Filter{"trim", Trim},
     Filter{"truncate", Truncate},
     Filter{"unique", Unique},
-    Filter{"upper", Upper},
+    Filter{"upper", ChangeCase<UpperCase>},
     Filter{"urlencode", UrlEncode},
     Filter{"wordcount", WordCount},
 };
@@ -840,7 +828,7 @@ std::string UnknownFilter(std::string_view name) {
 
 absl::StatusOr<Value> ApplyFilter(std::string_view name, const Value& input,
                                   const Arguments& arguments, Budget& budget) {
-  const Budget::Level level(budget);  // of a map of a map of a map
+  const Budget::Level level(budget);  // a map can apply a map
   RETURN_IF_ERROR(level.Check());
   RETURN_IF_ERROR(budget.Step());
   const Filter* filter = FindFilter(name);

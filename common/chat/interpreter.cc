@@ -137,9 +137,7 @@ class Interpreter {
         return CheckOutput(out);
       case StatementKind::kPrint: {
         ASSIGN_OR_RETURN(const Value value, Evaluate(*statement.expression, scope));
-        ASSIGN_OR_RETURN(const MarkedText text, ToText(value, budget_));
-        out.Append(text);
-        return CheckOutput(out);
+        return Print(value, out);
       }
       case StatementKind::kIf:
         return RunIf(statement, scope, out);
@@ -159,9 +157,7 @@ class Interpreter {
       case StatementKind::kFilterBlock: {
         ASSIGN_OR_RETURN(const Value value, BlockText(statement, scope));
         if (flow_ != Flow::kNext) return absl::OkStatus();  // the block was left
-        ASSIGN_OR_RETURN(const MarkedText text, ToText(value, budget_));
-        out.Append(text);
-        return CheckOutput(out);
+        return Print(value, out);
       }
       case StatementKind::kMacro:
         RETURN_IF_ERROR(budget_.Bytes(sizeof(Callable) + kBytesPerVariable));
@@ -187,6 +183,12 @@ class Interpreter {
         return absl::OkStatus();
     }
     return absl::InternalError("an unknown statement");
+  }
+
+  absl::Status Print(const Value& value, MarkedText& out) {
+    ASSIGN_OR_RETURN(const MarkedText text, ToText(value, budget_));
+    out.Append(text);
+    return CheckOutput(out);
   }
 
   absl::Status CheckOutput(const MarkedText& out) const {
@@ -262,9 +264,7 @@ class Interpreter {
     arguments.named.emplace_back(MarkedText("caller", false),
                                  MakeMacro(statement, "caller", scope));
     ASSIGN_OR_RETURN(const Value value, Call(callee, arguments));
-    ASSIGN_OR_RETURN(const MarkedText text, ToText(value, budget_));
-    out.Append(text);
-    return CheckOutput(out);
+    return Print(value, out);
   }
 
   Value MakeMacro(const Statement& statement, const std::string& name, const ScopePtr& scope) {
@@ -421,7 +421,7 @@ class Interpreter {
   absl::Status SetEntry(Dict& dict, const Value& key, const Value& value) {
     RETURN_IF_ERROR(budget_.Bytes(4 * sizeof(Value) + (key.is_text() ? key.text()->size() : 0)));
     if (dict.Set(key, value)) return absl::OkStatus();
-    return TypeError(absl::StrCat("unhashable type: '", std::string(TypeName(key)), "'"));
+    return TypeError(absl::StrCat("unhashable type: '", TypeName(key), "'"));
   }
 
   static absl::StatusOr<Value> FinishDict(std::shared_ptr<Dict> dict) {
@@ -441,8 +441,7 @@ class Interpreter {
     ASSIGN_OR_RETURN(const std::optional<Value> slice,
                      SliceOf(parts[0], parts[1], parts[2], parts[3], budget_));
     if (slice.has_value()) return *slice;
-    return Value::MissingValue(
-        absl::StrCat("'", std::string(TypeName(parts[0])), " object' cannot be sliced"));
+    return Value::MissingValue(absl::StrCat("'", TypeName(parts[0]), " object' cannot be sliced"));
   }
 
   absl::StatusOr<Value> EvaluateCompare(const Expression& expression, const ScopePtr& scope) {
@@ -532,8 +531,7 @@ class Interpreter {
     if (callee.is_undefined()) return UndefinedError(*callee.undefined());
     const Callable* callable = callee.callable();
     if (callable == nullptr) {
-      return TypeError(
-          absl::StrCat("'", std::string(TypeName(callee)), "' object is not callable"));
+      return TypeError(absl::StrCat("'", TypeName(callee), "' object is not callable"));
     }
     switch (callable->kind) {
       case Callable::Kind::kMethod:
@@ -634,8 +632,8 @@ class Interpreter {
     for (std::size_t i = 0; i < given.size(); ++i) {
       if (given[i].is_undefined()) return UndefinedError(*given[i].undefined());
       if (!given[i].is_integral()) {
-        return TypeError(absl::StrCat("'", std::string(TypeName(given[i])),
-                                      "' object cannot be interpreted as an integer"));
+        return TypeError(
+            absl::StrCat("'", TypeName(given[i]), "' object cannot be interpreted as an integer"));
       }
       bounds[given.size() == 1 ? 1 : i] = given[i].integer();
       marked = marked || given[i].marked();

@@ -134,8 +134,8 @@ class Dumper {
                (list->kind == ListKind::kList || list->kind == ListKind::kTuple)) {
       return WriteList(*list, marked, level);
     } else {
-      return TypeError(absl::StrCat("Object of type ", std::string(TypeName(value)),
-                                    " is not JSON serializable"));
+      return TypeError(
+          absl::StrCat("Object of type ", TypeName(value), " is not JSON serializable"));
     }
     return absl::OkStatus();
   }
@@ -261,8 +261,8 @@ class Dumper {
   absl::Status WriteKey(const Value& key, std::size_t level) {
     if (const MarkedText* text = key.text()) return WriteText(*text);
     if (!key.is_none() && !key.is_number()) {
-      return TypeError(absl::StrCat("keys must be str, int, float, bool or None, not ",
-                                    std::string(TypeName(key))));
+      return TypeError(
+          absl::StrCat("keys must be str, int, float, bool or None, not ", TypeName(key)));
     }
     text_.Append("\"", key.marked());
     RETURN_IF_ERROR(Write(key, level));

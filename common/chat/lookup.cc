@@ -14,8 +14,8 @@ namespace recycling::chat {
 namespace {
 
 Value Missing(const Value& value, const std::string& name) {
-  return Value::MissingValue(absl::StrCat("'", std::string(TypeName(value)),
-                                          " object' has no attribute '", Excerpt(name), "'"));
+  return Value::MissingValue(
+      absl::StrCat("'", TypeName(value), " object' has no attribute '", Excerpt(name), "'"));
 }
 
 Value Count(std::size_t count) { return Value::Int(static_cast<std::int64_t>(count)); }
@@ -53,7 +53,7 @@ absl::StatusOr<std::optional<Value>> Method(const Value& value, const std::strin
   RETURN_IF_ERROR(budget.Bytes(sizeof(Callable)));
   if (!IsSafeMethod(value, name)) {
     return Value::MissingValue(absl::StrCat("access to attribute '", name, "' of '",
-                                            std::string(TypeName(value)), "' object is unsafe."));
+                                            TypeName(value), "' object is unsafe."));
   }
   auto method = std::make_shared<Callable>();
   method->kind = Callable::Kind::kMethod;
@@ -94,7 +94,7 @@ absl::StatusOr<Value> GetItem(const Value& value, const Value& index, Budget& bu
     return Missing(value, name->bytes());
   }
   if (index.is_integral()) return Missing(value, absl::StrCat(index.integer()));
-  return Missing(value, std::string(TypeName(index)));
+  return Missing(value, TypeName(index));
 }
 
 absl::StatusOr<Value> GetPath(const Value& value, const Value& path, Budget& budget) {

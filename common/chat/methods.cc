@@ -44,15 +44,14 @@ absl::StatusOr<const MarkedText*> TextOf(const std::optional<Value>& value,
   if (value.has_value() && value->is_text()) return value->text();
   if (value.has_value() && value->is_undefined()) return UndefinedError(*value->undefined());
   return TypeError(absl::StrCat(std::string(method), "() expects a str, got ",
-                                value.has_value() ? std::string(TypeName(*value)) : "nothing"));
+                                value.has_value() ? TypeName(*value) : "nothing"));
 }
 
 absl::StatusOr<std::int64_t> IntOf(const std::optional<Value>& value, std::int64_t otherwise,
                                    std::string_view method) {
   if (!value.has_value()) return otherwise;
   if (value->is_integral()) return value->integer();
-  return TypeError(
-      absl::StrCat(std::string(method), "() expects an int, got ", std::string(TypeName(*value))));
+  return TypeError(absl::StrCat(std::string(method), "() expects an int, got ", TypeName(*value)));
 }
 
 Result List(std::vector<MarkedText> parts, Budget& budget) {
@@ -71,11 +70,8 @@ std::size_t SpanOf(std::string_view text, std::string_view set, bool from_end) {
   for (Utf8Reader reader(set); !reader.done();) members.insert(reader.Next().value_or(0xFFFD));
   std::size_t length = 0;
   while (length < text.size()) {
-    std::size_t begin = length;
-    if (from_end) {
-      begin = text.size() - length - 1;
-      while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
-    }
+    const std::size_t begin =
+        from_end ? LastCharacterOffset(text.substr(0, text.size() - length)) : length;
     Utf8Reader reader(text.substr(begin));
     if (!members.contains(reader.Next().value_or(0xFFFD))) break;
     length = from_end ? text.size() - begin : length + reader.position();
@@ -129,7 +125,7 @@ Result SplitWords(const Call& call, std::int64_t splits, bool from_end) {
 
 Result SplitBy(const Call& call, const MarkedText& separator, std::int64_t splits, bool from_end) {
   const MarkedText& text = call.text();
-  // From the right, both texts are searched backwards.
+  // A search from the right reads both texts backwards.
   std::string bytes = text.bytes();
   std::string wanted = separator.bytes();
   if (from_end) {
@@ -494,7 +490,7 @@ Result DictGet(const Call& call) {
   if (bound[0]->is_text()) RETURN_IF_ERROR(call.budget.Read(bound[0]->text()->size()));
   if (bound[0]->is_undefined()) return bound[1].value_or(Value());
   if (!Dict::IsHashable(*bound[0])) {
-    return TypeError(absl::StrCat("unhashable type: '", std::string(TypeName(*bound[0])), "'"));
+    return TypeError(absl::StrCat("unhashable type: '", TypeName(*bound[0]), "'"));
   }
   const Value* found = call.self.dict()->Find(*bound[0]);
   return found != nullptr ? *found : bound[1].value_or(Value());
@@ -521,7 +517,7 @@ Result LoopChanged(const Call& call) {
 
 Result NotSupported(const Call& call) {
   return TypeError(absl::StrCat("the method '", std::string(call.name), "' of '",
-                                std::string(TypeName(call.self)), "' is not supported"));
+                                TypeName(call.self), "' is not supported"));
 }
 
 struct Method {
@@ -701,10 +697,7 @@ absl::StatusOr<MarkedText> Replace(const MarkedText& text, const MarkedText& old
     search = begin;
     if (old.empty()) {
       if (found == bytes.size()) break;
-      ++search;
-      while (search < bytes.size() && (static_cast<unsigned char>(bytes[search]) & 0xC0) == 0x80) {
-        ++search;
-      }
+      search += OffsetOfCharacter(bytes.substr(search), 1);
     }
   }
   result.AppendRange(text, begin, text.size());
@@ -713,7 +706,7 @@ absl::StatusOr<MarkedText> Replace(const MarkedText& text, const MarkedText& old
 
 MarkedText Center(const MarkedText& text, std::int64_t width, const MarkedText& fill) {
   const std::int64_t missing = MissingCharacters(text, width);
-  // Where the missing characters are odd, Python puts one more to the left if the width is odd.
+  // If an odd number of characters is missing, Python puts one more to the left of an odd width.
   const std::int64_t left = missing / 2 + (missing & width & 1);
   MarkedText result;
   for (std::int64_t i = 0; i < left; ++i) result.Append(fill);

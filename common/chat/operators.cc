@@ -76,7 +76,7 @@ class TextWriter {
     const bool has_single = bytes.find('\'') != std::string::npos;
     const bool has_double = bytes.find('"') != std::string::npos;
     const char quote = has_single && !has_double ? '"' : '\'';
-    // The quotes of a text that came from a message are as strange to the template as the text.
+    // The quotes have the mark of the text, because the template did not write them either.
     const bool marked = text.HasMarks();
     text_.Append(std::string_view(&quote, 1), marked);
     Utf8Reader reader(bytes);
@@ -139,22 +139,21 @@ class TextWriter {
 };
 
 std::string TypeNames(const Value& left, const Value& right) {
-  return absl::StrCat("'", std::string(TypeName(left)), "' and '", std::string(TypeName(right)),
-                      "'");
+  return absl::StrCat("'", TypeName(left), "' and '", TypeName(right), "'");
 }
 
 absl::Status Unsupported(std::string_view operation, const Value& left, const Value& right) {
   if (left.is_undefined()) return UndefinedError(*left.undefined());
   if (right.is_undefined()) return UndefinedError(*right.undefined());
   if (operation == "+" && left.is_text()) {
-    return TypeError(absl::StrCat("can only concatenate str (not \"", std::string(TypeName(right)),
-                                  "\") to str"));
+    return TypeError(
+        absl::StrCat("can only concatenate str (not \"", TypeName(right), "\") to str"));
   }
   return TypeError(absl::StrCat("unsupported operand types for ", std::string(operation), ": ",
                                 TypeNames(left, right)));
 }
 
-// 2^-1074 .. 2^1023 as Python's float ** does.
+// left ** right.
 absl::StatusOr<Value> Power(const Value& left, const Value& right, bool marked) {
   if (left.is_integral() && right.is_integral() && right.integer() >= 0) {
     std::int64_t result = 1;
@@ -312,7 +311,7 @@ absl::StatusOr<SliceBounds> BoundsOf(const Value& begin, const Value& end, const
 
 }  // namespace
 
-std::string_view TypeName(const Value& value) {
+const char* TypeName(const Value& value) {
   if (value.is_undefined()) return "Undefined";
   if (value.is_none()) return "NoneType";
   if (value.is_bool()) return "bool";
@@ -398,7 +397,7 @@ absl::StatusOr<bool> Equals(const Value& left, const Value& right, Budget& budge
     return left.number() == right.number();
   }
   if (left.is_text() && right.is_text()) {
-    RETURN_IF_ERROR(budget.Step(std::min(left.text()->size(), right.text()->size()) / 256));
+    RETURN_IF_ERROR(budget.Read(std::min(left.text()->size(), right.text()->size())));
     return left.text()->bytes() == right.text()->bytes();
   }
   if (left.is_none() || left.is_undefined()) {
@@ -444,7 +443,7 @@ absl::StatusOr<int> Compare(const Value& left, const Value& right, std::string_v
     return left.number() < right.number() ? -1 : left.number() > right.number() ? 1 : 0;
   }
   if (left.is_text() && right.is_text()) {
-    RETURN_IF_ERROR(budget.Step(std::min(left.text()->size(), right.text()->size()) / 256));
+    RETURN_IF_ERROR(budget.Read(std::min(left.text()->size(), right.text()->size())));
     // The order of UTF-8 is that of code points.
     return left.text()->bytes().compare(right.text()->bytes());
   }
@@ -468,8 +467,8 @@ absl::StatusOr<bool> Contains(const Value& container, const Value& item, Budget&
   if (const MarkedText* text = container.text()) {
     if (item.is_undefined()) return UndefinedError(*item.undefined());
     if (!item.is_text()) {
-      return TypeError(absl::StrCat("'in <string>' requires string as left operand, not ",
-                                    std::string(TypeName(item))));
+      return TypeError(
+          absl::StrCat("'in <string>' requires string as left operand, not ", TypeName(item)));
     }
     RETURN_IF_ERROR(budget.Read(text->size()));
     return FindBytes(text->bytes(), item.text()->bytes()) != std::string_view::npos;
@@ -477,14 +476,13 @@ absl::StatusOr<bool> Contains(const Value& container, const Value& item, Budget&
   if (const Dict* dict = container.dict()) {
     if (item.is_text()) RETURN_IF_ERROR(budget.Read(item.text()->size()));
     if (!item.is_undefined() && !Dict::IsHashable(item)) {
-      return TypeError(absl::StrCat("unhashable type: '", std::string(TypeName(item)), "'"));
+      return TypeError(absl::StrCat("unhashable type: '", TypeName(item), "'"));
     }
     return dict->Find(item) != nullptr;
   }
   if (container.is_undefined()) return false;
   if (!IsIterable(container)) {
-    return TypeError(
-        absl::StrCat("argument of type '", std::string(TypeName(container)), "' is not iterable"));
+    return TypeError(absl::StrCat("argument of type '", TypeName(container), "' is not iterable"));
   }
   ASSIGN_OR_RETURN(const std::vector<Value> items, Iterate(container, budget));
   for (const Value& other : items) {
@@ -522,8 +520,7 @@ absl::StatusOr<Value> Negate(const Value& value) {
   if (value.is_integral()) return IntArithmetic("-", 0, value.integer(), value.marked());
   if (value.is_float()) return Value::Float(-value.number(), value.marked());
   if (value.is_undefined()) return UndefinedError(*value.undefined());
-  return TypeError(
-      absl::StrCat("bad operand type for unary -: '", std::string(TypeName(value)), "'"));
+  return TypeError(absl::StrCat("bad operand type for unary -: '", TypeName(value), "'"));
 }
 
 std::optional<std::int64_t> LengthOf(const Value& value) {
@@ -562,7 +559,7 @@ absl::StatusOr<std::vector<Value>> Iterate(const Value& value, Budget& budget) {
       items.push_back(Value::Text(text->Slice(begin, reader.position())));
     }
   } else if (!value.is_undefined()) {
-    return TypeError(absl::StrCat("'", std::string(TypeName(value)), "' object is not iterable"));
+    return TypeError(absl::StrCat("'", TypeName(value), "' object is not iterable"));
   }
   RETURN_IF_ERROR(budget.Step(items.size() / 16));
   return items;

@@ -17,7 +17,7 @@
 namespace recycling::chat {
 
 // Python's name of the type of a value, for messages: "str", "int", "NoneType".
-std::string_view TypeName(const Value& value);
+const char* TypeName(const Value& value);
 
 absl::Status TypeError(std::string message);
 // The error of using an undefined value.

@@ -200,8 +200,7 @@ absl::StatusOr<MarkedText> Convert(const Value& value, const Specification& spec
       if (value.is_undefined()) return UndefinedError(*value.undefined());
       if (!value.is_number()) {
         return TypeError(absl::StrCat("%", std::string(1, spec.type),
-                                      " format: a real number is required, not ",
-                                      std::string(TypeName(value))));
+                                      " format: a real number is required, not ", TypeName(value)));
       }
       if (std::string_view("xXo").find(spec.type) < 3 && !value.is_integral()) {
         return TypeError(absl::StrCat("%", std::string(1, spec.type),

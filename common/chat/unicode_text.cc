@@ -126,6 +126,12 @@ bool IsPrintable(char32_t character) {
   }
 }
 
+std::size_t LastCharacterOffset(std::string_view text) {
+  std::size_t offset = text.size() - 1;
+  while (offset > 0 && !StartsCharacter(text[offset])) --offset;
+  return offset;
+}
+
 std::size_t LeadingSpace(std::string_view text) {
   Utf8Reader reader(text);
   std::size_t length = 0;
@@ -136,8 +142,7 @@ std::size_t LeadingSpace(std::string_view text) {
 std::size_t TrailingSpace(std::string_view text) {
   std::size_t begin = text.size();
   while (begin > 0) {
-    std::size_t character = begin - 1;
-    while (character > 0 && !StartsCharacter(text[character])) --character;
+    const std::size_t character = LastCharacterOffset(text.substr(0, begin));
     if (!IsSpace(FirstCharacter(text.substr(character)))) break;
     begin = character;
   }

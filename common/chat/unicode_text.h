@@ -35,6 +35,9 @@ bool IsUpper(char32_t character);
 bool IsLower(char32_t character);
 bool IsPrintable(char32_t character);
 
+// The offset of the last character of `text`, which is not empty.
+std::size_t LastCharacterOffset(std::string_view text);
+
 // Bytes of white space at the start and at the end of `text`.
 std::size_t LeadingSpace(std::string_view text);
 std::size_t TrailingSpace(std::string_view text);

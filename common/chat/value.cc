@@ -51,12 +51,6 @@ double Value::number() const {
   return is_float() ? *std::get_if<double>(&data_) : static_cast<double>(integer());
 }
 
-Value Value::WithMark(bool marked) const {
-  Value copy = *this;
-  copy.marked_ = marked;
-  return copy;
-}
-
 Value Value::AsMarkup() const {
   Value copy = *this;
   copy.markup_ = true;

@@ -27,7 +27,7 @@ class Loop;
 class Scope;
 struct Statement;
 
-// A list or dict may nest so deep, so that walking and destroying it does not exhaust the stack.
+// A list or dict may nest this deep. Deeper ones could exhaust the stack when they are destroyed.
 inline constexpr int kMaxValueDepth = 100;
 
 // What Jinja2 calls undefined: printing it gives nothing, using it is an error.
@@ -82,7 +82,6 @@ class Value {
   double number() const;
 
   bool marked() const { return marked_; }
-  Value WithMark(bool marked) const;
   // Whether the text is Jinja2's Markup: "+" then escapes the other side as HTML.
   bool markup() const { return markup_; }
   Value AsMarkup() const;

@@ -16,6 +16,7 @@
 #include "gateway/cli/commands.h"
 #include "gateway/cli/connection.h"
 #include "gateway/cli/flags.h"
+#include "gateway/cli/json_text.h"
 #include "gateway/cli/line_reader.h"
 #include "recycling/gateway/v1/gateway.grpc.pb.h"
 
@@ -41,14 +42,12 @@ class Chat {
       : session_(request), address_(address), stub_(stub) {}
 
   int Run() {
-    LineReader reader;
-    interactive_ = reader.interactive();
-    if (interactive_) {
+    if (reader_.interactive()) {
       InterruptsEndCallsOnly();
       std::fprintf(stderr, "/help lists the commands; Ctrl-D ends.\n");
     }
     int exit_code = kExitOk;
-    while (const auto line = reader.Read("> ")) {
+    while (const auto line = reader_.Read("> ")) {
       const absl::StatusOr<ChatSession::Reaction> reaction = session_.Take(*line);
       if (!reaction.ok()) {
         std::fprintf(stderr, "%s\n", std::string(reaction.status().message()).c_str());
@@ -60,9 +59,9 @@ class Chat {
       if (done == kExitInterrupted) return done;
       if (done != kExitOk) exit_code = done;
     }
-    if (interactive_) std::printf("\n");
+    if (reader_.interactive()) std::printf("\n");
     // In a terminal, errors were seen. A script learns of them by the exit code.
-    return interactive_ ? kExitOk : exit_code;
+    return reader_.interactive() ? kExitOk : exit_code;
   }
 
  private:
@@ -71,7 +70,8 @@ class Chat {
       case ChatSession::Reaction::Kind::kShow:
         return Print(kChatProgram, reaction.text) ? kExitOk : kExitFailure;
       case ChatSession::Reaction::Kind::kSave: {
-        const absl::Status saved = WriteNewFile(reaction.text, session_.Json());
+        const absl::Status saved =
+            WriteNewFile(reaction.text, MessagesJson(session_.request().conversation()));
         return saved.ok() ? kExitOk : Fail(kChatProgram, "/save", saved);
       }
       case ChatSession::Reaction::Kind::kSend:
@@ -104,7 +104,7 @@ class Chat {
       ShowSpeed(response.final());
       return kExitOk;
     }
-    if (stopped && interactive_) {
+    if (stopped && reader_.interactive()) {
       std::fprintf(stderr, "stopped\n");
       return kExitOk;
     }
@@ -123,7 +123,7 @@ class Chat {
   }
 
   ChatSession session_;
-  bool interactive_ = false;
+  LineReader reader_;
   const std::string address_;
   gateway::v1::GatewayService::Stub& stub_;
 };

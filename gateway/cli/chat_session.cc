@@ -2,7 +2,6 @@
 
 #include <google/protobuf/util/json_util.h>
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -135,15 +134,6 @@ void ChatSession::Answered(const std::string& text) {
 
 void ChatSession::NotAnswered() {
   request_.mutable_conversation()->mutable_messages()->RemoveLast();
-}
-
-std::string ChatSession::Json() const {
-  nlohmann::ordered_json messages = nlohmann::ordered_json::array();
-  for (const gateway::v1::ChatMessage& message : request_.conversation().messages()) {
-    messages.push_back({{"role", message.role()}, {"content", message.content()}});
-  }
-  const nlohmann::ordered_json file = {{"messages", std::move(messages)}};
-  return file.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace recycling::cli

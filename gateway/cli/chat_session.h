@@ -20,7 +20,7 @@ class ChatSession {
       kNothing,
       kShow,  // `text` to the user
       kSend,  // Request() to the gateway; then Answered or NotAnswered
-      kSave,  // Json() to the file `text`
+      kSave,  // the messages of request() to the file `text`
       kQuit,
     };
     Kind kind = Kind::kNothing;
@@ -43,9 +43,6 @@ class ChatSession {
   void Answered(const std::string& text);
   // Removes the last message, which could not be sent.
   void NotAnswered();
-
-  // {"messages": [{"role": ..., "content": ...}, ...]}, indented, with a line break at the end.
-  std::string Json() const;
 
  private:
   absl::StatusOr<Reaction> TakeCommand(const std::string& name, const std::string& argument);

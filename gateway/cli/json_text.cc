@@ -1,6 +1,7 @@
 #include "gateway/cli/json_text.h"
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "gateway/cli/draft_view.h"
@@ -349,5 +350,19 @@ std::string MatrixInfoJson(const drafter::v1::GetMatrixInfoResponse& info) {
 }
 
 std::string MatrixJson(const drafter::v1::MatrixInfo& matrix) { return Line(ToJson(matrix)); }
+
+std::string RenderedJson(const absl::StatusOr<std::string>& text) {
+  if (text.ok()) return Line({{"text", *text}});
+  return Line({{"error", std::string(text.status().message())}});
+}
+
+std::string MessagesJson(const gateway::v1::Conversation& conversation) {
+  Json messages = Json::array();
+  for (const gateway::v1::ChatMessage& message : conversation.messages()) {
+    messages.push_back({{"role", message.role()}, {"content", message.content()}});
+  }
+  const Json file = {{"messages", std::move(messages)}};
+  return file.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
 
 }  // namespace recycling::cli

@@ -1,6 +1,6 @@
 // All JSON that the program reads and writes. README.md names the fields. Numbers are JSON numbers,
-// and durations are microseconds. Each function that writes JSON returns one line with its newline.
-// The line is always valid UTF-8.
+// and durations are microseconds. Each function that writes JSON returns one line with its newline,
+// unless its comment says otherwise. The text is always valid UTF-8.
 #ifndef RECYCLING_GATEWAY_CLI_JSON_TEXT_H_
 #define RECYCLING_GATEWAY_CLI_JSON_TEXT_H_
 
@@ -65,6 +65,12 @@ std::string StatsJson(const gateway::v1::GetStatsResponse& stats);
 std::string HealthJson(const HealthReport& report);
 std::string MatrixInfoJson(const drafter::v1::GetMatrixInfoResponse& info);
 std::string MatrixJson(const drafter::v1::MatrixInfo& matrix);
+
+// A line of template render: {"text": ...}, or {"error": ...}.
+std::string RenderedJson(const absl::StatusOr<std::string>& text);
+
+// The file that chat saves, on several lines: {"messages": [{"role": ..., "content": ...}, ...]}.
+std::string MessagesJson(const gateway::v1::Conversation& conversation);
 
 }  // namespace recycling::cli
 

@@ -13,6 +13,7 @@
 #include "common/chat/json.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/commands.h"
+#include "gateway/cli/json_text.h"
 
 namespace recycling::cli {
 namespace {
@@ -86,21 +87,6 @@ absl::StatusOr<std::string> RenderCase(const absl::StatusOr<chat::ChatTemplate>&
   return text.bytes();
 }
 
-// {"text": ...} or {"error": ...}
-absl::StatusOr<std::string> ResultLine(const absl::StatusOr<std::string>& text) {
-  const auto result = std::make_shared<chat::Dict>();
-  if (text.ok()) {
-    result->Set(chat::Value::Text("text"), chat::Value::Text(*text));
-  } else {
-    result->Set(chat::Value::Text("error"),
-                chat::Value::Text(std::string(text.status().message())));
-  }
-  chat::Budget budget({});
-  ASSIGN_OR_RETURN(const chat::MarkedText line,
-                   chat::DumpJson(chat::Value::Of(result), {}, budget));
-  return absl::StrCat(line.bytes(), "\n");
-}
-
 int Render(const std::string& template_path, const std::string& cases_path) {
   const absl::StatusOr<std::string> source = ReadFile(template_path);
   if (!source.ok()) return Fail(kTemplateProgram, template_path, source.status());
@@ -110,10 +96,8 @@ int Render(const std::string& template_path, const std::string& cases_path) {
   if (!cases.ok()) return Fail(kTemplateProgram, cases_path, cases.status());
   const auto chat_template = chat::ChatTemplate::Parse(*source);
   for (const chat::Value& fields : cases->cases) {
-    const absl::StatusOr<std::string> line =
-        ResultLine(RenderCase(chat_template, fields, cases->common));
-    if (!line.ok()) return Fail(kTemplateProgram, cases_path, line.status());
-    if (!Print(kTemplateProgram, *line)) return kExitFailure;
+    const std::string line = RenderedJson(RenderCase(chat_template, fields, cases->common));
+    if (!Print(kTemplateProgram, line)) return kExitFailure;
   }
   return kExitOk;
 }

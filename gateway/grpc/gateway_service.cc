@@ -14,6 +14,7 @@
 #include "common/rpc/proto_convert.h"
 #include "common/rpc/status_grpc.h"
 #include "common/tokenizer/utf8.h"
+#include "gateway/front/request_caller.h"
 #include "gateway/grpc/gateway_metrics.h"
 #include "gateway/grpc/gateway_proto.h"
 #include "gateway/grpc/generate_sink.h"
@@ -109,12 +110,6 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context, const absl
   return reactor;
 }
 
-RequestCaller RunnersCaller(const Caller& caller) {
-  RequestCaller known{.tenant = caller.tenant, .limits = {}};
-  if (caller.limited) known.limits = caller.limits;
-  return known;
-}
-
 }  // namespace
 
 GatewayService::GatewayService(GatewayServiceOptions options, RequestRunner& runner,
@@ -135,7 +130,7 @@ absl::StatusOr<Caller> GatewayService::Identify(const grpc::CallbackServerContex
 absl::StatusOr<std::unique_ptr<RequestQueue::ShortCall>> GatewayService::BeginShort(
     const grpc::CallbackServerContext& context) {
   ASSIGN_OR_RETURN(const Caller caller, Identify(context, Access::kAny));
-  return runner_.BeginShort(RunnersCaller(caller));
+  return runner_.BeginShort(RequestCallerOf(caller));
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Generate(
@@ -157,7 +152,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* GatewayService::Run(
     runner_.RunNotAllowed(incoming, caller.status(), *sink);
     return writer.get();
   }
-  runner_.Run(std::move(incoming), RunnersCaller(*caller), sink);
+  runner_.Run(std::move(incoming), RequestCallerOf(*caller), sink);
   return writer.get();
 }
 

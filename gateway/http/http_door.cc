@@ -16,6 +16,7 @@
 #include "common/base/status_macros.h"
 #include "common/base/trace_context.h"
 #include "common/tokenizer/utf8.h"
+#include "gateway/front/request_caller.h"
 #include "gateway/http/http_sink.h"
 #include "gateway/http/json_fields.h"
 #include "gateway/http/openai_error.h"
@@ -212,12 +213,6 @@ class Door final : public HttpDoor {
                            generates ? Access::kInference : Access::kAny);
   }
 
-  static RequestCaller RunnersCaller(const Caller& caller) {
-    RequestCaller known{.tenant = caller.tenant, .limits = {}};
-    if (caller.limited) known.limits = caller.limits;
-    return known;
-  }
-
   // ---- With the body
 
   void Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
@@ -225,7 +220,7 @@ class Door final : public HttpDoor {
     const bool chat = request.path == "/v1/chat/completions";
     if (chat || request.path == "/v1/completions") {
       if (!caller.ok()) return reply->Send(WithCors(request, ErrorAnswer(caller.status())));
-      return Complete(std::move(request), chat, RunnersCaller(*caller), std::move(reply));
+      return Complete(std::move(request), chat, RequestCallerOf(*caller), std::move(reply));
     }
     HttpAnswer answer;
     if (request.path == "/health") {
@@ -234,7 +229,7 @@ class Door final : public HttpDoor {
     } else if (!caller.ok()) {
       answer = ErrorAnswer(caller.status());
     } else {
-      const absl::StatusOr<Json> json = Short(request, RunnersCaller(*caller));
+      const absl::StatusOr<Json> json = Short(request, RequestCallerOf(*caller));
       answer = json.ok() ? JsonAnswer(*json) : ErrorAnswer(json.status());
     }
     reply->Send(WithCors(request, std::move(answer)));

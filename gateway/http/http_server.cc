@@ -111,7 +111,7 @@ class Reply final : public HttpReply, public std::enable_shared_from_this<Reply>
     gone();
   }
 
-  Unread unread() const override {
+  UnreadOutput Unread() const override {
     MutexLock lock(mutex_);
     return {
         .bytes = bytes_, .since = since_, .ended = ended_, .end = end_, .connection = connection_};
@@ -233,7 +233,7 @@ class Session final : public std::enable_shared_from_this<Session> {
       return;
     }
     writing_ = true;
-    // Who reads a stream too slowly is for the owner of the reply to say.
+    // The owner of the reply decides when a client reads a stream too slowly.
     if (reply_->streams()) {
       stream_.expires_never();
     } else {
@@ -426,7 +426,8 @@ class Session final : public std::enable_shared_from_this<Session> {
     error_code ignored;
     stream_.socket().cancel(ignored);
     if (!keep_alive) {
-      // The client reads the answer although it still sends: only then close.
+      // The client may still be sending. It must be able to read the answer before the connection
+      // is closed.
       stream_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
       return Linger();
     }

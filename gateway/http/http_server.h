@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "gateway/front/slow_readers.h"
 
 namespace recycling::gateway {
 
@@ -75,14 +76,7 @@ class HttpReply {
   virtual void OnGone(std::function<void()> gone) = 0;
 
   // What was given to this object and the client's system has not taken yet.
-  struct Unread {
-    std::uint64_t bytes = 0;
-    absl::Duration since;  // Clock::Monotonic(): since when the first byte waits
-    bool ended = false;
-    absl::Duration end;  // when, if it has ended
-    std::string connection;
-  };
-  virtual Unread unread() const = 0;
+  virtual UnreadOutput Unread() const = 0;
   // Whether the client's system has taken everything, or the connection is closed.
   virtual bool done() const = 0;
 };

@@ -70,15 +70,6 @@ void HttpSink::Send(HttpAnswer answer) {
   reply_->Send(std::move(answer));
 }
 
-UnreadOutput HttpSink::Unread() const {
-  const HttpReply::Unread unread = reply_->unread();
-  return {.bytes = unread.bytes,
-          .since = unread.since,
-          .ended = unread.ended,
-          .end = unread.end,
-          .connection = unread.connection};
-}
-
 void HttpSink::Event(const std::string& json) {
   reply_->Write(absl::StrCat("data: ", json, "\n\n"));
 }

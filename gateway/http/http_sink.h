@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "common/base/mutex.h"
 #include "gateway/fleet/served_model.h"
 #include "gateway/front/output_sink.h"
 #include "gateway/http/http_server.h"
@@ -35,7 +34,7 @@ class HttpSink final : public OutputSink {
   void End(const absl::Status& status) override;
 
   void OnGone(std::function<void()> gone) override { reply_->OnGone(std::move(gone)); }
-  UnreadOutput Unread() const override;
+  UnreadOutput Unread() const override { return reply_->Unread(); }
   bool Drop(const absl::Status&) override { return reply_->Drop(); }
   bool done() const override { return reply_->done(); }
 

@@ -11,7 +11,7 @@ namespace recycling::gateway {
 namespace {
 
 // JSON's name of a value's type.
-std::string_view JsonType(const chat::Value& value) {
+const char* JsonType(const chat::Value& value) {
   if (value.is_none()) return "null";
   if (value.is_bool()) return "a boolean";
   if (value.is_number()) return "a number";
@@ -25,7 +25,7 @@ absl::StatusOr<JsonFields> JsonFields::Parse(std::string_view body) {
   ASSIGN_OR_RETURN(chat::Value value, chat::ParseJson(body, true));
   if (value.dict() != nullptr) return JsonFields(std::move(value), "");
   return absl::InvalidArgumentError(
-      absl::StrCat("the body is ", std::string(JsonType(value)), ", expected a JSON object"));
+      absl::StrCat("the body is ", JsonType(value), ", expected a JSON object"));
 }
 
 const chat::Value* JsonFields::Find(std::string_view name) const {
@@ -35,9 +35,8 @@ const chat::Value* JsonFields::Find(std::string_view name) const {
 
 absl::Status JsonFields::Wrong(std::string_view name, const chat::Value& got,
                                std::string_view expected) const {
-  return InvalidField(
-      absl::StrCat(prefix_, std::string(name)),
-      absl::StrCat("got ", std::string(JsonType(got)), ", expected ", std::string(expected)));
+  return InvalidField(absl::StrCat(prefix_, std::string(name)),
+                      absl::StrCat("got ", JsonType(got), ", expected ", std::string(expected)));
 }
 
 absl::StatusOr<std::optional<bool>> JsonFields::Bool(std::string_view name) const {
