@@ -39,7 +39,13 @@ struct RawFrame {
 // Every read waits at most a minute and then fails the test. Threads: only one thread may use it.
 class RawClient {
  public:
-  explicit RawClient(const std::string& address) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+  // A socket for a client, or -1 if no file descriptor is free.
+  static int NewSocket() { return socket(AF_INET, SOCK_STREAM, 0); }
+
+  explicit RawClient(const std::string& address) : RawClient(NewSocket(), address) {}
+
+  // Connects `socket`, a result of NewSocket, and owns it.
+  RawClient(int socket, const std::string& address) : fd_(socket) {
     sockaddr_in name = {};
     name.sin_family = AF_INET;
     name.sin_port = htons(

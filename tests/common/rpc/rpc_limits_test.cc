@@ -178,11 +178,8 @@ TEST_F(RpcLimitsTest, ServesOpenConnectionsWithoutFreeDescriptorsAndNewOnesLater
     const rlimit few = {.rlim_cur = static_cast<rlim_t>(lowest_free) + 20,
                         .rlim_max = before.rlim_max};
     setrlimit(RLIMIT_NOFILE, &few);
-    while (true) {
-      const int probe = dup(STDERR_FILENO);
-      if (probe < 0) break;
-      close(probe);
-      hostile.push_back(std::make_unique<RawClient>(address()));
+    for (int socket; (socket = RawClient::NewSocket()) >= 0;) {
+      hostile.push_back(std::make_unique<RawClient>(socket, address()));
     }
   }
   EXPECT_TRUE(CheckHealth(channel, "", kLong).ok());
