@@ -12,13 +12,25 @@
 namespace recycling {
 
 MemoryTrimmer::MemoryTrimmer(std::function<std::uint64_t()> resident, std::function<void()> trim)
-    : resident_(std::move(resident)), trim_(std::move(trim)), least_(resident_()) {}
+    : resident_(std::move(resident)),
+      trim_(std::move(trim)),
+      least_(resident_()),
+      smallest_(least_) {}
 
 void MemoryTrimmer::Look() {
   const std::uint64_t now = resident_();
   least_ = std::min(least_, now);
-  if (now < least_ + kGrowth) return;
+  smallest_ = std::min(smallest_, now);
+  ++looks_;
+  if (now >= least_ + kGrowth) {
+    patience_ = 2;
+  } else if (now >= smallest_ + kGrowth && looks_ >= patience_) {
+    patience_ = std::min(2 * patience_, 64);
+  } else {
+    return;
+  }
   trim_();
+  looks_ = 0;
   least_ = resident_();
 }
 

@@ -33,8 +33,25 @@ TEST(MemoryTrimmerTest, TrimsWhenTheProcessHasGrown) {
   EXPECT_FALSE(trims_at(573, 0));
   EXPECT_TRUE(trims_at(900, 900)) << "it trims, although all memory is in use";
   EXPECT_FALSE(trims_at(963, 0));
-  EXPECT_FALSE(trims_at(600, 0)) << "the process gave the memory back without a trim";
-  EXPECT_TRUE(trims_at(664, 600));
+  EXPECT_FALSE(trims_at(563, 0)) << "the process gave the memory back without a trim";
+  EXPECT_TRUE(trims_at(627, 600));
+}
+
+TEST(MemoryTrimmerTest, TrimsAgainAfterATrimThatGaveNothingBack) {
+  std::uint64_t resident = 500 * kMiB;
+  int trims = 0;
+  MemoryTrimmer trimmer([&] { return resident; }, [&] { ++trims; });
+  resident = 900 * kMiB;
+  std::vector<int> trimmed;
+  for (int look = 0; look < 200; ++look) {
+    const int before = trims;
+    trimmer.Look();
+    if (trims > before) trimmed.push_back(look);
+  }
+  EXPECT_EQ(trimmed, (std::vector<int>{0, 2, 6, 14, 30, 62, 126, 190}));
+  resident = 563 * kMiB;
+  for (int look = 0; look < 200; ++look) trimmer.Look();
+  EXPECT_EQ(trims, 8) << "a process that has hardly grown needs no trim";
 }
 
 #ifdef __GLIBC__
