@@ -36,8 +36,9 @@ struct UnreadOutput {
 
 // Returns the indices of the outputs to cancel at `now`. The first ones have exceeded the timeout.
 // Then come outputs that count towards an exceeded bound, until no bound is exceeded. Of these, the
-// output whose first message has waited longest comes first. Only ended outputs count towards
-// max_outputs, and only the outputs of one connection towards max_connection_bytes.
+// output whose first message has waited longest comes first. Only outputs that ended a second ago
+// or earlier count towards max_outputs, because many may end at once, and only the outputs of one
+// connection towards max_connection_bytes.
 std::vector<std::size_t> SlowReaders(std::span<const UnreadOutput> outputs,
                                      const ReaderLimits& limits, absl::Duration now);
 

@@ -35,6 +35,8 @@ TEST(SlowReadersTest, DropsTheLongestUnreadOutputsIfTooManyHaveEnded) {
   const std::vector<UnreadOutput> outputs = {Ended(1, 5, 9), Running(1, 1), Ended(1, 3, 9),
                                              Ended(1, 4, 9), Ended(1, 6, 9)};
   EXPECT_THAT(SlowReaders(outputs, limits, absl::Seconds(10)), ElementsAre(2, 3));
+  // They have just ended, so their clients may read them yet.
+  EXPECT_THAT(SlowReaders(outputs, limits, absl::Seconds(9.9)), IsEmpty());
 }
 
 TEST(SlowReadersTest, DropsTheLongestUnreadOutputsIfTheyHoldTooManyBytes) {
