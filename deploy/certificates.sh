@@ -4,7 +4,7 @@
 # authority and renews the certificates. Running services use them within seconds.
 # NAMES adds names to every certificate: NAMES=DNS:gw.example.com,IP:10.0.0.7 deploy/certificates.sh FOLDER
 set -euo pipefail
-if [ $# -lt 1 ] || [ $# -gt 2 ]; then
+if [ $# -lt 1 ] || [ $# -gt 2 ] || [[ "$1" == -* ]]; then
   sed -n '2,5s/^# //p' "$0" >&2
   exit 2
 fi
