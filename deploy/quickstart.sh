@@ -141,8 +141,9 @@ base=()
 if [ -f "$model.base_matrix" ]; then base=(--base_matrix="$model.base_matrix"); fi
 start drafter "${base[@]}"
 drafter=$address
-start gateway --verifiers="$verifier" --drafters="$drafter"
+start gateway --verifiers="$verifier" --drafters="$drafter" --http_listen=auto
 gateway=$address
+http=$(tail -n 1 "$work/gateway.port")
 for _ in $(seq 600); do
   if "$bin/recycling" health --gateway="$gateway" >/dev/null 2>&1; then break; fi
   sleep 0.1
@@ -179,6 +180,7 @@ if $keep_running; then
   cat <<EOF
 
 serving until Ctrl-C
+  page      $http    chat and draft trees; also the OpenAI API, at $http/v1
   gateway   $gateway    $bin/recycling generate --gateway=$gateway --prompt="..."
   verifier  $verifier
   drafter   $drafter

@@ -15,6 +15,7 @@
 #include "common/base/status_macros.h"
 #include "common/chat/chat_template.h"
 #include "common/program/choice_flag.h"
+#include "common/program/server_flags.h"
 
 namespace recycling::gateway {
 namespace {
@@ -59,10 +60,10 @@ ABSL_FLAG(
     "writes the prompts of chat requests with it. Empty: the model file's.");
 ABSL_FLAG(
     std::string, http_listen, "",
-    "Address host:port of the OpenAI-compatible API over HTTP, for example 127.0.0.1:8080. Port 0 "
-    "picks a free port. HTTP is not encrypted: another address than loopback needs "
-    "--allow_plaintext. Without API keys the server refuses browsers' requests from other sites. "
-    "Empty: no HTTP.");
+    "Address host:port of the chat page and the OpenAI-compatible API over HTTP. Port 0 picks a "
+    "free port. auto: port 8080 on loopback, or a free port if 8080 is taken; the log shows it. "
+    "With --tls_cert it is HTTPS. Otherwise another address than loopback needs --allow_plaintext. "
+    "Without API keys the server refuses browsers' requests from other sites. Empty: no HTTP.");
 ABSL_FLAG(std::string, http_cors_origin, "",
           "Origin of the web pages that may call the HTTP API from a browser, for example "
           "https://chat.example. Empty: only the server's own.");
@@ -136,18 +137,31 @@ absl::StatusOr<GatewayOptions> OptionsFromFlags() {
   return options;
 }
 
+bool HttpIsOn() { return !absl::GetFlag(FLAGS_http_listen).empty(); }
+
 absl::StatusOr<std::unique_ptr<HttpDoor>> StartHttpFromFlags(GatewayServer& gateway,
-                                                             bool allow_plaintext) {
+                                                             const RpcServerOptions& server) {
+  if (!HttpIsOn()) return nullptr;
   const std::string listen = absl::GetFlag(FLAGS_http_listen);
-  if (listen.empty()) return nullptr;
+  const bool chooses = listen == "auto";
   HttpDoorOptions options;
-  options.server.listen = {listen};
-  options.server.loopback_only = !allow_plaintext;
+  options.server.listen = {chooses ? "127.0.0.1:8080" : listen};
+  ASSIGN_OR_RETURN(options.server.tls, ServerTlsFromFlags());
+  options.server.allow_plaintext = server.allow_plaintext;
+  options.server.max_connections = server.limits.max_connections;
   options.cors_origin = absl::GetFlag(FLAGS_http_cors_origin);
-  auto door = gateway.StartHttp(std::move(options));
+  auto door = gateway.StartHttp(options);
+  if (chooses && absl::IsUnavailable(door.status())) {
+    options.server.listen = {"127.0.0.1:0"};
+    door = gateway.StartHttp(options);
+  }
   if (door.ok()) return door;
   return absl::Status(door.status().code(),
                       absl::StrCat("--http_listen: ", door.status().message()));
+}
+
+std::vector<std::string> HttpUrls(const HttpDoor* http) {
+  return http == nullptr ? std::vector<std::string>() : http->urls();
 }
 
 std::uint64_t UnreadBytes(const ConnectionLimits& limits) {

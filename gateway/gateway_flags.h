@@ -3,6 +3,8 @@
 #define RECYCLING_GATEWAY_GATEWAY_FLAGS_H_
 
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -19,10 +21,17 @@ std::vector<FlagGroup> GatewayFlags();
 // parsed. Does not check ranges; CreateGateway does.
 absl::StatusOr<GatewayOptions> OptionsFromFlags();
 
-// Starts the HTTP door of --http_listen; null if the flag is empty. Errors as
+// Whether --http_listen names an address. Then the door takes as many connections as a gRPC server.
+bool HttpIsOn();
+
+// Starts the HTTP door of --http_listen; null if the flag is empty. The door has TLS, plaintext and
+// the number of connections in common with a server of these options. Errors as
 // GatewayServer::StartHttp, with the name of the flag.
 absl::StatusOr<std::unique_ptr<HttpDoor>> StartHttpFromFlags(GatewayServer& gateway,
-                                                             bool allow_plaintext);
+                                                             const RpcServerOptions& server);
+
+// The URLs of the door; empty without one.
+std::vector<std::string> HttpUrls(const HttpDoor* http);
 
 // The limit for the bytes of all outputs that clients have not read yet: half of the memory that
 // `limits` allows for all connections together.

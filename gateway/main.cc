@@ -39,7 +39,7 @@ std::vector<FlagGroup> Flags() {
 
 absl::Status Run() {
   ASSIGN_OR_RETURN(GatewayOptions options, OptionsFromFlags());
-  ASSIGN_OR_RETURN(RpcServerOptions server_options, ServerOptionsFromFlags());
+  ASSIGN_OR_RETURN(RpcServerOptions server_options, ServerOptionsFromFlags(HttpIsOn() ? 2 : 1));
   options.readers.max_bytes = UnreadBytes(server_options.limits);
   ASSIGN_OR_RETURN(options.callers, CallersFromFlags(ListenAddresses()));
   ASSIGN_OR_RETURN(options.verifiers,
@@ -53,7 +53,8 @@ absl::Status Run() {
   options.explain = ExplainPeerFromFlags;
   options.drafters_per_tenant = absl::GetFlag(FLAGS_drafters_per_tenant);
   ASSIGN_OR_RETURN(const auto gateway, CreateGateway(options));
-  ASSIGN_OR_RETURN(const auto http, StartHttpFromFlags(*gateway, server_options.allow_plaintext));
+  ASSIGN_OR_RETURN(const auto http, StartHttpFromFlags(*gateway, server_options));
+  server_options.port_file_more = HttpUrls(http.get());
   ASSIGN_OR_RETURN(const auto server, StartService(std::move(server_options), gateway->service(),
                                                    GatewayServer::full_name()));
   ASSIGN_OR_RETURN(
@@ -65,7 +66,7 @@ absl::Status Run() {
                                }}));
   Log(LogLevel::kInfo, "serving",
       {{"addresses", absl::StrJoin(server->addresses(), ",")},
-       {"http", http == nullptr ? "" : absl::StrJoin(http->addresses(), ",")},
+       {"http", absl::StrJoin(HttpUrls(http.get()), ",")},
        {"build", BuildVersion()}});
   gateway->OnReady([&server](bool ready) { server->SetServing(ready); });
   WaitForStopSignal();

@@ -3,6 +3,7 @@
 #define RECYCLING_COMMON_CHAT_CHAT_TEMPLATE_H_
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 #include "common/chat/budget.h"
 #include "common/chat/marked_text.h"
 #include "common/chat/template_ast.h"
+#include "common/chat/thinking.h"
 #include "common/chat/value.h"
 
 namespace recycling::chat {
@@ -47,6 +49,9 @@ class ChatTemplate {
   // one; ResourceExhausted if it needs more than `limits` allow.
   absl::StatusOr<MarkedText> Render(const ChatTemplateInput& input,
                                     const RenderLimits& limits = {}) const;
+
+  // The markers around the thoughts of a model that thinks. Nothing for other models.
+  std::optional<ThinkingMarkers> thinking() const { return ThinkingMarkersOf(source_); }
 
  private:
   ChatTemplate(std::string source, Statements statements)

@@ -17,8 +17,12 @@ namespace recycling::chat {
 namespace {
 
 constexpr std::size_t kMaxJsonDepth = 64;
-// A value takes far more memory than its shortest text.
-constexpr std::size_t kMaxJsonValues = 500'000;
+// A value takes far more memory than its shortest text. The sizes are what a value, an entry, and
+// an object or array take at least, with the allocator's part.
+constexpr std::size_t kMaxJsonMemory = 48 << 20;
+constexpr std::size_t kValueBytes = 32;
+constexpr std::size_t kTextBytes = 96;
+constexpr std::size_t kContainerBytes = 128;
 static_assert(kMaxJsonDepth < kMaxValueDepth);
 
 // Builds the value from the events of the parser. A method returns false to stop it.
@@ -38,12 +42,14 @@ class ValueBuilder : public nlohmann::json_sax<nlohmann::json> {
     return Add(Value::Float(value, marked_));
   }
   bool string(std::string& value) override {
-    return Add(Value::Text(MarkedText(std::move(value), marked_)));
+    return Charge(kTextBytes + value.size()) &&
+           Add(Value::Text(MarkedText(std::move(value), marked_)));
   }
   bool binary(nlohmann::json::binary_t&) override { return Fail("binary data"); }
   bool start_object(std::size_t) override { return Open(true); }
   bool start_array(std::size_t) override { return Open(false); }
   bool key(std::string& name) override {
+    if (!Charge(kValueBytes + kTextBytes + name.size())) return false;
     open_.back().key = Value::Text(MarkedText(std::move(name), marked_));
     return true;
   }
@@ -81,18 +87,22 @@ class ValueBuilder : public nlohmann::json_sax<nlohmann::json> {
     error_ = std::move(message);
     return false;
   }
+  bool Charge(std::size_t bytes) {
+    memory_ += bytes;
+    return memory_ <= kMaxJsonMemory ||
+           Fail(absl::StrCat("JSON that takes more than ", kMaxJsonMemory, " bytes of memory"));
+  }
   bool Open(bool is_dict) {
     if (open_.size() >= kMaxJsonDepth) {
       return Fail(absl::StrCat("JSON nested deeper than ", kMaxJsonDepth, " levels"));
     }
+    if (!Charge(kContainerBytes)) return false;
     open_.emplace_back();
     if (is_dict) open_.back().dict = std::make_shared<Dict>();
     return true;
   }
   bool Add(Value value) {
-    if (++values_ > kMaxJsonValues) {
-      return Fail(absl::StrCat("JSON of more than ", kMaxJsonValues, " values"));
-    }
+    if (!Charge(kValueBytes)) return false;
     if (open_.empty()) {
       root_ = std::move(value);
     } else if (open_.back().dict != nullptr) {
@@ -104,7 +114,7 @@ class ValueBuilder : public nlohmann::json_sax<nlohmann::json> {
   }
 
   const bool marked_;
-  std::size_t values_ = 0;
+  std::size_t memory_ = 0;  // of the values so far, about
   std::vector<Container> open_;
   Value root_;
   std::string error_ = "not JSON";

@@ -10,6 +10,7 @@ namespace recycling::chat {
 namespace {
 
 constexpr std::size_t kMaxTupleKey = 4096;
+constexpr std::size_t kMostWithoutIndex = 8;
 
 template <typename T, typename Data>
 T* PointerIn(const Data& data) {
@@ -74,15 +75,26 @@ std::shared_ptr<List> List::Make(std::vector<Value> items, ListKind kind) {
   return list;
 }
 
+Dict::Dict(const Dict& other)
+    : entries_(other.entries_),
+      index_(other.index_ == nullptr ? nullptr : std::make_unique<Index>(*other.index_)),
+      depth_(other.depth_) {}
+
 bool Dict::Set(const Value& key, Value value) {
   std::optional<std::string> name = KeyOf(key);
   if (!name.has_value()) return false;
   depth_ = std::max({depth_, 1 + value.depth(), 1 + key.depth()});
-  const auto [found, is_new] = index_.try_emplace(*std::move(name), entries_.size());
-  if (is_new) {
-    entries_.push_back({key, std::move(value)});
-  } else {
-    entries_[found->second].value = std::move(value);
+  const std::size_t place = PlaceOf(*name);
+  if (place < entries_.size()) {
+    entries_[place].value = std::move(value);
+    return true;
+  }
+  entries_.push_back({key, std::move(value)});
+  if (index_ != nullptr) {
+    index_->emplace(*std::move(name), place);
+  } else if (entries_.size() > kMostWithoutIndex) {
+    index_ = std::make_unique<Index>();
+    for (std::size_t i = 0; i < entries_.size(); ++i) index_->emplace(*KeyOf(entries_[i].key), i);
   }
   return true;
 }
@@ -90,13 +102,26 @@ bool Dict::Set(const Value& key, Value value) {
 const Value* Dict::Find(const Value& key) const {
   const std::optional<std::string> name = KeyOf(key);
   if (!name.has_value()) return nullptr;
-  const auto found = index_.find(*name);
-  return found == index_.end() ? nullptr : &entries_[found->second].value;
+  const std::size_t place = PlaceOf(*name);
+  return place < entries_.size() ? &entries_[place].value : nullptr;
 }
 
 const Value* Dict::Find(std::string_view key) const {
-  const auto found = index_.find(absl::StrCat("t", std::string(key)));
-  return found == index_.end() ? nullptr : &entries_[found->second].value;
+  const std::size_t place = PlaceOf(absl::StrCat("t", std::string(key)));
+  return place < entries_.size() ? &entries_[place].value : nullptr;
+}
+
+std::size_t Dict::PlaceOf(const std::string& name) const {
+  if (index_ != nullptr) {
+    const auto found = index_->find(name);
+    return found == index_->end() ? entries_.size() : found->second;
+  }
+  const auto found = std::find_if(entries_.begin(), entries_.end(), [&name](const Entry& entry) {
+    const MarkedText* text = entry.key.text();
+    return text == nullptr ? KeyOf(entry.key) == name
+                           : name[0] == 't' && std::string_view(name).substr(1) == text->bytes();
+  });
+  return static_cast<std::size_t>(found - entries_.begin());
 }
 
 std::optional<std::string> Dict::KeyOf(const Value& key) {

@@ -127,6 +127,9 @@ class Dict {
     Value value;
   };
 
+  Dict() = default;
+  Dict(const Dict& other);
+
   // Sets the value of `key`. False if the key cannot be hashed: a list, a dict.
   bool Set(const Value& key, Value value);
   // Null if there is no such key, or if it cannot be hashed.
@@ -141,13 +144,19 @@ class Dict {
   static bool IsHashable(const Value& key) { return KeyOf(key).has_value(); }
 
  private:
+  using Index = absl::flat_hash_map<std::string, std::size_t>;
+
   // Equal for keys that Python calls equal: 1, 1.0 and True are one key. Nothing for a tuple whose
   // key would have more than kMaxTupleKey bytes: a small tuple can hold itself in each half of a
   // tuple, again and again.
   static std::optional<std::string> KeyOf(const Value& key);
 
+  // The place of the entry with this key; the number of entries if there is none. `name`: KeyOf.
+  std::size_t PlaceOf(const std::string& name) const;
+
   std::vector<Entry> entries_;
-  absl::flat_hash_map<std::string, std::size_t> index_;  // into entries_
+  // From KeyOf to the place in entries_. Small dicts, of which there may be many, do without.
+  std::unique_ptr<Index> index_;
   int depth_ = 1;
 };
 

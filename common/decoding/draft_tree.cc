@@ -7,6 +7,22 @@
 
 namespace recycling {
 
+const char* DraftSourceName(DraftSource source) {
+  switch (source) {
+    case DraftSource::kMatrix:
+      return "matrix";
+    case DraftSource::kSequence:
+      return "sequence";
+    case DraftSource::kRecent:
+      return "recent";
+    case DraftSource::kPair:
+      return "pair";
+    case DraftSource::kUnspecified:
+      break;
+  }
+  return "unnamed";
+}
+
 DraftTree DraftTree::Root(std::uint32_t base, TokenId root) {
   DraftTree tree;
   tree.base = base;

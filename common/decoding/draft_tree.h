@@ -28,6 +28,9 @@ enum class DraftSource : std::uint8_t {
 };
 inline constexpr std::size_t kDraftSources = 5;
 
+// "matrix", "sequence", "recent", "pair", or "unnamed".
+const char* DraftSourceName(DraftSource source);
+
 // A set of sources: bit s is set if the source with the value s is in it.
 using DraftSourceSet = std::uint8_t;
 constexpr DraftSourceSet SetOf(DraftSource source) {

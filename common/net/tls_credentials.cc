@@ -223,8 +223,7 @@ class ClientNameCheck final : public grpc::AuthMetadataProcessor {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> CreateServerCredentials(
-    const ServerTlsOptions& options) {
+absl::Status CheckServerTls(const ServerTlsOptions& options) {
   if (options.files.certificate.empty() && options.files.key.empty()) {
     return absl::InvalidArgumentError("TLS: got no certificate, which a server needs");
   }
@@ -232,6 +231,12 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> CreateServerCredentials
     return absl::InvalidArgumentError(
         "TLS: got allowed client names, but no authorities that sign clients' certificates");
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> CreateServerCredentials(
+    const ServerTlsOptions& options) {
+  RETURN_IF_ERROR(CheckServerTls(options));
   ASSIGN_OR_RETURN(const auto watch, TlsWatch::Start(options.files, options.expiry));
   grpc::experimental::TlsServerCredentialsOptions tls(watch->provider());
   tls.watch_identity_key_cert_pairs();

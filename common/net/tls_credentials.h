@@ -27,12 +27,14 @@ struct ServerTlsOptions {
   std::shared_ptr<CertificateExpiry> expiry;
 };
 
+// InvalidArgument without a certificate or a key, or for allowed names without `ca`.
+absl::Status CheckServerTls(const ServerTlsOptions& options);
+
 // Credentials for servers, TLS 1.2 and above. The files are read every second. If they changed and
 // are valid, connections that begin about two seconds later use the new content; older connections
 // go on. If the new content is not valid (half written, or the key is not the certificate's), an
-// error is logged and the old content stays in use. Errors as ReadTlsFiles. InvalidArgument too
-// without a certificate, or for allowed names without `ca`. One or two descriptors stay open as
-// long as the process runs, so call it once for each set of files.
+// error is logged and the old content stays in use. Errors as CheckServerTls and ReadTlsFiles. One
+// or two descriptors stay open as long as the process runs, so call it once for each set of files.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> CreateServerCredentials(
     const ServerTlsOptions& options);
 

@@ -81,26 +81,32 @@ FlagGroup ConnectionFlags() {
                      FLAGS_max_connection_age);
 }
 
+absl::StatusOr<std::optional<ServerTlsOptions>> ServerTlsFromFlags() {
+  ServerTlsOptions tls = {.files = {.certificate = absl::GetFlag(FLAGS_tls_cert),
+                                    .key = absl::GetFlag(FLAGS_tls_key),
+                                    .ca = absl::GetFlag(FLAGS_tls_ca)},
+                          .allowed_names = absl::GetFlag(FLAGS_tls_allowed_names),
+                          .expiry = nullptr};
+  const bool any = !tls.files.certificate.empty() || !tls.files.key.empty() ||
+                   !tls.files.ca.empty() || !tls.allowed_names.empty();
+  if (!any) return std::nullopt;
+  if (tls.files.certificate.empty() || tls.files.key.empty()) {
+    return absl::InvalidArgumentError(
+        "TLS flags: got them without --tls_cert and --tls_key, expected both of these, or no TLS "
+        "flag");
+  }
+  return tls;
+}
+
 absl::StatusOr<RpcServerOptions> ServerOptionsFromFlags(int servers) {
   RpcServerOptions options;
   ASSIGN_OR_RETURN(options.limits, LimitsFromFlags());
   options.allow_plaintext = absl::GetFlag(FLAGS_allow_plaintext);
-  const auto expiry = std::make_shared<CertificateExpiry>();
-  const ServerTlsOptions tls = {.files = {.certificate = absl::GetFlag(FLAGS_tls_cert),
-                                          .key = absl::GetFlag(FLAGS_tls_key),
-                                          .ca = absl::GetFlag(FLAGS_tls_ca)},
-                                .allowed_names = absl::GetFlag(FLAGS_tls_allowed_names),
-                                .expiry = expiry};
-  const bool any = !tls.files.certificate.empty() || !tls.files.key.empty() ||
-                   !tls.files.ca.empty() || !tls.allowed_names.empty();
-  if (any) {
-    if (tls.files.certificate.empty() || tls.files.key.empty()) {
-      return absl::InvalidArgumentError(
-          "TLS flags: got them without --tls_cert and --tls_key, expected both of these, or no TLS "
-          "flag");
-    }
-    ASSIGN_OR_RETURN(options.credentials, CreateServerCredentials(tls));
-    options.certificate_expiry = expiry;
+  ASSIGN_OR_RETURN(std::optional<ServerTlsOptions> tls, ServerTlsFromFlags());
+  if (tls.has_value()) {
+    tls->expiry = std::make_shared<CertificateExpiry>();
+    ASSIGN_OR_RETURN(options.credentials, CreateServerCredentials(*tls));
+    options.certificate_expiry = tls->expiry;
   }
   ASSIGN_OR_RETURN(options.limits.max_connections,
                    FitDescriptors(options.limits.max_connections, servers));

@@ -24,7 +24,8 @@ ABSL_FLAG(
 ABSL_FLAG(
     std::string, port_file, "",
     "File to which the service writes its bound addresses as soon as it listens: one per line, "
-    "those of --listen first. Empty: no file.");
+    "those of --listen first, then those of --health_listen, then the URL of the HTTP API. Empty: "
+    "no file.");
 ABSL_FLAG(absl::Duration, drain_grace, absl::Seconds(30),
           "How long running requests may go on after SIGTERM before they are cancelled.");
 

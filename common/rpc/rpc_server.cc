@@ -160,7 +160,9 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   }
   server->SetServing(false);
   if (!options.port_file.empty()) {
-    RETURN_IF_ERROR(WriteAtomically(options.port_file, server->addresses_));
+    std::vector<std::string> lines = server->addresses_;
+    lines.insert(lines.end(), options.port_file_more.begin(), options.port_file_more.end());
+    RETURN_IF_ERROR(WriteAtomically(options.port_file, lines));
   }
   return server;
 }

@@ -76,6 +76,7 @@ struct RpcServerOptions {
   // The server writes this file in one step as soon as it listens: one bound address a line, those
   // of `listen` first. Empty: it writes no file.
   std::string port_file;
+  std::vector<std::string> port_file_more;  // more lines, at its end
 };
 
 // Threads: all methods may be called from any thread.

@@ -125,7 +125,8 @@ absl::Status Run() {
     drafter_options.base_matrix_is_optional = true;
   }
   ASSIGN_OR_RETURN(const auto drafter, drafter::CreateDrafter(drafter_options));
-  ASSIGN_OR_RETURN(const RpcServerOptions options, ServerOptionsFromFlags(/*servers=*/2));
+  ASSIGN_OR_RETURN(RpcServerOptions options,
+                   ServerOptionsFromFlags(/*servers=*/gateway::HttpIsOn() ? 3 : 2));
   RpcServerOptions peer_options = options;
   peer_options.listen = absl::GetFlag(FLAGS_peer_listen);
   peer_options.max_threads += drafter->max_threads();
@@ -141,7 +142,8 @@ absl::Status Run() {
   peers->SetServing(true);
   ASSIGN_OR_RETURN(auto gateway,
                    MakeGateway(*peers, verifier.get(), *drafter, options.limits, process_key));
-  ASSIGN_OR_RETURN(auto http, gateway::StartHttpFromFlags(*gateway, options.allow_plaintext));
+  ASSIGN_OR_RETURN(auto http, gateway::StartHttpFromFlags(*gateway, options));
+  options.port_file_more = gateway::HttpUrls(http.get());
   ASSIGN_OR_RETURN(auto server,
                    StartService(options, gateway->service(), gateway::GatewayServer::full_name()));
   ASSIGN_OR_RETURN(auto metrics,
@@ -154,7 +156,7 @@ absl::Status Run() {
   Log(LogLevel::kInfo, "serving",
       {{"addresses", absl::StrJoin(server->addresses(), ",")},
        {"peer_addresses", absl::StrJoin(peers->addresses(), ",")},
-       {"http", http == nullptr ? "" : absl::StrJoin(http->addresses(), ",")},
+       {"http", absl::StrJoin(gateway::HttpUrls(http.get()), ",")},
        {"model", verifier != nullptr ? verifier->Description() : "of the verifiers"},
        {"build", BuildVersion()}});
   if (verifier != nullptr) {
@@ -191,6 +193,6 @@ int main(int argc, char** argv) {
            "--snapshot_dir /var/lib/recycling\n"
            "recycling-standalone --verifiers 10.0.0.1:50051,10.0.0.2:50051 --peer_tls_ca ca.crt\n",
        .flags = recycling::Flags(),
-       .defaults = {{"listen", "127.0.0.1:50050"}}},
+       .defaults = {{"listen", "127.0.0.1:50050"}, {"http_listen", "auto"}}},
       recycling::Run);
 }

@@ -18,18 +18,17 @@ namespace {
 
 struct SourceStyle {
   DraftSource source;
-  const char* name;
   char letter;
   const char* color;  // of ECMA-48, "Select Graphic Rendition"
 };
 
 // The most telling source first.
 constexpr std::array<SourceStyle, kDraftSources> kStyles = {{
-    {DraftSource::kSequence, "sequence", 's', "32"},
-    {DraftSource::kPair, "pair", 'p', "36"},
-    {DraftSource::kMatrix, "matrix", 'm', "33"},
-    {DraftSource::kRecent, "recent", 'r', "35"},
-    {DraftSource::kUnspecified, "unnamed", 'u', "37"},
+    {DraftSource::kSequence, 's', "32"},
+    {DraftSource::kPair, 'p', "36"},
+    {DraftSource::kMatrix, 'm', "33"},
+    {DraftSource::kRecent, 'r', "35"},
+    {DraftSource::kUnspecified, 'u', "37"},
 }};
 constexpr char kUnderline[] = "4";
 constexpr char kFaint[] = "2";
@@ -79,12 +78,10 @@ DraftSource KnownSource(int source) {
                                                                  : DraftSource::kUnspecified;
 }
 
-std::string DraftSourceName(DraftSource source) { return StyleOf(SetOf(source)).name; }
-
 std::string DraftSourceNames(DraftSourceSet sources) {
   std::vector<std::string> names;
   for (const SourceStyle& style : kStyles) {
-    if ((sources & SetOf(style.source)) != 0) names.emplace_back(style.name);
+    if ((sources & SetOf(style.source)) != 0) names.emplace_back(DraftSourceName(style.source));
   }
   return names.empty() ? "no source" : absl::StrJoin(names, ", ");
 }
@@ -164,8 +161,9 @@ std::string DraftColors::Legend() const {
   std::vector<std::string> parts;
   for (const SourceStyle& style : kStyles) {
     if (style.source == DraftSource::kUnspecified) continue;
-    parts.push_back(colors_ ? Styled(style.name, style.color)
-                            : absl::StrCat("{", std::string(1, style.letter), "...} ", style.name));
+    parts.push_back(colors_ ? Styled(DraftSourceName(style.source), style.color)
+                            : absl::StrCat("{", std::string(1, style.letter), "...} ",
+                                           DraftSourceName(style.source)));
   }
   return absl::StrCat(
       "guessed by ", absl::StrJoin(parts, ", "), "; ",

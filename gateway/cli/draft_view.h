@@ -14,9 +14,6 @@ namespace recycling::cli {
 // The source with this number, which a server sent; kUnspecified if it is not known here.
 DraftSource KnownSource(int source);
 
-// "sequence", "pair", "matrix", "recent", or "unnamed".
-std::string DraftSourceName(DraftSource source);
-
 // The names of a set of sources, the most telling one first: "sequence, matrix". "no source" for an
 // empty set.
 std::string DraftSourceNames(DraftSourceSet sources);

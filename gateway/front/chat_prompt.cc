@@ -98,7 +98,10 @@ absl::StatusOr<RenderedPrompt> RenderPrompt(const ChatPrompt& prompt, const Serv
     return absl::InvalidArgumentError(absl::StrCat("messages: got a prompt of ", text.size(),
                                                    " bytes, expected at most ", max_bytes));
   }
-  RenderedPrompt rendered{.text = text.bytes(), .ids = {}};
+  RenderedPrompt rendered{.text = text.bytes(), .ids = {}, .thinking = std::nullopt};
+  if (const auto markers = model.chat_template->thinking(); markers.has_value()) {
+    rendered.thinking = {*markers, chat::EndsInThinking(rendered.text, *markers)};
+  }
   ASSIGN_OR_RETURN(rendered.ids, chat::EncodePrompt(*model.tokenizer, text));
   return rendered;
 }

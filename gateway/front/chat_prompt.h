@@ -3,11 +3,13 @@
 #define RECYCLING_GATEWAY_FRONT_CHAT_PROMPT_H_
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/chat/thinking.h"
 #include "common/chat/value.h"
 #include "common/decoding/token_id.h"
 #include "gateway/fleet/served_model.h"
@@ -26,6 +28,7 @@ struct ChatPrompt {
 struct RenderedPrompt {
   std::string text;
   std::vector<TokenId> ids;
+  std::optional<chat::ThinkingStart> thinking;  // of the answer; absent if the model does not think
 };
 
 // The prompt. `now` is what the template may print, in local time. FailedPrecondition if the model

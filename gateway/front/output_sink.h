@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
+#include "common/chat/thinking.h"
 #include "gateway/front/slow_readers.h"
 #include "gateway/loop/decode_loop.h"
 #include "gateway/loop/emission.h"
@@ -19,6 +21,8 @@ struct OutputStart {
   std::string request_id;
   std::uint32_t prompt_tokens = 0;
   std::uint64_t seed = 0;
+  // How the answer to a conversation marks its thoughts. Absent if it has none.
+  std::optional<chat::ThinkingStart> thinking;
 };
 
 // The values that are known when an output has ended without an error.

@@ -42,6 +42,7 @@ struct RequestRunner::Request {
   DecodeRequest decode;
   std::uint32_t prompt_tokens = 0;
   std::uint64_t seed = 0;
+  std::optional<chat::ThinkingStart> thinking;
   DecodeOutcome outcome;
 };
 
@@ -212,6 +213,7 @@ absl::Status RequestRunner::Plan(Request& request) {
   if (const auto* chat = std::get_if<ChatPrompt>(&options->prompt)) {
     ASSIGN_OR_RETURN(RenderedPrompt rendered, Render(*chat, *request.model));
     options->prompt = std::move(rendered.ids);
+    request.thinking = rendered.thinking;
   }
   ASSIGN_OR_RETURN(request.decode,
                    PlanDecode(*std::move(options), *request.model->tokenizer,
@@ -247,7 +249,8 @@ absl::StatusOr<std::shared_ptr<VerifierClient>> RequestRunner::AwaitVerifier(Req
 void RequestRunner::Decode(Request& request) {
   request.sink->Start({.request_id = request.request_id,
                        .prompt_tokens = request.prompt_tokens,
-                       .seed = request.seed});
+                       .seed = request.seed,
+                       .thinking = request.thinking});
   const auto loop = std::make_shared<DecodeLoop>(
       std::move(request.decode),
       DecodeParts{.verifier = std::move(request.verifier),

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -17,18 +19,21 @@
 #include "common/base/trace_context.h"
 #include "common/tokenizer/utf8.h"
 #include "gateway/front/request_caller.h"
-#include "gateway/http/http_sink.h"
+#include "gateway/front/worker_pool.h"
+#include "gateway/http/completion_answer.h"
 #include "gateway/http/json_fields.h"
 #include "gateway/http/openai_error.h"
 #include "gateway/http/openai_request.h"
+#include "gateway/http/page_files.h"
 
 namespace recycling::gateway {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Tokenize and its like run on the server's thread. These bounds keep each call short, because
-// all streams wait for it.
+// Tokenize and its like have threads of their own, because streams must not wait for them.
+constexpr int kShortThreads = 2;
+constexpr int kMostShortCalls = 256;  // that wait or run
 constexpr std::size_t kMostTextBytes = 64 << 10;
 constexpr std::size_t kMostIds = 1 << 14;
 
@@ -43,6 +48,10 @@ constexpr std::array<Route, 7> kRoutes = {{{"POST", "/v1/chat/completions"},
                                            {"POST", "/tokenize"},
                                            {"POST", "/detokenize"},
                                            {"POST", "/apply-template"}}};
+// The page runs its own scripts alone, reaches no other host, and no other page can frame it.
+constexpr std::string_view kPagePolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 constexpr std::string_view kModelPrefix = "/v1/models/";
 
 std::string_view HostWithoutPort(std::string_view host) {
@@ -67,6 +76,21 @@ HttpAnswer JsonAnswer(const Json& json) {
   return {.headers = {}, .body = json.dump(-1, ' ', false, Json::error_handler_t::replace)};
 }
 
+const PageFile* FindPageFile(std::string_view path) {
+  for (const PageFile& file : PageFiles()) {
+    if (file.path == path) return &file;
+  }
+  return nullptr;
+}
+
+HttpAnswer PageAnswer(const PageFile& file) {
+  return {.content_type = std::string(file.content_type),
+          .headers = {{"Content-Security-Policy", std::string(kPagePolicy)},
+                      {"Referrer-Policy", "no-referrer"},
+                      {"Cache-Control", "no-cache"}},
+          .body = std::string(file.bytes)};
+}
+
 TraceContext TraceOf(const HttpRequest& request) {
   const auto sender = TraceContext::Parse(request.traceparent);
   return sender.has_value() ? sender->Child() : TraceContext::Begin();
@@ -78,6 +102,9 @@ class Door final : public HttpDoor {
        std::function<bool()> ready, RequestRunner& runner, const Clock& clock)
       : cors_origin_(std::move(options.cors_origin)),
         listen_(options.server.listen),
+        scheme_(options.server.tls.has_value() ? "https://" : "http://"),
+        allowed_names_(options.server.tls.has_value() ? options.server.tls->allowed_names
+                                                      : std::vector<std::string>()),
         callers_(callers == nullptr ? std::make_shared<const CallerCheck>() : std::move(callers)),
         ready_(std::move(ready)),
         runner_(runner),
@@ -85,6 +112,7 @@ class Door final : public HttpDoor {
         started_(clock.Now()) {}
 
   absl::Status Serve(const HttpServerOptions& options) {
+    ASSIGN_OR_RETURN(short_workers_, WorkerPool::Create(kShortThreads));
     HttpHandlers handlers;
     handlers.check = [this](const HttpRequest& head) { return Check(head); };
     handlers.handle = [this](HttpRequest request, std::shared_ptr<HttpReply> reply) {
@@ -97,7 +125,13 @@ class Door final : public HttpDoor {
     return absl::OkStatus();
   }
 
-  const std::vector<std::string>& addresses() const override { return server_->addresses(); }
+  std::vector<std::string> urls() const override {
+    std::vector<std::string> urls;
+    for (const std::string& address : server_->addresses()) {
+      urls.push_back(absl::StrCat(scheme_, address));
+    }
+    return urls;
+  }
 
  private:
   // ---- Before the body is read
@@ -108,7 +142,19 @@ class Door final : public HttpDoor {
     return refusal;
   }
 
+  // Whether the client's certificate has one of the names of --tls_allowed_names.
+  bool HasAllowedName(const HttpRequest& head) const {
+    return allowed_names_.empty() ||
+           std::any_of(head.certificate_names.begin(), head.certificate_names.end(),
+                       [this](const std::string& name) {
+                         return absl::c_linear_search(allowed_names_, name);
+                       });
+  }
+
   std::optional<HttpAnswer> Refusal(const HttpRequest& head) {
+    if (!HasAllowedName(head)) {
+      return ErrorAnswer(403, "the client's certificate has no name that this server allows");
+    }
     if (!callers_->has_keys()) {
       if (!KnowsHost(head.host)) {
         return ErrorAnswer(403, absl::StrCat("Host: got \"", head.host,
@@ -137,11 +183,16 @@ class Door final : public HttpDoor {
                                              "\", expected application/json"));
       }
     }
-    if (head.path == "/health") return std::nullopt;
+    if (IsOpenToAll(head.path)) return std::nullopt;
     const auto caller = CallerOf(head);
     if (caller.ok()) return std::nullopt;
     runner_.CountNotAllowed(caller.status());
     return ErrorAnswer(caller.status());
+  }
+
+  // The page asks for a key itself.
+  static bool IsOpenToAll(std::string_view path) {
+    return path == "/health" || FindPageFile(path) != nullptr;
   }
 
   // HEAD is answered as GET is, without the body.
@@ -156,7 +207,7 @@ class Door final : public HttpDoor {
       if (route.method == MethodOf(head)) return std::nullopt;
       allowed = std::string(route.method);
     }
-    if (head.path.starts_with(kModelPrefix)) {
+    if (head.path.starts_with(kModelPrefix) || FindPageFile(head.path) != nullptr) {
       if (MethodOf(head) == "GET") return std::nullopt;
       allowed = "GET";
     }
@@ -191,7 +242,7 @@ class Door final : public HttpDoor {
     });
   }
   bool KnowsOrigin(const std::string& origin, const std::string& host) const {
-    return origin == absl::StrCat("http://", host) ||
+    return origin == absl::StrCat(scheme_, host) ||
            (!cors_origin_.empty() && origin == cors_origin_);
   }
   HttpHeaders Cors(const HttpRequest& head) const {
@@ -209,8 +260,9 @@ class Door final : public HttpDoor {
   absl::StatusOr<Caller> CallerOf(const HttpRequest& request) const {
     const bool generates =
         request.path == "/v1/chat/completions" || request.path == "/v1/completions";
-    return callers_->Check({.authorization = request.authorization, .certificate_names = {}},
-                           generates ? Access::kInference : Access::kAny);
+    return callers_->Check(
+        {.authorization = request.authorization, .certificate_names = request.certificate_names},
+        generates ? Access::kInference : Access::kAny);
   }
 
   // ---- With the body
@@ -222,36 +274,66 @@ class Door final : public HttpDoor {
       if (!caller.ok()) return reply->Send(WithCors(request, ErrorAnswer(caller.status())));
       return Complete(std::move(request), chat, RequestCallerOf(*caller), std::move(reply));
     }
-    HttpAnswer answer;
     if (request.path == "/health") {
-      answer = ready_() ? JsonAnswer({{"status", "ok"}})
-                        : ErrorAnswer(absl::UnavailableError("no verifier is ready"));
-    } else if (!caller.ok()) {
-      answer = ErrorAnswer(caller.status());
-    } else {
-      const absl::StatusOr<Json> json = Short(request, RequestCallerOf(*caller));
-      answer = json.ok() ? JsonAnswer(*json) : ErrorAnswer(json.status());
+      return reply->Send(WithCors(
+          request, ready_() ? JsonAnswer({{"status", "ok"}})
+                            : ErrorAnswer(absl::UnavailableError("no verifier is ready"))));
     }
-    reply->Send(WithCors(request, std::move(answer)));
+    if (const PageFile* file = FindPageFile(request.path)) {
+      return reply->Send(WithCors(request, PageAnswer(*file)));
+    }
+    if (!caller.ok()) return reply->Send(WithCors(request, ErrorAnswer(caller.status())));
+    RunShort(std::move(request), RequestCallerOf(*caller), std::move(reply));
+  }
+
+  void RunShort(HttpRequest request, RequestCaller caller, std::shared_ptr<HttpReply> reply) {
+    if (short_calls_.fetch_add(1) >= kMostShortCalls) {
+      --short_calls_;
+      HttpAnswer busy = ErrorAnswer(503, "too many short calls are waiting");
+      busy.headers.emplace_back("Retry-After", "1");
+      return reply->Send(WithCors(request, std::move(busy)));
+    }
+    short_workers_->Submit([this, request = std::move(request), caller = std::move(caller),
+                            reply = std::move(reply)] {
+      const absl::StatusOr<Json> json = Short(request, caller);
+      --short_calls_;
+      reply->Send(WithCors(request, json.ok() ? JsonAnswer(*json) : ErrorAnswer(json.status())));
+    });
   }
 
   void Complete(HttpRequest request, bool chat, const RequestCaller& caller,
                 std::shared_ptr<HttpReply> reply) {
-    const auto sink = std::make_shared<HttpSink>(
+    const auto answer = std::make_shared<CompletionAnswer>(
         std::move(reply), chat, Cors(request), [&runner = runner_] { return *runner.Model(); },
         clock_.Now());
+    const TraceContext trace = TraceOf(request);
+    const std::size_t bytes = request.body.size();
+    Run(bytes, trace, caller, answer->Choice(0),
+        [this, answer, chat, trace, caller,
+         body = std::move(request.body)]() -> absl::StatusOr<GenerateOptions> {
+          ASSIGN_OR_RETURN(OpenAiRequest parsed,
+                           chat ? ParseChatCompletion(body) : ParseCompletion(body));
+          answer->Asked(parsed);
+          for (std::size_t i = 0; i < parsed.more_prompts.size(); ++i) {
+            GenerateOptions options = parsed.options;
+            options.prompt = std::move(parsed.more_prompts[i]);
+            Run(body.size() / parsed.more_prompts.size(), trace, caller,
+                answer->Choice(static_cast<int>(i) + 1),
+                [options = std::move(options)] { return options; });
+          }
+          return std::move(parsed.options);
+        });
+  }
+
+  void Run(std::size_t bytes, const TraceContext& trace, const RequestCaller& caller,
+           std::shared_ptr<OutputSink> sink,
+           std::function<absl::StatusOr<GenerateOptions>()> read) {
     IncomingRequest incoming;
-    incoming.bytes = request.body.size();
-    incoming.trace = TraceOf(request);
-    incoming.read = [sink, chat,
-                     body = std::move(request.body)]() -> absl::StatusOr<GenerateOptions> {
-      ASSIGN_OR_RETURN(OpenAiRequest parsed,
-                       chat ? ParseChatCompletion(body) : ParseCompletion(body));
-      sink->Asked(parsed);
-      return std::move(parsed.options);
-    };
+    incoming.bytes = bytes;
+    incoming.trace = trace;
+    incoming.read = std::move(read);
     incoming.request_id = [] { return std::string(); };
-    runner_.Run(std::move(incoming), caller, sink);
+    runner_.Run(std::move(incoming), caller, std::move(sink));
   }
 
   absl::StatusOr<Json> Short(const HttpRequest& request, const RequestCaller& caller) {
@@ -325,11 +407,15 @@ class Door final : public HttpDoor {
 
   const std::string cors_origin_;
   const std::vector<std::string> listen_;
+  const std::string scheme_;
+  const std::vector<std::string> allowed_names_;  // empty: any
   const std::shared_ptr<const CallerCheck> callers_;
   const std::function<bool()> ready_;
   RequestRunner& runner_;
   const Clock& clock_;
   const absl::Time started_;
+  std::atomic<int> short_calls_ = 0;
+  std::unique_ptr<WorkerPool> short_workers_;
   std::unique_ptr<HttpServer> server_;  // last: its thread calls this object
 };
 

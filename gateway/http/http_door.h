@@ -38,8 +38,8 @@ class HttpDoor {
   // Closes all connections. Call it after RequestRunner::DrainWithin.
   virtual ~HttpDoor() = default;
 
-  // The bound addresses, with their real ports.
-  virtual const std::vector<std::string>& addresses() const = 0;
+  // The bound addresses as URLs with their real ports: "http://127.0.0.1:8080".
+  virtual std::vector<std::string> urls() const = 0;
 };
 
 }  // namespace recycling::gateway

@@ -7,6 +7,8 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/basic_stream.hpp>
@@ -19,9 +21,11 @@
 #include <unordered_set>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/log.h"
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 #include "common/net/listener.h"
+#include "common/net/tls_server_context.h"
 
 namespace recycling::gateway {
 namespace {
@@ -31,10 +35,14 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 using Stream = beast::basic_stream<asio::generic::stream_protocol>;
+using TlsStream = asio::ssl::stream<Stream&>;
 
 constexpr absl::Duration kKeepAlive = absl::Seconds(15);
 constexpr std::chrono::milliseconds kTick(200);
 constexpr std::size_t kReadAhead = 64 << 10;
+constexpr std::chrono::seconds kHandshakeTimeout(10);
+constexpr std::chrono::seconds kLinger(2);
+constexpr int kNewConnections = 64;
 
 // The standard name of a status, for people.
 std::string ReasonOf(int status) {
@@ -56,13 +64,41 @@ std::string HeadOf(const HttpAnswer& answer, bool keep_alive) {
   return head;
 }
 
+// A body in a string. It takes memory as the bytes arrive, whatever length the header promises.
+struct ArrivingBody {
+  using value_type = std::string;
+  class reader {
+   public:
+    template <bool kIsRequest, typename Fields>
+    reader(http::header<kIsRequest, Fields>&, std::string& body) : body_(body) {}
+    void init(const boost::optional<std::uint64_t>&, error_code& error) { error = {}; }
+    template <typename Buffers>
+    std::size_t put(const Buffers& buffers, error_code& error) {
+      error = {};
+      std::size_t size = 0;
+      for (const asio::const_buffer buffer : beast::buffers_range_ref(buffers)) {
+        body_.append(static_cast<const char*>(buffer.data()), buffer.size());
+        size += buffer.size();
+      }
+      return size;
+    }
+    void finish(error_code& error) { error = {}; }
+
+   private:
+    std::string& body_;
+  };
+};
+
+class Session;
+
 struct Shared {
   HttpServerOptions options;
   HttpHandlers handlers;
   const Clock& clock;
+  // Only the server's thread uses these.
+  std::size_t arriving = 0;                               // bytes of bodies that are not complete
+  std::unordered_set<std::shared_ptr<Session>> sessions;  // all that are open
 };
-
-class Session;
 
 // The reply to one request of a session. Its methods only queue bytes and wake the session.
 class Reply final : public HttpReply, public std::enable_shared_from_this<Reply> {
@@ -197,26 +233,56 @@ class Reply final : public HttpReply, public std::enable_shared_from_this<Reply>
 // One connection. All methods run on the server's thread.
 class Session final : public std::enable_shared_from_this<Session> {
  public:
-  Session(asio::generic::stream_protocol::socket socket, asio::io_context& io, const Shared& shared,
-          std::string name, std::function<void(const std::shared_ptr<Session>&)> closed)
+  // `tls` is null for plaintext.
+  Session(asio::generic::stream_protocol::socket socket, SSL_CTX* tls, asio::io_context& io,
+          Shared& shared, std::string name)
       : stream_(std::move(socket)),
         io_(io),
         timer_(io),
         buffer_(shared.options.max_header_bytes + kReadAhead),
         shared_(shared),
         name_(std::move(name)),
-        closed_(std::move(closed)) {}
+        waits_since_(shared.clock.Monotonic()) {
+    if (tls == nullptr) return;
+    SSL_CTX_up_ref(tls);
+    asio::ssl::context context(tls);  // owns one reference
+    tls_.emplace(stream_, context);
+  }
 
-  void Run() { ReadHeader(); }
+  void Run() {
+    if (!tls_.has_value()) return ReadHeader();
+    stream_.expires_after(kHandshakeTimeout);
+    tls_->async_handshake(TlsStream::server, [self = shared_from_this()](error_code error) {
+      if (error) return self->Close();
+      if (self->is_closed_) return;
+      self->certificate_names_ = VerifiedClientNames(self->tls_->native_handle());
+      self->ReadHeader();
+    });
+  }
 
   void Close() {
     if (is_closed_) return;
     is_closed_ = true;
+    CountBody(0);
     error_code ignored;
     timer_.cancel();
     stream_.socket().close(ignored);
     if (reply_ != nullptr) reply_->Close();
-    closed_(shared_from_this());
+    shared_.sessions.erase(shared_from_this());
+  }
+
+  // Since when no whole request has come. Nothing while an answer is made.
+  std::optional<absl::Duration> waits_since() const {
+    return reply_ == nullptr ? std::optional(waits_since_) : std::nullopt;
+  }
+  // Whether a request on this connection has had its answer.
+  bool served() const { return served_; }
+  // Bytes of the body that is not complete.
+  std::size_t arriving() const { return counted_; }
+  // Ends the wait for more of the body; OnBodyPart then refuses the request.
+  void RefuseBody() {
+    refuses_body_ = true;
+    stream_.cancel();
   }
 
   // Closes unless the answer of `reply` has been written meanwhile.
@@ -239,19 +305,31 @@ class Session final : public std::enable_shared_from_this<Session> {
     } else {
       stream_.expires_after(Seconds(shared_.options.write_timeout));
     }
-    asio::async_write(stream_, asio::buffer(writing_bytes_),
-                      [self = shared_from_this()](error_code error, std::size_t) {
-                        self->writing_ = false;
-                        if (error) return self->Close();
-                        if (self->is_closed_) return;
-                        if (self->reply_ != nullptr) {
-                          self->reply_->Written(self->writing_bytes_.size());
-                        }
-                        self->Pump();
-                      });
+    OnStream([this](auto& stream) {
+      asio::async_write(stream, asio::buffer(writing_bytes_),
+                        [self = shared_from_this()](error_code error, std::size_t) {
+                          self->writing_ = false;
+                          if (error) return self->Close();
+                          if (self->is_closed_) return;
+                          if (self->reply_ != nullptr) {
+                            self->reply_->Written(self->writing_bytes_.size());
+                          }
+                          self->Pump();
+                        });
+    });
   }
 
  private:
+  // Calls `use` with the stream of the requests: the socket, or TLS over it.
+  template <typename Use>
+  void OnStream(const Use& use) {
+    if (tls_.has_value()) {
+      use(*tls_);
+    } else {
+      use(stream_);
+    }
+  }
+
   static std::chrono::nanoseconds Seconds(absl::Duration duration) {
     return absl::ToChronoNanoseconds(duration);
   }
@@ -263,22 +341,26 @@ class Session final : public std::enable_shared_from_this<Session> {
     // A connection that sends nothing may idle; one that has begun a request must go on.
     stream_.expires_after(Seconds(buffer_.size() == 0 ? shared_.options.idle_timeout
                                                       : shared_.options.request_timeout));
-    http::async_read_some(
-        stream_, buffer_, *parser_, [self = shared_from_this()](error_code error, std::size_t) {
-          self->stream_.expires_after(Seconds(self->shared_.options.request_timeout));
-          self->OnHeaderPart(error);
-        });
+    OnStream([this](auto& stream) {
+      http::async_read_some(
+          stream, buffer_, *parser_, [self = shared_from_this()](error_code error, std::size_t) {
+            self->stream_.expires_after(Seconds(self->shared_.options.request_timeout));
+            self->OnHeaderPart(error);
+          });
+    });
   }
 
   void OnHeaderPart(error_code error) {
     if (is_closed_) return;
     if (error) return ReadFailed(error);
     if (parser_->is_header_done()) return OnHeader();
-    http::async_read_header(stream_, buffer_, *parser_,
-                            [self = shared_from_this()](error_code failed, std::size_t) {
-                              if (failed) return self->ReadFailed(failed);
-                              self->OnHeader();
-                            });
+    OnStream([this](auto& stream) {
+      http::async_read_header(stream, buffer_, *parser_,
+                              [self = shared_from_this()](error_code failed, std::size_t) {
+                                if (failed) return self->ReadFailed(failed);
+                                self->OnHeader();
+                              });
+    });
   }
 
   void OnHeader() {
@@ -288,22 +370,57 @@ class Session final : public std::enable_shared_from_this<Session> {
     if (auto refusal = shared_.handlers.check(request_)) return Refuse(*std::move(refusal));
     const auto expect = parser_->get()[http::field::expect];
     if (beast::iequals(expect, "100-continue")) {
-      asio::async_write(stream_, asio::buffer("HTTP/1.1 100 Continue\r\n\r\n", 25),
-                        [self = shared_from_this()](error_code error, std::size_t) {
-                          if (error) return self->Close();
-                          if (!self->is_closed_) self->ReadBody();
-                        });
+      OnStream([this](auto& stream) {
+        asio::async_write(stream, asio::buffer("HTTP/1.1 100 Continue\r\n\r\n", 25),
+                          [self = shared_from_this()](error_code error, std::size_t) {
+                            if (error) return self->Close();
+                            self->ReadBody();
+                          });
+      });
       return;
     }
     ReadBody();
   }
 
   void ReadBody() {
-    http::async_read(stream_, buffer_, *parser_,
-                     [self = shared_from_this()](error_code error, std::size_t) {
-                       if (error) return self->ReadFailed(error);
-                       self->Handle();
-                     });
+    if (is_closed_) return;
+    parser_->eager(true);
+    if (parser_->is_done()) return Handle();
+    OnStream([this](auto& stream) {
+      http::async_read_some(
+          stream, buffer_, *parser_,
+          [self = shared_from_this()](error_code error, std::size_t) { self->OnBodyPart(error); });
+    });
+  }
+
+  void OnBodyPart(error_code error) {
+    if (is_closed_) return;
+    if (!error) {
+      CountBody(parser_->get().body().size());
+      if (shared_.arriving > shared_.options.max_all_bodies_bytes) RefuseLargestBody();
+    }
+    if (refuses_body_) {
+      HttpAnswer refusal = shared_.handlers.refuse(503, "too many bodies are arriving");
+      refusal.headers.emplace_back("Retry-After", "1");
+      return Refuse(std::move(refusal));
+    }
+    if (error) return ReadFailed(error);
+    ReadBody();
+  }
+
+  // So that clients which hold large bodies do not keep small ones out.
+  void RefuseLargestBody() {
+    const auto largest = std::max_element(
+        shared_.sessions.begin(), shared_.sessions.end(),
+        [](const auto& a, const auto& b) { return a->arriving() < b->arriving(); });
+    const std::shared_ptr<Session> session = *largest;
+    session->RefuseBody();
+  }
+
+  // The body of this session that is not complete has `bytes` bytes now.
+  void CountBody(std::size_t bytes) {
+    shared_.arriving += bytes - counted_;
+    counted_ = bytes;
   }
 
   HttpRequest HeadOfRequest() const {
@@ -324,11 +441,13 @@ class Session final : public std::enable_shared_from_this<Session> {
     }
     request.traceparent = text(message["traceparent"]);
     request.requested_headers = text(message[http::field::access_control_request_headers]);
+    request.certificate_names = certificate_names_;
     return request;
   }
 
   void Handle() {
     if (is_closed_) return;
+    CountBody(0);
     request_.body = std::move(parser_->get().body());
     MakeReply(parser_->get().keep_alive());
     stream_.expires_never();
@@ -369,6 +488,8 @@ class Session final : public std::enable_shared_from_this<Session> {
   // Answers without reading the rest of the request, so the connection must close.
   void Refuse(HttpAnswer answer) {
     if (is_closed_) return;
+    CountBody(0);
+    parser_->get().body() = std::string();
     MakeReply(false);
     reply_->Send(std::move(answer));
   }
@@ -423,23 +544,27 @@ class Session final : public std::enable_shared_from_this<Session> {
     timer_.cancel();
     const bool keep_alive = reply_->keep_alive();
     reply_ = nullptr;
+    waits_since_ = shared_.clock.Monotonic();
+    served_ = true;
     error_code ignored;
     stream_.socket().cancel(ignored);
-    if (!keep_alive) {
-      // The client may still be sending. It must be able to read the answer before the connection
-      // is closed.
-      stream_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
-      return Linger();
-    }
+    if (!keep_alive) return EndConnection();
     asio::post(io_, [self = shared_from_this()] {
       if (!self->is_closed_) self->ReadHeader();
     });
   }
 
-  // Reads and forgets what the client still sends, for a while, so that the system does not reset
-  // the connection before the client has read the answer.
+  // Says that no more comes. Then reads and forgets what the client still sends, for a while, so
+  // that the system does not reset the connection before the client has read the answer.
+  void EndConnection() {
+    stream_.expires_after(kLinger);
+    if (!tls_.has_value()) return Linger();
+    tls_->async_shutdown([self = shared_from_this()](error_code) { self->Linger(); });
+  }
   void Linger() {
-    stream_.expires_after(std::chrono::seconds(2));
+    if (is_closed_) return;
+    error_code ignored;
+    stream_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
     LingerMore();
   }
   void LingerMore() {
@@ -451,13 +576,18 @@ class Session final : public std::enable_shared_from_this<Session> {
   }
 
   Stream stream_;
+  std::optional<TlsStream> tls_;  // over stream_; absent in plaintext
+  std::vector<std::string> certificate_names_;
   asio::io_context& io_;
   asio::steady_timer timer_;
   beast::flat_buffer buffer_;  // what is read and not parsed yet; bounded
-  const Shared& shared_;
+  Shared& shared_;
   const std::string name_;
-  const std::function<void(const std::shared_ptr<Session>&)> closed_;
-  std::optional<http::request_parser<http::string_body>> parser_;
+  absl::Duration waits_since_;
+  bool served_ = false;
+  std::optional<http::request_parser<ArrivingBody>> parser_;
+  std::size_t counted_ = 0;  // of shared_.arriving
+  bool refuses_body_ = false;
   HttpRequest request_;
   std::shared_ptr<Reply> reply_;
   std::string writing_bytes_;
@@ -499,11 +629,12 @@ bool Reply::Drop() {
 class Server final : public HttpServer {
  public:
   Server(HttpServerOptions options, HttpHandlers handlers, const Clock& clock,
-         std::unique_ptr<Listener> listener)
+         std::unique_ptr<TlsServerContext> tls, std::unique_ptr<Listener> listener)
       : shared_{std::move(options), std::move(handlers), clock},
+        tls_(std::move(tls)),
         listener_(std::move(listener)),
         work_(asio::make_work_guard(io_)) {
-    thread_ = std::thread([this] { io_.run(); });
+    thread_ = std::thread([this] { Run(); });
     listener_->Start([this](int, int connection) {
       asio::post(io_, [this, connection] { Accept(connection); });
     });
@@ -512,7 +643,7 @@ class Server final : public HttpServer {
   ~Server() override {
     listener_->Stop();
     asio::post(io_, [this] {
-      const auto sessions = sessions_;
+      const auto sessions = shared_.sessions;
       for (const auto& session : sessions) session->Close();
       work_.reset();
     });
@@ -522,6 +653,39 @@ class Server final : public HttpServer {
   const std::vector<std::string>& addresses() const override { return listener_->addresses(); }
 
  private:
+  void Run() {
+    while (true) {
+      try {
+        io_.run();
+        return;
+      } catch (const std::bad_alloc&) {  // what a client sent must not end the process
+        Log(LogLevel::kError, "out of memory: a connection is lost");
+      }
+    }
+  }
+
+  // At the limit, a connection that waits for a request makes room. Otherwise clients that send
+  // nothing would keep the others out. Those that have been served once stay longer.
+  void MakeRoom() {
+    if (!IsFull()) return;
+    using Rank = std::pair<bool, absl::Duration>;
+    std::optional<Rank> first;
+    std::shared_ptr<Session> goes;
+    for (const auto& session : shared_.sessions) {
+      const auto since = session->waits_since();
+      if (!since.has_value()) continue;
+      const Rank rank = {session->served(), *since};
+      if (first.has_value() && rank >= *first) continue;
+      first = rank;
+      goes = session;
+    }
+    if (goes != nullptr) goes->Close();
+  }
+
+  bool IsFull() const {
+    return shared_.sessions.size() >= static_cast<std::size_t>(shared_.options.max_connections);
+  }
+
   void Accept(int connection) {
     sockaddr_storage local = {};
     socklen_t length = sizeof(local);
@@ -533,19 +697,21 @@ class Server final : public HttpServer {
       close(connection);
       return;
     }
-    const auto session = std::make_shared<Session>(
-        std::move(socket), io_, shared_, absl::StrCat("http ", ++accepted_),
-        [this](const std::shared_ptr<Session>& closed) { sessions_.erase(closed); });
-    sessions_.insert(session);
+    MakeRoom();
+    if (IsFull()) return;  // the socket closes the connection
+    const auto context = tls_ == nullptr ? nullptr : tls_->Get();
+    const auto session = std::make_shared<Session>(std::move(socket), context.get(), io_, shared_,
+                                                   absl::StrCat("http ", ++accepted_));
+    shared_.sessions.insert(session);
     session->Run();
   }
 
-  const Shared shared_;
+  Shared shared_;
+  const std::unique_ptr<TlsServerContext> tls_;  // null: plaintext; used only by the thread
   const std::unique_ptr<Listener> listener_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::uint64_t accepted_ = 0;
-  std::unordered_set<std::shared_ptr<Session>> sessions_;  // used only by the thread
   std::thread thread_;
 };
 
@@ -554,11 +720,17 @@ class Server final : public HttpServer {
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions options,
                                                               HttpHandlers handlers,
                                                               const Clock& clock) {
+  std::unique_ptr<TlsServerContext> tls;
+  if (options.tls.has_value()) {
+    ASSIGN_OR_RETURN(tls, TlsServerContext::Create(*options.tls, clock));
+  }
   ASSIGN_OR_RETURN(std::unique_ptr<Listener> listener,
                    Listener::Bind({.addresses = options.listen,
-                                   .loopback_only = options.loopback_only,
-                                   .max_connections = options.max_connections}));
-  return std::make_unique<Server>(std::move(options), std::move(handlers), clock,
+                                   .loopback_only = tls == nullptr && !options.allow_plaintext,
+                                   // The server itself closes connections at the limit. These are
+                                   // for those that it has not seen yet.
+                                   .max_connections = options.max_connections + kNewConnections}));
+  return std::make_unique<Server>(std::move(options), std::move(handlers), clock, std::move(tls),
                                   std::move(listener));
 }
 

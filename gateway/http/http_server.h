@@ -17,16 +17,23 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/net/tls_credentials.h"
 #include "gateway/front/slow_readers.h"
 
 namespace recycling::gateway {
 
 struct HttpServerOptions {
   std::vector<std::string> listen;  // as ListenerOptions::addresses
-  bool loopback_only = true;        // refuses other addresses, because nothing is encrypted
+  // Without it nothing is encrypted. Its allowed_names are up to the handlers.
+  std::optional<ServerTlsOptions> tls;
+  bool allow_plaintext = false;  // without TLS, on other addresses than loopback
+  // If one more comes, the server closes one that waits for a whole request, if there is one: first
+  // those that were never served, and of these the one that has waited longest.
   int max_connections = 1024;
   std::size_t max_header_bytes = 16 << 10;
   std::size_t max_body_bytes = 8 << 20;
+  // Of all requests that are arriving. If they have more, the server refuses the largest one.
+  std::size_t max_all_bodies_bytes = 256 << 20;
   absl::Duration request_timeout = absl::Seconds(30);  // from a request's first byte to its last
   absl::Duration idle_timeout = absl::Seconds(60);     // between two requests
   absl::Duration write_timeout = absl::Seconds(30);    // of an answer that is no stream
@@ -40,6 +47,7 @@ struct HttpRequest {
   std::optional<std::string> origin;
   std::string content_type;
   std::vector<std::string> authorization;
+  std::vector<std::string> certificate_names;  // of a client certificate that TLS has verified
   std::string traceparent;
   std::string requested_headers;  // Access-Control-Request-Headers
   std::string body;
@@ -93,8 +101,8 @@ struct HttpHandlers {
 // Threads: any.
 class HttpServer {
  public:
-  // Serves on its own thread, which calls `handlers`. Errors as Listener::Bind. `clock` must
-  // outlive the server.
+  // Serves on its own thread, which calls `handlers`. Errors as Listener::Bind and
+  // TlsServerContext::Create. `clock` must outlive the server.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(HttpServerOptions options,
                                                            HttpHandlers handlers,
                                                            const Clock& clock);

@@ -26,9 +26,9 @@ Json Object(const AnswerHead& head, bool is_chunk) {
           {"system_fingerprint", head.fingerprint}};
 }
 
-// A chunk with one choice, whose text is `text` if it is not null.
-Json Chunk(const AnswerHead& head, Json delta, const Json& finish_reason) {
-  Json choice = {{"index", 0}};
+// A chunk with one choice.
+Json Chunk(const AnswerHead& head, int index, Json delta, const Json& finish_reason) {
+  Json choice = {{"index", index}};
   if (head.chat) {
     choice["delta"] = std::move(delta);
   } else {
@@ -88,40 +88,52 @@ const char* ReasonText(FinishReason reason) {
   return reason == FinishReason::kLength ? "length" : "stop";
 }
 
-Json UsageOf(const OutputSummary& summary) {
-  const DecodeOutcome& outcome = summary.outcome;
-  const SpeculationStats& speculation = outcome.speculation;
+Json UsageOf(const AnswerTotals& totals) {
+  const SpeculationStats& speculation = totals.speculation;
   return {
-      {"prompt_tokens", summary.prompt_tokens},
-      {"completion_tokens", outcome.completion_tokens},
-      {"total_tokens", summary.prompt_tokens + outcome.completion_tokens},
-      {"prompt_tokens_details", {{"cached_tokens", outcome.cached_prompt_tokens}}},
+      {"prompt_tokens", totals.prompt_tokens},
+      {"completion_tokens", totals.completion_tokens},
+      {"total_tokens", totals.prompt_tokens + totals.completion_tokens},
+      {"prompt_tokens_details", {{"cached_tokens", totals.cached_prompt_tokens}}},
       {"completion_tokens_details",
        {{"accepted_prediction_tokens", speculation.accepted_tokens},
         {"rejected_prediction_tokens", speculation.draft_tokens - speculation.accepted_tokens}}}};
 }
 
-Json TimingsOf(const OutputSummary& summary) {
-  const DecodeOutcome& outcome = summary.outcome;
-  const double prompt_ms = absl::ToDoubleMilliseconds(outcome.timings.prefill);
-  const double decode_ms = absl::ToDoubleMilliseconds(outcome.timings.decode);
-  const auto per_second = [](double count, double ms) { return ms > 0 ? count * 1000 / ms : 0; };
-  const std::uint32_t prompt = summary.prompt_tokens - outcome.cached_prompt_tokens;
-  return {{"prompt_n", prompt},
-          {"prompt_ms", prompt_ms},
-          {"prompt_per_second", per_second(prompt, prompt_ms)},
-          {"predicted_n", outcome.completion_tokens},
-          {"predicted_ms", decode_ms},
-          {"predicted_per_second", per_second(outcome.completion_tokens, decode_ms)},
-          {"draft_n", outcome.speculation.draft_tokens},
-          {"draft_n_accepted", outcome.speculation.accepted_tokens}};
+double PerSecond(std::uint64_t count, absl::Duration time) {
+  return time > absl::ZeroDuration() ? static_cast<double>(count) / absl::ToDoubleSeconds(time) : 0;
+}
+
+Json TimingsOf(const AnswerTotals& totals) {
+  const std::uint64_t prompt = totals.prompt_tokens - totals.cached_prompt_tokens;
+  Json timings = {{"prompt_n", prompt},
+                  {"prompt_ms", absl::ToDoubleMilliseconds(totals.prefill)},
+                  {"prompt_per_second", PerSecond(prompt, totals.prefill)},
+                  {"predicted_n", totals.completion_tokens},
+                  {"predicted_ms", absl::ToDoubleMilliseconds(totals.decode)},
+                  {"predicted_per_second", PerSecond(totals.completion_tokens, totals.decode)},
+                  {"draft_n", totals.speculation.draft_tokens},
+                  {"draft_n_accepted", totals.speculation.accepted_tokens}};
+  if (const auto plain = totals.speculation.plain_step; plain.has_value()) {
+    timings["plain_per_second_estimate"] = PerSecond(1, *plain);
+  }
+  return timings;
+}
+
+Json SourceNames(DraftSourceSet set) {
+  Json names = Json::array();
+  for (std::size_t s = 0; s < kDraftSources; ++s) {
+    const auto source = static_cast<DraftSource>(s);
+    if ((set & SetOf(source)) != 0) names.push_back(DraftSourceName(source));
+  }
+  return names;
 }
 
 Json Trace(const StepTrace& trace) {
   Json pieces = Json::array();
   for (const std::string& piece : trace.pieces) pieces.push_back(ReplaceInvalidUtf8(piece));
   Json sources = Json::array();
-  for (const DraftSourceSet set : trace.tree.sources) sources.push_back(static_cast<unsigned>(set));
+  for (const DraftSourceSet set : trace.tree.sources) sources.push_back(SourceNames(set));
   return {{"parents", trace.tree.parents},
           {"tokens", trace.tree.tokens},
           {"pieces", std::move(pieces)},
@@ -133,45 +145,65 @@ Json Trace(const StepTrace& trace) {
 
 }  // namespace
 
-std::string RoleChunk(const AnswerHead& head) {
-  return Line(Chunk(head, {{"role", "assistant"}, {"content", ""}}, nullptr));
+void AnswerTotals::Add(const OutputSummary& summary) {
+  const DecodeOutcome& outcome = summary.outcome;
+  prompt_tokens += summary.prompt_tokens;
+  cached_prompt_tokens += outcome.cached_prompt_tokens;
+  completion_tokens += outcome.completion_tokens;
+  prefill += outcome.timings.prefill;
+  decode += outcome.timings.decode;
+  speculation.Add(outcome.speculation);
 }
 
-std::string DeltaChunk(const AnswerHead& head, const OutputDelta& delta, bool logprobs,
-                       const TokenTextFn& token_text) {
-  Json chunk = Chunk(head, {{"content", delta.text}}, nullptr);
+std::string RoleChunk(const AnswerHead& head) {
+  return Line(Chunk(head, 0, {{"role", "assistant"}, {"content", ""}}, nullptr));
+}
+
+std::string DeltaChunk(const AnswerHead& head, int index, const chat::AnswerParts& parts,
+                       const OutputDelta& delta, bool logprobs, const TokenTextFn& token_text) {
+  Json text = Json::object();
+  if (!parts.thinking.empty()) text["reasoning_content"] = parts.thinking;
+  if (!parts.content.empty() || parts.thinking.empty()) text["content"] = parts.content;
+  Json chunk = Chunk(head, index, std::move(text), nullptr);
   if (logprobs) chunk["choices"][0]["logprobs"] = Logprobs(head, delta.logprobs, token_text);
   if (delta.trace.has_value()) chunk["speculation"] = Trace(*delta.trace);
   return Line(chunk);
 }
 
-std::string FinishChunk(const AnswerHead& head, FinishReason reason) {
-  return Line(Chunk(head, Json::object(), ReasonText(reason)));
+std::string FinishChunk(const AnswerHead& head, int index, FinishReason reason) {
+  return Line(Chunk(head, index, Json::object(), ReasonText(reason)));
 }
 
-std::string UsageChunk(const AnswerHead& head, const OutputSummary& summary) {
+std::string UsageChunk(const AnswerHead& head, const AnswerTotals& totals) {
   Json chunk = Object(head, true);
   chunk["choices"] = Json::array();
-  chunk["usage"] = UsageOf(summary);
-  chunk["timings"] = TimingsOf(summary);
+  chunk["usage"] = UsageOf(totals);
+  chunk["timings"] = TimingsOf(totals);
   return Line(chunk);
 }
 
-std::string WholeAnswer(const AnswerHead& head, const std::string& text,
-                        const std::vector<TokenLogprob>& logprobs, bool with_logprobs,
-                        const TokenTextFn& token_text, const OutputSummary& summary) {
-  Json choice = {{"index", 0}};
-  if (head.chat) {
-    choice["message"] = {{"role", "assistant"}, {"content", text}};
-  } else {
-    choice["text"] = text;
+std::string WholeAnswer(const AnswerHead& head, const std::vector<AnswerChoice>& choices,
+                        bool with_logprobs, const TokenTextFn& token_text,
+                        const AnswerTotals& totals) {
+  Json list = Json::array();
+  for (const AnswerChoice& choice : choices) {
+    Json json = {{"index", list.size()}};
+    if (head.chat) {
+      json["message"] = {{"role", "assistant"}, {"content", choice.text.content}};
+      if (!choice.text.thinking.empty()) {
+        json["message"]["reasoning_content"] = choice.text.thinking;
+      }
+    } else {
+      json["text"] = choice.text.content;
+    }
+    json["logprobs"] = with_logprobs ? Logprobs(head, choice.logprobs, token_text) : Json(nullptr);
+    json["finish_reason"] = ReasonText(choice.reason);
+    list.push_back(std::move(json));
   }
-  choice["logprobs"] = with_logprobs ? Logprobs(head, logprobs, token_text) : Json(nullptr);
-  choice["finish_reason"] = ReasonText(summary.outcome.finish.reason);
   Json answer = Object(head, false);
-  answer["choices"] = Json::array({std::move(choice)});
-  answer["usage"] = UsageOf(summary);
-  answer["timings"] = TimingsOf(summary);
+  answer["choices"] = std::move(list);
+  answer["usage"] = UsageOf(totals);
+  answer["timings"] = TimingsOf(totals);
   return Line(answer);
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/chat/thinking.h"
 #include "gateway/front/output_sink.h"
 
 namespace recycling::gateway {
@@ -20,24 +21,44 @@ struct AnswerHead {
   std::string fingerprint;
 };
 
+// A choice of a whole answer.
+struct AnswerChoice {
+  chat::AnswerParts text;
+  std::vector<TokenLogprob> logprobs;
+  FinishReason reason = FinishReason::kLength;
+};
+
+// Sums over the choices of an answer.
+struct AnswerTotals {
+  std::uint64_t prompt_tokens = 0;
+  std::uint64_t cached_prompt_tokens = 0;
+  std::uint64_t completion_tokens = 0;
+  absl::Duration prefill;
+  absl::Duration decode;
+  SpeculationStats speculation;
+
+  void Add(const OutputSummary& summary);
+};
+
 // The bytes of a token's text.
 using TokenTextFn = std::function<std::string(TokenId)>;
 
 // The first chunk of a chat stream, which alone says the role.
 std::string RoleChunk(const AnswerHead& head);
-// Text of a stream; with log-probabilities if the delta has them, and with the step's tree in
-// "speculation" if it has a trace.
-std::string DeltaChunk(const AnswerHead& head, const OutputDelta& delta, bool logprobs,
-                       const TokenTextFn& token_text);
-// The last chunk with a choice.
-std::string FinishChunk(const AnswerHead& head, FinishReason reason);
+// Text of a stream, for the choice with this index: `parts` are those of delta.text. With
+// log-probabilities if `logprobs`, and with the step's tree in "speculation" if the delta has a
+// trace.
+std::string DeltaChunk(const AnswerHead& head, int index, const chat::AnswerParts& parts,
+                       const OutputDelta& delta, bool logprobs, const TokenTextFn& token_text);
+// The last chunk of a choice.
+std::string FinishChunk(const AnswerHead& head, int index, FinishReason reason);
 // The chunk with the usage and without a choice.
-std::string UsageChunk(const AnswerHead& head, const OutputSummary& summary);
+std::string UsageChunk(const AnswerHead& head, const AnswerTotals& totals);
 
 // A whole answer.
-std::string WholeAnswer(const AnswerHead& head, const std::string& text,
-                        const std::vector<TokenLogprob>& logprobs, bool with_logprobs,
-                        const TokenTextFn& token_text, const OutputSummary& summary);
+std::string WholeAnswer(const AnswerHead& head, const std::vector<AnswerChoice>& choices,
+                        bool with_logprobs, const TokenTextFn& token_text,
+                        const AnswerTotals& totals);
 
 }  // namespace recycling::gateway
 

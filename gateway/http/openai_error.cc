@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
@@ -24,6 +25,12 @@ std::optional<std::string> Payload(const absl::Status& status, const char* name)
   return std::string(*payload);
 }
 
+// Fields whose names differ between gRPC, whose checks write the messages, and HTTP.
+constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+    {"prompt_ids", "prompt"},
+    {"repetition_penalty", "repeat_penalty"},
+    {"node_budget", "speculation.nodes"}};
+
 // The field that a message such as "max_tokens: got 0, expected at least 1" begins with.
 std::optional<std::string> FieldOf(std::string_view message) {
   const std::size_t colon = message.find(':');
@@ -34,6 +41,16 @@ std::optional<std::string> FieldOf(std::string_view message) {
            byte == '[' || byte == ']';
   });
   return is_name ? std::optional<std::string>(name) : std::nullopt;
+}
+
+// The message with the name that its field has in HTTP.
+std::string WithHttpName(std::string_view message) {
+  for (const auto& [grpc, http] : kNames) {
+    if (message.starts_with(grpc) && message.substr(grpc.size()).starts_with(':')) {
+      return absl::StrCat(std::string(http), std::string(message.substr(grpc.size())));
+    }
+  }
+  return std::string(message);
 }
 
 const char* TypeOf(int status) {
@@ -106,7 +123,7 @@ int HttpStatusOf(const absl::Status& status) {
 }
 
 std::string ErrorJson(const absl::Status& status) {
-  const std::string message(status.message());
+  const std::string message = WithHttpName(std::string(status.message()));
   std::optional<std::string> param = Payload(status, kParam);
   std::optional<std::string> code = Payload(status, kCode);
   if (absl::IsInvalidArgument(status)) {

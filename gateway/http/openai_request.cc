@@ -1,5 +1,6 @@
 #include "gateway/http/openai_request.h"
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <memory>
@@ -22,6 +23,7 @@ namespace {
 constexpr std::int64_t kMostTokens = std::numeric_limits<std::int32_t>::max();
 constexpr float kDefaultTemperature = 0.8f;
 constexpr std::int64_t kMostTopLogprobs = 20;
+constexpr std::size_t kMostPrompts = 128;
 
 // Fields that other servers take and this one does not.
 absl::Status CheckSupported(const JsonFields& fields) {
@@ -36,9 +38,12 @@ absl::Status CheckSupported(const JsonFields& fields) {
       return UnsupportedField("response_format", "only the type \"text\" is supported");
     }
   }
-  ASSIGN_OR_RETURN(const auto n, fields.Integer("n", 1, kMostTokens));
-  if (n.value_or(1) != 1)
-    return UnsupportedField("n", absl::StrCat("got ", *n, ", only 1 is supported"));
+  for (const std::string_view name : {"n", "best_of"}) {
+    ASSIGN_OR_RETURN(const auto count, fields.Integer(name, 1, kMostTokens));
+    if (count.value_or(1) != 1) {
+      return UnsupportedField(name, absl::StrCat("got ", *count, ", only 1 is supported"));
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -73,8 +78,9 @@ absl::Status SetSampling(const JsonFields& fields, SamplingOptions& sampling) {
   RETURN_IF_ERROR(SetFloat(fields, "presence_penalty", &sampling.presence_penalty));
   RETURN_IF_ERROR(SetFloat(fields, "frequency_penalty", &sampling.frequency_penalty));
   RETURN_IF_ERROR(SetFloat(fields, "repeat_penalty", &sampling.repetition_penalty));
-  ASSIGN_OR_RETURN(const auto top_k, fields.Integer("top_k", 0, kMostTokens));
-  sampling.top_k = static_cast<std::uint32_t>(top_k.value_or(0));
+  // Other servers read -1 as "all".
+  ASSIGN_OR_RETURN(const auto top_k, fields.Integer("top_k", -1, kMostTokens));
+  sampling.top_k = static_cast<std::uint32_t>(std::max<std::int64_t>(top_k.value_or(0), 0));
   ASSIGN_OR_RETURN(const auto min_tokens, fields.Integer("min_tokens", 0, kMostTokens));
   sampling.min_tokens = static_cast<std::uint32_t>(min_tokens.value_or(0));
   // Other servers read a negative seed as "choose one".
@@ -218,13 +224,16 @@ absl::StatusOr<chat::Value> ParseMessage(const chat::Value& value, const std::st
   if (calls != nullptr && !calls->is_none() && calls->list() == nullptr) {
     return InvalidField(absl::StrCat(param, ".tool_calls"), "expected a list");
   }
-  const bool has_calls = calls != nullptr && calls->list() != nullptr;
-  if (has_calls) message->Set(chat::Value::Text("tool_calls"), WithParsedArguments(*calls));
+  if (calls != nullptr && calls->list() != nullptr)
+    message->Set(chat::Value::Text("tool_calls"), WithParsedArguments(*calls));
   const std::string content_param = absl::StrCat(param, ".content");
   const chat::Value* content = message->Find("content");
   if (content == nullptr || content->is_none()) {
-    if (!has_calls) return InvalidField(content_param, "expected a string or a list of parts");
-    message->Set(chat::Value::Text("content"), chat::Value::NoneValue(true));
+    if (name != "assistant") {
+      return InvalidField(content_param, "expected a string or a list of parts");
+    }
+    // Clients send null beside calls. Many templates would print it as "None" or fail.
+    message->Set(chat::Value::Text("content"), chat::Value::Text(chat::MarkedText("", true)));
   } else if (content->list() != nullptr) {
     ASSIGN_OR_RETURN(chat::MarkedText text, JoinParts(content_param, *content->list()));
     message->Set(chat::Value::Text("content"), chat::Value::Text(std::move(text)));
@@ -269,6 +278,26 @@ absl::StatusOr<ChatPrompt> ParseChatPrompt(const JsonFields& fields) {
   return prompt;
 }
 
+using Prompt = decltype(GenerateOptions::prompt);
+
+absl::Status NoPrompt() {
+  return InvalidField("prompt", "expected a string, a list of token ids, or a list of these");
+}
+
+// A prompt of a completion: a text or a list of token ids.
+absl::StatusOr<Prompt> ParsePrompt(const chat::Value& prompt) {
+  if (prompt.is_text()) return Prompt(prompt.text()->bytes());
+  if (prompt.list() == nullptr) return NoPrompt();
+  std::vector<TokenId> ids;
+  for (const chat::Value& item : prompt.list()->items) {
+    if (!item.is_int() || item.integer() < 0 || item.integer() > kMostTokens) {
+      return InvalidField("prompt", "expected only token ids in a list of them");
+    }
+    ids.push_back(static_cast<TokenId>(item.integer()));
+  }
+  return Prompt(std::move(ids));
+}
+
 }  // namespace
 
 absl::StatusOr<OpenAiRequest> ParseChatCompletion(std::string_view body) {
@@ -277,7 +306,7 @@ absl::StatusOr<OpenAiRequest> ParseChatCompletion(std::string_view body) {
   ASSIGN_OR_RETURN(request.options.prompt, ParseChatPrompt(fields));
   ASSIGN_OR_RETURN(const auto logprobs, fields.Bool("logprobs"));
   ASSIGN_OR_RETURN(const auto top, fields.Integer("top_logprobs", 0, kMostTopLogprobs));
-  if (top.has_value() && !logprobs.value_or(false)) {
+  if (top.value_or(0) > 0 && !logprobs.value_or(false)) {
     return InvalidField("top_logprobs", "needs logprobs to be true");
   }
   request.logprobs = logprobs.value_or(false);
@@ -297,29 +326,21 @@ absl::StatusOr<OpenAiRequest> ParseCompletion(std::string_view body) {
   request.logprobs = top.has_value();
   if (top.has_value()) request.options.sampling.top_logprobs = static_cast<std::uint32_t>(*top);
   const chat::Value* prompt = fields.Find("prompt");
-  if (prompt == nullptr) return InvalidField("prompt", "expected a string, or a list of token ids");
-  if (prompt->list() != nullptr && prompt->list()->items.size() == 1 &&
-      !prompt->list()->items[0].is_int()) {
-    prompt = &prompt->list()->items[0];  // a list of one prompt
-  }
-  if (prompt->is_text()) {
-    request.options.prompt = prompt->text()->bytes();
+  if (prompt == nullptr) return NoPrompt();
+  const chat::List* list = prompt->list();
+  if (list == nullptr || list->items.empty() || list->items[0].is_int()) {
+    ASSIGN_OR_RETURN(request.options.prompt, ParsePrompt(*prompt));
     return request;
   }
-  if (prompt->list() == nullptr) {
-    return InvalidField("prompt", "expected a string, or a list of token ids");
+  if (list->items.size() > kMostPrompts) {
+    return InvalidField("prompt", absl::StrCat("got ", list->items.size(),
+                                               " prompts, expected at most ", kMostPrompts));
   }
-  std::vector<TokenId> ids;
-  for (const chat::Value& item : prompt->list()->items) {
-    if (item.is_text() || item.list() != nullptr) {
-      return UnsupportedField("prompt", "got several prompts, only one is supported");
-    }
-    if (!item.is_int() || item.integer() < 0 || item.integer() > kMostTokens) {
-      return InvalidField("prompt", "expected only token ids in the list");
-    }
-    ids.push_back(static_cast<TokenId>(item.integer()));
+  ASSIGN_OR_RETURN(request.options.prompt, ParsePrompt(list->items[0]));
+  for (std::size_t i = 1; i < list->items.size(); ++i) {
+    ASSIGN_OR_RETURN(Prompt more, ParsePrompt(list->items[i]));
+    request.more_prompts.push_back(std::move(more));
   }
-  request.options.prompt = std::move(ids);
   return request;
 }
 

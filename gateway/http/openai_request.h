@@ -3,6 +3,7 @@
 #define RECYCLING_GATEWAY_HTTP_OPENAI_REQUEST_H_
 
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "gateway/front/generate_plan.h"
@@ -11,7 +12,9 @@ namespace recycling::gateway {
 
 // What a request asks for, and how its answer is to be sent.
 struct OpenAiRequest {
-  GenerateOptions options;
+  GenerateOptions options;  // with the first prompt
+  // The further prompts of a completion. Each has a choice of its own in the answer.
+  std::vector<decltype(GenerateOptions::prompt)> more_prompts;
   bool stream = false;
   bool include_usage = false;  // with `stream`: a last chunk with the usage
   bool logprobs = false;

@@ -278,6 +278,7 @@ DecodeOutcome DecodeLoop::Summary(absl::Status status) const {
   outcome.speculation.retries = sequence_.retries();
   outcome.speculation.moving = sequence_.moving();
   outcome.speculation.row_cost = policy_->row_cost();
+  outcome.speculation.plain_step = policy_->plain_step();
   if (drafting_.has_value()) outcome.drafter = drafting_->drafter();
   outcome.verifier = sequence_.verifier().address();
   return outcome;

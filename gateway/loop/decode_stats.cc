@@ -80,6 +80,7 @@ void SpeculationStats::Add(const SpeculationStats& other) {
   retries += other.retries;
   moving += other.moving;
   if (other.row_cost.has_value()) row_cost = other.row_cost;
+  if (other.plain_step.has_value()) plain_step = other.plain_step;
 }
 
 void SpeculationStats::TakeBack(const SpeculationStats& part) {

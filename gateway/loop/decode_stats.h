@@ -71,6 +71,8 @@ struct SpeculationStats {
   absl::Duration moving;
   // The newest known cost of one more row, as a fraction of a pass.
   std::optional<double> row_cost;
+  // The newest estimate of how long a step without a draft takes (DraftPolicy::plain_step).
+  std::optional<absl::Duration> plain_step;
 
   // Emitted tokens / steps; 0 if there are no steps; exactly 1 if there are no drafts.
   double MeanAcceptedTokens() const;
@@ -80,8 +82,8 @@ struct SpeculationStats {
 
   void Add(const SpeculationStats& other);
 
-  // Subtracts the counts of `part`, which was added before. Does not change moves, retries, moving
-  // and row_cost.
+  // Subtracts the counts of `part`, which was added before. Does not change moves, retries, moving,
+  // row_cost and plain_step.
   void TakeBack(const SpeculationStats& part);
 
   bool operator==(const SpeculationStats&) const = default;

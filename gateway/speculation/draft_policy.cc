@@ -81,4 +81,11 @@ void DraftPolicy::Judge(const StepMeasures& measures, const std::vector<PassCost
 
 std::optional<double> DraftPolicy::row_cost() const { return RowCost(costs_, others_); }
 
+std::optional<absl::Duration> DraftPolicy::plain_step() const {
+  if (!place_.has_value()) return std::nullopt;
+  const std::optional<absl::Duration> overhead = place_->overhead().plain;
+  if (!overhead.has_value()) return std::nullopt;
+  return PlainStepCost(costs_, *overhead, others_);
+}
+
 }  // namespace recycling::gateway

@@ -76,6 +76,11 @@ class DraftPolicy {
   // The cost of one more row, as a fraction of a pass. Absent if it is not known.
   std::optional<double> row_cost() const;
 
+  // An estimate of the duration of a step without a draft, as the sequence runs now: the cost of
+  // its pass, and the mean time that its kind's steps take outside of the verifier. Absent if it is
+  // not known.
+  std::optional<absl::Duration> plain_step() const;
+
  private:
   // Returns whether this request teaches the drafter in a pause. Always true for the request scope,
   // because no other request can teach that matrix.

@@ -18,6 +18,11 @@ std::uint32_t Micros(absl::Duration duration) {
       std::clamp(absl::ToInt64Microseconds(duration), std::int64_t{1}, kMost));
 }
 
+// What a step takes beyond its pass.
+absl::Duration Beyond(absl::Duration overhead, const OtherLoad& others) {
+  return std::max({overhead, others.passes, absl::ZeroDuration()});
+}
+
 }  // namespace
 
 absl::Duration PassCostAt(std::span<const PassCost> costs, double rows) {
@@ -39,7 +44,7 @@ std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration
   std::vector<StepCost> prices;
   if (costs.empty()) return prices;
   prices.reserve(std::min(costs.size() + 2, kMaxStepCosts));
-  const absl::Duration beyond = std::max({overhead, others.passes, absl::ZeroDuration()});
+  const absl::Duration beyond = Beyond(overhead, others);
   const double plain_rows = 1 + others.rows;
   const auto price = [&](std::uint32_t nodes) -> StepCost {
     return {.nodes = nodes, .micros = Micros(PassCostAt(costs, plain_rows + nodes) + beyond)};
@@ -54,6 +59,12 @@ std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration
   }
   if (prices.back().nodes < most) prices.push_back(price(most));
   return prices;
+}
+
+std::optional<absl::Duration> PlainStepCost(std::span<const PassCost> costs,
+                                            absl::Duration overhead, const OtherLoad& others) {
+  if (costs.empty()) return std::nullopt;
+  return PassCostAt(costs, 1 + others.rows) + Beyond(overhead, others);
 }
 
 std::optional<double> RowCost(std::span<const PassCost> costs, const OtherLoad& others) {

@@ -31,6 +31,10 @@ absl::Duration PassCostAt(std::span<const PassCost> costs, double rows);
 std::vector<StepCost> PriceSteps(std::span<const PassCost> costs, absl::Duration overhead,
                                  const OtherLoad& others, int max_nodes);
 
+// The cost of a step without a draft, as the first entry of PriceSteps. Absent if `costs` is empty.
+std::optional<absl::Duration> PlainStepCost(std::span<const PassCost> costs,
+                                            absl::Duration overhead, const OtherLoad& others);
+
 // The time that one more row adds to a pass of 1 + others.rows rows, as a fraction of the duration
 // of that pass. Absent if `costs` is empty.
 std::optional<double> RowCost(std::span<const PassCost> costs, const OtherLoad& others);

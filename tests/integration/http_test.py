@@ -32,7 +32,7 @@ class Server:
         self.process = subprocess.Popen(
             [STANDALONE, f"--model={MODEL}", "--listen=127.0.0.1:0", "--peer_listen=127.0.0.1:0",
              "--http_listen=127.0.0.1:0", *flags], stdout=self.log, stderr=self.log)
-        serving = self.await_log(r" serving .*http=127\.0\.0\.1:(\d+)")
+        serving = self.await_log(r" serving .*http=https?://127\.0\.0\.1:(\d+)")
         self.port = int(serving.group(1))
         while self.get("/health")[0] != 200:
             assert self.process.poll() is None, self.log_path.read_text()
@@ -143,6 +143,74 @@ class HttpTest(unittest.TestCase):
         _, _, back = self.server.post("/detokenize", {"tokens": tokens["tokens"]})
         self.assertIn("Once upon", back["content"])
 
+    def test_each_prompt_of_a_completion_has_a_choice(self):
+        prompts = ["Once upon", "The little dog", "He said"]
+        options = {"max_tokens": 5, "temperature": 0}
+        alone = [self.server.post("/v1/completions", {"prompt": p, **options})[2] for p in prompts]
+        texts = [answer["choices"][0]["text"] for answer in alone]
+        _, _, whole = self.server.post("/v1/completions", {"prompt": prompts, **options})
+        self.assertEqual([(c["index"], c["text"]) for c in whole["choices"]], list(enumerate(texts)))
+        for count in ("prompt_tokens", "completion_tokens", "total_tokens"):
+            self.assertEqual(whole["usage"][count], sum(answer["usage"][count] for answer in alone))
+        ids = [self.server.post("/tokenize", {"content": p, "add_special": True})[2]["tokens"] for p in prompts]
+        _, _, of_ids = self.server.post("/v1/completions", {"prompt": ids, **options})
+        self.assertEqual([c["text"] for c in of_ids["choices"]], texts)
+        events = self.server.stream("/v1/completions", {"prompt": prompts, **options,
+                                                        "stream_options": {"include_usage": True}})
+        self.assertEqual(events.count("[DONE]"), 1)
+        streamed = ["", "", ""]
+        chunks = [json.loads(event) for event in events[:-1]]
+        for choice in (chunk["choices"][0] for chunk in chunks[:-1]):
+            streamed[choice["index"]] += choice["text"]
+        self.assertEqual(streamed, texts)
+        self.assertEqual(chunks[-1]["usage"]["total_tokens"], whole["usage"]["total_tokens"])
+        # A prompt that fails fails the answer.
+        self.check_error(self.server.post("/v1/completions", {"prompt": [[1], [10**6]], **options}), 400, "prompt", "prompt",
+                         "invalid_value")
+        for wrong in ([["x"]], [5, "x"], ["x", 5], {}, ["x"] * 129):
+            self.check_error(self.server.post("/v1/completions", {"prompt": wrong}), 400, "prompt", "prompt",
+                             "invalid_value")
+
+    def test_thoughts_are_apart_from_the_answer(self):
+        with tempfile.TemporaryDirectory() as folder:
+            # The prompt ends inside the thoughts, and the model never closes them.
+            template = pathlib.Path(folder, "template.jinja")
+            template.write_text(TEMPLATE.replace("assistant:", "assistant:{% if think %}<think>{% else %}</think>"
+                                                 "{% endif %}"))
+            server = Server(folder, f"--chat_template={template}")
+            answers = {}
+            for think in (True, False):
+                body = {**HELLO, "chat_template_kwargs": {"think": think}}
+                message = server.post("/v1/chat/completions", body)[2]["choices"][0]["message"]
+                deltas = [json.loads(event)["choices"][0]["delta"]
+                          for event in server.stream("/v1/chat/completions", body)[:-1]]
+                for field in ("content", "reasoning_content"):
+                    self.assertEqual("".join(d.get(field) or "" for d in deltas), message.get(field, ""))
+                answers[think] = message
+            self.assertEqual(answers[True]["content"], "")
+            self.assertTrue(answers[True]["reasoning_content"])
+            self.assertTrue(answers[False]["content"])
+            self.assertNotIn("reasoning_content", answers[False])
+            self.assertEqual(server.stop(), 0)
+
+    def test_the_page_and_its_files_are_guarded(self):
+        connection = self.server.connect()
+        for path, kind in (("/", "text/html"), ("/page/page.js", "text/javascript"), ("/page/page.css", "text/css")):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            body = answer.read()
+            self.assertEqual(answer.status, 200)
+            self.assertTrue(answer.headers["Content-Type"].startswith(kind))
+            self.assertIn("default-src 'none'; script-src 'self'", answer.headers["Content-Security-Policy"])
+            self.assertEqual(answer.headers["X-Content-Type-Options"], "nosniff")
+            connection.request("HEAD", path)
+            head = connection.getresponse()
+            self.assertEqual((head.read(), head.headers["Content-Length"]), (b"", str(len(body))))
+        connection.close()
+        self.check_error(self.server.get("/page/../page.js"), 404, "no such endpoint")
+        self.check_error(self.server.get("/", {"Host": "evil.example"}), 403, "Host")
+        self.assertEqual(self.server.request("POST", "/", "{}")[1]["Allow"], "GET")
+
     def test_logprobs_and_traces_of_a_chat_stream(self):
         events = self.server.stream("/v1/chat/completions", {
             **HELLO, "logprobs": True, "top_logprobs": 1, "speculation": {"mode": "full", "nodes": 4, "trace": True}})
@@ -152,6 +220,9 @@ class HttpTest(unittest.TestCase):
         self.assertTrue(all(entry["top_logprobs"][0]["logprob"] >= entry["logprob"] for entry in tokens))
         traces = [chunk["speculation"] for chunk in chunks]
         self.assertTrue(all(len(trace["parents"]) == len(trace["tokens"]) for trace in traces))
+        names = {name for trace in traces for sources in trace["sources"] for name in sources}
+        self.assertTrue(names)
+        self.assertLessEqual(names, {"matrix", "sequence", "recent", "pair"})
 
     def test_a_stop_string_is_not_in_the_text(self):
         _, _, whole = self.server.post("/v1/chat/completions", HELLO)
@@ -172,6 +243,11 @@ class HttpTest(unittest.TestCase):
             {"role": "developer", "content": "Be brief."},
             {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}]})
         self.assertEqual(prompt, {"prompt": "system: Be brief.\nuser: a\nb\nassistant:"})
+        call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        _, _, prompt = self.server.post("/apply-template", {"messages": [
+            {"role": "user", "content": "a"}, {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "assistant", "refusal": "No."}, {"role": "tool", "content": "5"}]})
+        self.assertEqual(prompt, {"prompt": "user: a\nassistant: \nassistant: \ntool: 5\nassistant:"})
 
     def test_wrong_requests_name_the_field(self):
         user = [{"role": "user", "content": "x"}]
@@ -186,6 +262,7 @@ class HttpTest(unittest.TestCase):
             ({"messages": user, "temperature": "hot"}, "temperature", value),
             ({"messages": user, "temperature": -1}, "temperature", value),
             ({"messages": user, "top_p": 0}, "top_p", value),
+            ({"messages": user, "repeat_penalty": -1}, "repeat_penalty", value),
             ({"messages": user, "max_tokens": 0}, "max_tokens", value),
             ({"messages": user, "max_tokens": 1.5}, "max_tokens", value),
             ({"messages": user, "max_tokens": 10**9}, "max_tokens", value),
@@ -195,6 +272,7 @@ class HttpTest(unittest.TestCase):
             ({"messages": user, "logit_bias": {"x": 1}}, "logit_bias", value),
             ({"messages": user, "top_logprobs": 2}, "top_logprobs", value),
             ({"messages": user, "n": 2}, "n", unsupported),
+            ({"messages": user, "best_of": 2}, "best_of", unsupported),
             ({"messages": user, "response_format": {"type": "json_object"}}, "response_format", unsupported),
             ({"messages": user, "grammar": "x"}, "grammar", unsupported),
             ({"messages": user, "tool_choice": "required"}, "tool_choice", unsupported),
@@ -213,7 +291,7 @@ class HttpTest(unittest.TestCase):
                          unsupported)
         self.check_error(self.server.post("/v1/completions", "{\"prompt\": "), 400, "not JSON at byte", None, value)
         self.check_error(self.server.post("/v1/completions", "[" * 100000), 400, "nested deeper", None, value)
-        self.check_error(self.server.post("/v1/completions", "[" + "1," * 600000 + "1]"), 400, "more than 500000", None,
+        self.check_error(self.server.post("/v1/completions", "[" + "1," * 1600000 + "1]"), 400, "more than 50331648 bytes", None,
                          value)
 
     def test_http_errors(self):

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,8 +11,11 @@
 #include <string>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "common/base/mutex.h"
+#include "tests/doubles/certificates.h"
 #include "tests/doubles/matchers.h"
+#include "tests/doubles/process.h"
 
 namespace recycling::gateway {
 namespace {
@@ -23,7 +27,10 @@ using ::testing::StartsWith;
 // A server that hands each request and its reply to the test.
 class HttpServerTest : public ::testing::Test {
  protected:
-  HttpServerTest() {
+  HttpServerTest() { Serve({.listen = {"127.0.0.1:0"}, .max_body_bytes = 100}); }
+
+  // Replaces the server.
+  void Serve(HttpServerOptions options) {
     HttpHandlers handlers;
     handlers.check = [](const HttpRequest& head) -> std::optional<HttpAnswer> {
       if (head.path == "/no") return HttpAnswer{.status = 403, .headers = {}, .body = "no"};
@@ -38,8 +45,7 @@ class HttpServerTest : public ::testing::Test {
     handlers.refuse = [](int status, const std::string& message) {
       return HttpAnswer{.status = status, .headers = {}, .body = message};
     };
-    auto server = HttpServer::Start({.listen = {"127.0.0.1:0"}, .max_body_bytes = 100},
-                                    std::move(handlers), RealClock());
+    auto server = HttpServer::Start(std::move(options), std::move(handlers), RealClock());
     EXPECT_THAT(server, IsOk());
     server_ = *std::move(server);
   }
@@ -195,6 +201,139 @@ TEST_F(HttpServerTest, ADroppedClientIsGone) {
   EXPECT_FALSE(reply->Drop());
   gone.Await();
   ReadAll(connection);
+}
+
+TEST_F(HttpServerTest, RefusesTheLargestOfTooManyArrivingBodies) {
+  Serve({.listen = {"127.0.0.1:0"}, .max_body_bytes = 100, .max_all_bodies_bytes = 150});
+  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n";
+  const int small = Connect(head + std::string(70, 'x'));
+  const int large = Connect(head + std::string(95, 'x'));
+  const std::string refusal = ReadAll(large);
+  EXPECT_THAT(refusal, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(refusal, HasSubstr("Retry-After: 1\r\n"));
+  // The refused body counts no more.
+  const int second = Connect(head + std::string(75, 'x'));
+  ASSERT_EQ(send(small, std::string(30, 'x').data(), 30, 0), 30);
+  AwaitReply()->Send({.headers = {}, .body = "complete"});
+  close(second);
+  close(small);
+}
+
+TEST_F(HttpServerTest, AtTheLimitTheConnectionThatWaitsLongestMakesRoom) {
+  Serve({.listen = {"127.0.0.1:0"}, .max_connections = 2});
+  const int answered = Connect("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  const auto reply = AwaitReply();
+  const int silent = Connect("GET /b HTT");
+  const int third = Connect(kGet);
+  EXPECT_EQ(ReadAll(silent), "");
+  AwaitReply()->Send({.headers = {}, .body = "third"});
+  EXPECT_THAT(ReadAll(third), HasSubstr("third"));
+  const int fourth = Connect("GET /c HTTP/1.1\r\nHost: h\r\n\r\n");
+  const auto fourth_reply = AwaitReply();
+  // Both connections get answers, so there is no room for another one.
+  EXPECT_EQ(ReadAll(Connect("")), "");
+  reply->Drop();
+  fourth_reply->Drop();
+  close(answered);
+  close(fourth);
+}
+
+// A connection over TLS, whose operations block.
+class TlsClient {
+ public:
+  // `files`: the client's certificate if it has one, and the authorities that it trusts.
+  TlsClient(int connection, const TlsFiles& files) : connection_(connection) {
+    SSL_CTX_load_verify_locations(context_.get(), files.ca.c_str(), nullptr);
+    SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, nullptr);
+    if (!files.certificate.empty()) {
+      SSL_CTX_use_certificate_chain_file(context_.get(), files.certificate.c_str());
+      SSL_CTX_use_PrivateKey_file(context_.get(), files.key.c_str(), SSL_FILETYPE_PEM);
+    }
+    ssl_.reset(SSL_new(context_.get()));
+    SSL_set_fd(ssl_.get(), connection);
+  }
+  ~TlsClient() { close(connection_); }
+
+  bool Send(const std::string& bytes) {
+    return SSL_connect(ssl_.get()) == 1 &&
+           SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())) ==
+               static_cast<int>(bytes.size());
+  }
+  // What comes until the server says that no more comes; else an empty text.
+  std::string ReadAll() {
+    std::string all;
+    char buffer[4096];
+    int got = 0;
+    while ((got = SSL_read(ssl_.get(), buffer, sizeof(buffer))) > 0) {
+      all.append(buffer, static_cast<std::size_t>(got));
+    }
+    return SSL_get_error(ssl_.get(), got) == SSL_ERROR_ZERO_RETURN ? all : "";
+  }
+
+ private:
+  const int connection_;
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_{SSL_CTX_new(TLS_client_method()),
+                                                                   SSL_CTX_free};
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl_{nullptr, SSL_free};
+};
+
+class HttpsServerTest : public HttpServerTest {
+ protected:
+  HttpsServerTest() {
+    Serve({.listen = {"127.0.0.1:0"},
+           .tls = ServerTlsOptions{.files = Files("server", authority_)},
+           .max_body_bytes = 100});
+  }
+
+  TlsFiles Files(const std::string& name, doubles::CertificateAuthority& signs) {
+    return doubles::WriteTlsFiles(folder_.path(), name,
+                                  signs.Issue(absl::StrCat("DNS:", name, ",IP:127.0.0.1")),
+                                  authority_.certificate());
+  }
+
+  doubles::TempDir folder_;
+  doubles::CertificateAuthority authority_{"authority"};
+  doubles::CertificateAuthority stranger_{"stranger"};
+};
+
+TEST_F(HttpsServerTest, ServesClientsWithACertificate) {
+  TlsClient client(Connect(""), Files("client", authority_));
+  ASSERT_TRUE(client.Send(kGet));
+  const auto reply = AwaitReply();
+  EXPECT_THAT(LastRequest().certificate_names, ::testing::ElementsAre("client", "127.0.0.1"));
+  reply->StartStream({.headers = {}, .body = ""});
+  const std::string large(100'000, 'x');
+  reply->Write(large);
+  reply->End();
+  const std::string answer = client.ReadAll();
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(answer, HasSubstr(large));
+}
+
+TEST_F(HttpsServerTest, RefusesOtherClients) {
+  for (const TlsFiles& files :
+       {TlsFiles{.ca = Files("nobody", authority_).ca}, Files("strange", stranger_)}) {
+    TlsClient client(Connect(""), files);
+    // In TLS 1.3 a client learns from its first read that the server does not want it.
+    client.Send(kGet);
+    EXPECT_EQ(client.ReadAll(), "");
+  }
+  EXPECT_EQ(ReadAll(Connect(kGet)), "");
+}
+
+TEST_F(HttpsServerTest, RefusesABodyThatIsTooLong) {
+  TlsClient client(Connect(""), Files("client", authority_));
+  ASSERT_TRUE(client.Send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\n\r\nabc"));
+  EXPECT_THAT(client.ReadAll(), StartsWith("HTTP/1.1 413 "));
+}
+
+TEST_F(HttpsServerTest, AClientThatLeavesIsGone) {
+  auto client = std::make_unique<TlsClient>(Connect(""), Files("client", authority_));
+  ASSERT_TRUE(client->Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+  const auto reply = AwaitReply();
+  Gone gone(*reply);
+  client.reset();
+  gone.Await();
 }
 
 TEST_F(HttpServerTest, RepliesOutliveTheServer) {

@@ -46,6 +46,13 @@ TEST(PriceStepsTest, BeginsAtZeroNodesForAnyFirstPoint) {
   EXPECT_THAT(PriceSteps(late, {}, {}, 2), ElementsAre(StepCost{0, 30}, StepCost{2, 30}));
 }
 
+TEST(PlainStepCostTest, IsThePriceOfNoNodes) {
+  EXPECT_EQ(PlainStepCost(kCosts, absl::Microseconds(40), {}), absl::Microseconds(140));
+  const OtherLoad others = {.rows = 15, .passes = absl::Microseconds(70)};
+  EXPECT_EQ(PlainStepCost(kCosts, absl::Microseconds(40), others), absl::Microseconds(200));
+  EXPECT_EQ(PlainStepCost({}, absl::Microseconds(40), others), std::nullopt);
+}
+
 TEST(PriceStepsTest, IsEmptyWithoutPoints) {
   EXPECT_THAT(PriceSteps({}, absl::Microseconds(40), {}, 80), IsEmpty());
 }
