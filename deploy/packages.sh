@@ -9,6 +9,8 @@ build_packages=(
   prometheus-cpp-dev libedit-dev libboost-dev
 )
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format python3 python3-jinja2)
+# Without these, the tests of the chat page and of Python clients are skipped. Ubuntu has no package chromium.
+client_packages=(python3-venv chromium chromium-driver python3-selenium)
 sanitizer_packages=(clang clang-tidy libclang-rt-dev)
 
 # install_packages NAME...: installs the packages that are missing and prints their names on stderr. Needs root or sudo

@@ -17,6 +17,7 @@ esac
 packages=("${build_packages[@]}" "${test_packages[@]}")
 [ ${#extra[@]} -eq 0 ] || packages+=("${sanitizer_packages[@]}")
 install_packages "${packages[@]}"
+install_packages "${client_packages[@]}" || echo "tests that need these packages are skipped" >&2
 
 cd "$root"
 deploy/format.sh --check
