@@ -1,6 +1,5 @@
 #include "common/net/tls_files.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -17,22 +16,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/status_macros.h"
+#include "common/net/openssl_objects.h"
 
 namespace recycling {
 namespace {
 
 constexpr std::size_t kMaxBytes = 1 << 20;
-
-template <auto free>
-struct Free {
-  template <typename T>
-  void operator()(T* object) const {
-    free(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Free<BIO_free>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 
 absl::Status Wrong(const std::string& path, const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat("TLS file ", path, ": ", what));
@@ -51,14 +40,6 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
     return Wrong(path, absl::StrCat("got more than ", kMaxBytes, " bytes"));
   }
   return bytes;
-}
-
-// OpenSSL would otherwise ask on the terminal.
-int NoPassword(char*, int, int, void*) { return 0; }
-
-Bio Reader(const std::string& pem) {
-  ERR_clear_error();
-  return Bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
 }
 
 std::string OpenSslReason() {

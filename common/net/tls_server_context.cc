@@ -1,7 +1,6 @@
 #include "common/net/tls_server_context.h"
 
 #include <arpa/inet.h>
-#include <openssl/bio.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -11,23 +10,17 @@
 
 #include "absl/status/status.h"
 #include "common/base/status_macros.h"
+#include "common/net/openssl_objects.h"
 
 namespace recycling {
 namespace {
 
-constexpr absl::Duration kLook = absl::Seconds(1);
+constexpr absl::Duration kReadAgain = absl::Seconds(1);
 
-using Bio = std::unique_ptr<BIO, decltype(&BIO_free)>;
-using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
-using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
-using Names = std::unique_ptr<GENERAL_NAMES, decltype(&GENERAL_NAMES_free)>;
+using Names = std::unique_ptr<GENERAL_NAMES, Free<GENERAL_NAMES_free>>;
 
-Bio Open(const std::string& pem) {
-  return {BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free};
-}
-
-Certificate NextCertificate(BIO* pem) {
-  return {PEM_read_bio_X509(pem, nullptr, nullptr, nullptr), X509_free};
+Certificate NextCertificate(const Bio& pem) {
+  return Certificate(PEM_read_bio_X509(pem.get(), nullptr, NoPassword, nullptr));
 }
 
 absl::Status Unusable(const char* what) {
@@ -36,23 +29,23 @@ absl::Status Unusable(const char* what) {
 
 // `identity`: the chain, then the key.
 absl::Status UseIdentity(const std::string& identity, SSL_CTX* context) {
-  const Bio chain = Open(identity);
-  const Certificate leaf = NextCertificate(chain.get());
+  const Bio chain = Reader(identity);
+  const Certificate leaf = NextCertificate(chain);
   if (leaf == nullptr || SSL_CTX_use_certificate(context, leaf.get()) != 1) {
     return Unusable("certificate");
   }
-  while (const Certificate next = NextCertificate(chain.get())) {
+  while (const Certificate next = NextCertificate(chain)) {
     if (SSL_CTX_add1_chain_cert(context, next.get()) != 1) return Unusable("chain");
   }
-  const Bio bytes = Open(identity);
-  const Key key(PEM_read_bio_PrivateKey(bytes.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
+  const Bio bytes = Reader(identity);
+  const Key key(PEM_read_bio_PrivateKey(bytes.get(), nullptr, NoPassword, nullptr));
   if (key == nullptr || SSL_CTX_use_PrivateKey(context, key.get()) != 1) return Unusable("key");
   return absl::OkStatus();
 }
 
 absl::Status RequireClients(const std::string& ca, SSL_CTX* context) {
-  const Bio bytes = Open(ca);
-  while (const Certificate authority = NextCertificate(bytes.get())) {
+  const Bio bytes = Reader(ca);
+  while (const Certificate authority = NextCertificate(bytes)) {
     if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority.get()) != 1 ||
         SSL_CTX_add_client_CA(context, authority.get()) != 1) {
       return Unusable("authorities");
@@ -119,18 +112,17 @@ absl::Status TlsServerContext::Read() {
 
 std::shared_ptr<ssl_ctx_st> TlsServerContext::Get() {
   // The credentials of gRPC read the same files and log what is wrong with them.
-  if (clock_.Monotonic() - looked_ >= kLook) Read().IgnoreError();
+  if (clock_.Monotonic() - looked_ >= kReadAgain) Read().IgnoreError();
   return context_;
 }
 
 std::vector<std::string> VerifiedClientNames(const ssl_st* connection) {
   std::vector<std::string> names;
   if (SSL_get_verify_result(connection) != X509_V_OK) return names;
-  const Certificate certificate(SSL_get1_peer_certificate(connection), X509_free);
+  const Certificate certificate(SSL_get1_peer_certificate(connection));
   if (certificate == nullptr) return names;
-  const Names found(static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(
-                        certificate.get(), NID_subject_alt_name, nullptr, nullptr)),
-                    GENERAL_NAMES_free);
+  const Names found(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate.get(), NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; i < sk_GENERAL_NAME_num(found.get()); ++i) {
     std::string name = TextOf(*sk_GENERAL_NAME_value(found.get(), i));
     if (!name.empty()) names.push_back(std::move(name));

@@ -396,7 +396,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   void OnBodyPart(error_code error) {
     if (is_closed_) return;
     if (!error) {
-      CountBody(parser_->get().body().size());
+      CountBody(parser_->is_done() ? 0 : parser_->get().body().size());
       if (shared_.arriving > shared_.options.max_all_bodies_bytes) RefuseLargestBody();
     }
     if (refuses_body_) {
