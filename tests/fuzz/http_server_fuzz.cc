@@ -1,0 +1,92 @@
+// A server must answer any bytes with whole answers, or close the connection.
+//
+// Input: a byte that says where the bytes after it are split into two packets, and these bytes.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "gateway/http/http_server.h"
+#include "tests/fuzz/proto_fuzz.h"
+
+namespace {
+
+using namespace recycling::gateway;  // NOLINT: a program of one file
+
+constexpr std::size_t kMostBody = 1000;
+
+std::unique_ptr<HttpServer> MakeServer() {
+  HttpHandlers handlers;
+  handlers.check = [](const HttpRequest& head) -> std::optional<HttpAnswer> {
+    FUZZ_CHECK(head.path.find('?') == std::string::npos);
+    if (head.path == "/no") return HttpAnswer{.status = 403, .headers = {}, .body = "no"};
+    return std::nullopt;
+  };
+  handlers.handle = [](HttpRequest request, std::shared_ptr<HttpReply> reply) {
+    FUZZ_CHECK(request.body.size() <= kMostBody);
+    if (request.path == "/stream") {
+      reply->StartStream({.headers = {}, .body = ""});
+      reply->Write(request.body);
+      reply->End();
+      return;
+    }
+    reply->Send({.headers = {}, .body = std::move(request.body)});
+  };
+  handlers.refuse = [](int status, const std::string& message) {
+    FUZZ_CHECK(status >= 400 && status < 500);
+    return HttpAnswer{.status = status, .headers = {}, .body = message};
+  };
+  auto server = HttpServer::Start({.listen = {"127.0.0.1:0"}, .max_body_bytes = kMostBody},
+                                  std::move(handlers), recycling::RealClock());
+  FUZZ_CHECK(server.ok());
+  return *std::move(server);
+}
+
+sockaddr_in AddressOf(const HttpServer& server) {
+  const std::string& address = server.addresses()[0];
+  std::uint32_t port = 0;
+  FUZZ_CHECK(absl::SimpleAtoi(address.substr(address.rfind(':') + 1), &port));
+  sockaddr_in to = {};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(port));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return to;
+}
+
+// Sends what the server still takes. It may have closed the connection after the first packet.
+void Send(int connection, std::string_view bytes) {
+  send(connection, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const HttpServer& server = *MakeServer().release();
+  static const sockaddr_in to = AddressOf(server);
+  if (size == 0) return 0;
+  const std::string_view bytes(reinterpret_cast<const char*>(data + 1), size - 1);
+  const std::size_t split = std::min<std::size_t>(data[0], bytes.size());
+  const int connection = socket(AF_INET, SOCK_STREAM, 0);
+  FUZZ_CHECK(connect(connection, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0);
+  Send(connection, bytes.substr(0, split));
+  Send(connection, bytes.substr(split));
+  shutdown(connection, SHUT_WR);
+  std::string answers;
+  char buffer[4096];
+  for (ssize_t got = 0; (got = recv(connection, buffer, sizeof(buffer), 0)) > 0;) {
+    answers.append(buffer, static_cast<std::size_t>(got));
+  }
+  // Resets the connection, so that its port is free again at once.
+  const linger reset = {.l_onoff = 1, .l_linger = 0};
+  setsockopt(connection, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+  close(connection);
+  FUZZ_CHECK(answers.empty() || answers.starts_with("HTTP/1.1 "));
+  return 0;
+}
