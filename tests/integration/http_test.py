@@ -4,6 +4,7 @@
 Arguments: the program recycling-standalone, the program recycling, and a model file.
 """
 
+import contextlib
 import http.client
 import json
 import pathlib
@@ -378,6 +379,25 @@ class HttpTest(unittest.TestCase):
             thread.join()
         self.assertEqual(len(results), 16)
         self.assertEqual(len(set(results)), 1)
+
+
+class AddressTest(unittest.TestCase):
+    def test_auto_takes_a_free_port_and_the_port_file_shows_it(self):
+        with contextlib.ExitStack() as stack:
+            folders = [stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(2)]
+            servers = [Server(folder, "--http_listen=auto", f"--port_file={folder}/ports") for folder in folders]
+            self.assertNotEqual(servers[0].port, servers[1].port)
+            for folder, server in zip(folders, servers):
+                grpc, url = pathlib.Path(folder, "ports").read_text().splitlines()
+                self.assertTrue(grpc.startswith("127.0.0.1:"))
+                self.assertEqual(url, f"http://127.0.0.1:{server.port}")
+                self.assertEqual(server.stop(), 0)
+
+    def test_other_addresses_need_tls_or_a_flag(self):
+        done = subprocess.run([STANDALONE, f"--model={MODEL}", "--listen=127.0.0.1:0", "--http_listen=0.0.0.0:0"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--http_listen: listen: got 0.0.0.0:0 in plaintext, expected TLS", done.stderr)
 
 
 class KeysTest(unittest.TestCase):
