@@ -34,6 +34,7 @@ using Json = nlohmann::ordered_json;
 // Tokenize and its like have threads of their own, because streams must not wait for them.
 constexpr int kShortThreads = 2;
 constexpr int kMostShortCalls = 256;  // that wait or run
+constexpr std::size_t kMostShortBytes = 128 << 10;
 constexpr std::size_t kMostTextBytes = 64 << 10;
 constexpr std::size_t kMostIds = 1 << 14;
 
@@ -248,7 +249,7 @@ class Door final : public HttpDoor {
   HttpHeaders Cors(const HttpRequest& head) const {
     if (cors_origin_.empty() || head.origin != cors_origin_) return {};
     return {{"Access-Control-Allow-Origin", cors_origin_},
-            {"Access-Control-Expose-Headers", "Retry-After"},
+            {"Access-Control-Expose-Headers", "Retry-After, X-Request-Id"},
             {"Vary", "Origin, Access-Control-Request-Headers"}};
   }
   HttpAnswer WithCors(const HttpRequest& head, HttpAnswer answer) const {
@@ -287,6 +288,11 @@ class Door final : public HttpDoor {
   }
 
   void RunShort(HttpRequest request, RequestCaller caller, std::shared_ptr<HttpReply> reply) {
+    if (request.body.size() > kMostShortBytes) {
+      return reply->Send(WithCors(request, ErrorAnswer(absl::InvalidArgumentError(absl::StrCat(
+                                               "the body has ", request.body.size(),
+                                               " bytes, expected at most ", kMostShortBytes)))));
+    }
     if (short_calls_.fetch_add(1) >= kMostShortCalls) {
       --short_calls_;
       HttpAnswer busy = ErrorAnswer(503, "too many short calls are waiting");
@@ -338,10 +344,6 @@ class Door final : public HttpDoor {
 
   absl::StatusOr<Json> Short(const HttpRequest& request, const RequestCaller& caller) {
     ASSIGN_OR_RETURN(const auto call, runner_.BeginShort(caller));
-    if (request.body.size() > 2 * kMostTextBytes) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "the body has ", request.body.size(), " bytes, expected at most ", 2 * kMostTextBytes));
-    }
     ASSIGN_OR_RETURN(const auto model, runner_.Model());
     if (request.path == "/tokenize") return Tokenize(request.body, *model);
     if (request.path == "/detokenize") return Detokenize(request.body, *model);

@@ -302,6 +302,8 @@ class HttpTest(unittest.TestCase):
         self.check_error(self.server.post("/v1/completions", "{}", {"Content-Type": "text/plain"}), 415,
                          "expected application/json")
         self.check_error(self.server.post("/v1/completions", b"x" * (8 << 20) + b"x"), 413, "body")
+        self.check_error(self.server.post("/tokenize", {"content": "x" * 200000}), 400, "at most 131072", None,
+                         "invalid_value")
         self.check_error(self.server.get("/health", {"X-Long": "x" * 20000}), 431, "header")
 
     def test_other_sites_may_not_call(self):
