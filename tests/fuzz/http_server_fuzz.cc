@@ -49,15 +49,36 @@ std::unique_ptr<HttpServer> MakeServer() {
   return *std::move(server);
 }
 
-sockaddr_in AddressOf(const HttpServer& server) {
+// A loopback address.
+sockaddr_in Address(std::uint32_t number, std::uint32_t port) {
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + number);
+  return address;
+}
+
+std::uint32_t PortOf(const HttpServer& server) {
   const std::string& address = server.addresses()[0];
   std::uint32_t port = 0;
   FUZZ_CHECK(absl::SimpleAtoi(address.substr(address.rfind(':') + 1), &port));
-  sockaddr_in to = {};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<std::uint16_t>(port));
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return to;
+  return port;
+}
+
+const sockaddr* Generic(const sockaddr_in& address) {
+  return reinterpret_cast<const sockaddr*>(&address);
+}
+
+// A new connection. Each comes from another address, because a connection that the server has
+// closed keeps its pair of ports for a minute.
+int Connect(std::uint32_t port) {
+  static std::uint32_t connections = 0;
+  const sockaddr_in from = Address(++connections % (1 << 20), 0);
+  const sockaddr_in to = Address(0, port);
+  const int connection = socket(AF_INET, SOCK_STREAM, 0);
+  FUZZ_CHECK(bind(connection, Generic(from), sizeof(from)) == 0);
+  FUZZ_CHECK(connect(connection, Generic(to), sizeof(to)) == 0);
+  return connection;
 }
 
 // Sends what the server still takes. It may have closed the connection after the first packet.
@@ -69,12 +90,11 @@ void Send(int connection, std::string_view bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const HttpServer& server = *MakeServer().release();
-  static const sockaddr_in to = AddressOf(server);
+  static const std::uint32_t port = PortOf(server);
   if (size == 0) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data + 1), size - 1);
   const std::size_t split = std::min<std::size_t>(data[0], bytes.size());
-  const int connection = socket(AF_INET, SOCK_STREAM, 0);
-  FUZZ_CHECK(connect(connection, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0);
+  const int connection = Connect(port);
   Send(connection, bytes.substr(0, split));
   Send(connection, bytes.substr(split));
   shutdown(connection, SHUT_WR);
@@ -83,9 +103,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (ssize_t got = 0; (got = recv(connection, buffer, sizeof(buffer), 0)) > 0;) {
     answers.append(buffer, static_cast<std::size_t>(got));
   }
-  // Resets the connection, so that its port is free again at once.
-  const linger reset = {.l_onoff = 1, .l_linger = 0};
-  setsockopt(connection, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
   close(connection);
   FUZZ_CHECK(answers.empty() || answers.starts_with("HTTP/1.1 "));
   return 0;
