@@ -23,7 +23,7 @@ TIMEOUT = 300  # seconds; only a broken page waits so long
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 try:
     from selenium import webdriver
-    from selenium.common.exceptions import TimeoutException
+    from selenium.common.exceptions import TimeoutException, WebDriverException
     from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
@@ -171,7 +171,13 @@ class Browser(webdriver.Chrome):
 
     def response(self, request_id):
         """The chunks that the page got."""
-        body = self.execute_cdp_cmd("Network.getResponseBody", {"requestId": request_id})
+        body = None
+        while body is None:  # the browser keeps the body when it has seen its end, perhaps after the page
+            try:
+                body = self.execute_cdp_cmd("Network.getResponseBody", {"requestId": request_id})
+            except WebDriverException as error:
+                if "No data found" not in error.msg:
+                    raise
         assert not body["base64Encoded"]
         return [json.loads(line[6:]) for line in body["body"].split("\n") if line.startswith("data: {")]
 

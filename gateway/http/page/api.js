@@ -86,9 +86,14 @@ export class Api {
       body: JSON.stringify(request),
       signal,
     });
+    let complete = false;
     try {
+      // Reads to the end of the stream. A browser gives up the connection of a stream that is cancelled before.
       for await (const payload of payloads(response.body)) {
-        if (payload === "[DONE]") return;
+        if (payload === "[DONE]") {
+          complete = true;
+          continue;
+        }
         const chunk = JSON.parse(payload);
         if (chunk.error) {
           const reason = chunk.error.message;
@@ -97,8 +102,9 @@ export class Api {
         yield chunk;
       }
     } catch (error) {
-      if (error instanceof Failure || error.name === "AbortError") throw error;
+      if (!complete && (error instanceof Failure || error.name === "AbortError")) throw error;
     }
+    if (complete) return;
     throw new Failure(0, "The connection to the server was lost in the middle of the answer.");
   }
 }
