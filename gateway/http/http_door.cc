@@ -314,32 +314,36 @@ class Door final : public HttpDoor {
         clock_.Now());
     const TraceContext trace = TraceOf(request);
     const std::size_t bytes = request.body.size();
-    Run(bytes, trace, caller, answer->Choice(0),
-        [this, answer, chat, trace, caller,
+    // A request may outlive this object, but not the runner.
+    Run(runner_, bytes, trace, caller, answer->Choice(0),
+        [&runner = runner_, answer, chat, trace, caller,
          body = std::move(request.body)]() -> absl::StatusOr<GenerateOptions> {
           ASSIGN_OR_RETURN(OpenAiRequest parsed,
                            chat ? ParseChatCompletion(body) : ParseCompletion(body));
           answer->Asked(parsed);
+          auto first = std::move(parsed.options.prompt);
+          parsed.options.prompt = {};
           for (std::size_t i = 0; i < parsed.more_prompts.size(); ++i) {
             GenerateOptions options = parsed.options;
             options.prompt = std::move(parsed.more_prompts[i]);
-            Run(body.size() / parsed.more_prompts.size(), trace, caller,
-                answer->Choice(static_cast<int>(i) + 1),
+            // Each copy may be as large as the body.
+            Run(runner, body.size(), trace, caller, answer->Choice(static_cast<int>(i) + 1),
                 [options = std::move(options)] { return options; });
           }
+          parsed.options.prompt = std::move(first);
           return std::move(parsed.options);
         });
   }
 
-  void Run(std::size_t bytes, const TraceContext& trace, const RequestCaller& caller,
-           std::shared_ptr<OutputSink> sink,
-           std::function<absl::StatusOr<GenerateOptions>()> read) {
+  static void Run(RequestRunner& runner, std::size_t bytes, const TraceContext& trace,
+                  const RequestCaller& caller, std::shared_ptr<OutputSink> sink,
+                  std::function<absl::StatusOr<GenerateOptions>()> read) {
     IncomingRequest incoming;
     incoming.bytes = bytes;
     incoming.trace = trace;
     incoming.read = std::move(read);
     incoming.request_id = [] { return std::string(); };
-    runner_.Run(std::move(incoming), caller, std::move(sink));
+    runner.Run(std::move(incoming), caller, std::move(sink));
   }
 
   absl::StatusOr<Json> Short(const HttpRequest& request, const RequestCaller& caller) {

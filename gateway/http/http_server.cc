@@ -497,7 +497,9 @@ class Session final : public std::enable_shared_from_this<Session> {
   void ReadFailed(error_code error) {
     int status = 400;
     if (error == http::error::end_of_stream || error == asio::error::eof ||
-        error == beast::error::timeout || error.category() == asio::error::get_system_category()) {
+        error == beast::error::timeout || error == asio::ssl::error::stream_truncated ||
+        error.category() == asio::error::get_ssl_category() ||
+        error.category() == asio::error::get_system_category()) {
       return Close();
     }
     if (error == http::error::header_limit) status = 431;
@@ -658,8 +660,8 @@ class Server final : public HttpServer {
       try {
         io_.run();
         return;
-      } catch (const std::bad_alloc&) {  // what a client sent must not end the process
-        Log(LogLevel::kError, "out of memory: a connection is lost");
+      } catch (const std::exception& error) {  // what a client sent must not end the process
+        Log(LogLevel::kError, "a connection is lost", {{"error", error.what()}});
       }
     }
   }
