@@ -5,11 +5,9 @@ Arguments: the program recycling-standalone, the program recycling, and a model 
 """
 
 import contextlib
-import http.client
 import json
 import pathlib
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -17,70 +15,16 @@ import tempfile
 import threading
 import unittest
 
+from standalone_server import JSON, Server
+
 STANDALONE, CLIENT, MODEL = sys.argv[1:4]
 TEMPLATE = ("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
             "{% if add_generation_prompt %}assistant:{% endif %}")
-JSON = {"Content-Type": "application/json"}
 HELLO = {"messages": [{"role": "user", "content": "Once upon a time"}], "temperature": 0, "max_tokens": 12}
 
 
-class Server:
-    """A recycling-standalone with an HTTP door on a free port."""
-
-    def __init__(self, folder, *flags):
-        self.log_path = pathlib.Path(folder, "log")
-        self.log = open(self.log_path, "w")
-        self.process = subprocess.Popen(
-            [STANDALONE, f"--model={MODEL}", "--listen=127.0.0.1:0", "--peer_listen=127.0.0.1:0",
-             "--http_listen=127.0.0.1:0", *flags], stdout=self.log, stderr=self.log)
-        serving = self.await_log(r" serving .*http=https?://127\.0\.0\.1:(\d+)")
-        self.port = int(serving.group(1))
-        while self.get("/health")[0] != 200:
-            assert self.process.poll() is None, self.log_path.read_text()
-
-    def await_log(self, pattern):
-        """The first match in the log, once it is there. The test's timeout bounds the wait."""
-        while True:
-            found = re.search(pattern, self.log_path.read_text())
-            if found:
-                return found
-            assert self.process.poll() is None, self.log_path.read_text()
-
-    def connect(self):
-        return http.client.HTTPConnection("127.0.0.1", self.port)
-
-    def request(self, method, path, body=None, headers=JSON):
-        """Status, headers and the parsed body of one request."""
-        connection = self.connect()
-        data = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
-        connection.request(method, path, data, headers)
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
-        return answer.status, answer.headers, json.loads(text) if text else None
-
-    def get(self, path, headers={}):
-        return self.request("GET", path, headers=headers)
-
-    def post(self, path, body, headers=JSON):
-        return self.request("POST", path, body, headers)
-
-    def stream(self, path, body, headers=JSON):
-        """The events of a stream."""
-        connection = self.connect()
-        connection.request("POST", path, json.dumps({**body, "stream": True}), headers)
-        answer = connection.getresponse()
-        assert answer.status == 200, answer.read()
-        assert answer.headers["Content-Type"] == "text/event-stream"
-        events = [line[6:] for line in answer.read().decode().split("\n\n") if line.startswith("data: ")]
-        connection.close()
-        return events
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait()
-        self.log.close()
-        return code
+def start(folder, *flags):
+    return Server(STANDALONE, MODEL, folder, *flags)
 
 
 class HttpTest(unittest.TestCase):
@@ -89,7 +33,7 @@ class HttpTest(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         template = pathlib.Path(cls.folder.name, "template.jinja")
         template.write_text(TEMPLATE)
-        cls.server = Server(cls.folder.name, f"--chat_template={template}",
+        cls.server = start(cls.folder.name, f"--chat_template={template}",
                             "--http_cors_origin=https://friend.example")
 
     @classmethod
@@ -166,8 +110,8 @@ class HttpTest(unittest.TestCase):
         self.assertEqual(streamed, texts)
         self.assertEqual(chunks[-1]["usage"]["total_tokens"], whole["usage"]["total_tokens"])
         # A prompt that fails fails the answer.
-        self.check_error(self.server.post("/v1/completions", {"prompt": [[1], [10**6]], **options}), 400, "prompt", "prompt",
-                         "invalid_value")
+        self.check_error(self.server.post("/v1/completions", {"prompt": [[1], [10**6]], **options}), 400, "prompt",
+                         "prompt", "invalid_value")
         for wrong in ([["x"]], [5, "x"], ["x", 5], {}, ["x"] * 129):
             self.check_error(self.server.post("/v1/completions", {"prompt": wrong}), 400, "prompt", "prompt",
                              "invalid_value")
@@ -178,7 +122,7 @@ class HttpTest(unittest.TestCase):
             template = pathlib.Path(folder, "template.jinja")
             template.write_text(TEMPLATE.replace("assistant:", "assistant:{% if think %}<think>{% else %}</think>"
                                                  "{% endif %}"))
-            server = Server(folder, f"--chat_template={template}")
+            server = start(folder, f"--chat_template={template}")
             answers = {}
             for think in (True, False):
                 body = {**HELLO, "chat_template_kwargs": {"think": think}}
@@ -292,8 +236,8 @@ class HttpTest(unittest.TestCase):
                          unsupported)
         self.check_error(self.server.post("/v1/completions", "{\"prompt\": "), 400, "not JSON at byte", None, value)
         self.check_error(self.server.post("/v1/completions", "[" * 100000), 400, "nested deeper", None, value)
-        self.check_error(self.server.post("/v1/completions", "[" + "1," * 1600000 + "1]"), 400, "more than 50331648 bytes", None,
-                         value)
+        self.check_error(self.server.post("/v1/completions", "[" + "1," * 1600000 + "1]"), 400,
+                         "more than 50331648 bytes", None, value)
 
     def test_http_errors(self):
         self.check_error(self.server.get("/v1/responses"), 404, "no such endpoint")
@@ -387,7 +331,7 @@ class AddressTest(unittest.TestCase):
     def test_auto_takes_a_free_port_and_the_port_file_shows_it(self):
         with contextlib.ExitStack() as stack:
             folders = [stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(2)]
-            servers = [Server(folder, "--http_listen=auto", f"--port_file={folder}/ports") for folder in folders]
+            servers = [start(folder, "--http_listen=auto", f"--port_file={folder}/ports") for folder in folders]
             self.assertNotEqual(servers[0].port, servers[1].port)
             for folder, server in zip(folders, servers):
                 grpc, url = pathlib.Path(folder, "ports").read_text().splitlines()
@@ -410,7 +354,7 @@ class KeysTest(unittest.TestCase):
             keys = pathlib.Path(folder, "keys")
             keys.write_text(line + "\n")
             keys.chmod(0o600)
-            server = Server(folder, f"--api_keys={keys}")
+            server = start(folder, f"--api_keys={keys}")
             status, headers, answer = server.post("/v1/completions", {"prompt": "x"})
             self.assertEqual((status, headers["WWW-Authenticate"]), (401, "Bearer"))
             self.assertEqual(answer["error"]["type"], "authentication_error")

@@ -13,10 +13,11 @@ import pathlib
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import unittest
+
+from standalone_server import Server
 
 SKIPPED = 77
 TIMEOUT = 300  # seconds; only a broken page waits so long
@@ -62,34 +63,11 @@ window.fetch = (path, options) => {
 """
 
 
-class Server:
-    """A recycling-standalone that serves the page."""
-
-    def __init__(self, folder, *flags, port=0):
-        self.log_path = pathlib.Path(folder, "log")
-        template = pathlib.Path(folder, "template.jinja")
-        template.write_text(TEMPLATE)
-        self.log = open(self.log_path, "w")
-        self.process = subprocess.Popen(
-            [STANDALONE, f"--model={MODEL}", f"--chat_template={template}", "--listen=127.0.0.1:0",
-             "--peer_listen=127.0.0.1:0", f"--http_listen=127.0.0.1:{port}", *flags], stdout=self.log, stderr=self.log)
-        self.port = int(self.await_log(r" serving .*http=http://127\.0\.0\.1:(\d+)").group(1))
-        self.url = f"http://127.0.0.1:{self.port}/"
-        self.await_log("verifier ready")
-
-    def await_log(self, pattern):
-        """The first match in the log, once it is there. The test's timeout bounds the wait."""
-        while True:
-            found = re.search(pattern, self.log_path.read_text())
-            if found:
-                return found
-            assert self.process.poll() is None, self.log_path.read_text()
-
-    def stop(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        code = self.process.wait()
-        self.log.close()
-        return code
+def start(folder, *flags, port=0):
+    """A server of the page."""
+    template = pathlib.Path(folder, "template.jinja")
+    template.write_text(TEMPLATE)
+    return Server(STANDALONE, MODEL, folder, f"--chat_template={template}", *flags, port=port)
 
 
 class Browser(webdriver.Chrome):
@@ -201,7 +179,7 @@ class PageCase(unittest.TestCase):
     def open(self, server):
         self.browser.size(1440, 900)
         self.browser.scheme("light")
-        self.browser.get(server.url)
+        self.browser.get(f"http://127.0.0.1:{server.port}/")
         self.browser.await_(lambda: self.browser.id("model").text)
         self.browser.chats()
 
@@ -215,7 +193,7 @@ class PageTest(PageCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.server = Server(cls.folder.name)
+        cls.server = start(cls.folder.name)
         cls.addClassCleanup(lambda: cls.server.process.poll() is None and cls.server.stop())
 
     def setUp(self):
@@ -531,7 +509,7 @@ class PageTest(PageCase):
 class SlowServerTest(PageCase):
     def test_stop_keeps_the_text_that_came(self):
         browser = self.browser
-        server = Server(self.folder.name, *SLOW)
+        server = start(self.folder.name, *SLOW)
         for stop in (lambda: browser.id("stop").click(), lambda: browser.id("text").send_keys(Keys.ESCAPE)):
             self.open(server)
             browser.settings("off", temperature=0)
@@ -556,7 +534,7 @@ class SlowServerTest(PageCase):
 
     def test_a_killed_server_is_noticed_and_retry_works_when_it_is_back(self):
         browser = self.browser
-        server = Server(self.folder.name, *SLOW)
+        server = start(self.folder.name, *SLOW)
         self.open(server)
         browser.settings("off", temperature=0)
         browser.send(STORY)
@@ -572,7 +550,7 @@ class SlowServerTest(PageCase):
         browser.press("Retry")
         browser.await_(lambda: browser.texts(".failure") == ["The server cannot be reached."])
 
-        server = Server(self.folder.name, port=server.port)
+        server = start(self.folder.name, port=server.port)
         browser.await_server("ready")
         browser.press("Retry")
         browser.await_end()
@@ -590,9 +568,9 @@ class KeysTest(PageCase):
         keys = pathlib.Path(self.folder.name, "keys")
         keys.write_text(f"acme sha256:{hashlib.sha256(key.encode()).hexdigest()} inference\n")
         keys.chmod(0o600)
-        server = Server(self.folder.name, f"--api_keys={keys}")
+        server = start(self.folder.name, f"--api_keys={keys}")
         browser.size(1440, 900)
-        browser.get(server.url)
+        browser.get(f"http://127.0.0.1:{server.port}/")
         dialog = browser.id("key-dialog")
         browser.await_(dialog.is_displayed)
         self.assertEqual(browser.id("key").get_attribute("type"), "password")

@@ -22,11 +22,10 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-need, *rest = sys.argv[1:]
-sys.argv[1:] = rest[:3]  # http_test reads its arguments when it is imported
-from http_test import CLIENT, Server  # noqa: E402
+from standalone_server import Server  # noqa: E402
 
-WORK, FLAGS = pathlib.Path(rest[3]), rest[4:]
+need, STANDALONE, CLIENT, MODEL, WORK, *FLAGS = sys.argv[1:]
+WORK = pathlib.Path(WORK)
 NAME = {"pypi": "integration/clients_python", "npm": "integration/clients_javascript"}[need]
 # It adds strings, as the templates of most models do, so a content that is no string fails.
 TEMPLATE = ("{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}"
@@ -96,7 +95,8 @@ def running(folder, name, *flags):
     """A server with a context so long that no request fills it before a test has ended."""
     own = folder / name
     own.mkdir()
-    server = Server(own, "--context_length=32768", "--cost_budget=0s", "--metrics_listen=127.0.0.1:0", *FLAGS, *flags)
+    server = Server(STANDALONE, MODEL, own, "--context_length=32768", "--cost_budget=0s",
+                    "--metrics_listen=127.0.0.1:0", *FLAGS, *flags)
     try:
         yield server
     finally:
