@@ -20,8 +20,8 @@ namespace recycling {
 // Threads: one at a time.
 class TlsServerContext {
  public:
-  // `options` as for CreateServerCredentials, whose rules and errors this shares. Whoever serves
-  // must check `allowed_names` himself, and `expiry` is not set. `clock` must outlive this.
+  // `options` and errors as for CreateServerCredentials. This does not check the clients' names
+  // against `allowed_names`; the caller must. It does not set `expiry`. `clock` must outlive it.
   static absl::StatusOr<std::unique_ptr<TlsServerContext>> Create(const ServerTlsOptions& options,
                                                                   const Clock& clock);
 

@@ -26,8 +26,8 @@ class CompletionAnswer : public std::enable_shared_from_this<CompletionAnswer> {
   CompletionAnswer(std::shared_ptr<HttpReply> reply, bool chat, HttpHeaders headers,
                    std::function<std::shared_ptr<const ServedModel>()> model, absl::Time created);
 
-  // The sink of the choice with this index. Each of them must end. Call it for choice 0 first, and
-  // for the others after Asked and before choice 0 has begun.
+  // The sink of the choice with this index. Each choice must have one, whose End is called. Call
+  // this for choice 0 first. Call it for the others after Asked and before choice 0 has begun.
   std::shared_ptr<OutputSink> Choice(int index);
 
   // How the client wants its answer. Called before any choice has begun.
@@ -52,6 +52,7 @@ class CompletionAnswer : public std::enable_shared_from_this<CompletionAnswer> {
   void End(const absl::Status& status);
 
   void Event(const std::string& json);
+  // Tells all choices that the client has left.
   void CallGone();
   // Sends an answer that is no stream.
   void Send(HttpAnswer answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -295,9 +295,8 @@ class Door final : public HttpDoor {
     }
     if (short_calls_.fetch_add(1) >= kMostShortCalls) {
       --short_calls_;
-      HttpAnswer busy = ErrorAnswer(503, "too many short calls are waiting");
-      busy.headers.emplace_back("Retry-After", "1");
-      return reply->Send(WithCors(request, std::move(busy)));
+      return reply->Send(WithCors(
+          request, ErrorAnswer(absl::UnavailableError("too many short calls are waiting"))));
     }
     short_workers_->Submit([this, request = std::move(request), caller = std::move(caller),
                             reply = std::move(reply)] {

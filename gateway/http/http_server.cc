@@ -42,7 +42,7 @@ constexpr std::chrono::milliseconds kTick(200);
 constexpr std::size_t kReadAhead = 64 << 10;
 constexpr std::chrono::seconds kHandshakeTimeout(10);
 constexpr std::chrono::seconds kLinger(2);
-constexpr int kNewConnections = 64;
+constexpr int kNewConnections = 64;  // that are accepted and that the server has not seen yet
 
 // The standard name of a status, for people.
 std::string ReasonOf(int status) {
@@ -408,7 +408,7 @@ class Session final : public std::enable_shared_from_this<Session> {
     ReadBody();
   }
 
-  // So that clients which hold large bodies do not keep small ones out.
+  // Refuses the largest body, so that clients that hold large ones do not keep small ones out.
   void RefuseLargestBody() {
     const auto largest = std::max_element(
         shared_.sessions.begin(), shared_.sessions.end(),
@@ -729,8 +729,7 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions 
   ASSIGN_OR_RETURN(std::unique_ptr<Listener> listener,
                    Listener::Bind({.addresses = options.listen,
                                    .loopback_only = tls == nullptr && !options.allow_plaintext,
-                                   // The server itself closes connections at the limit. These are
-                                   // for those that it has not seen yet.
+                                   // At the limit the server itself chooses what to close.
                                    .max_connections = options.max_connections + kNewConnections}));
   return std::make_unique<Server>(std::move(options), std::move(handlers), clock, std::move(tls),
                                   std::move(listener));

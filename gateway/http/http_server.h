@@ -24,7 +24,8 @@ namespace recycling::gateway {
 
 struct HttpServerOptions {
   std::vector<std::string> listen;  // as ListenerOptions::addresses
-  // Without it nothing is encrypted. Its allowed_names are up to the handlers.
+  // Without it nothing is encrypted. The server does not check allowed_names; HttpHandlers::check
+  // must.
   std::optional<ServerTlsOptions> tls;
   bool allow_plaintext = false;  // without TLS, on other addresses than loopback
   // If one more comes, the server closes one that waits for a whole request, if there is one: first
