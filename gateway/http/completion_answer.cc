@@ -9,6 +9,12 @@
 #include "gateway/http/openai_error.h"
 
 namespace recycling::gateway {
+namespace {
+
+// Of all choices of an answer that is no stream.
+constexpr std::size_t kMostWholeBytes = 64 << 20;
+
+}  // namespace
 
 // One choice. One thread at a time calls Start, Show, Finish and End.
 class CompletionAnswer::Sink final : public OutputSink {
@@ -19,7 +25,11 @@ class CompletionAnswer::Sink final : public OutputSink {
   void Start(const OutputStart& start) override {
     if (start.thinking.has_value()) splitter_.emplace(*start.thinking);
     style_ = answer_->Begin(start.request_id);
-    if (style_.stream && style_.head.chat) answer_->Event(RoleChunk(style_.head));
+    if (!style_.stream) {
+      whole_.emplace(style_.head.chat, index_, style_.logprobs ? style_.token_text : nullptr);
+    } else if (style_.head.chat) {
+      answer_->Event(RoleChunk(style_.head));
+    }
   }
 
   void Show(const OutputDelta& delta) override {
@@ -29,42 +39,39 @@ class CompletionAnswer::Sink final : public OutputSink {
     } else {
       parts.content = delta.text;
     }
-    if (style_.stream) {
-      if (parts.empty() && !style_.logprobs && !delta.trace.has_value()) return;
-      answer_->Event(
-          DeltaChunk(style_.head, index_, parts, delta, style_.logprobs, style_.token_text));
+    if (whole_.has_value()) {
+      const std::size_t before = whole_->bytes();
+      whole_->Add(parts, delta.logprobs);
+      answer_->Grow(whole_->bytes() - before);
       return;
     }
-    Keep(parts);
-    if (style_.logprobs) {
-      whole_.logprobs.insert(whole_.logprobs.end(), delta.logprobs.begin(), delta.logprobs.end());
-    }
+    if (parts.empty() && !style_.logprobs && !delta.trace.has_value()) return;
+    answer_->Event(
+        DeltaChunk(style_.head, index_, parts, delta, style_.logprobs, style_.token_text));
   }
 
   void Finish(const OutputSummary& summary) override {
     const chat::AnswerParts last = splitter_.has_value() ? splitter_->End() : chat::AnswerParts();
-    whole_.reason = summary.outcome.finish.reason;
-    if (style_.stream) {
-      if (!last.empty()) {
-        answer_->Event(DeltaChunk(style_.head, index_, last, {}, false, style_.token_text));
-      }
-      answer_->Event(FinishChunk(style_.head, index_, whole_.reason));
-    } else {
-      Keep(last);
+    const FinishReason reason = summary.outcome.finish.reason;
+    if (whole_.has_value()) {
+      whole_->Add(last, {});
+      answer_->Finish(index_, whole_->End(reason), summary);
+      return;
     }
-    answer_->Finish(index_, std::move(whole_), summary);
+    if (!last.empty()) {
+      answer_->Event(DeltaChunk(style_.head, index_, last, {}, false, style_.token_text));
+    }
+    answer_->Event(FinishChunk(style_.head, index_, reason));
+    answer_->Finish(index_, "", summary);
   }
 
   void End(const absl::Status& status) override { answer_->End(status); }
 
   void OnGone(std::function<void()> gone) override {
-    {
-      MutexLock lock(answer_->mutex_);
-      answer_->gone_[static_cast<std::size_t>(index_)] = std::move(gone);
-    }
+    answer_->OnStop(index_, std::move(gone));
     // If the client has gone already, this calls the function at once.
     answer_->reply_->OnGone([answer = std::weak_ptr(answer_)] {
-      if (const auto alive = answer.lock()) alive->CallGone();
+      if (const auto alive = answer.lock()) alive->Stop();
     });
   }
 
@@ -78,28 +85,21 @@ class CompletionAnswer::Sink final : public OutputSink {
   bool done() const override { return answer_->reply_->done(); }
 
  private:
-  void Keep(const chat::AnswerParts& parts) {
-    whole_.text.thinking += parts.thinking;
-    whole_.text.content += parts.content;
-  }
-
   const std::shared_ptr<CompletionAnswer> answer_;
   const int index_;
   Style style_;
   std::optional<chat::ThinkingSplitter> splitter_;  // absent: the model does not think
-  AnswerChoice whole_;                              // of an answer that is no stream
+  std::optional<WholeChoice> whole_;                // of an answer that is no stream
 };
 
 CompletionAnswer::CompletionAnswer(std::shared_ptr<HttpReply> reply, bool chat, HttpHeaders headers,
                                    std::function<std::shared_ptr<const ServedModel>()> model,
                                    absl::Time created)
-    : reply_(std::move(reply)),
-      model_(std::move(model)),
-      headers_(std::move(headers)),
-      choices_(1),
-      gone_(1) {
-  style_.head.chat = chat;
-  style_.head.created = absl::ToUnixSeconds(created);
+    : reply_(std::move(reply)), model_(std::move(model)), stops_(1) {
+  parts_.headers = std::move(headers);
+  parts_.style.head.chat = chat;
+  parts_.style.head.created = absl::ToUnixSeconds(created);
+  parts_.wholes.resize(1);
 }
 
 std::shared_ptr<OutputSink> CompletionAnswer::Choice(int index) {
@@ -108,74 +108,108 @@ std::shared_ptr<OutputSink> CompletionAnswer::Choice(int index) {
 
 void CompletionAnswer::Asked(const OpenAiRequest& request) {
   MutexLock lock(mutex_);
-  style_.stream = request.stream;
-  style_.logprobs = request.logprobs;
-  include_usage_ = request.include_usage;
+  parts_.style.stream = request.stream;
+  parts_.style.logprobs = request.logprobs;
+  parts_.include_usage = request.include_usage;
   open_ = 1 + request.more_prompts.size();
-  choices_.resize(open_);
-  gone_.resize(open_);
+  parts_.wholes.resize(open_);
+  stops_.resize(open_);
 }
 
 CompletionAnswer::Style CompletionAnswer::Begin(const std::string& request_id) {
   MutexLock lock(mutex_);
-  if (started_) return style_;
+  Style& style = parts_.style;
+  if (parts_.started) return style;
   const auto model = model_();
-  AnswerHead& head = style_.head;
+  AnswerHead& head = style.head;
   head.id = absl::StrCat(head.chat ? "chatcmpl-" : "cmpl-", request_id);
   head.model = model->info.model.model_id;
   head.fingerprint = absl::CHexEscape(model->info.numerics_id.substr(0, 16));
-  style_.token_text = [model](TokenId id) { return model->tokenizer->TokenBytes(id); };
-  headers_.emplace_back("X-Request-Id", request_id);
-  started_ = true;
-  if (!style_.stream) return style_;
-  HttpAnswer answer{.content_type = "text/event-stream", .headers = headers_, .body = ""};
+  style.token_text = [model](TokenId id) { return model->tokenizer->TokenBytes(id); };
+  parts_.headers.emplace_back("X-Request-Id", request_id);
+  parts_.started = true;
+  if (!style.stream) return style;
+  HttpAnswer answer{.content_type = "text/event-stream", .headers = parts_.headers, .body = ""};
   answer.headers.emplace_back("Cache-Control", "no-cache");
   answer.headers.emplace_back("X-Accel-Buffering", "no");  // asks proxies not to collect chunks
   reply_->StartStream(std::move(answer));
-  return style_;
+  return style;
 }
 
-void CompletionAnswer::Finish(int index, AnswerChoice choice, const OutputSummary& summary) {
+void CompletionAnswer::Grow(std::size_t bytes) {
+  {
+    MutexLock lock(mutex_);
+    bytes_ += bytes;
+    if (bytes_ <= kMostWholeBytes) return;
+  }
+  Fail(InvalidField("stream", absl::StrCat("the answer has more than ", kMostWholeBytes,
+                                           " bytes; ask for a stream, or for fewer tokens, "
+                                           "prompts or log-probabilities")));
+}
+
+void CompletionAnswer::Finish(int index, std::string whole, const OutputSummary& summary) {
   MutexLock lock(mutex_);
-  choices_[static_cast<std::size_t>(index)] = std::move(choice);
-  totals_.Add(summary);
+  parts_.wholes[static_cast<std::size_t>(index)] = std::move(whole);
+  parts_.totals.Add(summary);
 }
 
 void CompletionAnswer::End(const absl::Status& status) {
-  MutexLock lock(mutex_);
-  if (error_.ok()) error_ = status;
-  if (--open_ > 0) return;
-  if (started_ && style_.stream) {
-    if (!error_.ok()) {
-      Event(ErrorJson(error_));
-    } else if (include_usage_) {
-      Event(UsageChunk(style_.head, totals_));
-    }
-    reply_->Write("data: [DONE]\n\n");
-    reply_->End();
-  } else if (!error_.ok()) {
-    Send(ErrorAnswer(error_));
-  } else {
-    Send({.headers = {},
-          .body = WholeAnswer(style_.head, choices_, style_.logprobs, style_.token_text, totals_)});
-  }
-}
-
-void CompletionAnswer::CallGone() {
-  std::vector<std::function<void()>> gone;
+  if (!status.ok()) Fail(status);
+  Parts parts;
+  absl::Status error;
   {
     MutexLock lock(mutex_);
-    gone.resize(gone_.size());
-    gone.swap(gone_);
+    if (--open_ > 0) return;
+    parts = std::move(parts_);
+    error = error_;
   }
-  for (const auto& call : gone) {
-    if (call != nullptr) call();
+  if (parts.started && parts.style.stream) {
+    if (!error.ok()) {
+      Event(ErrorJson(error));
+    } else if (parts.include_usage) {
+      Event(UsageChunk(parts.style.head, parts.totals));
+    }
+    reply_->Write("data: [DONE]\n\n");
+    return reply_->End();
+  }
+  HttpAnswer answer =
+      error.ok() ? HttpAnswer{.headers = {},
+                              .body = WholeAnswer(parts.style.head, parts.wholes, parts.totals)}
+                 : ErrorAnswer(error);
+  answer.headers.insert(answer.headers.end(), parts.headers.begin(), parts.headers.end());
+  reply_->Send(std::move(answer));
+}
+
+void CompletionAnswer::Fail(const absl::Status& error) {
+  {
+    MutexLock lock(mutex_);
+    if (error_.ok()) error_ = error;
+  }
+  Stop();
+}
+
+void CompletionAnswer::Stop() {
+  std::vector<std::function<void()>> stops;
+  {
+    MutexLock lock(mutex_);
+    stopped_ = true;
+    stops.resize(stops_.size());
+    stops.swap(stops_);
+  }
+  for (const auto& stop : stops) {
+    if (stop != nullptr) stop();
   }
 }
 
-void CompletionAnswer::Send(HttpAnswer answer) {
-  answer.headers.insert(answer.headers.end(), headers_.begin(), headers_.end());
-  reply_->Send(std::move(answer));
+void CompletionAnswer::OnStop(int index, std::function<void()> stop) {
+  {
+    MutexLock lock(mutex_);
+    if (!stopped_ || stop == nullptr) {
+      stops_[static_cast<std::size_t>(index)] = std::move(stop);
+      return;
+    }
+  }
+  stop();
 }
 
 void CompletionAnswer::Event(const std::string& json) {

@@ -2,7 +2,7 @@
 #ifndef RECYCLING_GATEWAY_HTTP_COMPLETION_ANSWER_H_
 #define RECYCLING_GATEWAY_HTTP_COMPLETION_ANSWER_H_
 
-#include <cstdint>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,7 +18,8 @@
 
 namespace recycling::gateway {
 
-// A stream of events, or one JSON object. It has one choice for each prompt. Threads: any.
+// A stream of events, or one JSON object. It has one choice for each prompt. If a choice fails, the
+// others are stopped, and the answer ends with the error of the first. Threads: any.
 class CompletionAnswer : public std::enable_shared_from_this<CompletionAnswer> {
  public:
   // `headers` are part of every answer. `model` is the served model; it is called once a request
@@ -36,7 +37,7 @@ class CompletionAnswer : public std::enable_shared_from_this<CompletionAnswer> {
  private:
   class Sink;
 
-  // What a choice needs to write its events.
+  // What a choice needs to know.
   struct Style {
     AnswerHead head;
     TokenTextFn token_text;
@@ -44,32 +45,43 @@ class CompletionAnswer : public std::enable_shared_from_this<CompletionAnswer> {
     bool logprobs = false;
   };
 
+  struct Parts {
+    HttpHeaders headers;
+    Style style;
+    bool include_usage = false;
+    bool started = false;             // a choice has begun
+    std::vector<std::string> wholes;  // JSON by choice, of an answer that is no stream
+    AnswerTotals totals;
+  };
+
   // A choice begins. The first one begins the answer.
   Style Begin(const std::string& request_id);
-  // A choice has ended without an error.
-  void Finish(int index, AnswerChoice choice, const OutputSummary& summary);
+  // The choices of an answer that is no stream have grown by `bytes`. Fails if they are too large.
+  void Grow(std::size_t bytes);
+  // A choice has ended without an error. `whole` is its JSON in an answer that is no stream.
+  void Finish(int index, std::string whole, const OutputSummary& summary);
   // A choice has ended. The last one ends the answer.
   void End(const absl::Status& status);
 
+  // The answer will be the first error. Stops all choices.
+  void Fail(const absl::Status& error);
+  // Stops all choices.
+  void Stop();
+  // `stop` stops this choice. It is called at once if the choices have been stopped.
+  void OnStop(int index, std::function<void()> stop);
+
   void Event(const std::string& json);
-  // Tells all choices that the client has left.
-  void CallGone();
-  // Sends an answer that is no stream.
-  void Send(HttpAnswer answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::shared_ptr<HttpReply> reply_;
   const std::function<std::shared_ptr<const ServedModel>()> model_;
 
   Mutex mutex_;
-  HttpHeaders headers_ ABSL_GUARDED_BY(mutex_);
-  Style style_ ABSL_GUARDED_BY(mutex_);
-  bool include_usage_ ABSL_GUARDED_BY(mutex_) = false;
-  bool started_ ABSL_GUARDED_BY(mutex_) = false;
-  std::size_t open_ ABSL_GUARDED_BY(mutex_) = 1;               // choices that have not ended
-  absl::Status error_ ABSL_GUARDED_BY(mutex_);                 // the first one
-  std::vector<AnswerChoice> choices_ ABSL_GUARDED_BY(mutex_);  // of an answer that is no stream
-  AnswerTotals totals_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::function<void()>> gone_ ABSL_GUARDED_BY(mutex_);  // by choice
+  Parts parts_ ABSL_GUARDED_BY(mutex_);            // the last choice to end takes them
+  std::size_t open_ ABSL_GUARDED_BY(mutex_) = 1;   // choices that have not ended
+  std::size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // that Grow has counted
+  absl::Status error_ ABSL_GUARDED_BY(mutex_);     // the first one
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::function<void()>> stops_ ABSL_GUARDED_BY(mutex_);  // by choice
 };
 
 }  // namespace recycling::gateway

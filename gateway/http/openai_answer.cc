@@ -1,8 +1,11 @@
 #include "gateway/http/openai_answer.h"
 
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "common/tokenizer/utf8.h"
 
@@ -13,6 +16,15 @@ using Json = nlohmann::ordered_json;
 
 std::string Line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// The text of `object`, which is not empty, with further members, whose values are JSON.
+std::string WithMembers(const Json& object,
+                        std::initializer_list<std::pair<const char*, std::string>> members) {
+  std::string text = Line(object);
+  text.pop_back();
+  for (const auto& [name, value] : members) absl::StrAppend(&text, ",\"", name, "\":", value);
+  return text + "}";
 }
 
 Json Object(const AnswerHead& head, bool is_chunk) {
@@ -79,9 +91,9 @@ Json CompletionLogprobs(const std::vector<TokenLogprob>& logprobs, const TokenTe
   return result;
 }
 
-Json Logprobs(const AnswerHead& head, const std::vector<TokenLogprob>& logprobs,
-              const TokenTextFn& token_text) {
-  return head.chat ? ChatLogprobs(logprobs, token_text) : CompletionLogprobs(logprobs, token_text);
+// One list or more, by name.
+Json Logprobs(bool chat, const std::vector<TokenLogprob>& logprobs, const TokenTextFn& token_text) {
+  return chat ? ChatLogprobs(logprobs, token_text) : CompletionLogprobs(logprobs, token_text);
 }
 
 const char* ReasonText(FinishReason reason) {
@@ -165,7 +177,7 @@ std::string DeltaChunk(const AnswerHead& head, int index, const chat::AnswerPart
   if (!parts.thinking.empty()) text["reasoning_content"] = parts.thinking;
   if (!parts.content.empty() || parts.thinking.empty()) text["content"] = parts.content;
   Json chunk = Chunk(head, index, std::move(text), nullptr);
-  if (logprobs) chunk["choices"][0]["logprobs"] = Logprobs(head, delta.logprobs, token_text);
+  if (logprobs) chunk["choices"][0]["logprobs"] = Logprobs(head.chat, delta.logprobs, token_text);
   if (delta.trace.has_value()) chunk["speculation"] = Trace(*delta.trace);
   return Line(chunk);
 }
@@ -182,29 +194,57 @@ std::string UsageChunk(const AnswerHead& head, const AnswerTotals& totals) {
   return Line(chunk);
 }
 
-std::string WholeAnswer(const AnswerHead& head, const std::vector<AnswerChoice>& choices,
-                        bool with_logprobs, const TokenTextFn& token_text,
-                        const AnswerTotals& totals) {
-  Json list = Json::array();
-  for (const AnswerChoice& choice : choices) {
-    Json json = {{"index", list.size()}};
-    if (head.chat) {
-      json["message"] = {{"role", "assistant"}, {"content", choice.text.content}};
-      if (!choice.text.thinking.empty()) {
-        json["message"]["reasoning_content"] = choice.text.thinking;
-      }
-    } else {
-      json["text"] = choice.text.content;
+WholeChoice::WholeChoice(bool chat, int index, TokenTextFn token_text)
+    : chat_(chat), index_(index), token_text_(std::move(token_text)) {
+  Add({}, {});  // a choice without tokens has empty lists
+}
+
+void WholeChoice::Add(const chat::AnswerParts& parts, const std::vector<TokenLogprob>& logprobs) {
+  text_.thinking += parts.thinking;
+  text_.content += parts.content;
+  bytes_ += parts.thinking.size() + parts.content.size();
+  if (token_text_ == nullptr) return;
+  const Json lists = Logprobs(chat_, logprobs, token_text_);
+  logprobs_.resize(lists.size());
+  auto list = logprobs_.begin();
+  for (const auto& [name, values] : lists.items()) {
+    const std::string text = Line(values);
+    const std::size_t before = list->items.size();
+    list->name = name;
+    if (!values.empty()) {
+      absl::StrAppend(&list->items, before == 0 ? "" : ",",
+                      text.substr(1, text.size() - 2));
     }
-    json["logprobs"] = with_logprobs ? Logprobs(head, choice.logprobs, token_text) : Json(nullptr);
-    json["finish_reason"] = ReasonText(choice.reason);
-    list.push_back(std::move(json));
+    bytes_ += list->items.size() - before;
+    ++list;
   }
-  Json answer = Object(head, false);
-  answer["choices"] = std::move(list);
-  answer["usage"] = UsageOf(totals);
-  answer["timings"] = TimingsOf(totals);
-  return Line(answer);
+}
+
+std::string WholeChoice::End(FinishReason reason) {
+  Json json = {{"index", index_}};
+  if (chat_) {
+    json["message"] = {{"role", "assistant"}, {"content", std::move(text_.content)}};
+    if (!text_.thinking.empty()) {
+      json["message"]["reasoning_content"] = std::move(text_.thinking);
+    }
+  } else {
+    json["text"] = std::move(text_.content);
+  }
+  json["finish_reason"] = ReasonText(reason);
+  std::string logprobs;
+  for (const NamedList& list : std::exchange(logprobs_, {})) {
+    absl::StrAppend(&logprobs, logprobs.empty() ? "{" : ",", Line(list.name), ":[", list.items,
+                    "]");
+  }
+  return WithMembers(json, {{"logprobs", logprobs.empty() ? "null" : logprobs + "}"}});
+}
+
+std::string WholeAnswer(const AnswerHead& head, const std::vector<std::string>& choices,
+                        const AnswerTotals& totals) {
+  return WithMembers(Object(head, false),
+                     {{"choices", absl::StrCat("[", absl::StrJoin(choices, ","), "]")},
+                      {"usage", Line(UsageOf(totals))},
+                      {"timings", Line(TimingsOf(totals))}});
 }
 
 }  // namespace recycling::gateway

@@ -2,6 +2,7 @@
 #ifndef RECYCLING_GATEWAY_HTTP_OPENAI_ANSWER_H_
 #define RECYCLING_GATEWAY_HTTP_OPENAI_ANSWER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -21,11 +22,35 @@ struct AnswerHead {
   std::string fingerprint;
 };
 
-// A choice of a whole answer.
-struct AnswerChoice {
-  chat::AnswerParts text;
-  std::vector<TokenLogprob> logprobs;
-  FinishReason reason = FinishReason::kLength;
+// The bytes of a token's text.
+using TokenTextFn = std::function<std::string(TokenId)>;
+
+// A choice of a whole answer. It grows while the choice is decoded.
+class WholeChoice {
+ public:
+  // Without log-probabilities if `token_text` is null.
+  WholeChoice(bool chat, int index, TokenTextFn token_text);
+
+  void Add(const chat::AnswerParts& parts, const std::vector<TokenLogprob>& logprobs);
+
+  // Of the text and of the log-probabilities as JSON.
+  std::size_t bytes() const { return bytes_; }
+
+  // The choice as JSON. Called once.
+  std::string End(FinishReason reason);
+
+ private:
+  struct NamedList {
+    std::string name;
+    std::string items;  // JSON, separated by commas
+  };
+
+  const bool chat_;
+  const int index_;
+  const TokenTextFn token_text_;
+  chat::AnswerParts text_;
+  std::vector<NamedList> logprobs_;
+  std::size_t bytes_ = 0;
 };
 
 // Sums over the choices of an answer.
@@ -40,9 +65,6 @@ struct AnswerTotals {
   void Add(const OutputSummary& summary);
 };
 
-// The bytes of a token's text.
-using TokenTextFn = std::function<std::string(TokenId)>;
-
 // The first chunk of a chat stream, which alone says the role.
 std::string RoleChunk(const AnswerHead& head);
 // Text of a stream, for the choice with this index: `parts` are those of delta.text. With
@@ -55,9 +77,8 @@ std::string FinishChunk(const AnswerHead& head, int index, FinishReason reason);
 // The chunk with the usage and without a choice.
 std::string UsageChunk(const AnswerHead& head, const AnswerTotals& totals);
 
-// A whole answer.
-std::string WholeAnswer(const AnswerHead& head, const std::vector<AnswerChoice>& choices,
-                        bool with_logprobs, const TokenTextFn& token_text,
+// A whole answer. `choices` are the results of WholeChoice::End.
+std::string WholeAnswer(const AnswerHead& head, const std::vector<std::string>& choices,
                         const AnswerTotals& totals);
 
 }  // namespace recycling::gateway
