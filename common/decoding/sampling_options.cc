@@ -19,6 +19,13 @@ absl::Status CheckAboveZero(const char* name, float value, float high) {
 
 }  // namespace
 
+absl::Status CheckBiasCount(std::size_t count) {
+  constexpr std::size_t kMost = 1024;
+  if (count <= kMost) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("logit_bias: got ", count, " entries, expected at most ", kMost));
+}
+
 absl::Status ValidateSamplingOptions(const SamplingOptions& options, std::uint32_t vocab_size) {
   for (const absl::Status& status : {
            CheckRange("temperature", options.temperature, 0, 100),
@@ -30,10 +37,7 @@ absl::Status ValidateSamplingOptions(const SamplingOptions& options, std::uint32
        }) {
     RETURN_IF_ERROR(status);
   }
-  if (options.logit_bias.size() > 1024) {
-    return absl::InvalidArgumentError(absl::StrCat("logit_bias: got ", options.logit_bias.size(),
-                                                   " entries, expected at most 1024"));
-  }
+  RETURN_IF_ERROR(CheckBiasCount(options.logit_bias.size()));
   std::vector<TokenId> biased;
   for (const auto& [token, bias] : options.logit_bias) {
     RETURN_IF_ERROR(CheckRange("logit_bias", bias, -1000, 1000));

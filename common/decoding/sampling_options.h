@@ -3,6 +3,7 @@
 #ifndef RECYCLING_COMMON_DECODING_SAMPLING_OPTIONS_H_
 #define RECYCLING_COMMON_DECODING_SAMPLING_OPTIONS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -32,6 +33,9 @@ struct SamplingOptions {
 
   bool operator==(const SamplingOptions&) const = default;
 };
+
+// InvalidArgument if logit_bias may not have `count` entries.
+absl::Status CheckBiasCount(std::size_t count);
 
 // OK if every field is in its range, no number is NaN and every id is in [0, vocab_size). Else
 // InvalidArgument that names field, value and range.

@@ -30,19 +30,6 @@ absl::StatusOr<std::vector<TokenId>> PromptIds(GenerateOptions* options, const T
   return std::move(*ids);
 }
 
-absl::Status CheckStops(const std::vector<std::string>& stops) {
-  if (stops.size() > kMostStops) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("stop: got ", stops.size(), " strings, expected at most ", kMostStops));
-  }
-  for (const std::string& stop : stops) {
-    if (!stop.empty() && stop.size() <= kLongestStop) continue;
-    return absl::InvalidArgumentError(absl::StrCat("stop: got a string of ", stop.size(),
-                                                   " bytes, expected 1 to ", kLongestStop));
-  }
-  return absl::OkStatus();
-}
-
 // How many tokens fit behind `prompt_tokens` into the context, at least 1.
 absl::StatusOr<std::uint32_t> RoomBehind(std::size_t prompt_tokens, std::uint32_t context_length) {
   if (prompt_tokens == 0) {
@@ -60,6 +47,19 @@ absl::StatusOr<std::uint32_t> RoomBehind(std::size_t prompt_tokens, std::uint32_
 
 std::size_t MaxPromptBytes(const RequestDefaults& defaults, std::uint32_t context_length) {
   return std::max(defaults.max_prompt_bytes, std::size_t{16} * context_length);
+}
+
+absl::Status CheckStops(const std::vector<std::string>& stops) {
+  if (stops.size() > kMostStops) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stop: got ", stops.size(), " strings, expected at most ", kMostStops));
+  }
+  for (const std::string& stop : stops) {
+    if (!stop.empty() && stop.size() <= kLongestStop) continue;
+    return absl::InvalidArgumentError(absl::StrCat("stop: got a string of ", stop.size(),
+                                                   " bytes, expected 1 to ", kLongestStop));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenizer& tokenizer,

@@ -55,11 +55,15 @@ inline constexpr std::uint64_t kLargestDrawnSeed = (std::uint64_t{1} << 53) - 1;
 // The most bytes that the text of a prompt may have, rendered or not.
 std::size_t MaxPromptBytes(const RequestDefaults& defaults, std::uint32_t context_length);
 
+// InvalidArgument if there are more than 16 stop strings, an empty one or one of more than 1024
+// bytes.
+absl::Status CheckStops(const std::vector<std::string>& stops);
+
 // Returns the request to run. Returns InvalidArgument with the name of the field if
 //  - there is no prompt, or it has no tokens, too many bytes, too many tokens or unknown ids;
 //  - a sampling option is out of its range;
 //  - max_tokens tokens do not fit behind the prompt;
-//  - there are more than 16 stop strings, an empty one or one of more than 1024 bytes.
+//  - CheckStops refuses the stop strings.
 // A request without max_tokens gets the default or its min_tokens, whichever is more, but not more
 // than fits behind the prompt. A request without a seed gets the low bits of `draw_random()`. The
 // caller sets deadline and arrival.

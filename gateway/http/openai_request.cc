@@ -57,6 +57,7 @@ absl::Status SetFloat(const JsonFields& fields, std::string_view name, Target* t
 absl::Status SetLogitBias(const JsonFields& fields, SamplingOptions& sampling) {
   ASSIGN_OR_RETURN(const auto biases, fields.Object("logit_bias"));
   if (!biases.has_value()) return absl::OkStatus();
+  RETURN_IF_ERROR(CheckBiasCount(biases->value().dict()->entries().size()));
   for (const chat::Dict::Entry& entry : biases->value().dict()->entries()) {
     const std::string& name = entry.key.text()->bytes();
     std::uint32_t id = 0;
@@ -145,6 +146,7 @@ absl::StatusOr<OpenAiRequest> ParseCommon(const JsonFields& fields) {
   RETURN_IF_ERROR(SetSampling(fields, request.options.sampling));
   RETURN_IF_ERROR(SetSpeculation(fields, request.options));
   ASSIGN_OR_RETURN(request.options.stop, fields.Texts("stop"));
+  RETURN_IF_ERROR(CheckStops(request.options.stop));
   request.options.fill_context = true;
   ASSIGN_OR_RETURN(const auto stream, fields.Bool("stream"));
   request.stream = stream.value_or(false);
