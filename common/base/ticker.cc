@@ -7,13 +7,15 @@ namespace recycling {
 Ticker::Ticker(std::function<absl::Duration()> tick)
     : tick_(std::move(tick)), thread_([this] { Run(); }) {}
 
-Ticker::~Ticker() {
+Ticker::~Ticker() { Stop(); }
+
+void Ticker::Stop() {
   {
     MutexLock lock(mutex_);
     stop_ = true;
     wake_.NotifyAll();
   }
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Ticker::Nudge() {

@@ -14,10 +14,13 @@ namespace recycling {
 class Ticker {
  public:
   // Calls `tick` on a thread of its own: at once, then after each Nudge, and each time the duration
-  // that the last call returned has passed (infinite: never). The destructor waits for a call that
-  // is running.
+  // that the last call returned has passed (infinite: never). The destructor stops it.
   explicit Ticker(std::function<absl::Duration()> tick);
   ~Ticker();
+
+  // Waits for a call that is running. Afterwards there are no calls, and Nudge does nothing. May be
+  // called again, but not by two threads at once.
+  void Stop();
 
   Ticker(const Ticker&) = delete;
   Ticker& operator=(const Ticker&) = delete;

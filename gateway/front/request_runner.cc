@@ -59,10 +59,12 @@ RequestRunner::RequestRunner(RequestRunnerOptions options, std::unique_ptr<Worke
       queue_(
           options_.admission, [this] { return Capacity(); }, clock),
       outputs_(options_.readers, clock),
-      workers_(std::move(workers)),
-      ticker_([this] { return Tick(); }) {}
+      ticker_([this] { return Tick(); }),
+      workers_(std::move(workers)) {}
 
-RequestRunner::~RequestRunner() = default;
+RequestRunner::~RequestRunner() {
+  ticker_.Stop();  // it uses workers_; their threads may nudge it until they have ended
+}
 
 int RequestRunner::Capacity() const {
   if (!options_.capacity) return options_.max_requests;

@@ -152,8 +152,8 @@ class RequestRunner {
   RetryBudget retry_budget_;
   RequestQueue queue_;
   OpenOutputs outputs_;
-  const std::unique_ptr<WorkerPool> workers_;  // its threads use everything above
-  Ticker ticker_;                              // last: uses everything above
+  Ticker ticker_;                              // uses everything above and, for requests, workers_
+  const std::unique_ptr<WorkerPool> workers_;  // last: its threads use everything above
 };
 
 }  // namespace recycling::gateway
