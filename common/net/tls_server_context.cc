@@ -35,6 +35,8 @@ absl::Status UseIdentity(const std::string& identity, SSL_CTX* context) {
     return Unusable("certificate");
   }
   while (const Certificate next = NextCertificate(chain)) {
+    // The file of the key, which comes last, may be that of the chain again.
+    if (X509_cmp(next.get(), leaf.get()) == 0) break;
     if (SSL_CTX_add1_chain_cert(context, next.get()) != 1) return Unusable("chain");
   }
   const Bio bytes = Reader(identity);

@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
 
+#include "absl/strings/str_cat.h"
 #include "tests/doubles/certificates.h"
 #include "tests/doubles/fake_clock.h"
 #include "tests/doubles/matchers.h"
@@ -41,6 +43,18 @@ TEST_F(TlsServerContextTest, UsesChangedFilesAfterASecond) {
   ReplaceFile(files.key, "half a key");
   clock_.Advance(absl::Seconds(1));
   EXPECT_EQ((*context)->Get(), second) << "the new files are not valid";
+}
+
+TEST_F(TlsServerContextTest, TakesOneFileForTheCertificateAndItsKey) {
+  const doubles::Identity identity = authority_.Issue("DNS:server");
+  const std::string both = absl::StrCat(folder_.path(), "/both.pem");
+  ReplaceFile(both, identity.certificate + identity.key);
+  const auto context =
+      TlsServerContext::Create({.files = {.certificate = both, .key = both}}, clock_);
+  ASSERT_THAT(context, doubles::IsOk());
+  STACK_OF(X509)* chain = nullptr;
+  SSL_CTX_get0_chain_certs((*context)->Get().get(), &chain);
+  EXPECT_LE(sk_X509_num(chain), 0) << "the server would send its certificate twice";
 }
 
 TEST_F(TlsServerContextTest, RefusesFilesThatAServerCannotUse) {
