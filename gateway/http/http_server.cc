@@ -263,12 +263,13 @@ class Session final : public std::enable_shared_from_this<Session> {
   void Close() {
     if (is_closed_) return;
     is_closed_ = true;
+    const std::shared_ptr<Session> self = shared_from_this();
+    shared_.sessions.erase(self);
     CountBody(0);
     error_code ignored;
     timer_.cancel();
     stream_.socket().close(ignored);
     if (reply_ != nullptr) reply_->Close();
-    shared_.sessions.erase(shared_from_this());
   }
 
   // Since when no whole request has come. Nothing while an answer is made.
@@ -456,7 +457,7 @@ class Session final : public std::enable_shared_from_this<Session> {
     const std::shared_ptr<Reply> reply = reply_;
     try {
       shared_.handlers.handle(std::move(request_), reply);
-    } catch (const std::bad_alloc&) {  // what a client sent must not end the process
+    } catch (const std::exception&) {  // what a client sent must not end the process
       reply->Send(shared_.handlers.refuse(500, "out of memory"));
     }
   }
@@ -662,26 +663,37 @@ class Server final : public HttpServer {
         return;
       } catch (const std::exception& error) {  // what a client sent must not end the process
         Log(LogLevel::kError, "a connection is lost", {{"error", error.what()}});
+        asio::post(io_, [this] { CloseLost(); });
       }
     }
   }
 
+  // Closes the sessions whose next step an exception has prevented. The operation that a session
+  // waits for owns it. So one that only this object owns waits for nothing.
+  void CloseLost() {
+    const auto sessions = shared_.sessions;
+    for (const auto& session : sessions) {
+      if (session.use_count() == 2) session->Close();  // both sets own it
+    }
+  }
+
   // At the limit, a connection that waits for a request makes room. Otherwise clients that send
-  // nothing would keep the others out. Those that have been served once stay longer.
+  // nothing would keep the others out. Those that have been served once stay longer, unless they
+  // are more than half of all.
   void MakeRoom() {
     if (!IsFull()) return;
-    using Rank = std::pair<bool, absl::Duration>;
-    std::optional<Rank> first;
-    std::shared_ptr<Session> goes;
+    std::vector<std::shared_ptr<Session>> served;
+    std::vector<std::shared_ptr<Session>> others;
     for (const auto& session : shared_.sessions) {
-      const auto since = session->waits_since();
-      if (!since.has_value()) continue;
-      const Rank rank = {session->served(), *since};
-      if (first.has_value() && rank >= *first) continue;
-      first = rank;
-      goes = session;
+      if (session->waits_since().has_value())
+        (session->served() ? served : others).push_back(session);
     }
-    if (goes != nullptr) goes->Close();
+    const bool any_goes = others.empty() || served.size() > shared_.sessions.size() / 2;
+    const auto& leaving = any_goes ? served : others;
+    const auto longest = std::min_element(
+        leaving.begin(), leaving.end(),
+        [](const auto& a, const auto& b) { return a->waits_since() < b->waits_since(); });
+    if (longest != leaving.end()) (*longest)->Close();
   }
 
   bool IsFull() const {

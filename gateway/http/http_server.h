@@ -28,8 +28,9 @@ struct HttpServerOptions {
   // must.
   std::optional<ServerTlsOptions> tls;
   bool allow_plaintext = false;  // without TLS, on other addresses than loopback
-  // If one more comes, the server closes one that waits for a whole request, if there is one: first
-  // those that were never served, and of these the one that has waited longest.
+  // If one more comes, the server closes one that waits for a whole request, if there is one: of
+  // those that were never served, the one that has waited longest. If there is none, or more than
+  // half of all wait and were served before, it is one of these.
   int max_connections = 1024;
   std::size_t max_header_bytes = 16 << 10;
   std::size_t max_body_bytes = 8 << 20;

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include <memory>
+#include <new>
 #include <string>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -33,6 +35,7 @@ class HttpServerTest : public ::testing::Test {
   void Serve(HttpServerOptions options) {
     HttpHandlers handlers;
     handlers.check = [](const HttpRequest& head) -> std::optional<HttpAnswer> {
+      if (head.path == "/throw") throw std::bad_alloc();
       if (head.path == "/no") return HttpAnswer{.status = 403, .headers = {}, .body = "no"};
       return std::nullopt;
     };
@@ -236,6 +239,35 @@ TEST_F(HttpServerTest, AtTheLimitTheConnectionThatWaitsLongestMakesRoom) {
   fourth_reply->Drop();
   close(answered);
   close(fourth);
+}
+
+TEST_F(HttpServerTest, ConnectionsThatOnlyAskForSmallThingsKeepNobodyOut) {
+  Serve({.listen = {"127.0.0.1:0"}, .max_connections = 5});
+  std::vector<int> served;
+  for (int i = 0; i < 4; ++i) {
+    served.push_back(Connect("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+    AwaitReply()->Send({.status = 204, .headers = {}, .body = ""});
+    char answer[200];
+    EXPECT_GT(recv(served.back(), answer, sizeof(answer), 0), 0);
+  }
+  const int slow = Connect("GET / HTTP/1.1\r\n");
+  const int sixth = Connect(kGet);
+  // Of those that were served, the last may not wait again yet.
+  EXPECT_EQ(ReadAll(served[0]), "");
+  AwaitReply()->Send({.headers = {}, .body = "sixth"});
+  EXPECT_THAT(ReadAll(sixth), HasSubstr("sixth"));
+  EXPECT_EQ(send(slow, "Host: h\r\nConnection: close\r\n\r\n", 30, 0), 30);
+  AwaitReply()->Send({.headers = {}, .body = "slow"});
+  EXPECT_THAT(ReadAll(slow), HasSubstr("slow"));
+  for (std::size_t i = 1; i < served.size(); ++i) close(served[i]);
+}
+
+TEST_F(HttpServerTest, AnExceptionClosesItsConnectionAlone) {
+  const int other = Connect("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n");
+  EXPECT_EQ(ReadAll(Connect("GET /throw HTTP/1.1\r\nHost: h\r\n\r\n")), "");
+  EXPECT_EQ(send(other, "\r\n", 2, 0), 2);
+  AwaitReply()->Send({.headers = {}, .body = "other"});
+  EXPECT_THAT(ReadAll(other), HasSubstr("other"));
 }
 
 // A connection over TLS, whose operations block.
