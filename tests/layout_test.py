@@ -15,7 +15,7 @@ import unittest
 
 # The floors of each room, from the bottom up.
 FLOORS = {
-    "common": ["base", "decoding", "tokenizer", "chat", "net", "auth", "rpc", "program"],
+    "common": ["base", "decoding", "tokenizer", "chat", "constraint", "net", "auth", "rpc", "program"],
     "drafter": ["matrix", "sources", "tree", "store", "service"],
     "verifier": ["kernels", "model", "sampling", "kv", "forward", "schedule", "service", "inspect"],
     "gateway": ["clients", "speculation", "fleet", "loop", "front", "grpc", "http", "cli"],

@@ -1,0 +1,164 @@
+#include "common/constraint/token_masks.h"
+
+#include <algorithm>
+#include <bit>
+#include <map>
+#include <string_view>
+
+namespace recycling::constraint {
+namespace {
+
+constexpr std::size_t kMostPlaceBytes = 64 << 20;
+
+}  // namespace
+
+void TokenMask::Add(const TokenMask& other) {
+  for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
+}
+
+std::size_t TokenMask::size() const {
+  std::size_t size = 0;
+  for (const std::uint64_t word : words_) size += static_cast<std::size_t>(std::popcount(word));
+  return size;
+}
+
+std::size_t TokenMasks::PlaceMask::bytes() const {
+  std::size_t bytes = inside.words().size() * 8 + leaves_below.size() / 8;
+  for (const auto& [text, tokens] : leaving) bytes += 64 + text.size() + tokens.size() * 4;
+  return bytes;
+}
+
+TokenMasks::TokenMasks(std::shared_ptr<const Grammar> grammar,
+                       std::shared_ptr<const TokenTrie> trie, std::size_t most_bytes)
+    : grammar_(std::move(grammar)), trie_(std::move(trie)), most_bytes_(most_bytes) {}
+
+TokenMask TokenMasks::Of(Matcher& matcher, StateId state) {
+  TokenMask result(trie_->vocabulary());
+  for (Matcher::PlaceInState& one : matcher.PlacesOf(state)) {
+    std::shared_ptr<const PlaceMask> mask;
+    {
+      MutexLock lock(mutex_);
+      mask = MaskOf(Shorten(std::move(one.place)));
+    }
+    result.Add(mask->inside);
+    AddLeaving(*mask, matcher, one.outside, result);
+  }
+  return result;
+}
+
+Matcher::Place TokenMasks::Shorten(Matcher::Place place) const {
+  for (Matcher::PlaceCall& call : place.calls) {
+    call.least = std::min(call.least, trie_->height());
+    if (call.most > trie_->height()) call.most = kUnbounded;
+  }
+  return place;
+}
+
+std::shared_ptr<const TokenMasks::PlaceMask> TokenMasks::MaskOf(const Matcher::Place& place) {
+  const auto known = masks_.find(place);
+  if (known != masks_.end()) return known->second;
+  // With bounds, only few tokens differ from the mask without them.
+  Matcher::Place unbounded = place;
+  for (Matcher::PlaceCall& call : unbounded.calls) {
+    call.least = 0;
+    call.most = kUnbounded;
+  }
+  std::shared_ptr<const PlaceMask> base;
+  if (!(unbounded == place)) base = MaskOf(unbounded);
+  if (bytes_ > most_bytes_) {
+    masks_.clear();
+    bytes_ = 0;
+  }
+  if (places_ == nullptr || places_->bytes() > kMostPlaceBytes / 2) {
+    places_ = std::make_unique<Matcher>(grammar_, kMostPlaceBytes);
+  }
+  std::shared_ptr<const PlaceMask> mask = Walk(place, base.get());
+  bytes_ += mask->bytes();
+  masks_.emplace(place, mask);
+  return mask;
+}
+
+std::shared_ptr<TokenMasks::PlaceMask> TokenMasks::Walk(const Matcher::Place& place,
+                                                        const PlaceMask* unbounded) {
+  auto mask = std::make_shared<PlaceMask>(trie_->vocabulary());
+  const std::vector<TokenTrie::Node>& nodes = trie_->nodes();
+  std::uint32_t most = kUnbounded;  // a token of at most so many bytes breaks no bound
+  if (unbounded != nullptr) {
+    mask->inside = unbounded->inside;
+    for (const Matcher::PlaceCall& call : place.calls) most = std::min(most, call.most);
+  } else {
+    mask->leaves_below.resize(nodes.size(), false);
+  }
+  std::map<std::string, std::vector<TokenId>> leaving;
+  std::vector<StateId> states = {places_->StateOf(place)};  // by depth
+  std::vector<std::size_t> path = {0};                      // nodes by depth
+  std::string text;
+  for (std::size_t node = 1; node < nodes.size();) {
+    const TokenTrie::Node& here = nodes[node];
+    if (unbounded != nullptr && !unbounded->leaves_below[node] &&
+        here.depth + here.height <= most) {
+      node = here.end;  // all tokens here are as without bounds
+      continue;
+    }
+    states.resize(here.depth);
+    path.resize(here.depth);
+    text.resize(here.depth - 1);
+    const StateId state = places_->Next(states.back(), here.byte);
+    if (state == kDead) {
+      if (unbounded != nullptr) {
+        for (const TokenId token : trie_->TokensFrom(node)) mask->inside.Remove(token);
+      }
+      node = here.end;
+      continue;
+    }
+    states.push_back(state);
+    path.push_back(node);
+    text.push_back(static_cast<char>(here.byte));
+    for (const TokenId token : trie_->TokensAt(node)) mask->inside.Add(token);
+    if (places_->leaves(state)) {
+      if (unbounded == nullptr) {
+        for (const std::size_t above : path) mask->leaves_below[above] = true;
+      }
+      AddBelow(node, leaving);
+    }
+    ++node;
+  }
+  mask->leaving.assign(leaving.begin(), leaving.end());
+  return mask;
+}
+
+// Adds the tokens below `node`, by their texts from there on.
+void TokenMasks::AddBelow(std::size_t node,
+                          std::map<std::string, std::vector<TokenId>>& leaving) const {
+  const std::vector<TokenTrie::Node>& nodes = trie_->nodes();
+  std::string text;
+  for (std::size_t below = node + 1; below < nodes[node].end; ++below) {
+    text.resize(nodes[below].depth - nodes[node].depth - 1);
+    text.push_back(static_cast<char>(nodes[below].byte));
+    const auto tokens = trie_->TokensAt(below);
+    if (tokens.empty()) continue;
+    std::vector<TokenId>& known = leaving[text];
+    known.insert(known.end(), tokens.begin(), tokens.end());
+  }
+}
+
+void TokenMasks::AddLeaving(const PlaceMask& mask, Matcher& matcher, StateId outside,
+                            TokenMask& to) {
+  if (outside == kDead || matcher.is_last(outside)) return;
+  std::vector<StateId> states = {outside};  // after each byte of `before`
+  std::string_view before;
+  for (const auto& [text, tokens] : mask.leaving) {
+    const auto differs = std::mismatch(before.begin(), before.end(), text.begin(), text.end());
+    std::size_t depth = static_cast<std::size_t>(differs.first - before.begin());
+    depth = std::min(depth, states.size() - 1);
+    states.resize(depth + 1);
+    while (states.back() != kDead && depth < text.size()) {
+      states.push_back(matcher.Next(states.back(), static_cast<std::uint8_t>(text[depth++])));
+    }
+    before = std::string_view(text).substr(0, states.size() - 1);
+    if (states.back() == kDead) continue;
+    for (const TokenId token : tokens) to.Add(token);
+  }
+}
+
+}  // namespace recycling::constraint
