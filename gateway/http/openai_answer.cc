@@ -212,8 +212,7 @@ void WholeChoice::Add(const chat::AnswerParts& parts, const std::vector<TokenLog
     const std::size_t before = list->items.size();
     list->name = name;
     if (!values.empty()) {
-      absl::StrAppend(&list->items, before == 0 ? "" : ",",
-                      text.substr(1, text.size() - 2));
+      absl::StrAppend(&list->items, before == 0 ? "" : ",", text.substr(1, text.size() - 2));
     }
     bytes_ += list->items.size() - before;
     ++list;
