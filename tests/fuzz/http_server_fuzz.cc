@@ -2,11 +2,14 @@
 //
 // Input: a byte that says where the bytes after it are split into two packets, and these bytes.
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -77,7 +80,15 @@ int Connect(std::uint32_t port) {
   const sockaddr_in to = Address(0, port);
   const int connection = socket(AF_INET, SOCK_STREAM, 0);
   FUZZ_CHECK(bind(connection, Generic(from), sizeof(from)) == 0);
-  FUZZ_CHECK(connect(connection, Generic(to), sizeof(to)) == 0);
+  if (connect(connection, Generic(to), sizeof(to)) == 0) return connection;
+  // The fuzzer's timer may interrupt a connect on a busy machine. It goes on in the background.
+  if (errno != EINTR) std::perror("connect");
+  FUZZ_CHECK(errno == EINTR);
+  pollfd state = {.fd = connection, .events = POLLOUT, .revents = 0};
+  while (poll(&state, 1, -1) != 1) FUZZ_CHECK(errno == EINTR);
+  int error = 0;
+  socklen_t size = sizeof(error);
+  FUZZ_CHECK(getsockopt(connection, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0);
   return connection;
 }
 
