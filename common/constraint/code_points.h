@@ -2,6 +2,7 @@
 #ifndef RECYCLING_COMMON_CONSTRAINT_CODE_POINTS_H_
 #define RECYCLING_COMMON_CONSTRAINT_CODE_POINTS_H_
 
+#include <compare>
 #include <cstdint>
 #include <initializer_list>
 #include <vector>
@@ -11,7 +12,7 @@ namespace recycling::constraint {
 struct CodePointRange {
   char32_t first = 0;
   char32_t last = 0;  // inclusive
-  bool operator==(const CodePointRange&) const = default;
+  auto operator<=>(const CodePointRange&) const = default;
 };
 
 // A set of Unicode scalar values: code points that are no surrogates. Threads: as an int.

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kMostBytes = 1 << 20;
 constexpr int kMostDepth = 50;  // of groups
+constexpr int kMostCounts = 4;  // that follow one item
 
 bool IsNameByte(char byte) {
   return absl::ascii_isalnum(static_cast<unsigned char>(byte)) || byte == '-' || byte == '_';
@@ -104,7 +105,8 @@ class Parser {
       ASSIGN_OR_RETURN(std::optional<Expression> part, Item());
       if (!part.has_value()) break;
       SkipSpace(nested);
-      while (true) {
+      for (int counts = 0;; ++counts) {
+        if (counts > kMostCounts) return cursor_.Error("too many counts follow one item");
         const char next = cursor_.Peek();
         ASSIGN_OR_RETURN(const auto count, TakeRepeatCount(cursor_));
         if (!count.has_value()) {

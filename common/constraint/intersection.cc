@@ -96,17 +96,28 @@ class Product {
 }  // namespace
 
 absl::StatusOr<Expression> Intersect(const std::vector<Expression>& all,
-                                     const std::vector<Expression>& none, std::size_t most_states) {
+                                     const std::vector<Expression>& none,
+                                     std::size_t& states_left) {
+  constexpr std::size_t kMostParts = 32;
+  constexpr std::size_t kMostStates = 1 << 13;
+  if (all.size() + none.size() > kMostParts) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("got more than ", kMostParts, " conditions on one text"));
+  }
   std::vector<Matcher> matchers;
   for (const auto* list : {&all, &none}) {
     for (const Expression& expression : *list) {
-      GrammarBuilder builder;
+      GrammarBuilder builder({.most_nodes = 1 << 16, .most_edges = 1 << 18});
       const RuleId root = builder.Add("text", expression);
       ASSIGN_OR_RETURN(auto grammar, builder.Build(root));
       matchers.emplace_back(std::move(grammar), kMostMatcherBytes);
     }
   }
-  return Product(std::move(matchers), all.size(), most_states).Build();
+  ASSIGN_OR_RETURN(
+      Expression both,
+      Product(std::move(matchers), all.size(), std::min(kMostStates, states_left)).Build());
+  states_left -= std::min(both.automaton().states.size(), states_left);
+  return both;
 }
 
 }  // namespace recycling::constraint

@@ -27,22 +27,39 @@
 namespace recycling::constraint {
 namespace {
 
-constexpr std::size_t kMostBytes = 1 << 20;
-constexpr int kMostDepth = 64;
+constexpr std::size_t kMostBytes = 1 << 18;
+constexpr std::size_t kMostDepth = 64;
+constexpr std::size_t kMostMembers = 1024;       // of an object of the schema
+constexpr std::size_t kMostPlaces = 64;          // schemas that hold for one value
+constexpr std::size_t kMostNestedGroups = 8;     // of anyOf and oneOf
+constexpr std::size_t kMostDistinct = 128;       // alternatives of oneOf
 constexpr std::size_t kMostAlternatives = 2048;  // that anyOf and its like multiply to
-constexpr std::size_t kMostRules = 1 << 16;
+constexpr std::size_t kMostRules = 1 << 13;
 
 class Compiler {
  public:
-  explicit Compiler(const Json& document) : document_(document) {}
+  explicit Compiler(const Json& document)
+      : document_(document), has_inner_id_(HasInnerId(document, true)) {}
 
   absl::StatusOr<std::shared_ptr<const Grammar>> Compile() {
     ASSIGN_OR_RETURN(const RuleId root, RuleOf({{.schema = &document_, .path = "$"}}));
+    // A list instead of recursion, so that long chains of references need no deep stack.
+    for (std::size_t i = 0; i < open_.size(); ++i) {
+      const OpenRule open = std::move(open_[i]);
+      ASSIGN_OR_RETURN(Expression expression, ValueOf(open.places, {}));
+      builder_.Define(open.rule, std::move(expression));
+    }
     return builder_.Build(root);
   }
 
  private:
-  // The rule of the values that fulfil all of `places`.
+  // A rule that is not defined yet.
+  struct OpenRule {
+    RuleId rule = 0;
+    Places places;
+  };
+
+  // The rule of the values that fulfil all of `places`. Compile defines it later.
   absl::StatusOr<RuleId> RuleOf(Places places) {
     ASSIGN_OR_RETURN(places, Flatten(std::move(places)));
     std::vector<const Json*> key;
@@ -56,8 +73,7 @@ class Compiler {
     }
     const RuleId rule = builder_.Declare(places.empty() ? "any value" : places[0].path);
     rules_.emplace(std::move(key), rule);
-    ASSIGN_OR_RETURN(Expression expression, ValueOf(places, {}));
-    builder_.Define(rule, std::move(expression));
+    open_.push_back({.rule = rule, .places = std::move(places)});
     return rule;
   }
 
@@ -84,10 +100,14 @@ class Compiler {
         }
         for (std::size_t i = all->size(); i-- > 0;) {
           places.push_back(
-              {.schema = &(*all)[i], .path = absl::StrCat(place.path, ".allOf[", i, "]")});
+              {.schema = &(*all)[i], .path = SubPath(place.path, absl::StrCat(".allOf[", i, "]"))});
         }
       }
       if (!SaysNothingBeside(*place.schema, {"$ref", "allOf"})) flat.push_back(place);
+      if (flat.size() > kMostPlaces || places.size() > kMostPlaces) {
+        return SchemaError(place.path,
+                           absl::StrCat("more than ", kMostPlaces, " schemas hold for one value"));
+      }
     }
     return flat;
   }
@@ -116,7 +136,10 @@ class Compiler {
         }
       }
     }
-    return Place{.schema = target, .path = text};
+    if (has_inner_id_) {
+      return SchemaError(path, "$ref in a document with an inner $id is not supported");
+    }
+    return Place{.schema = target, .path = SubPath(text.substr(0, 100), "")};
   }
 
   // ---- Values
@@ -150,13 +173,16 @@ class Compiler {
       return SchemaError(place.path,
                          absl::StrCat(std::string(group), ": expected a list of schemas"));
     }
+    if (taken.size() > kMostNestedGroups || (group == "oneOf" && list.size() > kMostDistinct)) {
+      return SchemaError(place.path, absl::StrCat(std::string(group), ": too many alternatives"));
+    }
     if (group == "oneOf") RETURN_IF_ERROR(CheckDistinct(place, list));
     taken.insert({place.schema, group});
     std::vector<Expression> choices;
     for (std::size_t i = 0; i < list.size(); ++i) {
       const Place alternative = {
           .schema = &list[i],
-          .path = absl::StrCat(place.path, ".", std::string(group), "[", i, "]")};
+          .path = SubPath(place.path, absl::StrCat(".", std::string(group), "[", i, "]"))};
       if (places.size() == 1 && SaysNothingBeside(*place.schema, {group})) {
         // Nothing else holds for the value, so the alternative has a rule of its own.
         ASSIGN_OR_RETURN(const RuleId rule, RuleOf({alternative}));
@@ -196,9 +222,9 @@ class Compiler {
     std::vector<Places> flat;
     std::vector<Facts> facts;
     for (std::size_t i = 0; i < list.size(); ++i) {
-      ASSIGN_OR_RETURN(
-          Places one,
-          Flatten({{.schema = &list[i], .path = absl::StrCat(place.path, ".oneOf[", i, "]")}}));
+      ASSIGN_OR_RETURN(Places one,
+                       Flatten({{.schema = &list[i],
+                                 .path = SubPath(place.path, absl::StrCat(".oneOf[", i, "]"))}}));
       ASSIGN_OR_RETURN(Facts fact, FactsOf(one));
       flat.push_back(std::move(one));
       facts.push_back(std::move(fact));
@@ -223,9 +249,8 @@ class Compiler {
     // A number may be an integer.
     if (both == 0 && !((a.types & kNumber) != 0 && (b.types & kNumber) != 0)) return true;
     if (!a.values.has_value() || !b.values.has_value()) return false;
-    return std::none_of(a.values->begin(), a.values->end(), [&](const Json& value) {
-      return std::find(b.values->begin(), b.values->end(), value) != b.values->end();
-    });
+    return std::none_of(a.value_texts.begin(), a.value_texts.end(),
+                        [&](const std::string& text) { return b.value_texts.count(text) > 0; });
   }
 
   absl::StatusOr<bool> DifferByMember(const Places& a, const Places& b) {
@@ -250,33 +275,49 @@ class Compiler {
 
   // ---- Values of each type
 
+  // The values of enum or const that fulfil the other keywords.
   absl::StatusOr<Expression> OneOfValues(const Facts& facts, const Places& places) {
-    // The other keywords say which of the values are allowed.
-    Facts others = facts;
-    others.values = std::nullopt;
+    constexpr std::array<std::string_view, 10> kOfContainers = {
+        "properties", "required",    "additionalProperties", "patternProperties", "minProperties",
+        "items",      "prefixItems", "maxProperties",        "minItems",          "maxItems"};
+    Facts scalars = facts;
+    scalars.types &= ~static_cast<Types>(kObject | kArray);
     Compiler compiler(document_);
-    ASSIGN_OR_RETURN(Expression allowed, compiler.ByType(others, places));
+    ASSIGN_OR_RETURN(Expression allowed, compiler.ByType(scalars, {}));
     const RuleId root = compiler.builder_.Add("value", std::move(allowed));
     const auto grammar = compiler.builder_.Build(root);
-    std::vector<Expression> choices;
-    if (grammar.ok()) {
-      Matcher matcher(*grammar);
-      for (const Json& value : *facts.values) {
-        const std::string text = WriteJson(value);
-        const bool number = value.is_number();
-        const bool fits_type =
-            (TypeOf(value) & facts.types) != 0 || (number && (facts.types & kFractional) != 0);
-        if (!fits_type) continue;
-        // A number may be spelled in another way than the grammar does.
-        const bool free = number && facts.multiple == 1 && !facts.most_fraction.has_value() &&
-                          !facts.range.low.has_value() && !facts.range.high.has_value();
-        if (!free && !matcher.accepts(matcher.Next(matcher.start(), text))) continue;
-        choices.push_back(Expression::Text(text));
+    std::optional<Matcher> matcher;
+    if (grammar.ok()) matcher.emplace(*grammar);
+    std::vector<std::string> texts;
+    for (const Json& value : *facts.values) {
+      const bool number = value.is_number();
+      if ((TypeOf(value) & facts.types) == 0 && !(number && (facts.types & kFractional) != 0)) {
+        continue;
       }
+      std::string text = WriteJson(value);
+      if (value.is_structured()) {
+        for (const Place& place : places) {
+          for (const std::string_view key : kOfContainers) {
+            if (!place.schema->contains(std::string(key))) continue;
+            return SchemaError(place.path,
+                               absl::StrCat("objects and lists in enum or const beside ",
+                                            std::string(key), " are not supported"));
+          }
+        }
+        texts.push_back(std::move(text));
+        continue;
+      }
+      // A number may be spelled in another way than the grammar does.
+      const bool free = number && facts.multiple == 1 && !facts.most_fraction.has_value() &&
+                        !facts.range.low.has_value() && !facts.range.high.has_value();
+      if (!free &&
+          (!matcher.has_value() || !matcher->accepts(matcher->Next(matcher->start(), text)))) {
+        continue;
+      }
+      texts.push_back(std::move(text));
     }
-    if (choices.empty())
-      return SchemaError(facts.path, "no value of enum or const fulfils the rest");
-    return Expression::Choice(std::move(choices));
+    if (texts.empty()) return Expression::Choice({});
+    return OneOfTexts(texts);
   }
 
   absl::StatusOr<Expression> ByType(const Facts& facts, const Places& places) {
@@ -291,7 +332,7 @@ class Compiler {
     if ((facts.types & kFractional) != 0 && facts.multiple == 1) {
       RETURN_IF_ERROR(add(Leaf(JsonNumber(facts.range, facts.most_fraction))));
     } else if ((facts.types & kNumber) != 0) {
-      ASSIGN_OR_RETURN(Expression integer, IntegerOf(facts));
+      ASSIGN_OR_RETURN(Expression integer, IntegerOf(facts, states_left_));
       choices.push_back(Leaf(std::move(integer)));
     }
     if ((facts.types & kBoolean) != 0) {
@@ -311,7 +352,7 @@ class Compiler {
     if (facts.patterns.empty() && facts.formats.empty()) {
       return SharedString(facts.least_chars, facts.most_chars);
     }
-    ASSIGN_OR_RETURN(Expression string, StringOf(facts));
+    ASSIGN_OR_RETURN(Expression string, StringOf(facts, states_left_));
     return Leaf(std::move(string));
   }
 
@@ -330,8 +371,8 @@ class Compiler {
       const auto [prefix, after] = ItemsOf(place);
       for (std::size_t i = 0; i < first.size(); ++i) {
         if (prefix.schema != nullptr && i < prefix.schema->size()) {
-          first[i].push_back(
-              {.schema = &(*prefix.schema)[i], .path = absl::StrCat(prefix.path, "[", i, "]")});
+          first[i].push_back({.schema = &(*prefix.schema)[i],
+                              .path = SubPath(prefix.path, absl::StrCat("[", i, "]"))});
         } else if (after.schema != nullptr) {
           first[i].push_back(after);
         }
@@ -374,7 +415,7 @@ class Compiler {
     const auto find = [&](const char* key) {
       const auto found = schema.find(key);
       return Place{.schema = found == schema.end() ? nullptr : &*found,
-                   .path = absl::StrCat(place.path, ".", key)};
+                   .path = SubPath(place.path, absl::StrCat(".", key))};
     };
     const Place items = find("items");
     if (items.schema != nullptr && items.schema->is_array())
@@ -481,7 +522,7 @@ class Compiler {
                                          const std::vector<Expression>& none, RuleId value) {
     Expression body = name;
     if (!none.empty()) {
-      ASSIGN_OR_RETURN(body, Intersect({name}, {Expression::Choice(none)}));
+      ASSIGN_OR_RETURN(body, Intersect({name}, {Expression::Choice(none)}, states_left_));
     }
     return Expression::Sequence(
         {Leaf(Expression::Sequence({Expression::Text("\""), body, Expression::Text("\"")})),
@@ -531,12 +572,56 @@ class Compiler {
     return Expression::Choice(std::move(begins));
   }
 
+  // Whether a schema below the root has an identifier of its own, which changes what references
+  // mean.
+  static bool HasInnerId(const Json& value, bool is_root) {
+    if (value.is_object() && !is_root) {
+      const auto id = value.find("$id");
+      if (id != value.end() && id->is_string() && !absl::StartsWith(id->get<std::string>(), "#")) {
+        return true;
+      }
+    }
+    return value.is_structured() && std::any_of(value.begin(), value.end(), [](const Json& item) {
+             return HasInnerId(item, false);
+           });
+  }
+
   const Json& document_;
+  const bool has_inner_id_;
+  std::vector<OpenRule> open_;
+  std::size_t states_left_ = 1 << 17;  // of all intersections
   GrammarBuilder builder_;
   std::map<std::vector<const Json*>, RuleId> rules_;                   // by the schemas
   std::map<std::pair<std::uint32_t, std::uint32_t>, RuleId> strings_;  // by their lengths
   std::size_t alternatives_ = 0;                                       // that were multiplied out
 };
+
+// Refuses what takes the parser too long: members are looked up one by one, and containers nest on
+// the stack. Any text that is no JSON may pass.
+absl::Status CheckShape(std::string_view text) {
+  std::vector<std::size_t> members = {0};  // of the containers that are open
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char byte = text[i];
+    if (in_string) {
+      if (byte == '\\') ++i;
+      in_string = byte != '"';
+      continue;
+    }
+    if (byte == '"') in_string = true;
+    if (byte == '{' || byte == '[') members.push_back(0);
+    if ((byte == '}' || byte == ']') && members.size() > 1) members.pop_back();
+    if (byte == ':' && ++members.back() > kMostMembers) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("schema: an object has more than ", kMostMembers, " members"));
+    }
+    if (members.size() > kMostDepth + 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("schema: nests deeper than ", kMostDepth, " levels"));
+    }
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -545,18 +630,8 @@ absl::StatusOr<std::shared_ptr<const Grammar>> CompileJsonSchema(std::string_vie
     return absl::InvalidArgumentError(
         absl::StrCat("schema: got ", schema.size(), " bytes, expected at most ", kMostBytes));
   }
-  bool too_deep = false;
-  const Json document = Json::parse(
-      schema,
-      [&](int depth, Json::parse_event_t, Json&) {
-        too_deep = too_deep || depth > kMostDepth;
-        return !too_deep;
-      },
-      /*allow_exceptions=*/false);
-  if (too_deep) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("schema: nests deeper than ", kMostDepth, " levels"));
-  }
+  RETURN_IF_ERROR(CheckShape(schema));
+  const Json document = Json::parse(schema, nullptr, /*allow_exceptions=*/false);
   if (document.is_discarded()) return absl::InvalidArgumentError("schema: expected JSON");
   return Compiler(document).Compile();
 }

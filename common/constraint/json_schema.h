@@ -13,7 +13,8 @@ namespace recycling::constraint {
 // The grammar of JSON texts that `schema` (drafts 7 to 2020-12) accepts. Not all of them: README.md
 // says how they are written. InvalidArgument with the place in the schema if a keyword is wrong,
 // constrains in a way that is not supported, or no value fulfils the schema; and if the schema is
-// no JSON, has more than 1 MiB or nests deeper than 64 levels.
+// no JSON, has more than 256 KiB, an object with more than 1024 members, or nests deeper than 64
+// levels.
 absl::StatusOr<std::shared_ptr<const Grammar>> CompileJsonSchema(std::string_view schema);
 
 }  // namespace recycling::constraint

@@ -350,14 +350,23 @@ std::optional<Decimal> ParseDecimal(std::string_view text) {
   return decimal;
 }
 
+int CompareDecimals(const Decimal& a, const Decimal& b) {
+  if (a.negative != b.negative) return a.negative ? -1 : 1;
+  int order = Compare(a.whole, b.whole);
+  if (order == 0) order = a.fraction.compare(b.fraction);  // neither has zeros at its end
+  return a.negative ? -order : order;
+}
+
 Expression JsonInteger(const NumberRange& range) { return BothSides(range, IntegersOfSide); }
 
 Expression JsonNumber(const NumberRange& range, std::optional<std::uint32_t> most_fraction) {
   const bool bounded = range.low.has_value() || range.high.has_value();
   const std::size_t digits = std::max(range.low.value_or(Decimal()).fraction.size(),
                                       range.high.value_or(Decimal()).fraction.size());
-  const std::uint32_t fraction =
-      most_fraction.value_or(std::max(kMostDigits, static_cast<std::uint32_t>(digits) + 1));
+  // Readers round numbers to about 16 digits. Near a bound, many digits would be rounded beyond it.
+  constexpr std::uint32_t kFewDigits = 6;
+  const std::uint32_t fraction = most_fraction.value_or(
+      bounded ? std::max(kFewDigits, static_cast<std::uint32_t>(digits)) : kMostDigits);
   const Expression written =
       BothSides(range, [&](const Magnitudes& side) { return NumbersOfSide(side, fraction); });
   if (bounded || most_fraction.has_value()) return written;

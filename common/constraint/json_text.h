@@ -31,6 +31,9 @@ struct Decimal {
 // out.
 std::optional<Decimal> ParseDecimal(std::string_view text);
 
+// Less than, equal to, or more than 0, as `a` is to `b`.
+int CompareDecimals(const Decimal& a, const Decimal& b);
+
 struct NumberRange {
   std::optional<Decimal> low;
   std::optional<Decimal> high;

@@ -11,7 +11,7 @@
 namespace recycling::constraint {
 namespace {
 
-constexpr std::size_t kMostReturns = 1 << 14;    // of a level
+constexpr std::size_t kMostReturns = 1 << 14;    // of all levels of a state
 constexpr std::size_t kMostPositions = 1 << 16;  // of a state
 constexpr std::size_t kBytesOfEntry = 48;        // of a hash table, about
 
@@ -130,12 +130,20 @@ void Matcher::Enter(const Return& back, Step& step) {
   if (back.least == 0 && back.most == 0 && grammar_->is_last(call.target)) {
     // The calling rule ends with the called one. So the levels of a list do not pile up.
     const std::vector<Return>& outer = levels_[back.level];
-    returns.insert(returns.end(), outer.begin(), outer.end());
     step.returns += outer.size();
+    if (step.returns > kMostReturns) return;  // Finish ends the step
+    returns.insert(returns.end(), outer.begin(), outer.end());
   } else {
     returns.push_back(back);
     ++step.returns;
   }
+}
+
+bool Matcher::Overflows(const Step& step) {
+  if (step.returns > kMostReturns || step.state.positions.size() > kMostPositions) {
+    overflowed_ = true;
+  }
+  return overflowed_;
 }
 
 StateId Matcher::Finish(Step& step) {
@@ -144,13 +152,11 @@ StateId Matcher::Finish(Step& step) {
     const RuleId rule = next->second.first;
     std::vector<Return> returns = std::move(next->second.second);
     step.called.erase(next);
-    if (step.returns > kMostReturns || step.state.positions.size() > kMostPositions) {
-      overflowed_ = true;
-      return kDead;
-    }
+    if (Overflows(step)) return kDead;
     const LevelId level = KeepLevel(std::move(returns));
     Add(grammar_->rules()[rule].start, level, /*after_bytes=*/false, step);
   }
+  if (Overflows(step)) return kDead;
   std::sort(step.state.positions.begin(), step.state.positions.end());
   return Keep(std::move(step.state));
 }

@@ -131,6 +131,7 @@ class Matcher {
   void Leave(LevelId level, std::vector<Position>& open, Step& step);
   StateId OutsideOf(LevelId level);
   void Enter(const Return& back, Step& step);
+  bool Overflows(const Step& step);
   // Begins the rules that are called, and keeps the state.
   StateId Finish(Step& step);
 

@@ -4,6 +4,7 @@
 #include <unicode/unistr.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,7 +18,7 @@
 namespace recycling::constraint {
 namespace {
 
-constexpr std::size_t kMostBytes = 64 << 10;
+constexpr std::size_t kMostBytes = 8 << 10;
 constexpr int kMostDepth = 50;  // of groups
 
 // The characters of ICU's set `name`. Empty if there is no such set.
@@ -85,7 +86,7 @@ class Parser {
   absl::StatusOr<Expression> Parse() {
     ASSIGN_OR_RETURN(const std::vector<Anchored> alternatives, Alternatives());
     if (!cursor_.done()) return cursor_.Error("unmatched \")\"");
-    const Expression any = Expression::Repeat(spell_(CodePointSet::All()), 0, kUnbounded);
+    const Expression any = Expression::Repeat(Spell(CodePointSet::All()), 0, kUnbounded);
     std::vector<Expression> choices;
     for (const Anchored& alternative : alternatives) {
       std::vector<Expression> parts;
@@ -159,18 +160,19 @@ class Parser {
     if (cursor_.Take("(")) return Group(group);
     if (cursor_.Take("[")) {
       ASSIGN_OR_RETURN(const CodePointSet set, Class());
-      return spell_(set);
+      return Spell(set);
     }
-    if (cursor_.Take(".")) return spell_(Of(AllClasses().dot));
+    if (cursor_.Take(".")) return Spell(Of(AllClasses().dot));
     if (cursor_.Peek() == '*' || cursor_.Peek() == '+' || cursor_.Peek() == '?') {
       return cursor_.Error("nothing to repeat");
     }
+    if (cursor_.StartsWith("{,")) return cursor_.Error("a count without its first number");
     if (cursor_.Take("\\")) {
       ASSIGN_OR_RETURN(const CodePointSet set, Escape(/*in_class=*/false));
-      return spell_(set);
+      return Spell(set);
     }
     const char32_t character = cursor_.Next();
-    return spell_({{character, character}});
+    return Spell({{character, character}});
   }
 
   absl::StatusOr<Expression> Group(std::vector<Anchored>& group) {
@@ -195,7 +197,8 @@ class Parser {
 
   absl::StatusOr<CodePointSet> Class() {
     const bool negated = cursor_.Take("^");
-    CodePointSet set;
+    // What all dialects leave out is what any of them has.
+    complement_ = negated;
     std::vector<CodePointRange> ranges;
     while (!cursor_.Take("]")) {
       if (cursor_.done()) return cursor_.Error("expected \"]\"");
@@ -212,7 +215,8 @@ class Parser {
       if (range.first > range.last) return cursor_.Error("a range is out of order");
       ranges.push_back(range);
     }
-    set = CodePointSet(std::move(ranges));
+    complement_ = false;
+    const CodePointSet set(std::move(ranges));
     return negated ? set.Complement() : set;
   }
 
@@ -240,6 +244,8 @@ class Parser {
     if (next == 'p' || next == 'P') return Property();
     if (next == 'u' || next == 'x') {
       ASSIGN_OR_RETURN(const char32_t character, HexEscape());
+      if (one(character).empty())
+        return cursor_.Error("a half of a surrogate pair is no character");
       return one(character);
     }
     const char32_t character = cursor_.Next();
@@ -269,6 +275,9 @@ class Parser {
       case 'b':  // in a class
         return one('\b');
       case '0':
+        if (absl::ascii_isdigit(static_cast<unsigned char>(cursor_.Peek()))) {
+          return cursor_.Error("octal escapes are not supported");
+        }
         return one(0);
       case 'c': {
         const char32_t letter = cursor_.done() ? 0 : cursor_.Next();
@@ -324,13 +333,22 @@ class Parser {
     return negated ? set.Complement() : set;
   }
 
+  // The same sets come again and again, so their expressions are shared.
+  Expression Spell(const CodePointSet& set) {
+    const auto known = spelled_.find(set.ranges());
+    if (known != spelled_.end()) return known->second;
+    return spelled_.emplace(set.ranges(), spell_(set)).first->second;
+  }
+
   CodePointSet Of(const DialectClass& one) const {
-    return dialects_ == Dialects::kAll ? one.narrow : one.wide;
+    return (dialects_ == Dialects::kAll) != complement_ ? one.narrow : one.wide;
   }
 
   TextCursor cursor_;
   const SpellChars& spell_;
   const Dialects dialects_;
+  bool complement_ = false;  // within a negated class
+  std::map<std::vector<CodePointRange>, Expression> spelled_;
   int depth_ = 0;
 };
 

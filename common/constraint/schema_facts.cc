@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 
 namespace recycling::constraint {
@@ -74,17 +76,16 @@ absl::StatusOr<Types> TypesOf(const Json& value, const std::string& path) {
   return found->second;
 }
 
-void AddValues(std::vector<Json> values, Facts& facts) {
-  if (facts.values.has_value()) {
-    const std::vector<Json> before = *std::move(facts.values);
-    values.erase(std::remove_if(values.begin(), values.end(),
-                                [&](const Json& value) {
-                                  return std::find(before.begin(), before.end(), value) ==
-                                         before.end();
-                                }),
-                 values.end());
+void AddValues(const std::vector<Json>& values, Facts& facts) {
+  std::vector<Json> both;
+  std::set<std::string> texts;
+  for (const Json& value : values) {
+    std::string text = CanonicalJson(value);
+    const bool allowed = !facts.values.has_value() || facts.value_texts.count(text) > 0;
+    if (allowed && texts.insert(std::move(text)).second) both.push_back(value);
   }
-  facts.values = std::move(values);
+  facts.values = std::move(both);
+  facts.value_texts = std::move(texts);
 }
 
 absl::Status AddMultiple(const std::string& path, const Json& value, Facts& facts) {
@@ -112,13 +113,6 @@ absl::Status AddMultiple(const std::string& path, const Json& value, Facts& fact
                                   kMostMultiple, ", or 0.1, 0.01 and so on"));
 }
 
-double ValueOf(const Decimal& decimal) {
-  double value = 0;
-  const bool read = absl::SimpleAtod(
-      absl::StrCat(decimal.negative ? "-" : "", decimal.whole, ".", decimal.fraction, "0"), &value);
-  return read ? value : 0;
-}
-
 absl::Status AddBound(const std::string& path, const std::string& key, const Json& value,
                       Facts& facts) {
   const bool is_low = absl::EndsWith(key, "inimum");
@@ -129,19 +123,20 @@ absl::Status AddBound(const std::string& path, const std::string& key, const Jso
   }
   if (!value.is_number()) return SchemaError(path, absl::StrCat(key, ": expected a number"));
   const double number = value.get<double>();
-  constexpr double kLarge = 1e17;  // more than any number that is written has
-  if (is_low ? number <= -kLarge : number >= kLarge) return absl::OkStatus();
-  const auto decimal = ParseDecimal(value.dump());
-  if (!decimal.has_value() || (is_low ? number > kLarge : number < -kLarge)) {
+  constexpr double kLarge = 1e17;  // more than any number that is written with a bound has
+  auto decimal = ParseDecimal(value.dump());
+  if (is_low ? number <= -kLarge : number >= kLarge) {
+    decimal = Decimal{.negative = is_low, .whole = std::string(17, '9'), .fraction = ""};
+  } else if (!decimal.has_value() || (is_low ? number > kLarge : number < -kLarge)) {
     return SchemaError(path, absl::StrCat(key, ": got ", value.dump(), ", which is not supported"));
   }
   auto& bound = is_low ? facts.range.low : facts.range.high;
   bool& bound_excluded = is_low ? facts.range.low_excluded : facts.range.high_excluded;
   // The narrower one counts.
   if (bound.has_value()) {
-    const double other = ValueOf(*bound);
-    if (is_low ? other > number : other < number) return absl::OkStatus();
-    if (other == number && !excluded) return absl::OkStatus();
+    const int order = CompareDecimals(*bound, *decimal);
+    if (is_low ? order > 0 : order < 0) return absl::OkStatus();
+    if (order == 0 && !excluded) return absl::OkStatus();
   }
   bound = decimal;
   bound_excluded = excluded;
@@ -197,6 +192,29 @@ absl::Status AddFact(const std::string& path, const std::string& key, const Json
 
 absl::Status SchemaError(const std::string& path, std::string_view message) {
   return absl::InvalidArgumentError(absl::StrCat("schema: ", path, ": ", std::string(message)));
+}
+
+std::string SubPath(const std::string& path, std::string_view part) {
+  constexpr std::size_t kMostPath = 200;
+  constexpr std::size_t kMostPart = 60;
+  if (path.size() > kMostPath) return path;
+  return absl::StrCat(path, std::string(part.substr(0, kMostPart)));
+}
+
+std::string CanonicalJson(const Json& value) {
+  if (value.is_number()) {
+    const auto decimal = ParseDecimal(value.dump());
+    if (!decimal.has_value()) return value.dump();
+    return absl::StrCat(decimal->negative ? "-" : "", decimal->whole, ".", decimal->fraction);
+  }
+  if (!value.is_structured()) return value.dump();
+  std::vector<std::string> parts;
+  for (const auto& [key, item] : value.items()) {
+    parts.push_back(value.is_object() ? absl::StrCat(Json(key).dump(), ":", CanonicalJson(item))
+                                      : CanonicalJson(item));
+  }
+  if (value.is_object()) std::sort(parts.begin(), parts.end());
+  return absl::StrCat(value.is_object() ? "{" : "[", absl::StrJoin(parts, ","), "]");
 }
 
 Types TypeOf(const Json& value) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,7 @@ using Places = std::vector<Place>;
 struct Facts {
   Types types = kAllTypes;
   std::optional<std::vector<Json>> values;  // of enum and const
+  std::set<std::string> value_texts;        // CanonicalJson of these
   NumberRange range;
   std::uint32_t multiple = 1;                  // of integers
   std::optional<std::uint32_t> most_fraction;  // digits behind the point
@@ -62,7 +64,13 @@ struct Facts {
 // InvalidArgument with `message` and the place in the schema.
 absl::Status SchemaError(const std::string& path, std::string_view message);
 
+// The path of a part of the schema at `path`. Long ones are cut.
+std::string SubPath(const std::string& path, std::string_view part);
+
 Types TypeOf(const Json& value);
+
+// Equal for values that JSON Schema calls equal: members in any order, 1 and 1.0.
+std::string CanonicalJson(const Json& value);
 
 // A value as JsonString and its like write it.
 std::string WriteJson(const Json& value);

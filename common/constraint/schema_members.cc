@@ -15,33 +15,48 @@ namespace {
 
 constexpr std::size_t kMostPatterns = 16;  // of patternProperties
 
-// The schemas of a member of `name`, as one schema says it.
-absl::StatusOr<Places> MemberIn(const Place& place, const std::string& name) {
-  const Json& schema = *place.schema;
-  Places found;
-  if (const auto members = schema.find("properties");
-      members != schema.end() && members->is_object() && members->contains(name)) {
-    found.push_back(
-        {.schema = &(*members)[name], .path = absl::StrCat(place.path, ".properties.", name)});
+// A schema with its patternProperties.
+struct PlaceWithPatterns {
+  Place place;
+  std::vector<NamePattern> patterns;
+};
+
+absl::StatusOr<std::vector<PlaceWithPatterns>> WithPatterns(const Places& places) {
+  std::vector<PlaceWithPatterns> result;
+  for (const Place& place : places) {
+    ASSIGN_OR_RETURN(std::vector<NamePattern> patterns, PatternsIn(place));
+    result.push_back({.place = place, .patterns = std::move(patterns)});
   }
-  ASSIGN_OR_RETURN(const auto patterns, PatternsIn(place));
-  for (const NamePattern& pattern : patterns) {
-    Matcher matcher(pattern.grammar);
-    const std::string body = NameText(name);
-    if (matcher.accepts(matcher.Next(matcher.start(), body))) found.push_back(pattern.value);
-  }
-  if (found.empty()) {
-    const Place others = OthersIn(place);
-    if (others.schema != nullptr) found.push_back(others);
-  }
-  return found;
+  return result;
 }
 
-absl::Status FindValue(const Places& places, Member& member) {
-  for (const Place& place : places) {
-    ASSIGN_OR_RETURN(Places value, MemberIn(place, member.name));
-    member.value.insert(member.value.end(), value.begin(), value.end());
+bool Matches(const std::shared_ptr<const Grammar>& grammar, const std::string& text) {
+  Matcher matcher(grammar);
+  return matcher.accepts(matcher.Next(matcher.start(), text));
+}
+
+// Adds the schemas of a member, as one schema says it.
+absl::Status AddSchemas(const PlaceWithPatterns& one, Member& member) {
+  const Place& place = one.place;
+  const std::size_t before = member.value.size();
+  if (const auto members = place.schema->find("properties");
+      members != place.schema->end() && members->is_object() && members->contains(member.name)) {
+    member.value.push_back(
+        {.schema = &(*members)[member.name],
+         .path = SubPath(place.path, absl::StrCat(".properties.", member.name))});
   }
+  const std::string text = NameText(member.name);
+  for (const NamePattern& pattern : one.patterns) {
+    if (!Matches(pattern.any_dialect, text)) continue;
+    if (!Matches(pattern.all_dialects, text)) {
+      return SchemaError(place.path, absl::StrCat("patternProperties: whether the name ", text,
+                                                  " matches depends on the dialect of patterns"));
+    }
+    member.value.push_back(pattern.value);
+  }
+  if (member.value.size() > before) return absl::OkStatus();
+  Place others = OthersIn(place);
+  if (others.schema != nullptr) member.value.push_back(std::move(others));
   return absl::OkStatus();
 }
 
@@ -63,14 +78,17 @@ absl::StatusOr<std::vector<Member>> MembersOf(const Places& places) {
   }
   for (const Place& place : places) {
     const auto required = place.schema->find("required");
-    if (required == place.schema->end() || required->is_boolean()) continue;
+    if (required == place.schema->end()) continue;
     if (!required->is_array()) return SchemaError(place.path, "required: expected a list");
     for (const Json& name : *required) {
       if (!name.is_string()) return SchemaError(place.path, "required: expected names");
       find(name.get<std::string>()).required = true;
     }
   }
-  for (Member& member : members) RETURN_IF_ERROR(FindValue(places, member));
+  ASSIGN_OR_RETURN(const auto schemas, WithPatterns(places));
+  for (Member& member : members) {
+    for (const PlaceWithPatterns& one : schemas) RETURN_IF_ERROR(AddSchemas(one, member));
+  }
   return members;
 }
 
@@ -78,10 +96,11 @@ absl::Status AddMissingMembers(const Places& places, const std::vector<Member>& 
                                std::vector<Member>& members) {
   std::set<std::string> names;
   for (const Member& member : members) names.insert(member.name);
+  ASSIGN_OR_RETURN(const auto schemas, WithPatterns(places));
   for (const Member& other : others) {
     if (!names.insert(other.name).second) continue;
     Member member{.name = other.name, .value = {}};
-    RETURN_IF_ERROR(FindValue(places, member));
+    for (const PlaceWithPatterns& one : schemas) RETURN_IF_ERROR(AddSchemas(one, member));
     members.push_back(std::move(member));
   }
   return absl::OkStatus();
@@ -107,19 +126,22 @@ absl::StatusOr<std::vector<NamePattern>> PatternsIn(const Place& place) {
                        absl::StrCat("patternProperties: expected an object with at most ",
                                     kMostPatterns, " patterns"));
   }
+  const std::string path = SubPath(place.path, ".patternProperties");
   for (const auto& [text, value] : found->items()) {
-    const std::string path = absl::StrCat(place.path, ".patternProperties");
-    auto pattern = ParsePattern(text, JsonChar);
-    if (!pattern.ok()) return SchemaError(path, std::string(pattern.status().message()));
-    ASSIGN_OR_RETURN(Expression perhaps, ParsePattern(text, JsonChar, Dialects::kAny));
-    GrammarBuilder builder;
-    const RuleId root = builder.Add("name", perhaps);
-    auto grammar = builder.Build(root);
-    if (!grammar.ok()) return SchemaError(path, std::string(grammar.status().message()));
-    patterns.push_back({.name = *std::move(pattern),
-                        .perhaps = std::move(perhaps),
-                        .grammar = *std::move(grammar),
-                        .value = {.schema = &value, .path = path}});
+    NamePattern pattern;
+    pattern.value = {.schema = &value, .path = path};
+    for (const Dialects dialects : {Dialects::kAll, Dialects::kAny}) {
+      const bool all = dialects == Dialects::kAll;
+      auto name = ParsePattern(text, JsonChar, dialects);
+      if (!name.ok()) return SchemaError(path, std::string(name.status().message()));
+      (all ? pattern.name : pattern.perhaps) = *name;
+      GrammarBuilder builder;
+      const RuleId root = builder.Add("name", *std::move(name));
+      auto grammar = builder.Build(root);
+      if (!grammar.ok()) return SchemaError(path, std::string(grammar.status().message()));
+      (all ? pattern.all_dialects : pattern.any_dialect) = *std::move(grammar);
+    }
+    patterns.push_back(std::move(pattern));
   }
   return patterns;
 }
@@ -127,7 +149,7 @@ absl::StatusOr<std::vector<NamePattern>> PatternsIn(const Place& place) {
 Place OthersIn(const Place& place) {
   const auto others = place.schema->find("additionalProperties");
   return {.schema = others == place.schema->end() ? nullptr : &*others,
-          .path = absl::StrCat(place.path, ".additionalProperties")};
+          .path = SubPath(place.path, ".additionalProperties")};
 }
 
 }  // namespace recycling::constraint

@@ -23,9 +23,10 @@ struct Member {
 
 // A schema of patternProperties.
 struct NamePattern {
-  Expression name;                         // within its quotes
-  Expression perhaps;                      // the names of all dialects
-  std::shared_ptr<const Grammar> grammar;  // of `perhaps`
+  Expression name;     // within its quotes, as all dialects match it
+  Expression perhaps;  // as any dialect matches it
+  std::shared_ptr<const Grammar> all_dialects;
+  std::shared_ptr<const Grammar> any_dialect;
   Place value;
 };
 

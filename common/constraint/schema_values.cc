@@ -1,6 +1,7 @@
 #include "common/constraint/schema_values.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,7 +44,7 @@ std::optional<Expression> CountChars(const std::vector<Expression>& all, const F
 
 }  // namespace
 
-absl::StatusOr<Expression> IntegerOf(const Facts& facts) {
+absl::StatusOr<Expression> IntegerOf(const Facts& facts, std::size_t& states_left) {
   const Expression all = JsonInteger(facts.range);
   if (facts.multiple == 1) return all;
   // Numbers by their remainder: state 0 is the beginning, 1 is behind the sign, and r + 2 is the
@@ -60,10 +61,10 @@ absl::StatusOr<Expression> IntegerOf(const Facts& facts) {
   }
   multiples->states[0].edges.push_back({.bytes = {'-', '-'}, .target = 1});
   multiples->states[2].accepts = true;
-  return Intersect({all, Expression::Of(std::move(multiples))}, {});
+  return Intersect({all, Expression::Of(std::move(multiples))}, {}, states_left);
 }
 
-absl::StatusOr<Expression> StringOf(const Facts& facts) {
+absl::StatusOr<Expression> StringOf(const Facts& facts, std::size_t& states_left) {
   if (facts.patterns.empty() && facts.formats.empty()) {
     return JsonString(facts.least_chars, facts.most_chars);
   }
@@ -91,11 +92,32 @@ absl::StatusOr<Expression> StringOf(const Facts& facts) {
   }
   Expression body = all[0];
   if (all.size() > 1) {
-    auto both = Intersect(all, {});
+    auto both = Intersect(all, {}, states_left);
     if (!both.ok()) return SchemaError(facts.path, std::string(both.status().message()));
     body = *std::move(both);
   }
   return Expression::Sequence({Expression::Text("\""), body, Expression::Text("\"")});
+}
+
+Expression OneOfTexts(const std::vector<std::string>& texts) {
+  auto trie = std::make_shared<ByteAutomaton>();
+  trie->states.emplace_back();
+  std::map<std::pair<std::uint32_t, std::uint8_t>, std::uint32_t> edges;
+  for (const std::string& text : texts) {
+    std::uint32_t state = 0;
+    for (const char letter : text) {
+      const auto byte = static_cast<std::uint8_t>(letter);
+      const auto [edge, is_new] =
+          edges.try_emplace({state, byte}, static_cast<std::uint32_t>(trie->states.size()));
+      if (is_new) {
+        trie->states[state].edges.push_back({.bytes = {byte, byte}, .target = edge->second});
+        trie->states.emplace_back();
+      }
+      state = edge->second;
+    }
+    trie->states[state].accepts = true;
+  }
+  return Expression::Of(std::move(trie));
 }
 
 }  // namespace recycling::constraint

@@ -44,12 +44,12 @@ std::string Ipv6() {
 
 std::string Hostname() {
   const std::string label = kLabel;
-  return label + "(?:\\." + label + "){0,3}";
+  return label + "(?:\\." + label + "){0,2}";
 }
 
 std::string Email() {
   const std::string label = kLabel;
-  return R"([A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*@)" + label + "(?:\\." + label + "){1,3}";
+  return R"([A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*@)" + label + "(?:\\." + label + "){1,2}";
 }
 
 std::string Uri() {

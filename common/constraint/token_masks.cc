@@ -64,7 +64,7 @@ std::shared_ptr<const TokenMasks::PlaceMask> TokenMasks::MaskOf(const Matcher::P
     call.most = kUnbounded;
   }
   std::shared_ptr<const PlaceMask> base;
-  if (!(unbounded == place)) base = MaskOf(unbounded);
+  if (!(unbounded == place) && LeavesByBounds(place)) base = MaskOf(unbounded);
   if (bytes_ > most_bytes_) {
     masks_.clear();
     bytes_ = 0;
@@ -76,6 +76,40 @@ std::shared_ptr<const TokenMasks::PlaceMask> TokenMasks::MaskOf(const Matcher::P
   bytes_ += mask->bytes();
   masks_.emplace(place, mask);
   return mask;
+}
+
+// A call that needs more texts may end too early within a token. The base marks only the tokens
+// that leave the whole place. So the call must be the outermost one, and one byte after it must end
+// the place, as the quotation mark after the characters of a JSON string does.
+bool TokenMasks::LeavesByBounds(const Matcher::Place& place) const {
+  for (std::size_t i = 0; i < place.calls.size(); ++i) {
+    if (place.calls[i].least == 0) continue;
+    if (i + 1 < place.calls.size()) return false;
+    NodeId node = grammar_->call(place.calls[i].call).target;
+    for (int step = 0; step < 8 && grammar_->byte_edges(node).empty(); ++step) {
+      if (!grammar_->calls(node).empty() || grammar_->is_end(node) ||
+          grammar_->free_edges(node).size() != 1) {
+        return false;
+      }
+      node = grammar_->free_edges(node)[0];
+    }
+    if (!grammar_->free_edges(node).empty() || !grammar_->calls(node).empty()) return false;
+    for (const Grammar::ByteEdge& edge : grammar_->byte_edges(node)) {
+      if (!LeadsToEnd(edge.target)) return false;
+    }
+  }
+  return true;
+}
+
+// Whether only the end of the rule follows, without a byte.
+bool TokenMasks::LeadsToEnd(NodeId node) const {
+  for (int step = 0; step < 8; ++step) {
+    if (!grammar_->byte_edges(node).empty() || !grammar_->calls(node).empty()) return false;
+    if (grammar_->free_edges(node).empty()) return grammar_->is_end(node);
+    if (grammar_->free_edges(node).size() != 1 || grammar_->is_end(node)) return false;
+    node = grammar_->free_edges(node)[0];
+  }
+  return false;
 }
 
 std::shared_ptr<TokenMasks::PlaceMask> TokenMasks::Walk(const Matcher::Place& place,

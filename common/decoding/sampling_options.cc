@@ -49,6 +49,12 @@ absl::Status ValidateSamplingOptions(const SamplingOptions& options, std::uint32
     return absl::InvalidArgumentError(
         absl::StrCat("logit_bias: got token id ", *twin, " twice, expected distinct ids"));
   }
+  constexpr std::size_t kMostConstraintBytes = 1 << 20;
+  if (options.constraint.has_value() && options.constraint->text.size() > kMostConstraintBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("constraint: got ", options.constraint->text.size(),
+                     " bytes, expected at most ", kMostConstraintBytes));
+  }
   if (options.max_tokens.has_value() && *options.max_tokens == 0) {
     return absl::InvalidArgumentError("max_tokens: got 0, expected at least 1");
   }

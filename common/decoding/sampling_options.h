@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,16 @@
 #include "common/decoding/token_id.h"
 
 namespace recycling {
+
+// A form that the text of an output must have. common/constraint compiles it.
+struct TextConstraint {
+  enum class Kind { kJsonSchema, kPattern, kGrammar };
+
+  Kind kind = Kind::kJsonSchema;
+  std::string text;  // the schema, the regular expression, or the grammar; at most 1 MiB
+
+  bool operator==(const TextConstraint&) const = default;
+};
 
 struct SamplingOptions {
   float temperature = 0;         // [0, 100]; 0 is greedy
@@ -30,6 +41,7 @@ struct SamplingOptions {
   std::vector<TokenId> stop_token_ids;  // at most 64
   bool ignore_eos = false;
   std::optional<std::uint32_t> top_logprobs;  // 0 to 20
+  std::optional<TextConstraint> constraint;
 
   bool operator==(const SamplingOptions&) const = default;
 };

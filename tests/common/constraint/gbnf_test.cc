@@ -63,6 +63,7 @@ TEST(GbnfTest, NamesWhatIsWrong) {
   EXPECT_THAT(error("root ::= x"), HasSubstr("rule \"x\" is used, but not defined"));
   EXPECT_THAT(error("root ::= \"a\"\nroot ::= \"b\""), HasSubstr("is defined twice"));
   EXPECT_THAT(error("root ::= root \"a\" | \"b\""), HasSubstr("left recursion"));
+  EXPECT_THAT(error("root ::= \"a\"" + std::string(1'000'000, '*')), HasSubstr("too many counts"));
   EXPECT_THAT(error("root ::= <[12]>"), HasSubstr("single tokens are not supported"));
   EXPECT_THAT(error("root ::= " + std::string(100, '(')), HasSubstr("deeper than 50"));
   EXPECT_THAT(error(std::string(2 << 20, '#')), HasSubstr("expected at most 1048576"));

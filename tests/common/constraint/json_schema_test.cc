@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -275,7 +276,7 @@ TEST(JsonSchemaTest, NamesWhatItRefuses) {
   EXPECT_THAT(error(R"({"$ref":"other.json"})"), HasSubstr("only references within the document"));
   EXPECT_THAT(error(R"({"$ref":"#/a/b"})"), HasSubstr("names nothing"));
   EXPECT_THAT(error(R"({"anyOf":[{"$ref":"#"},{"type":"null"}]})"), HasSubstr("left recursion"));
-  EXPECT_THAT(error(R"({"type":"object","enum":["a"]})"), HasSubstr("no value of enum"));
+  EXPECT_THAT(error(R"({"type":"object","enum":["a"]})"), HasSubstr("no text fulfils"));
   EXPECT_THAT(error(R"({"type":"integer","minimum":3,"maximum":2})"), HasSubstr("no text fulfils"));
   EXPECT_THAT(error("false"), HasSubstr("no text fulfils"));
   EXPECT_THAT(error(R"({"minLength":-1})"), HasSubstr("minLength: expected a whole number"));
@@ -283,10 +284,42 @@ TEST(JsonSchemaTest, NamesWhatItRefuses) {
   EXPECT_THAT(error(R"({"multipleOf":3.7})"), HasSubstr("multipleOf"));
   EXPECT_THAT(error("{"), HasSubstr("expected JSON"));
   EXPECT_THAT(error("[1]"), HasSubstr("$: expected a schema"));
-  EXPECT_THAT(error(std::string(2 << 20, ' ')), HasSubstr("expected at most 1048576"));
+  EXPECT_THAT(error(std::string(2 << 20, ' ')), HasSubstr("expected at most 262144"));
   std::string deep = "{}";
   for (int i = 0; i < 100; ++i) deep = absl::StrCat(R"({"items":)", deep, "}");
   EXPECT_THAT(error(deep), HasSubstr("deeper than 64"));
+}
+
+TEST(JsonSchemaTest, KeywordsHoldTogether) {
+  Check({
+      {R"({"type":"number","minimum":-1e18})", {"5", "-99999999999999999"}, {"-1e99", "-1e17"}},
+      {R"({"type":"integer","minimum":9007199254740992,"allOf":[{"minimum":9007199254740993}]})",
+       {"9007199254740993"},
+       {"9007199254740992"}},
+      {R"({"allOf":[{"enum":[{"a":1,"b":2.0},3]},{"enum":[{"b":2,"a":1}]}]})",
+       {R"({"b": 2, "a": 1})"},
+       {"3"}},
+      {R"j({"type":"object","patternProperties":{"^[^\\w]$":{"type":"integer"}},
+          "additionalProperties":{"type":"string"}})j",
+       {R"({"-": 1, "ab": "x"})"},
+       {R"({"é": "x"})", R"({"-": "x"})"}},
+      {R"({"type":"object","properties":{"kind":{"enum":["a","b"]}},"required":["kind"],
+          "additionalProperties":false,"anyOf":[{"properties":{"kind":{"const":"a"}}},
+          {"properties":{"kind":{"const":"c"}}}]})",
+       {R"({"kind": "a"})"},
+       {R"({"kind": "b"})", R"({"kind": "c"})"}},
+  });
+  for (const char* schema :
+       {R"({"allOf":[{"enum":[18446744073709551615]},{"enum":[-1]}]})",
+        R"({"const":-1e20,"minimum":-1e18})",
+        R"({"oneOf":[{"const":{"a":1,"b":2}},{"const":{"b":2,"a":1}}]})",
+        R"({"enum":[{}],"properties":{"a":{"$ref":"#"}}})",
+        R"({"type":"string","pattern":"^[\\ud800-\\udbff]$"})",
+        R"({"type":"object","required":["é"],"patternProperties":{"^\\w$":{"type":"integer"}}})",
+        R"({"$defs":{"a":{"$id":"http://x/a","$ref":"#/$defs/n"},"n":{}},"$ref":"#/$defs/a"})",
+        R"({"properties":{"a":{"required":true}}})"}) {
+    EXPECT_FALSE(CompileJsonSchema(schema).ok()) << schema;
+  }
 }
 
 // Small schemas that would be large if their alternatives or lengths were written out.
@@ -300,6 +333,55 @@ TEST(JsonSchemaTest, HostileSchemasEndSoon) {
       CompileJsonSchema(R"j({"type":"string","pattern":"(a|b)*a(a|b){30}","maxLength":1000000})j")
           .ok());
   EXPECT_THAT(CompileJsonSchema(R"({"type":"string","maxLength":1000000000})"), IsOk());
+  const auto repeat = [](int count, const std::function<std::string(int)>& part) {
+    std::string text;
+    for (int i = 0; i < count; ++i) absl::StrAppend(&text, i == 0 ? "" : ",", part(i));
+    return text;
+  };
+  // A long chain of references needs no deep stack.
+  const std::string chain = repeat(1000, [](int i) {
+    return absl::StrCat("\"d", i, R"(":{"type":"object","properties":{"a":{"$ref":"#/$defs/d)",
+                        i + 1, "\"}}}");
+  });
+  EXPECT_THAT(CompileJsonSchema(
+                  absl::StrCat(R"({"$ref":"#/$defs/d0","$defs":{)", chain, R"(,"d1000":{}}})")),
+              IsOk());
+  // Sets of schemas that multiply.
+  const std::string sets = repeat(14, [](int i) {
+    const std::string next = absl::StrCat(R"({"$ref":"#/$defs/q)", i + 2, "\"}");
+    return absl::StrCat("\"q", i + 1, R"(":{"properties":{"a":)", next, R"(,"b":)", next, "}}");
+  });
+  EXPECT_FALSE(
+      CompileJsonSchema(
+          absl::StrCat(
+              R"({"$ref":"#/$defs/q0","$defs":{"q0":{"properties":{"a":{"allOf":[{"$ref":"#/$defs/q0"},)",
+              R"({"$ref":"#/$defs/q1"}]},"b":{"$ref":"#/$defs/q0"}}},"q15":{},)", sets, "}}"))
+          .ok());
+  for (const std::string& schema :
+       {absl::StrCat(R"({"default":{)",
+                     repeat(20000, [](int i) { return absl::StrCat("\"", i, "\":1"); }), "}}"),
+        absl::StrCat(R"({"allOf":[)",
+                     repeat(8000, [](int i) { return absl::StrCat(R"({"minLength":)", i, "}"); }),
+                     "]}"),
+        absl::StrCat(R"({"type":"string","allOf":[)",
+                     repeat(60, [](int i) { return absl::StrCat(R"({"pattern":"a)", i, "\"}"); }),
+                     "]}"),
+        absl::StrCat(R"({"type":"object","properties":{)",
+                     repeat(200,
+                            [](int i) {
+                              return absl::StrCat("\"a", i, R"(":{"type":"integer","multipleOf":)",
+                                                  200 + i, "}");
+                            }),
+                     "}}"),
+        absl::StrCat(R"({"type":"string","pattern":")", std::string(60000, '.'), "\"}")}) {
+    EXPECT_FALSE(CompileJsonSchema(schema).ok()) << schema.substr(0, 80);
+  }
+  EXPECT_THAT(CompileJsonSchema(
+                  absl::StrCat(R"({"default":[)", repeat(80000, [](int) { return "{}"; }), "]}")),
+              IsOk());
+  EXPECT_THAT(CompileJsonSchema(absl::StrCat(
+                  R"({"enum":[)", repeat(20000, [](int i) { return absl::StrCat(i); }), "]}")),
+              IsOk());
   EXPECT_THAT(CompileJsonSchema(R"({"type":"array","minItems":1000000000})"), IsOk());
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/constraint/gbnf.h"
 #include "common/constraint/json_schema.h"
 #include "tests/doubles/matchers.h"
@@ -54,7 +55,7 @@ void CheckMasks(const std::shared_ptr<const Grammar>& grammar, std::size_t most_
   std::mt19937 random(1);
   const auto trie = std::make_shared<TokenTrie>(Vocabulary(
       {R"({"name": "Bob", "tags": ["a", "bcd", ""], "age": 12, "x": {"y": [1, 2.50, null]}})",
-       R"(aaaaaaaa", "aaa\n\u00e9é€😀"}, {"": [[[]]], "a": -17e5}])"},
+       R"(aaaaaaaaaaaabbbbbbbbbbbaaaaaaaaaabaaaaaaaaaaabababaaacb", "aaa\n\u00e9é€😀"}, {"": [[[]]], "a": -17e5}])"},
       random));
   TokenMasks masks(grammar, trie, most_bytes);
   std::vector<std::string> texts(trie->vocabulary());
@@ -103,6 +104,17 @@ TEST(TokenMasksTest, AllowWhatTheMatcherAllows) {
     ASSERT_THAT(grammar, IsOk());
     CheckMasks(*grammar, 64 << 20);
     CheckMasks(*grammar, 1000);  // masks are dropped all the time
+  }
+}
+
+// A token may end a count and go on within the same rule.
+TEST(TokenMasksTest, AllowWhatCountsAllow) {
+  for (const char* pattern :
+       {"^a{10,12}b{9,11}$", "^(?:a{9,12}b){9,12}c$", "^(?:ab?){9,20}a{3}c*$"}) {
+    const auto grammar = CompileJsonSchema(
+        absl::StrCat(R"({"type":"array","items":{"type":"string","pattern":")", pattern, "\"}}"));
+    ASSERT_THAT(grammar, IsOk());
+    CheckMasks(*grammar, 64 << 20);
   }
 }
 

@@ -176,9 +176,11 @@ class RequestRunnerTest : public ::testing::Test {
   IncomingRequest Request(const std::string& id, std::uint32_t max_tokens = 9) {
     return {.bytes = 100,
             .read = [id, max_tokens]() -> absl::StatusOr<GenerateOptions> {
-              return GenerateOptions{.prompt = std::vector<TokenId>{5, 6, 7},
-                                     .sampling = {.max_tokens = max_tokens},
-                                     .request_id = id};
+              GenerateOptions options;
+              options.prompt = std::vector<TokenId>{5, 6, 7};
+              options.sampling.max_tokens = max_tokens;
+              options.request_id = id;
+              return options;
             },
             .request_id = [id] { return id; }};
   }
