@@ -9,6 +9,32 @@
 #include "common/decoding/check_token.h"
 
 namespace recycling {
+namespace {
+
+TextConstraint ConstraintFromProto(const common::v1::Constraint& proto) {
+  switch (proto.form_case()) {
+    case common::v1::Constraint::kPattern:
+      return {.kind = TextConstraint::Kind::kPattern, .text = proto.pattern()};
+    case common::v1::Constraint::kGrammar:
+      return {.kind = TextConstraint::Kind::kGrammar, .text = proto.grammar()};
+    default:  // without a form: an empty schema text, which is refused
+      return {.kind = TextConstraint::Kind::kJsonSchema, .text = proto.json_schema()};
+  }
+}
+
+void ConstraintToProto(const TextConstraint& constraint, common::v1::Constraint* proto) {
+  switch (constraint.kind) {
+    case TextConstraint::Kind::kJsonSchema:
+      return proto->set_json_schema(constraint.text);
+    case TextConstraint::Kind::kPattern:
+      return proto->set_pattern(constraint.text);
+    case TextConstraint::Kind::kGrammar:
+      return proto->set_grammar(constraint.text);
+  }
+}
+
+}  // namespace
+
 SamplingOptions SamplingOptionsFromProto(const common::v1::SamplingOptions& proto) {
   SamplingOptions options;
   if (proto.has_temperature()) options.temperature = proto.temperature();
@@ -26,6 +52,7 @@ SamplingOptions SamplingOptionsFromProto(const common::v1::SamplingOptions& prot
   options.stop_token_ids.assign(proto.stop_token_ids().begin(), proto.stop_token_ids().end());
   if (proto.has_ignore_eos()) options.ignore_eos = proto.ignore_eos();
   if (proto.has_top_logprobs()) options.top_logprobs = proto.top_logprobs();
+  if (proto.has_constraint()) options.constraint = ConstraintFromProto(proto.constraint());
   return options;
 }
 
@@ -50,6 +77,9 @@ void SamplingOptionsToProto(const SamplingOptions& options, common::v1::Sampling
                                        options.stop_token_ids.end());
   proto->set_ignore_eos(options.ignore_eos);
   if (options.top_logprobs.has_value()) proto->set_top_logprobs(*options.top_logprobs);
+  if (options.constraint.has_value()) {
+    ConstraintToProto(*options.constraint, proto->mutable_constraint());
+  }
 }
 
 absl::StatusOr<DraftTree> DraftTreeFromProto(const common::v1::DraftTree& proto) {

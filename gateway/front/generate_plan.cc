@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/constraint/constraint.h"
 #include "common/decoding/check_token.h"
 
 namespace recycling::gateway {
@@ -86,6 +87,9 @@ absl::StatusOr<DecodeRequest> PlanDecode(GenerateOptions options, const Tokenize
     request.sampling.seed = draw_random() & kLargestDrawnSeed;
   }
   RETURN_IF_ERROR(ValidateSamplingOptions(request.sampling, tokenizer.vocab_size()));
+  if (request.sampling.constraint.has_value()) {
+    RETURN_IF_ERROR(constraint::CheckConstraint(*request.sampling.constraint));
+  }
   request.max_tokens = *request.sampling.max_tokens;
   RETURN_IF_ERROR(CheckStops(options.stop));
   request.stop = std::move(options.stop);

@@ -63,7 +63,8 @@ absl::Status CheckStops(const std::vector<std::string>& stops);
 //  - there is no prompt, or it has no tokens, too many bytes, too many tokens or unknown ids;
 //  - a sampling option is out of its range;
 //  - max_tokens tokens do not fit behind the prompt;
-//  - CheckStops refuses the stop strings.
+//  - CheckStops refuses the stop strings;
+//  - the constraint cannot be compiled.
 // A request without max_tokens gets the default or its min_tokens, whichever is more, but not more
 // than fits behind the prompt. A request without a seed gets the low bits of `draw_random()`. The
 // caller sets deadline and arrival.

@@ -29,6 +29,8 @@ std::optional<std::string> Payload(const absl::Status& status, const char* name)
 constexpr std::pair<std::string_view, std::string_view> kNames[] = {
     {"prompt_ids", "prompt"},
     {"repetition_penalty", "repeat_penalty"},
+    {"schema", "response_format"},
+    {"constraint", "response_format"},
     {"node_budget", "speculation.nodes"}};
 
 // The field that a message such as "max_tokens: got 0, expected at least 1" begins with.

@@ -27,16 +27,8 @@ constexpr std::size_t kMostPrompts = 128;
 
 // Fields that other servers take and this one does not.
 absl::Status CheckSupported(const JsonFields& fields) {
-  for (const std::string_view name :
-       {"grammar", "json_schema", "functions", "function_call", "audio"}) {
+  for (const std::string_view name : {"functions", "function_call", "audio"}) {
     if (fields.Has(name)) return UnsupportedField(name, "is not supported");
-  }
-  ASSIGN_OR_RETURN(const auto format, fields.Object("response_format"));
-  if (format.has_value()) {
-    ASSIGN_OR_RETURN(const auto type, format->Text("type"));
-    if (type.value_or("") != "text") {
-      return UnsupportedField("response_format", "only the type \"text\" is supported");
-    }
   }
   for (const std::string_view name : {"n", "best_of"}) {
     ASSIGN_OR_RETURN(const auto count, fields.Integer(name, 1, kMostTokens));
@@ -97,6 +89,58 @@ absl::Status SetSampling(const JsonFields& fields, SamplingOptions& sampling) {
   return SetLogitBias(fields, sampling);
 }
 
+absl::StatusOr<std::string> JsonOf(std::string_view param, const chat::Value& value) {
+  chat::Budget budget({});
+  const auto text = chat::DumpJson(value, {}, budget);
+  if (!text.ok()) return InvalidField(param, std::string(text.status().message()));
+  return text->bytes();
+}
+
+// The schema of response_format. Nothing for the type "text".
+absl::StatusOr<std::optional<std::string>> SchemaOf(const JsonFields& format) {
+  ASSIGN_OR_RETURN(const auto type, format.Text("type"));
+  if (type.value_or("text") == "text") return std::nullopt;
+  if (*type == "json_object") {
+    if (const chat::Value* schema = format.Find("schema"))
+      return JsonOf("response_format", *schema);
+    return std::string(R"({"type":"object"})");
+  }
+  if (*type != "json_schema") {
+    return UnsupportedField(
+        "response_format",
+        absl::StrCat("got the type \"", *type, "\", expected text, json_object or json_schema"));
+  }
+  ASSIGN_OR_RETURN(const auto named, format.Object("json_schema"));
+  const chat::Value* schema = named.has_value() ? named->Find("schema") : nullptr;
+  if (schema == nullptr) {
+    return InvalidField("response_format", "the type \"json_schema\" needs json_schema.schema");
+  }
+  return JsonOf("response_format", *schema);
+}
+
+// response_format, and llama.cpp's json_schema and grammar.
+absl::Status SetConstraint(const JsonFields& fields, SamplingOptions& sampling) {
+  using Kind = TextConstraint::Kind;
+  std::vector<TextConstraint> constraints;
+  ASSIGN_OR_RETURN(const auto format, fields.Object("response_format"));
+  if (format.has_value()) {
+    ASSIGN_OR_RETURN(auto schema, SchemaOf(*format));
+    if (schema.has_value()) constraints.push_back({Kind::kJsonSchema, *std::move(schema)});
+  }
+  if (const chat::Value* schema = fields.Find("json_schema")) {
+    ASSIGN_OR_RETURN(std::string text, JsonOf("json_schema", *schema));
+    constraints.push_back({Kind::kJsonSchema, std::move(text)});
+  }
+  ASSIGN_OR_RETURN(auto grammar, fields.Text("grammar"));
+  if (grammar.has_value()) constraints.push_back({Kind::kGrammar, *std::move(grammar)});
+  if (constraints.size() > 1) {
+    return InvalidField("response_format",
+                        "got several of response_format, json_schema and grammar, expected one");
+  }
+  if (!constraints.empty()) sampling.constraint = std::move(constraints[0]);
+  return absl::OkStatus();
+}
+
 constexpr std::array<std::pair<std::string_view, Speculation>, 4> kModes = {
     {{"auto", Speculation::kAuto},
      {"fixed", Speculation::kFixed},
@@ -144,6 +188,7 @@ absl::StatusOr<OpenAiRequest> ParseCommon(const JsonFields& fields) {
   OpenAiRequest request;
   ASSIGN_OR_RETURN(const auto model, fields.Text("model"));  // any name is taken
   RETURN_IF_ERROR(SetSampling(fields, request.options.sampling));
+  RETURN_IF_ERROR(SetConstraint(fields, request.options.sampling));
   RETURN_IF_ERROR(SetSpeculation(fields, request.options));
   ASSIGN_OR_RETURN(request.options.stop, fields.Texts("stop"));
   RETURN_IF_ERROR(CheckStops(request.options.stop));

@@ -8,11 +8,12 @@ namespace recycling::gateway {
 namespace {
 
 EmissionRules RulesOf(const DecodeRequest& request, const VerifierInfo& info) {
-  return {
-      .max_tokens = request.max_tokens,
-      .eos_token_ids = request.sampling.ignore_eos ? std::vector<TokenId>() : info.eos_token_ids,
-      .stop_token_ids = request.sampling.stop_token_ids,
-      .stop = request.stop};
+  // With a constraint, such a token comes only where the text cannot go on.
+  const bool ignores = request.sampling.ignore_eos && !request.sampling.constraint.has_value();
+  return {.max_tokens = request.max_tokens,
+          .eos_token_ids = ignores ? std::vector<TokenId>() : info.eos_token_ids,
+          .stop_token_ids = request.sampling.stop_token_ids,
+          .stop = request.stop};
 }
 
 }  // namespace

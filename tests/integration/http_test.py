@@ -116,6 +116,42 @@ class HttpTest(unittest.TestCase):
             self.check_error(self.server.post("/v1/completions", {"prompt": wrong}), 400, "prompt", "prompt",
                              "invalid_value")
 
+    def test_answers_have_the_form_that_is_asked_for(self):
+        schema = {"type": "object",
+                  "properties": {"name": {"type": "string", "maxLength": 12},
+                                 "age": {"type": "integer", "minimum": 0, "maximum": 120},
+                                 "tags": {"type": "array", "items": {"enum": ["cat", "dog", "a \"bird\""]},
+                                          "maxItems": 3},
+                                 "next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}},
+                  "required": ["name", "age", "tags"], "additionalProperties": False}
+        wrapped = {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": schema}}
+        complete = 0
+        for seed in range(6):
+            body = {"prompt": "Once upon a time", "temperature": 1.2, "seed": seed, "max_tokens": 150,
+                    "ignore_eos": seed % 2 == 1, "min_tokens": 140 if seed == 2 else 0}
+            answers = [self.server.post("/v1/completions", {**body, **form, "speculation": {"mode": mode}})[2]
+                       for mode in ("off", "full", "auto")
+                       for form in ({"response_format": wrapped}, {"json_schema": schema})]
+            choices = [answer["choices"][0] for answer in answers]
+            self.assertEqual(len({choice["text"] for choice in choices}), 1, "drafts change no token")
+            if choices[0]["finish_reason"] == "stop":
+                complete += 1
+                value = json.loads(choices[0]["text"])
+                self.assertLessEqual(set(value), set(schema["properties"]))
+                self.assertIn(value["age"], range(121))
+                self.assertLessEqual(len(value["name"]), 12)
+                self.assertLessEqual(set(value["tags"]), {"cat", "dog", "a \"bird\""})
+        self.assertGreater(complete, 2)
+        _, _, answer = self.server.post("/v1/completions", {
+            "prompt": "Once", "grammar": "root ::= (\"yes\" | \"no\") \"!\"{3}"})
+        self.assertIn(answer["choices"][0]["text"], ("yes!!!", "no!!!"))
+        self.assertEqual(answer["choices"][0]["finish_reason"], "stop")
+        events = self.server.stream("/v1/chat/completions", {
+            "messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_object"},
+            "max_tokens": 40, "logit_bias": {}})
+        text = "".join(json.loads(event)["choices"][0]["delta"].get("content", "") for event in events[:-1])
+        self.assertTrue(text.startswith("{"), text)
+
     def test_thoughts_are_apart_from_the_answer(self):
         with tempfile.TemporaryDirectory() as folder:
             # The prompt ends inside the thoughts, and the model never closes them.
@@ -218,8 +254,11 @@ class HttpTest(unittest.TestCase):
             ({"messages": user, "top_logprobs": 2}, "top_logprobs", value),
             ({"messages": user, "n": 2}, "n", unsupported),
             ({"messages": user, "best_of": 2}, "best_of", unsupported),
-            ({"messages": user, "response_format": {"type": "json_object"}}, "response_format", unsupported),
-            ({"messages": user, "grammar": "x"}, "grammar", unsupported),
+            ({"messages": user, "response_format": {"type": "xml"}}, "response_format", unsupported),
+            ({"messages": user, "response_format": {"type": "json_schema"}}, "response_format", "invalid_value"),
+            ({"messages": user, "json_schema": {"not": {}}}, "response_format", "invalid_value"),
+            ({"messages": user, "grammar": "x"}, "grammar", "invalid_value"),
+            ({"messages": user, "grammar": "x", "json_schema": {}}, "response_format", "invalid_value"),
             ({"messages": user, "tool_choice": "required"}, "tool_choice", unsupported),
             ({"messages": user, "tools": {}}, "tools", value),
             ({"messages": user, "speculation": {"mode": "fast"}}, "speculation.mode", value),

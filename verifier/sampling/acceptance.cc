@@ -23,15 +23,20 @@ std::optional<int> ChildWith(const DraftTree& tree, int node, TokenId token) {
 
 absl::StatusOr<AcceptedPath> AcceptPath(
     const DraftTree& tree, const TokenHistory& history, const SamplingRules& rules,
-    const std::function<std::span<const float>(int node)>& logits, SamplerScratch& scratch) {
+    const std::function<std::span<const float>(int node)>& logits, SamplerScratch& scratch,
+    PathConstraint* constraint) {
   AcceptedPath accepted;
   for (int node = 0;;) {
     const TokenHistory here = {history.prompt, history.generated, accepted.tokens};
     const std::uint64_t position = tree.base + accepted.tokens.size();
+    TokenSet allowed;
+    if (constraint != nullptr) {
+      ASSIGN_OR_RETURN(allowed, constraint->AllowedAfter(accepted.tokens));
+    }
     ASSIGN_OR_RETURN(const TokenId token,
-                     ChooseToken(logits(node), here, rules, position, scratch));
+                     ChooseToken(logits(node), here, rules, position, scratch, allowed));
     accepted.tokens.push_back(token);
-    accepted.stopped = rules.Stops(token);
+    accepted.stopped = rules.Stops(token) || (constraint != nullptr && constraint->Ends(token));
     if (accepted.stopped) return accepted;
     const std::optional<int> child = ChildWith(tree, node, token);
     if (!child.has_value()) return accepted;

@@ -13,6 +13,17 @@
 
 namespace recycling::verifier {
 
+// Says which tokens may follow a path. Threads: one.
+class PathConstraint {
+ public:
+  virtual ~PathConstraint() = default;
+
+  // The tokens that may follow the committed tokens and `path`. Valid until the next call.
+  virtual absl::StatusOr<TokenSet> AllowedAfter(std::span<const TokenId> path) = 0;
+  // Whether `token`, if it is chosen, ends the output.
+  virtual bool Ends(TokenId token) const = 0;
+};
+
 struct AcceptedPath {
   std::vector<TokenId> tokens;  // accepted draft tokens and the bonus token; at least one
   std::vector<int> nodes;       // accepted nodes from the root's child down; one fewer than tokens
@@ -24,10 +35,11 @@ struct AcceptedPath {
 // becomes the next node. If not, the token is the bonus token, and the function returns. A token
 // that ends the output is always the bonus token. Calls `logits` for visited nodes only. `tree`
 // must be valid, its base must be the number of tokens in `history`, and history.path must be
-// empty. Returns the errors of ChooseToken.
+// empty. `constraint` may be null. Returns the errors of ChooseToken and of the constraint.
 absl::StatusOr<AcceptedPath> AcceptPath(
     const DraftTree& tree, const TokenHistory& history, const SamplingRules& rules,
-    const std::function<std::span<const float>(int node)>& logits, SamplerScratch& scratch);
+    const std::function<std::span<const float>(int node)>& logits, SamplerScratch& scratch,
+    PathConstraint* constraint = nullptr);
 
 }  // namespace recycling::verifier
 

@@ -59,7 +59,32 @@ bool HasPenalty(const SamplingOptions& options) {
          options.presence_penalty != 0;
 }
 
-bool MasksLateIds(const SamplingRules& rules, const TokenHistory& history) {
+bool Has(TokenSet set, TokenId token) { return (set[token / 64] >> (token % 64) & 1) != 0; }
+
+// Whether an allowed token is not among the late ids.
+bool HasEarlyToken(TokenSet allowed, std::span<const TokenId> late_ids) {
+  std::size_t late = 0;
+  std::vector<TokenId> distinct(late_ids.begin(), late_ids.end());
+  std::sort(distinct.begin(), distinct.end());
+  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+  for (const TokenId token : distinct) late += Has(allowed, token) ? 1 : 0;
+  std::size_t all = 0;
+  for (const std::uint64_t word : allowed) all += static_cast<std::size_t>(std::popcount(word));
+  return all > late;
+}
+
+void MaskAllBut(TokenSet allowed, std::vector<double>& logits) {
+  for (std::size_t word = 0; word < allowed.size(); ++word) {
+    std::uint64_t masked = ~allowed[word];
+    for (; masked != 0; masked &= masked - 1) {
+      const std::size_t token = word * 64 + static_cast<std::size_t>(std::countr_zero(masked));
+      if (token < logits.size()) logits[token] = kMasked;
+    }
+  }
+}
+
+bool MasksLateIds(const SamplingRules& rules, const TokenHistory& history, TokenSet allowed) {
+  if (!allowed.empty() && !HasEarlyToken(allowed, rules.late_ids)) return false;
   return history.generated.size() + history.path.size() < rules.options.min_tokens;
 }
 
@@ -266,12 +291,12 @@ bool SamplingRules::Stops(TokenId token) const {
 
 absl::StatusOr<TokenId> ChooseToken(std::span<const float> logits, const TokenHistory& history,
                                     const SamplingRules& rules, std::uint64_t position,
-                                    SamplerScratch& scratch) {
+                                    SamplerScratch& scratch, TokenSet allowed) {
   RETURN_IF_ERROR(CheckFinite(logits));
   const SamplingOptions& options = rules.options;
-  const bool masks = MasksLateIds(rules, history);
+  const bool masks = MasksLateIds(rules, history, allowed);
   const bool greedy = options.temperature == 0;
-  if (greedy && !masks && options.logit_bias.empty() && !HasPenalty(options)) {
+  if (greedy && !masks && allowed.empty() && options.logit_bias.empty() && !HasPenalty(options)) {
     return ArgMax(logits);
   }
   scratch.adjusted.assign(logits.begin(), logits.end());
@@ -280,7 +305,12 @@ absl::StatusOr<TokenId> ChooseToken(std::span<const float> logits, const TokenHi
   if (masks) {
     for (const TokenId token : rules.late_ids) scratch.adjusted[token] = kMasked;
   }
+  MaskAllBut(allowed, scratch.adjusted);
   const TokenId best = ArgMax(std::span<const double>(scratch.adjusted));
+  if (scratch.adjusted[best] == kMasked && !allowed.empty()) {
+    return absl::FailedPreconditionError(
+        "constraint: no token of the vocabulary can follow the text");
+  }
   if (scratch.adjusted[best] == kMasked) {
     return absl::FailedPreconditionError(
         absl::StrCat("min_tokens: got ", options.min_tokens, " and a mask of all ", logits.size(),

@@ -3,9 +3,9 @@
 // without drafting.
 //
 // Order: logit bias, repetition penalty (prompt and output), frequency and presence penalty
-// (output), min_tokens mask, temperature, top_k, top_p, min_p, one draw. All arithmetic is in
-// double precision, in which finite float logits stay finite in every step. It gives the same bits
-// on every machine.
+// (output), min_tokens mask, mask of the constraint, temperature, top_k, top_p, min_p, one draw.
+// All arithmetic is in double precision, in which finite float logits stay finite in every step. It
+// gives the same bits on every machine.
 // - "Order of probability" means descending order of adjusted logits; of equal logits the lower id
 //   comes first.
 // - top_k, top_p and min_p are applied in this order, each to the tokens that are left.
@@ -61,11 +61,15 @@ struct SamplerScratch {
   std::vector<std::uint32_t> counts;  // [vocab], zero between calls
 };
 
-// Returns the token for `position`. Returns Internal if a logit is not finite, and
-// FailedPrecondition if the min_tokens mask leaves no token.
+// A set of tokens: bit i of word w is token 64 w + i.
+using TokenSet = std::span<const std::uint64_t>;
+
+// Returns the token for `position`. `allowed`: the tokens of a constraint; empty: all. If the
+// min_tokens mask leaves none of them, the mask does not count. Returns Internal if a logit is not
+// finite, and FailedPrecondition if no token is left.
 absl::StatusOr<TokenId> ChooseToken(std::span<const float> logits, const TokenHistory& history,
                                     const SamplingRules& rules, std::uint64_t position,
-                                    SamplerScratch& scratch);
+                                    SamplerScratch& scratch, TokenSet allowed = {});
 
 }  // namespace recycling::verifier
 

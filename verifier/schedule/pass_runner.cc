@@ -1,6 +1,7 @@
 #include "verifier/schedule/pass_runner.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -10,6 +11,22 @@
 #include "verifier/sampling/top_k.h"
 
 namespace recycling::verifier {
+namespace {
+
+class ConstraintOfPath final : public PathConstraint {
+ public:
+  explicit ConstraintOfPath(constraint::OutputConstraint& constraint) : constraint_(constraint) {}
+
+  absl::StatusOr<TokenSet> AllowedAfter(std::span<const TokenId> path) override {
+    return constraint_.AllowedAfter(path);
+  }
+  bool Ends(TokenId token) const override { return constraint_.Ends(token); }
+
+ private:
+  constraint::OutputConstraint& constraint_;
+};
+
+}  // namespace
 
 TokenHistory SequenceState::history() const {
   const std::span<const TokenId> all = tokens;
@@ -114,12 +131,20 @@ absl::StatusOr<StepResult> PassRunner::FinishStep(std::size_t part) {
   std::unique_ptr<Scratch> scratch = TakeScratch();
   const auto give_back = absl::MakeCleanup([&] { GiveScratch(std::move(scratch)); });
   const auto logits = [&](int node) { return transformer_.logits(placed.first_logit + node); };
+  std::optional<ConstraintOfPath> constraint;
+  if (state.constraint != nullptr) constraint.emplace(*state.constraint);
   ASSIGN_OR_RETURN(AcceptedPath accepted,
-                   AcceptPath(tree, state.history(), state.rules, logits, scratch->sampler));
+                   AcceptPath(tree, state.history(), state.rules, logits, scratch->sampler,
+                              constraint.has_value() ? &*constraint : nullptr));
+  constraint::StateId constrained = constraint::kDead;
+  if (constraint.has_value()) {
+    ASSIGN_OR_RETURN(constrained, state.constraint->StateAfter(accepted.tokens));
+  }
   std::vector<int>& path = scratch->path;
   path.assign(1, 0);
   path.insert(path.end(), accepted.nodes.begin(), accepted.nodes.end());
   RETURN_IF_ERROR(Commit(part, path));
+  if (constraint.has_value()) state.constraint->Commit(constrained);
   state.tokens.insert(state.tokens.end(), accepted.tokens.begin(), accepted.tokens.end());
   state.ended = accepted.stopped;
 

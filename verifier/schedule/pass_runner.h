@@ -43,6 +43,7 @@ struct SequenceState {
   void Close();
 
   SamplingRules rules;
+  std::unique_ptr<constraint::OutputConstraint> constraint;  // null: none
   std::uint32_t learn_last = 0;
   bool want_candidates = false;
   std::string tenant;

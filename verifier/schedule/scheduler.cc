@@ -156,6 +156,16 @@ absl::StatusOr<std::unique_ptr<Sequence>> Scheduler::Open(SequenceOptions option
   ASSIGN_OR_RETURN(SamplingRules rules,
                    SamplingRules::Create(options.sampling, options_.eos_ids, options_.vocab_size));
   auto state = std::make_shared<SequenceState>();
+  if (const auto& constraint = options.sampling.constraint; constraint.has_value()) {
+    if (options_.constraints == nullptr) {
+      return absl::UnimplementedError("constraint: this verifier has no texts of tokens");
+    }
+    ASSIGN_OR_RETURN(state->constraint,
+                     options_.constraints->Open(*constraint, options.sampling.ignore_eos));
+    ASSIGN_OR_RETURN(const constraint::StateId reached,
+                     state->constraint->StateAfter(options.generated_ids));
+    state->constraint->Commit(reached);
+  }
   state->rules = std::move(rules);
   state->learn_last = options.learn_last;
   state->want_candidates = options.want_candidates;

@@ -3,11 +3,13 @@
 #define RECYCLING_VERIFIER_SCHEDULE_SEQUENCE_TYPES_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/constraint/constraint.h"
 #include "common/decoding/draft_tree.h"
 #include "common/decoding/sampling_options.h"
 #include "common/decoding/token_id.h"
@@ -21,6 +23,8 @@ struct SchedulerOptions {
   int max_tree_nodes = 256;      // without the root, >= 0, at most max_rows - 1
   int prefill_chunk = 256;       // prefill rows of a pass, >= 1, at most max_rows
   int max_rows = 257;            // of a pass; at least max_tree_nodes + 1
+  // Null: sequences with a constraint are refused.
+  std::shared_ptr<constraint::ConstraintCache> constraints = nullptr;
 };
 
 struct SequenceOptions {

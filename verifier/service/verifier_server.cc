@@ -18,6 +18,7 @@
 #include "common/base/ticker.h"
 #include "common/chat/chat_template.h"
 #include "common/rpc/tokenizer_proto.h"
+#include "common/tokenizer/tokenizer.h"
 #include "common/tokenizer/utf8.h"
 #include "verifier/kernels/usable_cores.h"
 #include "verifier/model/model.h"
@@ -103,6 +104,20 @@ std::vector<TokenId> EndOfSequenceIds(const TokenizerData& data) {
     if (id.has_value()) ids.insert(*id);
   }
   return {ids.begin(), ids.end()};
+}
+
+// The texts of the tokens are read when the first constraint comes.
+std::shared_ptr<constraint::ConstraintCache> Constraints(const TokenizerData& data) {
+  return std::make_shared<constraint::ConstraintCache>(
+      [data]() -> absl::StatusOr<constraint::Vocabulary> {
+        ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Create(data));
+        constraint::Vocabulary vocabulary{.texts = {}, .eos_ids = EndOfSequenceIds(data)};
+        for (TokenId id = 0; id < tokenizer->vocab_size(); ++id) {
+          vocabulary.texts.push_back(tokenizer->TokenBytes(id));
+        }
+        for (const TokenId id : vocabulary.eos_ids) vocabulary.texts[id].clear();
+        return vocabulary;
+      });
 }
 
 // Logs the progress of packing for each tenth, beginning one second after the start.
@@ -199,7 +214,8 @@ absl::StatusOr<std::unique_ptr<VerifierServer>> VerifierServer::Create(
                                               .k = options.k,
                                               .max_tree_nodes = options.max_tree_nodes,
                                               .prefill_chunk = options.prefill_chunk,
-                                              .max_rows = max_rows};
+                                              .max_rows = max_rows,
+                                              .constraints = Constraints(model->tokenizer_data())};
   // The measured passes have a page of their own, so that they leave nothing in the cache.
   ASSIGN_OR_RETURN(
       std::unique_ptr<KvCache> probe_cache,

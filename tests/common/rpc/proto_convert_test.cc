@@ -133,7 +133,8 @@ TEST(SamplingOptionsConvertTest, ConvertsEveryFieldBothWays) {
                                 .min_tokens = 2,
                                 .stop_token_ids = {5, 6},
                                 .ignore_eos = true,
-                                .top_logprobs = 3};
+                                .top_logprobs = 3,
+                                .constraint = TextConstraint{.text = "{}"}};
   pb::SamplingOptions proto;
   SamplingOptionsToProto(options, &proto);
   // Every field of the message must be set.
@@ -145,6 +146,16 @@ TEST(SamplingOptionsConvertTest, ConvertsEveryFieldBothWays) {
         << field->name();
   }
   EXPECT_EQ(SamplingOptionsFromProto(proto), options);
+  using Kind = TextConstraint::Kind;
+  for (const Kind kind : {Kind::kJsonSchema, Kind::kPattern, Kind::kGrammar}) {
+    SamplingOptions constrained;
+    constrained.constraint = TextConstraint{.kind = kind, .text = "x"};
+    SamplingOptionsToProto(constrained, &proto);
+    EXPECT_EQ(SamplingOptionsFromProto(proto), constrained);
+  }
+  // A constraint without a form is no absent one. It is refused when it is compiled.
+  proto.mutable_constraint()->clear_form();
+  EXPECT_EQ(SamplingOptionsFromProto(proto).constraint, TextConstraint());
 }
 
 TEST(ModelIdentityConvertTest, ConvertsBothWays) {

@@ -232,7 +232,7 @@ test('openai: errors have param, code and type, and are not tried again', async 
   for (const [fields, param, code] of [
     [{messages: []}, 'messages', 'invalid_value'],
     [{n: 2}, 'n', 'unsupported_parameter'],
-    [{response_format: {type: 'json_object'}}, 'response_format', 'unsupported_parameter'],
+    [{response_format: {type: 'xml'}}, 'response_format', 'unsupported_parameter'],
   ]) {
     await assert.rejects(client.chat.completions.create({...asked, ...fields}), (error) => {
       assert.ok(error instanceof OpenAI.BadRequestError);

@@ -343,7 +343,7 @@ class OpenAiTest(unittest.TestCase):
                 ("max_tokens", "invalid_value", {"max_tokens": 10**9}),
                 ("temperature", "invalid_value", {"temperature": -1}),
                 ("n", "unsupported_parameter", {"n": 2}),
-                ("response_format", "unsupported_parameter", {"response_format": {"type": "json_object"}}),
+                ("response_format", "unsupported_parameter", {"response_format": {"type": "xml"}}),
                 ("tool_choice", "unsupported_parameter", {"tool_choice": "required"})]:
             for stream in (False, True):
                 with self.subTest(param=param, stream=stream):

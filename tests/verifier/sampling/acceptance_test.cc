@@ -36,7 +36,8 @@ DraftTree Tree(std::initializer_list<std::pair<TokenId, std::int32_t>> nodes) {
 class AcceptPathTest : public ::testing::Test {
  protected:
   absl::StatusOr<AcceptedPath> Accept(const DraftTree& tree, std::map<int, TokenId> choices,
-                                      const SamplingOptions& options = {}) {
+                                      const SamplingOptions& options = {},
+                                      PathConstraint* constraint = nullptr) {
     const std::vector<TokenId> eos = {kEos};
     const auto rules = SamplingRules::Create(options, eos, kVocab);
     EXPECT_THAT(rules, IsOk());
@@ -49,7 +50,7 @@ class AcceptPathTest : public ::testing::Test {
       EXPECT_TRUE(rows.contains(node)) << "node " << node << " is not on the path";
       return rows[node];
     };
-    return AcceptPath(tree, {prompt_, generated_, {}}, *rules, logits, scratch_);
+    return AcceptPath(tree, {prompt_, generated_, {}}, *rules, logits, scratch_, constraint);
   }
 
   std::vector<TokenId> prompt_ = {4, 5};
@@ -164,6 +165,34 @@ TEST_F(AcceptPathTest, LogitsThatAreNotFiniteAreAnInternalError) {
   const auto accepted =
       AcceptPath(DraftTree::Root(3, 1), {prompt_, generated_, {}}, rules, logits, scratch_);
   EXPECT_THAT(accepted, StatusIs(absl::StatusCode::kInternal));
+}
+
+// Allows 6 after an even token, 7 after an odd one; 9 ends.
+class EvenOdd final : public PathConstraint {
+ public:
+  absl::StatusOr<TokenSet> AllowedAfter(std::span<const TokenId> path) override {
+    words_ = {path.empty() || path.back() % 2 == 1 ? (1u << 6) | (1u << 9) : 1u << 7};
+    return TokenSet(words_);
+  }
+  bool Ends(TokenId token) const override { return token == 9; }
+
+ private:
+  std::vector<std::uint64_t> words_;
+};
+
+TEST_F(AcceptPathTest, AConstraintMasksEachNodeByItsPath) {
+  EvenOdd constraint;
+  // The model prefers 2 everywhere. It is never allowed.
+  const DraftTree tree = Tree({{1, -1}, {2, 0}, {6, 0}, {6, 2}, {7, 2}, {6, 4}});
+  auto accepted = Accept(tree, {{0, 2}, {2, 2}, {4, 2}, {5, 2}}, {}, &constraint);
+  ASSERT_THAT(accepted, IsOk());
+  EXPECT_THAT(accepted->tokens, ElementsAre(6, 7, 6, 7));
+  EXPECT_THAT(accepted->nodes, ElementsAre(2, 4, 5));
+  EXPECT_FALSE(accepted->stopped);
+  accepted = Accept(Tree({{1, -1}, {9, 0}}), {{0, 9}}, {}, &constraint);
+  ASSERT_THAT(accepted, IsOk());
+  EXPECT_THAT(accepted->tokens, ElementsAre(9)) << "a token that ends is never followed";
+  EXPECT_TRUE(accepted->stopped);
 }
 
 }  // namespace

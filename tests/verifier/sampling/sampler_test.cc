@@ -112,12 +112,13 @@ TokenId Reference(const std::vector<float>& logits, const TokenHistory& history,
 class SamplerTest : public ::testing::Test {
  protected:
   absl::StatusOr<TokenId> Choose(const std::vector<float>& logits, const SamplingOptions& options,
-                                 std::uint64_t position = 0, const TokenHistory& history = {}) {
+                                 std::uint64_t position = 0, const TokenHistory& history = {},
+                                 TokenSet allowed = {}) {
     const auto vocab_size = static_cast<std::uint32_t>(logits.size());
     const auto eos = vocab_size == kVocab ? kEos : std::vector<TokenId>{};
     const auto rules = SamplingRules::Create(options, eos, vocab_size);
     if (!rules.ok()) return rules.status();
-    return ChooseToken(logits, history, *rules, position, scratch_);
+    return ChooseToken(logits, history, *rules, position, scratch_, allowed);
   }
 
   SamplerScratch scratch_;
@@ -372,6 +373,53 @@ TEST(SamplingRulesTest, MinTokensMasksEosEvenWithIgnoreEos) {
   EXPECT_TRUE(rules.Stops(5));
   EXPECT_FALSE(rules.Stops(49));
   EXPECT_THAT(rules.late_ids, ElementsAre(5, 48, 49));
+}
+
+std::vector<std::uint64_t> SetOfTokens(const std::vector<TokenId>& tokens) {
+  std::vector<std::uint64_t> words((kVocab + 63) / 64);
+  for (const TokenId token : tokens) words[token / 64] |= std::uint64_t{1} << (token % 64);
+  return words;
+}
+
+// A bias of -1000 gives all other tokens a weight of zero.
+TEST_F(SamplerTest, AMaskActsAsABiasAgainstAllOtherTokens) {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal(0, 2);
+  for (std::uint64_t round = 0; round < 300; ++round) {
+    SamplingOptions options = Sampled(round % 3 == 0 ? 0.0f : 1.0f, random());
+    options.top_k = round % 4 == 0 ? 3 : 0;
+    options.top_p = round % 5 == 0 ? 0.7f : 1.0f;
+    options.min_p = round % 7 == 0 ? 0.1f : 0.0f;
+    std::vector<float> logits(kVocab);
+    for (float& logit : logits) logit = normal(random);
+    std::vector<TokenId> allowed;
+    SamplingOptions biased = options;
+    for (TokenId token = 0; token < kVocab; ++token) {
+      if (random() % 8 == 0 || token == round % kVocab) {
+        allowed.push_back(token);
+      } else {
+        biased.logit_bias.emplace_back(token, -1000.0f);
+      }
+    }
+    const auto expected = Choose(logits, biased, round);
+    const auto got = Choose(logits, options, round, {}, SetOfTokens(allowed));
+    ASSERT_THAT(got, IsOk());
+    EXPECT_EQ(*got, *expected) << "round " << round;
+  }
+}
+
+TEST_F(SamplerTest, AConstraintWinsOverMinTokensAndBiases) {
+  std::vector<float> logits(kVocab, 0);
+  logits[7] = 5;
+  SamplingOptions options;
+  options.min_tokens = 3;
+  options.logit_bias = {{kEos[0], -1000.0f}};
+  EXPECT_EQ(*Choose(logits, options, 0, {}, SetOfTokens({kEos[0]})), kEos[0]);
+  EXPECT_EQ(*Choose(logits, options, 0, {}, SetOfTokens({kEos[0], 9})), 9u);
+  EXPECT_EQ(*Choose(logits, options, 0, {}, SetOfTokens({7, 9})), 7u);
+  const auto none = Choose(logits, options, 0, {}, SetOfTokens({}));
+  EXPECT_EQ(none.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(none.status().message()), ::testing::HasSubstr("constraint: no token"));
 }
 
 }  // namespace
