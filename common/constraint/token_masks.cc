@@ -8,7 +8,7 @@
 namespace recycling::constraint {
 namespace {
 
-constexpr std::size_t kMostPlaceBytes = 64 << 20;
+constexpr std::size_t kMostPlaceBytes = 32 << 20;
 
 }  // namespace
 
@@ -69,14 +69,20 @@ std::shared_ptr<const TokenMasks::PlaceMask> TokenMasks::MaskOf(const Matcher::P
     masks_.clear();
     bytes_ = 0;
   }
-  if (places_ == nullptr || places_->bytes() > kMostPlaceBytes / 2) {
-    places_ = std::make_unique<Matcher>(grammar_, kMostPlaceBytes);
-  }
+  if (places_ == nullptr || places_->bytes() > kMostPlaceBytes / 2) ForgetPlaces();
   std::shared_ptr<const PlaceMask> mask = Walk(place, base.get());
+  if (places_->overflowed()) {
+    // A mask must not depend on what came before. So it is made again from nothing.
+    ForgetPlaces();
+    mask = Walk(place, base.get());
+    ForgetPlaces();
+  }
   bytes_ += mask->bytes();
   masks_.emplace(place, mask);
   return mask;
 }
+
+void TokenMasks::ForgetPlaces() { places_ = std::make_unique<Matcher>(grammar_, kMostPlaceBytes); }
 
 // A call that needs more texts may end too early within a token. The base marks only the tokens
 // that leave the whole place. So the call must be the outermost one, and one byte after it must end

@@ -69,6 +69,7 @@ class TokenMasks {
   Matcher::Place Shorten(Matcher::Place place) const;
   std::shared_ptr<const PlaceMask> MaskOf(const Matcher::Place& place)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ForgetPlaces() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether a token that breaks the bounds of the calls of `place` must leave the place.
   bool LeavesByBounds(const Matcher::Place& place) const;
   bool LeadsToEnd(NodeId node) const;
