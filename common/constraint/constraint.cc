@@ -21,9 +21,7 @@ constexpr std::size_t kMostMasks = 64;               // that an output keeps
 
 absl::StatusOr<std::shared_ptr<const Grammar>> CompilePattern(std::string_view text) {
   ASSIGN_OR_RETURN(Expression expression, ParsePattern(text, &Expression::Chars));
-  GrammarBuilder builder;
-  const RuleId root = builder.Add("pattern", std::move(expression));
-  return builder.Build(root);
+  return GrammarOf(std::move(expression));
 }
 
 absl::StatusOr<std::shared_ptr<const Grammar>> Compile(const TextConstraint& constraint) {

@@ -392,4 +392,11 @@ absl::Status GrammarBuilder::Rank(Grammar& grammar) {
                    "\" can begin with itself (left recursion), which is not supported"));
 }
 
+absl::StatusOr<std::shared_ptr<const Grammar>> GrammarOf(Expression expression,
+                                                         const GrammarLimits& limits) {
+  GrammarBuilder builder(limits);
+  const RuleId root = builder.Add("text", std::move(expression));
+  return builder.Build(root);
+}
+
 }  // namespace recycling::constraint

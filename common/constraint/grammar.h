@@ -152,6 +152,10 @@ class GrammarBuilder {
   RuleId compiling_ = 0;
 };
 
+// The grammar of an expression that calls no rule. Errors as GrammarBuilder::Build.
+absl::StatusOr<std::shared_ptr<const Grammar>> GrammarOf(Expression expression,
+                                                         const GrammarLimits& limits = {});
+
 }  // namespace recycling::constraint
 
 #endif  // RECYCLING_COMMON_CONSTRAINT_GRAMMAR_H_

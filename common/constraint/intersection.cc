@@ -107,9 +107,8 @@ absl::StatusOr<Expression> Intersect(const std::vector<Expression>& all,
   std::vector<Matcher> matchers;
   for (const auto* list : {&all, &none}) {
     for (const Expression& expression : *list) {
-      GrammarBuilder builder({.most_nodes = 1 << 16, .most_edges = 1 << 18});
-      const RuleId root = builder.Add("text", expression);
-      ASSIGN_OR_RETURN(auto grammar, builder.Build(root));
+      ASSIGN_OR_RETURN(auto grammar,
+                       GrammarOf(expression, {.most_nodes = 1 << 16, .most_edges = 1 << 18}));
       matchers.emplace_back(std::move(grammar), kMostMatcherBytes);
     }
   }

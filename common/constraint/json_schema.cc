@@ -139,7 +139,7 @@ class Compiler {
     if (has_inner_id_) {
       return SchemaError(path, "$ref in a document with an inner $id is not supported");
     }
-    return Place{.schema = target, .path = SubPath(text.substr(0, 100), "")};
+    return Place{.schema = target, .path = text.substr(0, 100)};
   }
 
   // ---- Values

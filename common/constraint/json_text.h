@@ -44,9 +44,10 @@ struct NumberRange {
 // The integers of the range. An open end stops at 16 digits, or at one digit more than the other
 // end has.
 Expression JsonInteger(const NumberRange& range);
-// The numbers of the range, exactly as written. Without a range they have at most 16 digits on each
-// side of the point and an exponent of at most 2 digits; with one, no exponent.
-// `most_fraction`: digits behind the point; with a limit there is no exponent either.
+// The numbers of the range. Without a range they have at most 16 digits on each side of the point
+// and an exponent of at most 2 digits. With one they have no exponent, and behind the point 6
+// digits or as many as the bounds have. `most_fraction` limits the digits behind the point; then
+// there is no exponent either.
 Expression JsonNumber(const NumberRange& range, std::optional<std::uint32_t> most_fraction);
 
 }  // namespace recycling::constraint

@@ -20,9 +20,9 @@ enum class Dialects {
 };
 
 // The texts in which `pattern` matches somewhere, with the `u` flag and without others. "^" and "$"
-// are taken at the ends of alternatives. InvalidArgument with the byte if the pattern is wrong, and
-// with the name of the construct if it has one that is not supported: look-around, back-references,
-// word boundaries, and "^" or "$" in the middle.
+// are taken at the ends of alternatives. InvalidArgument with the byte if the pattern is wrong or
+// has more than 8 KiB, and with the name of the construct if it has one that is not supported:
+// look-around, back-references, word boundaries, and "^" or "$" in the middle.
 absl::StatusOr<Expression> ParsePattern(std::string_view pattern, const SpellChars& spell,
                                         Dialects dialects = Dialects::kAll);
 

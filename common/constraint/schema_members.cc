@@ -135,9 +135,7 @@ absl::StatusOr<std::vector<NamePattern>> PatternsIn(const Place& place) {
       auto name = ParsePattern(text, JsonChar, dialects);
       if (!name.ok()) return SchemaError(path, std::string(name.status().message()));
       (all ? pattern.name : pattern.perhaps) = *name;
-      GrammarBuilder builder;
-      const RuleId root = builder.Add("name", *std::move(name));
-      auto grammar = builder.Build(root);
+      auto grammar = GrammarOf(*std::move(name));
       if (!grammar.ok()) return SchemaError(path, std::string(grammar.status().message()));
       (all ? pattern.all_dialects : pattern.any_dialect) = *std::move(grammar);
     }

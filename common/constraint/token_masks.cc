@@ -132,7 +132,6 @@ std::shared_ptr<TokenMasks::PlaceMask> TokenMasks::Walk(const Matcher::Place& pl
   std::map<std::string, std::vector<TokenId>> leaving;
   std::vector<StateId> states = {places_->StateOf(place)};  // by depth
   std::vector<std::size_t> path = {0};                      // nodes by depth
-  std::string text;
   for (std::size_t node = 1; node < nodes.size();) {
     const TokenTrie::Node& here = nodes[node];
     if (unbounded != nullptr && !unbounded->leaves_below[node] &&
@@ -142,7 +141,6 @@ std::shared_ptr<TokenMasks::PlaceMask> TokenMasks::Walk(const Matcher::Place& pl
     }
     states.resize(here.depth);
     path.resize(here.depth);
-    text.resize(here.depth - 1);
     const StateId state = places_->Next(states.back(), here.byte);
     if (state == kDead) {
       if (unbounded != nullptr) {
@@ -153,7 +151,6 @@ std::shared_ptr<TokenMasks::PlaceMask> TokenMasks::Walk(const Matcher::Place& pl
     }
     states.push_back(state);
     path.push_back(node);
-    text.push_back(static_cast<char>(here.byte));
     for (const TokenId token : trie_->TokensAt(node)) mask->inside.Add(token);
     if (places_->leaves(state)) {
       if (unbounded == nullptr) {

@@ -56,16 +56,16 @@ class TokenMasks {
     TokenMask inside;
     // The tokens that leave the place, by the text that they have behind it; sorted.
     std::vector<std::pair<std::string, std::vector<TokenId>>> leaving;
-    // Trie nodes at or below which a token leaves the place. Empty if the calls of the place are
-    // bounded.
+    // Trie nodes at or below which a token leaves the place. Empty if this mask was made from the
+    // mask of the unbounded place.
     std::vector<bool> leaves_below;
 
     explicit PlaceMask(std::size_t vocabulary) : inside(vocabulary) {}
     std::size_t bytes() const;
   };
 
-  // The place with counts above the longest token replaced by it, because no token tells them
-  // apart.
+  // The same place with smaller counts. A token can use up at most as many texts as the longest
+  // token has bytes, so all higher counts have the same mask.
   Matcher::Place Shorten(Matcher::Place place) const;
   std::shared_ptr<const PlaceMask> MaskOf(const Matcher::Place& place)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

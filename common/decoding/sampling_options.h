@@ -20,7 +20,7 @@ struct TextConstraint {
   enum class Kind { kJsonSchema, kPattern, kGrammar };
 
   Kind kind = Kind::kJsonSchema;
-  std::string text;  // the schema, the regular expression, or the grammar; at most 1 MiB
+  std::string text;  // the schema, the regular expression, or the grammar
 
   bool operator==(const TextConstraint&) const = default;
 };

@@ -28,9 +28,7 @@ absl::StatusOr<std::shared_ptr<const Grammar>> Compile(char kind, const std::str
   if (kind % 3 == 1) return ParseGbnf(text);
   const auto expression = ParsePattern(text, &Expression::Chars);
   if (!expression.ok()) return expression.status();
-  GrammarBuilder builder;
-  const RuleId root = builder.Add("pattern", *expression);
-  return builder.Build(root);
+  return GrammarOf(*expression);
 }
 
 const std::shared_ptr<const TokenTrie>& Trie() {

@@ -20,16 +20,17 @@ std::shared_ptr<const Grammar> Build(GrammarBuilder& builder, RuleId root) {
   EXPECT_THAT(grammar, IsOk());
   return *grammar;
 }
-std::shared_ptr<const Grammar> GrammarOf(const Expression& expression) {
-  GrammarBuilder builder;
-  return Build(builder, builder.Add("root", expression));
+std::shared_ptr<const Grammar> Compiled(const Expression& expression) {
+  auto grammar = GrammarOf(expression);
+  EXPECT_THAT(grammar, IsOk());
+  return *grammar;
 }
 std::string ErrorOf(GrammarBuilder& builder, RuleId root) {
   return std::string(builder.Build(root).status().message());
 }
 
 TEST(MatcherTest, CountsRepeatsWithoutAStateForEach) {
-  const auto grammar = GrammarOf(E::Repeat(E::Text("ab"), 3, 1'000'000'000));
+  const auto grammar = Compiled(E::Repeat(E::Text("ab"), 3, 1'000'000'000));
   EXPECT_LT(grammar->nodes(), 20u);
   std::string text = "abab";
   EXPECT_FALSE(Accepts(grammar, text));
@@ -38,15 +39,15 @@ TEST(MatcherTest, CountsRepeatsWithoutAStateForEach) {
     EXPECT_TRUE(Accepts(grammar, text));
     EXPECT_FALSE(Accepts(grammar, text + "a"));
   }
-  const auto bounded = GrammarOf(E::Repeat(E::Choice({E::Text("a"), E::Text("aa")}), 10, 20));
+  const auto bounded = Compiled(E::Repeat(E::Choice({E::Text("a"), E::Text("aa")}), 10, 20));
   for (std::size_t n = 0; n < 50; ++n) {
     EXPECT_EQ(Accepts(bounded, std::string(n, 'a')), n >= 10 && n <= 40) << n;
   }
 }
 
 TEST(MatcherTest, RepeatsOfTextsThatMayBeEmptyEnd) {
-  const auto grammar = GrammarOf(
-      E::Sequence({E::Repeat(E::Optional(E::Text("a")), 100, 200), E::Repeat({}, 9, 99)}));
+  const auto grammar =
+      Compiled(E::Sequence({E::Repeat(E::Optional(E::Text("a")), 100, 200), E::Repeat({}, 9, 99)}));
   EXPECT_TRUE(Accepts(grammar, ""));
   EXPECT_TRUE(Accepts(grammar, std::string(200, 'a')));
   EXPECT_FALSE(Accepts(grammar, std::string(201, 'a')));
@@ -99,7 +100,7 @@ TEST(MatcherTest, StopsAtItsLimit) {
 }
 
 TEST(MatcherTest, SaysWhatFollows) {
-  Matcher matcher(GrammarOf(E::Choice({E::Text("ab"), E::Text("ac"), E::Text("ade")})));
+  Matcher matcher(Compiled(E::Choice({E::Text("ab"), E::Text("ac"), E::Text("ade")})));
   EXPECT_EQ(matcher.OnlyByte(matcher.start()), 'a');
   const StateId after = matcher.Next(matcher.start(), "a");
   EXPECT_EQ(matcher.OnlyByte(after), std::nullopt);

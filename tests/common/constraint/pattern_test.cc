@@ -16,18 +16,16 @@ namespace {
 using doubles::IsOk;
 using ::testing::HasSubstr;
 
-absl::StatusOr<std::shared_ptr<const Grammar>> GrammarOf(const std::string& pattern,
-                                                         Dialects dialects = Dialects::kAll) {
+absl::StatusOr<std::shared_ptr<const Grammar>> GrammarOfPattern(
+    const std::string& pattern, Dialects dialects = Dialects::kAll) {
   const auto expression = ParsePattern(pattern, &Expression::Chars, dialects);
   if (!expression.ok()) return expression.status();
-  GrammarBuilder builder;
-  const RuleId root = builder.Add("root", *expression);
-  return builder.Build(root);
+  return constraint::GrammarOf(*expression);
 }
 
 bool Matches(const std::string& pattern, const std::string& text,
              Dialects dialects = Dialects::kAll) {
-  const auto grammar = GrammarOf(pattern, dialects);
+  const auto grammar = GrammarOfPattern(pattern, dialects);
   EXPECT_THAT(grammar, IsOk()) << pattern;
   return grammar.ok() && Accepts(*grammar, text);
 }
@@ -76,7 +74,7 @@ TEST(PatternTest, MatchesAsTheStandardLibraryDoes) {
   for (int i = 0; i < 400; ++i) {
     const std::string pattern = maker.Make();
     const std::regex standard(pattern, std::regex::ECMAScript);
-    const auto grammar = GrammarOf(pattern);
+    const auto grammar = GrammarOfPattern(pattern);
     ASSERT_THAT(grammar, IsOk()) << pattern;
     for (int j = 0; j < 50; ++j) {
       std::string text;
@@ -118,7 +116,7 @@ TEST(PatternTest, DialectsDifferInTheirClasses) {
 
 TEST(PatternTest, NamesWhatIsWrong) {
   const auto error = [](const std::string& pattern) {
-    return std::string(GrammarOf(pattern).status().message());
+    return std::string(GrammarOfPattern(pattern).status().message());
   };
   EXPECT_THAT(error("a(?=b)"), HasSubstr("byte 2: look-around \"(?=\" is not supported"));
   EXPECT_THAT(error("(a)\\1"), HasSubstr("back-references are not supported"));
