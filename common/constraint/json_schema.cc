@@ -33,6 +33,8 @@ constexpr std::size_t kMostMembers = 1024;       // of an object of the schema
 constexpr std::size_t kMostPlaces = 64;          // schemas that hold for one value
 constexpr std::size_t kMostNestedGroups = 8;     // of anyOf and oneOf
 constexpr std::size_t kMostDistinct = 128;       // alternatives of oneOf
+constexpr std::size_t kMostCompared = 1 << 17;   // members, to tell alternatives of oneOf apart
+constexpr std::size_t kCostOfPattern = 512;      // compiling one, in compared members
 constexpr std::size_t kMostAlternatives = 2048;  // that anyOf and its like multiply to
 constexpr std::size_t kMostRules = 1 << 13;
 
@@ -253,7 +255,26 @@ class Compiler {
                         [&](const std::string& text) { return b.value_texts.count(text) > 0; });
   }
 
+  // What comparing the members of some schemas costs: each name is matched with each pattern.
+  static std::size_t CostOfMembers(const Places& places) {
+    const auto size = [](const Place& place, const char* key) {
+      const auto found = place.schema->find(key);
+      return found == place.schema->end() ? 0 : found->size();
+    };
+    std::size_t names = 1;
+    std::size_t patterns = 0;
+    for (const Place& place : places) {
+      names += size(place, "properties") + size(place, "required");
+      patterns += size(place, "patternProperties");
+    }
+    return names * (1 + patterns) + patterns * kCostOfPattern;
+  }
+
   absl::StatusOr<bool> DifferByMember(const Places& a, const Places& b) {
+    compared_ += CostOfMembers(a) + CostOfMembers(b);
+    if (compared_ > kMostCompared) {
+      return SchemaError(a.empty() ? "$" : a[0].path, "oneOf: too many members to compare");
+    }
     ASSIGN_OR_RETURN(std::vector<Member> of_a, MembersOf(a));
     ASSIGN_OR_RETURN(std::vector<Member> of_b, MembersOf(b));
     RETURN_IF_ERROR(AddMissingMembers(a, of_b, of_a));
@@ -593,7 +614,8 @@ class Compiler {
   GrammarBuilder builder_;
   std::map<std::vector<const Json*>, RuleId> rules_;                   // by the schemas
   std::map<std::pair<std::uint32_t, std::uint32_t>, RuleId> strings_;  // by their lengths
-  std::size_t alternatives_ = 0;                                       // that were multiplied out
+  std::size_t compared_ = 0;
+  std::size_t alternatives_ = 0;  // that were multiplied out
 };
 
 // Refuses what takes the parser too long: members are looked up one by one, and containers nest on

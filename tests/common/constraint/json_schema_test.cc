@@ -346,6 +346,14 @@ TEST(JsonSchemaTest, HostileSchemasEndSoon) {
   EXPECT_THAT(CompileJsonSchema(
                   absl::StrCat(R"({"$ref":"#/$defs/d0","$defs":{)", chain, R"(,"d1000":{}}})")),
               IsOk());
+  // Alternatives that are compared pair by pair, with patterns to compile for each pair.
+  const std::string patterns =
+      repeat(16, [](int i) { return absl::StrCat("\"^p", i, R"j(\\p{L}+$":{})j"); });
+  const std::string distinct = repeat(100, [&](int i) {
+    return absl::StrCat(R"({"type":"object","properties":{"k":{"const":)", i,
+                        R"(}},"required":["k"],"patternProperties":{)", patterns, "}}");
+  });
+  EXPECT_FALSE(CompileJsonSchema(absl::StrCat(R"({"oneOf":[)", distinct, "]}")).ok());
   // Sets of schemas that multiply.
   const std::string sets = repeat(14, [](int i) {
     const std::string next = absl::StrCat(R"({"$ref":"#/$defs/q)", i + 2, "\"}");
